@@ -1,0 +1,57 @@
+# Everything runs from a bare clone: python3 and make are all that is assumed.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test test-fast test-localstack lint format schema lock clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+$(STAMP): requirements.lock pyproject.toml producer/pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . --editable producer
+	@touch $(STAMP)
+
+install: $(STAMP) ## Make .venv with everything in it
+
+run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it
+	@$(BIN)/python -m demo.run
+
+demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE for your own)
+	@$(BIN)/python -m demo.check $(if $(DATA),--data $(DATA))
+
+test: $(STAMP) ## Run every test, the fast ones first
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-empty | tail -n 40; exit $$status
+
+test-fast: $(STAMP) ## Run the tests that start no process
+	@$(BIN)/python -m pytest tests/unit tests/property tests/contract $(ARGS)
+
+test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
+	@F2B_TEST_SQS=localstack $(BIN)/python -m pytest -m localstack tests/integration tests/acceptance $(ARGS)
+
+lint: $(STAMP) ## Check style, types, layers and sizes
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Format, and fix what can be fixed
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+schema: $(STAMP) ## Write the JSON Schema of the wire format again
+	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
+
+lock: $(STAMP) ## Resolve the dependencies again
+	@$(BIN)/uv lock --quiet --upgrade
+	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+
+clean: ## Remove everything that was made here
+	@rm -rf .venv .emu dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,202 @@
+"""A fleet on this machine: the real worker and shim as processes on the local AWS, and a look at its state.
+
+What it reads, it reads from AWS itself, not through the worker's code.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from demo.checker import Ban
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localstack.local_aws import LocalAws
+
+NAME = "f2b"
+BIN = Path(sys.executable).parent
+STARTS_WITHIN_S = 30.0
+STOPS_WITHIN_S = 12.0
+
+
+class FleetError(Exception):
+    """The fleet did not come to where it should within its time."""
+
+
+class Fleet:
+    """Workers and a shim in one account of a local AWS.
+
+    Args:
+        aws: A running local AWS.
+        config: The jails file for the workers.
+        account: The account to work in; by default the local AWS's own.
+    """
+
+    def __init__(self, aws: LocalAws, config: Path, *, account: str | None = None) -> None:
+        self.environment = aws.child_environment(account)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.shim: subprocess.Popen[bytes] | None = None
+        self.shim_url = ""
+        self._aws = aws
+        self._config = config
+        self.sqs = aws.client("sqs", account=account)
+        self.dynamodb = aws.client("dynamodb", account=account)
+        self.waf = aws.client("wafv2", account=account)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for client in (self.sqs, self.dynamodb, self.waf):
+            client.close()
+
+    def provision(self) -> None:
+        """Make queue, table and IP sets with the real command."""
+        command = [str(BIN / "f2b-worker"), "provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME]
+        subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+
+    def start_worker(self, *options: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start `f2b-worker` with further *options*; its log goes to *log*, or nowhere."""
+        command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME]
+        command += ["--config", str(self._config), *options]
+        worker = self._start(command, log)
+        self.workers.append(worker)
+        return worker
+
+    def start_shim(self, log: Path | None = None) -> None:
+        """Start `f2b-shim` on a free port and wait until it answers."""
+        port = free_port()
+        self.shim_url = f"http://127.0.0.1:{port}"
+        command = [str(BIN / "f2b-shim"), "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
+        self.shim = self._start(command, log)
+        eventually(lambda: self.get("/")[0] == 200, "the shim answers", STARTS_WITHIN_S)
+
+    def _start(self, command: list[str], log: Path | None) -> subprocess.Popen[bytes]:
+        with (log or Path("/dev/null")).open("ab") as sink:
+            # A session of its own: Ctrl-C reaches the parent alone, which stops the parts in order.
+            return subprocess.Popen(command, env=self.environment, stderr=sink, start_new_session=True)
+
+    def stop(self) -> None:
+        """Stop the shim, then the workers, as a platform does: SIGTERM, and SIGKILL after its patience."""
+        for process in [self.shim, *self.workers]:
+            if process and process.poll() is None:
+                process.terminate()
+        for process in [self.shim, *self.workers]:
+            if process:
+                _reap(process)
+        self.shim = None
+        self.workers = []
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Send a GET to the shim; answer status and text. Status 0: no answer."""
+        try:
+            with urllib.request.urlopen(self.shim_url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    @property
+    def queue_url(self) -> str:
+        """The URL of the main queue."""
+        return self.queue_url_of(NAME)
+
+    def queue_url_of(self, name: str) -> str:
+        """Look a queue's URL up."""
+        url: str = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        return url
+
+    def queued(self, name: str = NAME) -> int:
+        """Count the messages that are in a queue, in flight or not."""
+        url = self.queue_url_of(name)
+        attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(
+            int(attributes[f"ApproximateNumberOfMessages{state}"]) for state in ("", "NotVisible", "Delayed")
+        )
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Take what is in the dead-letter queue."""
+        letters: list[dict[str, Any]] = []
+        url = self.queue_url_of(f"{NAME}-dead")
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=1
+            )
+            if not answer.get("Messages"):
+                return letters
+            letters += answer["Messages"]
+
+    def wait_until_judged(self, within_s: float = 60.0) -> None:
+        """Wait until every message was judged and deleted, duplicates that are still due included."""
+
+        def idle() -> bool:
+            delivery = self._aws.edge.delivery()
+            return self.queued() == 0 and delivery.duplicates_pending == 0 and delivery.held == 0
+
+        eventually(idle, "the queue is empty", within_s)
+
+    def bans(self) -> list[Ban]:
+        """Read every ban in the ledger, oldest first."""
+        return sorted(self._read_bans(), key=lambda ban: ban.start_ms)
+
+    def _read_bans(self) -> Iterator[Ban]:
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=NAME, ConsistentRead=True)
+        for page in pages:
+            for item in page["Items"]:
+                if item["sk"]["S"].startswith("ban#"):
+                    yield _ban(item)
+
+    def ip_set_entries(self) -> set[str]:
+        """Read what both IP sets hold."""
+        held: set[str] = set()
+        for summary in self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]:
+            answer = self.waf.get_ip_set(Name=summary["Name"], Id=summary["Id"], Scope="REGIONAL")
+            held |= set(answer["IPSet"]["Addresses"])
+        return held
+
+
+def _ban(item: dict[str, Any]) -> Ban:
+    _, jail, entry = item["pk"]["S"].split("#")
+    names = ("start_ms", "until_ms", "count", "length_ms", "extended")
+    return Ban(jail, entry.removesuffix("/32"), *(int(item[name]["N"]) for name in names))
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOPS_WITHIN_S)
+        return
+    process.kill()
+    process.wait()
+
+
+def eventually(condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.05) -> None:
+    """Wait until *condition* holds.
+
+    Raises:
+        FleetError: Saying *what* did not come true within *within_s*.
+    """
+    ends_s = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > ends_s:
+            raise FleetError(f"not within {within_s:.0f} s: {what}")
+        time.sleep(every_s)
+
+
+def free_port() -> int:
+    """Find a port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,3 @@
+from f2b_worker.cli import main
+
+main()

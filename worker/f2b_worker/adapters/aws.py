@@ -1,0 +1,169 @@
+"""Clients for AWS, and the one place where botocore's errors become ours."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from f2b_worker import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_wafv2 import WAFV2Client
+
+_THROTTLED = {
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+}
+_UNAVAILABLE = {
+    "InternalServerError",
+    "InternalError",
+    "InternalFailure",
+    "ServiceUnavailable",
+    "WAFInternalErrorException",
+    "WAFUnavailableEntityException",
+    "TransactionCanceledException",  # a conflict or throttling: a lost race is the ledger's own answer
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "RequestTimeout",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "KMSAccessDeniedException",
+}
+_MISSING = {
+    "QueueDoesNotExist",
+    "NonExistentQueue",
+    "ResourceNotFoundException",
+    "WAFNonexistentItemException",
+}
+_KINDS: dict[str, type[errors.F2bError]] = {
+    **dict.fromkeys(_THROTTLED, errors.Throttled),
+    **dict.fromkeys(_UNAVAILABLE, errors.Unavailable),
+    **dict.fromkeys(_DENIED, errors.AccessDenied),
+    **dict.fromkeys(_MISSING, errors.Missing),
+    "WAFOptimisticLockException": errors.LockLost,
+}
+_QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
+
+
+@contextmanager
+def aws_errors(doing: str) -> Iterator[None]:
+    """Let only errors of ours leave the block; *doing* begins the one line that the user reads."""
+    try:
+        yield
+    except ClientError as error:
+        raise _from_code(error, doing) from error
+    except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
+        raise errors.AccessDenied(f"{doing}: {error}") from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise errors.Unavailable(f"{doing}: {error}") from error
+    except BotoCoreError as error:
+        raise errors.Rejected(f"{doing}: {error}") from error
+
+
+def error_code(error: ClientError) -> str:
+    """Read the error's code without the prefix that older services and some emulators put before it."""
+    code: str = error.response.get("Error", {}).get("Code", "")
+    return code.rsplit(".", maxsplit=1)[-1].rsplit("#", maxsplit=1)[-1]
+
+
+def _from_code(error: ClientError, doing: str) -> errors.F2bError:
+    code = error_code(error)
+    line = f"{doing}: {error.response.get('Error', {}).get('Message') or code}"
+    if code == "WAFInvalidParameterException" and error.response.get("Field") == "IP_ADDRESS":
+        return errors.BadEntry(line, str(error.response.get("Parameter", "")))
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return errors.Unavailable(line)
+    kind = _KINDS.get(code)
+    return kind(line) if kind else errors.Rejected(f"{line} ({code})")
+
+
+def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
+    """Make an SQS client.
+
+    Args:
+        queue_url: Its Region is used where it names one: workers may stand elsewhere.
+        connections: How many threads use it at once.
+        answer_within_s: Give up after about so long; by default the client outlasts a long poll.
+    """
+    found = _QUEUE_REGION.match(queue_url)
+    patient = answer_within_s is None
+    with aws_errors("SQS client"):
+        client: SQSClient = _session().client(
+            "sqs",
+            region_name=found.group(1) if found else None,
+            config=_config(
+                connections=connections,
+                connect_timeout_s=3 if patient else 1,
+                read_timeout_s=25 if answer_within_s is None else answer_within_s / 2,
+                attempts=3 if patient else 2,
+            ),
+        )
+    return client
+
+
+def dynamodb_client(*, connections: int) -> DynamoDBClient:
+    """Make a DynamoDB client that gives up early and tries again: an item answers in milliseconds."""
+    with aws_errors("DynamoDB client"):
+        client: DynamoDBClient = _session().client(
+            "dynamodb", config=_config(connections=connections, read_timeout_s=5, attempts=4)
+        )
+    return client
+
+
+def wafv2_client(region: str | None) -> WAFV2Client:
+    """Make a WAF client without retries of its own: the enforcer paces every request itself."""
+    with aws_errors("WAF client"):
+        client: WAFV2Client = _session().client(
+            "wafv2", region_name=region, config=_config(connections=2, read_timeout_s=15, attempts=1)
+        )
+    return client
+
+
+def _session() -> Any:
+    # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
+    return boto3.session.Session()
+
+
+def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:
+    return Config(
+        connect_timeout=connect_timeout_s,
+        read_timeout=read_timeout_s,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+    )

@@ -1,0 +1,148 @@
+"""SQS as the inbox of the worker and the outbox of the shim."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.batches import batches
+from f2b_worker.errors import Missing, Unavailable
+from f2b_worker.ports import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
+
+    from f2b_worker.ports import DeadLetter
+
+BATCH_MAX = 10
+_DETAIL_CHARACTERS_MAX = 256
+
+
+def queue_url_of(client: SQSClient, queue: str) -> str:
+    """Find the URL of a queue given by URL or by name.
+
+    Raises:
+        Missing: If there is no such queue.
+    """
+    with aws_errors(f"queue {queue}"):
+        if queue.startswith(("http://", "https://")):
+            client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+            return queue
+        return client.get_queue_url(QueueName=queue)["QueueUrl"]
+
+
+def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
+    """Find the queue that the redrive policy of *queue_url* names.
+
+    Raises:
+        Missing: If it has no redrive policy, or names a queue that is not there.
+    """
+    with aws_errors(f"queue {queue_url}"):
+        answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])
+    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+    if not policy:
+        raise Missing(f"queue {queue_url} has no dead-letter queue")
+    _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    with aws_errors(f"dead-letter queue {name}"):
+        return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+
+
+class SqsInbox:
+    """The queue that infractions come from, with its dead-letter queue."""
+
+    def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._dead_letter_url = dead_letter_url
+
+    def receive(self, *, wait_s: float) -> list[Message]:
+        """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
+        with aws_errors("receiving infractions"):
+            answer = self._client.receive_message(
+                QueueUrl=self._queue_url,
+                MaxNumberOfMessages=BATCH_MAX,
+                WaitTimeSeconds=int(wait_s),
+                MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            )
+        return [_message(raw) for raw in answer.get("Messages", [])]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages for good; deleting twice is no error.
+
+        Raises:
+            Unavailable: If some were not deleted. They come again, and judging them again changes nothing.
+        """
+        for batch in batches(messages, BATCH_MAX):
+            with aws_errors("deleting judged messages"):
+                answer = self._client.delete_message_batch(
+                    QueueUrl=self._queue_url,
+                    Entries=[
+                        {"Id": str(place), "ReceiptHandle": message.receipt} for place, message in enumerate(batch)
+                    ],
+                )
+            _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Make messages visible to every worker again, at once."""
+        for batch in batches(messages, BATCH_MAX):
+            # A failure here is no loss: the visibility timeout releases the message later.
+            with aws_errors("releasing messages"):
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._queue_url,
+                    Entries=[
+                        {"Id": str(place), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                        for place, message in enumerate(batch)
+                    ],
+                )
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
+        with aws_errors("sending to the dead-letter queue"):
+            self._client.send_message(
+                QueueUrl=self._dead_letter_url,
+                MessageBody=letter.body,
+                MessageAttributes={
+                    "f2b.reason": _text(letter.reason),
+                    "f2b.detail": _text(letter.detail),
+                    "f2b.message_id": _text(letter.message_id),
+                },
+            )
+
+
+class SqsOutbox:
+    """The queue that the shim sends infractions to."""
+
+    def __init__(self, client: SQSClient, *, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, body: str) -> None:
+        """Send one message body; returns only when SQS has stored it."""
+        with aws_errors("sending an infraction"):
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
+
+
+def _message(raw: MessageTypeDef) -> Message:
+    attributes = raw.get("Attributes", {})
+    return Message(
+        id=raw["MessageId"],
+        receipt=raw["ReceiptHandle"],
+        body=raw.get("Body", ""),
+        sent_at_ms=int(attributes.get("SentTimestamp", 0)),
+        deliveries=int(attributes.get("ApproximateReceiveCount", 1)),
+    )
+
+
+def _text(text: str) -> MessageAttributeValueTypeDef:
+    # SQS refuses empty values and most control characters; the full line is in the log.
+    printable = "".join(c if " " <= c <= "~" else "?" for c in text[:_DETAIL_CHARACTERS_MAX])
+    return {"DataType": "String", "StringValue": printable or "-"}
+
+
+def _raise_if_failed(failed: Sequence[Any], doing: str) -> None:
+    if failed:
+        raise Unavailable(f"{doing}: {len(failed)} failed, the first with {failed[0].get('Code')}")

@@ -1,0 +1,57 @@
+"""Command-line options made from a settings model, so that both have the same names, help and defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic_core import PydanticUndefined
+
+from f2b_worker.settings import env_name, option_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
+
+Command = Any
+
+
+def settings_options(model: type[BaseSettings], *names: str) -> Callable[[Command], Command]:
+    """Give a command one option for each field of *model*, or for those in *names*."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names or tuple(model.model_fields)):
+            command = _option(name, model.model_fields[name])(command)
+        return command
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
+    several = isinstance(field.default, tuple)
+    return click.option(
+        option_name(name),
+        name,
+        multiple=several,
+        metavar=name.rsplit("_", maxsplit=1)[-1].upper(),
+        help=f"{field.description}  [env: {env_name(name)}{_default_text(field)}]",
+    )
+
+
+def _default_text(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "; required"
+    if field.default in (None, ()):
+        return ""
+    return f"; default: {field.default}"
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="F2B_CONFIG",
+    help="The jails and, under [worker], these settings: a TOML file.  [env: F2B_CONFIG]",
+)

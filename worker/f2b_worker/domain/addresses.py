@@ -1,0 +1,152 @@
+"""From the text of an address to the key that is judged and banned.
+
+A key is a canonical CIDR, exactly as an IP set holds it: `203.0.113.7/32`, `2001:db8::/64`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_right
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+IPV4_BITS = 32
+IPV6_BITS = 128
+_IPV4_MAPPED = 0xFFFF << IPV4_BITS
+
+
+class Address(NamedTuple):
+    """One address: its family, 4 or 6, and its value as an integer."""
+
+    family: int
+    value: int
+
+
+def parse_address(text: str) -> Address:
+    """Read one address as people and proxies write it.
+
+    An IPv4-mapped IPv6 address is the IPv4 address that it carries.
+
+    Raises:
+        ValueError: With a reason, if *text* is anything but exactly one address: a name, a range,
+            a port, a zone, a leading zero.
+    """
+    try:
+        if ":" not in text:
+            return Address(4, int.from_bytes(inet_pton(AF_INET, text)))
+        value = int.from_bytes(inet_pton(AF_INET6, text))
+    except (OSError, ValueError):  # ValueError: a NUL inside
+        raise ValueError(_what_is_wrong(text)) from None
+    if value >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
+        return Address(4, value & 0xFFFFFFFF)
+    return Address(6, value)
+
+
+def _what_is_wrong(text: str) -> str:
+    shown = ascii(text[:60])
+    if "/" in text:
+        return f"{shown} is a range, not one address"
+    if "%" in text:
+        return f"{shown} carries a zone, which means nothing on another host"
+    return f"{shown} is no IPv4 or IPv6 address"
+
+
+def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int = 64) -> str:
+    """Name the network that is judged as one: by default an IPv4 address or an IPv6 /64 (one home)."""
+    if address.family == 4:
+        shift = IPV4_BITS - ipv4_prefix
+        packed = (address.value >> shift << shift).to_bytes(4)
+        return f"{inet_ntop(AF_INET, packed)}/{ipv4_prefix}"
+    shift = IPV6_BITS - ipv6_prefix
+    packed = (address.value >> shift << shift).to_bytes(16)
+    return f"{inet_ntop(AF_INET6, packed)}/{ipv6_prefix}"
+
+
+def family_of(key: str) -> int:
+    """Tell the family of a canonical key or IP-set entry: 4 or 6."""
+    return 6 if ":" in key else 4
+
+
+def canonical(entry: str) -> str:
+    """Bring an IP-set entry to the one form in which keys are compared.
+
+    GetIPSet answers IPv6 in expanded form, and people type what they like.
+    """
+    return str(ipaddress.ip_network(entry, strict=False))
+
+
+def display(key: str) -> str:
+    """Show a key as people write it: an IPv4 host without its /32."""
+    return key.removesuffix("/32") if ":" not in key else key
+
+
+class Networks:
+    """A set of networks that answers quickly whether it covers an address or touches a network.
+
+    Args:
+        entries: Addresses or CIDRs as text; host bits are forgiven, as fail2ban forgives them.
+
+    Raises:
+        ValueError: If an entry is neither.
+    """
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self.entries = tuple(entries)
+        spans: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        for entry in self.entries:
+            family, low, high = _span(entry)
+            spans[family].append((low, high))
+        merged = {family: _merged(found) for family, found in spans.items()}
+        self._lows = {family: [low for low, _ in found] for family, found in merged.items()}
+        self._highs = {family: [high for _, high in found] for family, found in merged.items()}
+
+    def covers(self, address: Address) -> bool:
+        """Tell whether *address* lies in one of the networks."""
+        return self._touches(address.family, address.value, address.value)
+
+    def touches(self, key: str) -> bool:
+        """Tell whether any address of the network *key* lies in one of the networks."""
+        return self._touches(*_span(key))
+
+    def _touches(self, family: int, low: int, high: int) -> bool:
+        place = bisect_right(self._lows[family], high)
+        return place > 0 and self._highs[family][place - 1] >= low
+
+
+def _span(entry: str) -> tuple[int, int, int]:
+    network = ipaddress.ip_network(entry, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+# Addresses that no packet from the internet carries, or that many of our own hosts share. The documentation
+# ranges (192.0.2.0/24, 2001:db8::/32 …) are left out: nobody is hurt by their ban, and examples use them.
+NEVER_BANNED = Networks(
+    [
+        "0.0.0.0/8",  # unspecified
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local
+        "172.16.0.0/12",  # private
+        "192.168.0.0/16",  # private
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved and broadcast
+        "::/127",  # unspecified and loopback
+        "fc00::/7",  # private
+        "fe80::/10",  # link-local
+        "ff00::/8",  # multicast
+    ]
+)

@@ -1,0 +1,123 @@
+"""Jails: what is forgiven, and for how long somebody is banned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECOND_MS = 1000
+MINUTE_MS = 60 * SECOND_MS
+DAY_MS = 24 * 60 * MINUTE_MS
+
+FOREVER_MS = 253_402_300_800_000
+"""The year 10000: the end of a ban that has none, and a length that reaches it."""
+
+DEFAULT_JAIL = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """So many infractions (*maxretry*) within so long (*findtime_ms*) are too many."""
+
+    maxretry: int = 5
+    findtime_ms: int = 10 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """A named policy, in fail2ban's words and with its defaults; all times in milliseconds.
+
+    Attributes:
+        windows: Any of them bans, so one jail catches the fast and the slow attacker.
+        bantime_ms: The first ban's length; `FOREVER_MS` for a ban without an end.
+        increment: Whether a repeat offender is banned for longer each time; the fields below need it.
+        multipliers: The n-th ban is the n-th multiple of bantime; empty for doubling.
+        maxtime_ms: The longest ban before *rndtime_ms* is added; None for no cap.
+        rndtime_ms: Up to so much is added to each ban, so that nobody can wait for its end to the second.
+        forget_ms: How long after its end a ban still counts (fail2ban's dbpurgeage); None for ever.
+        ignore: Who is never banned in this jail.
+        own_ranges: Whether private, loopback and similar addresses may never be banned.
+    """
+
+    name: str = DEFAULT_JAIL
+    windows: tuple[Window, ...] = (Window(),)
+    bantime_ms: int = 10 * MINUTE_MS
+    increment: bool = False
+    factor: float = 1.0
+    multipliers: tuple[float, ...] = ()
+    maxtime_ms: int | None = None
+    rndtime_ms: int = 0
+    forget_ms: int | None = DAY_MS
+    ignore: Networks = field(default_factory=Networks)
+    own_ranges: bool = True
+    ipv4_prefix: int = 32
+    ipv6_prefix: int = 64
+
+    @property
+    def hits_kept(self) -> int:
+        """How many infractions of one address the ledger keeps while it is not banned.
+
+        Twice the largest maxretry, so that a late infraction still finds those around it, and at least
+        32, which a DynamoDB item holds within the 1 KB of one write unit.
+        """
+        return max(32, 2 * max(window.maxretry for window in self.windows))
+
+    def key(self, address: Address) -> str:
+        """Name the network that this jail judges as one."""
+        return key_of(address, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix)
+
+    def ignores(self, address: Address) -> str | None:
+        """Say why *address* is never banned here, or None if it may be."""
+        if self.own_ranges and NEVER_BANNED.covers(address):
+            return "own_range"
+        if self.ignore.covers(address):
+            return "ignoreip"
+        return None
+
+    def ban_length_ms(self, count: int, *, seed: str) -> int:
+        """Work out how long the *count*-th ban lasts.
+
+        The random part follows from *seed* alone: every worker that judges the same ban finds the same
+        length, and a repeated infraction cannot change it.
+        """
+        if self.bantime_ms >= FOREVER_MS or not self.increment:
+            return self.bantime_ms
+        length = self.bantime_ms
+        if count > 1:
+            length = min(FOREVER_MS, round(self.bantime_ms * self.factor * self._multiple(count)))
+        if self.maxtime_ms is not None:
+            length = min(length, self.maxtime_ms)
+        return min(FOREVER_MS, length + self._random_ms(seed))
+
+    def _multiple(self, count: int) -> float:
+        if self.multipliers:
+            return self.multipliers[min(count, len(self.multipliers)) - 1]
+        return float(2 ** min(count - 1, 40))  # past 2^40 every bantime is for ever
+
+    def _random_ms(self, seed: str) -> int:
+        if not self.rndtime_ms:
+            return 0
+        digest = blake2b(f"{self.name}|{seed}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) % (self.rndtime_ms + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All jails; a jail that nobody configured is judged by the defaults."""
+
+    defaults: Jail = field(default_factory=Jail)
+    jails: Mapping[str, Jail] = field(default_factory=dict)
+
+    def knows(self, name: str) -> bool:
+        """Tell whether *name* was configured; the default jail always is."""
+        return name == DEFAULT_JAIL or name in self.jails
+
+    def jail(self, name: str) -> Jail:
+        """Find the jail to judge *name* by."""
+        return self.jails.get(name, self.defaults)

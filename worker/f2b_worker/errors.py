@@ -1,0 +1,72 @@
+"""The errors of f2b, in one small tree.
+
+    F2bError
+    ├── Retryable            the same call may succeed later
+    │   ├── Throttled        asked too often: slow down
+    │   ├── Unavailable      no answer, a 5xx, a broken connection
+    │   └── LockLost         somebody else changed the IP set: read it again
+    └── Permanent            the same call will fail again
+        ├── AccessDenied     credentials or policy
+        ├── Missing          a queue, a table or an IP set that is not there
+        ├── BadEntry         WAF refused one address of an update
+        └── Rejected         anything else that AWS will not do
+    StartError               a F2bError that ends the command with its own exit code
+
+Adapters map botocore's error codes to these once, with the cause attached.
+"""
+
+from __future__ import annotations
+
+
+class F2bError(Exception):
+    """Anything that f2b raises on purpose; its text is one line for the user."""
+
+
+class Retryable(F2bError):
+    """The same call may succeed later; nothing was lost by waiting."""
+
+
+class Throttled(Retryable):
+    """AWS asks for fewer calls."""
+
+
+class Unavailable(Retryable):
+    """AWS did not answer, answered 5xx, or the connection broke."""
+
+
+class LockLost(Retryable):
+    """Somebody else changed the IP set since it was read."""
+
+
+class Permanent(F2bError):
+    """The same call will fail again until somebody changes something."""
+
+
+class AccessDenied(Permanent):
+    """The credentials are missing, expired or not allowed to do this."""
+
+
+class Missing(Permanent):
+    """A queue, a table or an IP set does not exist."""
+
+
+class BadEntry(Permanent):
+    """WAF refused a whole update because of one address.
+
+    Attributes:
+        entry: The address as WAF named it.
+    """
+
+    def __init__(self, message: str, entry: str) -> None:
+        super().__init__(message)
+        self.entry = entry
+
+
+class Rejected(Permanent):
+    """AWS refused the call for a reason that has no class of its own."""
+
+
+class StartError(F2bError):
+    """The command cannot start as configured; exit code 3 keeps a supervisor from trying for ever."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""What people see of a running worker: log lines and counters."""

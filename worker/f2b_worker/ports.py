@@ -1,0 +1,201 @@
+"""What the loops need from the outside world: small Protocols, owned by who calls them.
+
+Every adapter behind a port has an in-memory twin in `f2b_worker.testing`, and one contract suite runs over both.
+All methods raise only errors of `f2b_worker.errors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+
+
+class Clock(Protocol):
+    """Time, as a value to be handed in."""
+
+    def now_ms(self) -> int:
+        """Tell the wall-clock time in epoch milliseconds."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Tell a time that never goes back, in seconds from an arbitrary start."""
+        ...
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        """Wait until *event* is set or *timeout_s* has passed; tell whether it is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery of one message.
+
+    Attributes:
+        id: The same at every delivery.
+        receipt: Names this delivery.
+        deliveries: How often it has been delivered, this time included.
+    """
+
+    id: str
+    receipt: str
+    body: str
+    sent_at_ms: int
+    deliveries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message body for the dead-letter queue, and why it goes there.
+
+    Attributes:
+        reasons: How often each reason applies; their names go into the attribute `f2b.reason`.
+        detail: One clear line about the first of them.
+        message_id: The message that it came with.
+    """
+
+    body: str
+    reasons: Mapping[str, int]
+    detail: str
+    message_id: str
+
+    @property
+    def reason(self) -> str:
+        """All reasons, as the attribute's text."""
+        return " ".join(self.reasons)
+
+
+class Inbox(Protocol):
+    """The queue that infractions come from, as the intake uses it."""
+
+    def receive(self, *, wait_s: float) -> list[Message]:
+        """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
+        ...
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages for good; deleting twice is no error."""
+        ...
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Make messages visible to every worker again, at once."""
+        ...
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StandingBan:
+    """The last ban of one offender, as the enforcer sees it: it may be over."""
+
+    who: OffenderId
+    ban: Ban
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Bans that changed, and the cursor from which to ask for the next ones."""
+
+    bans: tuple[StandingBan, ...]
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Bans of one offender, oldest first, and what they were decided from."""
+
+    seen: Offender
+    changed: tuple[Ban, ...]
+
+
+class Ledger(Protocol):
+    """Offenders and bans, as the intake uses them. Every answer is strongly consistent."""
+
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+        """Add hits to what is remembered; answer everything that is remembered then.
+
+        Adding the same hit again changes nothing. One offender's failure is its own: it stands in the
+        answer in the offender's place, and the others are recorded.
+        """
+        ...
+
+    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+        """Store bans, each offender's all or none of them.
+
+        If an offender's ban changed since it was judged, nothing is stored for it. Either way the answer is
+        what is remembered now: judge again until there is nothing to store.
+        """
+        ...
+
+    def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
+        """Forget hits that can no longer count."""
+        ...
+
+
+class BanBook(Protocol):
+    """The bans, as the enforcer and the command line read them."""
+
+    def standing(self) -> Iterator[StandingBan]:
+        """Read the last ban of every offender, ended ones that are still remembered included."""
+        ...
+
+    def changes(self, cursor: int) -> Changes:
+        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all."""
+        ...
+
+    def history(self, who: OffenderId) -> list[Ban]:
+        """Read every remembered ban of one offender, oldest first."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to be the one that enforces."""
+
+    def hold(self) -> bool:
+        """Take or keep the lease; tell whether this process holds it now. Call it about once a second."""
+        ...
+
+    def release(self) -> None:
+        """Give the lease back, so that another process takes it at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IpSetContents:
+    """What one IP set held when it was read, in canonical form, and the token that the next update needs."""
+
+    entries: frozenset[str]
+    token: str
+
+
+class IpSet(Protocol):
+    """One WAF IP set of one family."""
+
+    @property
+    def name(self) -> str:
+        """The name by which people know it."""
+        ...
+
+    @property
+    def family(self) -> int:
+        """The family, 4 or 6, of everything that it holds."""
+        ...
+
+    def read(self) -> IpSetContents:
+        """Read the whole set (GetIPSet)."""
+        ...
+
+    def write(self, entries: Iterable[str], token: str) -> str:
+        """Replace the whole set (UpdateIPSet); answer the token for the next update.
+
+        Raises:
+            LockLost: If somebody changed the set since *token* was given.
+            BadEntry: If WAF refuses one of *entries*; then nothing was changed.
+        """
+        ...

@@ -1,0 +1,215 @@
+"""One worker process: opens what it needs, runs the intake and the enforcer, stops in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from prometheus_client import start_http_server
+
+from f2b_worker.adapters.aws import dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb import DynamoLedger
+from f2b_worker.adapters.dynamodb_lease import DynamoLease
+from f2b_worker.adapters.provision import check_table
+from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of
+from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
+from f2b_worker.enforcer import Enforcer
+from f2b_worker.errors import F2bError, StartError
+from f2b_worker.intake import Intake
+from f2b_worker.jails_file import read_jails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from f2b_worker.adapters.wafv2 import WafIpSet
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.settings import WorkerSettings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+T = TypeVar("T")
+
+EXIT_STOPPED = 0
+EXIT_PART_DIED = 4
+
+STOP_WITHIN_S = 9.0
+"""Container platforms kill ten seconds after SIGTERM."""
+
+_PARENT_CHECK_S = 1.0
+_KEPT_MS = 60 * DAY_MS
+
+
+@dataclass(slots=True)
+class _Parts:
+    intake: Intake
+    enforcer: Enforcer | None
+    stop: threading.Event
+    wake: threading.Event
+
+
+def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0) -> int:
+    """Run one worker process until a signal stops it or a part dies; answer the exit code.
+
+    Args:
+        settings: The worker's settings.
+        config: The jails file.
+        number: Which of several processes this is.
+
+    Raises:
+        StartError: If it cannot start as configured.
+    """
+    parts = _open(settings, config)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port + number)
+    _stop_on_signals(parts)
+    died = threading.Event()
+    threads = _start(parts, died)
+    log.info("working", queue=settings.queue, table=settings.table, ip_sets=list(settings.ip_set))
+    _wait(parts.stop)
+    parts.wake.set()
+    return _end(threads, died)
+
+
+def open_ban_book(settings: WorkerSettings) -> DynamoLedger:
+    """Open the ledger to read its bans."""
+    client = dynamodb_client(connections=2)
+    _check(settings, lambda: check_table(client, settings.table))
+    return DynamoLedger(client, settings.table, SystemClock(), kept_ms=_KEPT_MS, io_threads=1)
+
+
+def _open(settings: WorkerSettings, config: Path | None) -> _Parts:
+    jails = read_jails(config)
+    clock = SystemClock()
+    stop, wake = threading.Event(), threading.Event()
+    inbox = _check(settings, lambda: _open_inbox(settings))
+    ledger = _check(settings, lambda: _open_ledger(settings, jails.policy, clock))
+    ip_sets = _check(settings, lambda: _open_ip_sets(settings))
+    intake = Intake(
+        inbox,
+        ledger,
+        jails.policy,
+        clock,
+        max_age_ms=settings.max_age,
+        poll_s=settings.poll_s,
+        linger_s=settings.linger_s,
+        on_ban=wake.set,
+    )
+    enforcer = None
+    if ip_sets:
+        owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+        name = f"{settings.scope}/{','.join(sorted(each.name for each in ip_sets))}"
+        lease = DynamoLease(dynamodb_client(connections=2), settings.table, name=name, owner=owner, clock=clock)
+        enforcer = Enforcer(
+            ledger, ip_sets, lease, allowed=jails.allowed, clock=clock, unban_lag_s=settings.unban_lag_s
+        )
+    return _Parts(intake, enforcer, stop, wake)
+
+
+def _check(settings: WorkerSettings, opening: Callable[[], T]) -> T:
+    """Open a part; what is missing is named together with the command that makes it."""
+    try:
+        return opening()
+    except StartError:
+        raise
+    except F2bError as error:
+        sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
+        queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
+        command = f"f2b-worker provision --queue {queue} --table {settings.table}{sets}"
+        raise StartError(f"{error}; what is missing is made by: {command}") from error
+
+
+def _open_inbox(settings: WorkerSettings) -> SqsInbox:
+    client = sqs_client(settings.queue, connections=4)
+    queue_url = queue_url_of(client, settings.queue)
+    return SqsInbox(client, queue_url=queue_url, dead_letter_url=dead_letter_url_of(client, queue_url))
+
+
+def _open_ledger(settings: WorkerSettings, policy: Policy, clock: SystemClock) -> DynamoLedger:
+    client = dynamodb_client(connections=16)
+    check_table(client, settings.table)
+    return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
+
+
+def kept_ms(policy: Policy, max_age_ms: int | None) -> int:
+    """Work out how long offenders are remembered: longer than any jail counts or any infraction is late."""
+    forgets = [jail.forget_ms for jail in (policy.defaults, *policy.jails.values())]
+    if None in forgets or max_age_ms is None:
+        return FOREVER_MS // 2
+    return max(_KEPT_MS, 2 * max_age_ms, *(2 * forget for forget in forgets if forget))
+
+
+def _open_ip_sets(settings: WorkerSettings) -> list[WafIpSet]:
+    if not settings.ip_set:
+        return []
+    client = wafv2_client(region_of(settings.scope))
+    found = find_ip_sets(client, settings.ip_set, settings.scope)
+    families = [each.family for each in found]
+    if len(set(families)) < len(families):
+        names = ", ".join(each.name for each in found)
+        raise StartError(f"IP sets {names}: this version keeps one set a family; name fewer")
+    return found
+
+
+def _stop_on_signals(parts: _Parts) -> None:
+    def stop(_signal: int, _frame: object) -> None:
+        parts.stop.set()
+        parts.wake.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+
+
+def _start(parts: _Parts, died: threading.Event) -> list[threading.Thread]:
+    loops: dict[str, Callable[[], None]] = {"intake": lambda: parts.intake.run(parts.stop)}
+    enforcer = parts.enforcer
+    if enforcer:
+        loops["enforcer"] = lambda: enforcer.run(parts.wake, parts.stop)
+
+    def guarded(name: str, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except Exception:  # whatever kills a part must stop the process, and be seen
+            log.exception("part_died", part=name)
+            died.set()
+            parts.stop.set()
+            parts.wake.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(name, loop), name=name, daemon=True) for name, loop in loops.items()
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _wait(stop: threading.Event) -> None:
+    """Wait for *stop*, or for the death of the parent: nobody else would stop an orphan."""
+    parent = os.getppid()
+    while not stop.wait(_PARENT_CHECK_S):
+        if os.getppid() != parent:
+            log.warning("parent_died")
+            stop.set()
+
+
+def _end(threads: list[threading.Thread], died: threading.Event) -> int:
+    clock = SystemClock()
+    ends_s = clock.monotonic_s() + STOP_WITHIN_S
+    for thread in threads:
+        thread.join(max(0.0, ends_s - clock.monotonic_s()))
+    code = EXIT_PART_DIED if died.is_set() else EXIT_STOPPED
+    late = [thread.name for thread in threads if thread.is_alive()]
+    if late:
+        # A call to AWS hangs. Nothing is lost: what it held becomes visible again. Waiting for the
+        # executor's threads at interpreter exit would outlast the platform's patience.
+        log.warning("stopped_late", parts=late)
+        os._exit(code)
+    log.info("stopped", code=code)
+    return code

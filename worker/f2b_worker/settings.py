@@ -1,0 +1,204 @@
+"""The settings of the worker and of the shim: frozen, built once at the edge, passed down.
+
+Command line over environment (`F2B_…`) over the file's `[worker]` table over the default.
+Each field's description gives its unit and its reason; the command's help and docs/settings.md show it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.errors import StartError
+from f2b_worker.toml_file import read_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENV_PREFIX = "F2B_"
+_OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
+_FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _age_ms(value: object) -> int | None:
+    age_ms = parse_duration_ms(value)
+    return age_ms or None
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    file_values: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: command line, environment, file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values)
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_LEVEL_HELP = "The least serious log lines to show: debug, info, warning or error."
+
+
+class WorkerSettings(_Settings):
+    """What a worker needs to know."""
+
+    queue: Annotated[str, Field(description="The SQS queue that infractions come from: its URL, or its name.")]
+    table: Annotated[
+        str, Field(description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
+    ] = "f2b"
+    ip_set: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description="A WAF IP set to keep equal to the bans; NAME also stands for NAME-ipv4 and NAME-ipv6. "
+            "May be repeated; without it this worker judges and does not enforce."
+        ),
+    ] = ()
+    scope: Annotated[
+        Literal["REGIONAL", "CLOUDFRONT"],
+        Field(description="The scope of the IP sets; CLOUDFRONT is always reached in us-east-1."),
+    ] = "REGIONAL"
+    processes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Worker processes; one uses one core. If one dies, all stop with exit code 4.",
+        ),
+    ] = 1
+    max_age: Annotated[
+        int | None,
+        BeforeValidator(_age_ms),
+        Field(
+            description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
+            "that SQS keeps a message, so that a backlog is judged whole."
+        ),
+    ] = 14 * DAY_MS
+    poll_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="Seconds that one receive waits for a message. Shorter costs more requests "
+            "(5 s: half a million a month, $0.21); SIGTERM waits for the receive to end.",
+        ),
+    ] = 5
+    linger_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=5,
+            description="Seconds that a busy worker goes on receiving before it judges, so that one write serves "
+            "many infractions. An idle worker never waits.",
+        ),
+    ] = 0.1
+    unban_lag_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="Seconds that an ended ban may stay in its IP set, waiting to ride along with an update: "
+            "WAF allows one a second.",
+        ),
+    ] = 60.0
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65535,
+            description="Serve Prometheus metrics on this port; process n of several serves on port + n. "
+            "Off by default.",
+        ),
+    ] = None
+    log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
+
+
+class ShimSettings(_Settings):
+    """What the HTTP shim needs to know."""
+
+    queue: Annotated[str, Field(description="The SQS queue to send infractions to: its URL, or its name.")]
+    port: Annotated[int, Field(ge=1, le=65535, description="The port to listen on.")] = 8000
+    host: Annotated[
+        str,
+        Field(
+            description="The address to listen on. All, by default, since it serves other containers: whoever "
+            "reaches it can have addresses banned."
+        ),
+    ] = "0.0.0.0"  # noqa: S104 - see its description
+    log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
+
+
+SettingsT = TypeVar("SettingsT", bound=_Settings)
+
+
+def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = None) -> SettingsT:
+    """Build settings from the command line's values, the environment and the file.
+
+    Args:
+        model: Which settings.
+        given: What stood on the command line; None and empty values count as not given.
+        config: The TOML file, if any.
+
+    Raises:
+        StartError: Naming each setting that is wrong, and a misspelt environment variable.
+    """
+    _refuse_misspelt_environment()
+    chosen = {name: value for name, value in given.items() if value is not None and value != ()}
+    values = read_toml(config).get("worker", {}) if config and model is WorkerSettings else {}
+    loader: type[SettingsT] = type(
+        model.__name__, (model,), {"file_values": values, "__module__": model.__module__}
+    )
+    try:
+        # Back to the model itself: a class made here could not be pickled for a child process.
+        return cast("SettingsT", model.model_construct(**dict(loader(**chosen))))
+    except ValidationError as error:
+        lines = [
+            f"{option_name(str(one['loc'][0]))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        ]
+        raise StartError("; ".join(lines)) from error
+
+
+def option_name(field: str) -> str:
+    """Name a field as the command line does."""
+    return f"--{field.replace('_', '-')}"
+
+
+def env_name(field: str) -> str:
+    """Name a field as the environment does."""
+    return f"{ENV_PREFIX}{field.upper()}"
+
+
+def _refuse_misspelt_environment() -> None:
+    known = _OTHERS | {env_name(field) for model in (WorkerSettings, ShimSettings) for field in model.model_fields}
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX) and name not in known and not name.startswith(_FOREIGN_PREFIXES):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise StartError(f"environment variable {name} is no setting of f2b{hint}")

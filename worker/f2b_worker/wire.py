@@ -1,0 +1,262 @@
+"""The wire format, version 1: a message body in, infractions out. docs/wire.md describes it for people.
+
+Reading is forgiving where nothing is lost by it: unknown keys are ignored, and an infraction that is wrong
+inside a good message is set aside alone. `python -m f2b_worker.wire` prints the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from datetime import datetime
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic_core import from_json
+
+from f2b_worker.domain.docket import Infraction, Reason, Refusal
+from f2b_worker.domain.jails import DEFAULT_JAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+VERSION = 1
+PACK_ITEMS_MAX = 10_000
+NOTE_CHARACTERS_MAX = 200
+_JAIL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
+_EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
+
+# Read loosely and checked one by one, so that one wrong item costs the others nothing; published strictly.
+_AddressText = Annotated[Any, WithJsonSchema({"type": "string", "description": "IPv4 or IPv6 address"})]
+_JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{_JAIL.pattern}$"})]
+_Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
+_Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
+_At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
+
+
+class Simple(BaseModel):
+    """One infraction: the form for any language and for the command line."""
+
+    model_config = ConfigDict(extra="ignore", title="Infraction")
+
+    ip: _AddressText
+    jail: _JailText = DEFAULT_JAIL
+    at: _At = None
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    note: _Note = None
+
+
+class Pack(BaseModel):
+    """Many infractions as columns: what the producer and the shim send."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True, title="Pack")
+
+    v: Literal[1]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    t0_ms: Annotated[int, Field(ge=_EARLIEST_MS, le=_LATEST_MS)]
+    dt_ms: Annotated[
+        list[Annotated[int, Field(ge=_EARLIEST_MS, le=_LATEST_MS)]],
+        Field(min_length=1, max_length=PACK_ITEMS_MAX),
+    ]
+    ip: list[_AddressText]
+    of: list[_Index] | None = None
+    jail: list[_JailText] | None = None
+    in_: Annotated[list[_Index] | None, Field(alias="in")] = None
+    note: dict[str, _Note] = Field(default_factory=dict)
+
+
+class Body(NamedTuple):
+    """A message body as read: what can be judged, and what was set aside."""
+
+    infractions: list[Infraction]
+    refused: list[Refusal]
+
+
+class UnreadableError(ValueError):
+    """Nothing in the message can be used; it belongs into the dead-letter queue as it is.
+
+    Attributes:
+        reason: The counter's label.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
+    """Read one message body of either form.
+
+    Args:
+        body: The text of the message.
+        message_id: Names infractions without an id of their own: a redelivery has the same one.
+        sent_at_ms: The time of infractions that carry none.
+
+    Raises:
+        UnreadableError: If nothing in it can be used.
+    """
+    try:
+        data = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise UnreadableError(Reason.NOT_JSON, f"not JSON: {error}") from None
+    if isinstance(data, dict):
+        if data.get("v", VERSION) != VERSION or isinstance(data.get("v"), bool):
+            shown = ascii(data["v"])[:40]
+            raise UnreadableError(Reason.UNKNOWN_VERSION, f"version {shown} is not known; this worker reads 1")
+        if "dt_ms" in data or isinstance(data.get("ip"), list):
+            return _read_pack(data)
+        data = [data]
+    if not isinstance(data, list):
+        raise UnreadableError(Reason.BAD_SHAPE, "an infraction is a JSON object, or a list of such objects")
+    if not data:
+        raise UnreadableError(Reason.EMPTY, "the list is empty")
+    return _sorted_by_use(
+        _read_simple(item, f"{message_id}.{place}", sent_at_ms) for place, item in enumerate(data)
+    )
+
+
+def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
+    body = Body([], [])
+    for one in read:
+        if isinstance(one, Refusal):
+            body.refused.append(one)
+        else:
+            body.infractions.append(one)
+    return body
+
+
+def _read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction | Refusal:
+    if not isinstance(item, dict):
+        return Refusal(Reason.BAD_SHAPE, "an infraction is a JSON object with at least an ip", item)
+    if "ip" not in item:
+        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+    try:
+        simple = Simple.model_validate(item)
+    except ValidationError as error:
+        return Refusal(Reason.BAD_SHAPE, _first_error(error), item)
+    try:
+        at_ms = sent_at_ms if simple.at is None else _at_ms(simple.at)
+    except ValueError as error:
+        return Refusal(Reason.BAD_TIME, str(error), item)
+    return _checked(_Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note), item)
+
+
+def _at_ms(at: object) -> int:
+    if isinstance(at, str):
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds") from None
+        if moment.tzinfo is None:
+            raise ValueError(f"at: {at[:40]!a} has no zone; add Z or an offset")
+        return round(moment.timestamp() * 1000)
+    if isinstance(at, bool) or not isinstance(at, (int, float)):
+        raise ValueError(f"at: {ascii(at)[:40]} is neither RFC 3339 nor epoch seconds")  # noqa: TRY004
+    if not _EARLIEST_MS <= at * 1000 <= _LATEST_MS:
+        raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds")
+    return round(at * 1000)
+
+
+class _Raw(NamedTuple):
+    """An infraction whose text columns nobody has looked at."""
+
+    ip: object
+    jail: object
+    at_ms: int
+    id: str
+    note: object
+
+
+def _checked(raw: _Raw, item: object) -> Infraction | Refusal:
+    if not isinstance(raw.ip, str):
+        return Refusal(Reason.BAD_ADDRESS, f"ip: {ascii(raw.ip)[:60]} is no text", item)
+    if not isinstance(raw.jail, str) or not _JAIL.fullmatch(raw.jail):
+        detail = f"jail: {ascii(raw.jail)[:70]} is not 1-64 of A-Z a-z 0-9 . _ -"
+        return Refusal(Reason.BAD_JAIL, detail, item)
+    note = raw.note[:NOTE_CHARACTERS_MAX] if isinstance(raw.note, str) else None
+    return Infraction(raw.ip, raw.jail, raw.at_ms, _short(raw.id), note)
+
+
+def _short(item_id: str) -> str:
+    if len(item_id) <= _ID_CHARACTERS_MAX:
+        return item_id
+    return blake2b(item_id.encode(), digest_size=_ID_CHARACTERS_MAX // 2).hexdigest()
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}"
+
+
+def _read_pack(data: dict[str, Any]) -> Body:
+    try:
+        pack = Pack.model_validate(data)
+    except ValidationError as error:
+        empty = data.get("dt_ms") == []
+        raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, _first_error(error)) from None
+    return _sorted_by_use(_read_packed(pack))
+
+
+def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
+    moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
+    next(moments_ms)
+    jails = pack.jail or [DEFAULT_JAIL]
+    for index, at_ms in enumerate(moments_ms):
+        ip = _cell(pack.ip, index if pack.of is None else _cell(pack.of, index))
+        jail = _cell(jails, 0 if pack.in_ is None else _cell(pack.in_, index))
+        note = pack.note.get(str(index))
+        item_id = f"{pack.id}.{index}"
+        item = {"ip": ip, "jail": jail, "at": at_ms / 1000, "id": item_id}
+        if ip is None:
+            yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
+        else:
+            yield _checked(_Raw(ip, jail, at_ms, item_id, note), item)
+
+
+def _cell(column: Sequence[Any], index: object) -> Any:
+    """Look one cell up; None for whatever is no place in the column."""
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(column):
+        return column[index]
+    return None
+
+
+def write_pack(infractions: Sequence[tuple[str, str, int]]) -> str:
+    """Write (ip, jail, at_ms) infractions as one pack with a new random id."""
+    ips = _places(ip for ip, _, _ in infractions)
+    jails = _places(jail for _, jail, _ in infractions)
+    moments_ms = [at_ms for _, _, at_ms in infractions]
+    pack = Pack(
+        v=1,
+        id=secrets.token_urlsafe(9),
+        t0_ms=moments_ms[0],
+        dt_ms=[0, *(later - earlier for earlier, later in pairwise(moments_ms))],
+        ip=list(ips),
+        of=[ips[ip] for ip, _, _ in infractions] if len(ips) < len(infractions) else None,
+        jail=list(jails) if list(jails) != [DEFAULT_JAIL] else None,
+        in_=[jails[jail] for _, jail, _ in infractions] if len(jails) > 1 else None,
+    )
+    return pack.model_dump_json(by_alias=True, exclude_none=True, exclude={"note"})
+
+
+def _places(texts: Iterable[str]) -> dict[str, int]:
+    """Number the distinct texts in the order of their first appearance."""
+    return {text: place for place, text in enumerate(dict.fromkeys(texts))}
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of both forms."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Pack | Simple | Annotated[list[Simple], Field(min_length=1)])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "f2b message body, version 1",
+    } | (adapter.json_schema())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")

@@ -23,7 +23,7 @@ run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it
 	@$(BIN)/python -m demo.run
 
 demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE for your own)
-	@$(BIN)/python -m demo.check $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m demo.prove $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@rm -f .coverage .coverage.*

@@ -75,9 +75,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         if min(self.maxretry, self.findtime_s, self.bantime_s) < 1:
-            raise ValueError(
-                "maxretry, findtime_s and bantime_s start at 1 (bans for ever are not covered here)"
-            )
+            raise ValueError("maxretry, findtime_s and bantime_s start at 1 (bans for ever are not covered here)")
 
 
 @dataclass(frozen=True)
@@ -215,18 +213,14 @@ def _ends(start_ms: int, length: int, hits: list[int]) -> list[int]:
     return ends
 
 
-def incomplete(
-    bans: Iterable[Ban], infractions: Sequence[Infraction], rules: Rules, now_ms: int
-) -> list[str]:
+def incomplete(bans: Iterable[Ban], infractions: Sequence[Infraction], rules: Rules, now_ms: int) -> list[str]:
     """Return a sentence for each ban that in-order judging has running now and `bans` lacks or cuts short.
 
     Raises:
         ValueError: An infraction is later than now, see the module's text.
     """
     if any(infraction.at_ms > now_ms for infraction in infractions):
-        raise ValueError(
-            "now_ms is before the last infraction: completeness cannot be asked of a past moment"
-        )
+        raise ValueError("now_ms is before the last infraction: completeness cannot be asked of a past moment")
     hits = _hits(infractions, rules)
     found = _by_offender(ban for ban in bans if ban.start_ms <= now_ms)
     sentences: list[str] = []

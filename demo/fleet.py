@@ -42,7 +42,8 @@ class Fleet:
     """
 
     def __init__(self, aws: LocalAws, config: Path, *, account: str | None = None) -> None:
-        self.environment = aws.child_environment(account)
+        # A stop waits for the end of a receive; five seconds, the default, are long for somebody who watches.
+        self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
         self.workers: list[subprocess.Popen[bytes]] = []
         self.shim: subprocess.Popen[bytes] | None = None
         self.shim_url = ""
@@ -73,13 +74,16 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def start_shim(self, log: Path | None = None) -> None:
-        """Start `f2b-shim` on a free port and wait until it answers."""
-        port = free_port()
+    def start_shim(self, *, port: int = 0, log: Path | None = None) -> None:
+        """Start `f2b-shim` on *port*, or on a free one, and wait until it answers."""
+        port = port or free_port()
         self.shim_url = f"http://127.0.0.1:{port}"
         command = [str(BIN / "f2b-shim"), "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
         self.shim = self._start(command, log)
-        eventually(lambda: self.get("/")[0] == 200, "the shim answers", STARTS_WITHIN_S)
+        shim = self.shim
+        eventually(lambda: self.get("/")[0] == 200 or shim.poll() is not None, "the shim answers", STARTS_WITHIN_S)
+        if shim.poll() is not None:
+            raise FleetError(f"the shim ended with exit code {shim.returncode}; is port {port} taken?")
 
     def _start(self, command: list[str], log: Path | None) -> subprocess.Popen[bytes]:
         with (log or Path("/dev/null")).open("ab") as sink:

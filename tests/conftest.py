@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localstack.localstack_sqs import LocalStackSqs
 from localstack.local_aws import INTERFERING_VARIABLES, LocalAws, LocalAwsError
+from localstack.localstack_sqs import LocalStackSqs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from f2b_worker.wire import UnreadableError, read_body
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from f2b_worker.domain.docket import Docket, Reason
     from f2b_worker.domain.jails import Policy
@@ -157,6 +157,7 @@ class Intake:
                 break
             answers = self._ledger.commit(sentences)
             self._on_ban()
+            _announce(sentences)
         else:
             raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
         if held_up:
@@ -181,6 +182,7 @@ class Intake:
             if spent:
                 self._ledger.trim(who, spent)
         metrics.infractions_judged.inc(len(flush.pending[who]))
+        log.debug("judged", jail=who.jail, key=who.key, infractions=len(flush.pending[who]))
         flush.finish(who)
 
     def _fail_one(self, who: OffenderId, error: Exception, flush: Flush) -> Exception | None:
@@ -195,6 +197,13 @@ class Intake:
         metrics.ledger_refused.inc()
         flush.give_up(who)
         return None
+
+
+def _announce(sentences: Mapping[OffenderId, Sentence]) -> None:
+    for who, sentence in sentences.items():
+        for ban in sentence.changed:
+            if ban.evidence:  # a new ban; an extended one was announced when it started
+                log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
 
 
 class Flush:

@@ -21,7 +21,7 @@ from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of
 from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.enforcer import Enforcer
-from f2b_worker.errors import F2bError, StartError
+from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake import Intake
 from f2b_worker.jails_file import read_jails
 
@@ -42,6 +42,9 @@ EXIT_PART_DIED = 4
 
 STOP_WITHIN_S = 9.0
 """Container platforms kill ten seconds after SIGTERM."""
+
+START_WITHIN_S = 30.0
+"""How long a starting worker waits for an AWS that does not answer."""
 
 _PARENT_CHECK_S = 1.0
 _KEPT_MS = 60 * DAY_MS
@@ -114,16 +117,27 @@ def _open(settings: WorkerSettings, config: Path | None) -> _Parts:
 
 
 def _check(settings: WorkerSettings, opening: Callable[[], T]) -> T:
-    """Open a part; what is missing is named together with the command that makes it."""
-    try:
-        return opening()
-    except StartError:
-        raise
-    except F2bError as error:
-        sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
-        queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
-        command = f"f2b-worker provision --queue {queue} --table {settings.table}{sets}"
-        raise StartError(f"{error}; what is missing is made by: {command}") from error
+    """Open a part; wait a little for AWS, and name what is missing together with the command that makes it."""
+    clock, never = SystemClock(), threading.Event()
+    ends_s = clock.monotonic_s() + START_WITHIN_S
+    while True:
+        try:
+            return opening()
+        except Retryable as error:
+            if clock.monotonic_s() > ends_s:
+                raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
+            log.warning("waiting_for_aws", reason=str(error))
+            clock.wait(never, 1.0)
+        except Missing as error:
+            raise StartError(f"{error}; make it with: {_provision_command(settings)}") from error
+        except Permanent as error:
+            raise StartError(str(error)) from error
+
+
+def _provision_command(settings: WorkerSettings) -> str:
+    sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
+    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
+    return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}"
 
 
 def _open_inbox(settings: WorkerSettings) -> SqsInbox:
@@ -149,8 +163,10 @@ def kept_ms(policy: Policy, max_age_ms: int | None) -> int:
 def _open_ip_sets(settings: WorkerSettings) -> list[WafIpSet]:
     if not settings.ip_set:
         return []
-    client = wafv2_client(region_of(settings.scope))
-    found = find_ip_sets(client, settings.ip_set, settings.scope)
+    region = region_of(settings.scope)
+    # Many workers may start at once, and WAF answers five Get or List requests a second.
+    finder = wafv2_client(region, attempts=8)
+    found = find_ip_sets(finder, settings.ip_set, settings.scope, writer=wafv2_client(region))
     families = [each.family for each in found]
     if len(set(families)) < len(families):
         names = ", ".join(each.name for each in found)

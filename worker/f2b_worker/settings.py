@@ -20,7 +20,6 @@ from pydantic_settings import (
 )
 
 from f2b_worker.domain.durations import parse_duration_ms
-from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.errors import StartError
 from f2b_worker.toml_file import read_toml
 
@@ -99,7 +98,7 @@ class WorkerSettings(_Settings):
             description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
             "that SQS keeps a message, so that a backlog is judged whole."
         ),
-    ] = 14 * DAY_MS
+    ] = "14d"  # type: ignore[assignment]  # pydantic-settings validates defaults, too
     poll_s: Annotated[
         int,
         Field(

@@ -145,11 +145,11 @@ def dynamodb_client(*, connections: int) -> DynamoDBClient:
     return client
 
 
-def wafv2_client(region: str | None) -> WAFV2Client:
-    """Make a WAF client without retries of its own: the enforcer paces every request itself."""
+def wafv2_client(region: str | None, *, attempts: int = 1) -> WAFV2Client:
+    """Make a WAF client, by default without retries of its own: the enforcer paces every request itself."""
     with aws_errors("WAF client"):
         client: WAFV2Client = _session().client(
-            "wafv2", region_name=region, config=_config(connections=2, read_timeout_s=15, attempts=1)
+            "wafv2", region_name=region, config=_config(connections=2, read_timeout_s=15, attempts=attempts)
         )
     return client
 

@@ -20,22 +20,17 @@ _FAMILIES = {"IPV4": 4, "IPV6": 6}
 
 
 class WafIpSet:
-    """A WAF IP set, read and replaced as a whole.
+    """A WAF IP set, read and replaced as a whole; `find_ip_sets` opens it."""
 
-    Raises:
-        Missing: If there is no set with this id any more.
-    """
-
-    def __init__(self, client: WAFV2Client, *, name: str, set_id: str, scope: Scope) -> None:
+    def __init__(  # noqa: PLR0913 - what WAF itself names a set by
+        self, client: WAFV2Client, *, name: str, set_id: str, scope: Scope, family: int, description: str
+    ) -> None:
         self._client = client
+        self._name = name
         self._set_id = set_id
         self._scope = scope
-        self._name = name
-        with aws_errors(f"IP set {name}"):
-            found = client.get_ip_set(Name=name, Scope=scope, Id=set_id)["IPSet"]
-        self._family = _FAMILIES[found["IPAddressVersion"]]
-        # UpdateIPSet replaces the description too.
-        self._description = found.get("Description", "")
+        self._family = family
+        self._description = description  # UpdateIPSet replaces it too
 
     @property
     def name(self) -> str:
@@ -75,15 +70,21 @@ def region_of(scope: Scope) -> str | None:
 
 
 def find_ip_sets(
-    client: WAFV2Client, names: Iterable[str], scope: Scope, *, exact: bool = False
+    client: WAFV2Client,
+    names: Iterable[str],
+    scope: Scope,
+    *,
+    exact: bool = False,
+    writer: WAFV2Client | None = None,
 ) -> list[WafIpSet]:
     """Find the IP sets that *names* stand for: a set of that name, or else NAME-ipv4 and NAME-ipv6.
 
     Args:
-        client: A WAF client of the scope's Region.
+        client: A WAF client of the scope's Region, to look with.
         names: Set names.
         scope: REGIONAL or CLOUDFRONT.
         exact: Whether a name stands for itself only.
+        writer: The client that the sets are read and written with; by default the same.
 
     Raises:
         Missing: If a name stands for none.
@@ -95,8 +96,21 @@ def find_ip_sets(
         present = [each for each in candidates if each in ids]
         if not present:
             raise Missing(f"IP set {name}: neither it nor {' nor '.join(family_names(name))} exists in {scope}")
-        found += [WafIpSet(client, name=each, set_id=ids[each], scope=scope) for each in present]
+        found += [_open(client, writer or client, each, ids[each], scope) for each in present]
     return found
+
+
+def _open(client: WAFV2Client, writer: WAFV2Client, name: str, set_id: str, scope: Scope) -> WafIpSet:
+    with aws_errors(f"IP set {name}"):
+        found = client.get_ip_set(Name=name, Scope=scope, Id=set_id)["IPSet"]
+    return WafIpSet(
+        writer,
+        name=name,
+        set_id=set_id,
+        scope=scope,
+        family=_FAMILIES[found["IPAddressVersion"]],
+        description=found.get("Description", ""),
+    )
 
 
 def family_names(name: str) -> list[str]:

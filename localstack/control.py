@@ -1,0 +1,106 @@
+"""Python's side of the edge's control API."""
+
+import contextlib
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from localstack.faults import FaultKind
+
+TIMEOUT_S = 30.0
+
+
+class EdgeControlError(Exception):
+    """The edge refused a control call."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStats:
+    """How SQS delivers, and what it still owes.
+
+    Attributes:
+        duplicate: whether every message is delivered twice.
+        shuffle: whether messages come out of order.
+        duplicates_delivered: second deliveries so far.
+        duplicates_pending: second deliveries to come.
+        held: messages taken from their queue for shuffling and not delivered yet.
+    """
+
+    duplicate: bool
+    shuffle: bool
+    duplicates_delivered: int
+    duplicates_pending: int
+    held: int
+
+
+class EdgeControl:
+    """Steers a running edge; every method raises EdgeControlError for a call that makes no sense."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._netloc = urlsplit(endpoint_url).netloc
+
+    def calls(self) -> dict[str, int]:
+        """How many calls came in, by names such as ``dynamodb:UpdateItem``; refused ones included."""
+        return dict(self._send("GET", "calls")["calls"])
+
+    def refused(self) -> dict[str, int]:
+        """How many of them were refused by a rate limit or by a throttle, error or reset_before fault."""
+        return dict(self._send("GET", "calls")["refused"])
+
+    def reset_calls(self) -> None:
+        """Count from zero again."""
+        self._send("POST", "calls/reset")
+
+    def fault(  # noqa: PLR0913 - each says one thing about the fault
+        self,
+        match: str,
+        kind: FaultKind,
+        *,
+        probability: float = 1.0,
+        times: int | None = None,
+        delay_s: float = 0.0,
+        code: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Make calls fail from now on; see ``localstack.faults.Fault``."""
+        rule = {"match": match, "kind": kind, "probability": probability, "times": times}
+        self._send("POST", "faults", {**rule, "delay_s": delay_s, "code": code, "seed": seed})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The rules in force, each with its ``hits``."""
+        return list(self._send("GET", "faults")["faults"])
+
+    def clear_faults(self) -> None:
+        """Let calls succeed again."""
+        self._send("DELETE", "faults")
+
+    def deliver(self, *, duplicate: bool = False, shuffle: bool = False, seed: int = 0, depth: int = 100) -> None:
+        """Switch how SQS delivers; see ``localstack.delivery``."""
+        self._send("POST", "delivery", {"duplicate": duplicate, "shuffle": shuffle, "seed": seed, "depth": depth})
+
+    def delivery(self) -> DeliveryStats:
+        """How SQS delivers at the moment, and what it still owes."""
+        return DeliveryStats(**self._send("GET", "delivery"))
+
+    def set_waf_rate(self, per_second: float | None) -> None:
+        """Change how many calls of one Create, Put or Update action WAF takes; None for any number."""
+        self._send("POST", "limits", {"waf_writes_per_s": per_second})
+
+    def set_waf_read_rate(self, per_second: float | None) -> None:
+        """Change how many calls of one Get or List action WAF takes; None for any number."""
+        self._send("POST", "limits", {"waf_reads_per_s": per_second})
+
+    def reset(self) -> None:
+        """Wipe everything, queues, tables and web ACLs included, and go back to AWS's own limits."""
+        self._send("POST", "reset")
+
+    def _send(self, method: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+        with contextlib.closing(http.client.HTTPConnection(self._netloc, timeout=TIMEOUT_S)) as connection:
+            connection.request(method, f"/_edge/{path}", json.dumps(data or {}))
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        if response.status != http.HTTPStatus.OK:
+            raise EdgeControlError(answer.get("error", f"status {response.status}"))
+        return answer

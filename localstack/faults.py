@@ -1,0 +1,148 @@
+"""Failures made to order, and AWS's own errors in AWS's own shapes."""
+
+import random
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+from localstack.edge_http import Request, Response, json_response
+
+FaultKind = Literal["throttle", "error", "delay", "reset_before", "reset_after"]
+
+_THROTTLED = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "sqs": "RequestThrottled",
+    "wafv2": "ThrottlingException",
+}
+_BROKEN = {
+    "dynamodb": "InternalServerError",
+    "sqs": "InternalFailure",
+    "wafv2": "WAFInternalErrorException",
+}
+
+
+class ApiError(Exception):
+    """An error as an AWS service answers it; botocore shows ``code`` as ``Error.Code``."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **fields: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.fields = fields
+
+    def response(self) -> Response:
+        """The error as an answer in the JSON protocol."""
+        body = {"__type": self.code, "message": self.message, "Message": self.message, **self.fields}
+        answer = json_response(body, self.status)
+        answer.headers.append(("x-amzn-errortype", self.code))
+        return answer
+
+
+def throttled(service: str, code: str | None = None) -> ApiError:
+    """The service's refusal of one call too many."""
+    return ApiError(code or _THROTTLED.get(service, "ThrottlingException"), "Rate exceeded")
+
+
+def broken(service: str, code: str | None = None) -> ApiError:
+    """The service's internal error."""
+    code = code or _BROKEN.get(service, "InternalFailure")
+    return ApiError(code, "We encountered an internal error. Please try again.", 500)
+
+
+class ResetError(Exception):
+    """The connection to the client is to be reset instead of answered."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """A rule: calls that match ``match`` fail in the way ``kind`` says.
+
+    Attributes:
+        match: ``dynamodb:UpdateItem``, ``wafv2:*``, ``*``; ``*`` and ``?`` as in a shell.
+        kind: throttle and error answer for the service; delay waits first; reset_before and
+            reset_after drop the connection before or after the call took effect.
+        probability: share of the matching calls that fail.
+        times: how many calls fail in all; None for no end.
+        delay_s: for delay, how long.
+        code: for throttle and error, another code than the service's usual one.
+        seed: of the dice; the same seed and calls fail the same.
+    """
+
+    match: str
+    kind: FaultKind
+    probability: float = 1.0
+    times: int | None = None
+    delay_s: float = 0.0
+    code: str | None = None
+    seed: int = 0
+    hits: int = 0
+    _dice: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(FaultKind):
+            raise ValueError(f"unknown kind of fault: {self.kind}")
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"not a probability: {self.probability}")
+        self._dice = random.Random(self.seed)
+
+    def strikes(self, call: str) -> bool:
+        """Whether this call fails; a call that does is counted."""
+        if self.times is not None and self.hits >= self.times:
+            return False
+        if not fnmatchcase(call, self.match) or self._dice.random() >= self.probability:
+            return False
+        self.hits += 1
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """The rule and its hits so far, for the control API."""
+        return {"match": self.match, "kind": self.kind, "times": self.times, "hits": self.hits}
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the rules decided about one call."""
+
+    delay_s: float = 0.0
+    refusal: ApiError | ResetError | None = None
+    reset_after: bool = False
+
+
+class Faults:
+    """All rules in force, in the order they were made."""
+
+    def __init__(self) -> None:
+        self._rules: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Put a rule in force."""
+        self._rules.append(fault)
+
+    def clear(self) -> None:
+        """Drop all rules."""
+        self._rules.clear()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """All rules and their hits."""
+        return [fault.describe() for fault in self._rules]
+
+    def plan(self, request: Request) -> Plan:
+        """Decide about a call: delays add up, the first other rule that strikes is the one."""
+        plan = Plan()
+        for fault in self._rules:
+            settled = plan.refusal is not None or plan.reset_after
+            if (settled and fault.kind != "delay") or not fault.strikes(request.name):
+                continue
+            match fault.kind:
+                case "delay":
+                    plan.delay_s += fault.delay_s
+                case "throttle":
+                    plan.refusal = throttled(request.service, fault.code)
+                case "error":
+                    plan.refusal = broken(request.service, fault.code)
+                case "reset_before":
+                    plan.refusal = ResetError()
+                case "reset_after":
+                    plan.reset_after = True
+        return plan

@@ -1,0 +1,138 @@
+"""Servers as child processes: on loopback, with a free port, ended with their parent."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from localstack.environments import EMULATORS, LocalAwsError
+
+LOOPBACK = "127.0.0.1"
+LEASH = Path(__file__).with_name("leash.py")
+START_ATTEMPTS = 3
+LOG_TAIL_LINES = 20
+STOP_S = 2.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One server, run as a Python module by an interpreter of its own.
+
+    ``arguments`` and ``variables`` are functions of the port, since another one is tried
+    when somebody took the first in the meantime.
+    """
+
+    def __init__(
+        self,
+        python: Path,
+        module: str,
+        health_path: str,
+        *,
+        arguments: Callable[[int], list[str]] = lambda _port: [],
+        variables: Callable[[int], Mapping[str, str]] = lambda _port: {},
+    ) -> None:
+        self._command = [str(python), "-P", str(LEASH), module]
+        self._name = module
+        self._health_path = health_path
+        self._arguments = arguments
+        self._variables = variables
+        self._child: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._child.pid if self._child else None
+
+    def start(self, timeout_s: float = 30.0) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            LocalAwsError: when it does not; the message holds the end of its log.
+        """
+        for attempt in range(START_ATTEMPTS):
+            self._launch()
+            if self._becomes_healthy(timeout_s):
+                return
+            log, taken = self._tail(), self._child is not None and self._child.poll() is not None
+            self.stop()
+            if not taken or "in use" not in log or attempt == START_ATTEMPTS - 1:
+                raise LocalAwsError(f"{self._name} did not start on port {self.port}; its log ends:\n{log}")
+
+    def stop(self) -> None:
+        """End the server, by force if it takes longer than two seconds."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.terminate()
+            try:
+                child.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if child.stdin:
+                child.stdin.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _launch(self) -> None:
+        self.port = free_port()
+        self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - closed by stop()
+        self._child = subprocess.Popen(
+            [*self._command, *self._arguments(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=EMULATORS,
+            env={**_inherited(), "PYTHONUNBUFFERED": "1", **self._variables(self.port)},
+            start_new_session=True,  # the terminal's Ctrl-C is ours to pass on, in our order
+        )
+
+    def _becomes_healthy(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self._child and self._child.poll() is None:
+            if answers(self.port, self._health_path):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _tail(self) -> str:
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_TAIL_LINES:]) or "(empty)"
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, less what would make coverage measure the servers too."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether the server on this loopback port answers 200 to a GET of the path."""
+    with contextlib.closing(http.client.HTTPConnection(LOOPBACK, port, timeout=2)) as connection:
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False

@@ -1,0 +1,53 @@
+import os
+import re
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from f2b_producer._sender import QueueClient
+
+CONNECT_TIMEOUT_S = 2  # a queue in the same region answers in milliseconds
+READ_TIMEOUT_S = 5
+ATTEMPTS = 2  # the pump retries by itself, with the same pack ids
+CONNECTIONS = 1  # one thread sends
+
+_REGION = re.compile(r"https://(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(?:amazonaws\.com|api\.aws)\b")
+
+
+class MissingBoto3Error(RuntimeError):
+    """There is neither a client nor boto3 to make one."""
+
+
+def connect(queue_url: str) -> "QueueClient":
+    """Return an SQS client with short timeouts, for the region that *queue_url* names.
+
+    Endpoint, credentials and, for a URL that names none, the region come from the standard AWS settings;
+    AWS_REGION, which containers have and botocore ignores, is the last resort.
+
+    Raises:
+        MissingBoto3Error: If boto3 is not installed.
+    """
+    try:
+        # botocore, which boto3 installs: `import boto3` fails in a thread of a program that is already
+        # ending (s3transfer wants an exit hook), and a short script ends right after its first report.
+        from botocore.config import Config  # noqa: PLC0415 - 0.1 s of import, in the background only
+        from botocore.session import get_session  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingBoto3Error(
+            "boto3 is not installed: pip install 'f2b-producer[aws]', or give Producer a client"
+        ) from error
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        max_pool_connections=CONNECTIONS,
+        user_agent_extra="f2b-producer",
+    )
+    session = get_session()
+    region = region_of(queue_url) or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    return cast("QueueClient", session.create_client("sqs", region_name=region, config=config))
+
+
+def region_of(queue_url: str) -> str | None:
+    """Return the region in *queue_url*, or None for an emulator's and other hosts."""
+    match = _REGION.match(queue_url)
+    return match and (match[1] or match[2])

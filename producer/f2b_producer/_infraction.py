@@ -1,0 +1,104 @@
+"""What one report says, checked in the caller's thread in about half a microsecond."""
+
+import re
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from socket import AF_INET, AF_INET6, inet_pton
+from time import time
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+NOTE_MAX_CHARACTERS = 200
+AT_MAX_S = 253_402_300_800  # the year 10000: what is later was meant as milliseconds
+
+# A plain tuple is built five times faster than a NamedTuple: (ip, jail, at in epoch seconds, note).
+Infraction: TypeAlias = tuple[str, str, float, str | None]
+
+REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ip-type": "ip is neither text nor an IPv4Address or IPv6Address",
+        "ip-empty": "ip is empty",
+        "ip-not-an-address": "ip is not one IPv4 or IPv6 address (no host name, range, port or zone)",
+        "jail": "jail is not 1-64 of A-Z a-z 0-9 . _ -",
+        "at-type": "at is neither a datetime nor epoch seconds",
+        "at-naive": "at has no time zone",
+        "at-range": "at is not between the years 1970 and 10000 (epoch seconds, not milliseconds)",
+        "note-type": "note is not text",
+        "unreadable": "an argument raised an error when it was read",
+        "closed": "the producer was closed before the report",
+    }
+)
+"""Why a report can be refused: the keys of `Stats.refused` and what they mean."""
+
+_JAIL = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_JAILS_REMEMBERED = 1_024  # a jail made from user input must not grow the process
+_known_jails: set[str] = set()
+
+
+class RefusedError(ValueError):
+    """A report that says nothing that could be judged.
+
+    Attributes:
+        reason: A key of `REASONS`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REASONS[reason])
+        self.reason = reason
+
+
+def read(ip: object, jail: object, at: object, note: object) -> Infraction:
+    """Return the infraction, its time taken now if *at* is None.
+
+    Raises:
+        RefusedError: If an argument cannot be sent. Hostile arguments may raise anything else.
+    """
+    ip_text = ip if type(ip) is str else _address_text(ip)
+    try:
+        inet_pton(AF_INET6 if ":" in ip_text else AF_INET, ip_text)
+    except (OSError, ValueError):
+        raise RefusedError("ip-not-an-address" if ip_text else "ip-empty") from None
+    jail_text = jail if type(jail) is str and jail in _known_jails else _jail_text(jail)
+    at_s = time() if at is None else _epoch_s(at)
+    return (ip_text, jail_text, at_s, None if note is None else _note_text(note))
+
+
+def _address_text(ip: object) -> str:
+    if isinstance(ip, str):
+        return str.__str__(ip)  # not str(ip): an enum member would give its name
+    ipaddress = sys.modules.get("ipaddress")  # who has such an object has imported it
+    if ipaddress is None or not isinstance(ip, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+        raise RefusedError("ip-type")
+    return str(ip)
+
+
+def _jail_text(jail: object) -> str:
+    if not isinstance(jail, str) or not _JAIL.fullmatch(jail):
+        raise RefusedError("jail")
+    text = str.__str__(jail)
+    if len(_known_jails) < _JAILS_REMEMBERED:
+        _known_jails.add(text)
+    return text
+
+
+def _epoch_s(at: object) -> float:
+    if isinstance(at, datetime):
+        if at.utcoffset() is None:
+            raise RefusedError("at-naive")
+        at = at.timestamp()
+    if not isinstance(at, (int, float)) or isinstance(at, bool):
+        raise RefusedError("at-type")
+    if not 0 <= at < AT_MAX_S:  # false for nan and infinity too
+        raise RefusedError("at-range")
+    return float(at)
+
+
+def _note_text(note: object) -> str | None:
+    if not isinstance(note, str):
+        raise RefusedError("note-type")
+    text = str.__str__(note)[:NOTE_MAX_CHARACTERS]
+    if not text.isascii():
+        # A lone surrogate is no UTF-8, and strict decoders would refuse the whole pack for it.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text or None

@@ -1,0 +1,241 @@
+import threading
+import time
+from collections.abc import Callable
+
+from f2b_producer._buffer import FULL_PACK, Buffer
+from f2b_producer._infraction import REASONS, Infraction
+from f2b_producer._journal import Journal
+from f2b_producer._pack import Pack, encode
+from f2b_producer._sender import Outcome, Sender, deliver, jitter
+from f2b_producer._stats import Bell, Counter, Stats
+
+PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
+FLUSH_PAUSE_S = 0.5  # the same while someone waits
+
+
+class Pump:
+    """Moves infractions from the buffer to the queue, in one background thread that starts when needed.
+
+    Args:
+        sender: Sends batches.
+        max_buffered: Infractions kept at most, those in flight included.
+        linger_s: Seconds to wait for company before a pack that is not full is sent.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        max_buffered: int,
+        linger_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sender = sender
+        self._linger_s = linger_s
+        self._clock = clock
+        self._buffer = Buffer(max_buffered)
+        self.closed = False
+        self._ending = False  # leave when nothing is left
+        self._stopped = False  # leave now
+        self._begin()
+
+    def _begin(self) -> None:
+        self._arrived = Bell()  # rung by the first report since the thread looked
+        self._hurry = Bell()  # ends the linger
+        self._urgent = Bell()  # ends the pause between rounds
+        self._refused = {reason: Counter() for reason in REASONS}
+        self._journal = Journal()
+        self._starting = threading.Lock()
+        self._turning = threading.Lock()
+        self._settled = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._kept: list[Pack] = []
+        self._sent = self._send_errors = self._flushing = self._dropped_told = 0
+        self._last_error: str | None = None
+
+    def begin_in_child(self) -> None:
+        """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
+        self._buffer.reset()
+        self._sender.forget_client()
+        self._begin()
+
+    def put(self, infraction: Infraction) -> None:
+        """Accept *infraction* without waiting for anything."""
+        if self._buffer.put(infraction) and self._hurry.silent():
+            self._hurry.ring()
+        if self._arrived.silent():
+            self._wake()
+
+    def refuse(self, reason: str) -> None:
+        """Count a report that was refused."""
+        self._refused[reason].add()
+        if self._arrived.silent() and not self._stopped:
+            self._wake()  # the thread logs it
+
+    def stats(self) -> Stats:
+        """Return the counts of this process."""
+        return Stats(
+            accepted=self._buffer.accepted.value(),
+            sent=self._sent,
+            dropped=self._buffer.dropped.value(),
+            refused={reason: n for reason, counter in self._refused.items() if (n := counter.value())},
+            buffered=len(self._buffer) + self._buffer.in_flight,
+            send_errors=self._send_errors,
+        )
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what was accepted by now is sent; return whether all of it was, none dropped."""
+        deadline_s = self._clock() + timeout_s
+        target = self._buffer.accepted.value()
+        dropped = self._buffer.dropped.value()
+        with self._settled:
+            self._flushing += 1
+        self._ring_all()
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                self._work_here(deadline_s)
+            with self._settled:
+                settled = self._settled.wait_for(lambda: self._done() >= target, deadline_s - self._clock())
+        finally:
+            with self._settled:
+                self._flushing -= 1
+        return settled and self._buffer.dropped.value() == dropped
+
+    def close(self, timeout_s: float) -> bool:
+        """Flush, end the thread, count and log what is left; return whether nothing was."""
+        self.closed = True
+        deadline_s = self._clock() + timeout_s
+        flushed = self.flush(timeout_s)
+        self._ending = self._stopped = True
+        left = len(self._buffer) + self._buffer.in_flight
+        if left:
+            self._journal.left_behind(left, self._last_error)
+        self._buffer.drop_all()
+        self._ring_all()
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._abandon()
+        elif thread is not threading.current_thread():
+            thread.join(max(0.0, deadline_s - self._clock()))
+        return flushed and not left
+
+    def retire(self) -> None:
+        """Let the thread send what is buffered and then end; waits for nothing."""
+        self._ending = True
+        self._ring_all()
+
+    def _wake(self) -> None:
+        if self._stopped:
+            self._buffer.drop_all()  # reported while it was being closed
+            return
+        self._arrived.ring()
+        if self._thread is None and self._starting.acquire(blocking=False):
+            try:
+                self._start()
+            finally:
+                self._starting.release()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="f2b-producer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            self._arrived.hush()  # the next report tries again
+            self._journal.no_thread(error)
+        else:
+            self._thread = thread
+
+    def _ring_all(self) -> None:
+        for bell in (self._arrived, self._hurry, self._urgent):
+            bell.ring()
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            self._turn()
+        self._abandon()
+
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something to send and it is time to; return False to end."""
+        if self._stopped:
+            return False
+        if not self._kept and not self._buffer:
+            if self._ending:
+                return False
+            self._arrived.wait()
+        if self._kept:
+            self._urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
+        elif len(self._buffer) < FULL_PACK and not self._flushing:
+            self._hurry.wait(self._linger_s)
+        return not self._stopped
+
+    def _turn(self) -> None:
+        """Send what is kept, or else what has waited longest."""
+        with self._turning:
+            try:
+                self._send_some()
+            except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
+                self._journal.crashed()
+                self._settle_lost()
+            self._tell()
+
+    def _send_some(self) -> None:
+        self._urgent.hush()  # rung for what happens now
+        if not self._kept:
+            self._kept = encode(self._buffer.take())
+        if not self._kept:
+            return
+        self._kept = deliver(
+            self._sender.send, self._kept, settle=self._settle, wait=self._back_off, clock=self._clock
+        )
+        if self._kept:
+            self._journal.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
+        else:
+            self._journal.sending()
+
+    def _back_off(self, delay_s: float) -> bool:
+        self._urgent.wait(delay_s)
+        return not self._stopped
+
+    def _settle(self, outcome: Outcome) -> None:
+        sent = sum(pack.infractions for pack in outcome.sent)
+        malformed = sum(pack.infractions for pack in outcome.malformed)
+        if malformed:
+            self._journal.malformed(malformed, outcome.error)
+        with self._settled:
+            self._sent += sent
+            self._send_errors += outcome.error is not None
+            self._last_error = outcome.error
+            self._buffer.land(sent)
+            self._buffer.land(malformed, dropped=True)
+            self._dropped_told += malformed
+            self._settled.notify_all()
+
+    def _settle_lost(self) -> None:
+        """Count as dropped what is in flight but in no pack."""
+        with self._settled:
+            lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
+            self._buffer.land(lost, dropped=True)
+            self._dropped_told += lost
+            self._settled.notify_all()
+
+    def _tell(self) -> None:
+        self._journal.refused(reason for reason, counter in self._refused.items() if counter.value())
+        dropped = self._buffer.dropped.value()
+        self._journal.overflow(dropped - self._dropped_told, self._clock())
+        self._dropped_told = dropped
+
+    def _done(self) -> int:
+        return self._sent + self._buffer.dropped.value()
+
+    def _work_here(self, deadline_s: float) -> None:
+        """Do the thread's work in the calling thread: there is no other, for example at exit."""
+        while (self._kept or self._buffer) and self._clock() < deadline_s and not self._stopped:
+            self._turn()
+            if self._kept:
+                self._urgent.wait(min(FLUSH_PAUSE_S, deadline_s - self._clock()))
+
+    def _abandon(self) -> None:
+        with self._turning:
+            self._kept = []
+            self._settle_lost()

@@ -1,0 +1,158 @@
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+
+from f2b_producer._aws import connect
+from f2b_producer._pack import Pack
+
+BATCH_MAX_ENTRIES = 10
+BATCH_MAX_BYTES = 262_144  # 256 KiB: what a queue made before the limit rose to 1 MiB still takes
+ROUND_MAX_ATTEMPTS = 4
+ROUND_MAX_S = 10.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 2.0
+ERROR_MAX_CHARACTERS = 300
+
+
+class QueueClient(Protocol):
+    """What is needed of an SQS client; boto3's fits. It is used by one thread at a time."""
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> Any:  # noqa: N803 - boto3's names
+        """Send up to ten messages and say under "Successful" and "Failed" what became of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one batch.
+
+    Attributes:
+        sent: Confirmed by the queue.
+        failed: To be sent again, unchanged.
+        malformed: Refused by the queue for what they are; sending them again would change nothing.
+        error: The first failure in one line, None if there was none.
+    """
+
+    sent: list[Pack] = field(default_factory=list)
+    failed: list[Pack] = field(default_factory=list)
+    malformed: list[Pack] = field(default_factory=list)
+    error: str | None = None
+
+
+class Sender:
+    """Sends batches of packs with the client it was given, or with one of its own made at first use."""
+
+    def __init__(self, queue_url: str, client: QueueClient | None) -> None:
+        self.queue_url = queue_url
+        self._given = self._client = client
+
+    def forget_client(self) -> None:
+        """Drop the client made here: after a fork its connections belong to the parent."""
+        self._client = self._given
+
+    def send(self, packs: Sequence[Pack]) -> Outcome:
+        """Send one batch, once. It never raises: an error makes every pack a failed one."""
+        entries = [{"Id": pack.id, "MessageBody": pack.body} for pack in packs]
+        try:
+            if self._client is None:
+                self._client = connect(self.queue_url)
+            response = self._client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+            return _outcome(packs, response)
+        except Exception as error:  # noqa: BLE001 - whatever a client raises, the infractions stay
+            return Outcome(failed=list(packs), error=_one_line(f"{type(error).__name__}: {error}"))
+
+
+def deliver(
+    send: Callable[[Sequence[Pack]], Outcome],
+    packs: list[Pack],
+    *,
+    settle: Callable[[Outcome], None],
+    wait: Callable[[float], bool],
+    clock: Callable[[], float],
+) -> list[Pack]:
+    """Make one round of attempts and return the packs that are still unsent.
+
+    Args:
+        send: Sends one batch.
+        packs: What to send; failed ones are sent again as they are, so the queue sees the same ids.
+        settle: Told the outcome of every call.
+        wait: Waits so many seconds; False ends the round.
+        clock: Seconds that only go forward.
+    """
+    started_s = clock()
+    for attempt in count(1):
+        packs = _attempt(send, packs, settle)
+        if not packs:
+            break
+        delay_s = backoff_s(attempt, clock() - started_s, jitter())
+        if delay_s is None or not wait(delay_s):
+            break
+    return packs
+
+
+def backoff_s(attempt: int, elapsed_s: float, chance: float) -> float | None:
+    """Return the seconds to wait after failed *attempt* (from 1), or None if the round is over."""
+    if attempt >= ROUND_MAX_ATTEMPTS or elapsed_s >= ROUND_MAX_S:
+        return None
+    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (attempt - 1)) * (0.5 + chance / 2))
+
+
+def jitter() -> float:
+    """Return a random number from 0 to 1 that forks do not share."""
+    return int.from_bytes(os.urandom(2)) / 65_535
+
+
+def batches(packs: Sequence[Pack]) -> Iterator[list[Pack]]:
+    """Split *packs* into batches that one SendMessageBatch call takes, in order."""
+    batch: list[Pack] = []
+    batch_bytes = 0
+    for pack in packs:
+        if batch and (len(batch) == BATCH_MAX_ENTRIES or batch_bytes + len(pack.body) > BATCH_MAX_BYTES):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(pack)
+        batch_bytes += len(pack.body)
+    if batch:
+        yield batch
+
+
+def _attempt(
+    send: Callable[[Sequence[Pack]], Outcome], packs: list[Pack], settle: Callable[[Outcome], None]
+) -> list[Pack]:
+    unsent: list[Pack] = []
+    done = 0
+    for batch in batches(packs):
+        outcome = send(batch)
+        settle(outcome)
+        unsent += outcome.failed
+        done += len(batch)
+        if len(outcome.failed) == len(batch):
+            break  # the queue is away: do not ask it once for each batch
+    return unsent + packs[done:]
+
+
+def _outcome(packs: Sequence[Pack], response: Mapping[str, Any]) -> Outcome:
+    succeeded = {entry["Id"] for entry in response.get("Successful") or ()}
+    failures = {entry["Id"]: entry for entry in response.get("Failed") or ()}
+    sent = [pack for pack in packs if pack.id in succeeded]
+    unsent = [pack for pack in packs if pack.id not in succeeded]
+    malformed = [pack for pack in unsent if _blames_the_message(failures.get(pack.id, {}))]
+    failed = [pack for pack in unsent if pack not in malformed]
+    blamed = malformed or failed
+    return Outcome(sent, failed, malformed, _failure(failures.get(blamed[0].id, {})) if blamed else None)
+
+
+def _blames_the_message(failure: Mapping[str, Any]) -> bool:
+    # Throttling and a key that may not be used count as the sender's fault too, but they pass.
+    code = str(failure.get("Code", "")).lower()
+    passes = "throttl" in code or "kms" in code or "overlimit" in code or "denied" in code
+    return failure.get("SenderFault") is True and not passes
+
+
+def _failure(failure: Mapping[str, Any]) -> str:
+    return _one_line(f"{failure.get('Code', 'not confirmed')}: {failure.get('Message', '')}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:ERROR_MAX_CHARACTERS]

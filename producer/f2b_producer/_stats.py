@@ -1,0 +1,75 @@
+"""Counts that many threads may add to without a lock, and what they say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What became of the reports of this process; ``accepted == sent + dropped + buffered`` at rest.
+
+    Attributes:
+        accepted: Infractions taken into the buffer.
+        sent: Infractions that the queue has confirmed.
+        dropped: Infractions lost after they were accepted: the buffer overflowed, the queue called the
+            message malformed, or they were left behind when the producer was closed.
+        refused: Reports that were not accepted, by reason (a key of `REASONS`).
+        buffered: Infractions waiting, those being sent included.
+        send_errors: SendMessageBatch calls that failed, as a whole or for some entries.
+    """
+
+    accepted: int
+    sent: int
+    dropped: int
+    refused: Mapping[str, int]
+    buffered: int
+    send_errors: int
+
+
+class Counter:
+    """A number that threads and signal handlers may raise: `add` is atomic and takes no lock."""
+
+    __slots__ = ("_lock", "_reads", "add")
+
+    def __init__(self) -> None:
+        self.add = count().__next__
+        self._reads = 0
+        self._lock = Lock()
+
+    def value(self) -> int:
+        """Return how often `add` was called."""
+        with self._lock:  # among readers only: each reading is itself a step of the count
+            self._reads += 1
+            return self.add() - (self._reads - 1)
+
+
+class Bell:
+    """Wakes one waiting thread. Ringing never blocks, also from a signal handler.
+
+    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang.
+    """
+
+    __slots__ = ("_lock", "silent")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+        self.silent = self._lock.locked
+
+    def ring(self) -> None:
+        """Let the next (or present) `wait` return at once."""
+        if self._lock.locked():
+            try:
+                self._lock.release()
+            except RuntimeError:  # someone else rang in between
+                return
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it rings, at most *timeout_s* seconds; return whether it rang."""
+        return self._lock.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s))
+
+    def hush(self) -> None:
+        """Forget that it rang."""
+        self._lock.acquire(blocking=False)

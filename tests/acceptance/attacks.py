@@ -1,0 +1,54 @@
+"""Attacks on the way into the queue, and what must come out."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from demo.checker import incomplete, read, unsound
+from demo.prove import RULES, shifted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from demo.checker import Infraction
+    from demo.fleet import Fleet
+
+REPLAY = ("--max-age", "0", "--unban-lag-s", "0", "--log-level", "warning")
+"""Worker options for attacks that took weeks."""
+
+
+def real_attack(oracle: Path, name: str) -> list[Infraction]:
+    """Read one of the oracle's attacks, shifted in time so that it ends now."""
+    return shifted(read(oracle / f"{name}.infractions.ndjson"), now_ms() - 1000)
+
+
+def now_ms() -> int:
+    """Tell the time."""
+    return time.time_ns() // 1_000_000
+
+
+def send_in_small_messages(fleet: Fleet, infractions: Sequence[Infraction], size: int) -> None:
+    """Send an attack in the simple form, *size* infractions a message, each with an id."""
+    items = [
+        {"ip": one.ip, "jail": one.jail, "at": one.at_ms / 1000, "id": f"i{place}"}
+        for place, one in enumerate(infractions)
+    ]
+    send_bodies(fleet, [json.dumps(items[start : start + size]) for start in range(0, len(items), size)])
+
+
+def send_bodies(fleet: Fleet, bodies: Sequence[str]) -> None:
+    """Send message bodies as they are, in their order."""
+    for start in range(0, len(bodies), 10):
+        batch = bodies[start : start + 10]
+        entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(batch)]
+        answer = fleet.sqs.send_message_batch(QueueUrl=fleet.queue_url, Entries=entries)
+        assert not answer.get("Failed")
+
+
+def wrongs(fleet: Fleet, infractions: Sequence[Infraction]) -> list[str]:
+    """Say what is unsound or incomplete about the bans in the ledger, by the checker."""
+    bans = fleet.bans()
+    return unsound(bans, infractions, RULES) + incomplete(bans, infractions, RULES, now_ms())

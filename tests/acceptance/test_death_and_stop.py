@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.fleet import eventually
+from tests.acceptance.attacks import REPLAY, now_ms, real_attack, send_bodies, send_in_small_messages, wrongs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.fleet import Fleet
+    from localstack.local_aws import LocalAws
+
+
+def set_visibility_timeout(fleet: Fleet, seconds: int) -> None:
+    fleet.sqs.set_queue_attributes(QueueUrl=fleet.queue_url, Attributes={"VisibilityTimeout": str(seconds)})
+
+
+def report(ip: str, times: int) -> list[str]:
+    return [f'{{"ip": "{ip}", "id": "{ip}-{number}"}}' for number in range(times)]
+
+
+@pytest.mark.localstack
+def test_a_worker_killed_in_the_middle_of_a_replay_loses_nothing(
+    fleet: Fleet, local_aws: LocalAws, oracle: Path
+) -> None:
+    infractions = real_attack(oracle, "elasticssh")
+    set_visibility_timeout(fleet, 3)
+    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=0.03)  # so that there is a middle
+    send_in_small_messages(fleet, infractions, size=5)
+    total = fleet.queued()
+
+    doomed = fleet.start_worker(*REPLAY)
+    eventually(lambda: 0 < fleet.queued() < total, "some messages are judged", 30, 0.01)
+    doomed.kill()
+    doomed.wait()
+    assert fleet.queued() > 0, "nothing was left to lose"
+    fleet.start_worker(*REPLAY)
+    fleet.wait_until_judged(90)
+
+    assert wrongs(fleet, infractions) == []
+
+
+@pytest.mark.localstack
+def test_sigterm_ends_a_busy_worker_with_code_0_within_ten_seconds_and_the_next_one_goes_on(
+    fleet: Fleet, local_aws: LocalAws, oracle: Path
+) -> None:
+    infractions = real_attack(oracle, "elasticssh")
+    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=0.03)
+    send_in_small_messages(fleet, infractions, size=5)
+    total = fleet.queued()
+    worker = fleet.start_worker(*REPLAY)
+    eventually(lambda: fleet.queued() < total, "some messages are judged", 30, 0.01)
+
+    asked_s = time.monotonic()
+    worker.terminate()
+
+    assert worker.wait(10) == 0
+    assert time.monotonic() - asked_s < 10
+    fleet.start_worker(*REPLAY)
+    fleet.wait_until_judged(90)
+    assert wrongs(fleet, infractions) == []
+
+
+def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_deleted(
+    fleet: Fleet, local_aws: LocalAws
+) -> None:
+    worker = fleet.start_worker()
+    eventually(lambda: "dynamodb:PutItem" in local_aws.edge.calls(), "the worker works", 30)
+    local_aws.edge.fault("dynamodb:*", "error")
+    send_bodies(fleet, report("203.0.113.9", 3))
+    eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)
+
+    worker.terminate()
+
+    assert worker.wait(10) == 0
+    assert fleet.queued() == 3
+
+
+def test_a_dead_child_ends_the_pool_with_code_4(fleet: Fleet) -> None:
+    pool = fleet.start_worker("--processes", "2")
+    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
+
+    os.kill(children_of(pool.pid)[0], signal.SIGKILL)
+
+    assert pool.wait(20) == 4
+
+
+def children_of(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:  # noqa: PTH123
+        pids = [int(child) for child in listing.read().split()]
+    return [child for child in pids if b"spawn_main" in command_line(child)]
+
+
+def command_line(pid: int) -> bytes:
+    with open(f"/proc/{pid}/cmdline", "rb") as line:  # noqa: PTH123
+        return line.read()
+
+
+def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
+    pool = fleet.start_worker("--processes", "2")
+    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
+
+    pool.terminate()
+
+    assert pool.wait(15) == 0
+
+
+def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet: Fleet) -> None:
+    first = fleet.start_worker()
+    send_bodies(fleet, report("203.0.113.1", 3))
+    eventually(lambda: "203.0.113.1/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.3)
+    fleet.start_worker()
+    time.sleep(3)  # the second one has asked for the lease, and must be the one that waits
+
+    first.kill()
+    send_bodies(fleet, report("203.0.113.2", 3))
+
+    killed_s = time.monotonic()
+    eventually(lambda: "203.0.113.2/32" in fleet.ip_set_entries(), "the second one enforces", 30, 0.3)
+    assert time.monotonic() - killed_s < 15
+
+
+def test_stopping_a_worker_lifts_no_ban_and_starting_one_writes_nothing(fleet: Fleet, local_aws: LocalAws) -> None:
+    worker = fleet.start_worker()
+    send_bodies(fleet, report("203.0.113.3", 3))
+    eventually(lambda: "203.0.113.3/32" in fleet.ip_set_entries(), "the ban is enforced", 30, 0.3)
+    worker.terminate()
+    worker.wait(10)
+    assert "203.0.113.3/32" in fleet.ip_set_entries()
+    writes = local_aws.edge.calls()["wafv2:UpdateIPSet"]
+    reads = local_aws.edge.calls()["wafv2:GetIPSet"]
+
+    fleet.start_worker()
+    eventually(lambda: local_aws.edge.calls()["wafv2:GetIPSet"] >= reads + 4, "it compares", 30, 0.3)
+    time.sleep(2)  # longer than its first update could be paced
+
+    assert local_aws.edge.calls()["wafv2:UpdateIPSet"] == writes
+    assert "203.0.113.3/32" in fleet.ip_set_entries()
+    assert [ban.key for ban in fleet.bans() if ban.until_ms > now_ms()] == ["203.0.113.3"]

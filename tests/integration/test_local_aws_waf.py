@@ -1,0 +1,177 @@
+"""What the local AWS WAF promises: lock tokens, validation and quotas as AWS documents them."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localstack.control import EdgeControl
+from tests.integration.aws_calls import UUID, make_set, refused, token_of
+
+pytest_plugins = ("tests.integration.strict_aws",)
+
+
+class TestIpSets:
+    def test_an_update_answers_the_next_lock_token_and_replaces_everything(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, ["192.0.2.1/32"], Description="old")
+        token = token_of(eager_waf, name)
+        update = eager_waf.update_ip_set(**name, Addresses=["192.0.2.0/24"], LockToken=token)
+        found = eager_waf.get_ip_set(**name)
+        assert found["LockToken"] == update["NextLockToken"] != token
+        assert found["IPSet"]["Addresses"] == ["192.0.2.0/24"]
+        assert "Description" not in found["IPSet"]
+
+    @pytest.mark.parametrize("stale", ["its first token, used", UUID])
+    def test_a_stale_lock_token_is_refused_and_changes_nothing(self, eager_waf: Any, stale: str) -> None:
+        name = make_set(eager_waf, [])
+        first = token_of(eager_waf, name)
+        eager_waf.update_ip_set(**name, Addresses=["192.0.2.1/32"], LockToken=first)
+        token = stale if stale == UUID else first
+        with refused("WAFOptimisticLockException"):
+            eager_waf.update_ip_set(**name, Addresses=[], LockToken=token)
+        with refused("WAFOptimisticLockException"):
+            eager_waf.delete_ip_set(**name, LockToken=token)
+        assert eager_waf.get_ip_set(**name)["IPSet"]["Addresses"] == ["192.0.2.1/32"]
+
+    def test_of_writers_at_once_with_one_token_one_wins(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [])
+        token = token_of(eager_waf, name)
+        outcomes: list[str] = []
+
+        def write() -> None:
+            try:
+                eager_waf.update_ip_set(**name, Addresses=[], LockToken=token)
+                outcomes.append("won")
+            except ClientError as error:
+                outcomes.append(error.response["Error"]["Code"])
+
+        writers = [threading.Thread(target=write) for _ in range(6)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert sorted(outcomes) == ["WAFOptimisticLockException"] * 5 + ["won"]
+
+    def test_ipv6_is_answered_fully_expanded(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, ["2001:db8::/64", "::1/128"], "IPV6")
+        assert eager_waf.get_ip_set(**name)["IPSet"]["Addresses"] == [
+            "2001:0db8:0000:0000:0000:0000:0000:0000/64",
+            "0000:0000:0000:0000:0000:0000:0000:0001/128",
+        ]
+
+    @pytest.mark.parametrize(
+        ("version", "entry"),
+        [
+            ("IPV4", "192.0.2.1"),
+            ("IPV4", "192.0.2.1/33"),
+            ("IPV4", "0.0.0.0/0"),
+            ("IPV4", "195.178.188.66/29"),
+            ("IPV4", "2001:db8::/64"),
+            ("IPV4", "anywhere"),
+            ("IPV4", "192.0.2.1/032"),
+            ("IPV6", "192.0.2.1/32"),
+            ("IPV6", "::/0"),
+            ("IPV6", "2001:db8::1/64"),
+        ],
+    )
+    def test_a_bad_address_is_refused_and_named(self, eager_waf: Any, version: str, entry: str) -> None:
+        name = make_set(eager_waf, [], version)
+        token = token_of(eager_waf, name)
+        with refused("WAFInvalidParameterException") as answer:
+            eager_waf.update_ip_set(**name, Addresses=[entry], LockToken=token)
+        assert answer["Field"] == "IP_ADDRESS"
+        assert answer["Parameter"] == entry
+        assert answer["Reason"]
+        assert token_of(eager_waf, name) == token
+
+    def test_a_set_holds_ten_thousand_addresses_and_no_more(self, eager_waf: Any) -> None:
+        full = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(10_000)]
+        name = make_set(eager_waf, full)
+        found = eager_waf.get_ip_set(**name)
+        assert found["IPSet"]["Addresses"] == full
+        with refused("WAFLimitsExceededException"):
+            eager_waf.update_ip_set(**name, Addresses=[*full, "192.0.2.1/32"], LockToken=found["LockToken"])
+
+    def test_a_region_holds_a_hundred_sets_listed_in_pages(self, eager_waf: Any) -> None:
+        made = [make_set(eager_waf, [])["Name"] for _ in range(60)]
+        made += [make_set(eager_waf, [], Scope="CLOUDFRONT")["Name"] for _ in range(40)]
+        with refused("WAFLimitsExceededException"):
+            make_set(eager_waf, [])
+        pages = [eager_waf.list_ip_sets(Scope="REGIONAL", Limit=25)]
+        while marker := pages[-1].get("NextMarker"):
+            pages.append(eager_waf.list_ip_sets(Scope="REGIONAL", Limit=25, NextMarker=marker))
+        assert [len(page["IPSets"]) for page in pages] == [25, 25, 10]
+        assert {each["Name"] for page in pages for each in page["IPSets"]} == set(made[:60])
+
+    def test_a_page_of_more_than_a_hundred_is_refused(self, eager_waf: Any) -> None:
+        with refused("ValidationException"):
+            eager_waf.list_ip_sets(Scope="REGIONAL", Limit=101)
+
+    def test_a_name_is_taken_once_in_its_scope(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [])["Name"]
+        with refused("WAFDuplicateItemException"):
+            make_set(eager_waf, [], Name=name)
+        make_set(eager_waf, [], Name=name, Scope="CLOUDFRONT")
+
+    def test_a_deleted_set_is_gone(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [])
+        token = token_of(eager_waf, name)
+        eager_waf.delete_ip_set(**name, LockToken=token)
+        with refused("WAFNonexistentItemException"):
+            eager_waf.get_ip_set(**name)
+        with refused("WAFNonexistentItemException"):
+            eager_waf.update_ip_set(**name, Addresses=[], LockToken=token)
+
+    def test_a_set_is_found_only_under_its_name_and_scope(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [])
+        for wrong in ({"Name": "another"}, {"Scope": "CLOUDFRONT"}, {"Id": UUID}):
+            with refused("WAFNonexistentItemException"):
+                eager_waf.get_ip_set(**{**name, **wrong})
+
+    def test_cloudfront_is_reached_through_us_east_1_only(
+        self, eager_waf: Any, clients: Callable[..., Any]
+    ) -> None:
+        make_set(eager_waf, [], Scope="CLOUDFRONT")
+        with refused("WAFInvalidParameterException"):
+            clients("wafv2", region="eu-central-1").list_ip_sets(Scope="CLOUDFRONT")
+
+    def test_web_acls_are_the_emulators(self, eager_waf: Any) -> None:
+        visibility = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "m"}
+        eager_waf.create_web_acl(
+            Name="acl", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=visibility
+        )
+        assert [acl["Name"] for acl in eager_waf.list_web_acls(Scope="REGIONAL")["WebACLs"]] == ["acl"]
+
+
+class TestWafQuotas:
+    def test_a_second_write_within_a_second_is_throttled(self, waf: Any, edge: EdgeControl) -> None:
+        make_set(waf, [])
+        with refused("ThrottlingException") as answer:
+            make_set(waf, [])
+        assert answer["Error"]["Message"] == "Rate exceeded"
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert edge.refused() == {"wafv2:CreateIPSet": 1}
+
+    def test_each_action_has_a_quota_of_its_own(self, waf: Any) -> None:
+        name = make_set(waf, [])
+        waf.update_ip_set(**name, Addresses=[], LockToken=token_of(waf, name))
+
+    def test_each_region_and_account_has_a_quota_of_its_own(self, waf: Any, clients: Callable[..., Any]) -> None:
+        make_set(waf, [])
+        make_set(clients("wafv2", region="eu-central-1"), [])
+        make_set(clients("wafv2", account="000000000002"), [])
+
+    def test_five_reads_a_second_are_allowed(self, waf: Any) -> None:
+        for _ in range(5):
+            waf.list_ip_sets(Scope="REGIONAL")
+        with refused("ThrottlingException"):
+            waf.list_ip_sets(Scope="REGIONAL")
+
+    def test_the_rate_of_writes_can_be_changed(self, waf: Any, edge: EdgeControl) -> None:
+        edge.set_waf_rate(10)
+        make_set(waf, [])
+        time.sleep(0.1)
+        make_set(waf, [])

@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-fast test-localstack lint format schema lock clean
+.PHONY: help install run demo test test-fast test-localstack lint format docs lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -46,8 +46,9 @@ format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-schema: $(STAMP) ## Write the JSON Schema of the wire format again
+docs: $(STAMP) ## Write the generated pages again: settings, and the wire format's JSON Schema
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
+	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
 
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade

@@ -112,6 +112,7 @@ def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
 
 
 def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet: Fleet) -> None:
+    set_visibility_timeout(fleet, 2)  # SQS may hand messages to the connection of the dead
     first = fleet.start_worker()
     send_bodies(fleet, report("203.0.113.1", 3))
     eventually(lambda: "203.0.113.1/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.3)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.docket import sort_out
-from f2b_worker.domain.verdicts import Offender, judge
+from f2b_worker.domain.lateness import Lateness
+from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Retryable
 from f2b_worker.observe import metrics
 from f2b_worker.ports import DeadLetter, Sentence
@@ -72,6 +73,7 @@ class Intake:
         self._linger_s = linger_s
         self._flush_messages = flush_messages
         self._on_ban = on_ban
+        self._lateness = Lateness(clock.now_ms())
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
@@ -102,6 +104,7 @@ class Intake:
     def settle(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and delete them; hold on to them through an outage, until *stop*."""
         flush = Flush(messages, self._policy, now_ms=self._clock.now_ms(), max_age_ms=self._max_age_ms)
+        self._lateness.note(flush.oldest_ms, self._clock.now_ms())
         if flush.letters:
             log.warning("refused", messages=len(flush.letters), first=flush.letters[0].detail)
         patience = Patience(self._clock)
@@ -164,8 +167,7 @@ class Intake:
             raise held_up
 
     def _worth_storing(self, who: OffenderId, hits: Sequence[Hit]) -> list[Hit]:
-        """Choose the hits to store: the newest ones that the jail keeps. All of them are judged."""
-        return sorted(set(hits))[-self._policy.jail(who.jail).hits_kept :]
+        return sorted(worth_storing(hits, self._policy.jail(who.jail), key=who.key))
 
     def _judge_one(self, who: OffenderId, offender: Offender, flush: Flush) -> Sentence | None:
         jail = self._policy.jail(who.jail)
@@ -177,8 +179,10 @@ class Intake:
 
     def _close(self, who: OffenderId, offender: Offender, judgement: Judgement, flush: Flush) -> None:
         """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
-        if len(offender.hits) > self._policy.jail(who.jail).hits_kept:
-            spent = offender.hits - judgement.unused
+        jail = self._policy.jail(who.jail)
+        if len(offender.hits) > jail.hits_kept:
+            settled_ms = self._lateness.settled_ms(self._clock.now_ms())
+            spent = forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms)
             if spent:
                 self._ledger.trim(who, spent)
         metrics.infractions_judged.inc(len(flush.pending[who]))
@@ -213,6 +217,7 @@ class Flush:
         self, messages: Sequence[Message], policy: Policy, *, now_ms: int, max_age_ms: int | None
     ) -> None:
         self._messages = messages
+        self._now_ms = now_ms
         self._needs: dict[str, set[OffenderId]] = {}
         self._given_up: set[OffenderId] = set()
         self._kept: set[str] = set()
@@ -235,6 +240,11 @@ class Flush:
     def unsettled(self) -> list[Message]:
         """All messages: whatever of them is judged again changes nothing."""
         return list(self._messages)
+
+    @property
+    def oldest_ms(self) -> int:
+        """The time of the oldest infraction; the time of the flush itself if there is none."""
+        return min((hit.at_ms for hits in self.pending.values() for hit in hits), default=self._now_ms)
 
     def finish(self, who: OffenderId) -> None:
         """Mark everything of one offender as judged."""

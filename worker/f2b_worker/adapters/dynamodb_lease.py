@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.ports import Clock
 
-TAKEOVER_S = 10.0
+TAKEOVER_S = 8.0
 """A version that nobody moved for so long, by the observer's own clock, has no living holder."""
 
 RENEW_S = 2.0

@@ -37,16 +37,21 @@ def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
         name,
         multiple=several,
         metavar=name.rsplit("_", maxsplit=1)[-1].upper(),
-        help=f"{field.description}  [env: {env_name(name)}{_default_text(field)}]",
+        help=f"{field.description}  [env: {env_name(name)}{_shown(default_text(field))}]",
     )
 
 
-def _default_text(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
-        return "; required"
-    if field.default in (None, ()):
+def _shown(default: str) -> str:
+    if not default:
         return ""
-    return f"; default: {field.default}"
+    return f"; {default}" if default == "required" else f"; default: {default}"
+
+
+def default_text(field: FieldInfo) -> str:
+    """Show a field's default: `required`, or nothing where there is none."""
+    if field.default is PydanticUndefined:
+        return "required"
+    return "" if field.default in (None, ()) else str(field.default)
 
 
 config_option = click.option(

@@ -61,7 +61,7 @@ class Jail:
 
     @property
     def hits_kept(self) -> int:
-        """How many infractions of one address the ledger keeps while it is not banned.
+        """How many unused infractions of one address the ledger keeps in any case.
 
         Twice the largest maxretry, so that a late infraction still finds those around it, and at least
         32, which a DynamoDB item holds within the 1 KB of one write unit.

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from f2b_worker.domain.jails import Jail
 
 
+UNUSED_MAX = 4000
+"""Never more unused hits than about 120 KB of an item; DynamoDB takes 400 KB."""
+
+
 class OffenderId(NamedTuple):
     """Who is under watch: an address key, in one jail."""
 
@@ -80,12 +84,12 @@ class Judgement:
     Attributes:
         changed: The bans to store, oldest first: the last one if it was extended, then the new ones.
         started: How many of them are new.
-        unused: The newest hits that no ban has used, as many as the jail keeps.
+        unused: The hits that no ban has used, in time order.
     """
 
     changed: tuple[Ban, ...]
     started: int
-    unused: frozenset[Hit]
+    unused: tuple[Hit, ...]
 
 
 def judge(offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str) -> Judgement:
@@ -93,8 +97,34 @@ def judge(offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str) -> J
     case = _Case(offender.ban, jail, key)
     for hit in sorted(offender.hits.union(hits)):
         case.hear(hit)
-    unused = case.unused[-jail.hits_kept :]
-    return Judgement(tuple(case.changed), case.started, frozenset(unused))
+    return Judgement(tuple(case.changed), case.started, tuple(case.unused))
+
+
+def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit]:
+    """Choose the hits of a batch that somebody else's verdict may need.
+
+    Of many hits, those that the batch alone makes a ban of are left out, but for the newest: whoever judges the
+    batch stores that ban, or finds them covered by an earlier one. So a hot address costs a small write.
+    """
+    distinct = sorted(set(hits))
+    if len(distinct) <= jail.hits_kept:
+        return frozenset(distinct)
+    return frozenset(distinct[-jail.hits_kept :]).union(judge(Offender(), distinct, jail, key=key).unused)
+
+
+def forgettable(stored: frozenset[Hit], unused: tuple[Hit, ...], jail: Jail, *, settled_ms: int) -> frozenset[Hit]:
+    """Choose the stored hits that can no longer count.
+
+    Args:
+        stored: What the ledger holds.
+        unused: Those and others that no ban has used, in time order.
+        jail: How many of them are kept, whatever their age.
+        settled_ms: Before this time nothing new is expected: older hits that no ban has used will find no
+            company any more. While infractions come late, they are kept.
+    """
+    older, newest = unused[: -jail.hits_kept], unused[-jail.hits_kept :]
+    unsettled = [hit for hit in older if hit.at_ms >= settled_ms]
+    return stored.difference(newest, unsettled[-UNUSED_MAX:])
 
 
 class _Case:

@@ -1,0 +1,206 @@
+"""What the lease promises: one holder, a successor soon after its death, and at once after its release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from f2b_worker.adapters import provision
+from f2b_worker.adapters.dynamodb_lease import RENEW_S, TAKEOVER_S, DynamoLease
+from f2b_worker.errors import Unavailable
+from f2b_worker.testing import FakeClock, MemoryLease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.ports import Lease
+    from localstack.faults import FaultKind
+    from localstack.local_aws import LocalAws
+
+TABLE = "f2b"
+
+
+@pytest.fixture(scope="module")
+def session() -> boto3.Session:
+    """Reads the service's model once for all clients of these tests."""
+    return boto3.Session("000000000001", "local", region_name="us-east-1")
+
+
+@pytest.fixture
+def dynamodb(aws_in_process: LocalAws, session: boto3.Session, account: str) -> Iterator[DynamoDBClient]:
+    """A client that tries once, with a fresh table."""
+    client = session.client(
+        "dynamodb",
+        endpoint_url=aws_in_process.endpoint_url,
+        aws_access_key_id=account,
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+    )
+    provision._make_table(client, TABLE)
+    yield client
+    client.close()
+
+
+class Candidate:
+    """A process that would enforce, with a clock of its own."""
+
+    def __init__(self, client: DynamoDBClient, owner: str, name: str) -> None:
+        self.clock = FakeClock()
+        self.lease = DynamoLease(client, TABLE, name=name, owner=owner, clock=self.clock)
+
+    def hold(self, after_s: float = 0.0) -> bool:
+        self.clock.advance(after_s)
+        return self.lease.hold()
+
+    def wait_in_vain(self, seconds: float) -> None:
+        for _ in range(round(seconds)):
+            assert not self.hold(after_s=1)
+
+
+@pytest.fixture
+def candidate(dynamodb: DynamoDBClient) -> Callable[..., Candidate]:
+    def make(owner: str, name: str = "REGIONAL/f2b-ipv4") -> Candidate:
+        return Candidate(dynamodb, owner, name)
+
+    return make
+
+
+@pytest.fixture
+def first(candidate: Callable[..., Candidate]) -> Candidate:
+    return candidate("first")
+
+
+@pytest.fixture
+def second(candidate: Callable[..., Candidate]) -> Candidate:
+    return candidate("second")
+
+
+def lose_answers(aws: LocalAws, kind: FaultKind = "reset_after", times: int | None = 1) -> None:
+    aws.edge.fault("dynamodb:PutItem", kind, times=times)
+
+
+def test_whoever_comes_first_holds_it_and_keeps_it(first: Candidate, second: Candidate) -> None:
+    assert first.hold()
+    for _ in range(30):
+        assert first.hold(after_s=1)
+        assert not second.hold(after_s=1)
+
+
+def test_of_two_who_find_it_free_at_once_one_holds_it(candidate: Callable[..., Candidate]) -> None:
+    assert [candidate(f"owner-{number}").hold() for number in range(4)] == [True, False, False, False]
+
+
+def test_each_name_is_a_lease_of_its_own(candidate: Callable[..., Candidate]) -> None:
+    assert candidate("first", "REGIONAL/a").hold()
+    assert candidate("second", "REGIONAL/b").hold()
+
+
+def test_a_silent_holder_is_succeeded_after_its_time_and_no_sooner(first: Candidate, second: Candidate) -> None:
+    first.hold()
+    second.wait_in_vain(TAKEOVER_S)
+    assert any(second.hold(after_s=1) for _ in range(round(RENEW_S) + 1))
+
+
+def test_silence_is_measured_by_the_observers_own_clock(
+    candidate: Callable[..., Candidate], first: Candidate
+) -> None:
+    first.hold()
+    late = candidate("late")
+    late.clock.advance(100_000)
+    late.wait_in_vain(TAKEOVER_S - 1)
+
+
+def test_a_sign_of_life_starts_the_silence_anew(first: Candidate, second: Candidate) -> None:
+    first.hold()
+    second.wait_in_vain(TAKEOVER_S - 1)
+    assert first.hold(after_s=RENEW_S)
+    second.wait_in_vain(TAKEOVER_S - 1)
+
+
+def test_a_released_lease_is_taken_at_the_next_look(first: Candidate, second: Candidate) -> None:
+    first.hold()
+    assert not second.hold()
+    first.lease.release()
+    assert second.hold(after_s=RENEW_S)
+
+
+def test_who_released_it_does_not_hold_it_until_the_next_look(first: Candidate) -> None:
+    first.hold()
+    first.lease.release()
+    assert not first.hold(after_s=RENEW_S / 2)
+    first.lease.release()
+    assert first.hold(after_s=RENEW_S)
+
+
+def test_a_holder_who_was_succeeded_notices_at_its_next_look(first: Candidate, second: Candidate) -> None:
+    first.hold()
+    second.wait_in_vain(TAKEOVER_S)
+    assert any(second.hold(after_s=1) for _ in range(3))
+    assert not first.hold(after_s=RENEW_S)
+    first.lease.release()
+    assert second.hold(after_s=RENEW_S)
+
+
+def test_the_table_is_asked_every_other_second_at_most(aws_in_process: LocalAws, first: Candidate) -> None:
+    aws_in_process.edge.reset_calls()
+    for _ in range(21):
+        first.hold(after_s=0.5)
+    assert aws_in_process.edge.calls()["dynamodb:PutItem"] <= 6
+
+
+def test_a_lost_answer_to_the_taking_of_it_costs_seconds_not_the_lease(
+    aws_in_process: LocalAws, first: Candidate, second: Candidate
+) -> None:
+    lose_answers(aws_in_process)
+    with pytest.raises(Unavailable):
+        first.hold()
+    assert not second.hold()
+    assert first.hold(after_s=RENEW_S)
+    assert not second.hold(after_s=RENEW_S)
+
+
+def test_a_lost_answer_to_its_renewal_costs_seconds_not_the_lease(
+    aws_in_process: LocalAws, first: Candidate, second: Candidate
+) -> None:
+    first.hold()
+    lose_answers(aws_in_process)
+    with pytest.raises(Unavailable):
+        first.hold(after_s=RENEW_S)
+    held = [first.hold(after_s=RENEW_S) for _ in range(2)]
+    assert held[-1]
+    assert not second.hold()
+
+
+def test_a_holder_who_cannot_renew_it_stops_before_another_may_take_it(
+    aws_in_process: LocalAws, first: Candidate, second: Candidate
+) -> None:
+    first.hold()
+    assert not second.hold()
+    lose_answers(aws_in_process, "error", times=None)
+    for _ in range(round(TAKEOVER_S / RENEW_S)):
+        with pytest.raises(Unavailable):
+            first.hold(after_s=RENEW_S)
+    aws_in_process.edge.clear_faults()
+    assert second.hold(after_s=TAKEOVER_S)
+    assert not first.hold(after_s=0.5)
+
+
+def test_a_release_that_fails_says_so(aws_in_process: LocalAws, first: Candidate) -> None:
+    first.hold()
+    lose_answers(aws_in_process, "error")
+    with pytest.raises(Unavailable):
+        first.lease.release()
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_the_lease_in_memory_is_held_as_told_and_remembers_its_release(held: bool) -> None:
+    twin = MemoryLease(held=held)
+    lease: Lease = twin
+    assert lease.hold() is held
+    lease.release()
+    assert twin.released

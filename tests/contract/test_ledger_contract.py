@@ -1,0 +1,492 @@
+"""What a ledger promises to the intake, the enforcer and the command line: in memory and in DynamoDB alike."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.stub import Stubber
+
+from f2b_worker.adapters import provision
+from f2b_worker.adapters.dynamodb import DynamoLedger
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
+from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.errors import Retryable
+from f2b_worker.ports import BanBook, Ledger, Sentence
+from f2b_worker.testing import FakeClock, MemoryLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from localstack.faults import FaultKind
+    from localstack.local_aws import LocalAws
+
+NOW_MS = FakeClock().now_ms()
+TABLE = "f2b"
+KEPT_MS = 2 * DAY_MS
+WHO = OffenderId("login", "203.0.113.7/32")
+JAIL = Jail(windows=(Window(3, 10 * MINUTE_MS),))
+
+
+class Book(Ledger, BanBook, Protocol):
+    """Both ports of a ledger."""
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="module")
+def session() -> boto3.Session:
+    """Reads the service's model once for all clients of these tests."""
+    return boto3.Session("000000000001", "local", region_name="us-east-1")
+
+
+@pytest.fixture
+def connect(
+    aws_in_process: LocalAws, session: boto3.Session, account: str
+) -> Iterator[Callable[[int], DynamoDBClient]]:
+    """Make clients of this test's account; the number says how often each tries."""
+    made: list[DynamoDBClient] = []
+
+    def client(attempts: int) -> DynamoDBClient:
+        made.append(
+            session.client(
+                "dynamodb",
+                endpoint_url=aws_in_process.endpoint_url,
+                aws_access_key_id=account,
+                aws_secret_access_key="local",
+                config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=30),
+            )
+        )
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def dynamodb(connect: Callable[[int], DynamoDBClient]) -> DynamoDBClient:
+    """A client that tries once, with a fresh table."""
+    client = connect(1)
+    provision._make_table(client, TABLE)
+    return client
+
+
+@pytest.fixture
+def open_ledger(dynamodb: DynamoDBClient) -> Iterator[Callable[..., DynamoLedger]]:
+    """Open further workers' views of the table."""
+    opened: list[DynamoLedger] = []
+
+    def ledger(clock: FakeClock, client: DynamoDBClient = dynamodb) -> DynamoLedger:
+        opened.append(DynamoLedger(client, TABLE, clock, kept_ms=KEPT_MS))
+        return opened[-1]
+
+    yield ledger
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def dynamo(open_ledger: Callable[..., DynamoLedger], clock: FakeClock) -> DynamoLedger:
+    return open_ledger(clock)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def ledger(request: pytest.FixtureRequest) -> Book:
+    if request.param == "memory":
+        return MemoryLedger()
+    opened: DynamoLedger = request.getfixturevalue("dynamo")
+    return opened
+
+
+@pytest.fixture
+def colleague(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) -> Book:
+    """The same ledger, as another worker sees it."""
+    if isinstance(ledger, MemoryLedger):
+        return ledger
+    opened: DynamoLedger = request.getfixturevalue("open_ledger")(clock)
+    return opened
+
+
+def hit(second: float) -> Hit:
+    return Hit(NOW_MS + round(second * SECOND_MS), f"id-{second}")
+
+
+def hits(*seconds: float) -> tuple[Hit, ...]:
+    return tuple(map(hit, seconds))
+
+
+def ban(start_s: float, count: int = 1, *, length_ms: int = 10 * MINUTE_MS, evidence: Sequence[Hit] = ()) -> Ban:
+    start_ms = hit(start_s).at_ms
+    return Ban(start_ms, min(FOREVER_MS, start_ms + length_ms), count, length_ms, evidence=tuple(evidence))
+
+
+def plain(stored: Ban) -> Ban:
+    """The ban as everybody but its history shows it: without its evidence."""
+    return Ban(stored.start_ms, stored.until_ms, stored.count, stored.length_ms, stored.extended)
+
+
+def remembered(answer: Offender | Exception) -> Offender:
+    assert isinstance(answer, Offender), answer
+    return answer
+
+
+def record(ledger: Ledger, *new: Hit, who: OffenderId = WHO) -> Offender:
+    return remembered(ledger.record({who: new})[who])
+
+
+def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
+    return remembered(ledger.commit({who: Sentence(seen, bans)})[who])
+
+
+def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:
+    """Record, judge and commit as the intake does, until there is nothing to store."""
+    offender = record(ledger, *new)
+    while changed := judge(offender, new, jail, key=WHO.key).changed:
+        offender = commit(ledger, offender, *changed)
+    return offender
+
+
+def settle_at_last(ledger: Ledger, new: Sequence[Hit]) -> Offender:
+    """Settle, again after every failure that is worth another try."""
+    for _ in range(5):
+        try:
+            answer = ledger.record({WHO: new})[WHO]
+            while changed := judge(remembered(answer), new, JAIL, key=WHO.key).changed:
+                answer = ledger.commit({WHO: Sentence(remembered(answer), changed)})[WHO]
+            return remembered(answer)
+        except AssertionError:
+            assert isinstance(answer, Retryable)
+    raise AssertionError("it did not settle")
+
+
+def standing(ledger: BanBook) -> dict[OffenderId, Ban]:
+    return {each.who: each.ban for each in ledger.standing()}
+
+
+def test_a_stranger_has_no_past(ledger: Book) -> None:
+    assert record(ledger, hit(0)) == Offender(frozenset(hits(0)), ban=None, revision=0)
+    assert ledger.history(WHO) == []
+    assert standing(ledger) == {}
+
+
+def test_nothing_to_do_is_done_without_complaint(ledger: Book) -> None:
+    assert ledger.record({}) == {}
+    assert ledger.commit({}) == {}
+    assert ledger.changes(0).bans == ()
+
+
+def test_recording_is_a_union(ledger: Book) -> None:
+    record(ledger, *hits(1, 2))
+    assert record(ledger, *hits(2, 3)).hits == set(hits(1, 2, 3))
+
+
+def test_recording_again_changes_nothing(ledger: Book) -> None:
+    assert record(ledger, *hits(1, 2)) == record(ledger, *hits(2, 1)) == record(ledger, hit(2))
+
+
+def test_two_hits_of_one_moment_are_two_hits(ledger: Book) -> None:
+    twins = Hit(NOW_MS, "a"), Hit(NOW_MS, "a:b")
+    assert record(ledger, *twins).hits == set(twins)
+
+
+def test_an_answer_contains_what_others_recorded(ledger: Book, colleague: Book) -> None:
+    record(colleague, hit(1))
+    assert record(ledger, hit(2)).hits == set(hits(1, 2))
+
+
+def test_each_jail_and_each_address_is_remembered_apart(ledger: Book) -> None:
+    others = OffenderId("ssh", WHO.key), OffenderId(WHO.jail, "2001:db8::/64")
+    answers = ledger.record({who: [hit(number)] for number, who in enumerate([WHO, *others])})
+    assert [remembered(answers[who]).hits for who in [WHO, *others]] == [{hit(0)}, {hit(1)}, {hit(2)}]
+
+
+def test_a_ban_is_stored_and_uses_its_hits_up(ledger: Book) -> None:
+    seen = record(ledger, *hits(1, 2, 3))
+    first = ban(3, evidence=hits(1, 2, 3))
+    assert commit(ledger, seen, first) == Offender(frozenset(), plain(first), revision=1)
+    assert ledger.history(WHO) == [first]
+    assert standing(ledger) == {WHO: plain(first)}
+
+
+def test_hits_after_the_end_of_a_ban_stay_for_the_next_one(ledger: Book) -> None:
+    seen = record(ledger, *hits(1, 2, 3, 10_000))
+    assert commit(ledger, seen, ban(3)).hits == {hit(10_000)}
+
+
+def test_of_two_judges_with_the_same_evidence_one_bans_and_the_other_learns_it(
+    ledger: Book, colleague: Book
+) -> None:
+    seen = record(ledger, *hits(1, 2, 3))
+    assert record(colleague, *hits(1, 2, 3)) == seen
+    won = commit(ledger, seen, ban(3, evidence=hits(1, 2, 3)))
+    assert commit(colleague, seen, ban(2, length_ms=DAY_MS)) == won
+    assert ledger.history(WHO) == [ban(3, evidence=hits(1, 2, 3))]
+    assert standing(colleague) == {WHO: ban(3)}
+
+
+def test_a_verdict_on_a_ban_that_has_changed_stores_none_of_its_bans(ledger: Book, colleague: Book) -> None:
+    old = commit(ledger, record(ledger, *hits(1, 2, 3)), ban(3))
+    extended = commit(colleague, old, ban(3).after(hit(9).at_ms))
+    assert commit(ledger, old, ban(3).after(hit(5).at_ms), ban(5_000, 2), ban(9_000, 3)) == extended
+    assert ledger.history(WHO) == [extended.ban]
+    assert standing(ledger) == {WHO: extended.ban}
+
+
+def test_a_hit_recorded_between_verdict_and_commit_is_in_the_answer(ledger: Book, colleague: Book) -> None:
+    seen = record(ledger, *hits(1, 2, 3))
+    record(colleague, *hits(2.5, 4))
+    answer = commit(ledger, seen, ban(3))
+    assert answer.ban == ban(3)
+    assert answer.hits == set(hits(2.5, 4))
+
+
+def test_an_extension_moves_the_end_and_keeps_the_evidence(ledger: Book) -> None:
+    seen = record(ledger, *hits(1, 2, 3))
+    offender = commit(ledger, seen, ban(3, evidence=hits(1, 2, 3)))
+    longer = ban(3).after(hit(60).at_ms)
+    assert commit(ledger, offender, longer).ban == longer
+    assert [stored.evidence for stored in ledger.history(WHO)] == [hits(1, 2, 3)]
+    assert [plain(stored) for stored in ledger.history(WHO)] == [longer]
+    assert standing(ledger) == {WHO: longer}
+
+
+def test_the_history_keeps_every_ban_with_its_evidence_oldest_first(ledger: Book) -> None:
+    bans = [ban(start_s, count, evidence=[hit(start_s)]) for count, start_s in enumerate([3, 5_000, 90_000], 1)]
+    offender = commit(ledger, record(ledger, *hits(3, 5_000)), *bans[:2])
+    assert offender.ban == plain(bans[1])
+    commit(ledger, offender, bans[1].after(hit(5_001).at_ms), bans[2])
+    assert [(stored.count, stored.evidence) for stored in ledger.history(WHO)] == [
+        (each.count, each.evidence) for each in bans
+    ]
+
+
+def test_standing_shows_the_last_ban_of_everybody_ended_or_not(ledger: Book, colleague: Book) -> None:
+    many = {OffenderId("login", f"198.51.100.{number}/32"): ban(-90_000 + number) for number in range(12)}
+    ledger.commit({who: Sentence(Offender(), (ban(-190_000), last)) for who, last in many.items()})
+    assert standing(colleague) == many
+
+
+def test_changes_since_zero_are_all_bans(ledger: Book, colleague: Book) -> None:
+    many = {OffenderId("login", f"198.51.100.{number}/32"): ban(number) for number in range(12)}
+    ledger.commit({who: Sentence(Offender(), (new,)) for who, new in many.items()})
+    assert {each.who: each.ban for each in colleague.changes(0).bans} == many
+
+
+def test_a_follower_sees_every_change_since_its_cursor(ledger: Book, colleague: Book, clock: FakeClock) -> None:
+    cursor, seen = 0, record(ledger, hit(1))
+    for second in range(3):
+        seen = commit(ledger, seen, ban(second, second + 1))
+        changes = colleague.changes(cursor)
+        assert [each.ban for each in changes.bans if each.who == WHO] == [ban(second, second + 1)]
+        cursor = changes.cursor
+        clock.advance(0.4)
+
+
+def test_a_follower_is_not_told_for_ever_what_it_knows(ledger: Book, clock: FakeClock) -> None:
+    commit(ledger, Offender(), ban(1))
+    cursor = ledger.changes(0).cursor
+    clock.advance(60)
+    other = OffenderId("login", "198.51.100.1/32")
+    commit(ledger, Offender(), ban(2), who=other)
+    cursor = ledger.changes(cursor).cursor
+    assert {each.who for each in ledger.changes(cursor).bans} <= {other}
+    assert ledger.changes(cursor).cursor == cursor
+
+
+def test_an_extension_is_a_change(ledger: Book, clock: FakeClock) -> None:
+    offender = commit(ledger, Offender(), ban(1))
+    cursor = ledger.changes(0).cursor
+    clock.advance(60)
+    longer = ban(1).after(hit(9).at_ms)
+    commit(ledger, offender, longer)
+    assert [each.ban for each in ledger.changes(cursor).bans] == [longer]
+
+
+def test_trimming_forgets_those_hits_only(ledger: Book) -> None:
+    record(ledger, *hits(1, 2, 3))
+    ledger.trim(WHO, iter(hits(1, 3, 99)))
+    assert record(ledger, hit(4)).hits == set(hits(2, 4))
+
+
+def test_trimming_nothing_changes_nothing(ledger: Book) -> None:
+    record(ledger, hit(1))
+    ledger.trim(WHO, [])
+    assert record(ledger, hit(2)).hits == set(hits(1, 2))
+
+
+def test_a_long_backlog_of_bans_is_stored_in_rounds(ledger: Book) -> None:
+    strict = Jail(windows=(Window(1, SECOND_MS),), bantime_ms=SECOND_MS)
+    backlog = hits(*range(0, 650, 10))
+    last = settle(ledger, backlog, strict)
+    assert [(stored.count, stored.evidence) for stored in ledger.history(WHO)] == [
+        (number, (each,)) for number, each in enumerate(backlog, 1)
+    ]
+    assert standing(ledger) == {WHO: last.ban}
+    assert last.ban == ban(640, 65, length_ms=SECOND_MS)
+
+
+def test_a_ban_for_ever_stays_one(ledger: Book) -> None:
+    for_ever = ban(3, length_ms=FOREVER_MS)
+    offender = commit(ledger, record(ledger, hit(3)), for_ever)
+    assert offender.ban == for_ever
+    assert standing(ledger) == {WHO: for_ever}
+    assert record(ledger, hit(99)).ban == for_ever
+
+
+@pytest.mark.parametrize("maxretry", [5, 40])
+def test_eight_workers_at_once_lose_no_hit_and_ban_once(ledger: Book, maxretry: int) -> None:
+    jail = Jail(windows=(Window(maxretry, 10 * MINUTE_MS),))
+    everything = hits(*range(40))
+
+    def work(number: int) -> None:
+        for each in everything[number::8]:
+            settle(ledger, [each], jail)
+
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(work, range(8)))
+    (only,) = ledger.history(WHO)
+    assert len(set(only.evidence)) == maxretry
+    assert only.until_ms == everything[-1].at_ms + jail.bantime_ms
+    assert standing(ledger) == {WHO: plain(only)}
+
+
+class TestDynamoDb:
+    @pytest.mark.parametrize(
+        "code",
+        [
+            None,
+            "ThrottlingException",
+            "RequestLimitExceeded",
+            "TransactionConflictException",
+            "TransactionInProgressException",
+            "TransactionCanceledException",
+        ],
+    )
+    def test_a_conflict_or_a_throttle_is_worth_another_try(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws, code: str | None
+    ) -> None:
+        aws_in_process.edge.fault("dynamodb:*", "throttle", code=code, times=2)
+        assert isinstance(dynamo.record({WHO: hits(1)})[WHO], Retryable)
+        assert isinstance(dynamo.commit({WHO: Sentence(Offender(), (ban(1),))})[WHO], Retryable)
+        assert commit(dynamo, record(dynamo, hit(1)), ban(1)).ban == ban(1)
+
+    @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+    def test_a_cancelled_transaction_is_no_lost_race_unless_the_revision_was_the_reason(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, reason: str
+    ) -> None:
+        with Stubber(dynamodb) as stub:
+            reasons = [{"Code": "None"}, {"Code": reason, "Message": "m"}]
+            stub.add_client_error(
+                "transact_write_items",
+                "TransactionCanceledException",
+                modeled_fields={"CancellationReasons": reasons},
+            )
+            answer = dynamo.commit({WHO: Sentence(Offender(), (ban(1),))})[WHO]
+        assert isinstance(answer, Retryable)
+
+    @pytest.mark.parametrize("call", ["UpdateItem", "TransactWriteItems", "GetItem"])
+    @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "error"])
+    def test_a_lost_answer_doubles_nothing(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws, call: str, kind: FaultKind
+    ) -> None:
+        aws_in_process.edge.fault(f"dynamodb:{call}", kind, times=1)
+        offender = settle_at_last(dynamo, hits(1, 2, 3))
+        assert offender.ban == ban(3)
+        assert dynamo.history(WHO) == [ban(3, evidence=hits(1, 2, 3))]
+        assert offender.revision == 1
+        assert [each["hits"] for each in aws_in_process.edge.faults()] == [1]
+
+    def test_the_sdk_may_repeat_a_transaction_whose_answer_was_lost(
+        self,
+        open_ledger: Callable[..., DynamoLedger],
+        connect: Callable[[int], DynamoDBClient],
+        clock: FakeClock,
+        aws_in_process: LocalAws,
+    ) -> None:
+        ledger = open_ledger(clock, connect(2))
+        aws_in_process.edge.fault("dynamodb:TransactWriteItems", "reset_after", times=1)
+        assert settle(ledger, hits(1, 2, 3)).revision == 1
+        assert ledger.history(WHO) == [ban(3, evidence=hits(1, 2, 3))]
+
+    def test_one_offenders_failure_is_its_own(self, dynamo: DynamoLedger, aws_in_process: LocalAws) -> None:
+        everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(9)]
+        for call in ("UpdateItem", "TransactWriteItems"):
+            aws_in_process.edge.fault(f"dynamodb:{call}", "throttle", times=1)
+        recorded = dynamo.record({who: hits(1) for who in everybody})
+        banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        for answers in (recorded, banned):
+            assert list(answers) == everybody
+            assert sorted(type(answer).__name__ for answer in answers.values()) == ["Offender"] * 8 + ["Throttled"]
+        assert len(standing(dynamo)) == 8
+
+    @pytest.mark.parametrize("length_ms", [MINUTE_MS, KEPT_MS, 365 * DAY_MS, FOREVER_MS])
+    def test_nothing_is_collected_before_it_is_forgotten(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, clock: FakeClock, length_ms: int
+    ) -> None:
+        lasting = ban(1, length_ms=length_ms)
+        commit(dynamo, record(dynamo, hit(1)), lasting)
+        clock.advance(60)
+        record(dynamo, hit(60))  # a hit during the ban must not shorten its life
+        kept_until_s = [int(item["ttl"]["N"]) for item in every_item(dynamodb)]
+        assert len(kept_until_s) == 3
+        assert min(kept_until_s) * 1000 >= max(lasting.until_ms, clock.now_ms()) + KEPT_MS // 2
+
+    def test_an_offender_who_was_never_banned_is_collected_after_the_last_hit(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, clock: FakeClock
+    ) -> None:
+        record(dynamo, hit(1))
+        clock.advance(DAY_MS / SECOND_MS)
+        record(dynamo, hit(2))
+        (state,) = every_item(dynamodb)
+        assert int(state["ttl"]["N"]) == (clock.now_ms() + KEPT_MS) // 1000
+
+    def test_every_read_is_strongly_consistent(self, dynamo: DynamoLedger, dynamodb: DynamoDBClient) -> None:
+        asked: list[dict[str, Any]] = []
+        for operation in ("Query", "GetItem"):
+            dynamodb.meta.events.register(
+                f"provide-client-params.dynamodb.{operation}", lambda params, **_: asked.append(params)
+            )
+        settle(dynamo, hits(1, 2, 3))
+        dynamo.changes(0)
+        dynamo.history(WHO)
+        list(dynamo.standing())
+        assert asked
+        assert all(params.get("ConsistentRead") for params in asked)
+
+    def test_a_long_list_of_bans_is_read_page_by_page(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient
+    ) -> None:
+        def two_a_page(params: dict[str, Any], **_: object) -> None:
+            params["Limit"] = 2
+
+        dynamodb.meta.events.register("provide-client-params.dynamodb.Query", two_a_page)
+        everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(20)]
+        dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        assert sorted(standing(dynamo)) == sorted(everybody)
+        assert sorted(each.who for each in dynamo.changes(0).bans) == sorted(everybody)
+
+    @pytest.mark.parametrize("ahead_s", [-4, 4, -60, 60])
+    def test_a_worker_whose_clock_is_wrong_hides_no_ban_from_followers(
+        self, open_ledger: Callable[..., DynamoLedger], clock: FakeClock, ahead_s: int
+    ) -> None:
+        right, wrong = open_ledger(clock), open_ledger(FakeClock(NOW_MS + ahead_s * SECOND_MS))
+        first, second = wrong, right
+        if ahead_s < 0:
+            first, second = right, wrong
+        commit(first, Offender(), ban(1), who=OffenderId("login", "198.51.100.1/32"))
+        cursor = right.changes(0).cursor
+        commit(second, Offender(), ban(2))
+        assert WHO in {each.who for each in right.changes(cursor).bans}
+
+
+def every_item(client: DynamoDBClient) -> Iterable[dict[str, Any]]:
+    return client.scan(TableName=TABLE, ConsistentRead=True)["Items"]

@@ -1,0 +1,269 @@
+import ipaddress
+
+import pytest
+
+from f2b_worker.domain.addresses import (
+    NEVER_BANNED,
+    Address,
+    Networks,
+    canonical,
+    display,
+    family_of,
+    key_of,
+    parse_address,
+)
+
+SEVEN = Address(4, int(ipaddress.IPv4Address("203.0.113.7")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "203.0.113.7",
+        "::ffff:203.0.113.7",
+        "::FFFF:203.0.113.7",
+        "::ffff:cb00:7107",
+        "::FFFF:CB00:7107",
+        "0:0:0:0:0:ffff:cb00:7107",
+        "0000:0000:0000:0000:0000:FFFF:203.0.113.7",
+    ],
+)
+def test_an_ipv4_address_is_itself_in_every_spelling(text: str) -> None:
+    assert parse_address(text) == SEVEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2001:db8::1",
+        "2001:DB8::1",
+        "2001:0db8:0000:0000:0000:0000:0000:0001",
+        "2001:db8:0:0::1",
+        "2001:db8::0.0.0.1",
+    ],
+)
+def test_an_ipv6_address_is_itself_in_every_spelling(text: str) -> None:
+    assert parse_address(text) == Address(6, 0x2001_0DB8_0000_0000_0000_0000_0000_0001)
+
+
+@pytest.mark.parametrize(
+    "text", ["::203.0.113.7", "::fffe:203.0.113.7", "::1:ffff:203.0.113.7", "64:ff9b::cb00:7107"]
+)
+def test_what_only_looks_like_a_mapped_address_stays_ipv6(text: str) -> None:
+    assert parse_address(text) == Address(6, int(ipaddress.IPv6Address(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("10.0.0.0/8", "is a range"),
+        ("2001:db8::/32", "is a range"),
+        ("203.0.113.7/32", "is a range"),
+        ("fe80::1%eth0", "carries a zone"),
+        ("::1%1", "carries a zone"),
+        ("203.0.113.7:80", "is no IPv4 or IPv6 address"),
+        ("[2001:db8::1]:443", "is no IPv4 or IPv6 address"),
+        ("[2001:db8::1]", "is no IPv4 or IPv6 address"),
+        ("203.0.113.007", "is no IPv4 or IPv6 address"),
+        ("010.0.113.7", "is no IPv4 or IPv6 address"),
+        ("::ffff:203.0.113.07", "is no IPv4 or IPv6 address"),
+        ("203.0.113", "is no IPv4 or IPv6 address"),
+        ("203.0.113.256", "is no IPv4 or IPv6 address"),
+        ("3405803783", "is no IPv4 or IPv6 address"),
+        ("0xcb.0.113.7", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7-203.0.113.9", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7, 203.0.113.8", "is no IPv4 or IPv6 address"),
+        ("2001:db8::1::2", "is no IPv4 or IPv6 address"),
+        ("2001:db8:::1", "is no IPv4 or IPv6 address"),
+        ("2001:db8::12345", "is no IPv4 or IPv6 address"),
+        ("1:2:3:4:5:6:7:8:9", "is no IPv4 or IPv6 address"),
+        ("example.org", "is no IPv4 or IPv6 address"),
+        ("localhost", "is no IPv4 or IPv6 address"),
+        ("unknown", "is no IPv4 or IPv6 address"),
+        ("", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7\0", "is no IPv4 or IPv6 address"),
+        ("2001:db8::1\0.org", "is no IPv4 or IPv6 address"),
+        ("２０３.0.113.7", "is no IPv4 or IPv6 address"),  # noqa: RUF001 - digits of another script
+        ("٢٠٣.0.113.7", "is no IPv4 or IPv6 address"),
+        ("\ud800", "is no IPv4 or IPv6 address"),
+        (" 203.0.113.7", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7 ", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7\n", "is no IPv4 or IPv6 address"),
+        ("2001:db8::1\t", "is no IPv4 or IPv6 address"),
+    ],
+)
+def test_whatever_is_not_one_address_is_refused_by_its_kind(text: str, kind: str) -> None:
+    with pytest.raises(ValueError, match=kind) as refused:
+        parse_address(text)
+    assert str(refused.value).startswith(ascii(text))
+
+
+def test_a_refusal_shows_no_more_than_sixty_characters_on_one_plain_line() -> None:
+    with pytest.raises(ValueError, match="is no IPv4") as refused:
+        parse_address("\n\x1b[31mé" + "x" * 10_000)
+    assert len(str(refused.value)) < 120
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "key"),
+    [
+        ("203.0.113.7", 32, "203.0.113.7/32"),
+        ("203.0.113.7", 24, "203.0.113.0/24"),
+        ("203.0.113.7", 31, "203.0.113.6/31"),
+        ("203.0.113.7", 1, "128.0.0.0/1"),
+        ("::ffff:203.0.113.7", 24, "203.0.113.0/24"),
+        ("2001:db8::ffff", 128, "2001:db8::ffff/128"),
+        ("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::/64"),
+        ("2001:db8:1:2ff:3:4:5:6", 56, "2001:db8:1:200::/56"),
+        ("2001:db8:1:2:3:4:5:6", 1, "::/1"),
+    ],
+)
+def test_a_key_is_the_canonical_network_at_the_prefix(text: str, prefix: int, key: str) -> None:
+    assert key_of(parse_address(text), ipv4_prefix=min(prefix, 32), ipv6_prefix=prefix) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("203.0.113.7", "203.0.113.7/32"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64")]
+)
+def test_by_default_one_ipv4_address_or_one_ipv6_home_is_judged(text: str, key: str) -> None:
+    assert key_of(parse_address(text)) == key
+
+
+@pytest.mark.parametrize(
+    ("entry", "form"),
+    [
+        ("2001:0db8:0000:0000:0000:0000:0000:0000/32", "2001:db8::/32"),
+        ("2001:DB8:0:0:0:0:0:1/128", "2001:db8::1/128"),
+        ("2001:db8::1/64", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::1/128"),
+        ("203.0.113.7", "203.0.113.7/32"),
+        ("203.0.113.7/24", "203.0.113.0/24"),
+        ("203.0.113.7/255.255.255.0", "203.0.113.0/24"),
+    ],
+)
+def test_an_entry_has_one_canonical_form(entry: str, form: str) -> None:
+    assert canonical(entry) == form
+    assert canonical(form) == form
+
+
+def test_an_entry_that_is_no_network_has_no_canonical_form() -> None:
+    with pytest.raises(ValueError, match="example"):
+        canonical("example.org")
+
+
+@pytest.mark.parametrize(
+    ("key", "family"), [("203.0.113.7/32", 4), ("2001:db8::/64", 6), ("::/0", 6), ("0.0.0.0/0", 4)]
+)
+def test_a_key_tells_its_family(key: str, family: int) -> None:
+    assert family_of(key) == family
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("203.0.113.7/32", "203.0.113.7"),
+        ("203.0.113.0/24", "203.0.113.0/24"),
+        ("2001:db8::/64", "2001:db8::/64"),
+        ("2001:db8::/32", "2001:db8::/32"),
+    ],
+)
+def test_only_an_ipv4_host_is_shown_without_its_prefix(key: str, shown: str) -> None:
+    assert display(key) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0.0.0.0", "0.0.0.1", "127.0.0.1", "127.255.255.255"),
+        *("10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0", "192.168.255.255"),
+        *("100.64.0.0", "100.127.255.255", "169.254.0.0", "169.254.169.254", "169.254.255.255"),
+        *("224.0.0.0", "239.255.255.255", "255.255.255.255"),
+        *(
+            "::",
+            "::1",
+            "fc00::",
+            "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "fe80::",
+            "febf::1",
+            "ff00::",
+            "ffff::",
+        ),
+        *("::ffff:10.0.0.1", "::ffff:127.0.0.1", "::FFFF:7F00:1", "::ffff:a00:1", "::ffff:0.0.0.0"),
+        *("::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:224.0.0.1"),
+    ],
+)
+def test_an_address_of_our_own_is_never_banned(text: str) -> None:
+    assert NEVER_BANNED.covers(parse_address(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0"),
+        *("169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0"),
+        *("223.255.255.255", "8.8.8.8", "::ffff:8.8.8.8"),
+        *("192.0.2.1", "198.51.100.1", "203.0.113.7", "2001:db8::1", "3fff::1"),
+        *("::2", "fbff::1", "fe00::1", "fe7f::1", "fec0::1", "2606:4700::1111", "64:ff9b::808:808"),
+    ],
+)
+def test_an_address_of_the_internet_or_of_the_documentation_can_be_banned(text: str) -> None:
+    assert not NEVER_BANNED.covers(parse_address(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        ("198.51.99.255", False),
+        ("198.51.100.0", True),
+        ("198.51.101.255", True),
+        ("198.51.102.0", False),
+        ("203.0.113.7", True),
+        ("203.0.113.8", False),
+        ("2001:db8:0:1::", True),
+        ("2001:db8:0:2::", False),
+        ("::198.51.100.0", False),
+    ],
+)
+def test_networks_cover_the_addresses_between_their_ends(text: str, covered: bool) -> None:
+    networks = Networks(["203.0.113.7", "198.51.101.0/24", "2001:db8:0:1::5/64", "198.51.100.9/24"])
+    assert networks.covers(parse_address(text)) is covered
+
+
+@pytest.mark.parametrize(
+    ("key", "touched"),
+    [
+        ("203.0.113.0/24", True),
+        ("203.0.113.7/32", True),
+        ("203.0.112.0/24", False),
+        ("0.0.0.0/0", True),
+        ("203.0.113.8/29", False),
+        ("2001:db8::/64", True),
+        ("2001:db8:0:1::/64", False),
+        ("::/0", True),
+    ],
+)
+def test_networks_touch_whatever_shares_an_address_with_them(key: str, touched: bool) -> None:
+    assert Networks(["203.0.113.7", "2001:db8::5/128"]).touches(key) is touched
+
+
+def test_a_small_network_inside_a_large_one_hides_nothing_of_it() -> None:
+    networks = Networks(["198.51.100.0/24", "198.51.100.1/32"])
+    assert networks.covers(parse_address("198.51.100.200"))
+
+
+def test_no_networks_cover_nothing() -> None:
+    assert not Networks().covers(SEVEN)
+    assert not Networks().touches("0.0.0.0/0")
+
+
+@pytest.mark.parametrize("entry", ["example.org", "", "203.0.113.7/33", "2001:db8::/129", "203.0.113.7-9"])
+def test_networks_of_anything_else_are_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        Networks(["203.0.113.7", entry])
+
+
+@pytest.mark.parametrize("entry", ["::ffff:203.0.113.7", "::ffff:203.0.113.0/120", "::FFFF:CB00:7107/128"])
+def test_networks_in_mapped_form_cover_the_ipv4_addresses_that_they_carry(entry: str) -> None:
+    assert Networks([entry]).covers(parse_address("203.0.113.7"))
+    assert Networks([entry]).touches("203.0.113.7/32")

@@ -1,0 +1,170 @@
+"""Whatever botocore raises leaves the adapters as an error of ours."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections import defaultdict
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from f2b_worker import errors
+from f2b_worker.adapters.aws import aws_errors
+
+FOREIGN = sorted(
+    (
+        kind
+        for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass)
+        if issubclass(kind, (BotoCoreError, ClientError))
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+
+def client_error(code: str, status: int = 400, **fields: str) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": code, "Message": "m"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **fields,
+    }
+    return ClientError(answer, "UpdateIPSet")
+
+
+def instance_of(kind: type[Exception]) -> Exception:
+    """Make an exception of any of botocore's classes, with text in each place of its message."""
+    if issubclass(kind, ClientError):
+        return kind({"Error": {"Code": "AnyCode", "Message": "m"}}, "AnyOperation")
+    if kind is botocore.exceptions.WaiterError:
+        return kind("x", "x", {})
+    text: str = getattr(kind, "fmt", "")
+    places: dict[str, Any] = {name: "x" for _, name, _, _ in string.Formatter().parse(text) if name}
+    return kind(**defaultdict(str, places))
+
+
+def ours(error: Exception) -> errors.F2bError:
+    with pytest.raises(errors.F2bError) as caught, aws_errors("doing so"):
+        raise error
+    assert caught.value.__cause__ is error
+    assert str(caught.value).startswith("doing so: ")
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
+def test_nothing_of_botocore_leaks(kind: type[Exception]) -> None:
+    ours(instance_of(kind))
+
+
+KINDS = {
+    errors.Throttled: """
+        ThrottlingException Throttling ThrottledException RequestThrottled RequestThrottledException
+        TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded SlowDown
+        KMS.ThrottlingException
+    """,
+    errors.Unavailable: """
+        InternalServerError InternalError InternalFailure ServiceUnavailable WAFInternalErrorException
+        RequestTimeout WAFUnavailableEntityException TransactionCanceledException TransactionConflictException
+        TransactionInProgressException
+    """,
+    errors.AccessDenied: """
+        AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredToken
+        ExpiredTokenException SignatureDoesNotMatch InvalidSignatureException MissingAuthenticationToken
+    """,
+    errors.Missing: """
+        QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue com.amazonaws.sqs#QueueDoesNotExist
+        ResourceNotFoundException WAFNonexistentItemException
+    """,
+    errors.LockLost: "WAFOptimisticLockException",
+    errors.Rejected: """
+        ValidationException ConditionalCheckFailedException WAFLimitsExceededException InvalidParameterValue
+        WAFInvalidParameterException ACodeThatIsNotYetInvented
+    """,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_code_has_its_class(kind: type[errors.F2bError]) -> None:
+    codes = KINDS[kind].split()
+    assert {code: type(ours(client_error(code))) for code in codes} == dict.fromkeys(codes, kind)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_5xx_of_any_code_is_unavailable(status: int) -> None:
+    assert type(ours(client_error("ACodeThatIsNotYetInvented", status))) is errors.Unavailable
+
+
+@pytest.mark.parametrize(
+    "code",  # of botocore.retries.standard, less what has its place above
+    ["RequestTimeoutException", "PriorRequestNotComplete", "BandwidthLimitExceeded", "LimitExceededException"],
+)
+def test_what_the_sdk_would_try_again_is_worth_another_try(code: str) -> None:
+    assert isinstance(ours(client_error(code)), errors.Retryable)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        botocore.exceptions.EndpointConnectionError,
+        botocore.exceptions.ConnectTimeoutError,
+        botocore.exceptions.ReadTimeoutError,
+        botocore.exceptions.ConnectionClosedError,
+        botocore.exceptions.ProxyConnectionError,
+        botocore.exceptions.SSLError,
+        botocore.exceptions.HTTPClientError,
+        botocore.exceptions.ResponseStreamingError,
+    ],
+)
+def test_a_broken_connection_is_worth_another_try(kind: type[Exception]) -> None:
+    assert type(ours(instance_of(kind))) is errors.Unavailable
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        botocore.exceptions.NoCredentialsError,
+        botocore.exceptions.PartialCredentialsError,
+        botocore.exceptions.CredentialRetrievalError,
+        botocore.exceptions.MetadataRetrievalError,
+        botocore.exceptions.TokenRetrievalError,
+        botocore.exceptions.UnauthorizedSSOTokenError,
+        botocore.exceptions.SSOTokenLoadError,
+    ],
+)
+def test_credentials_that_cannot_be_had_hold_the_messages_back(kind: type[Exception]) -> None:
+    """Anything else would be taken for a fault of the one offender, and its messages end among the dead."""
+    assert isinstance(ours(instance_of(kind)), (errors.AccessDenied, errors.Retryable))
+
+
+def test_a_bad_entry_is_named_as_waf_names_it() -> None:
+    error = ours(client_error("WAFInvalidParameterException", Field="IP_ADDRESS", Parameter="10.0.0.1/8"))
+    assert isinstance(error, errors.BadEntry)
+    assert error.entry == "10.0.0.1/8"
+
+
+def test_another_bad_parameter_is_no_bad_entry() -> None:
+    error = client_error("WAFInvalidParameterException", Field="SCOPE_VALUE", Parameter="MOON")
+    assert type(ours(error)) is errors.Rejected
+
+
+def test_the_line_says_what_was_done_and_what_aws_said() -> None:
+    assert str(ours(client_error("ThrottlingException"))) == "doing so: m"
+    assert str(ours(client_error("ValidationException"))) == "doing so: m (ValidationException)"
+
+
+def test_an_error_without_any_detail_still_has_a_line() -> None:
+    assert type(ours(ClientError({}, "UpdateIPSet"))) is errors.Rejected
+
+
+@pytest.mark.parametrize("error", [KeyError("a defect of ours"), errors.LockLost("ours already")])
+def test_what_is_not_botocores_passes_as_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, aws_errors("doing so"):
+        raise error
+    assert caught.value is error
+
+
+def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
+    classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
+    leaves = classes - {errors.F2bError, errors.StartError}
+    assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)

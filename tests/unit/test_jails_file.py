@@ -1,0 +1,259 @@
+from pathlib import Path
+
+import pytest
+
+from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
+from f2b_worker.errors import StartError
+from f2b_worker.jails_file import Jails, read_jails
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "f2b.toml"
+
+
+def jails(file: Path, text: str) -> Jails:
+    file.write_text(text, "utf-8")
+    return read_jails(file)
+
+
+def complaint(file: Path, text: str) -> str:
+    with pytest.raises(StartError) as refused:
+        jails(file, text)
+    told = str(refused.value)
+    assert told.startswith(f"{file}: ")
+    return told.removeprefix(f"{file}: ")
+
+
+def ignored(jail: Jail, *texts: str) -> list[bool]:
+    return [jail.ignores(parse_address(text)) == "ignoreip" for text in texts]
+
+
+@pytest.mark.parametrize("text", [None, "", "[defaults]\n", "[worker]\nqueue = 'f2b'\n", "[jails.default]\n"])
+def test_what_nobody_sets_is_as_fail2ban_has_it(file: Path, text: str | None) -> None:
+    policy = (read_jails(None) if text is None else jails(file, text)).policy
+    jail = policy.jail("default")
+    assert (jail.name, jail.windows, jail.bantime_ms) == ("default", (Window(5, 10 * MINUTE_MS),), 10 * MINUTE_MS)
+    assert (jail.increment, jail.factor, jail.multipliers, jail.maxtime_ms) == (False, 1.0, (), None)
+    assert (jail.rndtime_ms, jail.forget_ms, jail.own_ranges) == (0, DAY_MS, True)
+    assert (jail.ipv4_prefix, jail.ipv6_prefix) == (32, 64)
+
+
+def test_every_key_reaches_its_jail(file: Path) -> None:
+    text = """
+        [jails.login]
+        maxretry = 3
+        findtime = "1h"
+        bantime = "1d12h"
+        "bantime.increment" = true
+        "bantime.factor" = 2
+        "bantime.multipliers" = [1, 5, 30]
+        "bantime.maxtime" = "5w"
+        "bantime.rndtime" = 90
+        dbpurgeage = "7d"
+        own_ranges = false
+        "prefix.ipv4" = 24
+        "prefix.ipv6" = 48
+    """
+    jail = jails(file, text).policy.jail("login")
+    assert (jail.name, jail.windows) == ("login", (Window(3, 60 * MINUTE_MS),))
+    assert (jail.bantime_ms, jail.increment, jail.factor) == (3 * DAY_MS // 2, True, 2.0)
+    assert (jail.multipliers, jail.maxtime_ms, jail.rndtime_ms) == ((1.0, 5.0, 30.0), 35 * DAY_MS, 90_000)
+    assert (jail.forget_ms, jail.own_ranges) == (7 * DAY_MS, False)
+    assert (jail.ipv4_prefix, jail.ipv6_prefix) == (24, 48)
+
+
+def test_a_jail_inherits_what_it_leaves_out_and_changes_only_itself(file: Path) -> None:
+    policy = jails(file, "[defaults]\nmaxretry = 3\nbantime = '1h'\n[jails.scan]\nmaxretry = 9\n").policy
+    assert (policy.jail("scan").windows, policy.jail("scan").bantime_ms) == ((Window(9, 600_000),), 3_600_000)
+    assert policy.jail("default").windows == policy.jail("unknown").windows == (Window(3, 600_000),)
+
+
+def test_a_jail_named_default_is_the_default_jail(file: Path) -> None:
+    policy = jails(file, "[jails.default]\nmaxretry = 2\n").policy
+    assert policy.jail("default").windows == (Window(2, 600_000),)
+
+
+def test_ignoreip_of_a_jail_adds_to_that_of_the_defaults(file: Path) -> None:
+    read = jails(
+        file, "[defaults]\nignoreip = ['198.51.100.0/24']\n[jails.a]\nignoreip = ['2001:db8::7']\n[jails.b]\n"
+    )
+    everyone = ("198.51.100.7", "2001:db8::7")
+    assert ignored(read.policy.jail("a"), *everyone) == [True, True]
+    assert (
+        ignored(read.policy.jail("b"), *everyone)
+        == ignored(read.policy.jail("unknown"), *everyone)
+        == [True, False]
+    )
+    assert [read.allowed.covers(parse_address(text)) for text in everyone] == [True, False]
+
+
+def test_ignoreip_forgives_host_bits(file: Path) -> None:
+    policy = jails(file, "[defaults]\nignoreip = ['198.51.100.9/24']\n").policy
+    assert ignored(policy.jail("default"), "198.51.100.7") == [True]
+
+
+def test_ignoreip_in_ipv4_mapped_form_is_the_ipv4_address_that_it_carries(file: Path) -> None:
+    policy = jails(file, "[defaults]\nignoreip = ['::ffff:203.0.113.7']\n").policy
+    assert ignored(policy.jail("default"), "203.0.113.7") == [True]
+
+
+FAST_AND_SLOW = "windows = [{maxretry = 3, findtime = '1m'}, {maxretry = 20, findtime = '1d'}]\n"
+
+
+def test_a_jail_may_have_several_windows(file: Path) -> None:
+    policy = jails(file, f"[jails.login]\n{FAST_AND_SLOW}").policy
+    assert policy.jail("login").windows == (Window(3, MINUTE_MS), Window(20, DAY_MS))
+
+
+@pytest.mark.parametrize(
+    ("own", "windows"),
+    [
+        ("", (Window(3, MINUTE_MS), Window(20, DAY_MS))),
+        ("bantime = '1h'", (Window(3, MINUTE_MS), Window(20, DAY_MS))),
+        ("maxretry = 9", (Window(9, 600_000),)),
+        ("findtime = 60", (Window(5, MINUTE_MS),)),
+        ("windows = [{maxretry = 1, findtime = 1}]", (Window(1, 1000),)),
+    ],
+    ids=["inherited", "inherited-with-bantime", "own-maxretry", "own-findtime", "own-windows"],
+)
+def test_windows_of_the_defaults_hold_until_a_jail_says_otherwise(
+    file: Path, own: str, windows: tuple[Window, ...]
+) -> None:
+    policy = jails(file, f"[defaults]\n{FAST_AND_SLOW}[jails.scan]\n{own}\n").policy
+    assert policy.jail("scan").windows == windows
+
+
+def test_minus_one_bans_for_ever_and_remembers_for_ever(file: Path) -> None:
+    jail = jails(file, "[defaults]\nbantime = -1\ndbpurgeage = '-1'\n").policy.jail("default")
+    assert (jail.bantime_ms, jail.forget_ms) == (FOREVER_MS, None)
+
+
+DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ever"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[defaults]\nmaxretry = 0", "defaults.maxretry: Input should be greater than or equal to 1"),
+        ("[defaults]\nmaxretry = 1001", "defaults.maxretry: Input should be less than or equal to 1000"),
+        ("[defaults]\nfindtime = 'soon'", f"defaults.findtime: 'soon' {DURATION}"),
+        ("[defaults]\nfindtime = 0", "defaults.findtime: Input should be greater than 0"),
+        ("[jails.a]\nbantime = -600", f"jails.a.bantime: -600 {DURATION}"),
+        ("[jails.a]\n'bantime.maxtime' = true", f"jails.a.bantime.maxtime: True {DURATION}"),
+        ("[jails.a]\n'bantime.factor' = 0", "jails.a.bantime.factor: Input should be greater than 0"),
+        ("[jails.a]\n'bantime.factor' = nan", "jails.a.bantime.factor: Input should be greater than 0"),
+        ("[jails.a]\nbantme = 5", "jails.a.bantme: no such key"),
+        ("[jails.a]\nincrement = true", "jails.a.increment: no such key"),
+        ("[default]\nmaxretry = 5", "default: no such key"),
+        (
+            "[defaults]\nignoreip = ['localhost']",
+            "defaults.ignoreip.0: 'localhost' is neither an address nor a CIDR",
+        ),
+        ("[defaults]\n'prefix.ipv4' = 33", "defaults.prefix.ipv4: Input should be less than or equal to 32"),
+        ("[defaults]\n'prefix.ipv6' = 0", "defaults.prefix.ipv6: Input should be greater than or equal to 1"),
+        ("[defaults]\nwindows = [{maxretry = 3}]", "defaults.windows.0.findtime: Field required"),
+        (
+            "[defaults]\nwindows = [{maxretry = 3, findtime = 60, bantime = 5}]",
+            "defaults.windows.0.bantime: no such key",
+        ),
+        ("[defaults]\nbantime.increment = true", f"defaults.bantime: {{'increment': True}} {DURATION}"),
+        ("[jails.'a b']", "jails.a b: String should match pattern '^[A-Za-z0-9._-]{1,64}$'"),
+    ],
+)
+def test_a_wrong_line_is_named_by_file_and_key_with_what_is_allowed(file: Path, text: str, told: str) -> None:
+    assert complaint(file, text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("defaults = 5", "defaults: "),
+        ("jails = 5", "jails: "),
+        ("[jails]\na = 5", "jails.a: "),
+        ("worker = 5", "worker: "),
+        ("[defaults]\nignoreip = '203.0.113.7'", "defaults.ignoreip: "),
+        ("[defaults]\nignoreip = [5]", "defaults.ignoreip.0: "),
+        ("[defaults]\nwindows = 5", "defaults.windows: "),
+        ("[defaults]\nown_ranges = 'perhaps'", "defaults.own_ranges: "),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_by_its_place(file: Path, text: str, place: str) -> None:
+    assert complaint(file, text).startswith(place)
+
+
+def test_all_errors_are_told_at_once_on_one_line(file: Path) -> None:
+    told = complaint(file, "[jails.a]\nmaxretry = 0\nbantme = 5\n[jails.b]\nbantime = 'x'\n[typo]\n")
+    assert told.split("; ", 2)[:2] == [
+        "jails.a.maxretry: Input should be greater than or equal to 1",
+        "jails.a.bantme: no such key",
+    ]
+    assert "jails.b.bantime: 'x'" in told
+    assert "typo: no such key" in told
+    assert "\n" not in told
+
+
+def test_an_error_in_the_defaults_is_told_once_and_not_of_every_jail(file: Path) -> None:
+    told = complaint(file, "[defaults]\nmaxretry = 0\n[jails.a]\n[jails.b]\n")
+    assert told == "defaults.maxretry: Input should be greater than or equal to 1"
+
+
+def test_an_entry_of_a_jail_is_named_by_its_own_place_in_the_file(file: Path) -> None:
+    told = complaint(file, "[defaults]\nignoreip = ['198.51.100.1']\n[jails.a]\nignoreip = ['x']\n")
+    assert told == "jails.a.ignoreip.0: 'x' is neither an address nor a CIDR"
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(StartError) as refused:
+        read_jails(file)
+    assert str(refused.value) == f"{file}: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("text", ["[defaults", "maxretry 5", "a = 1\na = 2", "[defaults]\nbantime = 10m"])
+def test_a_file_that_is_no_toml_is_named(file: Path, text: str) -> None:
+    assert complaint(file, text).startswith("not TOML: ")
+
+
+def test_a_file_in_another_encoding_is_named(file: Path) -> None:
+    file.write_bytes(b"[defaults]\n# caf\xe9\n")
+    with pytest.raises(StartError, match="not TOML: 'utf-8' codec"):
+        read_jails(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["maxretry = " + "9" * 5000, "maxretry = " + "[" * 5000, "[defaults]\nbantime = " + "9" * 400],
+    ids=["huge-number", "deep-nesting", "long-duration"],
+)
+def test_a_file_beyond_all_bounds_is_an_error_of_the_file_too(file: Path, text: str) -> None:
+    file.write_text(text, "utf-8")
+    with pytest.raises(StartError):
+        read_jails(file)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "'bantime.factor' = inf",
+        "'bantime.multipliers' = [1, -5]",
+        "'bantime.multipliers' = [1, nan]",
+        "'bantime.multipliers' = [1, inf]",
+        "'bantime.maxtime' = 0",
+    ],
+)
+def test_a_jail_whose_ban_would_have_no_length_is_refused(file: Path, line: str) -> None:
+    key = line.split("'")[1]
+    assert f"defaults.{key}" in complaint(file, f"[defaults]\n'bantime.increment' = true\n{line}\n")
+
+
+def test_a_factor_of_any_size_gives_a_ban_of_some_length(file: Path) -> None:
+    jail = jails(file, "[defaults]\n'bantime.increment' = true\n'bantime.factor' = 1e300\n").policy.jail("default")
+    assert jail.ban_length_ms(50, seed="s") == FOREVER_MS
+
+
+@pytest.mark.parametrize("line", ["maxretry = true", "'prefix.ipv4' = true"])
+def test_true_is_no_number(file: Path, line: str) -> None:
+    assert complaint(file, f"[defaults]\n{line}\n").startswith("defaults.")

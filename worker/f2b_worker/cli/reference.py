@@ -1,0 +1,42 @@
+"""Writes docs/settings.md: `python -m f2b_worker.cli.reference`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from f2b_worker.cli.options import default_text
+from f2b_worker.settings import ShimSettings, WorkerSettings, env_name, option_name
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+_HEAD = """\
+# Settings
+
+Generated from the settings models by `make docs`; do not edit. The command line beats the environment, the
+environment beats the `[worker]` table of the file given by `--config`, and that beats the default. A misspelt
+`F2B_…` variable or key is refused.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([_HEAD, _table("f2b-worker", WorkerSettings), _table("f2b-shim", ShimSettings)])
+
+
+def _table(command: str, model: type[BaseSettings]) -> str:
+    rows = [
+        f"## `{command}`",
+        "",
+        "| option | environment | default | what, in which unit, and why |",
+        "|---|---|---|---|",
+    ]
+    for name, field in model.model_fields.items():
+        default = default_text(field) or "none"
+        rows.append(f"| `{option_name(name)}` | `{env_name(name)}` | {default} | {field.description} |")
+    return "\n".join([*rows, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -333,9 +333,7 @@ def test_a_right_judge_is_never_accused(rules: Rules) -> None:
         assert unsound(bans, infractions, rules) == []
         assert incomplete(bans, infractions, rules, now_ms) == []
         in_order = judged_as_they_come(sorted(at_ms), rules)
-        assert (
-            difference(in_order, [replace(each, extended=0) for each in expected(infractions, rules)]) == []
-        )
+        assert difference(in_order, [replace(each, extended=0) for each in expected(infractions, rules)]) == []
 
 
 def test_with_bans_shorter_than_findtime_a_right_judge_may_be_incomplete() -> None:

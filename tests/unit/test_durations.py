@@ -78,7 +78,7 @@ def test_two_numbers_are_not_read_as_one() -> None:
         parse_duration_ms("10 20")
 
 
-def test_a_number_of_any_size_is_read_or_refused() -> None:
+def test_a_number_of_any_size_is_read() -> None:
     assert parse_duration_ms("9" * 400) == FOREVER_MS
 
 

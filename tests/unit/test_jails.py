@@ -70,7 +70,7 @@ def test_the_random_part_is_the_same_for_everybody_who_judges_the_same_ban() -> 
 
 
 def test_the_random_part_lies_within_its_bound_and_reaches_both_ends() -> None:
-    jail = replace(DOUBLING, rndtime_ms=3)
+    jail = replace(DOUBLING, rndtime_ms=3, maxtime_ms=DAY_MS)
     extra = {jail.ban_length_ms(1, seed=str(seed)) - HOUR_MS for seed in range(100)}
     assert extra == {0, 1, 2, 3}
 

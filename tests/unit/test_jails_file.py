@@ -145,7 +145,6 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[jails.a]\nbantime = -600", f"jails.a.bantime: -600 {DURATION}"),
         ("[jails.a]\n'bantime.maxtime' = true", f"jails.a.bantime.maxtime: True {DURATION}"),
         ("[jails.a]\n'bantime.factor' = 0", "jails.a.bantime.factor: Input should be greater than 0"),
-        ("[jails.a]\n'bantime.factor' = nan", "jails.a.bantime.factor: Input should be greater than 0"),
         ("[jails.a]\nbantme = 5", "jails.a.bantme: no such key"),
         ("[jails.a]\nincrement = true", "jails.a.increment: no such key"),
         ("[default]\nmaxretry = 5", "default: no such key"),
@@ -177,6 +176,7 @@ def test_a_wrong_line_is_named_by_file_and_key_with_what_is_allowed(file: Path, 
         ("worker = 5", "worker: "),
         ("[defaults]\nignoreip = '203.0.113.7'", "defaults.ignoreip: "),
         ("[defaults]\nignoreip = [5]", "defaults.ignoreip.0: "),
+        ("[defaults]\nignoreip = [true]", "defaults.ignoreip.0: "),
         ("[defaults]\nwindows = 5", "defaults.windows: "),
         ("[defaults]\nown_ranges = 'perhaps'", "defaults.own_ranges: "),
     ],
@@ -225,8 +225,8 @@ def test_a_file_in_another_encoding_is_named(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["maxretry = " + "9" * 5000, "maxretry = " + "[" * 5000, "[defaults]\nbantime = " + "9" * 400],
-    ids=["huge-number", "deep-nesting", "long-duration"],
+    ["maxretry = " + "9" * 5000, "maxretry = " + "[" * 5000],
+    ids=["huge-number", "deep-nesting"],
 )
 def test_a_file_beyond_all_bounds_is_an_error_of_the_file_too(file: Path, text: str) -> None:
     file.write_text(text, "utf-8")
@@ -238,6 +238,7 @@ def test_a_file_beyond_all_bounds_is_an_error_of_the_file_too(file: Path, text: 
     "line",
     [
         "'bantime.factor' = inf",
+        "'bantime.factor' = nan",
         "'bantime.multipliers' = [1, -5]",
         "'bantime.multipliers' = [1, nan]",
         "'bantime.multipliers' = [1, inf]",

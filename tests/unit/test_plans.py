@@ -73,6 +73,10 @@ def test_foreign_entries_take_room_and_are_never_the_ones_left_out() -> None:
     assert plan(view(*foreign), {A: 5, B: 6}, capacity=2).entries == set(foreign)
 
 
+def test_a_foreign_entry_that_is_banned_too_takes_room_once() -> None:
+    assert plan(view(A), {A: 20, B: 10}, capacity=2).entries == {A, B}
+
+
 @pytest.mark.parametrize("order", [(A, B, C), (C, B, A), (B, A, C)])
 def test_two_enforcers_choose_alike_among_bans_that_end_together(order: tuple[str, ...]) -> None:
     assert plan(view(), dict.fromkeys(order, 5), capacity=2).left_out == {C}

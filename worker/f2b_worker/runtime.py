@@ -51,7 +51,9 @@ _KEPT_MS = 60 * DAY_MS
 
 
 @dataclass(slots=True)
-class _Parts:
+class Parts:
+    """The loops of one worker process, and the events that stop and wake them."""
+
     intake: Intake
     enforcer: Enforcer | None
     stop: threading.Event
@@ -74,11 +76,11 @@ def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0
         start_http_server(settings.metrics_port + number)
     _stop_on_signals(parts)
     died = threading.Event()
-    threads = _start(parts, died)
+    threads = start(parts, died)
     log.info("working", queue=settings.queue, table=settings.table, ip_sets=list(settings.ip_set))
     _wait(parts.stop)
     parts.wake.set()
-    return _end(threads, died)
+    return end(threads, died)
 
 
 def open_ban_book(settings: WorkerSettings) -> DynamoLedger:
@@ -88,7 +90,7 @@ def open_ban_book(settings: WorkerSettings) -> DynamoLedger:
     return DynamoLedger(client, settings.table, SystemClock(), kept_ms=_KEPT_MS, io_threads=1)
 
 
-def _open(settings: WorkerSettings, config: Path | None) -> _Parts:
+def _open(settings: WorkerSettings, config: Path | None) -> Parts:
     jails = read_jails(config)
     clock = SystemClock()
     stop, wake = threading.Event(), threading.Event()
@@ -113,7 +115,7 @@ def _open(settings: WorkerSettings, config: Path | None) -> _Parts:
         enforcer = Enforcer(
             ledger, ip_sets, lease, allowed=jails.allowed, clock=clock, unban_lag_s=settings.unban_lag_s
         )
-    return _Parts(intake, enforcer, stop, wake)
+    return Parts(intake, enforcer, stop, wake)
 
 
 def _check(settings: WorkerSettings, opening: Callable[[], T]) -> T:
@@ -174,7 +176,7 @@ def _open_ip_sets(settings: WorkerSettings) -> list[WafIpSet]:
     return found
 
 
-def _stop_on_signals(parts: _Parts) -> None:
+def _stop_on_signals(parts: Parts) -> None:
     def stop(_signal: int, _frame: object) -> None:
         parts.stop.set()
         parts.wake.set()
@@ -183,7 +185,8 @@ def _stop_on_signals(parts: _Parts) -> None:
         signal.signal(each, stop)
 
 
-def _start(parts: _Parts, died: threading.Event) -> list[threading.Thread]:
+def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
+    """Start each loop in its thread; one that dies sets *died* and stops the others."""
     loops: dict[str, Callable[[], None]] = {"intake": lambda: parts.intake.run(parts.stop)}
     enforcer = parts.enforcer
     if enforcer:
@@ -215,7 +218,8 @@ def _wait(stop: threading.Event) -> None:
             stop.set()
 
 
-def _end(threads: list[threading.Thread], died: threading.Event) -> int:
+def end(threads: list[threading.Thread], died: threading.Event) -> int:
+    """Wait for the threads, but no longer than a platform does; answer the exit code."""
     clock = SystemClock()
     ends_s = clock.monotonic_s() + STOP_WITHIN_S
     for thread in threads:

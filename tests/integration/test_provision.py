@@ -1,0 +1,328 @@
+"""What `f2b-worker provision` makes, and what a worker says that misses something: on the local AWS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import structlog
+from botocore.exceptions import ClientError
+from botocore.session import Session
+from click.testing import CliRunner, Result
+
+from f2b_worker.adapters import aws, provision
+from f2b_worker.cli.worker import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.loaders import Loader
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_wafv2 import WAFV2Client
+
+    from localstack.local_aws import LocalAws
+
+NAMES = ("--queue", "bans", "--table", "ledger", "--ip-set", "block")
+WHAT = [
+    "dead-letter queue bans-dead",
+    "queue bans",
+    "redrive of bans to its dead-letter queue",
+    "table ledger",
+    "time to live of table ledger",
+    "IP set block-ipv4",
+    "IP set block-ipv6",
+]
+WRITING = ("Create", "Set", "Update", "Put", "Delete", "Tag")
+
+
+@dataclass
+class Cloud:
+    """The local AWS without WAF's quotas, in an account of this test's own."""
+
+    aws: LocalAws
+    account: str
+    sqs: SQSClient
+    dynamodb: DynamoDBClient
+    waf: WAFV2Client
+
+    def writes(self) -> dict[str, int]:
+        """The calls so far that change something."""
+        calls = self.aws.edge.calls()
+        return {name: number for name, number in calls.items() if name.split(":")[1].startswith(WRITING)}
+
+    def queue(self, name: str, **attributes: str) -> str:
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
+
+    def attributes(self, name: str) -> dict[str, str]:
+        url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return {str(key): value for key, value in found.items()}
+
+    def ip_set(self, name: str, family: str = "IPV4") -> None:
+        self.waf.create_ip_set(
+            Name=name,
+            Scope="REGIONAL",
+            IPAddressVersion=family,  # type: ignore[arg-type]
+            Addresses=[],
+        )
+
+    def ip_sets(self) -> list[str]:
+        return [each["Name"] for each in self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]]
+
+
+@pytest.fixture(scope="module")
+def models() -> Loader:
+    """Reads the services' models once for all commands of these tests: that is most of their time."""
+    return Session().get_component("data_loader")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def cloud(
+    aws_in_process: LocalAws, account: str, models: Loader, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
+    def session() -> boto3.Session:
+        made = Session()
+        made.register_component("data_loader", models)
+        return boto3.Session(botocore_session=made)
+
+    monkeypatch.setattr(aws, "_session", session)
+    for name in os.environ:
+        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
+            monkeypatch.delenv(name)
+    aws_in_process.edge.set_waf_rate(None)
+    aws_in_process.edge.set_waf_read_rate(None)
+    aws_in_process.edge.reset_calls()
+    with contextlib.ExitStack() as stack:
+        sqs = stack.enter_context(contextlib.closing(session().client("sqs")))
+        dynamodb = stack.enter_context(contextlib.closing(session().client("dynamodb")))
+        waf = stack.enter_context(contextlib.closing(session().client("wafv2")))
+        yield Cloud(aws_in_process, account, sqs, dynamodb, waf)
+    aws_in_process.edge.set_waf_rate(1.0)
+    aws_in_process.edge.set_waf_read_rate(5.0)
+    structlog.reset_defaults()  # a command sends its log lines to where the runner caught them
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
+
+
+def provisioned(*arguments: str) -> list[str]:
+    answer = run("provision", *arguments)
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout.splitlines()
+
+
+def refusal(answer: Result) -> str:
+    """The one line with which a command ends that cannot start."""
+    assert answer.exit_code == 3, answer.output
+    told = [line for line in answer.stderr.splitlines() if line.startswith("f2b-worker: ")]
+    assert len(told) == 1
+    return told[0]
+
+
+def worker_process(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("f2b-worker")
+    return subprocess.run(
+        [command, *arguments],
+        env=cloud.aws.child_environment(cloud.account),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class TestProvision:
+    def test_it_makes_everything_and_says_so(self, cloud: Cloud) -> None:
+        assert provisioned(*NAMES) == [f"{what}: made" for what in WHAT]
+        assert cloud.ip_sets() == ["block-ipv4", "block-ipv6"]
+
+    def test_the_queue_keeps_what_a_worker_needs(self, cloud: Cloud) -> None:
+        provisioned(*NAMES)
+        queue, dead = cloud.attributes("bans"), cloud.attributes("bans-dead")
+        policy = json.loads(queue["RedrivePolicy"])
+        assert policy["deadLetterTargetArn"] == dead["QueueArn"]
+        assert int(policy["maxReceiveCount"]) == provision.MAX_RECEIVE_COUNT
+        assert {queue["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]} == {str(14 * 24 * 3600)}
+        assert queue["VisibilityTimeout"] == str(provision.VISIBILITY_TIMEOUT_S)
+        assert "RedrivePolicy" not in dead
+
+    def test_the_table_is_on_demand_with_its_index_and_its_time_to_live(self, cloud: Cloud) -> None:
+        provisioned(*NAMES)
+        provision.check_table(cloud.dynamodb, "ledger")
+        found = cloud.dynamodb.describe_table(TableName="ledger")["Table"]
+        assert found["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+        living = cloud.dynamodb.describe_time_to_live(TableName="ledger")["TimeToLiveDescription"]
+        assert (living["TimeToLiveStatus"], living["AttributeName"]) == ("ENABLED", "ttl")
+
+    def test_running_it_again_changes_nothing(self, cloud: Cloud) -> None:
+        provisioned(*NAMES)
+        cloud.aws.edge.reset_calls()
+        assert provisioned(*NAMES) == [f"{what}: there" for what in WHAT]
+        assert cloud.writes() == {}
+
+    def test_running_it_again_for_several_sets_stays_within_the_quota_of_reads(self, cloud: Cloud) -> None:
+        several = (*NAMES, "--ip-set", "block-b", "--ip-set", "block-c")
+        for name in ("block-ipv4", "block-ipv6", "block-b-ipv4", "block-b-ipv6", "block-c-ipv4", "block-c-ipv6"):
+            cloud.ip_set(name, "IPV6" if name.endswith("6") else "IPV4")
+        cloud.aws.edge.set_waf_read_rate(5.0)
+        assert len(provisioned(*several)) == len(WHAT) + 4
+
+    def test_a_dry_run_says_what_is_missing_and_makes_nothing(self, cloud: Cloud) -> None:
+        assert provisioned(*NAMES, "--dry-run") == [f"{what}: would be made" for what in WHAT]
+        assert cloud.writes() == {}
+
+    def test_without_ip_sets_none_are_made(self, cloud: Cloud) -> None:
+        assert provisioned(*NAMES[:4]) == [f"{what}: made" for what in WHAT[:5]]
+        assert not any(name.startswith("wafv2:") for name in cloud.aws.edge.calls())
+
+    def test_a_queue_without_a_redrive_policy_gets_one_and_keeps_the_rest(self, cloud: Cloud) -> None:
+        cloud.queue("bans", VisibilityTimeout="7", MessageRetentionPeriod="3600")
+        lines = provisioned(*NAMES[:4])
+        assert lines[:3] == [f"{WHAT[0]}: made", f"{WHAT[1]}: there", f"{WHAT[2]}: made"]
+        found = cloud.attributes("bans")
+        assert "bans-dead" in found["RedrivePolicy"]
+        assert (found["VisibilityTimeout"], found["MessageRetentionPeriod"]) == ("7", "3600")
+
+    def test_a_redrive_policy_that_is_there_stays(self, cloud: Cloud) -> None:
+        cloud.queue("graveyard")
+        policy = {"deadLetterTargetArn": cloud.attributes("graveyard")["QueueArn"], "maxReceiveCount": 3}
+        cloud.queue("bans", RedrivePolicy=json.dumps(policy))
+        assert f"{WHAT[2]}: there" in provisioned(*NAMES[:4])
+        assert "graveyard" in cloud.attributes("bans")["RedrivePolicy"]
+
+    def test_a_redrive_policy_to_a_queue_that_is_gone_is_mended(self, cloud: Cloud) -> None:
+        provisioned(*NAMES[:4])
+        cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="bans-dead")["QueueUrl"])
+        lines = provisioned(*NAMES[:4])
+        assert lines[0] == f"{WHAT[0]}: made"
+        assert "bans-dead" in cloud.attributes("bans")["RedrivePolicy"]
+
+    def test_a_set_of_exactly_the_name_stands_for_both_families(self, cloud: Cloud) -> None:
+        cloud.ip_set("block")
+        assert provisioned(*NAMES)[5:] == ["IP set block: there"]
+        assert cloud.ip_sets() == ["block"]
+
+    def test_a_set_that_is_missing_is_made_beside_the_other(self, cloud: Cloud) -> None:
+        cloud.ip_set("block-ipv4")
+        assert provisioned(*NAMES)[5:] == ["IP set block-ipv4: there", "IP set block-ipv6: made"]
+
+    def test_it_keeps_wafs_pace(self, cloud: Cloud) -> None:
+        cloud.aws.edge.set_waf_rate(1.0)
+        began_s = time.monotonic()
+        provisioned(*NAMES)
+        assert cloud.ip_sets() == ["block-ipv4", "block-ipv6"]
+        assert time.monotonic() - began_s > 1.0
+
+    def test_some_other_table_of_that_name_is_refused_and_left_alone(self, cloud: Cloud) -> None:
+        make_other_table(cloud.dynamodb)
+        told = refusal(run("provision", *NAMES[:4]))
+        assert "table ledger has no local index 'changes'" in told
+        assert "ttl" not in str(cloud.dynamodb.describe_time_to_live(TableName="ledger"))
+
+    def test_a_queue_given_by_its_url_is_the_same_queue(self, cloud: Cloud) -> None:
+        url = cloud.queue("bans")
+        assert provisioned("--queue", url, "--table", "ledger")[1] == "queue bans: there"
+
+
+def make_other_table(client: DynamoDBClient) -> None:
+    client.create_table(
+        TableName="ledger",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+
+
+class TestStart:
+    """A worker that misses something ends with exit code 3 and one line: what, and the command that makes it."""
+
+    def test_a_missing_queue_is_named_with_the_command_that_makes_it(self, cloud: Cloud) -> None:
+        answer = worker_process(cloud, *NAMES)
+        (told,) = answer.stderr.splitlines()
+        assert answer.returncode == 3
+        assert told.startswith("f2b-worker: queue bans: ")
+        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+
+    def test_a_missing_table_is_named_with_the_command_that_makes_it(self, cloud: Cloud) -> None:
+        provisioned(*NAMES)
+        cloud.dynamodb.delete_table(TableName="ledger")
+        answer = worker_process(cloud, *NAMES)
+        (told,) = answer.stderr.splitlines()
+        assert answer.returncode == 3
+        assert told.startswith("f2b-worker: table ledger: ")
+        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+
+    @pytest.mark.usefixtures("cloud")
+    def test_a_missing_ip_set_is_named_with_the_command_that_makes_it(self) -> None:
+        provisioned(*NAMES[:4])
+        told = refusal(run(*NAMES))
+        assert "IP set block: neither it nor block-ipv4 nor block-ipv6 exists in REGIONAL" in told
+        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+
+    def test_a_queue_without_a_dead_letter_queue_is_named_with_the_command_that_makes_it(
+        self, cloud: Cloud
+    ) -> None:
+        cloud.queue("bans")
+        told = refusal(run(*NAMES))
+        assert "/bans has no dead-letter queue" in told
+        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+
+    @pytest.mark.parametrize("command", [[], ["bans"]])
+    def test_some_other_table_is_refused(self, cloud: Cloud, command: list[str]) -> None:
+        provisioned(*NAMES[:4])
+        cloud.dynamodb.delete_table(TableName="ledger")
+        make_other_table(cloud.dynamodb)
+        given = NAMES[2:4] if command else NAMES
+        assert "table ledger has no local index 'changes', so it is not f2b's" in refusal(run(*command, *given))
+
+    @pytest.mark.usefixtures("cloud")
+    def test_the_bans_of_a_missing_table_are_refused_by_its_name(self) -> None:
+        assert "table ledger: " in refusal(run("bans", "--table", "ledger"))
+
+    def test_two_sets_of_one_family_are_refused_by_name(self, cloud: Cloud) -> None:
+        provisioned(*NAMES[:4])
+        cloud.ip_set("one")
+        cloud.ip_set("two")
+        told = refusal(run(*NAMES[:4], "--ip-set", "one", "--ip-set", "two"))
+        assert "IP sets one, two: this version keeps one set a family" in told
+
+    @pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
+    def test_the_command_that_the_line_names_makes_what_is_missing(self, cloud: Cloud, scope: str) -> None:
+        provisioned(*NAMES[:4])
+        told = refusal(run(*NAMES, "--scope", scope))
+        command = shlex.split(told[told.index("f2b-worker provision") :])
+        provisioned(*command[2:])
+        made: Any = cloud.waf.list_ip_sets(Scope=scope)  # type: ignore[arg-type]
+        assert [each["Name"] for each in made["IPSets"]] == ["block-ipv4", "block-ipv6"]
+
+    @pytest.mark.usefixtures("cloud")
+    def test_credentials_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        told = refusal(run(*NAMES))
+        assert "credentials" in told.lower()
+        assert "provision" not in told
+
+    def test_an_aws_that_is_too_busy_at_first_is_waited_for(self, cloud: Cloud) -> None:
+        provisioned(*NAMES[:4])
+        cloud.aws.edge.fault("wafv2:ListIPSets", "throttle", times=1)
+        assert "IP set block: neither it" in refusal(run(*NAMES))
+
+
+def test_the_clients_find_the_local_aws_by_the_standard_variables(cloud: Cloud) -> None:
+    with contextlib.closing(aws.dynamodb_client(connections=1)) as client:
+        assert client.meta.endpoint_url == cloud.aws.endpoint_url
+        with pytest.raises(ClientError):
+            client.describe_table(TableName="none")

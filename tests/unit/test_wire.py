@@ -147,7 +147,6 @@ def test_a_pack_without_a_required_column_is_refused_and_told_which(column: str)
             ({"of": 0}, "of"),
             ({"jail": "login"}, "jail"),
             ({"in": {}}, "in"),
-            ({"note": []}, "note"),
         ),
         ({"dt_ms": [0] * (PACK_ITEMS_MAX + 1)}, "dt_ms"),
     ],
@@ -159,6 +158,11 @@ def test_a_pack_with_a_column_of_another_shape_is_refused_and_told_which(
     reason, told = unreadable({**PACK, **change})
     assert reason is Reason.BAD_SHAPE
     assert told.startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize("note", [[], None, "text", {"1": None}, {"x": "text"}], ids=repr)
+def test_notes_of_another_shape_cost_no_infraction(note: object) -> None:
+    assert len(read({**PACK, "note": note}).infractions) == 3
 
 
 def test_a_pack_holds_ten_thousand_infractions() -> None:

@@ -6,11 +6,11 @@ dead-letter queue. Whatever dies before that, the message comes again, and judgi
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic_core import to_json
 
 from f2b_worker.domain.docket import sort_out
 from f2b_worker.domain.lateness import Lateness
@@ -270,7 +270,7 @@ class Flush:
         self._enter(message, docket)
         refused = body.refused + docket.refused
         if refused:
-            items = json.dumps([one.item for one in refused])
+            items = to_json([one.item for one in refused], inf_nan_mode="strings").decode()
             self._bury(message, items, [(one.reason, one.detail) for one in refused])
 
     def _enter(self, message: Message, docket: Docket) -> None:

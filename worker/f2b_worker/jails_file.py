@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.durations import parse_duration_ms
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 DurationMs = Annotated[int, BeforeValidator(parse_duration_ms)]
 
 
-def _network(entry: str) -> str:
+def _network(entry: object) -> str:
+    if not isinstance(entry, str):
+        raise ValueError(f"{entry!r} is no text")  # noqa: TRY004 - pydantic reports ValueError
     try:
         Networks([entry])
     except ValueError:
@@ -32,6 +34,8 @@ def _network(entry: str) -> str:
 
 
 NetworkText = Annotated[str, BeforeValidator(_network)]
+Maxretry = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Multiple = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -40,7 +44,7 @@ class WindowTable(BaseModel):
 
     model_config = _STRICT
 
-    maxretry: Annotated[int, Field(ge=1, le=1000)]
+    maxretry: Maxretry
     findtime: Annotated[DurationMs, Field(gt=0)]
 
 
@@ -49,20 +53,20 @@ class JailTable(BaseModel):
 
     model_config = _STRICT
 
-    maxretry: Annotated[int, Field(ge=1, le=1000)] = 5
+    maxretry: Maxretry = 5
     findtime: Annotated[DurationMs, Field(gt=0)] = 10 * MINUTE_MS
     windows: tuple[WindowTable, ...] = ()
     bantime: Annotated[DurationMs, Field(gt=0)] = 10 * MINUTE_MS
     increment: Annotated[bool, Field(alias="bantime.increment")] = False
-    factor: Annotated[float, Field(alias="bantime.factor", gt=0)] = 1.0
-    multipliers: Annotated[tuple[float, ...], Field(alias="bantime.multipliers")] = ()
-    maxtime: Annotated[DurationMs | None, Field(alias="bantime.maxtime")] = None
+    factor: Annotated[Multiple, Field(alias="bantime.factor")] = 1.0
+    multipliers: Annotated[tuple[Multiple, ...], Field(alias="bantime.multipliers")] = ()
+    maxtime: Annotated[DurationMs | None, Field(alias="bantime.maxtime", gt=0)] = None
     rndtime: Annotated[DurationMs, Field(alias="bantime.rndtime", ge=0)] = 0
     dbpurgeage: DurationMs = DAY_MS
     ignoreip: tuple[NetworkText, ...] = ()
     own_ranges: bool = True
-    prefix_ipv4: Annotated[int, Field(alias="prefix.ipv4", ge=1, le=32)] = 32
-    prefix_ipv6: Annotated[int, Field(alias="prefix.ipv6", ge=1, le=128)] = 64
+    prefix_ipv4: Annotated[int, Field(alias="prefix.ipv4", strict=True, ge=1, le=32)] = 32
+    prefix_ipv6: Annotated[int, Field(alias="prefix.ipv6", strict=True, ge=1, le=128)] = 64
 
 
 class JailsFile(BaseModel):
@@ -73,28 +77,6 @@ class JailsFile(BaseModel):
     worker: dict[str, Any] = Field(default_factory=dict)
     defaults: JailTable = JailTable()
     jails: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")], JailTable] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _inherit(cls, data: Any) -> Any:
-        """Give each jail the defaults that it does not set; `ignoreip` adds to theirs."""
-        if not isinstance(data, dict) or not isinstance(data.get("jails"), dict):
-            return data
-        defaults = data.get("defaults", {})
-        jails = {name: _inherited(defaults, table) for name, table in data["jails"].items()}
-        return data | {"jails": jails}
-
-
-def _inherited(defaults: Any, table: Any) -> Any:
-    if not isinstance(defaults, dict) or not isinstance(table, dict):
-        return table
-    merged = defaults | table
-    if {"maxretry", "findtime"} & table.keys() and "windows" not in table:
-        merged.pop("windows", None)
-    for each in (defaults, table):
-        if not isinstance(each.get("ignoreip", []), list):
-            return merged
-    return merged | {"ignoreip": [*defaults.get("ignoreip", []), *table.get("ignoreip", [])]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +116,17 @@ def _lines(error: ValidationError) -> list[str]:
 
 
 def _jails(file: JailsFile) -> Jails:
-    jails = {name: _jail(name, table) for name, table in file.jails.items()}
+    jails = {name: _jail(name, _inherited(file.defaults, table)) for name, table in file.jails.items()}
     return Jails(Policy(_jail(DEFAULT_JAIL, file.defaults), jails), Networks(file.defaults.ignoreip))
+
+
+def _inherited(defaults: JailTable, table: JailTable) -> JailTable:
+    """Give a jail the defaults that it does not set; its own ignoreip adds to theirs."""
+    update = {name: getattr(table, name) for name in table.model_fields_set}
+    if {"maxretry", "findtime"} & update.keys():
+        update.setdefault("windows", ())
+    update["ignoreip"] = (*defaults.ignoreip, *table.ignoreip)
+    return defaults.model_copy(update=update)
 
 
 def _jail(name: str, table: JailTable) -> Jail:

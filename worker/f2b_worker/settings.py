@@ -32,7 +32,11 @@ _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 
 def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
+        return _split(",".join(value))
+    return value
 
 
 def _age_ms(value: object) -> int | None:
@@ -41,7 +45,7 @@ def _age_ms(value: object) -> int | None:
 
 
 class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     file_values: ClassVar[dict[str, Any]] = {}
 
@@ -68,7 +72,7 @@ class WorkerSettings(_Settings):
 
     queue: Annotated[str, Field(description="The SQS queue that infractions come from: its URL, or its name.")]
     table: Annotated[
-        str, Field(description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
+        str, Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
     ] = "f2b"
     ip_set: Annotated[
         tuple[str, ...],
@@ -141,7 +145,9 @@ class WorkerSettings(_Settings):
 class ShimSettings(_Settings):
     """What the HTTP shim needs to know."""
 
-    queue: Annotated[str, Field(description="The SQS queue to send infractions to: its URL, or its name.")]
+    queue: Annotated[
+        str, Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name.")
+    ]
     port: Annotated[int, Field(ge=1, le=65535, description="The port to listen on.")] = 8000
     host: Annotated[
         str,
@@ -169,7 +175,7 @@ def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = No
     """
     _refuse_misspelt_environment()
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
-    values = read_toml(config).get("worker", {}) if config and model is WorkerSettings else {}
+    values = _worker_table(config) if config and model is WorkerSettings else {}
     loader: type[SettingsT] = type(
         model.__name__, (model,), {"file_values": values, "__module__": model.__module__}
     )
@@ -182,6 +188,13 @@ def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = No
             for one in error.errors()
         ]
         raise StartError("; ".join(lines)) from error
+
+
+def _worker_table(config: Path) -> dict[str, Any]:
+    table = read_toml(config).get("worker", {})
+    if not isinstance(table, dict):
+        raise StartError(f"{config}: worker: write it as a table, [worker]")
+    return table
 
 
 def option_name(field: str) -> str:

@@ -7,6 +7,7 @@ inside a good message is set aside alone. `python -m f2b_worker.wire` prints the
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import sys
@@ -28,6 +29,7 @@ VERSION = 1
 PACK_ITEMS_MAX = 10_000
 NOTE_CHARACTERS_MAX = 200
 _JAIL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
 _EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
 
@@ -36,6 +38,7 @@ _AddressText = Annotated[Any, WithJsonSchema({"type": "string", "description": "
 _JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{_JAIL.pattern}$"})]
 _Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
 _Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
+_Notes = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
 _At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
 
 
@@ -44,6 +47,7 @@ class Simple(BaseModel):
 
     model_config = ConfigDict(extra="ignore", title="Infraction")
 
+    v: Literal[1] = 1
     ip: _AddressText
     jail: _JailText = DEFAULT_JAIL
     at: _At = None
@@ -54,7 +58,7 @@ class Simple(BaseModel):
 class Pack(BaseModel):
     """Many infractions as columns: what the producer and the shim send."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True, title="Pack")
+    model_config = ConfigDict(extra="ignore", strict=True, title="Pack")
 
     v: Literal[1]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
@@ -67,7 +71,7 @@ class Pack(BaseModel):
     of: list[_Index] | None = None
     jail: list[_JailText] | None = None
     in_: Annotated[list[_Index] | None, Field(alias="in")] = None
-    note: dict[str, _Note] = Field(default_factory=dict)
+    note: _Notes = None
 
 
 class Body(NamedTuple):
@@ -102,7 +106,7 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
     """
     try:
         data = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: a lone surrogate, which no UTF-8 has
         raise UnreadableError(Reason.NOT_JSON, f"not JSON: {error}") from None
     if isinstance(data, dict):
         if data.get("v", VERSION) != VERSION or isinstance(data.get("v"), bool):
@@ -142,14 +146,20 @@ def _read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction 
     try:
         at_ms = sent_at_ms if simple.at is None else _at_ms(simple.at)
     except ValueError as error:
-        return Refusal(Reason.BAD_TIME, str(error), item)
+        # 1e999 is read as infinity, which JSON cannot hold.
+        return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if _finite(simple.at) else "inf"})
     return _checked(_Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note), item)
+
+
+def _finite(at: object) -> bool:
+    return not isinstance(at, float) or math.isfinite(at)
 
 
 def _at_ms(at: object) -> int:
     if isinstance(at, str):
         try:
-            moment = datetime.fromisoformat(at)
+            # RFC 3339 allows a lower-case z and the leap second, which datetime does not know.
+            moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", at.upper()))
         except ValueError:
             raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds") from None
         if moment.tzinfo is None:
@@ -207,12 +217,15 @@ def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
     next(moments_ms)
     jails = pack.jail or [DEFAULT_JAIL]
+    notes = pack.note if isinstance(pack.note, dict) else {}
     for index, at_ms in enumerate(moments_ms):
         ip = _cell(pack.ip, index if pack.of is None else _cell(pack.of, index))
         jail = _cell(jails, 0 if pack.in_ is None else _cell(pack.in_, index))
-        note = pack.note.get(str(index))
+        note = notes.get(str(index))
         item_id = f"{pack.id}.{index}"
         item = {"ip": ip, "jail": jail, "at": at_ms / 1000, "id": item_id}
+        if note is not None:
+            item["note"] = note
         if ip is None:
             yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
         else:
@@ -231,17 +244,20 @@ def write_pack(infractions: Sequence[tuple[str, str, int]]) -> str:
     ips = _places(ip for ip, _, _ in infractions)
     jails = _places(jail for _, jail, _ in infractions)
     moments_ms = [at_ms for _, _, at_ms in infractions]
-    pack = Pack(
-        v=1,
-        id=secrets.token_urlsafe(9),
-        t0_ms=moments_ms[0],
-        dt_ms=[0, *(later - earlier for earlier, later in pairwise(moments_ms))],
-        ip=list(ips),
-        of=[ips[ip] for ip, _, _ in infractions] if len(ips) < len(infractions) else None,
-        jail=list(jails) if list(jails) != [DEFAULT_JAIL] else None,
-        in_=[jails[jail] for _, jail, _ in infractions] if len(jails) > 1 else None,
-    )
-    return pack.model_dump_json(by_alias=True, exclude_none=True, exclude={"note"})
+    pack: dict[str, object] = {
+        "v": VERSION,
+        "id": secrets.token_urlsafe(9),
+        "t0_ms": moments_ms[0],
+        "dt_ms": [0, *(later - earlier for earlier, later in pairwise(moments_ms))],
+        "ip": list(ips),
+    }
+    if len(ips) < len(infractions):
+        pack["of"] = [ips[ip] for ip, _, _ in infractions]
+    if list(jails) != [DEFAULT_JAIL]:
+        pack["jail"] = list(jails)
+    if len(jails) > 1:
+        pack["in"] = [jails[jail] for _, jail, _ in infractions]
+    return json.dumps(pack, separators=(",", ":"))
 
 
 def _places(texts: Iterable[str]) -> dict[str, int]:

@@ -64,6 +64,15 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
 
 
+def _settings(given: dict[str, Any], config: Path | None = None) -> WorkerSettings:
+    """Load a subcommand's settings; an option may also stand before the subcommand."""
+    parent = click.get_current_context().find_root().params
+    before = {name: value for name, value in parent.items() if value not in (None, ())}
+    after = {name: value for name, value in given.items() if value not in (None, ())}
+    inherited_config = before.pop("config", None)
+    return load(WorkerSettings, before | after, config or inherited_config)
+
+
 @main.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b")
 @settings_options(WorkerSettings, "queue", "table", "ip_set", "scope")
 @config_option
@@ -74,7 +83,7 @@ def provision(*, dry_run: bool, config: Path | None, **given: Any) -> None:
     What is there stays as it is; running it again changes nothing. An IP set NAME is made as NAME-ipv4 and
     NAME-ipv6.
     """
-    settings = load(WorkerSettings, given, config)
+    settings = _settings(given, config)
     for step in provisioning.steps(settings, SystemClock()):
         if step.is_there():
             click.echo(f"{step.what}: there")
@@ -90,7 +99,7 @@ def provision(*, dry_run: bool, config: Path | None, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""
-    settings = load(WorkerSettings, {"queue": "-", **given})
+    settings = _settings({"queue": "-", **given})
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]
     running.sort(key=lambda each: each.ban.until_ms)

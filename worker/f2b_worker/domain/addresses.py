@@ -25,6 +25,14 @@ class Address(NamedTuple):
     value: int
 
 
+class Span(NamedTuple):
+    """A network as its family and its first and last address."""
+
+    family: int
+    low: int
+    high: int
+
+
 def parse_address(text: str) -> Address:
     """Read one address as people and proxies write it.
 
@@ -63,6 +71,13 @@ def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int =
     shift = IPV6_BITS - ipv6_prefix
     packed = (address.value >> shift << shift).to_bytes(16)
     return f"{inet_ntop(AF_INET6, packed)}/{ipv6_prefix}"
+
+
+def span_of(address: Address, prefix: int) -> Span:
+    """Find the first and last address of the network of *prefix* bits around *address*."""
+    shift = (IPV4_BITS if address.family == 4 else IPV6_BITS) - prefix
+    low = address.value >> shift << shift
+    return Span(address.family, low, low | (1 << shift) - 1)
 
 
 def family_of(key: str) -> int:
@@ -105,20 +120,26 @@ class Networks:
 
     def covers(self, address: Address) -> bool:
         """Tell whether *address* lies in one of the networks."""
-        return self._touches(address.family, address.value, address.value)
+        return self.meets(Span(address.family, address.value, address.value))
 
     def touches(self, key: str) -> bool:
         """Tell whether any address of the network *key* lies in one of the networks."""
-        return self._touches(*_span(key))
+        return self.meets(_span(key))
 
-    def _touches(self, family: int, low: int, high: int) -> bool:
-        place = bisect_right(self._lows[family], high)
-        return place > 0 and self._highs[family][place - 1] >= low
+    def meets(self, span: Span) -> bool:
+        """Tell whether any address of *span* lies in one of the networks."""
+        place = bisect_right(self._lows[span.family], span.high)
+        return place > 0 and self._highs[span.family][place - 1] >= span.low
 
 
-def _span(entry: str) -> tuple[int, int, int]:
+def _span(entry: str) -> Span:
+    if "%" in entry:
+        raise ValueError(_what_is_wrong(entry))
     network = ipaddress.ip_network(entry, strict=False)
-    return network.version, int(network.network_address), int(network.broadcast_address)
+    low, high = int(network.network_address), int(network.broadcast_address)
+    if network.version == 6 and low >> IPV4_BITS == high >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
+        return Span(4, low & 0xFFFFFFFF, high & 0xFFFFFFFF)
+    return Span(network.version, low, high)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, key_of
+from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, key_of, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +73,14 @@ class Jail:
         return key_of(address, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix)
 
     def ignores(self, address: Address) -> str | None:
-        """Say why *address* is never banned here, or None if it may be."""
-        if self.own_ranges and NEVER_BANNED.covers(address):
+        """Say why *address* is never banned here, or None if it may be.
+
+        All that is judged as one counts: a ban of an IPv6 /64 would hit an allowlisted address inside it.
+        """
+        span = span_of(address, self.ipv4_prefix if address.family == 4 else self.ipv6_prefix)
+        if self.own_ranges and NEVER_BANNED.meets(span):
             return "own_range"
-        if self.ignore.covers(address):
+        if self.ignore.meets(span):
             return "ignoreip"
         return None
 
@@ -90,7 +94,7 @@ class Jail:
             return self.bantime_ms
         length = self.bantime_ms
         if count > 1:
-            length = min(FOREVER_MS, round(self.bantime_ms * self.factor * self._multiple(count)))
+            length = round(min(FOREVER_MS, self.bantime_ms * self.factor * self._multiple(count)))
         if self.maxtime_ms is not None:
             length = min(length, self.maxtime_ms)
         return min(FOREVER_MS, length + self._random_ms(seed))

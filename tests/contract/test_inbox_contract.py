@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.stub import Stubber
 
 from f2b_worker.adapters.sqs import SqsInbox, SqsOutbox, dead_letter_url_of, queue_url_of
 from f2b_worker.errors import Missing, Retryable
@@ -225,9 +226,20 @@ class TestSqs:
         with pytest.raises(Retryable):
             sqs_desk.inbox.bury(LETTER)
 
-    def test_a_message_that_was_not_deleted_is_an_error(self, sqs_desk: SqsDesk) -> None:
-        with pytest.raises(Retryable, match="1 failed"):
-            sqs_desk.inbox.delete([Message("id", "no receipt of this queue", "", 0)])
+    def test_a_receipt_that_sqs_no_longer_takes_is_left_alone_since_its_message_comes_again(
+        self, sqs_desk: SqsDesk
+    ) -> None:
+        sqs_desk.put("one")
+        (message,) = receive(sqs_desk.inbox, 1)
+        sqs_desk.inbox.delete([Message("id", "no receipt of this queue", "", 0), message])
+        assert sqs_desk.inbox.receive(wait_s=1) == []
+
+    def test_a_message_that_sqs_failed_to_delete_is_an_error(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+        failed = [{"Id": "0", "Code": "InternalError", "SenderFault": False}]
+        with Stubber(sqs) as stubber:
+            stubber.add_response("delete_message_batch", {"Successful": [], "Failed": failed})
+            with pytest.raises(Retryable, match="1 failed"):
+                SqsInbox(sqs, queue_url="q", dead_letter_url="d").delete([Message("id", "receipt", "", 0)])
 
     def test_a_queue_is_found_by_name_and_by_url(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
         assert queue_url_of(sqs, "f2b") == sqs_desk.queue_url

@@ -26,11 +26,17 @@ UNBAN_LAG_S = 30.0
 
 
 class Clock(FakeClock):
-    """A clock that tells somebody whenever time has passed."""
+    """A clock that tells somebody whenever time has passed, and finds out a loop that does not wait."""
 
     def __init__(self) -> None:
         super().__init__()
         self.on_wait: Callable[[], None] = lambda: None
+        self._spins = 0
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        self._spins = 0 if seconds > 0.001 else self._spins + 1
+        assert self._spins < 100, "the loop spins"
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         is_set = super().wait(event, timeout_s)

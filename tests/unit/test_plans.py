@@ -1,7 +1,7 @@
 import pytest
 
 from f2b_worker.domain.addresses import Networks
-from f2b_worker.domain.plans import CAPACITY, Plan, SetView, enforceable, most_urgent, plan, running
+from f2b_worker.domain.plans import CAPACITY, Plan, SetView, Waiting, enforceable, next_set, plan, running
 from f2b_worker.domain.verdicts import OffenderId
 
 A, B, C, D = (f"203.0.113.{host}/32" for host in (1, 2, 3, 4))
@@ -97,32 +97,41 @@ def test_a_set_holds_ten_thousand_addresses_and_no_more() -> None:
     assert made.left_out == {"198.18.0.0/32"}
 
 
+ADDED = Plan(frozenset({"a"}), frozenset({"a"}), frozenset(), frozenset())
+REMOVED = Plan(frozenset(), frozenset(), frozenset({"b"}), frozenset())
+SAME = Plan(frozenset(), frozenset(), frozenset(), frozenset())
+
+
+def test_a_new_ban_is_due_at_once_and_a_removal_after_the_lag() -> None:
+    bans, removals, nothing = Waiting(), Waiting(), Waiting()
+    for waiting, planned in ((bans, ADDED), (removals, REMOVED), (nothing, SAME)):
+        waiting.note(planned, 10.0)
+        waiting.note(planned, 15.0)
+
+    assert (bans.due_s(60), removals.due_s(60), nothing.due_s(60)) == (10.0, 70.0, None)
+
+
+def test_what_no_longer_waits_is_no_longer_due() -> None:
+    waiting = Waiting()
+    waiting.note(ADDED, 0.0)
+    waiting.note(SAME, 1.0)
+    waiting.note(ADDED, 2.0)
+
+    assert waiting.due_s(60) == 2.0
+
+
 @pytest.mark.parametrize(
-    ("plans", "overdue", "number"),
+    ("dues_s", "number"),
     [
-        ([], set(), None),
-        ([(1, needs())], {1}, None),
-        ([(1, needs(removed=frozenset({A})))], set(), None),
-        ([(1, needs(removed=frozenset({A})))], {1}, 1),
-        ([(1, needs(removed=frozenset({A}))), (2, needs(added=frozenset({B})))], {1}, 2),
-        ([(2, needs(added=frozenset({B}))), (1, needs(removed=frozenset({A})))], {1}, 2),
-        ([(3, needs(added=frozenset({A}))), (1, needs(added=frozenset({B, C})))], set(), 3),
-        ([(3, needs(removed=frozenset({A}))), (1, needs(removed=frozenset({B, C})))], {1, 3}, 3),
-        ([(3, needs(removed=frozenset({A}))), (1, needs(removed=frozenset({B, C})))], {1}, 1),
-    ],
-    ids=[
-        "no-set",
-        "right",
-        "lagging",
-        "overdue",
-        "bans-first",
-        "any-order",
-        "fair",
-        "fair-removals",
-        "one-overdue",
+        ({}, None),
+        ({0: None, 1: None}, None),
+        ({0: 10.1, 1: None}, None),
+        ({0: 10.0, 1: None}, 0),
+        ({0: 9.0, 1: 8.0}, 1),
+        ({0: None, 1: 3.0}, 1),
     ],
 )
-def test_new_bans_are_written_before_overdue_removals_and_who_waited_longest_first(
-    plans: list[tuple[int, Plan]], overdue: set[int], number: int | None
+def test_the_set_that_is_due_for_longest_is_written_next(
+    dues_s: dict[int, float | None], number: int | None
 ) -> None:
-    assert most_urgent(plans, overdue=overdue) == number
+    assert next_set(dues_s, now_s=10.0) == number

@@ -7,15 +7,16 @@ Stopping removes nothing; starting writes only what differs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
 from f2b_worker.domain.addresses import canonical
-from f2b_worker.domain.plans import SetView, enforceable, most_urgent, plan, running
+from f2b_worker.domain.plans import SetView, Waiting, enforceable, next_set, plan, running
 from f2b_worker.errors import BadEntry, F2bError, LockLost, Throttled
 from f2b_worker.observe import metrics
+from f2b_worker.ports import IpSetContents
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plans import Plan
     from f2b_worker.domain.verdicts import OffenderId
-    from f2b_worker.ports import BanBook, Clock, IpSet, IpSetContents, Lease
+    from f2b_worker.ports import BanBook, Clock, IpSet, Lease
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -50,7 +51,9 @@ class _SetState:
     ip_set: IpSet
     contents: IpSetContents | None = None
     read_s: float = 0.0
-    removal_waits_since_s: float | None = None
+    waiting: Waiting = field(default_factory=Waiting)
+    failures: int = 0
+    paused_until_s: float = float("-inf")
 
 
 class Enforcer:
@@ -99,8 +102,8 @@ class Enforcer:
                 failures = 0
             except F2bError as error:
                 failures += 1
-                self._complain(error, failures)
-                pause_s = min(BACKOFF_MAX_S, 0.1 * 2**failures)
+                pause_s = _backoff_s(failures)
+                _complain("ledger", error, failures)
             self._clock.wait(wake, pause_s)
         self._give_back()
 
@@ -110,29 +113,35 @@ class Enforcer:
         except F2bError as error:
             log.warning("lease_not_released", reason=str(error))
 
-    def _complain(self, error: F2bError, failures: int) -> None:
-        metrics.aws_failures.labels(type(error).__name__).inc()
-        if failures == 1:
-            log.warning("enforcer_waits", kind=type(error).__name__, reason=str(error))
-
     def tick(self, *, follow: bool = False) -> float:
         """Do the next thing that brings the sets closer to the bans; tell in how many seconds to tick again.
 
+        A set that fails is tried again later and costs the others nothing.
+
         Args:
             follow: Ask the ledger for changes now, even if it was asked within the last second.
+
+        Raises:
+            F2bError: If the ledger fails.
         """
         if not self._has_lease():
             return FOLLOW_S
         self._follow(now=follow)
         plans = self._plans()
-        waits_s = self._next_update_s - self._clock.monotonic_s()
-        chosen = most_urgent(plans.items(), overdue=self._overdue(plans))
+        now_s = self._clock.monotonic_s()
+        dues_s = {number: self._states[number].waiting.due_s(self._unban_lag_s) for number in plans}
+        chosen = next_set(dues_s, now_s)
         if chosen is None:
-            return FOLLOW_S
-        if waits_s > 0:
-            return min(waits_s, FOLLOW_S)
+            return self._until_next_try()
+        if now_s < self._next_update_s:
+            return min(self._next_update_s - now_s, FOLLOW_S)
         self._write(self._states[chosen], plans[chosen])
-        return UPDATE_EVERY_S
+        return self._until_next_try()
+
+    def _until_next_try(self) -> float:
+        now_s = self._clock.monotonic_s()
+        waits_s = (state.paused_until_s - now_s for state in self._states)
+        return min([FOLLOW_S, *(wait_s for wait_s in waits_s if wait_s > 0)])
 
     def _has_lease(self) -> bool:
         holding = self._lease.hold()
@@ -164,6 +173,7 @@ class Enforcer:
         self._ends_ms.update((standing.who, standing.ban.until_ms) for standing in changes.bans)
 
     def _plans(self) -> dict[int, Plan]:
+        """Plan each set that can be read."""
         active = enforceable(running(self._ends_ms, self._clock.now_ms()), self._allowed)
         metrics.bans_active.set(len(active))
         for key in self._quarantined:
@@ -171,54 +181,60 @@ class Enforcer:
         ours = {who.key for who in self._ends_ms}
         plans = {}
         for number, state in enumerate(self._states):
-            held = self._contents(state).entries
-            plans[number] = plan(SetView(state.ip_set.family, held, ours), active)
+            contents = self._contents(state)
+            if contents:
+                plans[number] = plan(SetView(state.ip_set.family, contents.entries, ours), active)
+                state.waiting.note(plans[number], self._clock.monotonic_s())
+                if not plans[number].changes:
+                    self._recover(state)
         metrics.bans_left_out.set(sum(len(each.left_out) for each in plans.values()))
         return plans
 
-    def _contents(self, state: _SetState) -> IpSetContents:
+    def _contents(self, state: _SetState) -> IpSetContents | None:
         now_s = self._clock.monotonic_s()
+        if now_s < state.paused_until_s:
+            return None
         if state.contents is None or now_s - state.read_s >= AUDIT_S:
-            state.contents = state.ip_set.read()
+            try:
+                state.contents = state.ip_set.read()
+            except F2bError as error:
+                self._pause(state, error)
+                return None
             state.read_s = now_s
         return state.contents
 
-    def _overdue(self, plans: dict[int, Plan]) -> set[int]:
-        """Find the sets whose removals have waited for `unban_lag_s`."""
-        now_s = self._clock.monotonic_s()
-        overdue = set()
-        for number, state in enumerate(self._states):
-            if not plans[number].removed:
-                state.removal_waits_since_s = None
-                continue
-            if state.removal_waits_since_s is None:
-                state.removal_waits_since_s = now_s
-            if now_s - state.removal_waits_since_s >= self._unban_lag_s:
-                overdue.add(number)
-        return overdue
+    def _pause(self, state: _SetState, error: F2bError) -> None:
+        """Leave a set alone for a while; what it holds is read again then."""
+        state.failures += 1
+        state.contents = None
+        state.paused_until_s = self._clock.monotonic_s() + _backoff_s(state.failures)
+        _complain(state.ip_set.name, error, state.failures)
 
     def _write(self, state: _SetState, planned: Plan) -> None:
         contents = self._contents(state)
+        if contents is None:
+            return
         self._next_update_s = self._clock.monotonic_s() + UPDATE_EVERY_S
         try:
             token = state.ip_set.write(planned.entries, contents.token)
         except BadEntry as error:
-            self._quarantine(error)
-            return
-        except Throttled:
-            self._slow_down()
-            raise
+            self._quarantine(state, error)
         except LockLost:
             state.contents = None
             log.info("ip_set_changed_by_somebody", ip_set=state.ip_set.name)
-            return
-        except F2bError:
-            # Whether the update took effect is unknown: its token is spent either way.
-            state.contents = None
-            raise
+        except Throttled as error:
+            self._slow_down(state, error)
+        except F2bError as error:
+            # Whether the update took effect is unknown: the set is read again before the next one.
+            self._pause(state, error)
+        else:
+            self._written(state, planned, token)
+
+    def _written(self, state: _SetState, planned: Plan, token: str) -> None:
+        state.contents = IpSetContents(planned.entries, token)
+        state.waiting = Waiting()
         self._throttled = 0
-        state.contents = type(contents)(planned.entries, token)
-        state.removal_waits_since_s = None
+        self._recover(state)
         metrics.ip_set_updates.labels(state.ip_set.name).inc()
         log.info(
             "ip_set_updated",
@@ -228,19 +244,37 @@ class Enforcer:
             holds=len(planned.entries),
         )
 
-    def _slow_down(self) -> None:
+    def _recover(self, state: _SetState) -> None:
+        if state.failures:
+            log.info("ip_set_is_back", ip_set=state.ip_set.name, failures=state.failures)
+        state.failures = 0
+
+    def _slow_down(self, state: _SetState, error: Throttled) -> None:
+        """Ask less often; the set itself is as it was."""
         self._throttled += 1
         pause_s = min(BACKOFF_MAX_S, UPDATE_EVERY_S * 1.5**self._throttled)
         self._next_update_s = self._clock.monotonic_s() + pause_s
+        _complain(state.ip_set.name, error, self._throttled)
 
-    def _quarantine(self, error: BadEntry) -> None:
+    def _quarantine(self, state: _SetState, error: BadEntry) -> None:
         """Leave out the one address that WAF refuses; the others go in with the next update."""
         try:
             entry = canonical(error.entry)
         except ValueError:
-            raise error from None
-        if entry in self._quarantined:
-            raise error
+            entry = ""
+        if not entry or entry in self._quarantined:
+            self._pause(state, error)
+            return
         self._quarantined.add(entry)
         metrics.entries_quarantined.set(len(self._quarantined))
         log.error("entry_quarantined", entry=entry, reason=str(error))
+
+
+def _backoff_s(failures: int) -> float:
+    return min(BACKOFF_MAX_S, 0.1 * float(2 ** min(failures, 10)))
+
+
+def _complain(about: str, error: F2bError, failures: int) -> None:
+    metrics.aws_failures.labels(type(error).__name__).inc()
+    if failures == 1:
+        log.warning("enforcer_waits", about=about, kind=type(error).__name__, reason=str(error))

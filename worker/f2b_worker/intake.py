@@ -22,9 +22,9 @@ from f2b_worker.wire import UnreadableError, read_body
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from f2b_worker.domain.docket import Docket, Reason
+    from f2b_worker.domain.docket import Docket, Reason, Refusal
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.verdicts import Hit, Judgement, OffenderId
     from f2b_worker.ports import Clock, Inbox, Ledger, Message
@@ -33,6 +33,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
 BACKOFF_MAX_S = 5.0
+LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
 _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
 
@@ -96,7 +97,10 @@ class Intake:
         while received == RECEIVE_MAX and len(messages) < self._flush_messages:
             if self._clock.monotonic_s() >= ends_s:
                 break
-            more = self._inbox.receive(wait_s=0)
+            try:
+                more = self._inbox.receive(wait_s=0)
+            except F2bError:  # the next receive will say so; what is here is judged first
+                break
             received = len(more)
             messages += more
         return messages
@@ -160,7 +164,7 @@ class Intake:
                 break
             answers = self._ledger.commit(sentences)
             self._on_ban()
-            _announce(sentences)
+            _announce(sentences, answers)
         else:
             raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
         if held_up:
@@ -184,10 +188,16 @@ class Intake:
             settled_ms = self._lateness.settled_ms(self._clock.now_ms())
             spent = forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms)
             if spent:
-                self._ledger.trim(who, spent)
+                self._trim(who, spent)
         metrics.infractions_judged.inc(len(flush.pending[who]))
         log.debug("judged", jail=who.jail, key=who.key, infractions=len(flush.pending[who]))
         flush.finish(who)
+
+    def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:
+        try:
+            self._ledger.trim(who, spent)
+        except F2bError as error:  # tidiness only: the next verdict tries again
+            log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
 
     def _fail_one(self, who: OffenderId, error: Exception, flush: Flush) -> Exception | None:
         """Answer the error if the whole flush must wait for its end; otherwise give up on this offender.
@@ -203,8 +213,34 @@ class Intake:
         return None
 
 
-def _announce(sentences: Mapping[OffenderId, Sentence]) -> None:
+def _in_letters(refused: Sequence[Refusal]) -> Iterator[tuple[str, list[Refusal]]]:
+    """Cut what is refused into lists that fit into one message each, as JSON beside what they hold."""
+    texts: list[bytes] = []
+    part: list[Refusal] = []
+    size_bytes = 0
+    for one in refused:
+        text = to_json(one.item, inf_nan_mode="strings")
+        if part and size_bytes + len(text) > LETTER_BYTES_MAX:
+            yield _as_list(texts), part
+            texts, part, size_bytes = [], [], 0
+        texts.append(text)
+        part.append(one)
+        size_bytes += len(text) + 1
+    if part:
+        yield _as_list(texts), part
+
+
+def _as_list(texts: Sequence[bytes]) -> str:
+    return f"[{b','.join(texts).decode()}]"
+
+
+def _announce(
+    sentences: Mapping[OffenderId, Sentence], answers: Mapping[OffenderId, Offender | Exception]
+) -> None:
     for who, sentence in sentences.items():
+        answer = answers[who]
+        if not isinstance(answer, Offender) or answer.revision != sentence.seen.revision + 1:
+            continue  # not stored, or not known to be
         for ban in sentence.changed:
             if ban.evidence:  # a new ban; an extended one was announced when it started
                 log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
@@ -269,9 +305,8 @@ class Flush:
         docket = sort_out(body.infractions, policy, now_ms=now_ms, max_age_ms=max_age_ms)
         self._enter(message, docket)
         refused = body.refused + docket.refused
-        if refused:
-            items = to_json([one.item for one in refused], inf_nan_mode="strings").decode()
-            self._bury(message, items, [(one.reason, one.detail) for one in refused])
+        for items, part in _in_letters(refused):
+            self._bury(message, items, [(one.reason, one.detail) for one in part])
 
     def _enter(self, message: Message, docket: Docket) -> None:
         for who, hits in docket.hits.items():

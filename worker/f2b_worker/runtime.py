@@ -139,7 +139,8 @@ def _check(settings: WorkerSettings, opening: Callable[[], T]) -> T:
 def _provision_command(settings: WorkerSettings) -> str:
     sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
     queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
-    return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}"
+    scope = "" if settings.scope == "REGIONAL" else f" --scope {settings.scope}"
+    return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}{scope}"
 
 
 def _open_inbox(settings: WorkerSettings) -> SqsInbox:

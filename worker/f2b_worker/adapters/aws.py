@@ -11,10 +11,14 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -29,6 +33,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_wafv2 import WAFV2Client
 
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+    NoRegionError,
+)
 _THROTTLED = {
     "ThrottlingException",
     "Throttling",
@@ -38,6 +51,8 @@ _THROTTLED = {
     "TooManyRequestsException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "LimitExceededException",
+    "BandwidthLimitExceeded",
     "SlowDown",
 }
 _UNAVAILABLE = {
@@ -51,6 +66,8 @@ _UNAVAILABLE = {
     "TransactionConflictException",
     "TransactionInProgressException",
     "RequestTimeout",
+    "RequestTimeoutException",
+    "PriorRequestNotComplete",
 }
 _DENIED = {
     "AccessDenied",
@@ -87,7 +104,7 @@ def aws_errors(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_code(error, doing) from error
-    except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
+    except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError) as error:
         raise errors.Unavailable(f"{doing}: {error}") from error

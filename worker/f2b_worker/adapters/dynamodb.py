@@ -50,7 +50,9 @@ SHARDS = 4
 """One partition takes 1,000 writes a second; the enforcer asks each one for changes every second."""
 
 _BANS_IN_ONE_COMMIT = 30  # a transaction takes 100 items; the rest of a long backlog follows in the next one
-_OVERLAP_MS = 5_000  # writers' clocks differ: changes are read again from so long before the newest one
+_OVERLAP_MS = 5_000
+_LOOK_BACK_MS = 305_000
+_LOOK_BACK_EVERY_MS = 15_000
 
 
 class DynamoLedger:
@@ -70,6 +72,7 @@ class DynamoLedger:
         self._table = table
         self._clock = clock
         self._kept_ms = kept_ms
+        self._looked_back_ms = 0
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
 
     def close(self) -> None:
@@ -201,22 +204,28 @@ class DynamoLedger:
                 yield as_standing(item)
 
     def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all."""
+        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
+
+        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at
+        once; every fifteen seconds it looks further back, for those that are up to five minutes slow.
+        """
+        now_ms = self._clock.now_ms()
+        overlap_ms = _OVERLAP_MS
+        if now_ms - self._looked_back_ms >= _LOOK_BACK_EVERY_MS:
+            self._looked_back_ms = now_ms
+            overlap_ms = _LOOK_BACK_MS
         found: list[StandingBan] = []
-        newest_ms = cursor
         for shard in range(SHARDS):
             pages = self._query(
                 IndexName="changes",
                 KeyConditionExpression="pk = :pk AND changed_ms >= :since",
                 values={
                     ":pk": {"S": f"bans#{shard}"},
-                    ":since": {"N": str(max(0, cursor - _OVERLAP_MS))},
+                    ":since": {"N": str(max(0, cursor - overlap_ms))},
                 },
             )
-            for item in pages:
-                found.append(as_standing(item))
-                newest_ms = max(newest_ms, int(item["changed_ms"]["N"]))
-        return Changes(tuple(found), newest_ms)
+            found += [as_standing(item) for item in pages]
+        return Changes(tuple(found), now_ms)
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""

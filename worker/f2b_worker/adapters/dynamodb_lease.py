@@ -45,10 +45,11 @@ class DynamoLease:
         now_s = self._clock.monotonic_s()
         if now_s - self._asked_s < RENEW_S:
             return self._held is not None
+        held = self._held
+        holds = self._try_to_take(now_s) if held is None else self._move(self._owner, held, now_s)
+        # Only an answer counts: who cannot ask must not believe that the lease is still held.
         self._asked_s = now_s
-        if self._held is not None:
-            return self._move(self._owner, self._held, now_s)
-        return self._try_to_take(now_s)
+        return holds
 
     def release(self) -> None:
         """Give the lease back, so that another process takes it at once."""

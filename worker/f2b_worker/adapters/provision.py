@@ -55,7 +55,9 @@ def steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
     queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     dead = f"{queue}-dead"
     yield Step(
-        f"dead-letter queue {dead}", lambda: _finds(queue_url_of, sqs, dead), lambda: _make_queue(sqs, dead)
+        f"dead-letter queue {dead}",
+        lambda: _finds(_redrive_of, sqs, queue) or _finds(queue_url_of, sqs, dead),
+        lambda: _make_queue(sqs, dead),
     )
     yield Step(f"queue {queue}", lambda: _finds(queue_url_of, sqs, queue), lambda: _make_queue(sqs, queue))
     yield Step(
@@ -79,7 +81,7 @@ def steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
 
 
 def _ip_set_steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
-    waf = wafv2_client(region_of(settings.scope))
+    waf = wafv2_client(region_of(settings.scope), attempts=8)  # it reads often, and may wait
     for name in settings.ip_set:
         exact = _finds(find_ip_sets, waf, [name], settings.scope, exact=True)
         for each in [name] if exact else family_names(name):

@@ -144,5 +144,7 @@ def _text(text: str) -> MessageAttributeValueTypeDef:
 
 
 def _raise_if_failed(failed: Sequence[Any], doing: str) -> None:
+    # A receipt that SQS no longer takes will not get better: the message comes again under a new one.
+    failed = [each for each in failed if not each.get("SenderFault")]
     if failed:
         raise Unavailable(f"{doing}: {len(failed)} failed, the first with {failed[0].get('Code')}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
@@ -97,14 +97,29 @@ def _longest(wanted: Collection[str], active: Mapping[str, int], room: int) -> s
     return set(sorted(wanted, key=lambda key: (-active[key], key))[:room])
 
 
-def most_urgent(plans: Iterable[tuple[int, Plan]], *, overdue: AbstractSet[int]) -> int | None:
-    """Choose the set to write next, or None: new bans first, then removals that are overdue.
+@dataclass(slots=True)
+class Waiting:
+    """Since when one set has waited to be written, in seconds of a clock that never goes back."""
 
-    Args:
-        plans: Each set's number and plan; numbers that waited longest come first.
-        overdue: The sets whose removals have waited for long enough.
-    """
-    waiting = [(number, each) for number, each in plans if each.added or (each.removed and number in overdue)]
-    if not waiting:
-        return None
-    return max(waiting, key=lambda numbered: len(numbered[1].added) > 0)[0]
+    bans_since_s: float | None = None
+    removals_since_s: float | None = None
+
+    def note(self, planned: Plan, now_s: float) -> None:
+        """Take note of what waits at *now_s*."""
+        self.bans_since_s = _since(self.bans_since_s, now_s) if planned.added else None
+        self.removals_since_s = _since(self.removals_since_s, now_s) if planned.removed else None
+
+    def due_s(self, unban_lag_s: float) -> float | None:
+        """Tell when the set should be written: at once for a ban, after the lag for a removal; None for never."""
+        removals_s = None if self.removals_since_s is None else self.removals_since_s + unban_lag_s
+        return min((at_s for at_s in (self.bans_since_s, removals_s) if at_s is not None), default=None)
+
+
+def _since(earlier_s: float | None, now_s: float) -> float:
+    return now_s if earlier_s is None else earlier_s
+
+
+def next_set(dues_s: Mapping[int, float | None], now_s: float) -> int | None:
+    """Choose the set to write next: the one that is due for longest, so that none starves another."""
+    due = {number: due_s for number, due_s in dues_s.items() if due_s is not None and due_s <= now_s}
+    return min(due, key=lambda number: due[number], default=None)

@@ -44,6 +44,8 @@ def make_app(outbox: Outbox, clock: Clock) -> Starlette:
         return PlainTextResponse("ok\n")
 
     async def infraction(request: Request) -> PlainTextResponse:
+        if request.method != "GET":  # starlette adds HEAD to GET, and a HEAD asks without reporting
+            return PlainTextResponse("", 405, {"Allow": "GET"})
         ip = request.path_params["ip"]
         try:
             parse_address(ip)

@@ -9,7 +9,7 @@ together with the unused hits around it, in time order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.jails import FOREVER_MS
@@ -57,12 +57,8 @@ class Ban:
     extended: int = 0
     evidence: tuple[Hit, ...] = ()
 
-    def after(self, at_ms: int) -> Ban:
-        """Return the ban as it stands after an infraction at *at_ms*, during it."""
-        until_ms = min(FOREVER_MS, at_ms + self.length_ms)
-        if until_ms <= self.until_ms:
-            return self
-        return replace(self, until_ms=until_ms, extended=self.extended + 1)
+
+_NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +90,10 @@ class Judgement:
 
 def judge(offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str) -> Judgement:
     """Judge *hits* together with what is remembered, in time order, whatever order they came in."""
-    case = _Case(offender.ban, jail, key)
+    case = Case(offender.ban, jail, key)
     for hit in sorted(offender.hits.union(hits)):
         case.hear(hit)
-    return Judgement(tuple(case.changed), case.started, tuple(case.unused))
+    return case.close()
 
 
 def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit]:
@@ -127,58 +123,85 @@ def forgettable(stored: frozenset[Hit], unused: tuple[Hit, ...], jail: Jail, *, 
     return stored.difference(newest, unsettled[-UNUSED_MAX:])
 
 
-class _Case:
-    """One offender before the judge: hears hits in time order."""
+class Case:
+    """One offender before the judge, who hears hits in time order.
 
-    __slots__ = ("_jail", "_key", "ban", "changed", "started", "unused")
+    Args:
+        ban: The last ban that is remembered.
+        jail: The policy.
+        key: The address key, from which the random part of a ban follows.
+    """
+
+    __slots__ = (
+        "_changed", "_count", "_evidence", "_extended", "_is_changed", "_jail", "_key", "_length_ms", "_started",
+        "_start_ms", "_until_ms", "unused",
+    )  # fmt: skip
 
     def __init__(self, ban: Ban | None, jail: Jail, key: str) -> None:
-        self.ban = ban
-        self.changed: list[Ban] = []
-        self.started = 0
         self.unused: list[Hit] = []
         self._jail = jail
         self._key = key
+        self._changed: list[Ban] = []
+        self._started = 0
+        self._is_changed = False
+        # The ban's fields, unpacked: most hits of an attack only move its end.
+        last = ban or _NO_BAN
+        self._start_ms = last.start_ms
+        self._until_ms = last.until_ms
+        self._count = last.count
+        self._length_ms = last.length_ms
+        self._extended = last.extended
+        self._evidence = last.evidence
 
     def hear(self, hit: Hit) -> None:
-        ban = self.ban
-        if ban is not None and hit.at_ms <= ban.until_ms:
-            if hit.at_ms > ban.start_ms:
-                self._extend(ban, hit)
-            return
+        """Judge one hit; it is not earlier than the one before."""
+        at_ms = hit.at_ms
+        if at_ms > self._until_ms:
+            self._hear_outside(hit)
+        elif at_ms > self._start_ms and at_ms + self._length_ms > self._until_ms:
+            self._extend(at_ms)
+
+    def close(self) -> Judgement:
+        """Answer what was found."""
+        self._keep_ban()
+        return Judgement(tuple(self._changed), self._started, tuple(self.unused))
+
+    def _extend(self, at_ms: int) -> None:
+        until_ms = min(FOREVER_MS, at_ms + self._length_ms)
+        if until_ms > self._until_ms:
+            self._until_ms = until_ms
+            self._extended += 1
+            self._is_changed = True
+
+    def _hear_outside(self, hit: Hit) -> None:
         self.unused.append(hit)
-        evidence = self._evidence(hit)
-        if evidence:
-            self._start(hit, evidence)
-
-    def _extend(self, ban: Ban, hit: Hit) -> None:
-        longer = ban.after(hit.at_ms)
-        if longer is ban:
-            return
-        if self.changed:
-            self.changed[-1] = longer
-        else:
-            self.changed.append(longer)
-        self.ban = longer
-
-    def _evidence(self, hit: Hit) -> tuple[Hit, ...]:
         for window in self._jail.windows:
-            newest = self.unused[-window.maxretry :]
-            if len(newest) == window.maxretry and newest[0].at_ms > hit.at_ms - window.findtime_ms:
-                return tuple(newest)
-        return ()
+            if len(self.unused) >= window.maxretry:
+                newest = self.unused[-window.maxretry :]
+                if newest[0].at_ms > hit.at_ms - window.findtime_ms:
+                    self._start(hit.at_ms, tuple(newest))
+                    return
 
-    def _start(self, hit: Hit, evidence: tuple[Hit, ...]) -> None:
-        count = self._count(hit.at_ms)
-        length_ms = self._jail.ban_length_ms(count, seed=f"{self._key}|{hit.at_ms}")
-        until_ms = min(FOREVER_MS, hit.at_ms + length_ms)
-        self.ban = Ban(hit.at_ms, until_ms, count, length_ms, evidence=evidence)
-        self.changed.append(self.ban)
-        self.started += 1
+    def _start(self, at_ms: int, evidence: tuple[Hit, ...]) -> None:
+        self._keep_ban()
+        self._count = 1 if self._is_forgotten(at_ms) else self._count + 1
+        self._length_ms = self._jail.ban_length_ms(self._count, seed=f"{self._key}|{at_ms}")
+        self._start_ms = at_ms
+        self._until_ms = min(FOREVER_MS, at_ms + self._length_ms)
+        self._extended = 0
+        self._evidence = evidence
+        self._is_changed = True
+        self._started += 1
         self.unused.clear()
 
-    def _count(self, at_ms: int) -> int:
-        last, forget_ms = self.ban, self._jail.forget_ms
-        if last is None or (forget_ms is not None and at_ms - last.until_ms > forget_ms):
-            return 1
-        return last.count + 1
+    def _is_forgotten(self, at_ms: int) -> bool:
+        forget_ms = self._jail.forget_ms
+        return forget_ms is not None and at_ms - self._until_ms > forget_ms
+
+    def _keep_ban(self) -> None:
+        if self._is_changed:
+            ban = Ban(
+                self._start_ms, self._until_ms, self._count, self._length_ms, self._extended, self._evidence
+            )
+            self._changed.append(ban)
+            self._is_changed = False

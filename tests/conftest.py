@@ -21,6 +21,18 @@ IN_CI = bool(os.environ.get("CI"))
 _ACCOUNTS = itertools.count(100_000_000_000)
 
 
+ON_LOCALSTACK = os.environ.get("F2B_TEST_SQS") == "localstack"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what tests LocalStack itself where it is not what this run is about."""
+    if ON_LOCALSTACK:
+        return
+    left_out = [item for item in items if item.get_closest_marker("localstack_only")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip on a laptop, fail in CI: there, what is missing is a defect."""
     if IN_CI:
@@ -40,7 +52,7 @@ def local_aws() -> Iterator[LocalAws]:
 
 @contextmanager
 def _localstack_url() -> Iterator[str | None]:
-    if os.environ.get("F2B_TEST_SQS") != "localstack":
+    if not ON_LOCALSTACK:
         yield None
         return
     with LocalStackSqs() as localstack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
@@ -143,6 +144,11 @@ def record(ledger: Ledger, *new: Hit, who: OffenderId = WHO) -> Offender:
     return remembered(ledger.record({who: new})[who])
 
 
+def prolonged(ban: Ban, during: Hit) -> Ban:
+    """Return *ban* as it stands after an infraction during it."""
+    return replace(ban, until_ms=during.at_ms + ban.length_ms, extended=ban.extended + 1)
+
+
 def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
     return remembered(ledger.commit({who: Sentence(seen, bans)})[who])
 
@@ -235,8 +241,8 @@ def test_of_two_judges_with_the_same_evidence_one_bans_and_the_other_learns_it(
 
 def test_a_verdict_on_a_ban_that_has_changed_stores_none_of_its_bans(ledger: Book, colleague: Book) -> None:
     old = commit(ledger, record(ledger, *hits(1, 2, 3)), ban(3))
-    extended = commit(colleague, old, ban(3).after(hit(9).at_ms))
-    assert commit(ledger, old, ban(3).after(hit(5).at_ms), ban(5_000, 2), ban(9_000, 3)) == extended
+    extended = commit(colleague, old, prolonged(ban(3), hit(9)))
+    assert commit(ledger, old, prolonged(ban(3), hit(5)), ban(5_000, 2), ban(9_000, 3)) == extended
     assert ledger.history(WHO) == [extended.ban]
     assert standing(ledger) == {WHO: extended.ban}
 
@@ -252,7 +258,7 @@ def test_a_hit_recorded_between_verdict_and_commit_is_in_the_answer(ledger: Book
 def test_an_extension_moves_the_end_and_keeps_the_evidence(ledger: Book) -> None:
     seen = record(ledger, *hits(1, 2, 3))
     offender = commit(ledger, seen, ban(3, evidence=hits(1, 2, 3)))
-    longer = ban(3).after(hit(60).at_ms)
+    longer = prolonged(ban(3), hit(60))
     assert commit(ledger, offender, longer).ban == longer
     assert [stored.evidence for stored in ledger.history(WHO)] == [hits(1, 2, 3)]
     assert [plain(stored) for stored in ledger.history(WHO)] == [longer]
@@ -263,7 +269,7 @@ def test_the_history_keeps_every_ban_with_its_evidence_oldest_first(ledger: Book
     bans = [ban(start_s, count, evidence=[hit(start_s)]) for count, start_s in enumerate([3, 5_000, 90_000], 1)]
     offender = commit(ledger, record(ledger, *hits(3, 5_000)), *bans[:2])
     assert offender.ban == plain(bans[1])
-    commit(ledger, offender, bans[1].after(hit(5_001).at_ms), bans[2])
+    commit(ledger, offender, prolonged(bans[1], hit(5_001)), bans[2])
     assert [(stored.count, stored.evidence) for stored in ledger.history(WHO)] == [
         (each.count, each.evidence) for each in bans
     ]
@@ -306,7 +312,7 @@ def test_an_extension_is_a_change(ledger: Book, clock: FakeClock) -> None:
     offender = commit(ledger, Offender(), ban(1))
     cursor = ledger.changes(0).cursor
     clock.advance(60)
-    longer = ban(1).after(hit(9).at_ms)
+    longer = prolonged(ban(1), hit(9))
     commit(ledger, offender, longer)
     assert [each.ban for each in ledger.changes(cursor).bans] == [longer]
 

@@ -121,7 +121,7 @@ class TestProcesses:
             other.edge.reset()
             assert not sqs.list_queues().get("QueueUrls")
 
-    @pytest.mark.skipif(os.environ.get("F2B_TEST_SQS") != "localstack", reason="F2B_TEST_SQS=localstack")
+    @pytest.mark.localstack_only
     def test_localstack_serves_sqs_behind_the_edge(self) -> None:
         with LocalStackSqs() as localstack, LocalAws(sqs_upstream=localstack.endpoint_url) as aws:
             aws.edge.deliver(duplicate=True, shuffle=True)

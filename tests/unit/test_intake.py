@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -470,7 +471,9 @@ class TestRaces:
             answer = MemoryLedger.record(scene.ledger, {who(GOOD_IP): [hit]})[who(GOOD_IP)]
             assert isinstance(answer, Offender)
             ban = (
-                answer.ban.after(hit.at_ms) if answer.ban else Ban(NOW_MS - 1000, hit.at_ms + 600_000, 1, 600_000)
+                replace(answer.ban, until_ms=hit.at_ms + 600_000)
+                if answer.ban
+                else Ban(NOW_MS - 1000, hit.at_ms + 600_000, 1, 600_000)
             )
             MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Sentence(answer, (ban,))})
 

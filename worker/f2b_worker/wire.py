@@ -144,7 +144,7 @@ def _read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction 
     except ValidationError as error:
         return Refusal(Reason.BAD_SHAPE, _first_error(error), item)
     try:
-        at_ms = sent_at_ms if simple.at is None else _at_ms(simple.at)
+        at_ms = sent_at_ms if simple.at is None else read_time_ms(simple.at)
     except ValueError as error:
         # 1e999 is read as infinity, which JSON cannot hold.
         return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if _finite(simple.at) else "inf"})
@@ -155,7 +155,12 @@ def _finite(at: object) -> bool:
     return not isinstance(at, float) or math.isfinite(at)
 
 
-def _at_ms(at: object) -> int:
+def read_time_ms(at: object) -> int:
+    """Read a time, RFC 3339 with a zone or epoch seconds, into epoch milliseconds.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
     if isinstance(at, str):
         try:
             # RFC 3339 allows a lower-case z and the leap second, which datetime does not know.

@@ -133,8 +133,18 @@ class Case:
     """
 
     __slots__ = (
-        "_changed", "_count", "_evidence", "_extended", "_is_changed", "_jail", "_key", "_length_ms", "_started",
-        "_start_ms", "_until_ms", "unused",
+        "_changed",
+        "_count",
+        "_evidence",
+        "_extended",
+        "_is_changed",
+        "_jail",
+        "_key",
+        "_length_ms",
+        "_start_ms",
+        "_started",
+        "_until_ms",
+        "unused",
     )  # fmt: skip
 
     def __init__(self, ban: Ban | None, jail: Jail, key: str) -> None:
@@ -200,8 +210,6 @@ class Case:
 
     def _keep_ban(self) -> None:
         if self._is_changed:
-            ban = Ban(
-                self._start_ms, self._until_ms, self._count, self._length_ms, self._extended, self._evidence
-            )
+            ban = Ban(self._start_ms, self._until_ms, self._count, self._length_ms, self._extended, self._evidence)
             self._changed.append(ban)
             self._is_changed = False

@@ -1,0 +1,75 @@
+"""Draws a replay: infractions over time by jail, and the bans as bars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from f2b_worker.domain.addresses import display
+from f2b_worker.domain.jails import DAY_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from f2b_worker.replay import Row, Verdict
+
+OFFENDERS_SHOWN = 40
+BINS = 120
+
+
+def draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
+    """Write the picture to *path*; its ending chooses the format.
+
+    The bans below are those of the offenders that were banned for longest, at most `OFFENDERS_SHOWN`.
+    """
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
+    _draw_infractions(above, rows)
+    _draw_bans(below, verdicts, _last_ms(rows, verdicts))
+    below.xaxis_date()
+    below.set_xlabel("UTC")
+    figure.savefig(path)
+
+
+def _last_ms(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> int:
+    """Where the picture ends: a ban may run for ever."""
+    last_ms = max((row.at_ms for row in rows), default=0)
+    lengths_ms = [verdict.ban.length_ms for verdict in verdicts]
+    return last_ms + min([*lengths_ms, DAY_MS])
+
+
+def _draw_infractions(axes: Axes, rows: Sequence[Row]) -> None:
+    jails = sorted({row.jail for row in rows})
+    times = [[_day(row.at_ms) for row in rows if row.jail == jail] for jail in jails]
+    axes.hist(times, bins=BINS, stacked=True, label=jails)
+    axes.set_ylabel("infractions")
+    axes.set_title(f"{len(rows)} infractions by jail")
+    if jails:
+        axes.legend()
+
+
+def _draw_bans(axes: Axes, verdicts: Sequence[Verdict], last_ms: int) -> None:
+    banned_ms: dict[str, int] = {}
+    for who, ban in verdicts:
+        name = f"{display(who.key)} ({who.jail})"
+        banned_ms[name] = banned_ms.get(name, 0) + ban.until_ms - ban.start_ms
+    shown = sorted(banned_ms, key=lambda name: -banned_ms[name])[:OFFENDERS_SHOWN]
+    for place, name in enumerate(shown):
+        bars = [
+            (_day(ban.start_ms), _day(min(ban.until_ms, last_ms)) - _day(ban.start_ms))
+            for who, ban in verdicts
+            if f"{display(who.key)} ({who.jail})" == name
+        ]
+        axes.broken_barh(bars, (place - 0.4, 0.8), color="tab:red")
+    axes.set_yticks(range(len(shown)), shown, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_title(f"{len(verdicts)} bans; the {len(shown)} of {len(banned_ms)} offenders banned for longest")
+
+
+def _day(at_ms: int) -> float:
+    # matplotlib's dates are days since 1970, its default epoch.
+    return at_ms / DAY_MS

@@ -1,0 +1,161 @@
+"""`f2b-worker replay`: what would these jails have banned?"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.cli.show import ban_object, ban_table
+from f2b_worker.domain.addresses import display
+from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
+from f2b_worker.errors import StartError
+from f2b_worker.jails_file import read_jails
+from f2b_worker.replay import compare, judge_rows, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from f2b_worker.replay import BadLine, Replay, Row, Verdict
+
+BAD_LINES_SHOWN = 10
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Read a duration as fail2ban writes it, in milliseconds."""
+    try:
+        return None if value is None else parse_duration_ms(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(
+    epilog="Example: f2b-worker replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h --json"
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE…"
+)
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Judge by these jails."
+)
+@click.option("--maxretry", type=click.IntRange(1, 1000), default=5, show_default=True, help="Without --config.")
+@click.option("--findtime", callback=_duration, default="10m", show_default=True, help="Without --config.")
+@click.option(
+    "--bantime", callback=_duration, default="10m", show_default=True, help="Without --config; -1 for ever."
+)
+@click.option(
+    "--increment", is_flag=True, help="Without --config: each ban lasts twice as long as the one before."
+)
+@click.option("--maxtime", callback=_duration, help="Without --config: no ban lasts longer.")
+@click.option(
+    "--dbpurgeage", callback=_duration, default="-1", help="Without --config: how long a ban counts; for ever."
+)
+@click.option("--compare", "other", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Say what this configuration would ban more and less.")  # fmt: skip
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.svg or FILE.png.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a ban, times in epoch seconds.")
+def replay(
+    files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, as_json: bool, **jail: Any
+) -> None:
+    """Judge files of infractions on their own clock, with the real judge and without AWS.
+
+    FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz, or - for standard input. Nothing is sent anywhere.
+    """
+    policy = read_jails(config).policy if config else Policy(_jail(**jail))
+    bad: list[BadLine] = []
+    rows = list(_read(files, bad))
+    result = judge_rows(rows, policy, bad)
+    _show(result.verdicts, as_json=as_json)
+    if other:
+        _show_difference(result, judge_rows(rows, read_jails(other).policy, []), other)
+    if plot:
+        _draw(rows, result.verdicts, plot)
+    _summarise(result)
+
+
+def _show(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+    lines = (json.dumps(ban_object(*verdict)) for verdict in verdicts) if as_json else ban_table(verdicts)
+    for line in lines:
+        click.echo(line)
+
+
+def _jail(  # noqa: PLR0913 - one for each option
+    *, maxretry: int, findtime: int, bantime: int, increment: bool, maxtime: int | None, dbpurgeage: int
+) -> Jail:
+    return Jail(
+        windows=(Window(maxretry, findtime),),
+        bantime_ms=bantime,
+        increment=increment,
+        maxtime_ms=maxtime,
+        forget_ms=None if dbpurgeage >= FOREVER_MS else dbpurgeage,
+    )
+
+
+def _read(files: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:
+    for name in files:
+        try:
+            with _opened(name) as lines, _progress(name) as told:
+                yield from read_rows(lines, bad, told)
+        except OSError as error:
+            raise StartError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    if name == "-":
+        yield sys.stdin.buffer
+    elif name.endswith(".gz"):
+        with gzip.open(name) as file:
+            yield io.BufferedReader(file)
+    else:
+        with Path(name).open("rb") as file:
+            yield file
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of a plain file was read."""
+    if not sys.stderr.isatty() or name == "-" or name.endswith(".gz"):
+        yield lambda _: None
+        return
+    with click.progressbar(length=Path(name).stat().st_size, label=name, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _show_difference(result: Replay, other: Replay, path: Path) -> None:
+    found = compare(result.verdicts, other.verdicts)
+    click.echo(
+        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:"
+    )
+    for sign, offenders in (("+", found.more), ("-", found.less)):
+        for who in offenders:
+            click.echo(f"{sign} {who.jail:12} {display(who.key)}")
+
+
+def _draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
+    try:
+        from f2b_worker.cli.plot import draw  # noqa: PLC0415 - the extra may be missing
+    except ImportError as error:
+        raise StartError("a plot needs more packages: pip install 'f2b-worker[plot]'") from error
+    draw(rows, verdicts, path)
+
+
+def _summarise(result: Replay) -> None:
+    offenders = len({verdict.who for verdict in result.verdicts})
+    ignored = sum(result.ignored.values())
+    click.echo(
+        f"{result.infractions} infractions, {len(result.verdicts)} bans of {offenders} offenders"
+        + (f", {ignored} infractions of addresses that are never banned" if ignored else ""),
+        err=True,
+    )
+    for bad in result.bad_lines[:BAD_LINES_SHOWN]:
+        click.echo(f"left out: {bad}", err=True)
+    if len(result.bad_lines) > BAD_LINES_SHOWN:
+        click.echo(f"left out: {len(result.bad_lines) - BAD_LINES_SHOWN} more", err=True)

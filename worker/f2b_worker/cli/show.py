@@ -1,0 +1,48 @@
+"""How commands show bans."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.domain.addresses import display
+from f2b_worker.domain.jails import FOREVER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from f2b_worker.domain.verdicts import Ban, OffenderId
+
+
+def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
+    """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes."""
+    return {
+        "jail": who.jail,
+        "ip": display(who.key),
+        "start": _seconds(ban.start_ms),
+        "until": _seconds(ban.until_ms),
+        "count": ban.count,
+        "length": _seconds(ban.length_ms),
+        "extended": ban.extended,
+    }
+
+
+def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
+    """Return the lines of a table of bans."""
+    yield f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} {'BAN':>3} EXTENDED"
+    for who, ban in bans:
+        since, until = moment(ban.start_ms), moment(ban.until_ms)
+        yield f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}"
+
+
+def moment(at_ms: int) -> str:
+    """Write a time for people, in UTC."""
+    if at_ms >= FOREVER_MS:
+        return "for ever"
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _seconds(ms: int) -> int | float | None:
+    if ms >= FOREVER_MS:
+        return None
+    return ms // 1000 if ms % 1000 == 0 else ms / 1000

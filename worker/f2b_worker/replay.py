@@ -1,0 +1,218 @@
+"""What would these jails have banned? Judges a file of infractions on its own clock, with the real judge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import from_json
+
+from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.jails import DEFAULT_JAIL
+from f2b_worker.domain.verdicts import Case, Hit, OffenderId
+from f2b_worker.wire import read_time_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.verdicts import Ban
+
+CHUNK_LINES = 5000
+_AT = itemgetter(0)
+
+
+class Row(NamedTuple):
+    """One infraction of a file."""
+
+    jail: str
+    ip: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no infraction, and why; without a number, an address that stands in several."""
+
+    number: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason if self.number is None else f"line {self.number}: {self.reason}"
+
+
+class Verdict(NamedTuple):
+    """One ban of the replay."""
+
+    who: OffenderId
+    ban: Ban
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came of a replay.
+
+    Attributes:
+        verdicts: The bans, in order of their start.
+        infractions: How many were read.
+        ignored: How many were of addresses that are never banned, by reason.
+        bad_lines: What was no infraction.
+    """
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    infractions: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    bad_lines: list[BadLine] = field(default_factory=list)
+
+
+def read_rows(
+    lines: Iterable[bytes], bad: list[BadLine], progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Row]:
+    """Read NDJSON of the simple wire form, in which `time` may stand for `at`.
+
+    Args:
+        lines: The lines of a file.
+        bad: Receives what is no infraction.
+        progress: Told how many bytes of the file were read, chunk by chunk.
+    """
+    first = 1
+    chunk: list[bytes] = []
+    for line in lines:
+        chunk.append(line)
+        if len(chunk) == CHUNK_LINES:
+            yield from _rows_of(chunk, first, bad)
+            progress(sum(map(len, chunk)))
+            first += CHUNK_LINES
+            chunk = []
+    yield from _rows_of(chunk, first, bad)
+    progress(sum(map(len, chunk)))
+
+
+def _rows_of(chunk: list[bytes], first: int, bad: list[BadLine]) -> Iterator[Row]:
+    try:
+        # Parsed at once, a chunk costs a third of its lines one by one.
+        items = from_json(b"[" + b",".join(chunk) + b"]", allow_inf_nan=False)
+    except ValueError:
+        items = []
+    if len(items) == len(chunk):
+        for place, item in enumerate(items):
+            try:
+                yield Row(item.get("jail", DEFAULT_JAIL), item["ip"], _at_ms(item))
+            except (KeyError, TypeError, AttributeError, ValueError):
+                bad.append(BadLine(first + place, _what_is_wrong(item)))
+        return
+    for place, line in enumerate(chunk):
+        if line.strip():
+            yield from _row_of(line, first + place, bad)
+
+
+def _row_of(line: bytes, number: int, bad: list[BadLine]) -> Iterator[Row]:
+    try:
+        item = from_json(line, allow_inf_nan=False)
+    except ValueError as error:
+        bad.append(BadLine(number, f"not JSON: {error}"))
+        return
+    try:
+        yield Row(item.get("jail", DEFAULT_JAIL), item["ip"], _at_ms(item))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        bad.append(BadLine(number, _what_is_wrong(item)))
+
+
+def _at_ms(item: dict[str, Any]) -> int:
+    at = item.get("time")
+    if at is None:
+        at = item["at"]
+    return at * 1000 if type(at) is int else read_time_ms(at)
+
+
+def _what_is_wrong(item: object) -> str:
+    if not isinstance(item, dict):
+        return "an infraction is a JSON object with ip and time"
+    for key in ("ip", "time"):
+        if key not in item and not (key == "time" and "at" in item):
+            return f"no {key}"
+    try:
+        _at_ms(item)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return "ip and jail are texts"
+
+
+def judge_rows(rows: Iterable[Row], policy: Policy, bad: list[BadLine]) -> Replay:
+    """Judge rows in the order of their times; rows of one time keep their order.
+
+    Args:
+        rows: In any order.
+        policy: The jails; an unknown one is judged by the defaults.
+        bad: What was found wrong while reading; wrong addresses are added.
+    """
+    result = Replay(bad_lines=bad)
+    hits = _by_offender(rows, policy, result)
+    for who, heard in hits.items():
+        case = Case(None, policy.jail(who.jail), who.key)
+        heard.sort(key=_AT)
+        for hit in heard:
+            case.hear(hit)
+        result.verdicts.extend(Verdict(who, ban) for ban in case.close().changed)
+    # The number of the line that was one too many breaks ties.
+    result.verdicts.sort(key=lambda one: (one.ban.start_ms, int(one.ban.evidence[-1].id)))
+    return result
+
+
+def _by_offender(rows: Iterable[Row], policy: Policy, result: Replay) -> dict[OffenderId, list[Hit]]:
+    by_source: dict[tuple[str, str], list[Hit]] = {}
+    number = 0
+    for number, (jail, ip, at_ms) in enumerate(rows, 1):
+        hit = Hit(at_ms, str(number))
+        try:
+            by_source[jail, ip].append(hit)
+        except KeyError:
+            by_source[jail, ip] = [hit]
+    result.infractions = number
+    hits: dict[OffenderId, list[Hit]] = {}
+    for (jail, ip), found in by_source.items():
+        who = _offender(jail, ip, policy, len(found), result)
+        if who:
+            hits.setdefault(who, []).extend(found)
+    return hits
+
+
+def _offender(jail: str, ip: str, policy: Policy, times: int, result: Replay) -> OffenderId | None:
+    try:
+        address = parse_address(ip)
+    except (ValueError, TypeError) as error:
+        result.bad_lines.append(BadLine(None, f"{error} ({times} times)"))
+        return None
+    judged_by = policy.jail(jail)
+    ignored = judged_by.ignores(address)
+    if ignored:
+        result.ignored[ignored] += times
+        return None
+    return OffenderId(jail, judged_by.key(address))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What another configuration bans more and less.
+
+    Attributes:
+        more: Offenders that only the other one bans.
+        less: Offenders that only this one bans.
+        both: Offenders that both ban.
+    """
+
+    more: tuple[OffenderId, ...]
+    less: tuple[OffenderId, ...]
+    both: tuple[OffenderId, ...]
+
+
+def compare(this: Sequence[Verdict], other: Sequence[Verdict]) -> Difference:
+    """Compare the offenders of two replays of the same file, in order of their first ban."""
+    ours, theirs = dict.fromkeys(one.who for one in this), dict.fromkeys(one.who for one in other)
+    return Difference(
+        more=tuple(who for who in theirs if who not in ours),
+        less=tuple(who for who in ours if who not in theirs),
+        both=tuple(who for who in ours if who in theirs),
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK_LINES = 5000
 _AT = itemgetter(0)
+_BLANK = object()
 
 
 class Row(NamedTuple):
@@ -96,28 +97,31 @@ def _rows_of(chunk: list[bytes], first: int, bad: list[BadLine]) -> Iterator[Row
         items = from_json(b"[" + b",".join(chunk) + b"]", allow_inf_nan=False)
     except ValueError:
         items = []
-    if len(items) == len(chunk):
-        for place, item in enumerate(items):
-            try:
-                yield Row(item.get("jail", DEFAULT_JAIL), item["ip"], _at_ms(item))
-            except (KeyError, TypeError, AttributeError, ValueError):
+    if len(items) != len(chunk):
+        items = [_parsed(line) for line in chunk]
+    for place, item in enumerate(items):
+        try:
+            yield _row(item)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            if item is not _BLANK:
                 bad.append(BadLine(first + place, _what_is_wrong(item)))
-        return
-    for place, line in enumerate(chunk):
-        if line.strip():
-            yield from _row_of(line, first + place, bad)
 
 
-def _row_of(line: bytes, number: int, bad: list[BadLine]) -> Iterator[Row]:
+def _parsed(line: bytes) -> object:
+    """Parse one line; the error of a bad one stands in its place."""
+    if not line.strip():
+        return _BLANK
     try:
-        item = from_json(line, allow_inf_nan=False)
+        return from_json(line, allow_inf_nan=False)
     except ValueError as error:
-        bad.append(BadLine(number, f"not JSON: {error}"))
-        return
-    try:
-        yield Row(item.get("jail", DEFAULT_JAIL), item["ip"], _at_ms(item))
-    except (KeyError, TypeError, AttributeError, ValueError):
-        bad.append(BadLine(number, _what_is_wrong(item)))
+        return error
+
+
+def _row(item: dict[str, Any]) -> Row:
+    jail, ip = item.get("jail", DEFAULT_JAIL), item["ip"]
+    if type(ip) is not str or type(jail) is not str:
+        raise TypeError
+    return Row(jail, ip, _at_ms(item))
 
 
 def _at_ms(item: dict[str, Any]) -> int:
@@ -128,6 +132,8 @@ def _at_ms(item: dict[str, Any]) -> int:
 
 
 def _what_is_wrong(item: object) -> str:
+    if isinstance(item, ValueError):
+        return f"not JSON: {item}"
     if not isinstance(item, dict):
         return "an infraction is a JSON object with ip and time"
     for key in ("ip", "time"):

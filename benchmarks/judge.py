@@ -1,0 +1,104 @@
+"""How fast the judge reads and judges a file, and what an offender costs in memory.
+
+    python -m benchmarks.judge [--json] [FILE]      # by default a made-up attack of 200,000 infractions
+
+Each figure is the median of five runs, in one process on one core, with the smallest and the largest beside it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import click
+
+from f2b_worker.domain.jails import Jail, Policy, Window
+from f2b_worker.domain.verdicts import Hit, OffenderId
+from f2b_worker.replay import judge_rows, read_rows
+from f2b_worker.testing import MemoryLedger
+
+RUNS = 5
+INFRACTIONS = 200_000
+OFFENDERS = 1_000_000
+HITS_EACH = 3
+POLICY = Policy(Jail(windows=(Window(3, 600_000),), bantime_ms=1_800_000, forget_ms=None))
+
+
+def made_up() -> list[bytes]:
+    """Make an attack: 2,000 addresses, a few of which send most of it."""
+    dice = random.Random(1)
+    at_s = 1_700_000_000
+    lines = []
+    for _ in range(INFRACTIONS):
+        at_s += dice.random() < 0.3
+        host = int(dice.paretovariate(0.6)) % 2000
+        lines.append(b'{"ip": "198.18.%d.%d", "jail": "login", "time": %d}\n' % (host // 256, host % 256, at_s))
+    return lines
+
+
+def infractions_per_s(path: Path | None) -> list[float]:
+    """Read and judge the whole file, several times."""
+    made = made_up() if path is None else []
+    rates = []
+    for _ in range(RUNS):
+        started_s = time.perf_counter()
+        if path is None:
+            result = judge_rows(read_rows(made, []), POLICY, [])
+        else:
+            with path.open("rb") as lines:
+                result = judge_rows(read_rows(lines, []), POLICY, [])
+        rates.append(result.infractions / (time.perf_counter() - started_s))
+    return rates
+
+
+def bytes_per_offender() -> float:
+    """Put a million addresses with three infractions each into the in-memory ledger."""
+    ledger = MemoryLedger()
+    gc.collect()
+    tracemalloc.start()
+    for number in range(OFFENDERS):
+        who = OffenderId("login", f"{1 + number // 65536}.{number // 256 % 256}.{number % 256}.7/32")
+        ledger.record({who: [Hit(1_700_000_000_000 + place, f"pack.{place}") for place in range(HITS_EACH)]})
+    gc.collect()
+    used_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used_bytes / OFFENDERS
+
+
+def machine() -> dict[str, object]:
+    """Say where this was measured."""
+    return {"machine": platform.node(), "processor": platform.machine(), "cores": os.cpu_count(),
+            "python": platform.python_version()}  # fmt: skip
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def main(path: Path | None, *, as_json: bool) -> None:
+    """Measure, and print what came out."""
+    rates = infractions_per_s(path)
+    figures = {
+        "replay_infractions_per_s": {
+            "median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates)),
+        },
+        "ledger_bytes_per_offender": round(bytes_per_offender()),
+    }  # fmt: skip
+    report = {**machine(), "file": str(path) if path else f"made up, {INFRACTIONS} infractions", **figures}
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        print(f"{name:28} {value}")
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from f2b_worker.cli.replay import replay as command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = {
+    "3-600-1800": ["--maxretry", "3", "--findtime", "600", "--bantime", "1800"],
+    "5-3600-3600-doubling-1w": [
+        *("--maxretry", "5", "--findtime", "1h", "--bantime", "3600"),
+        *("--increment", "--maxtime", "1w"),
+    ],
+}
+THREE = ["--maxretry", "3", "--findtime", "600", "--bantime", "60"]
+
+
+def run(*args: str | Path, text: str | None = None, code: int = 0) -> Result:
+    answer = CliRunner().invoke(command, [str(arg) for arg in args], input=text, catch_exceptions=False)
+    assert answer.exit_code == code, answer.output
+    return answer
+
+
+def lines(*times: float, ip: str = "203.0.113.7") -> str:
+    return "".join(json.dumps({"ip": ip, "time": at}) + "\n" for at in times)
+
+
+def objects(answer: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("name", ["elasticssh", "secrepo10k", "webvpn67k"])
+def test_the_verdicts_on_a_real_attack_are_the_oracles_line_by_line(oracle: Path, name: str, setting: str) -> None:
+    answer = run(oracle / f"{name}.infractions.ndjson", *SETTINGS[setting], "--json")
+
+    assert answer.stdout.splitlines() == (oracle / f"{name}.{setting}.bans.ndjson").read_text().splitlines()
+
+
+def test_the_order_of_the_lines_does_not_matter() -> None:
+    in_order = run("-", *THREE, "--json", text=lines(1, 2, 3, 500, 501, 502))
+    reversed_ = run("-", *THREE, "--json", text=lines(502, 501, 500, 3, 2, 1))
+
+    assert objects(in_order) == objects(reversed_) != []
+
+
+def test_at_is_another_name_of_time_and_may_be_rfc_3339() -> None:
+    text = "".join(f'{{"ip": "203.0.113.7", "at": "2026-11-22T12:00:0{second}Z"}}\n' for second in range(3))
+
+    (ban,) = objects(run("-", *THREE, "--json", text=text))
+    assert ban["start"] == 1795348802
+
+
+def test_gzip_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "attack.ndjson.gz"
+    path.write_bytes(gzip.compress(lines(1, 2, 3).encode()))
+
+    assert len(objects(run(path, *THREE, "--json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"ip": ', "line 2: not JSON"),
+        ("[]", "line 2: an infraction is a JSON object with ip and time"),
+        ('{"time": 1}', "line 2: no ip"),
+        ('{"ip": "203.0.113.7"}', "line 2: no time"),
+        ('{"ip": "203.0.113.7", "time": "noon"}', "line 2: at: 'noon' is neither"),
+        ('{"ip": "203.0.113.7", "jail": [], "time": 1}', "line 2: ip and jail are texts"),
+        ('{"ip": "host.example", "time": 1}', "'host.example' is no IPv4 or IPv6 address"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_reason_and_the_others_are_judged(line: str, reason: str) -> None:
+    answer = run("-", *THREE, "--json", text=lines(1) + line + "\n" + lines(2, 3))
+
+    assert f"left out: {reason}" in answer.stderr
+    assert len(objects(answer)) == 1
+
+
+def test_blank_lines_are_no_infractions_and_no_mistakes() -> None:
+    answer = run("-", *THREE, "--json", text=lines(1) + "\n  \n" + lines(2, 3))
+
+    assert len(objects(answer)) == 1
+    assert "left out" not in answer.stderr
+
+
+def test_one_bad_line_among_thousands_costs_only_itself() -> None:
+    answer = run("-", *THREE, "--json", text=lines(1, 2) + "x\n" + lines(*[3] * 12_000))
+
+    assert "12002 infractions" in answer.stderr
+    assert "left out: line 3: not JSON" in answer.stderr
+
+
+def test_addresses_that_are_never_banned_are_counted() -> None:
+    answer = run("-", *THREE, "--json", text=lines(1, 2, 3, ip="10.0.0.1"))
+
+    assert objects(answer) == []
+    assert "3 infractions of addresses that are never banned" in answer.stderr
+
+
+def test_a_ban_for_ever_has_no_end() -> None:
+    (ban,) = objects(run("-", *THREE[:-1], "-1", "--json", text=lines(1, 2, 3)))
+
+    assert ban["until"] is ban["length"] is None
+
+
+def test_the_table_shows_each_ban_with_its_times() -> None:
+    answer = run("-", *THREE, text=lines(1, 2, 3))
+
+    assert "203.0.113.7" in answer.stdout
+    assert "1970-01-01 00:01:03Z" in answer.stdout
+
+
+def test_another_configuration_is_compared(tmp_path: Path) -> None:
+    strict = tmp_path / "strict.toml"
+    strict.write_text('[defaults]\nmaxretry = 1\nbantime = "1m"\n')
+
+    answer = run("-", *THREE, "--compare", strict, text=lines(1, 2, 3) + lines(9, ip="203.0.113.8"))
+
+    assert f"{strict} bans 1 offenders more, 0 less, 1 as well:\n+ default      203.0.113.8" in answer.stdout
+
+
+def test_jails_are_judged_by_a_file(tmp_path: Path) -> None:
+    config = tmp_path / "f2b.toml"
+    config.write_text("[jails.login]\nmaxretry = 2\n")
+    text = "".join(f'{{"ip": "203.0.113.7", "jail": "login", "time": {at}}}\n' for at in (1, 2))
+
+    assert [ban["jail"] for ban in objects(run("-", "--config", config, "--json", text=text))] == ["login"]
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_a_picture_is_drawn(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"attack.{ending}"
+
+    run("-", *THREE, "--plot", path, text=lines(1, 2, 3, 2000, 2001, 2002))
+
+    assert path.read_bytes()[:5] in {b"<?xml", b"\x89PNG\r"}
+
+
+def test_a_wrong_duration_is_told_what_is_allowed() -> None:
+    assert "seconds or a sum such as 10m" in run("-", "--findtime", "soon", text="", code=2).stderr

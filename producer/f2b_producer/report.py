@@ -1,19 +1,25 @@
-"""The command ``f2b-report``: reports addresses, or NDJSON lines from standard input."""
+"""The command ``f2b-report``: reports addresses, NDJSON lines from standard input, or what a log tells."""
 
 import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._client import Producer
 from f2b_producer._infraction import Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._sender import QueueClient
+from f2b_producer._stats import Bell
+
+if TYPE_CHECKING:
+    from f2b_producer._tail import LogFilter
 
 EXIT_ALL_SENT = 0
 EXIT_SOME_NOT = 1
@@ -26,12 +32,15 @@ Without an IP, or with -, lines are read from standard input, one JSON object ea
   {"ip": "203.0.113.7", "jail": "login", "at": "2026-11-22T17:45:00Z", "note": "bad password"}
 Only "ip" is required. "at" ("time" is taken too) is RFC 3339 with a zone or epoch seconds, default now.
 Other keys are ignored. A bad line is named on standard error and the rest is sent.
+
+With --tail, a log is followed until SIGTERM or Ctrl-C, and what a fail2ban failregex matches is reported.
 """
 EPILOG = """\
 example:
   export F2B_QUEUE=https://sqs.eu-west-1.amazonaws.com/123456789012/f2b
   f2b-report 203.0.113.7 --jail login --note "bad password"
   jq -c '{ip: .client, at: .time}' access.ndjson | f2b-report --jail scan
+  f2b-report --tail /var/log/nginx/access.log --failregex '^<HOST> .* "POST /login[^"]*" 401 ' --jail login
 
 exit status: 0 all sent; 1 something was refused or not sent; 2 wrong usage
 """
@@ -71,19 +80,17 @@ def main(
     """
     parser = _parser()
     args = parser.parse_args(argv)
+    log_filter = _log_filter(parser, args)
     stdin = sys.stdin.buffer if stdin is None else stdin
-    if not args.ip and stdin.isatty():
+    if not args.ip and not log_filter and stdin.isatty():
         parser.error("give an address, or lines on standard input")
     if not args.queue and not args.dry_run:
         parser.error("give --queue URL or set F2B_QUEUE")
     tally = Tally()
-    infractions = _read_all(args, stdin, tally)
-    if args.dry_run:
-        _show(infractions)
+    if log_filter:
+        _follow(log_filter, args, client, tally)
     else:
-        _send(infractions, args, client, tally)
-        if not args.ip or "-" in args.ip:
-            _complain(f"sent {tally.sent}")
+        _report(_read_all(args, stdin, tally), args, client, tally)
     return EXIT_SOME_NOT if tally.refused or tally.unsent else EXIT_ALL_SENT
 
 
@@ -110,7 +117,52 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="write the messages to standard output, send nothing"
     )
+    _add_log_options(parser.add_argument_group("following a log"))
     return parser
+
+
+def _add_log_options(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--tail", metavar="FILE", help="follow this log, across rotation and truncation")
+    group.add_argument(
+        "--failregex",
+        metavar="REGEX",
+        action="append",
+        default=[],
+        help="report the address that <HOST> or <ADDR> stands for; @FILE reads one a line, or a fail2ban filter;"
+        " may be repeated",
+    )
+    group.add_argument(
+        "--ignoreregex",
+        metavar="REGEX",
+        action="append",
+        default=[],
+        help="report nothing for lines that match this; @FILE and repeating as above",
+    )
+    group.add_argument("--from-start", action="store_true", help="report what is in the log already, too")
+
+
+def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "LogFilter | None":
+    if args.tail is None:
+        if args.failregex or args.ignoreregex or args.from_start:
+            parser.error("--failregex, --ignoreregex and --from-start go with --tail FILE")
+        return None
+    if args.ip:
+        parser.error("give addresses or --tail, not both")
+    if not args.failregex:
+        parser.error("--tail needs a --failregex")
+    log = Path(args.tail)
+    if log.exists() and not (log.is_file() and os.access(log, os.R_OK)):
+        parser.error(f"{args.tail} is not a file that can be read")
+    from f2b_producer import _tail  # noqa: PLC0415 - who reports one address needs none of it
+
+    try:
+        read("::", args.jail, 0, args.note)  # a wrong jail would be refused at every line
+        return _tail.LogFilter(
+            [line for given in args.failregex for line in _tail.regexes(given, "failregex")],
+            [line for given in args.ignoreregex for line in _tail.regexes(given, "ignoreregex")],
+        )
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _seconds(text: str) -> float:
@@ -173,18 +225,79 @@ def _moment(text: str) -> datetime:
         raise ValueError("at is not RFC 3339 such as 2026-11-22T17:45:00Z") from None
 
 
+def _report(
+    infractions: Iterable[Infraction], args: argparse.Namespace, client: QueueClient | None, tally: Tally
+) -> None:
+    if args.dry_run:
+        _show(infractions)
+        return
+    _send(infractions, args, client, tally)
+    if not args.ip or "-" in args.ip:
+        _complain(f"sent {tally.sent}")
+
+
+def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClient | None, tally: Tally) -> None:
+    """Report what is found in the log until a signal ends it."""
+    with _rung_by_signals() as end:
+        infractions = _read_log(log_filter, args, end, tally)
+        if args.dry_run:
+            for infraction in infractions:
+                _show([infraction])
+                sys.stdout.flush()
+        else:
+            # While the queue is away, the log itself is the buffer: it is read on when there is room.
+            _send(infractions, args, client, tally, keep_trying=end.silent)
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(log_filter.counts.items()))
+    _complain(f"{args.tail}: {counts or 'no lines'}; sent {tally.sent}")
+
+
+@contextlib.contextmanager
+def _rung_by_signals() -> Iterator[Bell]:
+    """Give a bell that SIGTERM and Ctrl-C ring, so that nothing is cut off in the middle."""
+    end = Bell()
+    before = {name: signal.signal(name, lambda *_: end.ring()) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield end
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _read_log(log_filter: "LogFilter", args: argparse.Namespace, end: Bell, tally: Tally) -> Iterator[Infraction]:
+    from f2b_producer import _tail  # noqa: PLC0415 - as above
+
+    lines = _tail.Tail(args.tail, from_start=args.from_start, wait=lambda: not end.wait(_tail.POLL_S))
+    if lines.is_waiting:
+        _complain(f"{args.tail} is not there yet: waiting for it")
+    for line in lines:
+        if not end.silent():
+            return
+        if found := log_filter.find(line):
+            ip, at_ms = found
+            try:
+                yield read(ip, args.jail, at_ms / 1000, args.note)
+            except RefusedError as refused:
+                tally.refused += 1
+                _complain(f"{ip}: {refused}")
+
+
 def _show(infractions: Iterable[Infraction]) -> None:
     for pack in encode(infractions):
         sys.stdout.write(pack.body + "\n")
 
 
 def _send(
-    infractions: Iterable[Infraction], args: argparse.Namespace, client: QueueClient | None, tally: Tally
+    infractions: Iterable[Infraction],
+    args: argparse.Namespace,
+    client: QueueClient | None,
+    tally: Tally,
+    *,
+    keep_trying: Callable[[], bool] = lambda: False,
 ) -> None:
     with Producer(args.queue, client=client, flush_timeout_s=args.timeout) as producer:
         given_up = False
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the input, what was read is sent
-            given_up = not _report_all(producer, infractions)
+            given_up = not _report_all(producer, infractions, keep_trying)
         if given_up:
             producer.close(timeout_s=0)
     stats = producer.stats()
@@ -193,12 +306,13 @@ def _send(
         _complain(f"{tally.unsent} not sent{', and the input after them not read' if given_up else ''}")
 
 
-def _report_all(producer: Producer, infractions: Iterable[Infraction]) -> bool:
+def _report_all(producer: Producer, infractions: Iterable[Infraction], keep_trying: Callable[[], bool]) -> bool:
     """Report each as it comes; return False if the queue did not keep up with the input."""
     for number, infraction in enumerate(infractions, start=1):
         producer.report(*infraction)
-        if number % CHUNK == 0 and not producer.flush():
-            return False
+        while number % CHUNK == 0 and not producer.flush():
+            if not keep_trying():
+                return False
     return True
 
 

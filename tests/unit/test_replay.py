@@ -144,5 +144,33 @@ def test_a_picture_is_drawn(tmp_path: Path, ending: str) -> None:
     assert path.read_bytes()[:5] in {b"<?xml", b"\x89PNG\r"}
 
 
+LOG = """\
+Nov 22 18:05:09 web-1 sshd[4711]: Failed password for root from 203.0.113.7 port 1 ssh2
+Nov 22 18:05:10 web-1 sshd[4711]: Accepted password for bob from 203.0.113.8 port 1 ssh2
+Nov 22 18:05:11 web-1 sshd[4711]: Failed password for root from 203.0.113.7 port 1 ssh2
+Nov 22 18:05:12 web-1 sshd[4711]: Failed password for root from 203.0.113.7 port 1 ssh2
+"""
+
+
+def test_a_log_is_judged_by_fail2bans_own_regex(tmp_path: Path) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(LOG)
+
+    answer = run(
+        "--from-log", path, "--failregex", "Failed password for .* from <HOST>", "--jail", "sshd", *THREE, "--json"
+    )
+
+    assert [(ban["jail"], ban["ip"]) for ban in objects(answer)] == [("sshd", "203.0.113.7")]
+    assert "4 lines: 3 matched, 0 ignored, 1 without a match" in answer.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--from-log", "LOG"], ["-", "--from-log", "LOG", "--failregex", "<HOST>"]])
+def test_what_to_read_must_be_said_once_and_wholly(tmp_path: Path, args: list[str]) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(LOG)
+
+    run(*(str(path) if arg == "LOG" else arg for arg in args), code=2)
+
+
 def test_a_wrong_duration_is_told_what_is_allowed() -> None:
     assert "seconds or a sum such as 10m" in run("-", "--findtime", "soon", text="", code=2).stderr

@@ -139,7 +139,7 @@ class Ledger(Protocol):
 
 
 class BanBook(Protocol):
-    """The bans, as the enforcer and the command line read them."""
+    """The bans, as the enforcer and the command line read them. Every answer is strongly consistent."""
 
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender, ended ones that are still remembered included."""
@@ -151,6 +151,14 @@ class BanBook(Protocol):
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""
+        ...
+
+    def offender(self, who: OffenderId) -> Offender:
+        """Read all else that is remembered of one offender; a stranger is an offender without a past."""
+        ...
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail, ended ones included."""
         ...
 
 

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from dataclasses import replace
 from itertools import count
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import canonical
@@ -98,12 +99,43 @@ class MemoryInbox:
             raise self.failure
 
 
+_HIT_HEAD = Struct(">qH")  # epoch milliseconds, and how many bytes of id follow
+
+
+class _Shelf:
+    """Offenders by jail and key; those without a ban, nearly all of them, as a few dozen bytes."""
+
+    def __init__(self) -> None:
+        self._jails: dict[str, dict[str, bytes | Offender]] = {}
+
+    def get(self, who: OffenderId) -> Offender:
+        found = self._jails.get(who.jail, {}).get(who.key, b"")
+        return found if isinstance(found, Offender) else Offender(frozenset(_unpacked(found)))
+
+    def put(self, who: OffenderId, offender: Offender) -> None:
+        small = offender.ban is None and offender.revision == 0
+        self._jails.setdefault(who.jail, {})[who.key] = _packed(offender.hits) if small else offender
+
+
+def _packed(hits: Iterable[Hit]) -> bytes:
+    encoded = ((hit.at_ms, hit.id.encode()) for hit in hits)
+    return b"".join(_HIT_HEAD.pack(at_ms, len(text)) + text for at_ms, text in encoded)
+
+
+def _unpacked(packed: bytes) -> Iterator[Hit]:
+    place = 0
+    while place < len(packed):
+        at_ms, length = _HIT_HEAD.unpack_from(packed, place)
+        place += _HIT_HEAD.size + length
+        yield Hit(at_ms, packed[place - length : place].decode())
+
+
 class MemoryLedger:
     """Offenders and bans in memory, for any number of threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._offenders: dict[OffenderId, Offender] = {}
+        self._offenders = _Shelf()
         self._history: dict[OffenderId, dict[int, Ban]] = {}
         self._changed: dict[OffenderId, int] = {}
         self._changes = count(1)
@@ -113,8 +145,9 @@ class MemoryLedger:
         answers: dict[OffenderId, Offender | Exception] = {}
         for who, new in hits.items():
             with self._lock:
-                seen = self._offenders.get(who, Offender())
-                self._offenders[who] = answers[who] = replace(seen, hits=seen.hits.union(new))
+                seen = self._offenders.get(who)
+                known = answers[who] = replace(seen, hits=seen.hits.union(new))
+                self._offenders.put(who, known)
         return answers
 
     def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
@@ -122,7 +155,7 @@ class MemoryLedger:
         answers: dict[OffenderId, Offender | Exception] = {}
         for who, sentence in sentences.items():
             with self._lock:
-                current = self._offenders.get(who, Offender())
+                current = self._offenders.get(who)
                 if current.revision == sentence.seen.revision:
                     current = self._store(who, current, sentence)
                 answers[who] = current
@@ -136,15 +169,15 @@ class MemoryLedger:
             evidence = ban.evidence or (history[ban.start_ms].evidence if ban.start_ms in history else ())
             history[ban.start_ms] = replace(ban, evidence=evidence)
         stored = Offender(current.hits - spent, replace(last, evidence=()), current.revision + 1)
-        self._offenders[who] = stored
+        self._offenders.put(who, stored)
         self._changed[who] = next(self._changes)
         return stored
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         with self._lock:
-            seen = self._offenders.get(who, Offender())
-            self._offenders[who] = replace(seen, hits=seen.hits.difference(spent))
+            seen = self._offenders.get(who)
+            self._offenders.put(who, replace(seen, hits=seen.hits.difference(spent)))
 
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender."""
@@ -163,6 +196,15 @@ class MemoryLedger:
         with self._lock:
             bans = self._history.get(who, {})
             return [bans[start_ms] for start_ms in sorted(bans)]
+
+    def offender(self, who: OffenderId) -> Offender:
+        """Read what is remembered of one offender; a stranger is an offender without a past."""
+        with self._lock:
+            return self._offenders.get(who)
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail."""
+        return [each for each in self.standing() if each.who.key == key]
 
     def _last(self, who: OffenderId) -> Ban:
         bans = self._history[who]

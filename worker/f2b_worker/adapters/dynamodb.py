@@ -130,9 +130,10 @@ class DynamoLedger:
             except self._client.exceptions.TransactionCanceledException as error:
                 if not _lost_the_race(error):
                     raise
-        return self._read(who)
+        return self.offender(who)
 
-    def _read(self, who: OffenderId) -> Offender:
+    def offender(self, who: OffenderId) -> Offender:
+        """Read what is remembered of one offender; a stranger is an offender without a past."""
         with aws_errors(f"reading {who.key} in {who.jail}"):
             answer = self._client.get_item(TableName=self._table, Key=state_key(who), ConsistentRead=True)
         return as_offender(answer.get("Item", {}))
@@ -162,8 +163,7 @@ class DynamoLedger:
         }
 
     def _standing_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
-        shard = crc32(who.key.encode()) % SHARDS
-        item = standing_item(who, ban, shard=shard, changed_ms=self._clock.now_ms())
+        item = standing_item(who, ban, shard=_shard(who.key), changed_ms=self._clock.now_ms())
         return {"Put": {"TableName": self._table, "Item": item | {"ttl": self._ttl_after(ban)}}}
 
     def _history_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
@@ -235,6 +235,14 @@ class DynamoLedger:
         )
         return [as_ban(item) for item in items]
 
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail, ended ones included."""
+        items = self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            values={":pk": {"S": f"bans#{_shard(key)}"}, ":prefix": {"S": f"{key}#"}},
+        )
+        return [as_standing(item) for item in items]
+
     def _query(self, *, values: dict[str, Any], **query: Any) -> Iterator[dict[str, Any]]:
         with aws_errors("reading the bans"):
             pages = self._client.get_paginator("query").paginate(
@@ -242,6 +250,10 @@ class DynamoLedger:
             )
             for page in pages:
                 yield from page["Items"]
+
+
+def _shard(key: str) -> int:
+    return crc32(key.encode()) % SHARDS
 
 
 def _ttl(at_ms: int) -> dict[str, str]:

@@ -18,14 +18,16 @@ from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_file import read_jails
-from f2b_worker.replay import compare, judge_rows, read_rows
+from f2b_worker.logs.reader import read_log
+from f2b_worker.replay import Row, compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from f2b_worker.replay import BadLine, Replay, Row, Verdict
+    from f2b_worker.replay import BadLine, Replay, Verdict
 
 BAD_LINES_SHOWN = 10
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -39,12 +41,14 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.command(
     epilog="Example: f2b-worker replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h --json"
 )
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE…"
-)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE…")
 @click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Judge by these jails."
+    "--from-log", "log", type=EXISTING, help="Read a log by --failregex instead of files of infractions."
 )
+@click.option("--failregex", multiple=True, help="With --from-log: fail2ban's own, with <HOST>; may be repeated.")
+@click.option("--ignoreregex", multiple=True, help="With --from-log: what is no infraction; may be repeated.")
+@click.option("--jail", "log_jail", default="default", show_default=True, help="With --from-log: the jail.")
+@click.option("--config", type=EXISTING, help="Judge by these jails.")
 @click.option("--maxretry", type=click.IntRange(1, 1000), default=5, show_default=True, help="Without --config.")
 @click.option("--findtime", callback=_duration, default="10m", show_default=True, help="Without --config.")
 @click.option(
@@ -57,20 +61,23 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option(
     "--dbpurgeage", callback=_duration, default="-1", help="Without --config: how long a ban counts; for ever."
 )
-@click.option("--compare", "other", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+@click.option("--compare", "other", type=EXISTING,
               help="Say what this configuration would ban more and less.")  # fmt: skip
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.svg or FILE.png.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a ban, times in epoch seconds.")
 def replay(
-    files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, as_json: bool, **jail: Any
+    files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, as_json: bool, **rest: Any
 ) -> None:
     """Judge files of infractions on their own clock, with the real judge and without AWS.
 
     FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz, or - for standard input. Nothing is sent anywhere.
     """
-    policy = read_jails(config).policy if config else Policy(_jail(**jail))
+    of_log = {name: rest.pop(name) for name in ("log", "failregex", "ignoreregex", "log_jail")}
+    policy = read_jails(config).policy if config else Policy(_jail(**rest))
     bad: list[BadLine] = []
-    rows = list(_read(files, bad))
+    if bool(files) == bool(of_log["log"]):
+        raise click.UsageError("Give files of infractions, or a log with --from-log.")
+    rows = _read_log(**of_log) if of_log["log"] else list(_read(files, bad))
     result = judge_rows(rows, policy, bad)
     _show(result.verdicts, as_json=as_json)
     if other:
@@ -96,6 +103,23 @@ def _jail(  # noqa: PLR0913 - one for each option
         maxtime_ms=maxtime,
         forget_ms=None if dbpurgeage >= FOREVER_MS else dbpurgeage,
     )
+
+
+def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], log_jail: str) -> list[Row]:
+    if not failregex:
+        raise click.UsageError("--from-log needs at least one --failregex.")
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        reference_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
+        reading = read_log(lines, failregex, ignoreregex, reference_ms=reference_ms)
+        rows = [Row(log_jail, found.ip, found.at_ms) for found in reading]
+    counts = reading.counts
+    click.echo(
+        f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "
+        f"{counts.no_match} without a match, {counts.no_address} without an address, "
+        f"{counts.too_long} too long, {counts.no_date} without a date",
+        err=True,
+    )
+    return rows
 
 
 def _read(files: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from f2b_worker.adapters import provision as provisioning
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.options import config_option, settings_options
-from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.cli.explain import explain
+from f2b_worker.cli.options import config_option, settings_options, subcommand_settings
+from f2b_worker.cli.replay import replay
+from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.pool import run_pool
@@ -24,10 +24,7 @@ from f2b_worker.runtime import open_ban_book, run_worker
 from f2b_worker.settings import WorkerSettings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
-
-    from f2b_worker.ports import StandingBan
 
 
 class F2bGroup(click.Group):
@@ -64,15 +61,6 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
 
 
-def _settings(given: dict[str, Any], config: Path | None = None) -> WorkerSettings:
-    """Load a subcommand's settings; an option may also stand before the subcommand."""
-    parent = click.get_current_context().find_root().params
-    before = {name: value for name, value in parent.items() if value not in (None, ())}
-    after = {name: value for name, value in given.items() if value not in (None, ())}
-    inherited_config = before.pop("config", None)
-    return load(WorkerSettings, before | after, config or inherited_config)
-
-
 @main.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b")
 @settings_options(WorkerSettings, "queue", "table", "ip_set", "scope")
 @config_option
@@ -83,7 +71,7 @@ def provision(*, dry_run: bool, config: Path | None, **given: Any) -> None:
     What is there stays as it is; running it again changes nothing. An IP set NAME is made as NAME-ipv4 and
     NAME-ipv6.
     """
-    settings = _settings(given, config)
+    settings = subcommand_settings(given, config)
     for step in provisioning.steps(settings, SystemClock()):
         if step.is_there():
             click.echo(f"{step.what}: there")
@@ -99,35 +87,15 @@ def provision(*, dry_run: bool, config: Path | None, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""
-    settings = _settings({"queue": "-", **given})
+    settings = subcommand_settings({"queue": "-", **given})
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]
     running.sort(key=lambda each: each.ban.until_ms)
-    for line in _as_json(running) if as_json else _as_table(running):
+    shown = [(each.who, each.ban) for each in running]
+    lines = (json.dumps(ban_object(*each)) for each in shown) if as_json else ban_table(shown)
+    for line in lines:
         click.echo(line)
 
 
-def _as_json(standing: Iterable[StandingBan]) -> Iterable[str]:
-    for each in standing:
-        yield json.dumps(
-            {
-                "jail": each.who.jail,
-                "ip": display(each.who.key),
-                "start": each.ban.start_ms / 1000,
-                "until": None if each.ban.until_ms >= FOREVER_MS else each.ban.until_ms / 1000,
-                "count": each.ban.count,
-            }
-        )
-
-
-def _as_table(standing: Iterable[StandingBan]) -> Iterable[str]:
-    yield f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} BAN"
-    for each in standing:
-        since, until = _moment(each.ban.start_ms), _moment(each.ban.until_ms)
-        yield f"{each.who.jail:16} {display(each.who.key):24} {since:20} {until:20} {each.ban.count}"
-
-
-def _moment(at_ms: int) -> str:
-    if at_ms >= FOREVER_MS:
-        return "for ever"
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+for _command in (explain, replay):
+    main.add_command(_command)

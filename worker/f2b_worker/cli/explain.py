@@ -1,0 +1,346 @@
+"""`f2b-worker explain`: why an address is banned, or is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.adapters.aws import wafv2_client
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
+from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.show import ban_object, moment
+from f2b_worker.domain.addresses import display, family_of, parse_address
+from f2b_worker.domain.explanations import Explanation, Remembered, Status, entry_over
+from f2b_worker.domain.explanations import explain as explained
+from f2b_worker.domain.jails import DAY_MS, DEFAULT_JAIL, FOREVER_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.domain.verdicts import OffenderId
+from f2b_worker.jails_file import read_jails
+from f2b_worker.runtime import open_ban_book
+from f2b_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from f2b_worker.domain.addresses import Address
+    from f2b_worker.domain.explanations import Exemption, WindowCount
+    from f2b_worker.domain.jails import Policy, Window
+    from f2b_worker.domain.verdicts import Ban, Hit
+    from f2b_worker.ports import BanBook, IpSet
+
+_SHOWN_MAX = 10
+"""Infractions and earlier bans that the text shows of each; JSON has them all."""
+
+_UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
+_OWN_RANGES = {  # what is not plainly private
+    "0.0.0.0/8": "unspecified",
+    "100.64.0.0/10": "carrier-grade NAT",
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/4": "multicast",
+    "240.0.0.0/4": "reserved",
+    "::/127": "unspecified or loopback",
+    "fe80::/10": "link-local",
+    "ff00::/8": "multicast",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An IP set that holds an address key, and the entry by which it does."""
+
+    name: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One explanation, and what the command adds to it.
+
+    Attributes:
+        configured: Whether the jails file has this jail; others are judged by the defaults.
+        holders: The IP sets that hold the key; None if no set was named.
+        now_ms: The time that it speaks of.
+    """
+
+    found: Explanation
+    configured: bool
+    holders: tuple[Holder, ...] | None
+    now_ms: int
+
+
+@click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
+@click.argument("address", metavar="IP")
+@settings_options(WorkerSettings, "table", "ip_set", "scope")
+@config_option
+@click.option(
+    "--jail", metavar="NAME", help="This jail only. By default: each jail in the file or with a ban of IP."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a jail, on a line of its own.")
+def explain(address: str, *, jail: str | None, as_json: bool, config: Path | None, **given: Any) -> None:
+    """Say why an address is banned, or why it is not.
+
+    Shows the running ban with the infractions behind it, those that no ban has used yet, the earlier bans, and,
+    with --ip-set, which IP set holds the address now. Give the jails file that the workers have: what is missing
+    to a ban follows from it.
+    """
+    settings = subcommand_settings({"queue": "-", **given}, config)
+    jails = read_jails(subcommand_config(config))
+    asked = _address(address, jails.policy)
+    remembered = _remembered(open_ban_book(settings), jails.policy, asked, jail)
+    held = [(each, each.read().entries) for each in open_ip_sets(settings)]
+    now_ms = SystemClock().now_ms()
+    answers = [
+        Answer(
+            explained(each, jails.policy.jail(each.who.jail), asked, allowed=jails.allowed, now_ms=now_ms),
+            jails.policy.knows(each.who.jail),
+            _holders(each.who.key, held) if settings.ip_set else None,
+            now_ms,
+        )
+        for each in remembered
+    ]
+    click.echo("\n".join(map(as_object, answers)) if as_json else "\n\n".join(map(as_text, answers)))
+
+
+def open_ip_sets(settings: WorkerSettings) -> Sequence[IpSet]:
+    """Open the IP sets that the settings name, to read them."""
+    if not settings.ip_set:
+        return []
+    return find_ip_sets(wafv2_client(region_of(settings.scope), attempts=8), settings.ip_set, settings.scope)
+
+
+def _address(text: str, policy: Policy) -> Address:
+    """Read an address in any spelling, or a network that is judged as one: the form in which bans are listed."""
+    host, _, prefix = text.strip().partition("/")
+    try:
+        address = parse_address(host if prefix.isdecimal() else text.strip())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="IP") from error
+    jails = (policy.defaults, *policy.jails.values())
+    widest = min(each.ipv4_prefix if address.family == 4 else each.ipv6_prefix for each in jails)
+    if prefix and int(prefix) < widest:
+        raise click.BadParameter(f"'{text}' is wider than what any jail judges as one", param_hint="IP")
+    return address
+
+
+def _remembered(book: BanBook, policy: Policy, address: Address, jail: str | None) -> list[Remembered]:
+    """Look the address up in one jail, or wherever the ledger knows it; in every jail if it does nowhere."""
+    if jail is not None:
+        return [_look_up(book, OffenderId(jail, policy.jail(jail).key(address)))]
+    everywhere = {OffenderId(name, policy.jail(name).key(address)) for name in (DEFAULT_JAIL, *policy.jails)}
+    for key in {who.key for who in everywhere}:
+        everywhere.update(each.who for each in book.standing_of(key))
+    found = [_look_up(book, who) for who in sorted(everywhere)]
+    return [each for each in found if each.anything] or found
+
+
+def _look_up(book: BanBook, who: OffenderId) -> Remembered:
+    offender = book.offender(who)
+    return Remembered(who, offender, tuple(book.history(who)))
+
+
+def _holders(key: str, held: Iterable[tuple[IpSet, AbstractSet[str]]]) -> tuple[Holder, ...]:
+    found = ((each.name, entry_over(key, entries)) for each, entries in held if each.family == family_of(key))
+    return tuple(Holder(name, entry) for name, entry in found if entry)
+
+
+def as_object(answer: Answer) -> str:
+    """Write an answer as JSON: times in epoch seconds, null for what is not there or never comes."""
+    found, exemption, holders = answer.found, answer.found.exemption, answer.holders
+    return json.dumps(
+        {
+            "jail": found.who.jail,
+            "configured": answer.configured,
+            "ip": display(found.who.key),
+            "status": found.status,
+            "because": because(found, answer.now_ms),
+            "ban": _ban_object(found, found.ban),
+            "due": _ban_object(found, found.due),
+            "window": _window_object(found.window) if found.window else None,
+            "windows": [_count_object(count) for count in found.counts],
+            "exemption": {"rule": exemption.rule, "network": exemption.network, "lifts": exemption.lifts}
+            if exemption
+            else None,
+            "history": [_ban_object(found, ban) for ban in found.earlier],
+            "ip_sets": None if holders is None else [{"name": one.name, "entry": one.entry} for one in holders],
+        }
+    )
+
+
+def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
+    return ban_object(found.who, ban) | {"evidence": _hit_objects(ban.evidence)} if ban else None
+
+
+def _hit_objects(hits: Iterable[Hit]) -> list[dict[str, Any]]:
+    return [{"at": hit.at_ms / SECOND_MS, "id": hit.id} for hit in hits]
+
+
+def _window_object(window: Window) -> dict[str, Any]:
+    findtime_s = None if window.findtime_ms >= FOREVER_MS else window.findtime_ms / SECOND_MS
+    return {"maxretry": window.maxretry, "findtime": findtime_s}
+
+
+def _count_object(count: WindowCount) -> dict[str, Any]:
+    drops_ms = count.oldest_drops_ms
+    return {
+        **_window_object(count.window),
+        "hits": _hit_objects(count.hits),
+        "missing": count.missing,
+        "oldest_drops": None if drops_ms is None or drops_ms >= FOREVER_MS else drops_ms / SECOND_MS,
+    }
+
+
+def as_text(answer: Answer) -> str:
+    """Write an answer for people: a title, the reason in one sentence, and what there is to show."""
+    found = answer.found
+    judged = "" if answer.configured else " (not in the jails file: judged by the defaults)"
+    lines = [f"{display(found.who.key)} in jail {found.who.jail}{judged}", f"  {because(found, answer.now_ms)}"]
+    for label, texts in _details(answer):
+        for place, text in enumerate(texts):
+            lines.append(f"    {'' if place else label:10} {text}")
+    return "\n".join(lines)
+
+
+def because(found: Explanation, now_ms: int) -> str:
+    """Say in one sentence why the address is banned, or is not."""
+    sentences: Mapping[Status, str] = {
+        Status.BANNED: _banned("banned", found, found.ban),
+        Status.NEVER_BANNED: "never banned",
+        Status.DUE: f"{_banned('about to be banned', found, found.due)}; no worker has stored it yet",
+        Status.WATCHED: f"not banned: {' and '.join(_fill(count) for count in found.counts if count.hits)}",
+        Status.BAN_ENDED: "not banned",
+        Status.QUIET: f"not banned: {_quiet(found)}",
+        Status.UNKNOWN: "unknown: no infraction is remembered",
+    }
+    return sentences[found.status] + "".join(_qualified(found, now_ms))
+
+
+def _qualified(found: Explanation, now_ms: int) -> Iterator[str]:
+    if found.exemption:
+        why = _exempt(found.exemption, found.who.jail)
+        if found.status == Status.BANNED:
+            yield f"; new infractions do not count: {why}"
+        else:
+            yield f": {why}" + ("; its ban is not enforced" if found.ban else "")
+    elif found.earlier and found.status in {Status.BAN_ENDED, Status.WATCHED, Status.QUIET}:
+        ended_ms = found.earlier[-1].until_ms
+        colon = ":" if found.status == Status.BAN_ENDED else ";"
+        yield f"{colon} last ban ended {moment(ended_ms)}, {duration(now_ms - ended_ms)} ago"
+
+
+def _banned(how: str, found: Explanation, ban: Ban | None) -> str:
+    if not ban:
+        return ""
+    until = "for ever" if ban.until_ms >= FOREVER_MS else f"until {moment(ban.until_ms)}"
+    return f"{how} by jail {found.who.jail} {until}: {_evidence(ban.evidence, found.window)}"
+
+
+def _evidence(hits: Sequence[Hit], window: Window | None) -> str:
+    if not hits:
+        return "its infractions are no longer remembered"
+    within_ms = window.findtime_ms if window else hits[-1].at_ms - hits[0].at_ms
+    return f"{_infractions(len(hits))} within {duration(within_ms)}, the last at {moment(hits[-1].at_ms)}"
+
+
+def _fill(count: WindowCount) -> str:
+    window = count.window
+    return f"{len(count.hits)} of {_infractions(window.maxretry)} within {duration(window.findtime_ms)}"
+
+
+def _quiet(found: Explanation) -> str:
+    longest_ms = max(count.window.findtime_ms for count in found.counts)
+    last = f", the last at {moment(found.newest.at_ms)}" if found.newest else ""
+    return f"no infraction within {duration(longest_ms)}{last}"
+
+
+def _exempt(exemption: Exemption, jail: str) -> str:
+    if exemption.rule == "own_range":
+        return f"{_OWN_RANGES.get(exemption.network, 'private')} address ({exemption.network})"
+    whose = "all jails" if exemption.lifts else f"jail {jail}"
+    return f"in ignoreip of {whose} ({exemption.network})"
+
+
+def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
+    found, now_ms = answer.found, answer.now_ms
+    if found.ban:
+        yield "ban", [_running(found.ban, now_ms)]
+    ban = found.ban or found.due
+    if ban and ban.evidence:
+        yield "evidence", _shown(_hit(hit) for hit in ban.evidence)
+    if answer.holders is not None:
+        yield "IP set", _held(answer.holders, found)
+    if found.status in {Status.WATCHED, Status.BAN_ENDED, Status.QUIET}:
+        yield "window", [_window(count, now_ms) for count in found.counts]
+        yield "unused", _shown(_hit(hit) for hit in max((count.hits for count in found.counts), key=len))
+    yield "history", _shown(_past(ban) for ban in found.earlier)
+
+
+def _shown(texts: Iterable[str]) -> list[str]:
+    """Show the newest, which stand last."""
+    every = list(texts)
+    left_out = len(every) - _SHOWN_MAX
+    return [f"{left_out} older ones (--json shows all)", *every[-_SHOWN_MAX:]] if left_out > 0 else every
+
+
+def _running(ban: Ban, now_ms: int) -> str:
+    ends = "for ever"
+    if ban.until_ms < FOREVER_MS:
+        ends = f"until {moment(ban.until_ms)} ({duration(ban.until_ms - now_ms)} left)"
+    return f"{_ordinal(ban.count)}, since {moment(ban.start_ms)}, {ends}, {_extended(ban)}"
+
+
+def _past(ban: Ban) -> str:
+    backed = f", {_infractions(len(ban.evidence))}" if ban.evidence else ""
+    return f"{_ordinal(ban.count)}, {moment(ban.start_ms)} to {moment(ban.until_ms)}, {_extended(ban)}{backed}"
+
+
+def _extended(ban: Ban) -> str:
+    if not ban.extended:
+        return "never extended"
+    return "extended once" if ban.extended == 1 else f"extended {ban.extended} times"
+
+
+def _held(holders: Sequence[Holder], found: Explanation) -> list[str]:
+    if holders:
+        return [f"{one.name}, as {one.entry}" for one in holders]
+    return ["not yet in an IP set" if found.status == Status.BANNED else "in none"]
+
+
+def _window(count: WindowCount, now_ms: int) -> str:
+    text = f"{_fill(count)}, {count.missing} missing"
+    drops_ms = count.oldest_drops_ms
+    if drops_ms is None or drops_ms >= FOREVER_MS:
+        return text
+    return f"{text}; the oldest drops out at {moment(drops_ms)} (in {duration(drops_ms - now_ms)})"
+
+
+def _hit(hit: Hit) -> str:
+    # An id comes from whoever reported: it must not steer the terminal.
+    return f"{moment(hit.at_ms)}  {hit.id if hit.id.isprintable() else ascii(hit.id)}"
+
+
+def _infractions(number: int) -> str:
+    return f"{number} infraction" + ("" if number == 1 else "s")
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def duration(ms: int) -> str:
+    """Write a duration as the jails file does: `10m`, `1d12h`."""
+    if ms >= FOREVER_MS:
+        return "all time"
+    if ms < SECOND_MS:
+        return f"{max(0, ms)}ms"
+    text = ""
+    for unit, unit_ms in _UNITS:
+        number, ms = divmod(ms, unit_ms)
+        text += f"{number}{unit}" if number else ""
+    return text

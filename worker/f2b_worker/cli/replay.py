@@ -19,12 +19,12 @@ from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_file import read_jails
 from f2b_worker.logs.reader import read_log
-from f2b_worker.replay import Row, compare, judge_rows, read_rows
+from f2b_worker.replay import compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from f2b_worker.replay import BadLine, Replay, Verdict
+    from f2b_worker.replay import BadLine, Replay, Row, Verdict
 
 BAD_LINES_SHOWN = 10
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -111,7 +111,7 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
     with log.open(encoding="utf-8", errors="replace") as lines:
         reference_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
         reading = read_log(lines, failregex, ignoreregex, reference_ms=reference_ms)
-        rows = [Row(log_jail, found.ip, found.at_ms) for found in reading]
+        rows = [(log_jail, found.ip, found.at_ms) for found in reading]
     counts = reading.counts
     click.echo(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "

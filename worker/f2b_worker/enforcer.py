@@ -91,6 +91,10 @@ class Enforcer:
         self._holding = False
         self._throttled = 0
 
+    def allow(self, allowed: Networks) -> None:
+        """Use another allowlist from the next tick on; may be called from another thread."""
+        self._allowed = allowed
+
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
         failures = 0

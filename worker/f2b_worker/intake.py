@@ -76,6 +76,10 @@ class Intake:
         self._on_ban = on_ban
         self._lateness = Lateness(clock.now_ms())
 
+    def use(self, policy: Policy) -> None:
+        """Judge by *policy* from the next message on; may be called from another thread."""
+        self._policy = policy
+
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
         patience = Patience(self._clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -53,7 +54,7 @@ def _child(settings: WorkerSettings, config: Path | None, number: int) -> None:
 
 
 def _forward_signals(children: Sequence[BaseProcess]) -> list[int]:
-    """Pass SIGTERM and SIGINT on to the children; the answer fills when one came."""
+    """Pass signals on to the children; the answer fills when one came that asks for the stop."""
     came: list[int] = []
 
     def forward(number: int, _frame: object) -> None:
@@ -62,8 +63,14 @@ def _forward_signals(children: Sequence[BaseProcess]) -> list[int]:
             if child.is_alive():
                 child.terminate()
 
+    def reload(number: int, _frame: object) -> None:
+        for child in children:
+            if child.is_alive() and child.pid:
+                os.kill(child.pid, number)
+
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, forward)
+    signal.signal(signal.SIGHUP, reload)
     return came
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -46,7 +46,7 @@ STOP_WITHIN_S = 9.0
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
 
-_PARENT_CHECK_S = 1.0
+_CHECK_EVERY_S = 1.0
 _KEPT_MS = 60 * DAY_MS
 
 
@@ -58,6 +58,7 @@ class Parts:
     enforcer: Enforcer | None
     stop: threading.Event
     wake: threading.Event
+    reload: threading.Event = field(default_factory=threading.Event)
 
 
 def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0) -> int:
@@ -78,7 +79,7 @@ def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0
     died = threading.Event()
     threads = start(parts, died)
     log.info("working", queue=settings.queue, table=settings.table, ip_sets=list(settings.ip_set))
-    _wait(parts.stop)
+    _wait(parts, config)
     parts.wake.set()
     return end(threads, died)
 
@@ -184,6 +185,7 @@ def _stop_on_signals(parts: Parts) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, stop)
+    signal.signal(signal.SIGHUP, lambda _signal, _frame: parts.reload.set())
 
 
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
@@ -210,13 +212,29 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def _wait(stop: threading.Event) -> None:
-    """Wait for *stop*, or for the death of the parent: nobody else would stop an orphan."""
+def _wait(parts: Parts, config: Path | None) -> None:
+    """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
     parent = os.getppid()
-    while not stop.wait(_PARENT_CHECK_S):
+    while not parts.stop.wait(_CHECK_EVERY_S):
+        if parts.reload.is_set():
+            parts.reload.clear()
+            reload_jails(parts, config)
         if os.getppid() != parent:
             log.warning("parent_died")
-            stop.set()
+            parts.stop.set()
+
+
+def reload_jails(parts: Parts, config: Path | None) -> None:
+    """Read the jails file again; one that cannot be used leaves the old jails in force, and is named."""
+    try:
+        jails = read_jails(config)
+    except StartError as error:
+        log.error("jails_kept", reason=str(error))
+        return
+    parts.intake.use(jails.policy)
+    if parts.enforcer:
+        parts.enforcer.allow(jails.allowed)
+    log.info("jails_reloaded", jails=sorted(jails.policy.jails))
 
 
 def end(threads: list[threading.Thread], died: threading.Event) -> int:

@@ -1,8 +1,9 @@
 """What it costs to forget unused hits: running bans that are missed when infractions come out of order.
 
-For each of several moments, all infractions up to it are judged one at a time in random order, and the offenders
-that in-order judging has banned at that moment are looked for. Three ledgers: what f2b keeps while infractions come
-late, what it keeps while they come in time, and the findtime-wide buckets of a hit and of the one before it.
+For each of several moments, all infractions up to it are judged one at a time, in random order, and the
+offenders that in-order judging has banned then are looked for. Three ledgers: what f2b keeps while
+infractions come late, what it keeps while they come in time, and the findtime-wide buckets of a hit and
+of the one before it.
 
     python -m benchmarks.retention ../shared/oracle/elasticssh.infractions.ndjson
 """

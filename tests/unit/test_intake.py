@@ -3,297 +3,36 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
-from f2b_worker.domain.jails import MINUTE_MS, SECOND_MS, Jail, Policy, Window
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.verdicts import Ban, Hit, Offender
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Throttled, Unavailable
-from f2b_worker.intake import BACKOFF_MAX_S, Intake
-from f2b_worker.ports import DeadLetter, Message, Sentence
-from f2b_worker.testing import FakeClock, MemoryInbox, MemoryLedger
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-NOW_MS = FakeClock().now_ms()
-NOW_S = NOW_MS // 1000
-DAY_S = 24 * 3600
-FORTNIGHT_MS = 14 * DAY_S * 1000
-SQS_MESSAGE_MAX_BYTES = 2**20
-BAD_IP, GOOD_IP, OTHER_IP = "203.0.113.66", "203.0.113.7", "198.51.100.1"
-POLICY = Policy(jails={"slow": Jail("slow", windows=(Window(7, 10 * MINUTE_MS),))})
-
-
-def who(ip: str, jail: str = "default") -> OffenderId:
-    return OffenderId(jail, f"{ip}/32")
-
-
-def items(ip: str, count: int = 5, **more: Any) -> list[dict[str, Any]]:
-    """Infractions of the last seconds; five of them ban by default."""
-    return [{"ip": ip, "at": NOW_S - count + n, "id": f"{ip}-{n}", **more} for n in range(count)]
-
-
-def body(ip: str, count: int = 5, **more: Any) -> str:
-    return json.dumps(items(ip, count, **more))
-
-
-def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"f2b_{name}_total", labels) or 0.0
-
-
-class WatchedClock(FakeClock):
-    """Remembers every wait; whoever wants to act during one says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits_s: list[float] = []
-        self.on_wait: Callable[[], None] = lambda: None
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        self.waits_s.append(timeout_s)
-        self.on_wait()
-        return super().wait(event, timeout_s)
-
-
-class Inbox(MemoryInbox):
-    """A queue that says what was done, ends the work when it is empty, and fails where it is told to."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        super().__init__()
-        self.done: list[str] = []
-        self.fails: dict[str, list[F2bError | None]] = {}
-        self._stop = stop
-
-    def fail(self, call: str, *errors: F2bError | None) -> None:
-        """Make the next calls fail like that; None is a call that succeeds."""
-        self.fails[call] = list(errors)
-
-    def _enter(self, call: str) -> None:
-        errors = self.fails.get(call, [])
-        error = errors.pop(0) if errors else None
-        if error:
-            raise error
-        self.done.append(call)
-        assert len(self.done) < 1000, "the loop spins"
-
-    def receive(self, *, wait_s: float) -> list[Message]:
-        self._enter("receive")
-        received = super().receive(wait_s=wait_s)
-        if not received:
-            self._stop.set()
-        return received
-
-    def delete(self, messages: Sequence[Message]) -> None:
-        self._enter("delete")
-        super().delete(messages)
-
-    def release(self, messages: Sequence[Message]) -> None:
-        self._enter("release")
-        super().release(messages)
-
-    def bury(self, letter: DeadLetter) -> None:
-        self._enter("bury")
-        super().bury(letter)
-
-    @property
-    def left(self) -> set[str]:
-        """The ids of the messages that were not deleted."""
-        return {*self.in_flight, *(message.id for message in self.waiting)}
-
-
-class Ledger(MemoryLedger):
-    """A ledger that refuses whom it is told to, and lets others act between its calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused: dict[OffenderId, Exception] = {}
-        self.outage: list[F2bError] = []
-        self.trim_fails: F2bError | None = None
-        self.before_commit: list[Callable[[], object]] = []
-        self.commits = 0
-
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
-        return self._answer(hits, super().record)
-
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
-        self.commits += 1
-        if self.before_commit:
-            self.before_commit.pop(0)()
-        return self._answer(sentences, super().commit)
-
-    def _answer(self, asked: Mapping[OffenderId, Any], do: Callable[..., Any]) -> dict[OffenderId, Any]:
-        if self.outage:
-            error = self.outage.pop(0)
-            return dict.fromkeys(asked, error)
-        answers = do({who: what for who, what in asked.items() if who not in self.refused})
-        return {who: self.refused.get(who) or answers[who] for who in asked}
-
-    def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
-        if self.trim_fails:
-            raise self.trim_fails
-        super().trim(who, spent)
-
-    def hits(self, who: OffenderId) -> frozenset[Hit]:
-        answer = MemoryLedger.record(self, {who: []})[who]
-        assert isinstance(answer, Offender)
-        return answer.hits
-
-    def banned(self) -> dict[OffenderId, Ban]:
-        return {each.who: each.ban for each in self.standing()}
-
-
-class Scene:
-    """One worker's intake, and everything around it."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.clock = WatchedClock()
-        self.inbox = Inbox(self.stop)
-        self.ledger = Ledger()
-        self.wakes = 0
-        self.worker = self.intake()
-
-    def intake(self, **settings: Any) -> Intake:
-        given: dict[str, Any] = {"max_age_ms": FORTNIGHT_MS, "on_ban": self._wake, **settings}
-        return Intake(self.inbox, self.ledger, POLICY, self.clock, **given)
-
-    def _wake(self) -> None:
-        self.wakes += 1
-
-    def work(self, *bodies: str) -> list[str]:
-        """Put messages into the queue and work until it is empty; answer the messages' ids."""
-        ids = [self.inbox.put(each) for each in bodies]
-        self.worker.run(self.stop)
-        self.stop.clear()
-        return ids
-
-    def hit_for_days(self) -> None:
-        """Let somebody misbehave a hundred times, but too seldom for a ban."""
-        for number in range(100):
-            self.clock.advance(20 * 60)
-            self.work(json.dumps({"ip": GOOD_IP, "at": self.clock.now_ms() / 1000, "id": str(number)}))
-
-    def stop_after(self, waits: int) -> None:
-        """Ask the worker to stop when it has waited so often."""
-
-        def look() -> None:
-            if len(self.clock.waits_s) >= waits:
-                self.stop.set()
-
-        self.clock.on_wait = look
+from f2b_worker.intake import BACKOFF_MAX_S
+from f2b_worker.ports import Message, Sentence
+from f2b_worker.testing import MemoryInbox, MemoryLedger
+from tests.unit.intake_scene import (
+    BAD_IP,
+    DAY_S,
+    GOOD_IP,
+    NOW_MS,
+    NOW_S,
+    OTHER_IP,
+    POLICY,
+    Scene,
+    body,
+    counted,
+    items,
+    who,
+)
 
 
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-class TestBadInput:
-    @pytest.mark.parametrize(
-        ("text", "reason"),
-        [
-            ('{"ip": "203.0.113.9"', "not_json"),
-            ("", "not_json"),
-            ("\x00\x01\xff\xfe", "not_json"),
-            ("iVBORw0KGgoAAAANSUhEUg==", "not_json"),
-            ("[" * 100_000, "not_json"),
-            ("x" * 1_000_000, "not_json"),
-            ('{"v": 2, "infractions": []}', "unknown_version"),
-            ('{"v": "1", "ip": "203.0.113.9"}', "unknown_version"),
-            ("[]", "empty"),
-            ('{"v": 1, "id": "a", "t0_ms": 0, "dt_ms": [], "ip": []}', "empty"),
-            ("42", "bad_shape"),
-            ("null", "bad_shape"),
-        ],
-        ids=lambda value: value[:24],
-    )
-    def test_a_message_that_cannot_be_read_is_buried_whole_and_its_neighbours_judged(
-        self, scene: Scene, text: str, reason: str
-    ) -> None:
-        before = counted("refused", reason=reason)
-        _, bad_id, _ = scene.work(body(GOOD_IP), text, body(OTHER_IP))
-        (letter,) = scene.inbox.dead
-        assert (letter.body, letter.reason, letter.message_id) == (text, reason, bad_id)
-        assert letter.detail
-        assert len(letter.detail.splitlines()) == 1
-        assert counted("refused", reason=reason) == before + 1
-        assert scene.ledger.banned().keys() == {who(GOOD_IP), who(OTHER_IP)}
-        assert scene.inbox.left == set()
-
-    @pytest.mark.parametrize(
-        ("item", "reason"),
-        [
-            ({"jail": "login"}, "no_ip"),
-            ({"ip": "bad.example.com"}, "bad_address"),
-            ({"ip": "999.1.1.1"}, "bad_address"),
-            ({"ip": "10.0.0.0/8"}, "bad_address"),
-            ({"ip": "203.0.113.9\x00"}, "bad_address"),
-            ({"ip": None}, "bad_address"),
-            ({"ip": 3405803785}, "bad_address"),
-            ({"ip": "203.0.113.9", "at": NOW_S + 365 * DAY_S}, "in_future"),
-            ({"ip": "203.0.113.9", "at": NOW_S + 301}, "in_future"),
-            ({"ip": "203.0.113.9", "at": NOW_S - 15 * DAY_S}, "too_old"),
-            ({"ip": "203.0.113.9", "at": "yesterday"}, "bad_time"),
-            ({"ip": "203.0.113.9", "jail": "a jail"}, "bad_jail"),
-            ({"ip": "203.0.113.9", "id": ""}, "bad_shape"),
-            ("203.0.113.9", "bad_shape"),
-        ],
-        ids=str,
-    )
-    def test_a_wrong_item_is_buried_alone_and_the_others_of_its_pack_judged(
-        self, scene: Scene, item: object, reason: str
-    ) -> None:
-        before = counted("refused", reason=reason)
-        good = items(GOOD_IP)
-        (message_id,) = scene.work(json.dumps([*good[:2], item, *good[2:]]))
-        (letter,) = scene.inbox.dead
-        assert (letter.reason, letter.message_id, len(json.loads(letter.body))) == (reason, message_id, 1)
-        assert len(letter.detail.splitlines()) == 1
-        assert counted("refused", reason=reason) == before + 1
-        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
-        assert scene.inbox.left == set()
-
-    def test_all_wrong_items_of_a_message_share_one_letter_that_counts_each(self, scene: Scene) -> None:
-        before = counted("refused", reason="no_ip")
-        scene.work(json.dumps([{}, *items(GOOD_IP), {"ip": "999.1.1.1"}, {"note": "none"}]))
-        (letter,) = scene.inbox.dead
-        assert letter.reasons == {"no_ip": 2, "bad_address": 1}
-        assert counted("refused", reason="no_ip") == before + 2
-        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
-
-    def test_what_was_buried_counts_when_it_is_put_right_and_sent_again(self, scene: Scene) -> None:
-        scene.work(json.dumps(items("999.1.1.1")))
-        scene.work(scene.inbox.dead[0].body.replace("999.1.1.1", GOOD_IP))
-        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
-
-    def test_what_is_buried_fits_into_a_message(self, scene: Scene) -> None:
-        addresses = [f"2001:db8:{number:x}:ffff:ffff:ffff:ffff:ffff" for number in range(10_000)]
-        ahead_ms = NOW_MS + DAY_S * SECOND_MS
-        pack = {"v": 1, "id": "pack-of-10000", "t0_ms": ahead_ms, "dt_ms": [0] * 10_000, "ip": addresses}
-        text = json.dumps(pack, separators=(",", ":"))
-        assert len(text) < SQS_MESSAGE_MAX_BYTES
-        scene.work(text)
-        assert sum(len(json.loads(letter.body)) for letter in scene.inbox.dead) == 10_000
-        assert max(len(letter.body) for letter in scene.inbox.dead) < SQS_MESSAGE_MAX_BYTES - 1000
-
-    def test_an_unknown_jail_is_judged_by_the_defaults_and_counted(self, scene: Scene) -> None:
-        before = counted("unknown_jail")
-        scene.work(body(GOOD_IP, jail="nobody-configured-it"))
-        assert scene.ledger.banned().keys() == {who(GOOD_IP, "nobody-configured-it")}
-        assert counted("unknown_jail") == before + 5
-        assert scene.inbox.dead == []
-
-    def test_an_infraction_of_nobody_who_may_be_banned_is_counted_and_gone(self, scene: Scene) -> None:
-        before = counted("ignored", reason="own_range")
-        scene.work(body("10.1.2.3"))
-        assert counted("ignored", reason="own_range") == before + 5
-        assert scene.ledger.banned() == {}
-        assert (scene.inbox.dead, scene.inbox.left) == ([], set())
 
 
 class TestSettling:

@@ -1,0 +1,150 @@
+"""An enforcer in memory on a virtual clock, whose parts fail when they are told to."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
+from f2b_worker.enforcer import Enforcer
+from f2b_worker.ports import Changes, Sentence
+from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryLease, MemoryLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from f2b_worker.errors import F2bError
+
+A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
+FOREIGN = "198.51.100.0/24"
+V6 = "2001:db8::/64"
+UNBAN_LAG_S = 30.0
+
+
+class Clock(FakeClock):
+    """A clock that tells somebody whenever time has passed, and finds out a loop that does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_wait: Callable[[], None] = lambda: None
+        self._spins = 0
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        self._spins = 0 if seconds > 0.001 else self._spins + 1
+        assert self._spins < 100, "the loop spins"
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        is_set = super().wait(event, timeout_s)
+        self.on_wait()
+        return is_set
+
+
+class IpSet(MemoryIpSet):
+    """An IP set that remembers when it was written, and fails or loses answers where it is told to.
+
+    Attributes:
+        tries_s: When an update was tried, on the clock of all sets together.
+        fails: What the next updates raise.
+        loses_answers: Whether those updates take effect before they raise.
+    """
+
+    def __init__(self, clock: Clock, tries_s: list[float], family: int = 4) -> None:
+        super().__init__(family)
+        self.tries_s = tries_s
+        self.fails: list[F2bError] = []
+        self.loses_answers = False
+        self._clock = clock
+
+    def write(self, entries: Iterable[str], token: str) -> str:
+        self.tries_s.append(self._clock.monotonic_s())
+        if self.fails:
+            if self.loses_answers:
+                self.edit(entries)
+            raise self.fails.pop(0)
+        return super().write(entries, token)
+
+
+class Ledger(MemoryLedger):
+    """A ledger that counts how often it is asked for changes, and hides some if it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.hides_changes = False
+
+    def changes(self, cursor: int) -> Changes:
+        self.asked += 1
+        changes = super().changes(cursor)
+        return Changes((), changes.cursor) if self.hides_changes and cursor else changes
+
+
+class Scene:
+    """One enforcer, and everything around it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger()
+        self.tries_s: list[float] = []
+        self.v4 = IpSet(self.clock, self.tries_s, 4)
+        self.v6 = IpSet(self.clock, self.tries_s, 6)
+        self.lease = MemoryLease()
+        self.enforcer = self.another()
+
+    @property
+    def held(self) -> tuple[set[str], set[str]]:
+        """What the IPv4 set and the IPv6 set hold."""
+        return set(self.v4.held), set(self.v6.held)
+
+    def another(self, *allowed: str) -> Enforcer:
+        return Enforcer(
+            self.ledger,
+            [self.v4, self.v6],
+            self.lease,
+            allowed=Networks(allowed),
+            clock=self.clock,
+            unban_lag_s=UNBAN_LAG_S,
+        )
+
+    def ban(self, *keys: str, seconds: float = 3600, ago_s: float = 0, jail: str = "default") -> None:
+        start_ms = self.clock.now_ms() - round(ago_s * 1000)
+        for key in keys:
+            who = OffenderId(jail, key)
+            seen = self.ledger.record({who: []})[who]
+            assert isinstance(seen, Offender)
+            ban = Ban(start_ms, start_ms + round(seconds * 1000), 1, round(seconds * 1000))
+            self.ledger.commit({who: Sentence(seen, (ban,))})
+
+    def pass_time(
+        self, seconds: float, *, every_s: float | None = None, do: Callable[[], None] | None = None
+    ) -> None:
+        """Tick for *seconds*, as the loop does; *do* something now and then."""
+        ends_s = self.clock.monotonic_s() + seconds
+        next_s = self.clock.monotonic_s()
+        while self.clock.monotonic_s() < ends_s:
+            if do and every_s and self.clock.monotonic_s() >= next_s:
+                do()
+                next_s += every_s
+            self.clock.advance(min(self.enforcer.tick(), ends_s - self.clock.monotonic_s() + 1e-6))
+
+    def run(self, seconds: float) -> None:
+        """Run the loop itself for *seconds*, and stop it."""
+        wake, stop = threading.Event(), threading.Event()
+        ends_s = self.clock.monotonic_s() + seconds
+
+        def look() -> None:
+            if self.clock.monotonic_s() >= ends_s:
+                stop.set()
+                wake.set()
+
+        self.clock.on_wait = look
+        self.enforcer.run(wake, stop)
+
+    def settle(self, *keys: str) -> None:
+        """Let *keys* be banned and enforced, and forget what that took."""
+        self.ban(*keys)
+        self.pass_time(10)
+        assert self.v4.held | self.v6.held >= set(keys)
+        self.tries_s.clear()
+        self.v4.reads = self.v6.reads = self.v4.writes = self.v6.writes = 0

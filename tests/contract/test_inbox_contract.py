@@ -234,7 +234,7 @@ class TestSqs:
         sqs_desk.inbox.delete([Message("id", "no receipt of this queue", "", 0), message])
         assert sqs_desk.inbox.receive(wait_s=1) == []
 
-    def test_a_message_that_sqs_failed_to_delete_is_an_error(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+    def test_a_message_that_sqs_failed_to_delete_is_an_error(self, sqs: SQSClient) -> None:
         failed = [{"Id": "0", "Code": "InternalError", "SenderFault": False}]
         with Stubber(sqs) as stubber:
             stubber.add_response("delete_message_batch", {"Successful": [], "Failed": failed})

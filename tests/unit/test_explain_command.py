@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli import explain as command
+from f2b_worker.cli.show import duration
 from f2b_worker.cli.worker import main
 from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
 from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
@@ -390,7 +391,7 @@ def test_table_and_file_count_wherever_they_stand(
     ],
 )
 def test_a_duration_reads_as_in_the_jails_file(ms: int, text: str) -> None:
-    assert command.duration(ms) == text
+    assert duration(ms) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
 from f2b_worker.errors import StartError
-from f2b_worker.jails_file import Jails, read_jails
+from f2b_worker.jails_file import Jails, jails_errors, read_jails
 
 MINUTE_MS = 60_000
 
@@ -145,9 +145,9 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[jails.a]\nbantime = -600", f"jails.a.bantime: -600 {DURATION}"),
         ("[jails.a]\n'bantime.maxtime' = true", f"jails.a.bantime.maxtime: True {DURATION}"),
         ("[jails.a]\n'bantime.factor' = 0", "jails.a.bantime.factor: Input should be greater than 0"),
-        ("[jails.a]\nbantme = 5", "jails.a.bantme: no such key"),
-        ("[jails.a]\nincrement = true", "jails.a.increment: no such key"),
-        ("[default]\nmaxretry = 5", "default: no such key"),
+        ("[jails.a]\nbantme = 5", "jails.a.bantme: no such key; did you mean bantime?"),
+        ("[jails.a]\nincrement = true", 'jails.a.increment: no such key; did you mean "bantime.increment"?'),
+        ("[default]\nmaxretry = 5", "default: no such key; did you mean defaults?"),
         (
             "[defaults]\nignoreip = ['localhost']",
             "defaults.ignoreip.0: 'localhost' is neither an address nor a CIDR",
@@ -157,9 +157,15 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[defaults]\nwindows = [{maxretry = 3}]", "defaults.windows.0.findtime: Field required"),
         (
             "[defaults]\nwindows = [{maxretry = 3, findtime = 60, bantime = 5}]",
-            "defaults.windows.0.bantime: no such key",
+            "defaults.windows.0.bantime: no such key; did you mean findtime?",
         ),
-        ("[defaults]\nbantime.increment = true", f"defaults.bantime: {{'increment': True}} {DURATION}"),
+        (
+            "[defaults]\nbantime.increment = true",
+            'defaults.bantime: TOML needs quotes around a key with a dot: write "bantime.increment"',
+        ),
+        ("[defaults]\nbantime = {}", f"defaults.bantime: {{}} {DURATION}"),
+        ("[jails.windows]\nmaxrety = 5", "jails.windows.maxrety: no such key; did you mean maxretry?"),
+        ("[jails.a]\nzzz = 5", "jails.a.zzz: no such key"),
         ("[jails.'a b']", "jails.a b: String should match pattern '^[A-Za-z0-9._-]{1,64}$'"),
     ],
 )
@@ -187,9 +193,9 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_place(file: Path, text: str, 
 
 def test_all_errors_are_told_at_once_on_one_line(file: Path) -> None:
     told = complaint(file, "[jails.a]\nmaxretry = 0\nbantme = 5\n[jails.b]\nbantime = 'x'\n[typo]\n")
-    assert told.split("; ", 2)[:2] == [
+    assert told.split("; jails.b")[0].split("; jails.a") == [
         "jails.a.maxretry: Input should be greater than or equal to 1",
-        "jails.a.bantme: no such key",
+        ".bantme: no such key; did you mean bantime?",
     ]
     assert "jails.b.bantime: 'x'" in told
     assert "typo: no such key" in told
@@ -258,3 +264,106 @@ def test_a_factor_of_any_size_gives_a_ban_of_some_length(file: Path) -> None:
 @pytest.mark.parametrize("line", ["maxretry = true", "'prefix.ipv4' = true"])
 def test_true_is_no_number(file: Path, line: str) -> None:
     assert complaint(file, f"[defaults]\n{line}\n").startswith("defaults.")
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("'bantime.formula' = 'ban.Time * 2'", '"bantime.multipliers"'),
+        ("'bantime.overalljails' = true", "not supported yet"),
+        ("ignoreself = true", "own_ranges"),
+    ],
+)
+@pytest.mark.parametrize("table", ["defaults", "jails.a"])
+def test_a_key_of_fail2ban_that_f2b_lacks_is_refused_with_what_to_write_instead(
+    file: Path, table: str, line: str, instead: str
+) -> None:
+    told = complaint(file, f"[{table}]\n{line}\n")
+    key = line.partition(" = ")[0].strip("'")
+    assert told.startswith(f"{table}.{key}: ")
+    assert instead in told
+
+
+LIST = """\ufeff# our own
+198.51.100.7
+2001:db8::/32   # the office
+
+  203.0.113.0/24
+"""
+
+
+@pytest.mark.parametrize("name", ["ours.txt", "lists/ours.txt", "{folder}/ours.txt"])
+def test_ignoreip_reads_a_list_beside_the_file_or_anywhere(file: Path, name: str) -> None:
+    name = name.format(folder=file.parent)
+    (file.parent / name).parent.mkdir(exist_ok=True)
+    (file.parent / name).write_text(LIST, "utf-8")
+    read = jails(file, f"[defaults]\nignoreip = ['192.0.2.1', 'file:{name}']\n")
+    addresses = ("192.0.2.1", "198.51.100.7", "2001:db8::1", "203.0.113.200", "198.51.100.8")
+    assert ignored(read.policy.jail("default"), *addresses) == [True, True, True, True, False]
+    assert [read.allowed.covers(parse_address(text)) for text in addresses] == [True, True, True, True, False]
+
+
+def test_a_list_of_a_jail_is_its_own(file: Path) -> None:
+    (file.parent / "ours.txt").write_text("198.51.100.7\n")
+    policy = jails(file, "[jails.a]\nignoreip = ['file:ours.txt']\n[jails.b]\n").policy
+    assert [ignored(policy.jail(name), "198.51.100.7") for name in ("a", "b")] == [[True], [False]]
+
+
+def test_an_empty_list_ignores_nobody(file: Path) -> None:
+    (file.parent / "ours.txt").write_text("# nobody yet\n")
+    assert jails(file, "[defaults]\nignoreip = ['file:ours.txt']\n").allowed.entries == ()
+
+
+def test_each_wrong_line_of_a_list_is_named_with_file_and_line(file: Path) -> None:
+    listed = file.parent / "ours.txt"
+    listed.write_text("198.51.100.7\nlocalhost # here\n198.51.100.0/33\n")
+    told = complaint(file, "[defaults]\nignoreip = ['file:ours.txt']\n")
+    assert told == (
+        f"defaults.ignoreip.0: {listed}:2: 'localhost' is neither an address nor a CIDR; "
+        f"defaults.ignoreip.0: {listed}:3: '198.51.100.0/33' is neither an address nor a CIDR"
+    )
+
+
+def test_a_list_that_is_something_else_is_not_told_line_by_line(file: Path) -> None:
+    (file.parent / "ours.txt").write_text("x\n" * 1000)
+    file.write_text("[defaults]\nignoreip = ['file:ours.txt']\n")
+    errors = jails_errors(file)
+    assert len(errors) == 11
+    assert errors[-1].endswith("ours.txt: 990 more")
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("file:nowhere.txt", "nowhere.txt: cannot be read: No such file or directory"),
+        ("file:", "cannot be read: Is a directory"),
+        ("file:latin.txt", "latin.txt: cannot be read: 'utf-8' codec"),
+        ("file:\\u0000", "cannot be read: embedded null"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named(file: Path, entry: str, told: str) -> None:
+    (file.parent / "latin.txt").write_bytes(b"# caf\xe9\n")
+    said = complaint(file, f'[defaults]\nignoreip = ["{entry}"]\n')
+    assert said.startswith("defaults.ignoreip.0: ")
+    assert told in said
+
+
+def test_all_errors_can_be_had_one_by_one_each_with_the_file(file: Path) -> None:
+    (file.parent / "ours.txt").write_text("x\ny\n")
+    file.write_text("[jails.a]\nmaxretry = 0\nbantme = 5\n[jails.b]\nignoreip = ['file:ours.txt']\n")
+    errors = jails_errors(file)
+    assert len(errors) == 4
+    assert all(error.startswith(f"{file}: jails.") and "\n" not in error for error in errors)
+
+
+def test_a_file_that_is_right_has_no_errors(file: Path) -> None:
+    file.write_text("[jails.a]\n")
+    assert jails_errors(file) == []
+
+
+@pytest.mark.parametrize("text", [None, "[defaults"])
+def test_a_file_that_cannot_be_read_is_one_error(file: Path, text: str | None) -> None:
+    if text is not None:
+        file.write_text(text)
+    (error,) = jails_errors(file)
+    assert error.startswith(f"{file}: ")

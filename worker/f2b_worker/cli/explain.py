@@ -12,11 +12,11 @@ from f2b_worker.adapters.aws import wafv2_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
-from f2b_worker.cli.show import ban_object, moment
+from f2b_worker.cli.show import ban_object, duration, moment
 from f2b_worker.domain.addresses import display, family_of, parse_address
 from f2b_worker.domain.explanations import Explanation, Remembered, Status, entry_over
 from f2b_worker.domain.explanations import explain as explained
-from f2b_worker.domain.jails import DAY_MS, DEFAULT_JAIL, FOREVER_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS, SECOND_MS
 from f2b_worker.domain.verdicts import OffenderId
 from f2b_worker.jails_file import read_jails
 from f2b_worker.runtime import open_ban_book
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _SHOWN_MAX = 10
 """Infractions and earlier bans that the text shows of each; JSON has them all."""
 
-_UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 _OWN_RANGES = {  # what is not plainly private
     "0.0.0.0/8": "unspecified",
     "100.64.0.0/10": "carrier-grade NAT",
@@ -331,16 +330,3 @@ def _infractions(number: int) -> str:
 def _ordinal(number: int) -> str:
     ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
-
-
-def duration(ms: int) -> str:
-    """Write a duration as the jails file does: `10m`, `1d12h`."""
-    if ms >= FOREVER_MS:
-        return "all time"
-    if ms < SECOND_MS:
-        return f"{max(0, ms)}ms"
-    text = ""
-    for unit, unit_ms in _UNITS:
-        number, ms = divmod(ms, unit_ms)
-        text += f"{number}{unit}" if number else ""
-    return text

@@ -11,7 +11,8 @@ import click
 from pydantic import ValidationError
 
 from f2b_worker.cli.options import config_option, subcommand_config
-from f2b_worker.domain.jails import DAY_MS, DEFAULT_JAIL, FOREVER_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.cli.show import duration
+from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.fail2ban_import import Fail2banFileError, Source
 from f2b_worker.fail2ban_import import import_fail2ban as imported
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_FILE = "f2b.toml"
 STANDARD_OUTPUT = "-"
-_UNITS = (("w", 7 * DAY_MS), ("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS))
 
 
 class RefusedError(F2bError):
@@ -97,8 +97,12 @@ def _summary(policy: Policy) -> Iterator[str]:
 
 
 def _row(jail: Jail) -> tuple[str, ...]:
-    windows = ", ".join(f"{each.maxretry} in {_duration(each.findtime_ms)}" for each in jail.windows)
-    return jail.name, windows, _duration(jail.bantime_ms), _increment(jail), str(len(jail.ignore.entries))
+    windows = ", ".join(f"{each.maxretry} in {duration(each.findtime_ms)}" for each in jail.windows)
+    return jail.name, windows, _bantime(jail), _increment(jail), str(len(jail.ignore.entries))
+
+
+def _bantime(jail: Jail) -> str:
+    return "for ever" if jail.bantime_ms >= FOREVER_MS else duration(jail.bantime_ms)
 
 
 def _increment(jail: Jail) -> str:
@@ -107,19 +111,8 @@ def _increment(jail: Jail) -> str:
     multiples = ", ".join(f"{each:g}" for each in jail.multipliers)
     growth = f"{multiples} times" if multiples else "doubling"
     factor = f", factor {jail.factor:g}" if jail.factor != 1 else ""
-    maxtime = f", at most {_duration(jail.maxtime_ms)}" if jail.maxtime_ms is not None else ""
+    maxtime = f", at most {duration(jail.maxtime_ms)}" if jail.maxtime_ms is not None else ""
     return growth + factor + maxtime
-
-
-def _duration(ms: int) -> str:
-    """Write a duration as the file does, 10m or 1d12h."""
-    if ms >= FOREVER_MS:
-        return "for ever"
-    text = ""
-    for unit, unit_ms in _UNITS:
-        number, ms = divmod(ms, unit_ms)
-        text += f"{number}{unit}" if number else ""
-    return f"{text}{ms / SECOND_MS:g}s" if ms or not text else text
 
 
 @click.command(epilog="Example: f2b-worker init f2b.toml")
@@ -171,7 +164,7 @@ def import_fail2ban(files: Sequence[Path], output: Path | None, *, all_jails: bo
     else:
         click.echo(result.toml, nl=False)
     for note in result.notes:
-        click.echo(f"no counterpart: {note}", err=True)
+        click.echo(f"not the same: {note}", err=True)
     for wrong in result.wrong:
         click.echo(f"wrong: {wrong}", err=True)
     if result.wrong:

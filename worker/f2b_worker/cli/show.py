@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from f2b_worker.domain.verdicts import Ban, OffenderId
+
+_UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
 def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
@@ -40,6 +42,19 @@ def moment(at_ms: int) -> str:
     if at_ms >= FOREVER_MS:
         return "for ever"
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def duration(ms: int) -> str:
+    """Write a duration as the jails file does: `10m`, `1d12h`."""
+    if ms >= FOREVER_MS:
+        return "all time"
+    if ms < SECOND_MS:
+        return f"{max(0, ms)}ms"
+    text = ""
+    for unit, unit_ms in _UNITS:
+        number, ms = divmod(ms, unit_ms)
+        text += f"{number}{unit}" if number else ""
+    return text
 
 
 def _seconds(ms: int) -> int | float | None:

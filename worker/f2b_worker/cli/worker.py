@@ -14,6 +14,7 @@ import click
 from f2b_worker.adapters import provision as provisioning
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explain import explain
+from f2b_worker.cli.jails import check, import_fail2ban, init
 from f2b_worker.cli.options import config_option, settings_options, subcommand_settings
 from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
@@ -97,5 +98,5 @@ def bans(*, as_json: bool, **given: Any) -> None:
         click.echo(line)
 
 
-for _command in (explain, replay):
+for _command in (explain, replay, check, init, import_fail2ban):
     main.add_command(_command)

@@ -16,7 +16,7 @@ _UNITS = (
     (re.compile(r"mon?(ths?)?"), round(30.4375 * DAY_MS)),
     (re.compile(r"yy?|yea?rs?"), round(365.25 * DAY_MS)),
 )
-_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)([a-z]*)\s*")
+_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*")
 _CHARACTERS_MAX = 1000
 ALLOWED = "seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ever"
 

@@ -172,8 +172,8 @@ class _Findings:
         """Add the options of *sections* that f2b does not have, each once."""
         variables = ini.variables()
         for section in sections:
-            for option in ini.own(section):
-                if advice := advice_on(section, option, variables):
+            for option, text in ini.own(section).items():
+                if text and (advice := advice_on(section, option, variables)):
                     self.note(option, advice, section)
 
     def notes(self) -> Iterator[str]:

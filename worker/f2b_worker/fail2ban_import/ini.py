@@ -10,7 +10,7 @@ from __future__ import annotations
 import configparser
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from f2b_worker.errors import F2bError
 
@@ -110,10 +110,10 @@ def _parsed(source: Source) -> dict[str, dict[str, str]]:
         parser.read_string(source.text.removeprefix("\ufeff"), source.name)
     except configparser.Error as error:
         raise Fail2banFileError(f"{source.name}: {_told(error)}") from error
-    defaults = dict(parser.defaults())
-    for option in defaults:
-        del parser.defaults()[option]  # or it would be among each section's own
-    return {DEFAULT: defaults} | {name: dict(parser.items(name)) for name in parser.sections()}
+    defaults = cast("dict[str, str]", parser.defaults())
+    sections = {DEFAULT: dict(defaults)}
+    defaults.clear()  # or they would be among each section's own
+    return sections | {name: dict(parser.items(name)) for name in parser.sections()}
 
 
 def _told(error: configparser.Error) -> str:

@@ -19,7 +19,9 @@ DAEMON_SECTIONS = ("Definition", "Thread")  # of fail2ban.conf
 _TRUE, _FALSE = {"1", "yes", "true", "on", "ok"}, {"0", "no", "false", "off"}
 _MAXRETRY_MAX = 1000
 
-_LOG = "f2b-report --tail LOG --failregex @FILTER.conf --jail JAIL follows a log where it is written"
+_LOG = (
+    "f2b-report --tail LOG --failregex @FILTER.conf --jail JAIL follows a log where it is written (docs/logs.md)"
+)
 _LOG_FORMAT = f"f2b-report finds out by itself: {_LOG}"
 _WAF = "bans go into the WAF IP sets of --ip-set, and no command is run"
 _RULE = "a WAF rule knows no ports of a host: say in the web ACL what the rule that uses the IP sets covers"
@@ -31,8 +33,10 @@ _ADVICE = {
     **dict.fromkeys(("port", "protocol", "chain"), _RULE),
     **dict.fromkeys(("destemail", "sender", "mta", "sendername", "fail2ban_agent"), _MAIL),
     **dict.fromkeys(("failregex", "ignoreregex", "filter", "logpath", "prefregex", "mode"), _LOG),
-    **dict.fromkeys(("logencoding", "logtimezone", "datepattern", "maxlines"), _LOG_FORMAT),
+    **dict.fromkeys(("logencoding", "datepattern"), _LOG_FORMAT),
     **dict.fromkeys(("backend", "skip_if_nologs", "systemd_if_nologs"), f"nothing is watched on a host: {_LOG}"),
+    "maxlines": "a failure is one line: write a failregex for the one that counts",
+    "logtimezone": "a time without a zone is in that of the machine that reads the log: set TZ for f2b-report",
     "journalmatch": "the journal is not read: let journald forward to a file, or report from the application",
     "usedns": "host names are never resolved: whoever controls a name could have others banned",
     "ignorecommand": "no command is run: list networks in ignoreip, also as file:LIST, or do not report them",
@@ -65,13 +69,15 @@ def _maxretry(text: str) -> int:
 
 def _length(text: str) -> int | str:
     """Read a duration that is not zero; its words are kept, since they are f2b's too."""
-    if parse_duration_ms(text) == 0:
+    length = _duration(text)
+    if parse_duration_ms(length) == 0:
         raise ValueError("f2b takes more than 0")
-    return _duration(text)
+    return length
 
 
 def _duration(text: str) -> int | str:
-    words = " ".join(text.split())
+    # fail2ban lets a blank stand between a number and its unit.
+    words = re.sub(r"(?<=[0-9]) (?=[A-Za-z])", "", " ".join(text.split()))
     parse_duration_ms(words)
     return int(words) if re.fullmatch("-?[0-9]{1,18}", words) else words
 

@@ -496,3 +496,13 @@ class TestDynamoDb:
 
 def every_item(client: DynamoDBClient) -> Iterable[dict[str, Any]]:
     return client.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+
+
+def test_an_observed_ban_is_remembered_as_such(ledger: Any) -> None:
+    observed = replace(ban(1), observed=True)
+    answer = commit(ledger, Offender(), observed)
+
+    assert answer.ban is not None
+    assert answer.ban.observed
+    assert [each.observed for each in ledger.history(WHO)] == [True]
+    assert [each.ban.observed for each in ledger.standing()] == [True]

@@ -8,8 +8,10 @@ import pytest
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S, Enforcer
 from f2b_worker.errors import LockLost, Throttled
+from f2b_worker.ports import Sentence
 from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, Scene
 
 
@@ -111,6 +113,35 @@ class TestBans:
         scene.ban(quiet)
         scene.pass_time(4, every_s=0.5, do=flood)
         assert quiet in scene.v4.held | scene.v6.held
+
+
+class TestObservedBans:
+    def test_an_observed_ban_is_never_written(self, scene: Scene) -> None:
+        observe(scene, A)
+        scene.ban(B)
+        scene.pass_time(10)
+        assert scene.v4.held == {B}
+
+    def test_an_entry_of_somebody_elses_stays_when_its_observed_ban_ends(self, scene: Scene) -> None:
+        scene.v4.edit([A])
+        observe(scene, A)
+        scene.pass_time(2000)
+        assert scene.v4.held == {A}
+
+    def test_an_entry_of_ours_goes_although_an_observed_ban_follows(self, scene: Scene) -> None:
+        scene.ban(A, seconds=20)
+        scene.pass_time(5)
+        observe(scene, A)
+        scene.pass_time(20 + UNBAN_LAG_S + 5)
+        assert scene.v4.held == set()
+
+
+def observe(scene: Scene, key: str) -> None:
+    """Store a ban of a jail that only observes."""
+    who = OffenderId("default", key)
+    now_ms = scene.clock.now_ms()
+    ban = Ban(now_ms, now_ms + 600_000, 1, 600_000, observed=True)
+    scene.ledger.commit({who: Sentence(scene.ledger.offender(who), (ban,))})
 
 
 class TestRemovals:

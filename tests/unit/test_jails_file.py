@@ -367,3 +367,11 @@ def test_a_file_that_cannot_be_read_is_one_error(file: Path, text: str | None) -
         file.write_text(text)
     (error,) = jails_errors(file)
     assert error.startswith(f"{file}: ")
+
+
+def test_a_jail_may_only_observe(tmp_path: Path) -> None:
+    path = tmp_path / "f2b.toml"
+    path.write_text('[jails.login]\nmode = "observe"\n[jails.scan]\n')
+    jails = read_jails(path).policy.jails
+
+    assert (jails["login"].observed, jails["scan"].observed) == (True, False)

@@ -125,7 +125,7 @@ def test_each_extension_is_counted_and_keeps_start_count_and_evidence() -> None:
 @pytest.mark.parametrize("hit_s", [0, 1.5, 2])
 def test_a_hit_at_or_before_the_start_of_the_last_ban_changes_nothing(hit_s: float) -> None:
     judgement = judged(hit_s, seen=banned(2, 1802))
-    assert judgement == Judgement((), 0, ())
+    assert judgement == Judgement((), ())
 
 
 def test_a_repeated_hit_of_the_ban_changes_nothing() -> None:
@@ -147,7 +147,15 @@ def test_hits_of_a_ban_do_not_count_towards_the_next_one() -> None:
 def test_the_bans_of_one_judging_are_told_oldest_first_with_an_extension_before_them() -> None:
     judgement = judged(900, 5000, 5001, 5002, 9000, 9001, 9002, seen=banned(2, 1802))
     assert spans(judgement) == [(2, 2700), (5002, 6802), (9002, 10802)]
-    assert judgement.started == 2
+
+
+def test_a_jail_that_only_observes_marks_its_bans_and_a_ban_keeps_its_mode() -> None:
+    watching = Jail(windows=(Window(1, 600_000),), observed=True)
+    (ban,) = judge(Offender(), [Hit(1000, "a")], watching, key="k").changed
+    (longer,) = judge(Offender(ban=ban), [Hit(2000, "b")], Jail(), key="k").changed
+
+    assert ban.observed
+    assert longer.observed
 
 
 def test_the_length_of_an_extended_ban_stays_its_own_when_the_jail_changes() -> None:

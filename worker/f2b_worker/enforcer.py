@@ -20,12 +20,12 @@ from f2b_worker.ports import IpSetContents
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plans import Plan
     from f2b_worker.domain.verdicts import OffenderId
-    from f2b_worker.ports import BanBook, Clock, IpSet, Lease
+    from f2b_worker.ports import BanBook, Clock, IpSet, Lease, StandingBan
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -85,6 +85,7 @@ class Enforcer:
         self._clock = clock
         self._unban_lag_s = unban_lag_s
         self._ends_ms: dict[OffenderId, int] = {}
+        self._ours: set[str] = set()
         self._quarantined: set[str] = set()
         self._cursor = 0
         self._followed_s = self._resynced_s = self._next_update_s = float("-inf")
@@ -167,6 +168,7 @@ class Enforcer:
         if time_s - self._resynced_s >= RESYNC_S:
             changes = self._bans.changes(0)
             self._ends_ms = {}
+            self._ours &= self._held()
             self._resynced_s = time_s
         elif now or time_s - self._followed_s >= FOLLOW_S:
             changes = self._bans.changes(self._cursor)
@@ -174,7 +176,15 @@ class Enforcer:
             return
         self._followed_s = time_s
         self._cursor = changes.cursor
-        self._ends_ms.update((standing.who, standing.ban.until_ms) for standing in changes.bans)
+        self._take_in(changes.bans)
+
+    def _take_in(self, bans: Iterable[StandingBan]) -> None:
+        for each in bans:
+            if each.ban.observed:
+                self._ends_ms.pop(each.who, None)
+            else:
+                self._ends_ms[each.who] = each.ban.until_ms
+                self._ours.add(each.who.key)
 
     def _plans(self) -> dict[int, Plan]:
         """Plan each set that can be read."""
@@ -182,17 +192,19 @@ class Enforcer:
         metrics.bans_active.set(len(active))
         for key in self._quarantined:
             active.pop(key, None)
-        ours = {who.key for who in self._ends_ms}
         plans = {}
         for number, state in enumerate(self._states):
             contents = self._contents(state)
             if contents:
-                plans[number] = plan(SetView(state.ip_set.family, contents.entries, ours), active)
+                plans[number] = plan(SetView(state.ip_set.family, contents.entries, self._ours), active)
                 state.waiting.note(plans[number], self._clock.monotonic_s())
                 if not plans[number].changes:
                     self._recover(state)
         metrics.bans_left_out.set(sum(len(each.left_out) for each in plans.values()))
         return plans
+
+    def _held(self) -> set[str]:
+        return {entry for state in self._states if state.contents for entry in state.contents.entries}
 
     def _contents(self, state: _SetState) -> IpSetContents | None:
         now_s = self._clock.monotonic_s()

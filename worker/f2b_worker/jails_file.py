@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
@@ -128,6 +128,7 @@ class JailTable(BaseModel):
     rndtime: Annotated[DurationMs, Field(alias="bantime.rndtime", ge=0)] = 0
     dbpurgeage: DurationMs = DAY_MS
     ignoreip: tuple[Ignored, ...] = ()
+    mode: Literal["enforce", "observe"] = "enforce"
     own_ranges: bool = True
     prefix_ipv4: Annotated[int, Field(alias="prefix.ipv4", strict=True, ge=1, le=32)] = 32
     prefix_ipv6: Annotated[int, Field(alias="prefix.ipv6", strict=True, ge=1, le=128)] = 64
@@ -250,6 +251,7 @@ def _jail(name: str, table: JailTable) -> Jail:
         rndtime_ms=table.rndtime,
         forget_ms=None if table.dbpurgeage >= FOREVER_MS else table.dbpurgeage,
         ignore=_networks(table),
+        observed=table.mode == "observe",
         own_ranges=table.own_ranges,
         ipv4_prefix=table.prefix_ipv4,
         ipv6_prefix=table.prefix_ipv6,

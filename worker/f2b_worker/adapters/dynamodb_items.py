@@ -59,7 +59,8 @@ def ban_item(ban: Ban) -> Item:
         "length_ms": ban.length_ms,
         "extended": ban.extended,
     }
-    return {name: {"N": str(number)} for name, number in numbers.items()}
+    item: Item = {name: {"N": str(number)} for name, number in numbers.items()}
+    return item | {"observed": {"BOOL": True}} if ban.observed else item
 
 
 def as_ban(item: Item) -> Ban:
@@ -71,6 +72,7 @@ def as_ban(item: Item) -> Ban:
         length_ms=int(item["length_ms"]["N"]),
         extended=int(item["extended"]["N"]),
         evidence=tuple(as_hit(element["S"]) for element in item.get("evidence", {}).get("L", [])),
+        observed=item.get("observed", {}).get("BOOL", False),
     )
 
 

@@ -236,6 +236,8 @@ def _banned(how: str, found: Explanation, ban: Ban | None) -> str:
     if not ban:
         return ""
     until = "for ever" if ban.until_ms >= FOREVER_MS else f"until {moment(ban.until_ms)}"
+    if ban.observed:
+        how = f"{how} in observe mode, which enforces nothing,"
     return f"{how} by jail {found.who.jail} {until}: {_evidence(ban.evidence, found.window)}"
 
 
@@ -307,7 +309,11 @@ def _extended(ban: Ban) -> str:
 def _held(holders: Sequence[Holder], found: Explanation) -> list[str]:
     if holders:
         return [f"{one.name}, as {one.entry}" for one in holders]
-    return ["not yet in an IP set" if found.status == Status.BANNED else "in none"]
+    return [
+        "not yet in an IP set"
+        if found.ban and found.status == Status.BANNED and not found.ban.observed
+        else "in none"
+    ]
 
 
 def _window(count: WindowCount, now_ms: int) -> str:

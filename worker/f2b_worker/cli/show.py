@@ -17,8 +17,11 @@ _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_M
 
 
 def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
-    """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes."""
-    return {
+    """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes.
+
+    A ban that is only observed says so; others have no such key.
+    """
+    shown = {
         "jail": who.jail,
         "ip": display(who.key),
         "start": _seconds(ban.start_ms),
@@ -27,6 +30,7 @@ def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
         "length": _seconds(ban.length_ms),
         "extended": ban.extended,
     }
+    return shown | {"observed": True} if ban.observed else shown
 
 
 def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
@@ -34,7 +38,9 @@ def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
     yield f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} {'BAN':>3} EXTENDED"
     for who, ban in bans:
         since, until = moment(ban.start_ms), moment(ban.until_ms)
-        yield f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}"
+        yield f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}" + (
+            "  observed only" if ban.observed else ""
+        )
 
 
 def moment(at_ms: int) -> str:

@@ -42,6 +42,7 @@ class Jail:
         rndtime_ms: Up to so much is added to each ban, so that nobody can wait for its end to the second.
         forget_ms: How long after its end a ban still counts (fail2ban's dbpurgeage); None for ever.
         ignore: Who is never banned in this jail.
+        observed: Whether its bans are judged and recorded, and never enforced.
         own_ranges: Whether private, loopback and similar addresses may never be banned.
     """
 
@@ -55,6 +56,7 @@ class Jail:
     rndtime_ms: int = 0
     forget_ms: int | None = DAY_MS
     ignore: Networks = field(default_factory=Networks)
+    observed: bool = False
     own_ranges: bool = True
     ipv4_prefix: int = 32
     ipv6_prefix: int = 64

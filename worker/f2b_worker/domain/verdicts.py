@@ -48,6 +48,7 @@ class Ban:
         length_ms: How long it was given; every infraction during the ban moves the end to so long after it.
         extended: How often the end moved.
         evidence: The infractions that it is backed by, in time order.
+        observed: Whether it is recorded only and never enforced: its jail was in that mode when it started.
     """
 
     start_ms: int
@@ -56,6 +57,7 @@ class Ban:
     length_ms: int
     extended: int = 0
     evidence: tuple[Hit, ...] = ()
+    observed: bool = False
 
 
 _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
@@ -79,12 +81,10 @@ class Judgement:
 
     Attributes:
         changed: The bans to store, oldest first: the last one if it was extended, then the new ones.
-        started: How many of them are new.
         unused: The hits that no ban has used, in time order.
     """
 
     changed: tuple[Ban, ...]
-    started: int
     unused: tuple[Hit, ...]
 
 
@@ -141,8 +141,8 @@ class Case:
         "_jail",
         "_key",
         "_length_ms",
+        "_observed",
         "_start_ms",
-        "_started",
         "_until_ms",
         "unused",
     )  # fmt: skip
@@ -152,7 +152,6 @@ class Case:
         self._jail = jail
         self._key = key
         self._changed: list[Ban] = []
-        self._started = 0
         self._is_changed = False
         # The ban's fields, unpacked: most hits of an attack only move its end.
         last = ban or _NO_BAN
@@ -162,6 +161,7 @@ class Case:
         self._length_ms = last.length_ms
         self._extended = last.extended
         self._evidence = last.evidence
+        self._observed = last.observed
 
     def hear(self, hit: Hit) -> None:
         """Judge one hit; it is not earlier than the one before."""
@@ -174,7 +174,7 @@ class Case:
     def close(self) -> Judgement:
         """Answer what was found."""
         self._keep_ban()
-        return Judgement(tuple(self._changed), self._started, tuple(self.unused))
+        return Judgement(tuple(self._changed), tuple(self.unused))
 
     def _extend(self, at_ms: int) -> None:
         until_ms = min(FOREVER_MS, at_ms + self._length_ms)
@@ -200,8 +200,8 @@ class Case:
         self._until_ms = min(FOREVER_MS, at_ms + self._length_ms)
         self._extended = 0
         self._evidence = evidence
+        self._observed = self._jail.observed
         self._is_changed = True
-        self._started += 1
         self.unused.clear()
 
     def _is_forgotten(self, at_ms: int) -> bool:
@@ -210,6 +210,14 @@ class Case:
 
     def _keep_ban(self) -> None:
         if self._is_changed:
-            ban = Ban(self._start_ms, self._until_ms, self._count, self._length_ms, self._extended, self._evidence)
+            ban = Ban(
+                self._start_ms,
+                self._until_ms,
+                self._count,
+                self._length_ms,
+                self._extended,
+                self._evidence,
+                self._observed,
+            )
             self._changed.append(ban)
             self._is_changed = False

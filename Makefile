@@ -39,7 +39,7 @@ test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (
 bench: $(STAMP) ## Measure: the judge's speed and memory (ARGS=--json; DATA=FILE for a file of yours)
 	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
 
-lint: $(STAMP) ## Check style, types, layers and sizes
+lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters import provision
-from f2b_worker.adapters.dynamodb import DynamoLedger
-from f2b_worker.domain.jails import DAY_MS, MINUTE_MS
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Retryable
-from f2b_worker.ports import BanBook, Ledger, Sentence, StandingBan
-from f2b_worker.testing import FakeClock, MemoryLedger
+from f2b_worker.ports import Ledger, Sentence, StandingBan
+from tests.contract.ledgers import WHO, Book, ban, hits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb import DynamoLedger
     from localstack.local_aws import LocalAws
 
-NOW_MS = FakeClock().now_ms()
-TABLE = "f2b"
 KEY = "203.0.113.7/32"
-WHO = OffenderId("login", KEY)
-
-
-class Book(Ledger, BanBook, Protocol):
-    """Both ports of a ledger."""
-
-
-@pytest.fixture
-def dynamodb(aws_in_process: LocalAws, account: str) -> Iterator[DynamoDBClient]:
-    """A client with a fresh table in this test's account."""
-    client: DynamoDBClient = aws_in_process.client("dynamodb", account=account)
-    provision._make_table(client, TABLE)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def dynamo(dynamodb: DynamoDBClient) -> Iterator[DynamoLedger]:
-    ledger = DynamoLedger(dynamodb, TABLE, FakeClock(), kept_ms=2 * DAY_MS)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def ledger(request: pytest.FixtureRequest) -> Book:
-    if request.param == "memory":
-        return MemoryLedger()
-    opened: DynamoLedger = request.getfixturevalue("dynamo")
-    return opened
-
-
-def hits(*seconds: int) -> tuple[Hit, ...]:
-    return tuple(Hit(NOW_MS + second * 1000, f"id-{second}") for second in seconds)
-
-
-def ban(start_s: int, count: int = 1) -> Ban:
-    start_ms = NOW_MS + start_s * 1000
-    return Ban(start_ms, start_ms + 10 * MINUTE_MS, count, 10 * MINUTE_MS)
 
 
 def store(ledger: Ledger, who: OffenderId, *bans: Ban) -> None:

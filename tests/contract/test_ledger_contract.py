@@ -4,174 +4,42 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.stub import Stubber
 
-from f2b_worker.adapters import provision
-from f2b_worker.adapters.dynamodb import DynamoLedger
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Retryable
-from f2b_worker.ports import BanBook, Ledger, Sentence
-from f2b_worker.testing import FakeClock, MemoryLedger
+from f2b_worker.ports import BanBook, Sentence
+from f2b_worker.testing import FakeClock
+from tests.contract.ledgers import (
+    KEPT_MS,
+    NOW_MS,
+    TABLE,
+    WHO,
+    Book,
+    ban,
+    commit,
+    hit,
+    hits,
+    plain,
+    prolonged,
+    record,
+    remembered,
+    settle,
+    settle_at_last,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb import DynamoLedger
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
-
-NOW_MS = FakeClock().now_ms()
-TABLE = "f2b"
-KEPT_MS = 2 * DAY_MS
-WHO = OffenderId("login", "203.0.113.7/32")
-JAIL = Jail(windows=(Window(3, 10 * MINUTE_MS),))
-
-
-class Book(Ledger, BanBook, Protocol):
-    """Both ports of a ledger."""
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture(scope="module")
-def session() -> boto3.Session:
-    """Reads the service's model once for all clients of these tests."""
-    return boto3.Session("000000000001", "local", region_name="us-east-1")
-
-
-@pytest.fixture
-def connect(
-    aws_in_process: LocalAws, session: boto3.Session, account: str
-) -> Iterator[Callable[[int], DynamoDBClient]]:
-    """Make clients of this test's account; the number says how often each tries."""
-    made: list[DynamoDBClient] = []
-
-    def client(attempts: int) -> DynamoDBClient:
-        made.append(
-            session.client(
-                "dynamodb",
-                endpoint_url=aws_in_process.endpoint_url,
-                aws_access_key_id=account,
-                aws_secret_access_key="local",
-                config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=30),
-            )
-        )
-        return made[-1]
-
-    yield client
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def dynamodb(connect: Callable[[int], DynamoDBClient]) -> DynamoDBClient:
-    """A client that tries once, with a fresh table."""
-    client = connect(1)
-    provision._make_table(client, TABLE)
-    return client
-
-
-@pytest.fixture
-def open_ledger(dynamodb: DynamoDBClient) -> Iterator[Callable[..., DynamoLedger]]:
-    """Open further workers' views of the table."""
-    opened: list[DynamoLedger] = []
-
-    def ledger(clock: FakeClock, client: DynamoDBClient = dynamodb) -> DynamoLedger:
-        opened.append(DynamoLedger(client, TABLE, clock, kept_ms=KEPT_MS))
-        return opened[-1]
-
-    yield ledger
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def dynamo(open_ledger: Callable[..., DynamoLedger], clock: FakeClock) -> DynamoLedger:
-    return open_ledger(clock)
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def ledger(request: pytest.FixtureRequest) -> Book:
-    if request.param == "memory":
-        return MemoryLedger()
-    opened: DynamoLedger = request.getfixturevalue("dynamo")
-    return opened
-
-
-@pytest.fixture
-def colleague(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) -> Book:
-    """The same ledger, as another worker sees it."""
-    if isinstance(ledger, MemoryLedger):
-        return ledger
-    opened: DynamoLedger = request.getfixturevalue("open_ledger")(clock)
-    return opened
-
-
-def hit(second: float) -> Hit:
-    return Hit(NOW_MS + round(second * SECOND_MS), f"id-{second}")
-
-
-def hits(*seconds: float) -> tuple[Hit, ...]:
-    return tuple(map(hit, seconds))
-
-
-def ban(start_s: float, count: int = 1, *, length_ms: int = 10 * MINUTE_MS, evidence: Sequence[Hit] = ()) -> Ban:
-    start_ms = hit(start_s).at_ms
-    return Ban(start_ms, min(FOREVER_MS, start_ms + length_ms), count, length_ms, evidence=tuple(evidence))
-
-
-def plain(stored: Ban) -> Ban:
-    """The ban as everybody but its history shows it: without its evidence."""
-    return Ban(stored.start_ms, stored.until_ms, stored.count, stored.length_ms, stored.extended)
-
-
-def remembered(answer: Offender | Exception) -> Offender:
-    assert isinstance(answer, Offender), answer
-    return answer
-
-
-def record(ledger: Ledger, *new: Hit, who: OffenderId = WHO) -> Offender:
-    return remembered(ledger.record({who: new})[who])
-
-
-def prolonged(ban: Ban, during: Hit) -> Ban:
-    """Return *ban* as it stands after an infraction during it."""
-    return replace(ban, until_ms=during.at_ms + ban.length_ms, extended=ban.extended + 1)
-
-
-def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
-    return remembered(ledger.commit({who: Sentence(seen, bans)})[who])
-
-
-def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:
-    """Record, judge and commit as the intake does, until there is nothing to store."""
-    offender = record(ledger, *new)
-    while changed := judge(offender, new, jail, key=WHO.key).changed:
-        offender = commit(ledger, offender, *changed)
-    return offender
-
-
-def settle_at_last(ledger: Ledger, new: Sequence[Hit]) -> Offender:
-    """Settle, again after every failure that is worth another try."""
-    for _ in range(5):
-        try:
-            answer = ledger.record({WHO: new})[WHO]
-            while changed := judge(remembered(answer), new, JAIL, key=WHO.key).changed:
-                answer = ledger.commit({WHO: Sentence(remembered(answer), changed)})[WHO]
-            return remembered(answer)
-        except AssertionError:
-            assert isinstance(answer, Retryable)
-    raise AssertionError("it did not settle")
 
 
 def standing(ledger: BanBook) -> dict[OffenderId, Ban]:

@@ -1,0 +1,83 @@
+"""What the contract tests of the ledger write and read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
+from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.errors import Retryable
+from f2b_worker.ports import BanBook, Ledger, Sentence
+from f2b_worker.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+NOW_MS = FakeClock().now_ms()
+TABLE = "f2b"
+KEPT_MS = 2 * DAY_MS
+WHO = OffenderId("login", "203.0.113.7/32")
+JAIL = Jail(windows=(Window(3, 10 * MINUTE_MS),))
+
+
+class Book(Ledger, BanBook, Protocol):
+    """Both ports of a ledger."""
+
+
+def hit(second: float) -> Hit:
+    return Hit(NOW_MS + round(second * SECOND_MS), f"id-{second}")
+
+
+def hits(*seconds: float) -> tuple[Hit, ...]:
+    return tuple(map(hit, seconds))
+
+
+def ban(start_s: float, count: int = 1, *, length_ms: int = 10 * MINUTE_MS, evidence: Sequence[Hit] = ()) -> Ban:
+    start_ms = hit(start_s).at_ms
+    return Ban(start_ms, min(FOREVER_MS, start_ms + length_ms), count, length_ms, evidence=tuple(evidence))
+
+
+def plain(stored: Ban) -> Ban:
+    """The ban as everybody but its history shows it: without its evidence."""
+    return Ban(stored.start_ms, stored.until_ms, stored.count, stored.length_ms, stored.extended)
+
+
+def remembered(answer: Offender | Exception) -> Offender:
+    assert isinstance(answer, Offender), answer
+    return answer
+
+
+def record(ledger: Ledger, *new: Hit, who: OffenderId = WHO) -> Offender:
+    return remembered(ledger.record({who: new})[who])
+
+
+def prolonged(ban: Ban, during: Hit) -> Ban:
+    """Return *ban* as it stands after an infraction during it."""
+    return replace(ban, until_ms=during.at_ms + ban.length_ms, extended=ban.extended + 1)
+
+
+def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
+    return remembered(ledger.commit({who: Sentence(seen, bans)})[who])
+
+
+def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:
+    """Record, judge and commit as the intake does, until there is nothing to store."""
+    offender = record(ledger, *new)
+    while changed := judge(offender, new, jail, key=WHO.key).changed:
+        offender = commit(ledger, offender, *changed)
+    return offender
+
+
+def settle_at_last(ledger: Ledger, new: Sequence[Hit]) -> Offender:
+    """Settle, again after every failure that is worth another try."""
+    for _ in range(5):
+        try:
+            answer = ledger.record({WHO: new})[WHO]
+            while changed := judge(remembered(answer), new, JAIL, key=WHO.key).changed:
+                answer = ledger.commit({WHO: Sentence(remembered(answer), changed)})[WHO]
+            return remembered(answer)
+        except AssertionError:
+            assert isinstance(answer, Retryable)
+    raise AssertionError("it did not settle")

@@ -130,8 +130,13 @@ def _variables(port: int) -> Mapping[str, str]:
 
 
 @click.command()
-def main() -> None:
+@click.option("--find", is_flag=True, help="Say which Python 3.13 would run it; exit code 1 if there is none.")
+def main(*, find: bool) -> None:
     """Run LocalStack's SQS until Ctrl-C, and print its URL."""
+    if find:
+        python = find_python313()
+        print(python or "no Python 3.13 found")
+        raise SystemExit(0 if python else 1)
     try:
         with LocalStackSqs() as sqs:
             print(sqs.endpoint_url, flush=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
-from demo.fleet import Fleet
+from demo.fleet import NAME, Fleet
 from demo.prove import CONFIG
+from f2b_worker.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +19,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def fleet(local_aws: LocalAws, account: str, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(aws_in_process: LocalAws, account: str, tmp_path: Path) -> Iterator[Fleet]:
     """A provisioned fleet without a worker."""
     config = tmp_path / "f2b.toml"
     config.write_text(CONFIG)
-    local_aws.edge.clear_faults()
-    local_aws.edge.deliver()
-    local_aws.edge.set_waf_rate(1.0)
-    with Fleet(local_aws, config, account=account) as fleet:
-        fleet.provision()
-        local_aws.edge.reset_calls()
+    edge = aws_in_process.edge
+    # In this process and without WAF's second between two sets: the command itself has tests of its own.
+    edge.set_waf_rate(None)
+    made = CliRunner().invoke(main, ["provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME])
+    assert made.exit_code == 0, made.output
+    edge.set_waf_rate(1.0)
+    edge.reset_calls()
+    with Fleet(aws_in_process, config, account=account) as fleet:
         yield fleet
-    local_aws.edge.clear_faults()
-    local_aws.edge.deliver()
+    edge.clear_faults()
+    edge.deliver()

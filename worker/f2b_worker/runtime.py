@@ -72,6 +72,7 @@ def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0
     Raises:
         StartError: If it cannot start as configured.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks for is about to be done
     parts = _open(settings, config)
     if settings.metrics_port:
         start_http_server(settings.metrics_port + number)

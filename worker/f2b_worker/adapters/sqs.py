@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 10
 _DETAIL_CHARACTERS_MAX = 256
+_RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 
 def queue_url_of(client: SQSClient, queue: str) -> str:
@@ -145,6 +146,6 @@ def _text(text: str) -> MessageAttributeValueTypeDef:
 
 def _raise_if_failed(failed: Sequence[Any], doing: str) -> None:
     # A receipt that SQS no longer takes will not get better: the message comes again under a new one.
-    failed = [each for each in failed if not each.get("SenderFault")]
+    failed = [each for each in failed if not (each.get("SenderFault") or each.get("Code") in _RECEIPT_IS_SPENT)]
     if failed:
         raise Unavailable(f"{doing}: {len(failed)} failed, the first with {failed[0].get('Code')}")

@@ -253,6 +253,17 @@ class TestOthers:
         scene.pass_time(60 + UNBAN_LAG_S)
         assert scene.v4.held == {FOREIGN, C}
 
+    def test_an_audit_that_falls_due_after_planning_lends_no_new_token_to_the_old_plan(self, scene: Scene) -> None:
+        scene.settle(A)
+        scene.ban(B)
+        scene.enforcer._follow(now=True)
+        plans = scene.enforcer._plans()
+        scene.v4.edit([A, FOREIGN])
+        scene.clock.advance(AUDIT_S + 1)
+        scene.enforcer._write(scene.enforcer._states[0], plans[0])
+        scene.pass_time(10)
+        assert scene.v4.held == {A, B, FOREIGN}
+
     def test_after_a_lost_lock_both_edits_survive(self, scene: Scene) -> None:
         scene.settle(A)
         scene.v4.edit([A, FOREIGN])

@@ -72,6 +72,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         ("[]", "line 2: an infraction is a JSON object with ip and time"),
         ('{"time": 1}', "line 2: no ip"),
         ('{"ip": "203.0.113.7"}', "line 2: no time"),
+        ('{"ip": "203.0.113.7", "time": null}', "line 2: at: None is neither"),
         ('{"ip": "203.0.113.7", "time": "noon"}', "line 2: at: 'noon' is neither"),
         ('{"ip": "203.0.113.7", "jail": [], "time": 1}', "line 2: ip and jail are texts"),
         ('{"ip": "host.example", "time": 1}', "'host.example' is no IPv4 or IPv6 address"),

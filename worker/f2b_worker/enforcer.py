@@ -227,9 +227,9 @@ class Enforcer:
         _complain(state.ip_set.name, error, state.failures)
 
     def _write(self, state: _SetState, planned: Plan) -> None:
-        contents = self._contents(state)
-        if contents is None:
-            return
+        # What it was planned from, with its token: a set read anew here would lend its token to an old plan.
+        contents = state.contents
+        assert contents is not None
         self._next_update_s = self._clock.monotonic_s() + UPDATE_EVERY_S
         try:
             token = state.ip_set.write(planned.entries, contents.token)

@@ -125,7 +125,7 @@ def _row(item: dict[str, Any]) -> Row:
 def _at_ms(item: dict[str, Any]) -> int:
     at = item.get("time")
     if at is None:
-        at = item["at"]
+        at = item.get("at")
     return at * 1000 if type(at) is int else read_time_ms(at)
 
 
@@ -134,9 +134,10 @@ def _what_is_wrong(item: object) -> str:
         return f"not JSON: {item}"
     if not isinstance(item, dict):
         return "an infraction is a JSON object with ip and time"
-    for key in ("ip", "time"):
-        if key not in item and not (key == "time" and "at" in item):
-            return f"no {key}"
+    if "ip" not in item:
+        return "no ip"
+    if "time" not in item and "at" not in item:
+        return "no time"
     try:
         _at_ms(item)
     except (ValueError, TypeError) as error:

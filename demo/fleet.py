@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from botocore.config import Config
+
 from demo.checker import Ban
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ class Fleet:
         self._config = config
         self.sqs = aws.client("sqs", account=account)
         self.dynamodb = aws.client("dynamodb", account=account)
-        self.waf = aws.client("wafv2", account=account)
+        # Who watches shares WAF's five reads a second with the workers, and is the one to wait.
+        patient = Config(retries={"mode": "standard", "total_max_attempts": 10})
+        self.waf = aws.client("wafv2", account=account, config=patient)
 
     def __enter__(self) -> Self:
         return self

@@ -136,7 +136,7 @@ def _prove_with(fleet: Fleet, aws: LocalAws, infractions: Sequence[Infraction]) 
     faults = difference(fleet.bans(), wanted)
     print("Waiting for the IP sets …", flush=True)
     try:
-        eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 20, 0.3)
+        eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 20, 0.6)
     except FleetError:
         held, right = compared(fleet.ip_set_entries()), running_entries(wanted)
         faults.append(f"IP sets: missing {sorted(right - held)}, too many {sorted(held - right)}")

@@ -115,7 +115,7 @@ def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet
     set_visibility_timeout(fleet, 2)  # SQS may hand messages to the connection of the dead
     first = fleet.start_worker()
     send_bodies(fleet, report("203.0.113.1", 3))
-    eventually(lambda: "203.0.113.1/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.3)
+    eventually(lambda: "203.0.113.1/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.6)
     fleet.start_worker()
     time.sleep(3)  # the second one has asked for the lease, and must be the one that waits
 
@@ -123,14 +123,14 @@ def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet
     send_bodies(fleet, report("203.0.113.2", 3))
 
     killed_s = time.monotonic()
-    eventually(lambda: "203.0.113.2/32" in fleet.ip_set_entries(), "the second one enforces", 30, 0.3)
+    eventually(lambda: "203.0.113.2/32" in fleet.ip_set_entries(), "the second one enforces", 30, 0.6)
     assert time.monotonic() - killed_s < 15
 
 
 def test_stopping_a_worker_lifts_no_ban_and_starting_one_writes_nothing(fleet: Fleet, local_aws: LocalAws) -> None:
     worker = fleet.start_worker()
     send_bodies(fleet, report("203.0.113.3", 3))
-    eventually(lambda: "203.0.113.3/32" in fleet.ip_set_entries(), "the ban is enforced", 30, 0.3)
+    eventually(lambda: "203.0.113.3/32" in fleet.ip_set_entries(), "the ban is enforced", 30, 0.6)
     worker.terminate()
     worker.wait(10)
     assert "203.0.113.3/32" in fleet.ip_set_entries()
@@ -138,7 +138,7 @@ def test_stopping_a_worker_lifts_no_ban_and_starting_one_writes_nothing(fleet: F
     reads = local_aws.edge.calls()["wafv2:GetIPSet"]
 
     fleet.start_worker()
-    eventually(lambda: local_aws.edge.calls()["wafv2:GetIPSet"] >= reads + 4, "it compares", 30, 0.3)
+    eventually(lambda: local_aws.edge.calls()["wafv2:GetIPSet"] >= reads + 4, "it compares", 30, 0.6)
     time.sleep(2)  # longer than its first update could be paced
 
     assert local_aws.edge.calls()["wafv2:UpdateIPSet"] == writes

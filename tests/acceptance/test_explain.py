@@ -29,7 +29,7 @@ def test_after_three_reports_the_command_explains_the_ban_and_names_its_ip_set(
     config = tmp_path / "f2b.toml"  # the fleet's own
     fleet.start_worker()
     send_bodies(fleet, [json.dumps([{"ip": IP, "jail": "login", "id": f"report-{n}"} for n in range(3)])])
-    eventually(lambda: fleet.ip_set_entries() == {f"{IP}/32"}, "the ban is in its IP set", 20, 0.3)
+    eventually(lambda: fleet.ip_set_entries() == {f"{IP}/32"}, "the ban is in its IP set", 20, 0.6)
 
     text = explain(fleet, config, "--ip-set", NAME)
     found = json.loads(explain(fleet, config, "--ip-set", NAME, "--json"))

@@ -31,7 +31,7 @@ def test_one_worker_process_reproduces_the_bans_of_a_real_attack_exactly(
     fleet.wait_until_judged()
 
     assert difference(fleet.bans(), wanted) == []
-    eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 15, 0.3)
+    eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 15, 0.6)
 
 
 @pytest.mark.parametrize(("name", "size"), [("elasticssh", 5), ("secrepo10k", 5), ("webvpn67k", 250)])

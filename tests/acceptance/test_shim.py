@@ -17,7 +17,7 @@ def test_three_reports_through_the_shim_put_an_address_into_the_ip_set(fleet: Fl
         assert fleet.get("/infraction/2001:db8:1:2::3") == (200, "ok\n")
 
     expanded = "2001:0db8:0001:0002:0000:0000:0000:0000/64"
-    eventually(lambda: fleet.ip_set_entries() == {expanded}, "the /64 is in its IP set", 20, 0.3)
+    eventually(lambda: fleet.ip_set_entries() == {expanded}, "the /64 is in its IP set", 20, 0.6)
 
 
 def test_the_shim_answers_503_while_the_queue_is_away_and_pretends_nothing(

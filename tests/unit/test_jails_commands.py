@@ -16,7 +16,8 @@ from f2b_worker.cli.jails import check, import_fail2ban, init
 from f2b_worker.cli.worker import F2bGroup
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
-from f2b_worker.jails_file import JailTable, read_jails
+from f2b_worker.jails_file import read_jails
+from f2b_worker.jails_schema import JailTable
 from f2b_worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -167,11 +168,11 @@ def shipped() -> str:
     return resources.files("f2b_worker").joinpath("f2b.toml").read_text("utf-8")
 
 
-def test_the_file_that_ships_has_fail2bans_defaults_and_three_jails(here: Path) -> None:
+def test_the_file_that_ships_has_fail2bans_defaults_and_four_jails(here: Path) -> None:
     (here / "f2b.toml").write_text(shipped(), "utf-8")
     policy = read_jails(here / "f2b.toml").policy
     assert replace(policy.defaults, ignore=NOBODY) == replace(read_jails(None).policy.defaults, ignore=NOBODY)
-    assert set(policy.jails) == {"login", "scan", "admin"}
+    assert set(policy.jails) == {"login", "scan", "admin", "recidive"}
     assert policy.jail("admin").windows == (Window(3, 10 * MINUTE_MS), Window(6, DAY_MS))
 
 
@@ -181,7 +182,7 @@ def test_the_file_that_ships_explains_every_key() -> None:
 
 
 def test_what_is_commented_out_in_the_file_that_ships_is_right_too(here: Path) -> None:
-    text = re.sub(r'^#(?=\[worker\]|"?[a-z_.0-9]+"? = )', "", shipped(), flags=re.MULTILINE)
+    text = re.sub(r'^#(?=\[worker\]|\[blocklists\.|"?[a-z_.0-9]+"? = )', "", shipped(), flags=re.MULTILINE)
     (here / "f2b.toml").write_text(text, "utf-8")
     assert run("check", "--config", "f2b.toml").exit_code == 0
     read = tomllib.loads(text)

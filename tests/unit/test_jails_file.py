@@ -270,7 +270,6 @@ def test_true_is_no_number(file: Path, line: str) -> None:
     ("line", "instead"),
     [
         ("'bantime.formula' = 'ban.Time * 2'", '"bantime.multipliers"'),
-        ("'bantime.overalljails' = true", "not supported yet"),
         ("ignoreself = true", "own_ranges"),
     ],
 )

@@ -99,7 +99,7 @@ class MemoryInbox:
             raise self.failure
 
 
-_HIT_HEAD = Struct(">qH")  # epoch milliseconds, and how many bytes of id follow
+_HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
 
 class _Shelf:
@@ -118,16 +118,16 @@ class _Shelf:
 
 
 def _packed(hits: Iterable[Hit]) -> bytes:
-    encoded = ((hit.at_ms, hit.id.encode()) for hit in hits)
-    return b"".join(_HIT_HEAD.pack(at_ms, len(text)) + text for at_ms, text in encoded)
+    encoded = ((hit, hit.id.encode()) for hit in hits)
+    return b"".join(_HIT_HEAD.pack(hit.at_ms, hit.weight, len(text)) + text for hit, text in encoded)
 
 
 def _unpacked(packed: bytes) -> Iterator[Hit]:
     place = 0
     while place < len(packed):
-        at_ms, length = _HIT_HEAD.unpack_from(packed, place)
+        at_ms, weight, length = _HIT_HEAD.unpack_from(packed, place)
         place += _HIT_HEAD.size + length
-        yield Hit(at_ms, packed[place - length : place].decode())
+        yield Hit(at_ms, packed[place - length : place].decode(), weight)
 
 
 class MemoryLedger:

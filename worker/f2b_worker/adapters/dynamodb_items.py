@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
 
@@ -13,14 +14,15 @@ HISTORY_PREFIX = "ban#"
 
 
 def hit_text(hit: Hit) -> str:
-    """Write a hit as one element of a string set: `<epoch milliseconds>:<id>`."""
-    return f"{hit.at_ms}:{hit.id}"
+    """Write a hit as one element of a string set: `<epoch milliseconds>:<id>`, or `…*<weight>:<id>`."""
+    return f"{hit.at_ms}:{hit.id}" if hit.weight == 1 else f"{hit.at_ms}*{hit.weight}:{hit.id}"
 
 
 def as_hit(text: str) -> Hit:
     """Read one element of a string set."""
-    at_ms, _, hit_id = text.partition(":")
-    return Hit(int(at_ms), hit_id)
+    head, _, hit_id = text.partition(":")
+    at_ms, _, weight = head.partition("*")
+    return Hit(int(at_ms), hit_id, int(weight or 1))
 
 
 def offender_pk(who: OffenderId) -> str:
@@ -60,7 +62,11 @@ def ban_item(ban: Ban) -> Item:
         "extended": ban.extended,
     }
     item: Item = {name: {"N": str(number)} for name, number in numbers.items()}
-    return item | {"observed": {"BOOL": True}} if ban.observed else item
+    if ban.observed:
+        item["observed"] = {"BOOL": True}
+    if ban.blocklists != (DEFAULT_BLOCKLIST,):
+        item["blocklists"] = {"L": [{"S": name} for name in ban.blocklists]}
+    return item
 
 
 def as_ban(item: Item) -> Ban:
@@ -73,6 +79,9 @@ def as_ban(item: Item) -> Ban:
         extended=int(item["extended"]["N"]),
         evidence=tuple(as_hit(element["S"]) for element in item.get("evidence", {}).get("L", [])),
         observed=item.get("observed", {}).get("BOOL", False),
+        blocklists=tuple(name["S"] for name in item["blocklists"]["L"])
+        if "blocklists" in item
+        else (DEFAULT_BLOCKLIST,),
     )
 
 

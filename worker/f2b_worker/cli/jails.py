@@ -16,7 +16,8 @@ from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.fail2ban_import import Fail2banFileError, Source
 from f2b_worker.fail2ban_import import import_fail2ban as imported
-from f2b_worker.jails_file import did_you_mean, jails_errors, read_jails
+from f2b_worker.jails_file import jails_errors, read_jails
+from f2b_worker.jails_schema import did_you_mean
 from f2b_worker.settings import WorkerSettings
 from f2b_worker.toml_file import read_toml
 

@@ -31,18 +31,20 @@ class Reason(StrEnum):
     BAD_ADDRESS = "bad_address"
     BAD_JAIL = "bad_jail"
     BAD_TIME = "bad_time"
+    BAD_WEIGHT = "bad_weight"
     TOO_OLD = "too_old"
     IN_FUTURE = "in_future"
 
 
 class Infraction(NamedTuple):
-    """One report as it came: an address that misbehaved, where and when, and its identity."""
+    """One report as it came: an address that misbehaved, where and when, which, and for how many it counts."""
 
     ip: str
     jail: str
     at_ms: int
     id: str
     note: str | None = None
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def _enter(docket: Docket, infraction: Infraction, policy: Policy) -> Refusal | 
     if ignored:
         docket.ignored[ignored] += 1
         return None
-    docket.hits[OffenderId(infraction.jail, jail.key(address))].append(Hit(infraction.at_ms, infraction.id))
+    docket.hits[OffenderId(infraction.jail, jail.key(address))].append(
+        Hit(infraction.at_ms, infraction.id, infraction.weight)
+    )
     return None
 
 
@@ -118,4 +122,6 @@ def _refuse(infraction: Infraction, reason: Reason, detail: str) -> Refusal:
     item = {"ip": infraction.ip, "jail": infraction.jail, "at": infraction.at_ms / 1000, "id": infraction.id}
     if infraction.note:
         item["note"] = infraction.note
+    if infraction.weight != 1:
+        item["weight"] = infraction.weight
     return Refusal(reason, detail, item)

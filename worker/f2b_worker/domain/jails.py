@@ -19,6 +19,7 @@ FOREVER_MS = 253_402_300_800_000
 """The year 10000: the end of a ban that has none, and a length that reaches it."""
 
 DEFAULT_JAIL = "default"
+DEFAULT_BLOCKLIST = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,13 @@ class Jail:
         maxtime_ms: The longest ban before *rndtime_ms* is added; None for no cap.
         rndtime_ms: Up to so much is added to each ban, so that nobody can wait for its end to the second.
         forget_ms: How long after its end a ban still counts (fail2ban's dbpurgeage); None for ever.
+        overalljails: Whether the bans of other jails count, too: the next ban is one more than the most of any.
         ignore: Who is never banned in this jail.
         observed: Whether its bans are judged and recorded, and never enforced.
         own_ranges: Whether private, loopback and similar addresses may never be banned.
+        blocklists: Where its bans are enforced: names of groups of IP sets.
+        escalation: From the n-th ban on other blocklists, in the order of n.
+        recidive: Whether each ban of another jail counts here as an infraction.
     """
 
     name: str = DEFAULT_JAIL
@@ -55,11 +60,15 @@ class Jail:
     maxtime_ms: int | None = None
     rndtime_ms: int = 0
     forget_ms: int | None = DAY_MS
+    overalljails: bool = False
     ignore: Networks = field(default_factory=Networks)
     observed: bool = False
     own_ranges: bool = True
     ipv4_prefix: int = 32
     ipv6_prefix: int = 64
+    blocklists: tuple[str, ...] = (DEFAULT_BLOCKLIST,)
+    escalation: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    recidive: bool = False
 
     @property
     def hits_kept(self) -> int:
@@ -85,6 +94,11 @@ class Jail:
         if self.ignore.meets(span):
             return "ignoreip"
         return None
+
+    def blocklists_of(self, count: int) -> tuple[str, ...]:
+        """Say where the *count*-th ban is enforced."""
+        reached = [blocklists for from_count, blocklists in self.escalation if count >= from_count]
+        return reached[-1] if reached else self.blocklists
 
     def ban_length_ms(self, count: int, *, seed: str) -> int:
         """Work out how long the *count*-th ban lasts.

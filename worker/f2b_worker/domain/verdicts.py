@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,10 +32,11 @@ class OffenderId(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One infraction of a known offender: when, and which, so that its repetition is recognised."""
+    """One infraction of a known offender: when, which, so that its repetition is recognised, and for how many."""
 
     at_ms: int
     id: str
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Ban:
         extended: How often the end moved.
         evidence: The infractions that it is backed by, in time order.
         observed: Whether it is recorded only and never enforced: its jail was in that mode when it started.
+        blocklists: Where it is enforced, as its jail had it when it started.
     """
 
     start_ms: int
@@ -58,6 +60,7 @@ class Ban:
     extended: int = 0
     evidence: tuple[Hit, ...] = ()
     observed: bool = False
+    blocklists: tuple[str, ...] = (DEFAULT_BLOCKLIST,)
 
 
 _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
@@ -133,10 +136,12 @@ class Case:
     """
 
     __slots__ = (
+        "_blocklists",
         "_changed",
         "_count",
         "_evidence",
         "_extended",
+        "_heavy",
         "_is_changed",
         "_jail",
         "_key",
@@ -153,6 +158,7 @@ class Case:
         self._key = key
         self._changed: list[Ban] = []
         self._is_changed = False
+        self._heavy = False  # whether one of the unused hits counts for several
         # The ban's fields, unpacked: most hits of an attack only move its end.
         last = ban or _NO_BAN
         self._start_ms = last.start_ms
@@ -162,6 +168,7 @@ class Case:
         self._extended = last.extended
         self._evidence = last.evidence
         self._observed = last.observed
+        self._blocklists = last.blocklists
 
     def hear(self, hit: Hit) -> None:
         """Judge one hit; it is not earlier than the one before."""
@@ -185,12 +192,25 @@ class Case:
 
     def _hear_outside(self, hit: Hit) -> None:
         self.unused.append(hit)
+        if hit.weight > 1:
+            self._heavy = True
         for window in self._jail.windows:
-            if len(self.unused) >= window.maxretry:
-                newest = self.unused[-window.maxretry :]
-                if newest[0].at_ms > hit.at_ms - window.findtime_ms:
+            if self._heavy or len(self.unused) >= window.maxretry:
+                newest = self._newest(window.maxretry)
+                if newest and newest[0].at_ms > hit.at_ms - window.findtime_ms:
                     self._start(hit.at_ms, tuple(newest))
                     return
+
+    def _newest(self, enough: int) -> list[Hit]:
+        """Find the fewest of the newest unused hits that count for *enough*; none if all of them do not."""
+        if not self._heavy:
+            return self.unused[-enough:]
+        weight = 0
+        for place in range(len(self.unused) - 1, -1, -1):
+            weight += self.unused[place].weight
+            if weight >= enough:
+                return self.unused[place:]
+        return []
 
     def _start(self, at_ms: int, evidence: tuple[Hit, ...]) -> None:
         self._keep_ban()
@@ -201,8 +221,10 @@ class Case:
         self._extended = 0
         self._evidence = evidence
         self._observed = self._jail.observed
+        self._blocklists = self._jail.blocklists_of(self._count)
         self._is_changed = True
         self.unused.clear()
+        self._heavy = False
 
     def _is_forgotten(self, at_ms: int) -> bool:
         forget_ms = self._jail.forget_ms
@@ -218,6 +240,7 @@ class Case:
                 self._extended,
                 self._evidence,
                 self._observed,
+                self._blocklists,
             )
             self._changed.append(ban)
             self._is_changed = False

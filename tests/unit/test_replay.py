@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.replay import replay as command
+from f2b_worker.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ THREE = ["--maxretry", "3", "--findtime", "600", "--bantime", "60"]
 
 
 def run(*args: str | Path, text: str | None = None, code: int = 0) -> Result:
-    answer = CliRunner().invoke(command, [str(arg) for arg in args], input=text, catch_exceptions=False)
+    answer = CliRunner().invoke(main, ["replay", *map(str, args)], input=text, catch_exceptions=False)
     assert answer.exit_code == code, answer.output
     return answer
 

@@ -50,6 +50,8 @@ _THROTTLED = {
     "RequestThrottledException",
     "TooManyRequestsException",
     "ProvisionedThroughputExceededException",
+    "ProvisionedThroughputExceeded",  # of one statement in a batch, as the next
+    "ThrottlingError",
     "RequestLimitExceeded",
     "LimitExceededException",
     "BandwidthLimitExceeded",
@@ -64,6 +66,7 @@ _UNAVAILABLE = {
     "WAFUnavailableEntityException",
     "TransactionCanceledException",  # a conflict or throttling: a lost race is the ledger's own answer
     "TransactionConflictException",
+    "TransactionConflict",
     "TransactionInProgressException",
     "RequestTimeout",
     "RequestTimeoutException",
@@ -125,6 +128,11 @@ def _from_code(error: ClientError, doing: str) -> errors.F2bError:
         return errors.BadEntry(line, str(error.response.get("Parameter", "")))
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return errors.Unavailable(line)
+    return error_of(code, line)
+
+
+def error_of(code: str, line: str) -> errors.F2bError:
+    """Turn the code of a part of an answer into our error; *line* is what the user reads."""
     kind = _KINDS.get(code)
     return kind(line) if kind else errors.Rejected(f"{line} ({code})")
 

@@ -17,45 +17,38 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from f2b_worker.adapters.aws import aws_errors, error_code
+from f2b_worker.adapters.dynamodb_bans import DynamoBanBook, partition_of
 from f2b_worker.adapters.dynamodb_items import (
-    HISTORY_PREFIX,
-    as_ban,
-    as_offender,
-    as_standing,
     ban_item,
     evidence_item,
     history_key,
-    hit_text,
-    offender_pk,
+    hits_value,
+    number,
     standing_item,
     state_key,
 )
+from f2b_worker.adapters.dynamodb_many import Known, ManyOffenders
 from f2b_worker.errors import F2bError
-from f2b_worker.ports import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
-    from f2b_worker.ports import Clock, Sentence, StandingBan
+    from f2b_worker.ports import Clock, Sentence
 
-SHARDS = 4
-"""One partition takes 1,000 writes a second; the enforcer asks each one for changes every second."""
+MANY = 5
+"""From so many offenders on, batches cost less than single writes, which answer sooner."""
 
 _BANS_IN_ONE_COMMIT = 30  # a transaction takes 100 items; the rest of a long backlog follows in the next one
-_OVERLAP_MS = 5_000
-_LOOK_BACK_MS = 305_000
-_LOOK_BACK_EVERY_MS = 15_000
 
 
-class DynamoLedger:
+class DynamoLedger(DynamoBanBook):
     """Offenders and bans in one DynamoDB table, shared by any number of workers.
 
     Args:
@@ -68,20 +61,23 @@ class DynamoLedger:
     def __init__(
         self, client: DynamoDBClient, table: str, clock: Clock, *, kept_ms: int, io_threads: int = 8
     ) -> None:
-        self._client = client
-        self._table = table
-        self._clock = clock
+        super().__init__(client, table, clock)
         self._kept_ms = kept_ms
-        self._looked_back_ms = 0
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
+        self._known = Known()
+        self._many = ManyOffenders(
+            client, table, self._io, self._known, place_of=partition_of, clock=clock, kept_ms=kept_ms
+        )
 
     def close(self) -> None:
         """Let the I/O threads end."""
         self._io.shutdown()
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
-        """Add hits to what is remembered: one write each offender, no read."""
-        return _gathered({who: self._io.submit(self._record_one, who, new) for who, new in hits.items()})
+        """Add hits to what is remembered: one write each offender, and no read but of strangers who are none."""
+        answers = self._many.record(hits) if len(hits) >= MANY else {}
+        alone = {who: self._io.submit(self._record_one, who, hits[who]) for who in hits if who not in answers}
+        return answers | _gathered(alone)
 
     def _record_one(self, who: OffenderId, hits: Sequence[Hit]) -> Offender:
         kept_until_ms = self._clock.now_ms() + self._kept_ms
@@ -89,15 +85,16 @@ class DynamoLedger:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
-                UpdateExpression="ADD hits :hits SET #ttl = :ttl",
+                UpdateExpression="ADD hits :hits, v :one SET #ttl = :ttl",
                 ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={
-                    ":hits": {"SS": [hit_text(hit) for hit in hits]},
+                    ":hits": hits_value(hits),
+                    ":one": number(1),
                     ":ttl": _ttl(kept_until_ms),
                 },
                 ReturnValues="ALL_NEW",
             )
-        offender = as_offender(answer.get("Attributes", {}))
+        offender = self._known.learn(who, answer.get("Attributes", {}))
         if offender.ban and offender.ban.until_ms + self._kept_ms // 2 > kept_until_ms:
             self._keep_until(who, offender.ban.until_ms + self._kept_ms)
         return offender
@@ -114,8 +111,18 @@ class DynamoLedger:
             )
 
     def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
-        """Store each offender's bans in one transaction; answer what is remembered then."""
-        return _gathered({who: self._io.submit(self._commit_one, who, one) for who, one in sentences.items()})
+        """Store each offender's bans in one transaction; answer what is remembered then.
+
+        Bans that only last longer are stored in batches when they are many.
+        """
+        longer = {who: each for who, each in sentences.items() if _only_extends(each)}
+        answers = self._many.extend(longer) if len(longer) >= MANY else {}
+        alone = {
+            who: self._io.submit(self._commit_one, who, each)
+            for who, each in sentences.items()
+            if who not in answers
+        }
+        return answers | _gathered(alone)
 
     def _commit_one(self, who: OffenderId, sentence: Sentence) -> Offender:
         changed = sentence.changed[:_BANS_IN_ONE_COMMIT]
@@ -130,29 +137,24 @@ class DynamoLedger:
             except self._client.exceptions.TransactionCanceledException as error:
                 if not _lost_the_race(error):
                     raise
-        return self.offender(who)
-
-    def offender(self, who: OffenderId) -> Offender:
-        """Read what is remembered of one offender; a stranger is an offender without a past."""
-        with aws_errors(f"reading {who.key} in {who.jail}"):
-            answer = self._client.get_item(TableName=self._table, Key=state_key(who), ConsistentRead=True)
-        return as_offender(answer.get("Item", {}))
+        return self._known.learn(who, self._read_state(who))
 
     def _state_write(self, who: OffenderId, seen: Offender, ban: Ban) -> TransactWriteItemTypeDef:
         values: dict[str, Any] = {
             ":ban": {"M": ban_item(ban)},
-            ":seen": {"N": str(seen.revision)},
-            ":next": {"N": str(seen.revision + 1)},
+            ":seen": number(seen.revision),
+            ":next": number(seen.revision + 1),
+            ":one": number(1),
             ":ttl": self._ttl_after(ban),
         }
-        spent = [hit_text(hit) for hit in seen.hits if hit.at_ms <= ban.until_ms]
+        spent = [hit for hit in seen.hits if hit.at_ms <= ban.until_ms]
         if spent:
-            values[":spent"] = {"SS": spent}
+            values[":spent"] = hits_value(spent)
         return {
             "Update": {
                 "TableName": self._table,
                 "Key": state_key(who),
-                "UpdateExpression": "SET last_ban = :ban, revision = :next, #ttl = :ttl"
+                "UpdateExpression": "SET last_ban = :ban, revision = :next, #ttl = :ttl ADD v :one"
                 + (" DELETE hits :spent" if spent else ""),
                 "ConditionExpression": "revision = :seen"
                 if seen.revision
@@ -163,7 +165,7 @@ class DynamoLedger:
         }
 
     def _standing_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
-        item = standing_item(who, ban, shard=_shard(who.key), changed_ms=self._clock.now_ms())
+        item = standing_item(who, ban, partition=partition_of(who.key), changed_ms=self._clock.now_ms())
         return {"Put": {"TableName": self._table, "Item": item | {"ttl": self._ttl_after(ban)}}}
 
     def _history_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
@@ -189,75 +191,23 @@ class DynamoLedger:
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         with aws_errors(f"trimming {who.key} in {who.jail}"):
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
-                UpdateExpression="DELETE hits :spent",
-                ExpressionAttributeValues={":spent": {"SS": [hit_text(hit) for hit in spent]}},
+                UpdateExpression="DELETE hits :spent ADD v :one",
+                ExpressionAttributeValues={":spent": hits_value(spent), ":one": number(1)},
+                ReturnValues="ALL_NEW",
             )
-
-    def standing(self) -> Iterator[StandingBan]:
-        """Read the last ban of every offender, ended ones that are still remembered included."""
-        for shard in range(SHARDS):
-            pages = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": f"bans#{shard}"}})
-            for item in pages:
-                yield as_standing(item)
-
-    def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
-
-        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at
-        once; every fifteen seconds it looks further back, for those that are up to five minutes slow.
-        """
-        now_ms = self._clock.now_ms()
-        overlap_ms = _OVERLAP_MS
-        if now_ms - self._looked_back_ms >= _LOOK_BACK_EVERY_MS:
-            self._looked_back_ms = now_ms
-            overlap_ms = _LOOK_BACK_MS
-        found: list[StandingBan] = []
-        for shard in range(SHARDS):
-            pages = self._query(
-                IndexName="changes",
-                KeyConditionExpression="pk = :pk AND changed_ms >= :since",
-                values={
-                    ":pk": {"S": f"bans#{shard}"},
-                    ":since": {"N": str(max(0, cursor - overlap_ms))},
-                },
-            )
-            found += [as_standing(item) for item in pages]
-        return Changes(tuple(found), now_ms)
-
-    def history(self, who: OffenderId) -> list[Ban]:
-        """Read every remembered ban of one offender, oldest first."""
-        items = self._query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            values={":pk": {"S": offender_pk(who)}, ":prefix": {"S": HISTORY_PREFIX}},
-        )
-        return [as_ban(item) for item in items]
-
-    def standing_of(self, key: str) -> list[StandingBan]:
-        """Read the last ban of one address key in each jail, ended ones included."""
-        items = self._query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            values={":pk": {"S": f"bans#{_shard(key)}"}, ":prefix": {"S": f"{key}#"}},
-        )
-        return [as_standing(item) for item in items]
-
-    def _query(self, *, values: dict[str, Any], **query: Any) -> Iterator[dict[str, Any]]:
-        with aws_errors("reading the bans"):
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table, ConsistentRead=True, ExpressionAttributeValues=values, **query
-            )
-            for page in pages:
-                yield from page["Items"]
+        self._known.learn(who, answer.get("Attributes", {}))
 
 
-def _shard(key: str) -> int:
-    return crc32(key.encode()) % SHARDS
+def _only_extends(sentence: Sentence) -> bool:
+    """Tell whether the running ban lasts longer, and nothing else happened."""
+    return len(sentence.changed) == 1 and not sentence.changed[0].evidence
 
 
 def _ttl(at_ms: int) -> dict[str, str]:
-    return {"N": str(at_ms // 1000)}
+    return number(at_ms // 1000)
 
 
 def _gathered(answers: dict[OffenderId, Future[Offender]]) -> dict[OffenderId, Offender | Exception]:

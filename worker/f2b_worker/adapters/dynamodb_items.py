@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Item = dict[str, Any]
 
@@ -25,6 +28,16 @@ def as_hit(text: str) -> Hit:
     return Hit(int(at_ms), hit_id, int(weight or 1))
 
 
+def hits_value(hits: Iterable[Hit]) -> Item:
+    """Write hits as a string set, which is never empty."""
+    return {"SS": [hit_text(hit) for hit in hits]}
+
+
+def number(value: int) -> dict[str, str]:
+    """Write a number."""
+    return {"N": str(value)}
+
+
 def offender_pk(who: OffenderId) -> str:
     """Name the partition of one offender; a jail's name has no `#`."""
     return f"offender#{who.jail}#{who.key}"
@@ -40,6 +53,11 @@ def as_offender(item: Item) -> Offender:
     hits = frozenset(as_hit(text) for text in item.get("hits", {}).get("SS", []))
     ban = as_ban(item["last_ban"]["M"]) if "last_ban" in item else None
     return Offender(hits, ban, int(item.get("revision", {}).get("N", 0)))
+
+
+def version_of(item: Item) -> int:
+    """Read how often an offender's item was changed; 0 for one that an older worker wrote."""
+    return int(item.get("v", {}).get("N", 0))
 
 
 def history_key(who: OffenderId, ban: Ban) -> Item:
@@ -85,15 +103,19 @@ def as_ban(item: Item) -> Ban:
     )
 
 
-def standing_item(who: OffenderId, ban: Ban, *, shard: int, changed_ms: int) -> Item:
+def standing_key(partition: str, who: OffenderId) -> Item:
+    """Make the primary key of an offender's last ban among those of all."""
+    return {"pk": {"S": partition}, "sk": {"S": f"{who.key}#{who.jail}"}}
+
+
+def standing_item(who: OffenderId, ban: Ban, *, partition: str, changed_ms: int) -> Item:
     """Write the last ban of an offender for those who follow all bans."""
-    return {
-        "pk": {"S": f"bans#{shard}"},
-        "sk": {"S": f"{who.key}#{who.jail}"},
+    return standing_key(partition, who) | {
         "key": {"S": who.key},
         "jail": {"S": who.jail},
-        "changed_ms": {"N": str(changed_ms)},
-    } | ban_item(ban)
+        "changed_ms": number(changed_ms),
+        **ban_item(ban),
+    }
 
 
 def as_standing(item: Item) -> StandingBan:

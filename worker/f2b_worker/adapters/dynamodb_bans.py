@@ -1,0 +1,118 @@
+"""The bans in the ledger's table, as the enforcer and the command line read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.dynamodb_items import (
+    HISTORY_PREFIX,
+    as_ban,
+    as_offender,
+    as_standing,
+    offender_pk,
+    state_key,
+)
+from f2b_worker.ports import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.adapters.dynamodb_items import Item
+    from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
+    from f2b_worker.ports import Clock, StandingBan
+
+SHARDS = 4
+"""One partition takes 1,000 writes a second; the enforcer asks each one for changes every second."""
+
+_OVERLAP_MS = 5_000
+_LOOK_BACK_MS = 305_000
+_LOOK_BACK_EVERY_MS = 15_000
+
+
+class DynamoBanBook:
+    """The bans in one DynamoDB table.
+
+    Args:
+        client: A DynamoDB client.
+        table: The table's name; `f2b-worker provision` makes it.
+        clock: This follower's own time.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, clock: Clock) -> None:
+        self._client = client
+        self._table = table
+        self._clock = clock
+        self._looked_back_ms = 0
+
+    def offender(self, who: OffenderId) -> Offender:
+        """Read what is remembered of one offender; a stranger is an offender without a past."""
+        return as_offender(self._read_state(who))
+
+    def _read_state(self, who: OffenderId) -> Item:
+        with aws_errors(f"reading {who.key} in {who.jail}"):
+            answer = self._client.get_item(TableName=self._table, Key=state_key(who), ConsistentRead=True)
+        return answer.get("Item", {})
+
+    def standing(self) -> Iterator[StandingBan]:
+        """Read the last ban of every offender, ended ones that are still remembered included."""
+        for shard in range(SHARDS):
+            pages = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": f"bans#{shard}"}})
+            for item in pages:
+                yield as_standing(item)
+
+    def changes(self, cursor: int) -> Changes:
+        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
+
+        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at
+        once; every fifteen seconds it looks further back, for those that are up to five minutes slow.
+        """
+        now_ms = self._clock.now_ms()
+        overlap_ms = _OVERLAP_MS
+        if now_ms - self._looked_back_ms >= _LOOK_BACK_EVERY_MS:
+            self._looked_back_ms = now_ms
+            overlap_ms = _LOOK_BACK_MS
+        found: list[StandingBan] = []
+        for shard in range(SHARDS):
+            pages = self._query(
+                IndexName="changes",
+                KeyConditionExpression="pk = :pk AND changed_ms >= :since",
+                values={
+                    ":pk": {"S": f"bans#{shard}"},
+                    ":since": {"N": str(max(0, cursor - overlap_ms))},
+                },
+            )
+            found += [as_standing(item) for item in pages]
+        return Changes(tuple(found), now_ms)
+
+    def history(self, who: OffenderId) -> list[Ban]:
+        """Read every remembered ban of one offender, oldest first."""
+        items = self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            values={":pk": {"S": offender_pk(who)}, ":prefix": {"S": HISTORY_PREFIX}},
+        )
+        return [as_ban(item) for item in items]
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail, ended ones included."""
+        items = self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            values={":pk": {"S": partition_of(key)}, ":prefix": {"S": f"{key}#"}},
+        )
+        return [as_standing(item) for item in items]
+
+    def _query(self, *, values: dict[str, Any], **query: Any) -> Iterator[dict[str, Any]]:
+        with aws_errors("reading the bans"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table, ConsistentRead=True, ExpressionAttributeValues=values, **query
+            )
+            for page in pages:
+                yield from page["Items"]
+
+
+def partition_of(key: str) -> str:
+    """Name the partition that holds the last bans of *key*."""
+    return f"bans#{crc32(key.encode()) % SHARDS}"

@@ -1,0 +1,238 @@
+"""Hits of many offenders, and longer bans of many, with few calls.
+
+Every change of an offender's item raises its version `v`. Whoever knows the item writes the whole of it, on the
+condition that its version is still that; a stranger is inserted. A refused statement brings the item as it is, and
+is tried again with what it holds. So no hit is lost, whoever else writes, and a batch needs no read before it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb_items import (
+    as_offender,
+    ban_item,
+    history_key,
+    hits_value,
+    number,
+    standing_key,
+    state_key,
+    version_of,
+)
+from f2b_worker.adapters.dynamodb_statements import Statement, insert, run, update
+from f2b_worker.domain.verdicts import Offender
+from f2b_worker.errors import F2bError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.adapters.dynamodb_items import Item
+    from f2b_worker.domain.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.ports import Clock, Sentence
+
+KNOWN_MAX = 50_000
+"""Offenders whose items are remembered, about 1 KB each: who comes again soon is updated, not inserted."""
+
+_READ_MAX = 100  # items in one BatchGetItem
+_ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
+
+
+class Known:
+    """Items as they were last seen, the least recently seen ones forgotten; for any number of threads."""
+
+    def __init__(self, most: int = KNOWN_MAX) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[OffenderId, tuple[int, Offender]] = OrderedDict()
+
+    def get(self, who: OffenderId) -> tuple[int, Offender] | None:
+        """Answer version and content; None for a stranger."""
+        return self._seen.get(who)
+
+    def learn(self, who: OffenderId, item: Item) -> Offender:
+        """Remember an item, and read it."""
+        offender = as_offender(item)
+        self.keep(who, version_of(item), offender)
+        return offender
+
+    def keep(self, who: OffenderId, version: int, offender: Offender) -> None:
+        """Remember an offender; an item without a version was written by an older worker, and has to be read."""
+        with self._lock:
+            self._seen.pop(who, None)
+            if version:
+                self._seen[who] = version, offender
+            while len(self._seen) > self._most:
+                self._seen.popitem(last=False)
+
+    def forget(self, who: OffenderId) -> None:
+        """Take *who* for a stranger."""
+        with self._lock:
+            self._seen.pop(who, None)
+
+
+class ManyOffenders:
+    """Writes to many offenders at once.
+
+    Args:
+        client: A DynamoDB client for any number of threads.
+        table: The ledger's table.
+        threads: Where batches run side by side.
+        known: Shared with whoever else writes to offenders.
+        place_of: Finds the standing ban's partition of a key.
+        clock: Stamps changes.
+        kept_ms: How long an offender is remembered.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        client: DynamoDBClient,
+        table: str,
+        threads: ThreadPoolExecutor,
+        known: Known,
+        *,
+        place_of: Callable[[str], str],
+        clock: Clock,
+        kept_ms: int,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._threads = threads
+        self._known = known
+        self._place_of = place_of
+        self._clock = clock
+        self._kept_ms = kept_ms
+
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+        """Add hits; who is left out of the answer was contended and has to be written alone."""
+        answers: dict[OffenderId, Offender | Exception] = {}
+        left = list(hits)
+        for _ in range(_ROUNDS):
+            if not left:
+                break
+            self._record_round({who: hits[who] for who in left}, answers)
+            left = [who for who in left if who not in answers]
+        return answers
+
+    def _record_round(
+        self, hits: Mapping[OffenderId, Sequence[Hit]], answers: dict[OffenderId, Offender | Exception]
+    ) -> None:
+        after = {who: self._after(who, new) for who, new in hits.items()}
+        statements = [self._record_statement(who, *written) for who, written in after.items()]
+        unknown: list[OffenderId] = []
+        for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
+            if outcome is None:
+                self._known.keep(who, *after[who])
+                answers[who] = after[who][1]
+            elif isinstance(outcome, F2bError):
+                answers[who] = outcome
+            elif outcome.item:
+                self._known.learn(who, outcome.item)
+            else:
+                unknown.append(who)
+        answers.update(self._read(unknown))
+
+    def _after(self, who: OffenderId, new: Sequence[Hit]) -> tuple[int, Offender]:
+        version, seen = self._known.get(who) or (0, Offender())
+        return version + 1, replace(seen, hits=seen.hits.union(new))
+
+    def _record_statement(self, who: OffenderId, version: int, offender: Offender) -> Statement:
+        written = {"hits": hits_value(offender.hits), "v": number(version), "ttl": self._ttl(offender.ban)}
+        if version == 1:
+            return insert(self._table, state_key(who) | written)
+        return update(self._table, state_key(who), written, unless_changed={"v": number(version - 1)})
+
+    def _read(self, unknown: Iterable[OffenderId]) -> dict[OffenderId, Exception]:
+        """Read offenders whom a refusal did not show; only the errors are answered."""
+        failed: dict[OffenderId, Exception] = {}
+        for batch in batches(unknown, _READ_MAX):
+            try:
+                self._read_batch(batch)
+            except F2bError as error:
+                failed.update(dict.fromkeys(batch, error))
+        return failed
+
+    def _read_batch(self, batch: Sequence[OffenderId]) -> None:
+        found: dict[str, Item] = {}
+        asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
+        while asked:
+            with aws_errors("reading the ledger"):
+                answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
+            found.update((item["pk"]["S"], item) for item in answer["Responses"].get(self._table, []))
+            asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
+        for who in batch:
+            item = found.get(state_key(who)["pk"]["S"])
+            if item:
+                self._known.learn(who, item)
+            else:
+                self._known.forget(who)
+
+    def extend(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+        """Store longer bans; who is left out of the answer is not known here and has to be written alone.
+
+        The offender itself is written last: whoever dies before that is made good for, since its messages are
+        judged again, find the ban as short as it was, and write all of it again.
+        """
+        seen = {who: known for who in sentences if (known := self._known.get(who))}
+        followers = [
+            statement for who in seen for statement in self._follower_statements(who, sentences[who].changed[-1])
+        ]
+        failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
+        if failed:
+            return dict.fromkeys(seen, failed[0])
+        return self._extend_offenders({who: (version, sentences[who]) for who, (version, _) in seen.items()})
+
+    def _extend_offenders(
+        self, sentences: Mapping[OffenderId, tuple[int, Sentence]]
+    ) -> dict[OffenderId, Offender | Exception]:
+        answers: dict[OffenderId, Offender | Exception] = {}
+        statements = [self._state_statement(who, *each) for who, each in sentences.items()]
+        for who, outcome in zip(sentences, run(self._client, self._threads, statements), strict=True):
+            version, sentence = sentences[who]
+            if outcome is None:
+                ban = replace(sentence.changed[-1], evidence=())
+                answers[who] = after = replace(sentence.seen, ban=ban, revision=sentence.seen.revision + 1)
+                self._known.keep(who, version + 1, after)
+            elif isinstance(outcome, F2bError):
+                answers[who] = outcome
+            elif outcome.item:
+                answers[who] = self._known.learn(who, outcome.item)
+            else:
+                self._known.forget(who)
+        return answers
+
+    def _follower_statements(self, who: OffenderId, ban: Ban) -> list[Statement]:
+        changes = {
+            "until_ms": number(ban.until_ms),
+            "extended": number(ban.extended),
+            "ttl": self._ttl(ban),
+        }
+        same, earlier = {"start_ms": number(ban.start_ms)}, {"until_ms": number(ban.until_ms)}
+        standing = changes | {"changed_ms": number(self._clock.now_ms())}
+        place = standing_key(self._place_of(who.key), who)
+        return [
+            update(self._table, place, standing, unless_changed=same, below=earlier),
+            update(self._table, history_key(who, ban), changes, unless_changed=same, below=earlier),
+        ]
+
+    def _state_statement(self, who: OffenderId, version: int, sentence: Sentence) -> Statement:
+        ban = sentence.changed[-1]
+        written = {
+            "last_ban": {"M": ban_item(ban)},
+            "revision": number(sentence.seen.revision + 1),
+            "v": number(version + 1),
+            "ttl": self._ttl(ban),
+        }
+        unchanged = {"v": number(version), "revision": number(sentence.seen.revision)}
+        return update(self._table, state_key(who), written, unless_changed=unchanged)
+
+    def _ttl(self, ban: Ban | None) -> dict[str, str]:
+        from_ms = max(self._clock.now_ms(), ban.until_ms if ban else 0)
+        return number((from_ms + self._kept_ms) // 1000)

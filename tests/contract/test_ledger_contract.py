@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
+from f2b_worker.adapters.dynamodb import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Retryable
@@ -292,15 +293,17 @@ class TestDynamoDb:
         assert ledger.history(WHO) == [ban(3, evidence=hits(1, 2, 3))]
 
     def test_one_offenders_failure_is_its_own(self, dynamo: DynamoLedger, aws_in_process: LocalAws) -> None:
-        everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(9)]
+        everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(MANY - 1)]
         for call in ("UpdateItem", "TransactWriteItems"):
             aws_in_process.edge.fault(f"dynamodb:{call}", "throttle", times=1)
         recorded = dynamo.record({who: hits(1) for who in everybody})
         banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
         for answers in (recorded, banned):
             assert list(answers) == everybody
-            assert sorted(type(answer).__name__ for answer in answers.values()) == ["Offender"] * 8 + ["Throttled"]
-        assert len(standing(dynamo)) == 8
+            assert sorted(type(answer).__name__ for answer in answers.values()) == ["Offender"] * (MANY - 2) + [
+                "Throttled"
+            ]
+        assert len(standing(dynamo)) == MANY - 2
 
     @pytest.mark.parametrize("length_ms", [MINUTE_MS, KEPT_MS, 365 * DAY_MS, FOREVER_MS])
     def test_nothing_is_collected_before_it_is_forgotten(

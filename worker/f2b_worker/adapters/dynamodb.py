@@ -77,7 +77,8 @@ class DynamoLedger(DynamoBanBook):
         """Add hits to what is remembered: one write each offender, and no read but of strangers who are none."""
         answers = self._many.record(hits) if len(hits) >= MANY else {}
         alone = {who: self._io.submit(self._record_one, who, hits[who]) for who in hits if who not in answers}
-        return answers | _gathered(alone)
+        answers |= _gathered(alone)
+        return {who: answers[who] for who in hits}
 
     def _record_one(self, who: OffenderId, hits: Sequence[Hit]) -> Offender:
         kept_until_ms = self._clock.now_ms() + self._kept_ms
@@ -122,7 +123,8 @@ class DynamoLedger(DynamoBanBook):
             for who, each in sentences.items()
             if who not in answers
         }
-        return answers | _gathered(alone)
+        answers |= _gathered(alone)
+        return {who: answers[who] for who in sentences}
 
     def _commit_one(self, who: OffenderId, sentence: Sentence) -> Offender:
         changed = sentence.changed[:_BANS_IN_ONE_COMMIT]

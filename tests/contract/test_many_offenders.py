@@ -1,0 +1,215 @@
+"""What a ledger promises when it is told of many offenders at once: the same as of each alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from f2b_worker.adapters.dynamodb_items import state_key
+from f2b_worker.domain.verdicts import Hit, Offender, OffenderId
+from f2b_worker.errors import Unavailable
+from f2b_worker.ports import Sentence
+from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.adapters.dynamodb import DynamoLedger
+    from f2b_worker.testing import FakeClock
+    from localstack.local_aws import LocalAws
+
+CROWD = [OffenderId("login", f"198.51.100.{number}/32") for number in range(60)]  # three batches
+FIRST = CROWD[0]
+
+
+def record_all(ledger: Book, *new: Hit, crowd: Sequence[OffenderId] = CROWD) -> dict[OffenderId, Offender]:
+    answers = ledger.record(dict.fromkeys(crowd, new))
+    assert list(answers) == list(crowd)
+    return {who: remembered(answer) for who, answer in answers.items()}
+
+
+def ban_all(ledger: Book) -> dict[OffenderId, Offender]:
+    seen = record_all(ledger, *hits(0, 1))
+    answers = ledger.commit({who: Sentence(each, (ban(1, evidence=hits(0, 1)),)) for who, each in seen.items()})
+    return {who: remembered(answer) for who, answer in answers.items()}
+
+
+def longer(seen: dict[OffenderId, Offender]) -> dict[OffenderId, Sentence]:
+    """Extend everybody's ban by an infraction in its tenth second."""
+    sentences = {}
+    for who, each in seen.items():
+        assert each.ban
+        sentences[who] = Sentence(each, (replace(prolonged(each.ban, hit(10)), evidence=()),))
+    return sentences
+
+
+def unanimous(answers: dict[OffenderId, Any]) -> Any:
+    """The one answer that everybody got."""
+    (answer,) = set(answers.values())
+    return answer
+
+
+class TestRecording:
+    def test_many_strangers_are_remembered(self, ledger: Book, colleague: Book) -> None:
+        record_all(ledger, hit(1), hit(2))
+        assert unanimous({who: colleague.offender(who) for who in CROWD}) == Offender(frozenset(hits(1, 2)))
+
+    def test_each_answer_is_all_that_is_remembered(self, ledger: Book) -> None:
+        record_all(ledger, hit(1))
+        assert unanimous(record_all(ledger, hit(2))).hits == frozenset(hits(1, 2))
+
+    def test_the_same_hits_again_change_nothing(self, ledger: Book) -> None:
+        record_all(ledger, hit(1))
+        assert unanimous(record_all(ledger, hit(1))).hits == frozenset(hits(1))
+
+    def test_hits_that_a_colleague_recorded_meanwhile_are_in_the_answer(
+        self, ledger: Book, colleague: Book
+    ) -> None:
+        record_all(ledger, hit(1))
+        record_all(colleague, hit(2))
+        record_all(ledger, hit(3))
+        assert unanimous(record_all(colleague, hit(4))).hits == frozenset(hits(1, 2, 3, 4))
+
+    def test_a_ban_that_a_colleague_stored_meanwhile_is_in_the_answer(self, ledger: Book, colleague: Book) -> None:
+        record_all(ledger, hit(1))
+        ban_all(colleague)
+        answer = unanimous(record_all(ledger, hit(2)))
+        assert answer.ban == plain(ban(1))
+        assert answer.hits == frozenset(hits(2))
+
+    def test_one_and_many_may_take_turns(self, ledger: Book) -> None:
+        record_all(ledger, hit(1))
+        record_all(ledger, hit(2), crowd=[FIRST])
+        answers = record_all(ledger, hit(3))
+        assert answers.pop(FIRST).hits == frozenset(hits(1, 2, 3))
+        assert unanimous(answers).hits == frozenset(hits(1, 3))
+
+    def test_hits_that_were_forgotten_stay_forgotten(self, ledger: Book) -> None:
+        record_all(ledger, hit(1), hit(2))
+        ledger.trim(FIRST, [hit(1)])
+        assert record_all(ledger, hit(3))[FIRST].hits == frozenset(hits(2, 3))
+
+
+class TestExtending:
+    def test_many_bans_that_last_longer_are_stored_everywhere(self, ledger: Book, colleague: Book) -> None:
+        sentences = longer(ban_all(ledger))
+        answers = ledger.commit(sentences)
+        extended = prolonged(ban(1), hit(10))
+        assert unanimous(answers).ban == extended
+        assert unanimous(answers).revision == 2
+        assert {each.ban for each in colleague.standing()} == {extended}
+        assert {plain(each) for who in CROWD for each in colleague.history(who)} == {extended}
+        assert colleague.history(FIRST)[0].evidence == hits(0, 1)
+        assert unanimous({who: colleague.offender(who) for who in CROWD}).ban == extended
+
+    def test_followers_see_them(self, ledger: Book, colleague: Book) -> None:
+        seen = ban_all(ledger)
+        cursor = colleague.changes(0).cursor
+        ledger.commit(longer(seen))
+        assert {each.who for each in colleague.changes(cursor).bans} == set(CROWD)
+
+    def test_who_was_banned_anew_meanwhile_is_not_extended(self, ledger: Book, colleague: Book) -> None:
+        sentences = longer(ban_all(ledger))
+        current = commit(colleague, remembered_of(colleague, FIRST), ban(5000, 2), who=FIRST)
+        answers = ledger.commit(sentences)
+        assert answers.pop(FIRST) == current
+        assert unanimous(answers).revision == 2
+        assert [each.ban for each in ledger.standing_of(FIRST.key)] == [ban(5000, 2)]
+
+    def test_a_ban_is_never_made_shorter(self, ledger: Book, colleague: Book) -> None:
+        seen = ban_all(ledger)
+        far = {who: Sentence(each, (prolonged(ban(1), hit(100)),)) for who, each in seen.items()}
+        colleague.commit(far)
+        ledger.commit(longer(seen))
+        assert {each.ban for each in ledger.standing()} == {prolonged(ban(1), hit(100))}
+        assert {ledger.offender(who).ban for who in CROWD} == {prolonged(ban(1), hit(100))}
+
+
+def remembered_of(ledger: Book, who: OffenderId) -> Offender:
+    return ledger.offender(who)
+
+
+class TestDynamoDb:
+    def test_many_cost_one_call_for_each_twenty_five(self, dynamo: DynamoLedger, aws_in_process: LocalAws) -> None:
+        aws_in_process.edge.reset_calls()
+        record_all(dynamo, hit(1))
+        record_all(dynamo, hit(2))
+        assert calls(aws_in_process) == {"BatchExecuteStatement": 6}
+
+    def test_strangers_whom_the_table_knows_are_read_once(
+        self,
+        dynamo: DynamoLedger,
+        open_ledger: Callable[..., DynamoLedger],
+        clock: FakeClock,
+        aws_in_process: LocalAws,
+    ) -> None:
+        record_all(dynamo, hit(1))
+        aws_in_process.edge.reset_calls()
+        newcomer = open_ledger(clock)
+        assert unanimous(record_all(newcomer, hit(2))).hits == frozenset(hits(1, 2))
+        made = calls(aws_in_process)
+        assert made["BatchExecuteStatement"] == 6
+        assert made.get("BatchGetItem", 0) <= 1
+
+    def test_an_item_that_was_collected_is_made_anew(self, dynamo: DynamoLedger, dynamodb: DynamoDBClient) -> None:
+        record_all(dynamo, hit(1))
+        dynamodb.delete_item(TableName=TABLE, Key=state_key(FIRST))
+        answers = record_all(dynamo, hit(2))
+        assert answers[FIRST].hits == frozenset(hits(2))
+
+    def test_an_item_of_an_older_worker_is_taken_over(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient
+    ) -> None:
+        old = {"hits": {"SS": [f"{hit(1).at_ms}:{hit(1).id}"]}}
+        dynamodb.put_item(TableName=TABLE, Item=state_key(FIRST) | old)
+        assert record_all(dynamo, hit(2))[FIRST].hits == frozenset(hits(1, 2))
+        assert record_all(dynamo, hit(3))[FIRST].hits == frozenset(hits(1, 2, 3))
+
+    @pytest.mark.parametrize("fault", ["throttle", "reset_before", "reset_after"])
+    def test_a_batch_that_fails_is_told_and_works_the_next_time(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws, fault: Any
+    ) -> None:
+        aws_in_process.edge.fault("dynamodb:BatchExecuteStatement", fault, times=1)
+        answers = dynamo.record(dict.fromkeys(CROWD, hits(1)))
+        assert 10 <= sum(isinstance(answer, Exception) for answer in answers.values()) <= 25
+        assert unanimous(record_all(dynamo, hit(1))).hits == frozenset(hits(1))
+
+    def test_a_worker_that_dies_before_the_offenders_are_written_is_made_good_for(
+        self,
+        dynamo: DynamoLedger,
+        open_ledger: Callable[..., DynamoLedger],
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        sentences = longer(ban_all(dynamo))
+        monkeypatch.setattr(dynamo._many, "_extend_offenders", lambda asked: dict.fromkeys(asked, Unavailable("")))
+        dynamo.commit(sentences)
+        other = open_ledger(clock)
+        seen = record_all(other, hit(10))
+        assert unanimous(seen).ban == plain(ban(1))
+        other.commit(longer(seen))
+        assert {other.offender(who).ban for who in CROWD} == {prolonged(ban(1), hit(10))}
+
+    def test_one_statement_that_fails_costs_the_others_nothing(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        really = dynamodb.batch_execute_statement
+
+        def partly(*, Statements: Sequence[Any]) -> Any:  # noqa: N803 - as boto3 has it
+            # ministack never throttles one statement of a batch; AWS does, with this code.
+            answer = really(Statements=Statements[1:])
+            throttled = {"Error": {"Code": "ThrottlingError", "Message": "slow down"}}
+            return {"Responses": [throttled, *answer["Responses"]]}
+
+        monkeypatch.setattr(dynamodb, "batch_execute_statement", partly)
+        answers = dynamo.record(dict.fromkeys(CROWD, hits(1)))
+        assert sorted({type(answer).__name__ for answer in answers.values()}) == ["Offender", "Throttled"]
+        assert sum(isinstance(answer, Exception) for answer in answers.values()) == 3
+
+
+def calls(aws: LocalAws) -> dict[str, int]:
+    return {name.removeprefix("dynamodb:"): number for name, number in aws.edge.calls().items() if number}

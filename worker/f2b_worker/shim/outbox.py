@@ -1,0 +1,51 @@
+"""Where the shim puts what it took: a port small enough for a queue, and for a database in the same process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from f2b_worker.domain.docket import Infraction
+    from f2b_worker.errors import F2bError
+
+
+class Outbox(Protocol):
+    """A store for infractions, used from one event loop.
+
+    An infraction with an empty `id` has no name of its own, and the outbox gives it one that nobody else has. One
+    with an `id` keeps it: whoever reports it again reports the same infraction.
+    """
+
+    async def store(self, infractions: Sequence[Infraction]) -> None:
+        """Store infractions; returns only when all of them would survive the death of this process.
+
+        Raises:
+            F2bError: If some may not have been stored. Storing them again does no harm to those that have an id.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Return if a `store` would probably succeed now; cheap enough to be asked every second.
+
+        Raises:
+            F2bError: If it would not.
+        """
+        ...
+
+
+class Queue(Protocol):
+    """A queue that takes message bodies in batches: what an outbox that packs stands on."""
+
+    async def send(self, bodies: Sequence[str], *, within_s: float) -> Sequence[F2bError | None]:
+        """Send up to ten bodies as one batch, trying again while *within_s* allows it.
+
+        Returns:
+            For each body None when it is stored, or why it is not. Nothing is raised.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Return if the queue answers; raise an `F2bError` if it does not."""
+        ...

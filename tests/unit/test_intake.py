@@ -140,15 +140,26 @@ class TestOutages:
 
 
 class TestOneBadOffender:
-    def test_an_offender_whom_the_ledger_refuses_leaves_only_its_own_messages(self, scene: Scene) -> None:
+    def test_what_the_ledger_refuses_for_good_is_buried_alone_and_the_rest_is_judged(self, scene: Scene) -> None:
         scene.ledger.refused = {who(BAD_IP): Rejected("an item of 400 KB")}
-        before = counted("ledger_refused")
+        before = counted("refused", reason="ledger_refused")
         mixed = json.dumps([*items(BAD_IP, 2), *items(OTHER_IP)])
-        _, bad_id, mixed_id = scene.work(body(GOOD_IP), body(BAD_IP), mixed)
-        assert scene.inbox.left == {bad_id, mixed_id}
+        scene.work(body(GOOD_IP), mixed)
+        (letter,) = scene.inbox.dead
+        assert [item["id"] for item in json.loads(letter.body)] == [item["id"] for item in items(BAD_IP, 2)]
+        assert {item["ip"] for item in json.loads(letter.body)} == {BAD_IP}
+        assert letter.reason == "ledger_refused"
+        assert scene.inbox.left == set()
         assert scene.ledger.banned().keys() == {who(GOOD_IP), who(OTHER_IP)}
         assert scene.clock.waits_s == []
-        assert counted("ledger_refused") == before + 1
+        assert counted("refused", reason="ledger_refused") == before + 2
+
+    def test_what_was_buried_for_the_ledgers_sake_can_be_sent_again(self, scene: Scene) -> None:
+        scene.ledger.refused = {who(BAD_IP): Rejected("an item of 400 KB")}
+        scene.work(body(BAD_IP))
+        scene.ledger.refused = {}
+        scene.work(scene.inbox.dead[0].body)
+        assert scene.ledger.banned().keys() == {who(BAD_IP)}
 
     @pytest.mark.parametrize("error", [Unavailable("no answer"), AccessDenied("no role"), Missing("no table")])
     def test_a_failure_that_is_not_the_offenders_own_keeps_nobodys_verdict_waiting(

@@ -1,4 +1,4 @@
-"""From messages to stored verdicts: receive, read, record, judge, ban, settle.
+"""From messages to stored verdicts: receive, lay out by offender, have them judged, settle.
 
 A message is deleted only after each of its infractions was recorded and judged, or refused and stored in the
 dead-letter queue. Whatever dies before that, the message comes again, and judging it again changes nothing.
@@ -6,31 +6,34 @@ dead-letter queue. Whatever dies before that, the message comes again, and judgi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.domain.across_jails import counting_for, fed_by, feeds_any
+from f2b_worker.desk import Desk
+from f2b_worker.domain.docket import Clerk
 from f2b_worker.domain.lateness import Lateness
-from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Retryable
-from f2b_worker.flush import Flush
+from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.judging import Judging
 from f2b_worker.observe import metrics
-from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from f2b_worker.domain.jails import Jail, Policy
-    from f2b_worker.domain.verdicts import Ban, Hit, Judgement, OffenderId
+    from f2b_worker.domain.jails import Policy
     from f2b_worker.ports import Clock, DeadLetter, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
 BACKOFF_MAX_S = 5.0
-_ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
+KEEP_EVERY_S = 15.0
+"""How often messages that are still in hand are kept from becoming visible to others."""
+
+INFRACTIONS_MAX = 300_000
+"""So many infractions wait at most for their bans to be extended, about 60 MB; then all are judged at once."""
 
 
 class Intake:
@@ -45,6 +48,7 @@ class Intake:
         poll_s: How long one receive waits for a first message.
         linger_s: How long a busy worker goes on receiving before it records.
         flush_messages: How many messages are judged together at most.
+        extend_resolution_s: How long infractions that only extend a ban wait for others of the same address.
         on_ban: Called after bans were stored, so that an enforcer nearby acts at once.
     """
 
@@ -59,22 +63,27 @@ class Intake:
         poll_s: float = 5.0,
         linger_s: float = 0.1,
         flush_messages: int = 100,
+        extend_resolution_s: float = 0.0,
         on_ban: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
-        self._ledger = ledger
-        self._policy = policy
         self._clock = clock
         self._max_age_ms = max_age_ms
         self._poll_s = poll_s
         self._linger_s = linger_s
         self._flush_messages = flush_messages
-        self._on_ban = on_ban
+        self._clerk = Clerk(policy, max_age_ms)
         self._lateness = Lateness(clock.now_ms())
+        self._judging = Judging(
+            ledger, policy, clock, self._lateness, extend_resolution_s=extend_resolution_s, on_ban=on_ban
+        )
+        self._desk = Desk()
+        self._kept_s = float("-inf")
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next message on; may be called from another thread."""
-        self._policy = policy
+        self._clerk = Clerk(policy, self._max_age_ms)
+        self._judging.use(policy)
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
@@ -84,14 +93,15 @@ class Intake:
                 messages = self.gather()
             except F2bError as error:
                 patience.suffer(error, stop)
-                continue
-            patience.recover()
-            if messages:
-                self.settle(messages, stop)
+                messages = []
+            else:
+                patience.recover()
+            self.settle(messages, stop)
+        self.settle([], stop)
 
     def gather(self) -> list[Message]:
         """Receive messages: an idle queue adds no wait to the first one, a busy one fills the linger."""
-        messages = self._inbox.receive(wait_s=self._poll_s)
+        messages = self._inbox.receive(wait_s=self._wait_s())
         ends_s = self._clock.monotonic_s() + self._linger_s
         received = len(messages)
         while received == RECEIVE_MAX and len(messages) < self._flush_messages:
@@ -105,150 +115,83 @@ class Intake:
             messages += more
         return messages
 
+    def _wait_s(self) -> float:
+        """Wait no longer than what is held back may; SQS knows whole seconds only."""
+        due_s = self._judging.due_in_s(self._desk)
+        return self._poll_s if due_s is None else min(self._poll_s, math.ceil(due_s))
+
     def settle(self, messages: Sequence[Message], stop: threading.Event) -> None:
-        """Judge *messages* and delete them; hold on to them through an outage, until *stop*."""
-        flush = Flush(messages, self._policy, now_ms=self._clock.now_ms(), max_age_ms=self._max_age_ms)
-        self._lateness.note(flush.oldest_ms, self._clock.now_ms())
-        if flush.letters:
-            log.warning("refused", messages=len(flush.letters), first=flush.letters[0].detail)
+        """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""
+        self._lay_out(messages)
         patience = Patience(self._clock)
         while True:
             try:
-                self._try_to_settle(flush)
+                self._try_to_settle(hurry=stop.is_set())
             except F2bError as error:
                 if stop.is_set():
                     break
                 patience.suffer(error, stop)
             else:
                 return
-        self._let_go(flush)
+            finally:
+                self._keep()
+        self._let_go()
 
-    def _let_go(self, flush: Flush) -> None:
-        try:
-            self._inbox.release(flush.unsettled)
-        except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(flush.unsettled))
+    def _lay_out(self, messages: Sequence[Message]) -> None:
+        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+        desk = self._desk
+        for message in messages:
+            desk.take(message, self._clerk, now_ms=now_ms, now_s=now_s)
+        if messages:
+            oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
+            self._lateness.note(oldest_ms, now_ms)
+        if desk.letters:
+            log.warning("refused", messages=len(desk.letters), first=desk.letters[0].detail)
 
-    def _try_to_settle(self, flush: Flush) -> None:
-        self._judge_all(flush)
-        while flush.letters:
-            self._bury(flush.letters[-1], flush)
-            flush.letters.pop()
-        self._inbox.delete(flush.judged_messages)
-        metrics.messages_settled.inc(len(flush.judged_messages))
+    def _try_to_settle(self, *, hurry: bool) -> None:
+        hurry = hurry or self._desk.infractions > INFRACTIONS_MAX
+        while ready := self._judging.ready(self._desk, hurry=hurry):
+            self._judging.judge(self._desk, ready)
+        while self._desk.letters:
+            self._bury(self._desk.letters[-1])
+            self._desk.letters.pop()
+        settled = self._desk.settled
+        if settled:
+            self._inbox.delete(settled)
+        self._desk.clear_done()
+        metrics.messages_settled.inc(len(settled))
 
-    def _bury(self, letter: DeadLetter, flush: Flush) -> None:
+    def _bury(self, letter: DeadLetter) -> None:
         """Store what is refused; a letter that SQS refuses too stays in the main queue, which redrives it."""
         try:
             self._inbox.bury(letter)
         except Rejected as error:
             log.error("dead_letter_refused", message=letter.message_id, reason=str(error))
-            flush.keep(letter.message_id)
+            self._desk.keep(letter.message_id)
         for reason in letter.reasons:
             metrics.refused.labels(reason).inc(letter.reasons[reason])
 
-    def _judge_all(self, flush: Flush) -> None:
-        self._judge_pending(flush)
-        if flush.pending:  # bans found here are infractions in the jails that bans feed, and those feed none
-            self._judge_pending(flush)
-
-    def _judge_pending(self, flush: Flush) -> None:
-        """Record and judge each offender once; go on until the ledger holds what the judge says."""
-        held_up: Exception | None = None
-        answers = self._ledger.record({who: self._worth_storing(who, hits) for who, hits in flush.pending.items()})
-        for _ in range(_ROUNDS_MAX):
-            sentences: dict[OffenderId, Sentence] = {}
-            for who, answer in answers.items():
-                if isinstance(answer, Offender):
-                    sentence = self._judge_one(who, answer, flush)
-                    if sentence:
-                        sentences[who] = sentence
-                else:
-                    held_up = self._fail_one(who, answer, flush) or held_up
-            if not sentences:
-                break
-            answers = self._ledger.commit(sentences)
-            self._on_ban()
-            _announce(sentences, answers)
-        else:
-            raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
-        if held_up:
-            raise held_up
-
-    def _worth_storing(self, who: OffenderId, hits: Sequence[Hit]) -> list[Hit]:
-        return sorted(worth_storing(hits, self._policy.jail(who.jail), key=who.key))
-
-    def _judge_one(self, who: OffenderId, offender: Offender, flush: Flush) -> Sentence | None:
-        jail = self._policy.jail(who.jail)
-        hits = flush.pending[who]
-        judgement = judge(offender, hits, jail, key=who.key)
-        if any(ban.evidence for ban in judgement.changed):  # a new one, for which other jails may count
-            judgement = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
-        if judgement.changed:
-            return Sentence(offender, judgement.changed)
-        self._close(who, offender, judgement, flush)
-        return None
-
-    def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
-        if not jail.overalljails:
-            return ()
-        return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
-
-    def _close(self, who: OffenderId, offender: Offender, judgement: Judgement, flush: Flush) -> None:
-        """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
-        jail = self._policy.jail(who.jail)
-        if len(offender.hits) > jail.hits_kept:
-            settled_ms = self._lateness.settled_ms(self._clock.now_ms())
-            spent = forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms)
-            if spent:
-                self._trim(who, spent)
-        self._feed(who, offender, flush)
-        metrics.infractions_judged.inc(len(flush.pending[who]))
-        log.debug("judged", jail=who.jail, key=who.key, infractions=len(flush.pending[who]))
-        flush.finish(who)
-
-    def _feed(self, who: OffenderId, offender: Offender, flush: Flush) -> None:
-        """Let the bans that these infractions brought about count in the jails that are fed by bans.
-
-        They are read from the ledger, so that whoever judges the messages again, because their first judge
-        died between the ban and this, feeds them, too. Infractions after the last ban's start brought none about.
-        """
-        policy = self._policy
-        oldest_ms = min(hit.at_ms for hit in flush.pending[who])
-        if offender.ban and oldest_ms <= offender.ban.start_ms and feeds_any(who, policy):
-            bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= oldest_ms]
-            flush.feed(who, fed_by(who, bans, policy))
-
-    def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:
+    def _keep(self) -> None:
+        """Keep what is in hand for longer from becoming visible: an outage must not eat deliveries."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._kept_s < KEEP_EVERY_S:
+            return
+        self._kept_s = now_s
+        messages = self._desk.held_since(now_s - KEEP_EVERY_S)
         try:
-            self._ledger.trim(who, spent)
-        except F2bError as error:  # tidiness only: the next verdict tries again
-            log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
+            if messages:
+                self._inbox.keep(messages)
+        except F2bError as error:  # they come again, and judging them again changes nothing
+            log.debug("not_kept", reason=str(error), messages=len(messages))
 
-    def _fail_one(self, who: OffenderId, error: Exception, flush: Flush) -> Exception | None:
-        """Answer the error if the whole flush must wait for its end; otherwise give up on this offender.
-
-        What the ledger refuses for a reason of the offender's own comes again with its message, and the
-        queue's redrive policy ends that.
-        """
-        if isinstance(error, (Retryable, AccessDenied, Missing)):
-            return error
-        log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
-        metrics.ledger_refused.inc()
-        flush.give_up(who)
-        return None
-
-
-def _announce(
-    sentences: Mapping[OffenderId, Sentence], answers: Mapping[OffenderId, Offender | Exception]
-) -> None:
-    for who, sentence in sentences.items():
-        answer = answers[who]
-        if not isinstance(answer, Offender) or answer.revision != sentence.seen.revision + 1:
-            continue  # not stored, or not known to be
-        for ban in sentence.changed:
-            if ban.evidence:  # a new ban; an extended one was announced when it started
-                log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
+    def _let_go(self) -> None:
+        messages = self._desk.messages
+        self._desk = Desk()
+        try:
+            if messages:
+                self._inbox.release(messages)
+        except F2bError as error:
+            log.warning("release_failed", reason=str(error), messages=len(messages))
 
 
 class Patience:

@@ -81,6 +81,10 @@ class Inbox(Protocol):
         """Delete messages for good; deleting twice is no error."""
         ...
 
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Keep messages invisible to others for another visibility timeout from now on."""
+        ...
+
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
         ...

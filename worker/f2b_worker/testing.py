@@ -53,6 +53,7 @@ class MemoryInbox:
         self.waiting: deque[Message] = deque()
         self.in_flight: dict[str, Message] = {}
         self.dead: list[DeadLetter] = []
+        self.kept = 0
         self.failure: F2bError | None = None
         self._now_ms = now_ms
         self._numbers = count(1)
@@ -82,12 +83,18 @@ class MemoryInbox:
         for message in messages:
             self.in_flight.pop(message.id, None)
 
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Count how often messages were kept; they never become visible by themselves."""
+        self._fail_if_told()
+        self.kept += len(messages)
+
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible again, at once."""
         self._fail_if_told()
         for message in messages:
-            if self.in_flight.pop(message.id, None):
-                self.waiting.append(message)
+            released = self.in_flight.pop(message.id, None)
+            if released:
+                self.waiting.append(released)
 
     def bury(self, letter: DeadLetter) -> None:
         """Keep *letter* among the dead ones."""

@@ -13,7 +13,7 @@ import secrets
 import sys
 from datetime import datetime
 from hashlib import blake2b
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
@@ -23,7 +23,7 @@ from f2b_worker.domain.docket import Infraction, Reason, Refusal
 from f2b_worker.domain.jails import DEFAULT_JAIL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 VERSION = 1
 PACK_ITEMS_MAX = 10_000
@@ -124,7 +124,7 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
     if not data:
         raise UnreadableError(Reason.EMPTY, "the list is empty")
     return _sorted_by_use(
-        _read_simple(item, f"{message_id}.{place}", sent_at_ms) for place, item in enumerate(data)
+        read_simple(item, f"{message_id}.{place}", sent_at_ms) for place, item in enumerate(data)
     )
 
 
@@ -138,7 +138,8 @@ def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
     return body
 
 
-def _read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction | Refusal:
+def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction | Refusal:
+    """Read one infraction of the simple form; *fallback_id* and *sent_at_ms* stand in for what it leaves out."""
     if not isinstance(item, dict):
         return Refusal(Reason.BAD_SHAPE, "an infraction is a JSON object with at least an ip", item)
     if "ip" not in item:
@@ -234,7 +235,44 @@ def _read_pack(data: dict[str, Any]) -> Body:
     except ValidationError as error:
         empty = data.get("dt_ms") == []
         raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, _first_error(error)) from None
-    return _sorted_by_use(_read_packed(pack))
+    clean = _read_clean(pack)
+    return Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack))
+
+
+def _read_clean(pack: Pack) -> list[Infraction] | None:
+    """Read a pack in which every cell is right, as nearly all are: a column at a time, in a fifth of the time.
+
+    None if any cell is wrong, and for packs with notes or weights.
+    """
+    if pack.note or pack.weight is not None:
+        return None
+    number = len(pack.dt_ms)
+    ips = _picked(pack.ip, pack.of, number)
+    jails = [DEFAULT_JAIL] * number if pack.jail is None else _picked(pack.jail, pack.in_ or [0] * number, number)
+    if ips is None or jails is None or not all(map(_JAIL.fullmatch, set(jails))):
+        return None
+    moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
+    next(moments_ms)
+    ids = [f"{pack.id}.{index}" for index in range(number)]
+    if len(ids[-1]) > _ID_CHARACTERS_MAX:
+        ids = list(map(_short, ids))
+    rest = repeat(None), repeat(1)
+    return list(map(Infraction._make, zip(ips, jails, moments_ms, ids, *rest, strict=False)))
+
+
+def _picked(texts: Sequence[Any], indices: Sequence[Any] | None, number: int) -> list[str] | None:
+    """Look up a whole column of texts; None if any cell is not there or no text."""
+    if set(map(type, texts)) != {str}:
+        return None
+    if indices is None:
+        return list(texts) if len(texts) == number else None
+    if (
+        len(indices) != number
+        or set(map(type, indices)) != {int}
+        or not 0 <= min(indices) <= max(indices) < len(texts)
+    ):
+        return None
+    return [texts[index] for index in indices]
 
 
 def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
@@ -267,8 +305,19 @@ def _cell(column: Sequence[Any], index: object) -> Any:
     return None
 
 
-def write_pack(infractions: Sequence[tuple[str, str, int]]) -> str:
-    """Write (ip, jail, at_ms) infractions as one pack with a new random id."""
+def write_pack(
+    infractions: Sequence[tuple[str, str, int]],
+    *,
+    notes: Mapping[int, str] | None = None,
+    weights: Sequence[int] | None = None,
+) -> str:
+    """Write (ip, jail, at_ms) infractions as one pack with a new random id.
+
+    Args:
+        infractions: At least one.
+        notes: By place among them.
+        weights: One for each of them; all 1 by default.
+    """
     ips = _places(ip for ip, _, _ in infractions)
     jails = _places(jail for _, jail, _ in infractions)
     moments_ms = [at_ms for _, _, at_ms in infractions]
@@ -285,6 +334,10 @@ def write_pack(infractions: Sequence[tuple[str, str, int]]) -> str:
         pack["jail"] = list(jails)
     if len(jails) > 1:
         pack["in"] = [jails[jail] for _, jail, _ in infractions]
+    if notes:
+        pack["note"] = {str(place): note for place, note in notes.items()}
+    if weights is not None:
+        pack["weight"] = list(weights)
     return json.dumps(pack, separators=(",", ":"))
 
 

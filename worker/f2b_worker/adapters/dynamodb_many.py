@@ -180,25 +180,28 @@ class ManyOffenders:
         The offender itself is written last: whoever dies before that is made good for, since its messages are
         judged again, find the ban as short as it was, and write all of it again.
         """
-        seen = {who: known for who in sentences if (known := self._known.get(who))}
+        seen = {
+            who: known
+            for who, sentence in sentences.items()
+            if (known := self._known.get(who)) and known[1].revision == sentence.seen.revision
+        }
         followers = [
             statement for who in seen for statement in self._follower_statements(who, sentences[who].changed[-1])
         ]
         failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
         if failed:
             return dict.fromkeys(seen, failed[0])
-        return self._extend_offenders({who: (version, sentences[who]) for who, (version, _) in seen.items()})
+        return self._extend_offenders(seen, {who: sentences[who].changed[-1] for who in seen})
 
     def _extend_offenders(
-        self, sentences: Mapping[OffenderId, tuple[int, Sentence]]
+        self, seen: Mapping[OffenderId, tuple[int, Offender]], bans: Mapping[OffenderId, Ban]
     ) -> dict[OffenderId, Offender | Exception]:
         answers: dict[OffenderId, Offender | Exception] = {}
-        statements = [self._state_statement(who, *each) for who, each in sentences.items()]
-        for who, outcome in zip(sentences, run(self._client, self._threads, statements), strict=True):
-            version, sentence = sentences[who]
+        statements = [self._state_statement(who, *seen[who], ban) for who, ban in bans.items()]
+        for who, outcome in zip(seen, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
-                ban = replace(sentence.changed[-1], evidence=())
-                answers[who] = after = replace(sentence.seen, ban=ban, revision=sentence.seen.revision + 1)
+                version, offender = seen[who]
+                answers[who] = after = replace(offender, ban=bans[who], revision=offender.revision + 1)
                 self._known.keep(who, version + 1, after)
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
@@ -222,15 +225,14 @@ class ManyOffenders:
             update(self._table, history_key(who, ban), changes, unless_changed=same, below=earlier),
         ]
 
-    def _state_statement(self, who: OffenderId, version: int, sentence: Sentence) -> Statement:
-        ban = sentence.changed[-1]
+    def _state_statement(self, who: OffenderId, version: int, seen: Offender, ban: Ban) -> Statement:
         written = {
             "last_ban": {"M": ban_item(ban)},
-            "revision": number(sentence.seen.revision + 1),
+            "revision": number(seen.revision + 1),
             "v": number(version + 1),
             "ttl": self._ttl(ban),
         }
-        unchanged = {"v": number(version), "revision": number(sentence.seen.revision)}
+        unchanged = {"v": number(version), "revision": number(seen.revision)}
         return update(self._table, state_key(who), written, unless_changed=unchanged)
 
     def _ttl(self, ban: Ban | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""SQS as the inbox of the worker and the outbox of the shim."""
+"""SQS as the inbox of the worker."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from f2b_worker.ports import DeadLetter
 
 BATCH_MAX = 10
+VISIBILITY_S = 60
+"""How long a received message stays hidden from other workers, unless it is kept for longer."""
+
 _DETAIL_CHARACTERS_MAX = 256
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
@@ -55,10 +58,13 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
 class SqsInbox:
     """The queue that infractions come from, with its dead-letter queue."""
 
-    def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str) -> None:
+    def __init__(
+        self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int = VISIBILITY_S
+    ) -> None:
         self._client = client
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
+        self._visibility_s = visibility_s
 
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
@@ -89,13 +95,20 @@ class SqsInbox:
 
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
+        # A failure here is no loss: the visibility timeout releases the message later.
+        self._show_after(messages, 0, "releasing messages")
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Keep messages invisible to others for another visibility timeout from now on."""
+        self._show_after(messages, self._visibility_s, "keeping messages")
+
+    def _show_after(self, messages: Sequence[Message], timeout_s: int, doing: str) -> None:
         for batch in batches(messages, BATCH_MAX):
-            # A failure here is no loss: the visibility timeout releases the message later.
-            with aws_errors("releasing messages"):
+            with aws_errors(doing):
                 self._client.change_message_visibility_batch(
                     QueueUrl=self._queue_url,
                     Entries=[
-                        {"Id": str(place), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                        {"Id": str(place), "ReceiptHandle": message.receipt, "VisibilityTimeout": timeout_s}
                         for place, message in enumerate(batch)
                     ],
                 )
@@ -112,19 +125,6 @@ class SqsInbox:
                     "f2b.message_id": _text(letter.message_id),
                 },
             )
-
-
-class SqsOutbox:
-    """The queue that the shim sends infractions to."""
-
-    def __init__(self, client: SQSClient, *, queue_url: str) -> None:
-        self._client = client
-        self._queue_url = queue_url
-
-    def send(self, body: str) -> None:
-        """Send one message body; returns only when SQS has stored it."""
-        with aws_errors("sending an infraction"):
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
 
 
 def _message(raw: MessageTypeDef) -> Message:

@@ -1,0 +1,196 @@
+"""Infractions of an offender whom the worker knows to be banned: few writes, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.domain.jails import DAY_MS, Policy
+from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.errors import Unavailable
+from f2b_worker.intake import KEEP_EVERY_S
+from f2b_worker.ports import Sentence
+from f2b_worker.testing import MemoryLedger
+from tests.unit.intake_scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, Scene, body, who
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESOLUTION_S = 5.0
+WHO = who(GOOD_IP)
+LONG = Policy(replace(POLICY.defaults, bantime_ms=DAY_MS))
+
+
+class CountingLedger(Ledger):
+    """Counts what is recorded."""
+
+    recorded = 0
+
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+        self.recorded += len(hits)
+        return super().record(hits)
+
+
+class Known(Scene):
+    """A worker that has just banned somebody for a day, and works step by step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: CountingLedger = CountingLedger()
+        self.worker = self.intake(extend_resolution_s=RESOLUTION_S)
+        self.worker.use(LONG)
+        self.step(body(GOOD_IP))
+        self.ledger.recorded = self.ledger.commits = 0
+
+    def step(self, *bodies: str, stop: threading.Event | None = None) -> list[str]:
+        """Receive and settle once."""
+        ids = [self.inbox.put(each) for each in bodies]
+        messages = self.worker.gather()
+        self.stop.clear()
+        self.worker.settle(messages, stop or threading.Event())
+        return ids
+
+    def hit(self, *, ip: str = GOOD_IP, name: str = "") -> str:
+        """Make an infraction of now."""
+        at_s = self.clock.now_ms() / 1000
+        return json.dumps({"ip": ip, "at": at_s, "id": name or f"at {at_s}"})
+
+    @property
+    def ban(self) -> Ban:
+        return self.ledger.banned()[WHO]
+
+
+@pytest.fixture
+def known() -> Known:
+    return Known()
+
+
+def test_infractions_of_a_banned_address_are_not_recorded_and_cost_one_write_in_a_while(known: Known) -> None:
+    for _ in range(20):
+        known.clock.advance(1)
+        known.step(known.hit())
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ledger.recorded == 0
+    assert known.ledger.commits <= 5
+    assert known.ban.until_ms == NOW_MS + 20_000 + DAY_MS
+    assert known.ban.extended == 20
+    assert known.inbox.left == set()
+
+
+def test_their_message_stays_until_the_longer_ban_is_stored(known: Known) -> None:
+    known.clock.advance(1)
+    ids = known.step(known.hit())
+    assert known.inbox.left == set(ids)
+    assert known.ban.extended == 0
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.inbox.left == set()
+    assert known.ban.extended == 1
+
+
+def test_others_in_the_same_message_do_not_wait(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(json.dumps([json.loads(known.hit()), *json.loads(body(OTHER_IP))]))
+    assert who(OTHER_IP) in known.ledger.banned()
+    assert known.ban.extended == 0
+
+
+def test_a_stop_stores_what_was_held_back(known: Known) -> None:
+    known.clock.advance(1)
+    known.inbox.put(known.hit())
+    known.worker.run(known.stop)
+    assert known.ban.extended == 1
+    assert known.inbox.left == set()
+
+
+def test_a_worker_that_dies_with_it_in_hand_loses_nothing(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    known.inbox.release([*known.inbox.in_flight.values()])  # its visibility timeout runs out
+    known.worker = known.intake()
+    known.worker.use(LONG)
+    known.step()
+    assert known.ban.extended == 1
+
+
+def test_repeated_infractions_need_no_write_and_no_wait(known: Known) -> None:
+    known.step(body(GOOD_IP, 5))
+    known.clock.advance(1)
+    message = known.hit()
+    known.step(message)
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    known.ledger.commits = 0
+    known.step(message)
+    assert known.ledger.commits == 0
+    assert known.inbox.left == set()
+
+
+def test_a_ban_that_ends_soon_is_extended_at_once(known: Known) -> None:
+    known.clock.advance(DAY_MS / 1000 - 2)
+    known.step(known.hit())
+    assert known.ban.until_ms == known.clock.now_ms() + DAY_MS
+
+
+def test_an_infraction_after_the_ban_is_recorded_as_of_anybody(known: Known) -> None:
+    known.clock.advance(DAY_MS / 1000 + 60)
+    known.step(known.hit())
+    assert known.ledger.recorded == 1
+    assert known.inbox.left == set()
+
+
+def test_a_ban_that_a_colleague_extended_further_stays_as_it_is(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    seen = known.ledger.offender(WHO)
+    assert seen.ban
+    further = replace(seen.ban, until_ms=NOW_MS + 2 * DAY_MS, extended=7)
+    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (further,))})
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ban == replace(further, evidence=())
+    assert known.inbox.left == set()
+
+
+def test_hits_before_a_ban_that_a_colleague_started_meanwhile_change_nothing(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    seen = known.ledger.offender(WHO)
+    anew = Ban(NOW_MS + 2000, NOW_MS + 2000 + DAY_MS, 2, DAY_MS)
+    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (anew,))})
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ban == anew
+    assert known.inbox.left == set()
+
+
+def test_an_outage_holds_it_on(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    known.clock.advance(RESOLUTION_S)
+    known.ledger.outage = [Unavailable("no answer")] * 3
+    known.step()
+    assert known.ban.extended == 1
+    assert known.inbox.left == set()
+
+
+def test_what_is_in_hand_for_long_is_kept_from_others(known: Known) -> None:
+    known.ledger.outage = [Unavailable("no answer")] * 20
+    known.step(body(OTHER_IP))
+    waited_s = sum(known.clock.waits_s)
+    assert waited_s / KEEP_EVERY_S - 2 <= known.inbox.kept <= waited_s / KEEP_EVERY_S
+
+
+def test_an_idle_queue_is_not_waited_for_longer_than_what_is_held_back_may_wait(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    waits: list[float] = []
+    receive = known.inbox.receive
+    known.inbox.receive = lambda *, wait_s: waits.append(wait_s) or receive(wait_s=wait_s)  # type: ignore[method-assign,func-returns-value]
+    known.worker.gather()
+    assert waits == [RESOLUTION_S]

@@ -82,13 +82,24 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
     assert fleet.queued() == 3
 
 
-def test_a_dead_child_ends_the_pool_with_code_4(fleet: Fleet) -> None:
+def test_a_dead_child_is_replaced_and_the_pool_works_on(fleet: Fleet) -> None:
     pool = fleet.start_worker("--processes", "2")
     eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
+    first, second = children_of(pool.pid)
 
-    os.kill(children_of(pool.pid)[0], signal.SIGKILL)
+    os.kill(first, signal.SIGKILL)
 
-    assert pool.wait(20) == 4
+    eventually(lambda: len(children_of(pool.pid)) == 2, "there are two again", 30)
+    assert second in children_of(pool.pid)
+    send_bodies(fleet, report("203.0.113.4", 3))
+    eventually(lambda: "203.0.113.4/32" in fleet.ip_set_entries(), "it is banned", 30, 0.6)
+    pool.terminate()
+    assert pool.wait(15) == 0
+
+
+def test_a_pool_whose_children_cannot_start_ends_with_their_code(fleet: Fleet) -> None:
+    pool = fleet.start_worker("--processes", "2", "--table", "there-is-none")
+    assert pool.wait(60) == 3
 
 
 def children_of(pid: int) -> list[int]:

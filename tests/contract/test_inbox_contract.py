@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from f2b_worker.adapters.sqs import SqsInbox, SqsOutbox, dead_letter_url_of, queue_url_of
+from f2b_worker.adapters.sqs import SqsInbox, SqsOutbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.errors import Missing, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
 from f2b_worker.testing import MemoryInbox
@@ -106,7 +106,8 @@ def sqs_desk(sqs: SQSClient) -> SqsDesk:
     url = sqs.create_queue(QueueName="f2b", Attributes={"VisibilityTimeout": "60", "RedrivePolicy": redrive})[
         "QueueUrl"
     ]
-    return SqsDesk(SqsInbox(sqs, queue_url=url, dead_letter_url=dead_url), sqs, url, dead_url)
+    inbox = SqsInbox(sqs, queue_url=url, dead_letter_url=dead_url, visibility_s=visibility_s_of(sqs, url))
+    return SqsDesk(inbox, sqs, url, dead_url)
 
 
 @pytest.fixture(params=["memory", "sqs"])
@@ -166,8 +167,27 @@ def test_more_than_ten_are_deleted_for_good_and_twice_is_no_error(desk: Desk) ->
     assert desk.inbox.receive(wait_s=0) == []
 
 
-def test_nothing_is_deleted_or_released_without_complaint(desk: Desk) -> None:
+def test_what_is_kept_stays_hidden(desk: Desk) -> None:
+    desk.put(*(f"body {number}" for number in range(12)))
+    messages = receive(desk.inbox, 12)
+    desk.inbox.keep(messages)
+    assert desk.inbox.visibility_s == 60
+    assert desk.inbox.receive(wait_s=0) == []
+
+
+def test_what_is_kept_stays_hidden_for_longer_than_it_would_have(sqs_desk: SqsDesk) -> None:
+    sqs_desk.client.set_queue_attributes(QueueUrl=sqs_desk.queue_url, Attributes={"VisibilityTimeout": "1"})
+    sqs_desk.put("kept", "not kept")
+    received = {message.body: message for message in receive(sqs_desk.inbox, 2)}
+    sqs_desk.inbox.keep([received["kept"]])
+    again = receive(sqs_desk.inbox, 1)
+    assert [message.body for message in again] == ["not kept"]
+    assert "kept" not in [message.body for message in sqs_desk.inbox.receive(wait_s=2)]
+
+
+def test_nothing_is_deleted_or_released_or_kept_without_complaint(desk: Desk) -> None:
     desk.inbox.delete([])
+    desk.inbox.keep([])
     desk.inbox.release([])
 
 
@@ -239,7 +259,9 @@ class TestSqs:
         with Stubber(sqs) as stubber:
             stubber.add_response("delete_message_batch", {"Successful": [], "Failed": failed})
             with pytest.raises(Retryable, match="1 failed"):
-                SqsInbox(sqs, queue_url="q", dead_letter_url="d").delete([Message("id", "receipt", "", 0)])
+                SqsInbox(sqs, queue_url="q", dead_letter_url="d", visibility_s=60).delete(
+                    [Message("id", "receipt", "", 0)]
+                )
 
     def test_a_queue_is_found_by_name_and_by_url(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
         assert queue_url_of(sqs, "f2b") == sqs_desk.queue_url

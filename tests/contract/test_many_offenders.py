@@ -106,6 +106,11 @@ class TestExtending:
         assert colleague.history(FIRST)[0].evidence == hits(0, 1)
         assert unanimous({who: colleague.offender(who) for who in CROWD}).ban == extended
 
+    def test_the_next_ban_leaves_the_history_as_it_was(self, ledger: Book, colleague: Book) -> None:
+        extended = ledger.commit(longer(ban_all(ledger)))
+        commit(ledger, remembered(extended[FIRST]), ban(5000, 2), who=FIRST)
+        assert [plain(each) for each in colleague.history(FIRST)] == [prolonged(ban(1), hit(10)), ban(5000, 2)]
+
     def test_followers_see_them(self, ledger: Book, colleague: Book) -> None:
         seen = ban_all(ledger)
         cursor = colleague.changes(0).cursor
@@ -186,7 +191,9 @@ class TestDynamoDb:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         sentences = longer(ban_all(dynamo))
-        monkeypatch.setattr(dynamo._many, "_extend_offenders", lambda asked: dict.fromkeys(asked, Unavailable("")))
+        monkeypatch.setattr(
+            dynamo._many, "_extend_offenders", lambda seen, _bans: dict.fromkeys(seen, Unavailable(""))
+        )
         dynamo.commit(sentences)
         other = open_ledger(clock)
         seen = record_all(other, hit(10))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.docket import Clerk, Docket
     from f2b_worker.domain.verdicts import Hit, OffenderId
+    from f2b_worker.known_bans import KnownBan, KnownBans
     from f2b_worker.ports import Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -68,24 +69,39 @@ class Pile:
         self.newest_ms = max(self.newest_ms, other.newest_ms)
 
 
+@dataclass(slots=True)
+class Cover:
+    """Infractions of one offender that fell into a known ban, and the messages that they came with.
+
+    Of them only what they did to the ban's end is kept: a hot address must not fill the memory.
+
+    Attributes:
+        known: The ban, with its end as they moved it.
+        since_s: When the first of them came.
+        infractions: How many they are.
+    """
+
+    known: KnownBan
+    since_s: float
+    infractions: int = 0
+    messages: list[InHand] = field(default_factory=list)
+
+
 class Desk:
     """Where the intake lays the messages that it received, sorted by offender.
 
     Attributes:
         piles: What is still to be judged.
+        covers: What only extends known bans, and is to be stored.
         letters: What is still to be stored in the dead-letter queue.
     """
 
     def __init__(self) -> None:
         self.piles: dict[OffenderId, Pile] = {}
+        self.covers: dict[OffenderId, Cover] = {}
         self.letters: list[DeadLetter] = []
         self._in_hand: dict[str, InHand] = {}
         self._fed: dict[OffenderId, Pile] = {}
-
-    @property
-    def infractions(self) -> int:
-        """How many infractions wait."""
-        return sum(len(pile.hits) for pile in self.piles.values())
 
     @property
     def messages(self) -> list[Message]:
@@ -97,8 +113,8 @@ class Desk:
         """The messages of which nothing is left to do."""
         return [each.message for each in self._in_hand.values() if not each.open_piles and not each.is_kept]
 
-    def take(self, message: Message, clerk: Clerk, *, now_ms: int, now_s: float) -> None:
-        """Read a message, and lay what is in it on the piles; what cannot be judged becomes a letter."""
+    def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:
+        """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
         # A message that comes again while it is in hand has a new receipt, and only that one deletes it.
         in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
         in_hand.message = replace(message, body="")
@@ -110,7 +126,11 @@ class Desk:
         docket = clerk.sort_out(body.infractions, now_ms=now_ms)
         _count(docket)
         for who, hits in docket.hits.items():
-            self._pile(who, now_s).add(hits, [in_hand])
+            ban = known.get(who)
+            if ban and who not in self.piles and ban.covers(hits):
+                self._cover(who, ban, hits, in_hand, now_s)
+            else:
+                self._pile(who, now_s).add(hits, [in_hand])
         self._bury_in_letters(message.id, body.refused + docket.refused)
 
     def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
@@ -134,14 +154,23 @@ class Desk:
         for each in self.piles.pop(who).messages:
             each.open_piles -= 1
 
+    def finish_cover(self, who: OffenderId) -> None:
+        """Mark what extended the ban of one offender as stored."""
+        for each in self.covers.pop(who).messages:
+            each.open_piles -= 1
+
+    def give_up_cover(self, who: OffenderId, why: str) -> None:
+        """Turn what extended a ban into a letter: one infraction with which the ban would end as late."""
+        cover = self.covers[who]
+        at_ms = cover.known.until_ms - cover.known.ban.length_ms
+        refused = Refusal(Reason.LEDGER_REFUSED, why, _item(who, at_ms))
+        self._bury_in_letters(cover.messages[0].message.id, [refused])
+        self.finish_cover(who)
+
     def give_up(self, who: OffenderId, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters."""
         pile = self.piles[who]
-        network, _, _ = who.key.partition("/")
-        items = [
-            {"ip": network, "jail": who.jail, "at": hit.at_ms / 1000, "id": hit.id, "weight": hit.weight}
-            for hit in pile.hits
-        ]
+        items = [_item(who, hit.at_ms) | {"id": hit.id, "weight": hit.weight} for hit in pile.hits]
         refused = [Refusal(Reason.LEDGER_REFUSED, why, item) for item in items]
         self._bury_in_letters(pile.messages[0].message.id, refused)
         self.finish(who)
@@ -165,6 +194,18 @@ class Desk:
             pile = self.piles[who] = Pile(now_s)
         return pile
 
+    def _cover(self, who: OffenderId, known: KnownBan, hits: Sequence[Hit], in_hand: InHand, now_s: float) -> None:
+        metrics.infractions_judged.inc(len(hits))
+        known.hear(hits)
+        if not known.moves:
+            return  # the stored ban ends as late: nothing is left to do
+        cover = self.covers.get(who)
+        if cover is None:
+            cover = self.covers[who] = Cover(known, now_s)
+        cover.infractions += len(hits)
+        cover.messages.append(in_hand)
+        in_hand.open_piles += 1
+
     def _bury_in_letters(self, message_id: str, refused: Sequence[Refusal]) -> None:
         for items, part in _in_letters(refused):
             self._bury(message_id, items, part)
@@ -172,6 +213,11 @@ class Desk:
     def _bury(self, message_id: str, body: str, why: Sequence[Refusal]) -> None:
         reasons = Counter(one.reason.value for one in why)
         self.letters.append(DeadLetter(body, reasons, why[0].detail, message_id))
+
+
+def _item(who: OffenderId, at_ms: int) -> dict[str, object]:
+    network, _, _ = who.key.partition("/")
+    return {"ip": network, "jail": who.jail, "at": at_ms / 1000}
 
 
 def _count(docket: Docket) -> None:

@@ -29,11 +29,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
 BACKOFF_MAX_S = 5.0
-KEEP_EVERY_S = 15.0
-"""How often messages that are still in hand are kept from becoming visible to others."""
+KEPT_AFTER = 0.4
+"""After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 
-INFRACTIONS_MAX = 300_000
-"""So many infractions wait at most for their bans to be extended, about 60 MB; then all are judged at once."""
+IN_HAND_MAX = 20_000
+"""So many messages are in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
 
 
 class Intake:
@@ -141,7 +141,7 @@ class Intake:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         desk = self._desk
         for message in messages:
-            desk.take(message, self._clerk, now_ms=now_ms, now_s=now_s)
+            desk.take(message, self._clerk, self._judging.known, now_ms=now_ms, now_s=now_s)
         if messages:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)
@@ -149,9 +149,10 @@ class Intake:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].detail)
 
     def _try_to_settle(self, *, hurry: bool) -> None:
-        hurry = hurry or self._desk.infractions > INFRACTIONS_MAX
-        while ready := self._judging.ready(self._desk, hurry=hurry):
-            self._judging.judge(self._desk, ready)
+        hurry = hurry or len(self._desk.messages) > IN_HAND_MAX
+        self._judging.extend(self._desk, hurry=hurry)
+        while self._desk.piles:
+            self._judging.judge(self._desk)
         while self._desk.letters:
             self._bury(self._desk.letters[-1])
             self._desk.letters.pop()
@@ -173,11 +174,11 @@ class Intake:
 
     def _keep(self) -> None:
         """Keep what is in hand for longer from becoming visible: an outage must not eat deliveries."""
-        now_s = self._clock.monotonic_s()
-        if now_s - self._kept_s < KEEP_EVERY_S:
+        now_s, every_s = self._clock.monotonic_s(), self._inbox.visibility_s * KEPT_AFTER
+        if now_s - self._kept_s < every_s:
             return
         self._kept_s = now_s
-        messages = self._desk.held_since(now_s - KEEP_EVERY_S)
+        messages = self._desk.held_since(now_s - every_s)
         try:
             if messages:
                 self._inbox.keep(messages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,13 +10,14 @@ import structlog
 from f2b_worker.domain.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Retryable
+from f2b_worker.known_bans import KnownBan, KnownBans
 from f2b_worker.observe import metrics
 from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from f2b_worker.desk import Desk, Pile
+    from f2b_worker.desk import Cover, Desk, Pile
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.lateness import Lateness
     from f2b_worker.domain.verdicts import Ban, Hit, Judgement, OffenderId
@@ -23,21 +25,21 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-BANNED_MAX = 100_000
-"""Banned offenders that are remembered, about 600 bytes each."""
+EXTENSIONS_PER_S = 100
+"""So few bans are extended each second, at most, while none of them has waited for the whole resolution."""
+
+EXTEND_EVERY_S = 1.0
+"""The same ban is extended no more often: a hot address must not wear out its item."""
 
 _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
-Ready = dict["OffenderId", Offender | None]
-"""Who is to be judged now; with what is known of whoever is banned, so that nothing need be recorded."""
-
 
 class Judging:
-    """Judges piles of infractions against the ledger.
+    """Judges what lies on the desk against the ledger.
 
-    Infractions during a ban only move its end. Those of an offender that this worker knows to be banned wait a
-    while, so that a hot address costs few writes, and are not recorded. The ledger is told what the new end was
-    decided from: if a colleague was faster, it says what is there now, and all is judged again.
+    Infractions during a ban only move its end. Those of an offender that this worker knows to be banned are not
+    recorded, and wait for each other: alone for a moment, among many for *extend_resolution_s* at most. The ledger
+    is told what the new end was decided from: if a colleague was faster, it says what is there now.
 
     Args:
         ledger: Where offenders and bans are remembered.
@@ -64,58 +66,99 @@ class Judging:
         self._lateness = lateness
         self._resolution_s = extend_resolution_s
         self._on_ban = on_ban
-        self._banned: dict[OffenderId, Offender] = {}
+        self.known = KnownBans()
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next pile on; may be called from another thread."""
         self._policy = policy
 
-    def ready(self, desk: Desk, *, hurry: bool) -> Ready:
-        """Choose what is to be judged now; in a *hurry*, everything."""
-        return {
-            who: known
-            for who, pile in desk.piles.items()
-            if (known := self._covering(who, pile)) is None or hurry or self._due_in_s(pile, known.ban) <= 0
-        }
-
     def due_in_s(self, desk: Desk) -> float | None:
-        """Tell in how many seconds the next pile that was held back is due; None if none is held back."""
-        oldest_s = min((pile.since_s for pile in desk.piles.values()), default=None)
-        return None if oldest_s is None else max(0.0, oldest_s + self._resolution_s - self._clock.monotonic_s())
+        """Tell in how many seconds the next of what waits is due; None if nothing waits."""
+        waits_s = self._waits_s(desk)
+        return min((self._due_in_s(cover, waits_s) for cover in desk.covers.values()), default=None)
 
-    def _covering(self, who: OffenderId, pile: Pile) -> Offender | None:
-        """Find the known offender whose running ban covers the whole pile."""
-        known = self._banned.get(who)
-        return known if known and _covers(known.ban, pile) else None
+    def _waits_s(self, desk: Desk) -> float:
+        return min(self._resolution_s, len(desk.covers) / EXTENSIONS_PER_S)
 
-    def _due_in_s(self, pile: Pile, ban: Ban | None) -> float:
-        assert ban is not None
-        ends_in_s = (ban.until_ms - self._clock.now_ms()) / 1000
-        if pile.newest_ms + ban.length_ms <= ban.until_ms or 0 <= ends_in_s < 3 * self._resolution_s:
-            return 0.0  # nothing to store, or nothing to gain by waiting
-        return pile.since_s + self._resolution_s - self._clock.monotonic_s()
+    def _due_in_s(self, cover: Cover, waits_s: float) -> float:
+        known, now_s = cover.known, self._clock.monotonic_s()
+        ends_in_s = (known.ban.until_ms - self._clock.now_ms()) / 1000
+        if 0 <= ends_in_s < 2 * self._resolution_s:
+            return 0.0  # the stored end must not come before the later one is stored
+        soonest_s = known.stored_s + min(EXTEND_EVERY_S, self._resolution_s)
+        return max(cover.since_s + waits_s, soonest_s) - now_s
 
-    def judge(self, desk: Desk, ready: Ready) -> None:
-        """Judge these piles, and take from the desk what is done.
+    def extend(self, desk: Desk, *, hurry: bool) -> None:
+        """Store the later ends of known bans that are due; in a *hurry*, of all.
+
+        Raises:
+            F2bError: If some must wait for the end of an outage; the others are done.
+        """
+        waits_s = self._waits_s(desk)
+        due = [
+            who
+            for who, cover in desk.covers.items()
+            if hurry or who in desk.piles or self._due_in_s(cover, waits_s) <= 0
+        ]
+        for _ in range(_ROUNDS_MAX):
+            if not due:
+                return
+            answers = self._ledger.commit({who: _longer(desk.covers[who].known) for who in due})
+            self._on_ban()
+            due = self._extended(desk, answers)
+        raise Retryable(f"{len(due)} bans are still contended after {_ROUNDS_MAX} rounds")
+
+    def _extended(self, desk: Desk, answers: Mapping[OffenderId, Offender | Exception]) -> list[OffenderId]:
+        """Take from the desk what is stored; answer whose ban a colleague changed meanwhile."""
+        again: list[OffenderId] = []
+        held_up: Exception | None = None
+        for who, answer in answers.items():
+            if not isinstance(answer, Offender):
+                held_up = self._fail_cover(who, answer, desk) or held_up
+            elif not self._catch_up(who, answer, desk.covers[who]):
+                again.append(who)
+            else:
+                desk.finish_cover(who)
+        if held_up:
+            raise held_up
+        return again
+
+    def _catch_up(self, who: OffenderId, seen: Offender, cover: Cover) -> bool:
+        """Compare with what the ledger holds now; tell whether nothing is left to store."""
+        pending = cover.known
+        self.known.learn(who, seen, self._clock.monotonic_s())
+        if seen.ban is None or seen.ban.start_ms != pending.ban.start_ms or seen.ban.until_ms >= pending.until_ms:
+            return True  # stored, or of a ban before the last one, where it changes nothing
+        cover.known = known = self.known.get(who) or pending
+        known.until_ms, known.moves = pending.until_ms, pending.moves
+        return False
+
+    def _fail_cover(self, who: OffenderId, error: Exception, desk: Desk) -> Exception | None:
+        if _must_wait(error):
+            return error
+        log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
+        desk.give_up_cover(who, str(error))
+        return None
+
+    def judge(self, desk: Desk) -> None:
+        """Judge the piles, and take from the desk what is done; what bans feed is laid out then.
 
         Raises:
             F2bError: If some must wait for the end of an outage; the others are done.
         """
         try:
-            self._judge(desk, ready)
+            self._judge(desk)
         finally:
             desk.lay_out_fed()
 
-    def _judge(self, desk: Desk, ready: Ready) -> None:
+    def _judge(self, desk: Desk) -> None:
         held_up: Exception | None = None
-        answers = self._recorded(desk, ready)
+        answers = self._ledger.record({who: self._worth_storing(who, pile) for who, pile in desk.piles.items()})
         for _ in range(_ROUNDS_MAX):
             sentences: dict[OffenderId, Sentence] = {}
             for who, answer in answers.items():
                 if not isinstance(answer, Offender):
                     held_up = self._fail_one(who, answer, desk) or held_up
-                elif ready[who] and not _covers(answer.ban, desk.piles[who]):
-                    del self._banned[who]  # a colleague banned it anew: what lies here must be recorded first
                 elif sentence := self._judge_one(who, answer, desk):
                     sentences[who] = sentence
             if not sentences:
@@ -127,12 +170,6 @@ class Judging:
             raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
         if held_up:
             raise held_up
-
-    def _recorded(self, desk: Desk, ready: Ready) -> dict[OffenderId, Offender | Exception]:
-        new = {who: self._worth_storing(who, desk.piles[who]) for who, known in ready.items() if known is None}
-        answers = self._ledger.record(new) if new else {}
-        answers.update((who, known) for who, known in ready.items() if known is not None)
-        return answers
 
     def _worth_storing(self, who: OffenderId, pile: Pile) -> list[Hit]:
         return sorted(worth_storing(pile.hits, self._policy.jail(who.jail), key=who.key))
@@ -162,16 +199,10 @@ class Judging:
             if spent:
                 self._trim(who, spent)
         self._feed(who, offender, desk)
-        self._remember(who, offender)
+        self.known.learn(who, offender, self._clock.monotonic_s())
         metrics.infractions_judged.inc(len(desk.piles[who].hits))
         log.debug("judged", jail=who.jail, key=who.key, infractions=len(desk.piles[who].hits))
         desk.finish(who)
-
-    def _remember(self, who: OffenderId, offender: Offender) -> None:
-        if offender.ban:
-            if len(self._banned) >= BANNED_MAX:
-                self._banned.clear()
-            self._banned[who] = offender
 
     def _feed(self, who: OffenderId, offender: Offender, desk: Desk) -> None:
         """Let the bans that these infractions brought about count in the jails that are fed by bans.
@@ -197,7 +228,7 @@ class Judging:
         What the ledger refuses for a reason of the offender's own goes to the dead-letter queue, and the rest of
         its messages is done.
         """
-        if isinstance(error, (Retryable, AccessDenied, Missing)):
+        if _must_wait(error):
             return error
         log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
         metrics.ledger_refused.inc()
@@ -205,9 +236,14 @@ class Judging:
         return None
 
 
-def _covers(ban: Ban | None, pile: Pile) -> bool:
-    """Tell whether all of a pile fell into the time of a ban."""
-    return ban is not None and ban.start_ms < pile.oldest_ms and pile.newest_ms <= ban.until_ms
+def _must_wait(error: Exception) -> bool:
+    """Tell whether an error is everybody's, and passes, rather than one offender's own."""
+    return isinstance(error, (Retryable, AccessDenied, Missing))
+
+
+def _longer(known: KnownBan) -> Sentence:
+    ban = replace(known.ban, until_ms=known.until_ms, extended=known.ban.extended + known.moves, evidence=())
+    return Sentence(known.seen, (ban,))
 
 
 def _announce(

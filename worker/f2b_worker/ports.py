@@ -73,6 +73,11 @@ class DeadLetter:
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it."""
 
+    @property
+    def visibility_s(self) -> float:
+        """How long a received or kept message stays hidden from others."""
+        ...
+
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
         ...

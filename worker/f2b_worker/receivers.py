@@ -56,6 +56,11 @@ class Receivers:
             raise answer
         return answer
 
+    @property
+    def visibility_s(self) -> float:
+        """How long a received or kept message stays hidden from others."""
+        return self._inbox.visibility_s
+
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error."""
         self._inbox.delete(messages)

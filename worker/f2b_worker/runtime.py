@@ -17,13 +17,14 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb import DynamoLedger
 from f2b_worker.adapters.dynamodb_lease import DynamoLease
 from f2b_worker.adapters.provision import check_table
-from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of
+from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake import Intake
 from f2b_worker.jails_file import read_jails
+from f2b_worker.receivers import Receivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,7 @@ class Parts:
     enforcer: Enforcer | None
     stop: threading.Event
     wake: threading.Event
+    close: Callable[[], None] = lambda: None
     reload: threading.Event = field(default_factory=threading.Event)
 
 
@@ -96,7 +98,8 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
     jails = read_jails(config)
     clock = SystemClock()
     stop, wake = threading.Event(), threading.Event()
-    inbox = _check(settings, lambda: _open_inbox(settings))
+    sqs = _check(settings, lambda: _open_inbox(settings))
+    inbox = Receivers(sqs, threads=settings.receivers, poll_s=settings.poll_s)
     ledger = _check(settings, lambda: _open_ledger(settings, jails.policy, clock))
     ip_sets = _check(settings, lambda: _open_ip_sets(settings))
     intake = Intake(
@@ -107,6 +110,7 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
         max_age_ms=settings.max_age,
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
+        extend_resolution_s=settings.extend_resolution_s,
         on_ban=wake.set,
     )
     enforcer = None
@@ -117,7 +121,7 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
         enforcer = Enforcer(
             ledger, ip_sets, lease, allowed=jails.allowed, clock=clock, unban_lag_s=settings.unban_lag_s
         )
-    return Parts(intake, enforcer, stop, wake)
+    return Parts(intake, enforcer, stop, wake, close=inbox.close)
 
 
 def _check(settings: WorkerSettings, opening: Callable[[], T]) -> T:
@@ -146,9 +150,14 @@ def _provision_command(settings: WorkerSettings) -> str:
 
 
 def _open_inbox(settings: WorkerSettings) -> SqsInbox:
-    client = sqs_client(settings.queue, connections=4)
+    client = sqs_client(settings.queue, connections=settings.receivers + 2)
     queue_url = queue_url_of(client, settings.queue)
-    return SqsInbox(client, queue_url=queue_url, dead_letter_url=dead_letter_url_of(client, queue_url))
+    return SqsInbox(
+        client,
+        queue_url=queue_url,
+        dead_letter_url=dead_letter_url_of(client, queue_url),
+        visibility_s=visibility_s_of(client, queue_url),
+    )
 
 
 def _open_ledger(settings: WorkerSettings, policy: Policy, clock: SystemClock) -> DynamoLedger:
@@ -191,7 +200,12 @@ def _stop_on_signals(parts: Parts) -> None:
 
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     """Start each loop in its thread; one that dies sets *died* and stops the others."""
-    loops: dict[str, Callable[[], None]] = {"intake": lambda: parts.intake.run(parts.stop)}
+
+    def take_in() -> None:
+        parts.intake.run(parts.stop)
+        parts.close()
+
+    loops: dict[str, Callable[[], None]] = {"intake": take_in}
     enforcer = parts.enforcer
     if enforcer:
         loops["enforcer"] = lambda: enforcer.run(parts.wake, parts.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from dataclasses import replace
@@ -17,6 +18,7 @@ from f2b_worker.ports import Changes, IpSetContents, Message, StandingBan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from f2b_worker.domain.docket import Infraction
     from f2b_worker.ports import DeadLetter, Sentence
 
 
@@ -54,6 +56,7 @@ class MemoryInbox:
         self.in_flight: dict[str, Message] = {}
         self.dead: list[DeadLetter] = []
         self.kept = 0
+        self.visibility_s = 60.0
         self.failure: F2bError | None = None
         self._now_ms = now_ms
         self._numbers = count(1)
@@ -288,3 +291,27 @@ class MemoryLease:
     def release(self) -> None:
         """Give the lease back."""
         self.released = True
+
+
+class MemoryOutbox:
+    """An outbox in memory. Set `failure` to make every call raise it, clear `open` to make `store` wait."""
+
+    def __init__(self) -> None:
+        self.stored: list[Infraction] = []
+        self.failure: F2bError | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def store(self, infractions: Sequence[Infraction]) -> None:
+        """Keep infractions."""
+        await self.open.wait()
+        await self.check()
+        self.stored += infractions
+
+    async def check(self) -> None:
+        """Raise the failure, if there is one."""
+        if self.failure:
+            raise self.failure
+
+    async def close(self) -> None:
+        """Do nothing: memory needs no closing."""

@@ -131,7 +131,7 @@ class DynamoLedger(DynamoBanBook):
         writes = [
             self._state_write(who, sentence.seen, changed[-1]),
             self._standing_write(who, changed[-1]),
-            *(self._history_write(who, ban) for ban in changed),
+            *(self._history_write(who, ban) for ban in _for_history(sentence.seen, changed)),
         ]
         with aws_errors(f"banning {who.key} in {who.jail}"):
             try:
@@ -201,6 +201,14 @@ class DynamoLedger(DynamoBanBook):
                 ReturnValues="ALL_NEW",
             )
         self._known.learn(who, answer.get("Attributes", {}))
+
+
+def _for_history(seen: Offender, changed: Sequence[Ban]) -> list[Ban]:
+    """Put the last ban first, if its extensions stand in the offender's state only."""
+    last = seen.ban
+    if last and last.extended and last.start_ms != changed[0].start_ms:
+        return [last, *changed]
+    return list(changed)
 
 
 def _only_extends(sentence: Sentence) -> bool:

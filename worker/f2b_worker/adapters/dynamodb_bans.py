@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.dynamodb_items import (
-    HISTORY_PREFIX,
+    STATE,
     as_ban,
     as_offender,
     as_standing,
@@ -89,12 +90,16 @@ class DynamoBanBook:
         return Changes(tuple(found), now_ms)
 
     def history(self, who: OffenderId) -> list[Ban]:
-        """Read every remembered ban of one offender, oldest first."""
-        items = self._query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            values={":pk": {"S": offender_pk(who)}, ":prefix": {"S": HISTORY_PREFIX}},
-        )
-        return [as_ban(item) for item in items]
+        """Read every remembered ban of one offender, oldest first.
+
+        How far the last one was extended stands beside the history, in the offender's state.
+        """
+        items = list(self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": offender_pk(who)}}))
+        last = next((as_offender(item).ban for item in items if item["sk"]["S"] == STATE), None)
+        bans = [as_ban(item) for item in items if item["sk"]["S"] != STATE]
+        if last and bans and bans[-1].start_ms == last.start_ms:
+            bans[-1] = replace(last, evidence=bans[-1].evidence)
+        return bans
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail, ended ones included."""

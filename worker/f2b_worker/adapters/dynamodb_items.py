@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
+STATE = "state"
 HISTORY_PREFIX = "ban#"
 
 
@@ -45,7 +46,7 @@ def offender_pk(who: OffenderId) -> str:
 
 def state_key(who: OffenderId) -> Item:
     """Make the primary key of one offender's state."""
-    return {"pk": {"S": offender_pk(who)}, "sk": {"S": "state"}}
+    return {"pk": {"S": offender_pk(who)}, "sk": {"S": STATE}}
 
 
 def as_offender(item: Item) -> Offender:

@@ -17,7 +17,6 @@ from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb_items import (
     as_offender,
     ban_item,
-    history_key,
     hits_value,
     number,
     standing_key,
@@ -177,6 +176,9 @@ class ManyOffenders:
     def extend(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
 
+        Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
+        transaction writes it for good.
+
         The offender itself is written last: whoever dies before that is made good for, since its messages are
         judged again, find the ban as short as it was, and write all of it again.
         """
@@ -185,9 +187,7 @@ class ManyOffenders:
             for who, sentence in sentences.items()
             if (known := self._known.get(who)) and known[1].revision == sentence.seen.revision
         }
-        followers = [
-            statement for who in seen for statement in self._follower_statements(who, sentences[who].changed[-1])
-        ]
+        followers = [self._standing_statement(who, sentences[who].changed[-1]) for who in seen]
         failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
         if failed:
             return dict.fromkeys(seen, failed[0])
@@ -211,19 +211,20 @@ class ManyOffenders:
                 self._known.forget(who)
         return answers
 
-    def _follower_statements(self, who: OffenderId, ban: Ban) -> list[Statement]:
-        changes = {
-            "until_ms": number(ban.until_ms),
-            "extended": number(ban.extended),
-            "ttl": self._ttl(ban),
-        }
-        same, earlier = {"start_ms": number(ban.start_ms)}, {"until_ms": number(ban.until_ms)}
-        standing = changes | {"changed_ms": number(self._clock.now_ms())}
-        place = standing_key(self._place_of(who.key), who)
-        return [
-            update(self._table, place, standing, unless_changed=same, below=earlier),
-            update(self._table, history_key(who, ban), changes, unless_changed=same, below=earlier),
-        ]
+    def _standing_statement(self, who: OffenderId, ban: Ban) -> Statement:
+        until_ms = number(ban.until_ms)
+        return update(
+            self._table,
+            standing_key(self._place_of(who.key), who),
+            {
+                "until_ms": until_ms,
+                "extended": number(ban.extended),
+                "changed_ms": number(self._clock.now_ms()),
+                "ttl": self._ttl(ban),
+            },
+            unless_changed={"start_ms": number(ban.start_ms)},
+            below={"until_ms": until_ms},
+        )
 
     def _state_statement(self, who: OffenderId, version: int, seen: Offender, ban: Ban) -> Statement:
         written = {

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from f2b_worker.ports import DeadLetter
 
 BATCH_MAX = 10
-VISIBILITY_S = 60
-"""How long a received message stays hidden from other workers, unless it is kept for longer."""
-
 _DETAIL_CHARACTERS_MAX = 256
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
@@ -55,16 +52,26 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
         return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
 
+def visibility_s_of(client: SQSClient, queue_url: str) -> int:
+    """Ask how long a received message of *queue_url* stays hidden."""
+    with aws_errors(f"queue {queue_url}"):
+        answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
+    return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
+
+
 class SqsInbox:
     """The queue that infractions come from, with its dead-letter queue."""
 
-    def __init__(
-        self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int = VISIBILITY_S
-    ) -> None:
+    def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int) -> None:
         self._client = client
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
         self._visibility_s = visibility_s
+
+    @property
+    def visibility_s(self) -> float:
+        """How long a received or kept message stays hidden from others."""
+        return self._visibility_s
 
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""

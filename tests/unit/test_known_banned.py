@@ -210,4 +210,6 @@ def test_an_idle_queue_is_not_waited_for_longer_than_what_is_held_back_may_wait(
     receive = known.inbox.receive
     known.inbox.receive = lambda *, wait_s: waits.append(wait_s) or receive(wait_s=wait_s)  # type: ignore[method-assign,func-returns-value]
     known.worker.gather()
-    assert waits == [EXTEND_EVERY_S]
+    known.clock.advance(RESOLUTION_S)
+    known.worker.gather()
+    assert waits == [EXTEND_EVERY_S, 0]

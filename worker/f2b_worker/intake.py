@@ -118,7 +118,7 @@ class Intake:
     def _wait_s(self) -> float:
         """Wait no longer than what is held back may; SQS knows whole seconds only."""
         due_s = self._judging.due_in_s(self._desk)
-        return self._poll_s if due_s is None else min(self._poll_s, math.ceil(due_s))
+        return self._poll_s if due_s is None else min(self._poll_s, max(0, math.ceil(due_s)))
 
     def settle(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""

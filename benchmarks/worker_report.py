@@ -1,0 +1,153 @@
+"""What runs of the worker's benchmark came to, summed up for people and for programs."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.canned_tally import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who is measured.
+
+    Attributes:
+        pack: Infractions in a message.
+        arguments: Its command line after `python -m`.
+        keeps_bans: Whether `f2b-worker bans` can show what it found.
+    """
+
+    name: str
+    pack: int
+    arguments: tuple[str, ...]
+    processes: int = 1
+    keeps_bans: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run came to, from when nothing was in flight to when nothing was any more."""
+
+    infractions: int
+    cpu_s: float
+    wall_s: float
+    canned_cpu_s: float
+    requests: int
+    sqs_requests: int
+    write_units: float
+    read_units: float
+    calls: dict[str, int]
+    bans: int | None
+
+    @property
+    def per_cpu_s(self) -> float:
+        """Infractions for a CPU second."""
+        return self.infractions / self.cpu_s
+
+    @property
+    def per_wall_s(self) -> float:
+        """Infractions for a second on the wall."""
+        return self.infractions / self.wall_s
+
+    @property
+    def requests_per_1000(self) -> float:
+        """AWS requests for a thousand infractions."""
+        return 1000 * self.requests / self.infractions
+
+    @property
+    def dollars_per_million(self) -> float:
+        """What AWS would charge for the worker's calls."""
+        return 1e6 / self.infractions * dollars(self.sqs_requests, self.write_units, self.read_units)
+
+
+NAIVE = Contender("naive worker", 1, ("benchmarks.naive_worker",), keeps_bans=False)
+
+
+def spread(values: Sequence[float], digits: int = 0) -> dict[str, float]:
+    """Sum up several runs."""
+    return {
+        "median": round(statistics.median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+    }
+
+
+def figures(contender: Contender, runs: Sequence[Run]) -> dict[str, Any]:
+    """Sum up all runs of one contender in one attack."""
+    last = runs[-1]
+    sends = 1e6 / contender.pack * dollars(1, 0, 0)
+    paid = spread([run.dollars_per_million for run in runs], 4)
+    return {
+        "pack": contender.pack,
+        "processes": contender.processes,
+        "infractions_per_cpu_s": spread([run.per_cpu_s for run in runs]),
+        "infractions_per_wall_s": spread([run.per_wall_s for run in runs]),
+        "requests_per_1000": spread([run.requests_per_1000 for run in runs], 2),
+        "dollars_per_million": paid,
+        "dollars_per_million_with_sends": round(paid["median"] + sends, 4),
+        "canned_cores": round(last.canned_cpu_s / last.wall_s, 2),
+        "bans_checked": last.bans,
+        "calls_per_million": {name: round(1e6 * n / last.infractions) for name, n in last.calls.items()},
+    }
+
+
+def compare(found: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Work out the ratios between contenders of the same runs."""
+    ratios: dict[str, Any] = {}
+    for attack, by_name in found.items():
+        first = by_name[names[0]]
+        ratios[attack] = {}
+        for name in names[1:]:
+            measure = "infractions_per_cpu_s" if name == NAIVE.name else "infractions_per_wall_s"
+            one, other = first[measure]["median"], by_name[name][measure]["median"]
+            if name == NAIVE.name:
+                ratios[attack]["times_the_naive_worker"] = round(one / other, 1)
+            else:
+                ratios[attack][f"wall_rate_of_{by_name[name]['processes']}_processes_against_1"] = round(
+                    other / one, 2
+                )
+    return ratios
+
+
+def table(report: dict[str, Any]) -> Iterator[str]:
+    """Lay the report out for people."""
+    cores = f"{report['cores']} cores, load {report['load']} before"
+    yield f"{report['machine']} {report['processor']}, {cores}, Python {report['python']}"
+    yield f"{report['method']} of {report['runs']} runs of {report['seconds']} s; (least to most)"
+    head = (
+        "attack",
+        "",
+        "per CPU s",
+        "spread",
+        "per s",
+        "requests/1000",
+        "$/million",
+        "with sends",
+        "bans",
+        "AWS cores",
+    )
+    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>6} {:>9}"
+    yield layout.format(*head)
+    for attack, by_name in report["attacks"].items():
+        for name, each in by_name.items():
+            cpu = each["infractions_per_cpu_s"]
+            yield layout.format(
+                attack,
+                name,
+                f"{cpu['median']:,.0f}",
+                f"({cpu['min']:,.0f} to {cpu['max']:,.0f})",
+                f"{each['infractions_per_wall_s']['median']:,.0f}",
+                f"{each['requests_per_1000']['median']:.2f}",
+                f"{each['dollars_per_million']['median']:.4f}",
+                f"{each['dollars_per_million_with_sends']:.4f}",
+                "-" if each["bans_checked"] is None else each["bans_checked"],
+                each["canned_cores"],
+            )
+    for attack, ratios in report["ratios"].items():
+        for name, ratio in ratios.items():
+            yield f"{attack:9} {name.replace('_', ' ')}: {ratio}"

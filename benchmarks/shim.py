@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RUNS = 5
 RUN_S = 4.0
 CONNECTIONS = 16
+SOAK_CONNECTIONS = 256  # so many that none is late because its last answer took the linger
 TICKS_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 ENVIRONMENT = {
@@ -134,12 +135,12 @@ def measure() -> dict[str, Any]:
 
 
 def soak(minutes: float, rate_per_s: float) -> dict[str, Any]:
-    """Report at a steady rate, each time another address; look at the memory after the first tenth and at the end."""
+    """Report at a steady rate, each time another address; weigh the memory after a tenth of it and at the end."""
     with running() as bench:
-        warm = drive(bench.port, run_s=minutes * 6, connections=CONNECTIONS, rate_per_s=rate_per_s)
+        warm = drive(bench.port, run_s=minutes * 6, connections=SOAK_CONNECTIONS, rate_per_s=rate_per_s)
         before_mb = bench.resident_mb()
         began_s = bench.cpu_s()
-        main = drive(bench.port, run_s=minutes * 60, connections=CONNECTIONS, rate_per_s=rate_per_s)
+        main = drive(bench.port, run_s=minutes * 60, connections=SOAK_CONNECTIONS, rate_per_s=rate_per_s)
         cpu_s = bench.cpu_s() - began_s
         after_mb = bench.resident_mb()
         time.sleep(0.1)

@@ -1,6 +1,6 @@
 """The load of `benchmarks.shim`: GETs over raw sockets, as JSON on standard output what came of them.
 
-    python -m benchmarks.shim_load PORT SECONDS CONNECTIONS RATE      # RATE 0: as fast as they are answered
+python -m benchmarks.shim_load PORT SECONDS CONNECTIONS RATE      # RATE 0: as fast as they are answered
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count a connection that the shim ended."""
+        del exc
         if not self.done.done():
             self.errors += 1
             self.done.set_result(None)
@@ -75,7 +76,9 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take an answer, and ask again when it is time."""
         self._read += data
-        if not self._read.endswith(b"\r\n\r\nok\n") and (self._read.startswith(GOOD) or b"\r\n\r\n" not in self._read):
+        if not self._read.endswith(b"\r\n\r\nok\n") and (
+            self._read.startswith(GOOD) or b"\r\n\r\n" not in self._read
+        ):
             return
         now_s = time.perf_counter()
         self.waited_s.append(now_s - self._due_s)
@@ -85,9 +88,7 @@ class Client(asyncio.Protocol):
         if now_s >= self._ends_s:
             self.done.set_result(None)
         elif self._due_s > now_s:
-            asyncio.get_running_loop().call_at(
-                asyncio.get_running_loop().time() + self._due_s - now_s, self._ask
-            )
+            asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + self._due_s - now_s, self._ask)
         else:
             self._ask()
 

@@ -1,6 +1,6 @@
 """The queue of `benchmarks.shim`: takes SendMessageBatch, answers at once, and counts what it was sent.
 
-    python -m benchmarks.shim_queue PORT      # a GET answers the counts
+python -m benchmarks.shim_queue PORT      # a GET answers the counts
 """
 
 from __future__ import annotations

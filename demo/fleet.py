@@ -78,11 +78,12 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def start_shim(self, *, port: int = 0, log: Path | None = None) -> None:
-        """Start `f2b-shim` on *port*, or on a free one, and wait until it answers."""
+    def start_shim(self, *options: str, port: int = 0, log: Path | None = None) -> None:
+        """Start `f2b-shim` with further *options* on *port*, or on a free one, and wait until it answers."""
         port = port or free_port()
         self.shim_url = f"http://127.0.0.1:{port}"
         command = [str(BIN / "f2b-shim"), "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
+        command += options
         self.shim = self._start(command, log)
         shim = self.shim
         eventually(lambda: self.get("/")[0] == 200 or shim.poll() is not None, "the shim answers", STARTS_WITHIN_S)

@@ -7,7 +7,22 @@
 
 from f2b_producer._client import Producer
 from f2b_producer._infraction import REASONS
-from f2b_producer._sender import QueueClient
-from f2b_producer._stats import Stats
 
-__all__ = ["REASONS", "Producer", "QueueClient", "Stats"]
+TYPE_CHECKING = False  # `typing` alone would cost a third of what this import may cost
+if TYPE_CHECKING:
+    from f2b_producer._sender import QueueClient
+    from f2b_producer._stats import Health, Stats
+
+__all__ = ["REASONS", "Health", "Producer", "QueueClient", "Stats"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "QueueClient":
+        from f2b_producer._sender import QueueClient  # noqa: PLC0415 - as above
+
+        return QueueClient
+    if name in {"Health", "Stats"}:
+        from f2b_producer import _stats  # noqa: PLC0415 - as above
+
+        return getattr(_stats, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

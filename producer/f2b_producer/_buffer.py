@@ -28,9 +28,27 @@ class Buffer:
         self.accepted = Counter()
         self.dropped = Counter()
         self.in_flight = 0
+        self._taken_since_s: float | None = None
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def room(self) -> int:
+        """Return how many more fit before the oldest must go."""
+        return self._max_buffered - len(self._items) - self.in_flight
+
+    def fullness(self) -> float:
+        """Return the share of the room that is taken, from 0 to 1."""
+        return min(1.0, (len(self._items) + self.in_flight) / self._max_buffered)
+
+    def oldest_s(self) -> float | None:
+        """Return when the oldest that is here, or in flight, was reported, in epoch seconds."""
+        if self.in_flight and self._taken_since_s is not None:
+            return self._taken_since_s
+        try:
+            return self._items[0][5]
+        except IndexError:
+            return None
 
     def put(self, infraction: Infraction) -> bool:
         """Add *infraction*, dropping the oldest waiting one if full; return whether a pack is full."""
@@ -49,6 +67,8 @@ class Buffer:
                 taken.append(self._items.popleft())
             except IndexError:
                 break
+            if not self.in_flight:
+                self._taken_since_s = taken[0][5]
             self.in_flight += 1  # one by one: counted ahead, `put` would see an overflow
         return taken
 

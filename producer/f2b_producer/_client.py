@@ -1,24 +1,24 @@
-import atexit
-import os
-import time
-import weakref
-from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from __future__ import annotations
 
 from f2b_producer._infraction import RefusedError, read
-from f2b_producer._pump import Pump
-from f2b_producer._sender import QueueClient, Sender
-from f2b_producer._stats import Stats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
     from ipaddress import IPv4Address, IPv6Address
+    from types import TracebackType
+    from typing import Literal, Self
+
+    from f2b_producer._sender import QueueClient
+    from f2b_producer._stats import Health, Stats
+
+GROUP_ID_MAX_CHARACTERS = 128
 
 
 class Producer:
     """Reports infractions to f2b's queue from a background thread.
 
-    Make one for each process and keep it. Making it costs nothing: the thread, and boto3 when no client is
+    Make one for each process and keep it. Making it starts nothing: the thread, and boto3 when no client is
     given, come with the first report, so it may be made before a server forks its workers. It may be used
     from any thread and from asyncio code; `report` also from signal handlers.
 
@@ -27,37 +27,62 @@ class Producer:
         client: Anything with boto3's ``send_message_batch(QueueUrl=, Entries=)``. None makes an SQS client
             with short timeouts from the standard AWS settings, for the region that the URL names.
         max_buffered: Infractions kept at most while the queue is away, those in flight included; about
-            170 bytes each and the note. When full, the oldest waiting one is dropped and counted.
+            220 bytes each and the note.
+        overflow: What happens when the buffer is full: "drop_oldest" drops the oldest waiting infraction and
+            counts it; "block" first lets `report` wait for room, for at most *block_timeout_s*. That is for
+            programs that read logs or queues. In a thread that runs an asyncio loop it never waits.
+        block_timeout_s: Seconds that one report waits for room; then the oldest is dropped after all.
         linger_s: Seconds that an infraction waits for others, so that they share a message.
         flush_timeout_s: Seconds that `flush`, `close` and the end of the process wait at most.
+        message_group_id: Sent with each message: on a fair queue, one application's flood then delays its own
+            messages and not those of others. 1-128 printable ASCII characters without space.
 
     Raises:
         ValueError: If a setting makes no sense.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         queue_url: str,
         *,
         client: QueueClient | None = None,
-        max_buffered: int = 100_000,
+        max_buffered: int = 40_000,
+        overflow: Literal["drop_oldest", "block"] = "drop_oldest",
+        block_timeout_s: float = 0.5,
         linger_s: float = 0.2,
         flush_timeout_s: float = 5.0,
+        message_group_id: str | None = None,
     ) -> None:
         if not isinstance(queue_url, str) or not queue_url:
             raise ValueError("queue_url must be the URL of an SQS queue")
         if max_buffered < 2:
             raise ValueError("max_buffered must be at least 2 infractions")
-        if not (0 <= linger_s < 3_600 and 0 <= flush_timeout_s < 86_400):
-            raise ValueError("linger_s must be 0 to 3,600 s and flush_timeout_s 0 to 86,400 s")
+        if overflow not in {"drop_oldest", "block"}:
+            raise ValueError('overflow must be "drop_oldest" or "block"')
+        if not (0 <= linger_s < 3_600 and 0 <= flush_timeout_s < 86_400 and 0 < block_timeout_s < 3_600):
+            raise ValueError(
+                "linger_s must be 0 to 3,600 s, flush_timeout_s 0 to 86,400 s and block_timeout_s 0 to 3,600 s"
+            )
+        if message_group_id is not None and not _is_group_id(message_group_id):
+            raise ValueError("message_group_id must be 1-128 printable ASCII characters without space")
+        # Here and not above, so that importing this package costs little; here and not in the thread, so that
+        # neither a request nor a fork meets a half-done import.
+        from f2b_producer._lifetime import attend  # noqa: PLC0415
+        from f2b_producer._pump import Pump  # noqa: PLC0415
+        from f2b_producer._sender import Sender  # noqa: PLC0415
+
         self._flush_timeout_s = flush_timeout_s
-        self._pump = Pump(Sender(queue_url, client), max_buffered=max_buffered, linger_s=linger_s)
-        _flush_timeouts_s[self._pump] = flush_timeout_s
-        weakref.finalize(self, self._pump.retire).atexit = False  # _close_all does more, in order
+        self._pump = Pump(
+            Sender(queue_url, client, message_group_id=message_group_id),
+            max_buffered=max_buffered,
+            linger_s=linger_s,
+            block_timeout_s=block_timeout_s if overflow == "block" else None,
+        )
+        attend(self, self._pump, flush_timeout_s)
 
     def report(
         self,
-        ip: "str | IPv4Address | IPv6Address",
+        ip: str | IPv4Address | IPv6Address,
         jail: str = "default",
         at: datetime | float | None = None,
         note: str | None = None,
@@ -66,7 +91,8 @@ class Producer:
     ) -> None:
         """Take note of one infraction and return at once.
 
-        It never waits and never raises. What cannot be sent is counted in `Stats.refused` by reason.
+        It never waits, unless ``overflow="block"`` was chosen and the buffer is full, and it never raises. What
+        cannot be sent is counted in `Stats.refused` by reason.
 
         Args:
             ip: One IPv4 or IPv6 address.
@@ -86,9 +112,21 @@ class Producer:
         except Exception:  # noqa: BLE001 - the caller serves a request: nothing may leave here
             pump.refuse("unreadable")
 
+    def refuse(self, reason: str) -> None:
+        """Count a report that could not even be made; the middleware's way to say so.
+
+        Args:
+            reason: A key of `REASONS`.
+        """
+        self._pump.refuse(reason)
+
     def stats(self) -> Stats:
         """Return what became of the reports of this process; a forked child counts from zero."""
         return self._pump.stats()
+
+    def health(self) -> Health:
+        """Return how the sending goes: whether the queue answers, how old and how many those that wait are."""
+        return self._pump.health()
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything reported so far is sent.
@@ -124,21 +162,9 @@ class Producer:
         self.close()
 
 
-# A pump lives as long as its producer or its thread.
-_flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDictionary()
-
-
-def _close_all() -> None:
-    started_s = time.monotonic()
-    for pump, timeout_s in list(_flush_timeouts_s.items()):
-        pump.close(max(0.0, started_s + timeout_s - time.monotonic()))
-
-
-def _begin_in_child() -> None:
-    for pump in list(_flush_timeouts_s):
-        pump.begin_in_child()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+def _is_group_id(text: object) -> bool:
+    return (
+        isinstance(text, str)
+        and 1 <= len(text) <= GROUP_ID_MAX_CHARACTERS
+        and all("!" <= character <= "~" for character in text)
+    )

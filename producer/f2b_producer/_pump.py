@@ -1,16 +1,20 @@
 import threading
 import time
 from collections.abc import Callable
+from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, Buffer
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._journal import Journal
 from f2b_producer._pack import Pack, encode
+from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
-from f2b_producer._stats import Bell, Counter, Stats
+from f2b_producer._stats import Bell, Counter, Health, Stats
 
 PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
+# A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
+REST_S = 0.000_05
 
 
 class Pump:
@@ -20,6 +24,7 @@ class Pump:
         sender: Sends batches.
         max_buffered: Infractions kept at most, those in flight included.
         linger_s: Seconds to wait for company before a pack that is not full is sent.
+        block_timeout_s: Seconds that a report waits for room in a full buffer; None drops the oldest at once.
         clock: Seconds that only go forward.
     """
 
@@ -29,10 +34,12 @@ class Pump:
         *,
         max_buffered: int,
         linger_s: float,
+        block_timeout_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sender = sender
         self._linger_s = linger_s
+        self._block_timeout_s = block_timeout_s
         self._clock = clock
         self._buffer = Buffer(max_buffered)
         self.closed = False
@@ -53,6 +60,12 @@ class Pump:
         self._kept: list[Pack] = []
         self._sent = self._send_errors = self._flushing = self._dropped_told = 0
         self._last_error: str | None = None
+        self._answers: bool | None = None
+        self._room: WaitingRoom | None = None
+        if self._block_timeout_s is not None:
+            self._room = WaitingRoom(
+                self._buffer, self._block_timeout_s, urge=self._make_room, gone=lambda: self.closed
+            )
 
     def begin_in_child(self) -> None:
         """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
@@ -61,8 +74,8 @@ class Pump:
         self._begin()
 
     def put(self, infraction: Infraction) -> None:
-        """Accept *infraction* without waiting for anything."""
-        if self._buffer.put(infraction) and self._hurry.silent():
+        """Accept *infraction*, waiting for nothing but, if that was wanted, for room."""
+        if (self._room or self._buffer).put(infraction) and self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():
             self._wake()
@@ -82,6 +95,19 @@ class Pump:
             refused={reason: n for reason, counter in self._refused.items() if (n := counter.value())},
             buffered=len(self._buffer) + self._buffer.in_flight,
             send_errors=self._send_errors,
+            blocked=self._room.blocked.value() if self._room else 0,
+        )
+
+    def health(self) -> Health:
+        """Return how the sending goes."""
+        thread = self._thread
+        oldest_s = self._buffer.oldest_s()
+        return Health(
+            thread_alive=thread is not None and thread.is_alive(),
+            queue_answers=self._answers,
+            last_error=self._last_error,
+            oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
+            fullness=self._buffer.fullness(),
         )
 
     def flush(self, timeout_s: float) -> bool:
@@ -146,11 +172,19 @@ class Pump:
         else:
             self._thread = thread
 
+    def _make_room(self) -> None:
+        if self._hurry.silent():
+            self._hurry.ring()
+        if self._arrived.silent():
+            self._wake()
+
     def _ring_all(self) -> None:
         for bell in (self._arrived, self._hurry, self._urgent):
             bell.ring()
 
     def _run(self) -> None:
+        if self._room:
+            self._room.sending_thread = threading.get_ident()
         while self._wait_for_work():
             self._turn()
         self._abandon()
@@ -182,7 +216,7 @@ class Pump:
     def _send_some(self) -> None:
         self._urgent.hush()  # rung for what happens now
         if not self._kept:
-            self._kept = encode(self._buffer.take())
+            self._kept = encode(self._buffer.take(), rest=_rest)
         if not self._kept:
             return
         self._kept = deliver(
@@ -206,6 +240,7 @@ class Pump:
             self._sent += sent
             self._send_errors += outcome.error is not None
             self._last_error = outcome.error
+            self._answers = bool(outcome.sent or outcome.malformed)
             self._buffer.land(sent)
             self._buffer.land(malformed, dropped=True)
             self._dropped_told += malformed
@@ -239,3 +274,7 @@ class Pump:
         with self._turning:
             self._kept = []
             self._settle_lost()
+
+
+def _rest() -> None:
+    time.sleep(REST_S)

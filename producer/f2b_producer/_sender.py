@@ -1,8 +1,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from f2b_producer._aws import connect
 from f2b_producer._pack import Pack
@@ -23,8 +22,7 @@ class QueueClient(Protocol):
         """Send up to ten messages and say under "Successful" and "Failed" what became of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one batch.
 
     Attributes:
@@ -34,17 +32,24 @@ class Outcome:
         error: The first failure in one line, None if there was none.
     """
 
-    sent: list[Pack] = field(default_factory=list)
-    failed: list[Pack] = field(default_factory=list)
-    malformed: list[Pack] = field(default_factory=list)
-    error: str | None = None
+    sent: list[Pack]
+    failed: list[Pack]
+    malformed: list[Pack]
+    error: str | None
 
 
 class Sender:
-    """Sends batches of packs with the client it was given, or with one of its own made at first use."""
+    """Sends batches of packs with the client it was given, or with one of its own made at first use.
 
-    def __init__(self, queue_url: str, client: QueueClient | None) -> None:
+    Args:
+        queue_url: The queue.
+        client: None makes one.
+        message_group_id: Whose share of the queue the messages take, on a fair queue.
+    """
+
+    def __init__(self, queue_url: str, client: QueueClient | None, *, message_group_id: str | None = None) -> None:
         self.queue_url = queue_url
+        self._group = {} if message_group_id is None else {"MessageGroupId": message_group_id}
         self._given = self._client = client
 
     def forget_client(self) -> None:
@@ -53,14 +58,14 @@ class Sender:
 
     def send(self, packs: Sequence[Pack]) -> Outcome:
         """Send one batch, once. It never raises: an error makes every pack a failed one."""
-        entries = [{"Id": pack.id, "MessageBody": pack.body} for pack in packs]
+        entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]
         try:
             if self._client is None:
                 self._client = connect(self.queue_url)
             response = self._client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
             return _outcome(packs, response)
         except Exception as error:  # noqa: BLE001 - whatever a client raises, the infractions stay
-            return Outcome(failed=list(packs), error=_one_line(f"{type(error).__name__}: {error}"))
+            return Outcome([], list(packs), [], _one_line(f"{type(error).__name__}: {error}"))
 
 
 def deliver(

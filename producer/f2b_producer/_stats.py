@@ -1,13 +1,12 @@
 """Counts that many threads may add to without a lock, and what they say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import count
 from threading import Lock
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What became of the reports of this process; ``accepted == sent + dropped + buffered`` at rest.
 
     Attributes:
@@ -18,6 +17,7 @@ class Stats:
         refused: Reports that were not accepted, by reason (a key of `REASONS`).
         buffered: Infractions waiting, those being sent included.
         send_errors: SendMessageBatch calls that failed, as a whole or for some entries.
+        blocked: Reports that waited for room, which they do only with ``overflow="block"``.
     """
 
     accepted: int
@@ -26,6 +26,31 @@ class Stats:
     refused: Mapping[str, int]
     buffered: int
     send_errors: int
+    blocked: int = 0
+
+
+class Health(NamedTuple):
+    """How the sending goes in this process.
+
+    Attributes:
+        thread_alive: Whether the sending thread runs; before the first report there is none.
+        queue_answers: Whether the queue took or judged a message at the last attempt; None before the first.
+        last_error: What went wrong at the last attempt, in one line; None if nothing did.
+        oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
+        fullness: Buffered infractions as a share of `max_buffered`, from 0 to 1.
+    """
+
+    thread_alive: bool
+    queue_answers: bool | None
+    last_error: str | None
+    oldest_waiting_s: float
+    fullness: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the queue answers, there is room, and somebody works for what waits."""
+        served = self.thread_alive or self.fullness == 0
+        return served and self.queue_answers is not False and self.fullness < 1
 
 
 class Counter:

@@ -325,7 +325,7 @@ def _send(
 
 def _report_all(producer: Producer, infractions: Iterable[Infraction], keep_trying: Callable[[], bool]) -> bool:
     """Report each as it comes; return False if the queue did not keep up with the input."""
-    for number, (ip, jail, at_s, note, weight) in enumerate(infractions, start=1):
+    for number, (ip, jail, at_s, note, weight, _) in enumerate(infractions, start=1):
         producer.report(ip, jail, at_s, note, weight=weight)
         while number % CHUNK == 0 and not producer.flush():
             if not keep_trying():

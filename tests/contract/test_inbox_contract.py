@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from f2b_worker.adapters.sqs import SqsInbox, SqsOutbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.errors import Missing, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
 from f2b_worker.testing import MemoryInbox
@@ -279,7 +279,3 @@ class TestSqs:
         sqs.delete_queue(QueueUrl=sqs_desk.dead_letter_url)
         with pytest.raises(Missing, match="dead-letter queue f2b-dead"):
             dead_letter_url_of(sqs, sqs_desk.queue_url)
-
-    def test_what_the_shim_sends_comes_to_the_worker(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
-        SqsOutbox(sqs, queue_url=sqs_desk.queue_url).send("a pack")
-        assert receive(sqs_desk.inbox, 1)[0].body == "a pack"

@@ -238,5 +238,45 @@ def test_a_shim_reads_its_own_settings_from_the_environment(monkeypatch: pytest.
         "queue": "f2b",
         "port": 8080,
         "host": "0.0.0.0",
+        "workers": 1,
+        "token": (),
+        "rate_limit": 0.0,
+        "body_bytes": 512 * 1024,
+        "waiting": 50_000,
+        "request_s": 10.0,
+        "idle_s": 65.0,
+        "expose_state": False,
         "log_level": "info",
     }
+
+
+def test_a_shims_tokens_are_several_and_no_log_line_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("F2B_TOKEN", "old, new")
+    settings = load(ShimSettings, {"queue": "f2b"})
+    assert [token.get_secret_value() for token in settings.token] == ["old", "new"]
+    assert "old" not in repr(settings)
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("level", "meant"), [("DEBUG", "debug"), ("warn", "warning"), ("trace", "debug"), ("fatal", "error")]
+)
+def test_a_shim_knows_the_log_levels_of_the_old_service(level: str, meant: str) -> None:
+    assert load(ShimSettings, {"queue": "f2b", "log_level": level}).log_level == meant
+
+
+def test_a_switch_that_was_not_given_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @settings_options(ShimSettings)
+    def shim(**given: Any) -> None:
+        settings = load(ShimSettings, given)
+        click.echo(f"{settings.expose_state} {settings.port} {settings.log_level}")
+
+    def shown(*arguments: str) -> str:
+        return CliRunner().invoke(shim, ["--queue", "f2b", *arguments]).output.strip()
+
+    assert shown() == "False 8000 info"
+    assert shown("--expose-state", "-p", "81", "-l", "warn") == "True 81 warning"
+    assert shown("--port", "81", "--loglevel", "debug") == "False 81 debug"
+    monkeypatch.setenv("F2B_EXPOSE_STATE", "1")
+    assert shown() == "True 8000 info"

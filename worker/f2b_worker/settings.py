@@ -10,7 +10,7 @@ import difflib
 import os
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -42,6 +42,12 @@ def _split(value: object) -> object:
 def _age_ms(value: object) -> int | None:
     age_ms = parse_duration_ms(value)
     return age_ms or None
+
+
+def _old_level(value: object) -> object:
+    """Read a level as the old service spelt it, too."""
+    level = value.lower() if isinstance(value, str) else value
+    return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
 
 
 class _Settings(BaseSettings):
@@ -121,6 +127,24 @@ class WorkerSettings(_Settings):
             "many infractions. An idle worker never waits.",
         ),
     ] = 0.1
+    extend_resolution_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=30,
+            description="Seconds that infractions which only extend a running ban wait at most for others of the "
+            "same address, while many addresses are banned: so a write serves many. Few wait for a second. Their "
+            "messages stay in the queue until then.",
+        ),
+    ] = 20.0
+    receivers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="Long polls side by side while the queue is busy, to hide its latency; one when idle.",
+        ),
+    ] = 4
     unban_lag_s: Annotated[
         float,
         Field(
@@ -148,7 +172,10 @@ class ShimSettings(_Settings):
     queue: Annotated[
         str, Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name.")
     ]
-    port: Annotated[int, Field(ge=1, le=65535, description="The port to listen on.")] = 8000
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535, description="The port to listen on.", json_schema_extra={"also": ["-p"]}),
+    ] = 8000
     host: Annotated[
         str,
         Field(
@@ -156,7 +183,71 @@ class ShimSettings(_Settings):
             "reaches it can have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
-    log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
+    workers: Annotated[
+        int,
+        Field(
+            ge=1, le=64, description="Processes that share the port; one uses one core. One that dies is replaced."
+        ),
+    ] = 1
+    token: Annotated[
+        tuple[SecretStr, ...],
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description="A bearer token that opens the interface; health checks stay open. May be repeated, so "
+            "that tokens can change one by one. Others on the host see the command line: use the environment."
+        ),
+    ] = ()
+    rate_limit: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Requests a second that one peer may make, and at once; 0 is no limit. A peer is whoever "
+            "connects: behind a load balancer, that is the load balancer.",
+        ),
+    ] = 0.0
+    body_bytes: Annotated[
+        int,
+        Field(ge=1024, le=16 * 1024 * 1024, description="The longest body of a POST; longer ones are refused."),
+    ] = 524_288
+    waiting: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Infractions that may wait for the queue at once; more are refused with 503, so that an "
+            "outage of the queue cannot fill the memory (about 0.5 KB each).",
+        ),
+    ] = 50_000
+    request_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=300,
+            description="Seconds that a client may take for its request's body, and to read the answer; half of "
+            "it for the headers. Slower ones are cut.",
+        ),
+    ] = 10.0
+    idle_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=3600,
+            description="Seconds that a connection may stay open between requests. Longer than your load "
+            "balancer's, or it meets closed connections: 65 for an ALB with its default of 60.",
+        ),
+    ] = 65.0
+    expose_state: Annotated[
+        bool,
+        Field(
+            description="Show /state/infractions and /state/requests, as the log level debug does: who reaches "
+            "the port then sees who was reported."
+        ),
+    ] = False
+    log_level: Annotated[
+        LogLevel,
+        BeforeValidator(_old_level),
+        Field(description=LOG_LEVEL_HELP, json_schema_extra={"also": ["-l", "--loglevel"]}),
+    ] = "info"
 
 
 SettingsT = TypeVar("SettingsT", bound=_Settings)

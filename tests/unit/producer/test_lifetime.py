@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import f2b_producer
 from f2b_producer import Producer
 from f2b_producer.testing import RecordingClient, unpack
 
@@ -189,7 +190,7 @@ def test_the_end_of_a_process_is_bounded_and_says_what_was_left_behind(tmp_path:
         "f2b = Producer('memory:', client=client, flush_timeout_s=0.2)\n"
         "import atexit; atexit.register(lambda: sys.stdout.write(repr(f2b.stats())))\n"
         "for i in range(3): f2b.report('10.0.0.1')\n"
-        "import f2b_producer._client as c; atexit.unregister(c._close_all); atexit.register(c._close_all)\n"
+        "import f2b_producer._lifetime as c; atexit.unregister(c.close_all); atexit.register(c.close_all)\n"
     )
     done = run(script, str(tmp_path / "bodies"))
     assert done.returncode == 0
@@ -228,11 +229,47 @@ def test_without_boto3_one_line_says_what_to_install() -> None:
     assert "closed with 1 infractions unsent" in lines[1]
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ["boto3", "botocore", "asyncio", "ssl", "socketserver", "http", "argparse", "concurrent"]
-    script = f"import sys, f2b_producer; sys.stdout.write(repr([m for m in {heavy} if m in sys.modules]))"
-    done = run(script)
-    assert (done.stdout, done.stderr) == ("[]", "")
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter loads for *statement*, without its own at start."""
+    script = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True, env=WITHOUT_SITE
+    )
+    return set(done.stdout.split())
+
+
+WITHOUT_SITE = {"PYTHONPATH": str(Path(f2b_producer.__file__).parents[1])}  # nothing else is there to be found
+
+
+def test_importing_the_package_loads_two_modules_and_little_of_the_standard_library() -> None:
+    loaded = loaded_by("import f2b_producer")
+    own = {"f2b_producer", "f2b_producer._client", "f2b_producer._infraction"}
+    assert loaded - own <= {"__future__", "_socket", "types"}
+
+
+def test_a_producer_needs_nothing_but_the_standard_library_and_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import f2b_producer; f2b_producer.Producer('memory:').report('203.0.113.7')")
+    heavy = {
+        "boto3",
+        "botocore",
+        "asyncio",
+        "ssl",
+        "socketserver",
+        "http",
+        "argparse",
+        "concurrent",
+        "dataclasses",
+    }
+    assert "f2b_producer._pump" in loaded
+    assert not loaded & heavy
+
+
+def test_the_public_names_are_there_although_some_are_loaded_late() -> None:
+    assert [getattr(f2b_producer, name).__name__ for name in ("Health", "Producer", "QueueClient", "Stats")] == [
+        *("Health", "Producer", "QueueClient", "Stats")
+    ]
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = f2b_producer.Nothing
 
 
 def test_making_a_producer_starts_no_thread_and_makes_no_client(monkeypatch: pytest.MonkeyPatch) -> None:

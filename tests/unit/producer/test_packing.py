@@ -75,7 +75,7 @@ def test_every_infraction_can_be_read_back_in_order_from_packs_within_bounds(ite
     assert all(1 <= pack.infractions <= MAX_INFRACTIONS for pack in packs)
     assert all(pack.body.isascii() for pack in packs)
     read_back = [seen for pack in packs for seen in decode(pack.body)]
-    assert read_back == [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more in items]
+    assert read_back == [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more, _ in items]
     assert len({pack.id for pack in packs}) == len(packs)
 
 

@@ -129,7 +129,7 @@ def test_what_the_queue_calls_malformed_is_not_sent_again() -> None:
     trial = Round(client)
     [pack] = packs(1)
     assert trial.run([pack]) == []
-    assert trial.outcomes == [Outcome(malformed=[pack], error="InvalidMessageContents: no good")]
+    assert trial.outcomes == [Outcome([], [], [pack], "InvalidMessageContents: no good")]
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "KmsThrottled", "KMS.DisabledException", "AccessDenied"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from pydantic_core import PydanticUndefined
@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from f2b_worker.settings import WorkerSettings, env_name, load, option_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
@@ -32,13 +32,26 @@ def settings_options(model: type[BaseSettings], *names: str) -> Callable[[Comman
 
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     several = isinstance(field.default, tuple)
+    if field.annotation is bool:
+        return click.option(option_name(name), name, is_flag=True, default=None, help=_help(name, field))
     return click.option(
+        *_also(field),
         option_name(name),
         name,
         multiple=several,
         metavar=name.rsplit("_", maxsplit=1)[-1].upper(),
-        help=f"{field.description}  [env: {env_name(name)}{_shown(default_text(field))}]",
+        help=_help(name, field),
     )
+
+
+def _also(field: FieldInfo) -> Sequence[str]:
+    """Find the further names of an option, such as its short one."""
+    extra = field.json_schema_extra
+    return cast("Sequence[str]", extra.get("also", ())) if isinstance(extra, dict) else ()
+
+
+def _help(name: str, field: FieldInfo) -> str:
+    return f"{field.description}  [env: {env_name(name)}{_shown(default_text(field))}]"
 
 
 def _shown(default: str) -> str:

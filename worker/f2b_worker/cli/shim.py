@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from f2b_worker.adapters.aws import sqs_client
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqs import SqsOutbox, queue_url_of
+from f2b_worker.adapters.sqs import queue_url_of
 from f2b_worker.cli.options import config_option, settings_options
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
@@ -18,7 +19,9 @@ from f2b_worker.settings import ShimSettings, load
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CONNECTIONS = 40  # as many as starlette's thread pool has threads
+    from f2b_worker.shim.outbox import Outbox
+
+_CALLS_MAX = 16  # as many as the outbox has batches under way
 
 
 @click.command(
@@ -28,7 +31,7 @@ _CONNECTIONS = 40  # as many as starlette's thread pool has threads
 @settings_options(ShimSettings)
 @config_option
 def main(config: Path | None, **given: Any) -> None:
-    """Take infractions by HTTP GET and put them into the queue.
+    """Take infractions by HTTP and put them into the queue.
 
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured.
     """
@@ -41,21 +44,21 @@ def main(config: Path | None, **given: Any) -> None:
 
 def _serve(settings: ShimSettings) -> None:
     try:
-        import uvicorn  # noqa: PLC0415 - the extra may be missing
-
-        from f2b_worker.shim.app import make_app  # noqa: PLC0415 - the same
+        from f2b_worker.shim.serve import serve, serving  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
         raise StartError("the shim needs more packages: pip install 'f2b-worker[shim]'") from error
     log.configure(settings.log_level)
-    client = sqs_client(settings.queue, connections=_CONNECTIONS, answer_within_s=2)
-    outbox = SqsOutbox(client, queue_url=queue_url_of(client, settings.queue))
-    uvicorn.run(
-        make_app(outbox, SystemClock()),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
-        timeout_graceful_shutdown=5,
-    )
+    client = sqs_client(settings.queue, connections=1, answer_within_s=2)
+    queue_url = queue_url_of(client, settings.queue)
+    client.close()
+    serve(serving(settings), partial(_open_outbox, queue_url), SystemClock())
+
+
+def _open_outbox(queue_url: str) -> Outbox:
+    from f2b_worker.adapters.sqs_direct import direct_calls  # noqa: PLC0415 - the same extra
+    from f2b_worker.adapters.sqs_outbox import BotoCalls, SqsOutbox  # noqa: PLC0415
+    from f2b_worker.shim.batching import BatchingOutbox  # noqa: PLC0415
+
+    client = sqs_client(queue_url, connections=_CALLS_MAX, answer_within_s=2)
+    calls = direct_calls(client) or BotoCalls(client, calls_max=_CALLS_MAX)
+    return BatchingOutbox(SqsOutbox(calls, queue_url=queue_url))

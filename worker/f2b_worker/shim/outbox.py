@@ -34,6 +34,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Let go of connections and files; nothing is stored afterwards."""
+        ...
+
 
 class Queue(Protocol):
     """A queue that takes message bodies in batches: what an outbox that packs stands on."""
@@ -48,4 +52,8 @@ class Queue(Protocol):
 
     async def check(self) -> None:
         """Return if the queue answers; raise an `F2bError` if it does not."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...

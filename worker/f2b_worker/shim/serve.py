@@ -1,0 +1,134 @@
+"""Runs the application: uvicorn with httptools and uvloop, in one process or several."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from f2b_worker.errors import StartError
+from f2b_worker.observe import log
+from f2b_worker.shim.app import ShimApp, make_app
+from f2b_worker.shim.connections import GuardedProtocol
+from f2b_worker.shim.limits import ConnectionLimits, Limits
+from f2b_worker.shim.metrics import SHARED_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from f2b_worker.ports import Clock
+    from f2b_worker.settings import ShimSettings
+    from f2b_worker.shim.outbox import Outbox
+
+STOP_WITHIN_S = 5
+_FILES_FOR_OURSELVES = 64
+_OBJECTS_BETWEEN_COLLECTIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where and how to serve; goes to child processes as it is."""
+
+    host: str
+    port: int
+    workers: int
+    log_level: str
+    limits: Limits
+    connections: ConnectionLimits
+
+
+def serving(settings: ShimSettings) -> Serving:
+    """Read what the settings say about serving."""
+    limits = Limits(
+        tokens=tuple(token.get_secret_value() for token in settings.token),
+        rate_per_s=settings.rate_limit,
+        body_bytes=settings.body_bytes,
+        waiting_max=settings.waiting,
+        expose_state=settings.expose_state or settings.log_level == "debug",
+    )
+    connections = ConnectionLimits(
+        head_s=settings.request_s / 2,
+        body_s=settings.request_s,
+        idle_s=settings.idle_s,
+        write_s=settings.request_s,
+    )
+    return Serving(settings.host, settings.port, settings.workers, settings.log_level, limits, connections)
+
+
+def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None:
+    """Serve until a signal asks for the stop; what was taken until then is answered.
+
+    Args:
+        how: Where, and within which limits.
+        open_outbox: Called once in each process; goes to child processes, so a plain function or a `partial`.
+        clock: For all of them.
+
+    Raises:
+        StartError: If the port is taken.
+    """
+    config = uvicorn.Config(
+        partial(_make, how, open_outbox, clock),
+        factory=True,
+        interface="asgi3",
+        host=how.host,
+        port=how.port,
+        http=GuardedProtocol,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        ws="none",
+        lifespan="on",
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,  # the peer is whoever connects: headers are written by anybody
+        server_header=False,
+        date_header=False,
+        backlog=4096,
+        timeout_keep_alive=max(1, round(how.connections.idle_s)),
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+        workers=how.workers,
+    )
+    try:
+        listener = config.bind_socket()
+    except (OSError, SystemExit) as error:  # uvicorn says it to its log and exits
+        raise StartError(f"cannot listen on {how.host} port {how.port}: is it taken?") from error
+    # uvicorn raises the signal again when it has stopped; a stop on request is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if how.workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="f2b-shim-") as folder:
+        os.environ[SHARED_FOLDER] = folder  # read when a child imports prometheus_client
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:
+    log.configure(how.log_level)
+    connections = replace(how.connections, connections_max=_connections_max(how.connections))
+    app = make_app(open_outbox(), clock, how.limits, connections)
+    # What was made until now stays: botocore's models alone are a hundred thousand objects, and to look through
+    # them again and again for garbage costs each request a tenth of its time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    return app
+
+
+def _connections_max(limits: ConnectionLimits) -> int:
+    return min(limits.connections_max, _files_max() - _FILES_FOR_OURSELVES)
+
+
+def _files_max() -> int:
+    """Raise the limit of open files to what is allowed: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else sys.maxsize

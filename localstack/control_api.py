@@ -10,7 +10,7 @@ from localstack.edge_http import Request, Response, Upstream, json_response
 from localstack.faults import Fault, Faults
 from localstack.rate_limits import WafLimits
 from localstack.sqs_rules import Sqs
-from localstack.waf_rules import IpSets
+from localstack.waf import Waf
 
 PREFIX = "/_edge/"
 
@@ -43,7 +43,7 @@ class EdgeState:
         self.calls = Calls()
         self.faults = Faults()
         self.limits = WafLimits()
-        self.ip_sets = IpSets()
+        self.waf = Waf()
         self.sqs = Sqs(sqs_upstream.send)
 
     def reset(self) -> None:
@@ -51,7 +51,7 @@ class EdgeState:
         self.calls.reset()
         self.faults.clear()
         self.limits.reset()
-        self.ip_sets.clear()
+        self.waf.clear()
         self.sqs.delivery.reset()
 
 

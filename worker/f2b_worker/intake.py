@@ -75,6 +75,12 @@ class Intake:
         self._flush_messages = flush_messages
         self._on_ban = on_ban
         self._lateness = Lateness(clock.now_ms())
+        self.problem: str | None = None  # why it does not get on, if it does not
+
+    @property
+    def policy(self) -> Policy:
+        """What it judges by."""
+        return self._policy
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next message on; may be called from another thread."""
@@ -87,8 +93,10 @@ class Intake:
             try:
                 messages = self.gather()
             except F2bError as error:
+                self.problem = str(error)
                 patience.suffer(error, stop)
                 continue
+            self.problem = None
             patience.recover()
             if messages:
                 self.settle(messages, stop)
@@ -122,8 +130,10 @@ class Intake:
             except F2bError as error:
                 if stop.is_set():
                     break
+                self.problem = str(error)
                 patience.suffer(error, stop)
             else:
+                self.problem = None
                 return
         self._let_go(flush)
 

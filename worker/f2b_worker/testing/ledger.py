@@ -1,103 +1,21 @@
-"""In-memory twins of the adapters, for tests and trials: each passes the contract suite of its port."""
+"""The ledger in memory: offenders, bans, and the enforcer's lease and notebook."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import replace
 from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
-from f2b_worker.errors import BadEntry, F2bError, LockLost
-from f2b_worker.ports import Changes, IpSetContents, Message, StandingBan
+from f2b_worker.ports import Changes, Notes, StandingBan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from f2b_worker.ports import DeadLetter, Sentence
-
-
-class FakeClock:
-    """A clock that moves only when it is told to; waiting moves it."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
-        self._start_ms = now_ms
-        self._passed_s = 0.0
-
-    def now_ms(self) -> int:
-        """Tell the virtual wall-clock time in epoch milliseconds."""
-        return self._start_ms + round(self._passed_s * 1000)
-
-    def monotonic_s(self) -> float:
-        """Tell the virtual time in seconds since the clock was made."""
-        return self._passed_s
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Let *timeout_s* pass at once, unless *event* is set."""
-        if not event.is_set():
-            self.advance(max(0.0, timeout_s))
-        return event.is_set()
-
-    def advance(self, seconds: float) -> None:
-        """Let *seconds* pass."""
-        self._passed_s += seconds
-
-
-class MemoryInbox:
-    """A queue in memory. Set `failure` to make every call raise it."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
-        self.waiting: deque[Message] = deque()
-        self.in_flight: dict[str, Message] = {}
-        self.dead: list[DeadLetter] = []
-        self.failure: F2bError | None = None
-        self._now_ms = now_ms
-        self._numbers = count(1)
-
-    def put(self, body: str, *, sent_at_ms: int | None = None) -> str:
-        """Send one message; answer its id."""
-        message_id = f"message-{next(self._numbers)}"
-        at_ms = self._now_ms if sent_at_ms is None else sent_at_ms
-        self.waiting.append(Message(message_id, f"receipt-{message_id}", body, at_ms, deliveries=0))
-        return message_id
-
-    def receive(self, *, wait_s: float) -> list[Message]:
-        """Receive up to ten messages; never waits."""
-        del wait_s
-        self._fail_if_told()
-        received: list[Message] = []
-        while self.waiting and len(received) < 10:
-            message = self.waiting.popleft()
-            message = replace(message, deliveries=message.deliveries + 1)
-            self.in_flight[message.id] = message
-            received.append(message)
-        return received
-
-    def delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages for good; deleting twice is no error."""
-        self._fail_if_told()
-        for message in messages:
-            self.in_flight.pop(message.id, None)
-
-    def release(self, messages: Sequence[Message]) -> None:
-        """Make messages visible again, at once."""
-        self._fail_if_told()
-        for message in messages:
-            if self.in_flight.pop(message.id, None):
-                self.waiting.append(message)
-
-    def bury(self, letter: DeadLetter) -> None:
-        """Keep *letter* among the dead ones."""
-        self._fail_if_told()
-        self.dead.append(letter)
-
-    def _fail_if_told(self) -> None:
-        if self.failure:
-            raise self.failure
-
+    from f2b_worker.errors import F2bError
+    from f2b_worker.ports import Sentence
 
 _HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
@@ -211,62 +129,6 @@ class MemoryLedger:
         return replace(bans[max(bans)], evidence=())
 
 
-class MemoryIpSet:
-    """An IP set in memory that counts its calls.
-
-    Attributes:
-        refuses: Entries that WAF would not take.
-        failure: Raised by every call while it is set.
-    """
-
-    def __init__(self, family: int = 4, entries: Iterable[str] = (), name: str = "") -> None:
-        self.held = frozenset(map(canonical, entries))
-        self.refuses: set[str] = set()
-        self.failure: F2bError | None = None
-        self.reads = 0
-        self.writes = 0
-        self._family = family
-        self._name = name or f"memory-ipv{family}"
-        self._version = 1
-
-    @property
-    def name(self) -> str:
-        """The name by which people know it."""
-        return self._name
-
-    @property
-    def family(self) -> int:
-        """The family, 4 or 6, of everything that it holds."""
-        return self._family
-
-    def read(self) -> IpSetContents:
-        """Read the whole set."""
-        self._fail_if_told()
-        self.reads += 1
-        return IpSetContents(self.held, str(self._version))
-
-    def write(self, entries: Iterable[str], token: str) -> str:
-        """Replace the whole set; answer the token for the next update."""
-        self._fail_if_told()
-        if token != str(self._version):
-            raise LockLost(f"updating IP set {self._name}: the token is stale")
-        wanted = frozenset(entries)
-        for entry in sorted(wanted & self.refuses):
-            raise BadEntry(f"updating IP set {self._name}: {entry} is refused", entry)
-        self.edit(wanted)
-        self.writes += 1
-        return str(self._version)
-
-    def edit(self, entries: Iterable[str]) -> None:
-        """Change the set as somebody else would, in the console or by Terraform."""
-        self.held = frozenset(entries)
-        self._version += 1
-
-    def _fail_if_told(self) -> None:
-        if self.failure:
-            raise self.failure
-
-
 class MemoryLease:
     """A lease that one of several enforcers in a test holds."""
 
@@ -281,3 +143,49 @@ class MemoryLease:
     def release(self) -> None:
         """Give the lease back."""
         self.released = True
+
+
+class MemoryNotebook:
+    """An enforcer's notes in memory. Set `failure` to make every call raise it.
+
+    Attributes:
+        written: How often something was noted.
+    """
+
+    def __init__(self) -> None:
+        self.failure: F2bError | None = None
+        self.written = 0
+        self._foreign: dict[str, frozenset[str]] = {}
+        self._held_back_from_ms: int | None = None
+        self._released_ms: int | None = None
+
+    def read(self) -> Notes:
+        """Read everything that was noted."""
+        self._fail_if_told()
+        from_ms, released_ms = self._held_back_from_ms, self._released_ms
+        if from_ms is not None and released_ms is not None and from_ms <= released_ms:
+            from_ms = None
+        return Notes(dict(self._foreign), from_ms, released_ms)
+
+    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one IP set; no entries remove the note."""
+        self._fail_if_told()
+        self.written += 1
+        self._foreign.pop(ip_set_id, None)
+        if entries:
+            self._foreign[ip_set_id] = entries
+
+    def note_surge(self, held_back_from_ms: int | None) -> None:
+        """Note that bans from *held_back_from_ms* on are held back; None: no more."""
+        self._fail_if_told()
+        self.written += 1
+        self._held_back_from_ms = held_back_from_ms
+
+    def note_release(self, now_ms: int) -> None:
+        """Let in all bans that start up to *now_ms*."""
+        self._fail_if_told()
+        self._released_ms = max(now_ms, self._released_ms or now_ms)
+
+    def _fail_if_told(self) -> None:
+        if self.failure:
+            raise self.failure

@@ -37,6 +37,7 @@ class Flush:
         self._needs: dict[str, set[OffenderId]] = {}
         self._given_up: set[OffenderId] = set()
         self._kept: set[str] = set()
+        self._fed: dict[OffenderId, list[Hit]] = {}
         self.pending: dict[OffenderId, list[Hit]] = {}
         self.letters: list[DeadLetter] = []
         for message in messages:
@@ -67,12 +68,18 @@ class Flush:
         self.pending.pop(who, None)
 
     def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
-        """Add infractions that follow from the bans of *who*: whose messages stay until these are judged, too."""
+        """Note infractions that follow from the bans of *who*: whose messages stay until these are judged, too."""
         for other, hits in fed.items():
-            self.pending.setdefault(other, []).extend(hits)
+            self._fed.setdefault(other, []).extend(hits)
             for needs in self._needs.values():
                 if who in needs:
                     needs.add(other)
+
+    def lay_out_fed(self) -> None:
+        """Have judged what was noted; not earlier, since the same offender may just be under judgement."""
+        for who, hits in self._fed.items():
+            self.pending.setdefault(who, []).extend(hits)
+        self._fed = {}
 
     def give_up(self, who: OffenderId) -> None:
         """Leave one offender's messages to come again."""

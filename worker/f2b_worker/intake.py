@@ -148,7 +148,10 @@ class Intake:
             metrics.refused.labels(reason).inc(letter.reasons[reason])
 
     def _judge_all(self, flush: Flush) -> None:
-        self._judge_pending(flush)
+        try:
+            self._judge_pending(flush)
+        finally:
+            flush.lay_out_fed()
         if flush.pending:  # bans found here are infractions in the jails that bans feed, and those feed none
             self._judge_pending(flush)
 

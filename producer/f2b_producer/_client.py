@@ -61,6 +61,8 @@ class Producer:
         jail: str = "default",
         at: datetime | float | None = None,
         note: str | None = None,
+        *,
+        weight: int = 1,
     ) -> None:
         """Take note of one infraction and return at once.
 
@@ -71,13 +73,14 @@ class Producer:
             jail: The policy to judge by: 1-64 of ``A-Z a-z 0-9 . _ -``.
             at: When it happened: a datetime with a time zone, or epoch seconds. None is now.
             note: A word for people, cut to 200 characters; never judged.
+            weight: For how many infractions this one counts, 1 to 1000.
         """
         pump = self._pump
         try:
             if pump.closed:
                 pump.refuse("closed")
             else:
-                pump.put(read(ip, jail, at, note))
+                pump.put(read(ip, jail, at, note, weight))
         except RefusedError as refused:
             pump.refuse(refused.reason)
         except Exception:  # noqa: BLE001 - the caller serves a request: nothing may leave here

@@ -17,6 +17,7 @@ _OF_BYTES = len(',"of":[]')
 _JAIL_BYTES = len(',"jail":[]')
 _IN_BYTES = len(',"in":[]')
 _NOTE_BYTES = len(',"note":{}')
+_WEIGHT_BYTES = len(',"weight":[]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ class _Column:
 class _Draft:
     """A pack that grows and always knows its exact size, so that nothing is serialised twice."""
 
-    __slots__ = ("_at_ms", "_dt_bytes", "_id", "_ips", "_jails", "_notes", "_notes_bytes", "_t0_ms", "dt_ms")
+    __slots__ = (
+        *("_at_ms", "_dt_bytes", "_id", "_ips", "_jails", "_notes", "_notes_bytes", "_t0_ms"),
+        *("_weights", "_weights_digits", "dt_ms"),
+    )
 
     def __init__(self, pack_id: str) -> None:
         self._id = pack_id
@@ -97,10 +101,12 @@ class _Draft:
         self._ips = _Column()
         self._jails = _Column()
         self._notes: dict[str, str] = {}
+        self._weights: dict[int, int] = {}  # of the rows whose weight is not 1
+        self._weights_digits = 0  # more than the one that each row has
 
     def add(self, infraction: Infraction) -> bool:
         """Add *infraction*, or leave it out and return False: then the draft is full and to be packed."""
-        ip, jail, at_s, note = infraction
+        ip, jail, at_s, note, weight = infraction
         if len(self.dt_ms) == MAX_INFRACTIONS:
             return False
         self._add_time(round(at_s * 1000))
@@ -108,6 +114,9 @@ class _Draft:
         self._jails.add(jail)
         if note:
             self._add_note(note)
+        if weight != 1:
+            self._weights[len(self.dt_ms) - 1] = weight
+            self._weights_digits += len(str(weight)) - 1
         if self._bytes() <= MAX_BODY_BYTES:
             return True
         self._undo(ip, jail)
@@ -125,6 +134,8 @@ class _Draft:
             columns["in"] = self._jails.rows
         if self._notes:
             columns["note"] = self._notes
+        if self._weights:
+            columns["weight"] = [self._weights.get(row, 1) for row in range(len(self.dt_ms))]
         return Pack(self._id, json.dumps(columns, separators=(",", ":")), len(self.dt_ms))
 
     def _add_time(self, at_ms: int) -> None:
@@ -143,6 +154,7 @@ class _Draft:
     def _undo(self, ip: str, jail: str) -> None:
         self.dt_ms.pop()
         self._notes.pop(str(len(self.dt_ms)), None)
+        self._weights.pop(len(self.dt_ms), None)
         self._ips.undo(ip)
         self._jails.undo(jail)
 
@@ -159,4 +171,6 @@ class _Draft:
             size += _IN_BYTES + self._jails.rows_bytes
         if self._notes:
             size += _NOTE_BYTES + self._notes_bytes
+        if self._weights:
+            size += _WEIGHT_BYTES + 2 * len(self.dt_ms) - 1 + self._weights_digits
         return size

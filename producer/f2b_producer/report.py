@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._client import Producer
-from f2b_producer._infraction import Infraction, RefusedError, read
+from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._sender import QueueClient
 from f2b_producer._stats import Bell
@@ -31,7 +31,8 @@ Report infractions to f2b.
 Without an IP, or with -, lines are read from standard input, one JSON object each:
   {"ip": "203.0.113.7", "jail": "login", "at": "2026-11-22T17:45:00Z", "note": "bad password"}
 Only "ip" is required. "at" ("time" is taken too) is RFC 3339 with a zone or epoch seconds, default now.
-Other keys are ignored. A bad line is named on standard error and the rest is sent.
+"weight" says for how many infractions a line counts, 1 to 1000, default 1. Other keys are ignored.
+A bad line is named on standard error and the rest is sent.
 
 With --tail, a log is followed until SIGTERM or Ctrl-C, and what a fail2ban failregex matches is reported.
 """
@@ -105,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jail", default=DEFAULT_JAIL, help="jail of those that name none (default: %(default)s)")
     parser.add_argument("--note", help="note for those that have none, cut to 200 characters")
     parser.add_argument(
+        "--weight",
+        metavar="N",
+        type=_weight,
+        default=1,
+        help=f"each that has no weight counts for so many, 1 to {WEIGHT_MAX:,} (default: 1)",
+    )
+    parser.add_argument(
         "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue (env: F2B_QUEUE)"
     )
     parser.add_argument(
@@ -172,13 +180,20 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _weight(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if 1 <= (weight := int(text)) <= WEIGHT_MAX:
+            return weight
+    raise argparse.ArgumentTypeError(f"not a whole number from 1 to {WEIGHT_MAX:,}")
+
+
 def _read_all(args: argparse.Namespace, stdin: ByteLines, tally: Tally) -> Iterator[Infraction]:
     for ip in args.ip or ["-"]:
         if ip == "-":
             yield from _read_lines(stdin, args, tally)
             continue
         try:
-            yield read(ip, args.jail, None, args.note)
+            yield read(ip, args.jail, None, args.note, args.weight)
         except RefusedError as refused:
             tally.refused += 1
             _complain(f"{ip}: {refused}")
@@ -210,11 +225,13 @@ def _parse(line: bytes, args: argparse.Namespace) -> Infraction:
     if not isinstance(said, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the line is wrong, not the program
     at, jail, note = said.get("at", said.get("time")), said.get("jail"), said.get("note")
+    weight = said.get("weight")
     return read(
         said.get("ip"),
         args.jail if jail is None else jail,
         _moment(at) if isinstance(at, str) else at,
         args.note if note is None else note,
+        args.weight if weight is None else weight,
     )
 
 
@@ -275,7 +292,7 @@ def _read_log(log_filter: "LogFilter", args: argparse.Namespace, end: Bell, tall
         if found := log_filter.find(line):
             ip, at_ms = found
             try:
-                yield read(ip, args.jail, at_ms / 1000, args.note)
+                yield read(ip, args.jail, at_ms / 1000, args.note, args.weight)
             except RefusedError as refused:
                 tally.refused += 1
                 _complain(f"{ip}: {refused}")
@@ -308,8 +325,8 @@ def _send(
 
 def _report_all(producer: Producer, infractions: Iterable[Infraction], keep_trying: Callable[[], bool]) -> bool:
     """Report each as it comes; return False if the queue did not keep up with the input."""
-    for number, infraction in enumerate(infractions, start=1):
-        producer.report(*infraction)
+    for number, (ip, jail, at_s, note, weight) in enumerate(infractions, start=1):
+        producer.report(ip, jail, at_s, note, weight=weight)
         while number % CHUNK == 0 and not producer.flush():
             if not keep_trying():
                 return False

@@ -25,6 +25,7 @@ class Seen(NamedTuple):
     jail: str
     at_s: float
     note: str | None
+    weight: int = 1
 
 
 class RecordingClient:
@@ -80,7 +81,8 @@ def unpack(body: str) -> list[Seen]:
         at_ms += dt_ms
         ip = pack["ip"][pack["of"][i] if "of" in pack else i]
         jail = pack["jail"][pack["in"][i] if "in" in pack else 0] if "jail" in pack else "default"
-        seen.append(Seen(ip, jail, at_ms / 1000, pack.get("note", {}).get(str(i))))
+        weight = pack["weight"][i] if "weight" in pack else 1
+        seen.append(Seen(ip, jail, at_ms / 1000, pack.get("note", {}).get(str(i)), weight))
     return seen
 
 

@@ -374,3 +374,21 @@ def test_an_observed_ban_is_remembered_as_such(ledger: Any) -> None:
     assert answer.ban.observed
     assert [each.observed for each in ledger.history(WHO)] == [True]
     assert [each.ban.observed for each in ledger.standing()] == [True]
+
+
+def test_a_hit_keeps_its_weight(ledger: Any) -> None:
+    heavy = Hit(NOW_MS, "heavy", 3)
+    assert record(ledger, heavy, hit(1)).hits == {heavy, hit(1)}
+
+    commit(ledger, record(ledger), replace(ban(1), evidence=(heavy,)))
+    (stored,) = ledger.history(WHO)
+    assert stored.evidence == (heavy,)
+
+
+def test_a_ban_keeps_the_blocklists_where_it_is_enforced(ledger: Any) -> None:
+    answer = commit(ledger, Offender(), replace(ban(1), blocklists=("captcha", "count")))
+
+    assert answer.ban is not None
+    assert answer.ban.blocklists == ("captcha", "count")
+    assert [each.blocklists for each in ledger.history(WHO)] == [("captcha", "count")]
+    assert [each.ban.blocklists for each in ledger.standing()] == [("captcha", "count")]

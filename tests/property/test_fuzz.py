@@ -27,7 +27,9 @@ SCALARS = st.none() | st.booleans() | INTS | st.floats(allow_nan=False) | st.tex
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
 )
-KEYS = st.sampled_from(["v", "ip", "jail", "at", "id", "note", "t0_ms", "dt_ms", "of", "in", "in_", "0", "x"])
+KEYS = st.sampled_from([
+    *("v", "ip", "jail", "at", "id", "note", "weight", "t0_ms", "dt_ms", "of", "in", "in_", "0", "x"),
+])  # fmt: skip
 
 
 def read(text: str) -> Body | None:
@@ -72,6 +74,8 @@ def packs(draw: st.DrawFn) -> dict[str, Any]:
     rows = draw(st.lists(st.tuples(IPS, JAILS, st.integers(0, 2**42)), min_size=1, max_size=8))
     pack: dict[str, Any] = json.loads(write_pack(rows))
     pack["note"] = {str(index): "n" for index in range(len(rows))}
+    if draw(st.booleans()):
+        pack["weight"] = draw(st.lists(st.integers(1, 1000), min_size=len(rows), max_size=len(rows)))
     return pack
 
 
@@ -101,7 +105,7 @@ def test_a_wrong_cell_of_an_index_or_a_text_costs_its_own_infractions_only(
     pack: dict[str, Any], data: st.DataObject, value: object
 ) -> None:
     whole = read(json.dumps(pack))
-    column = data.draw(st.sampled_from([key for key in ("ip", "of", "jail", "in") if key in pack]))
+    column = data.draw(st.sampled_from([key for key in ("ip", "of", "jail", "in", "weight") if key in pack]))
     place = data.draw(st.integers(0, len(pack[column]) - 1))
     pack[column][place] = value
     body = read(json.dumps(pack))
@@ -114,7 +118,7 @@ def test_a_wrong_cell_of_an_index_or_a_text_costs_its_own_infractions_only(
 
 def _cell_of(pack: dict[str, Any], column: str, row: int) -> int:
     """Tell which cell of *column* the infraction *row* uses."""
-    if column in {"of", "in"}:
+    if column in {"of", "in", "weight"}:
         return row
     index = pack.get("of" if column == "ip" else "in")
     if index is None:

@@ -132,13 +132,19 @@ def test_an_import_loads_as_jails_that_mean_the_same(result: Imported, tmp_path:
     assert sshd.multipliers == (1, 5, 30, 60, 300)
     shop = read.policy.jail("shop-login")
     assert (shop.windows, shop.bantime_ms) == ((Window(4, 120 * MINUTE_MS),), 120 * MINUTE_MS)
-    assert read.policy.jail("recidive").windows == (Window(5, DAY_MS),)
+    recidive = read.policy.jail("recidive")
+    assert (recidive.recidive, recidive.windows, recidive.bantime_ms) == (True, (Window(5, DAY_MS),), 7 * DAY_MS)
+    assert not sshd.recidive
     assert read.policy.jail("default").windows == (Window(5, 10 * MINUTE_MS),)
     assert [read.allowed.covers(parse_address(ip)) for ip in ("198.51.100.9", "2001:db8:7::1")] == [True, True]
 
 
 def test_only_what_differs_from_the_defaults_stands_in_a_jail(result: Imported) -> None:
-    assert tomllib.loads(result.toml)["jails"]["recidive"] == {"bantime": "1w", "findtime": "1d"}
+    assert tomllib.loads(result.toml)["jails"]["recidive"] == {
+        "bantime": "1w",
+        "findtime": "1d",
+        "recidive": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,7 +155,6 @@ def test_only_what_differs_from_the_defaults_stands_in_a_jail(result: Imported) 
         ("backend", "DEFAULT, sshd", "f2b-report --tail"),
         ("banaction", "DEFAULT, recidive", "--ip-set"),
         ("bantime.formula", "shop-login", "bantime.multipliers"),
-        ("bantime.overalljails", "DEFAULT", "not supported yet"),
         ("before", "INCLUDES", "not read"),
         ("chain", "DEFAULT", "web ACL"),
         ("colour", "shop-login", "no jail option that f2b knows"),
@@ -161,12 +166,11 @@ def test_only_what_differs_from_the_defaults_stands_in_a_jail(result: Imported) 
         ("ignoreregex", "shop-login", "f2b-report --tail"),
         ("ignoreself", "DEFAULT", "own_ranges"),
         ("logencoding", "DEFAULT", "f2b-report"),
-        ("logpath", "sshd, recidive, shop-login", "f2b-report --tail"),
+        ("logpath", "sshd, shop-login", "f2b-report --tail"),
         ("maxmatches", "DEFAULT", "infractions"),
         ("mode", "DEFAULT", "f2b-report --tail"),
         ("port", "DEFAULT, sshd", "web ACL"),
         ("protocol", "DEFAULT", "web ACL"),
-        ("recidive", "", "bantime.increment"),
         ("usedns", "DEFAULT", "never resolved"),
     ],
 )
@@ -185,9 +189,9 @@ def test_every_option_that_is_not_taken_over_is_told(result: Imported) -> None:
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith((" ", "#"))]
     written = {option.strip() for option, text in pairs if text.strip()}
     taken_over = {"bantime", "findtime", "maxretry", "ignoreip", "bantime.increment", "bantime.maxtime"}
-    taken_over |= {"bantime.rndtime", "bantime.multipliers", "enabled"}
+    taken_over |= {"bantime.rndtime", "bantime.multipliers", "bantime.overalljails", "enabled"}
     variables = {"our_long"}
-    assert told == (written - taken_over - variables) | {"recidive"}
+    assert told == written - taken_over - variables
 
 
 def test_jails_that_are_not_imported_are_not_complained_about() -> None:
@@ -230,13 +234,16 @@ def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
         ("maxretry = 3", "maxretry", 3),
         ("bantime = -1", "bantime", -1),
         ("bantime = 1d 12h", "bantime", "1d 12h"),
-        ("bantime = 2 weeks 1 day", "bantime", "2weeks 1day"),
+        ("bantime = 2 weeks 1 day", "bantime", "2 weeks 1 day"),
+        ("bantime = 1d\n  12 h", "bantime", "1d 12 h"),
         ("bantime = 1h ; comment", "bantime", "1h"),
         ("bantime.increment = False", "bantime.increment", False),
         ("bantime.increment = 1", "bantime.increment", True),
         ("bantime.factor = 1.5", "bantime.factor", 1.5),
         ("bantime.multipliers = 1 2 4", "bantime.multipliers", [1, 2, 4]),
         ("bantime.rndtime = 0", "bantime.rndtime", 0),
+        ("bantime.overalljails = true", "bantime.overalljails", True),
+        ("bantime.overalljails = no", "bantime.overalljails", False),
         ("dbpurgeage = 7d", "dbpurgeage", "7d"),
         ("ignoreself = false", "own_ranges", False),
         ("ignoreip = 192.0.2.0/255.255.255.0", "ignoreip", ["192.0.2.0/255.255.255.0"]),
@@ -247,6 +254,41 @@ def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
 )
 def test_an_option_becomes_its_counterpart(line: str, key: str, value: object) -> None:
     assert toml(f"[DEFAULT]\n{line}\n")["defaults"][key] == value
+
+
+def test_a_jail_may_count_the_bans_of_all_jails_although_the_others_do_not(tmp_path: Path) -> None:
+    policy = jails(imported("[a]\nenabled = 1\nbantime.overalljails = true\n[b]\nenabled = 1\n"), tmp_path).policy
+    assert [policy.jail(name).overalljails for name in ("a", "b", "default")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "recidive"),
+    [
+        ("[recidive]", True),
+        ("[recidive]\nfilter = recidive", True),
+        ("[repeat]\nfilter = recidive", True),
+        ("[repeat]\nfilter = recidive[logtype=journal]", True),
+        ("[recidive]\nmode = normal\nfilter = %(__name__)s[mode=%(mode)s]", True),
+        ("[recidive]\nfilter = %(__name__)s[mode=%(mode)s]", True),
+        ("[recidive]\nfilter = sshd", False),
+        ("[sshd]", False),
+        ("[not-recidive]", False),
+    ],
+)
+def test_a_jail_is_fed_by_bans_if_its_filter_is_recidive(text: str, recidive: bool, tmp_path: Path) -> None:
+    [jail] = jails(imported(f"{text}\nenabled = true\n"), tmp_path).policy.jails.values()
+    assert jail.recidive is recidive
+
+
+def test_of_a_jail_that_is_fed_by_bans_only_what_reads_fail2bans_log_goes_without_a_word() -> None:
+    log = "filter = recidive\nlogpath = /var/log/fail2ban.log\nbackend = polling\n"
+    told = imported(f"[repeat]\nenabled = true\n{log}failregex = Ban <HOST>\nport = 22\n").notes
+    assert [note.split(" ")[0] for note in told] == ["failregex", "port"]
+
+
+def test_a_recidive_of_one_jail_is_told_to_be_one_of_all() -> None:
+    told = imported('[repeat]\nenabled = true\nfilter = recidive[_jailname="sshd"]\n').notes
+    assert told == ("filter (repeat): its _jailname has no counterpart: the bans of all other jails count",)
 
 
 def test_a_list_file_of_ignoreip_stays_one(tmp_path: Path) -> None:
@@ -280,6 +322,7 @@ def test_a_jails_own_ignoreip_adds_only_what_is_new_and_the_difference_is_told(t
         ("maxretry = 0", "maxretry = '0': f2b takes 1 to 1000"),
         ("maxretry = 5000", "maxretry = '5000': f2b takes 1 to 1000"),
         ("bantime.increment = perhaps", "bantime.increment = 'perhaps': neither true nor false"),
+        ("bantime.overalljails = all", "bantime.overalljails = 'all': neither true nor false"),
         ("bantime.factor = 2 * 3", "bantime.factor = '2 * 3': f2b takes numbers above 0"),
         ("bantime.multipliers = 1 x", "bantime.multipliers = '1 x': f2b takes numbers above 0"),
         ("bantime = %(nothing)s", "bantime = '%(nothing)s': %(nothing)s is set nowhere in these files"),

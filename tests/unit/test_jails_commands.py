@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.jails import check, import_fail2ban, init
-from f2b_worker.cli.worker import F2bGroup
+from f2b_worker.cli import main
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
 from f2b_worker.jails_file import read_jails
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOBODY = Networks()
-COMMANDS = F2bGroup("f2b-worker", commands=[check, init, import_fail2ban])
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +36,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(COMMANDS, arguments, prog_name="f2b-worker")
+    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
 
 
 def checked(here: Path, text: str) -> Result:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_file import Jails, jails_errors, read_jails
@@ -281,6 +282,66 @@ def test_a_key_of_fail2ban_that_f2b_lacks_is_refused_with_what_to_write_instead(
     key = line.partition(" = ")[0].strip("'")
     assert told.startswith(f"{table}.{key}: ")
     assert instead in told
+
+
+def test_a_jail_says_where_it_is_enforced_and_from_which_ban_on_elsewhere(file: Path) -> None:
+    text = """
+        [defaults]
+        blocklist = "captcha"
+        [jails.login]
+        escalation = { 5 = ["block", "edge"], 3 = "block" }
+        [jails.scan]
+        blocklist = ["block", "captcha"]
+        [blocklists.captcha]
+        ip_set = "f2b-captcha"
+        foreign = "adopt"
+        collapse = { at_least = 16 }
+        [blocklists.edge]
+        ip_set = ["edge", "edge-old"]
+        scope = "CLOUDFRONT"
+    """
+    found = jails(file, text)
+    login = found.policy.jail("login")
+    assert [login.blocklists_of(count) for count in (1, 2, 3, 4, 5, 6)] == [
+        *[("captcha",)] * 2, *[("block",)] * 2, *[("block", "edge")] * 2,
+    ]  # fmt: skip
+    assert found.policy.jail("scan").blocklists_of(9) == ("block", "captcha")
+    assert found.blocklists == (
+        Blocklist("captcha", ("f2b-captcha",), foreign=Foreign.ADOPT, collapse=Collapse(16, 24, 48)),
+        Blocklist("edge", ("edge", "edge-old"), scope=Scope.CLOUDFRONT),
+    )
+
+
+def test_the_blocklist_of_the_command_line_may_be_described_without_its_ip_sets(file: Path) -> None:
+    assert jails(file, "[blocklists.block]\nforeign = 'remove'\n").blocklists == (
+        Blocklist("block", (), foreign=Foreign.REMOVE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[defaults]\nblocklist = 'captch'\n[blocklists.captcha]\nip_set = 'a'",
+         "defaults.blocklist: no blocklist 'captch'; did you mean captcha?"),
+        ("[jails.a]\nblocklist = ['block', 'x']",
+         "jails.a.blocklist: no blocklist 'x'; define it as [blocklists.x]"),
+        ("[jails.a]\nescalation = {3 = 'blok'}", "jails.a.escalation.3: no blocklist 'blok'; did you mean block?"),
+        ("[blocklists.captcha]", 'blocklists.captcha: no ip_set: name one, as in ip_set = "f2b-captcha"'),
+        ("[defaults]\nrecidive = true", "defaults.recidive: every jail would be fed by the others"),
+        ("[jails.a]\nescalation = {0 = 'block'}", "jails.a.escalation.0: "),
+        ("[jails.a]\nblocklist = []", "jails.a.blocklist: "),
+        ("[blocklists.b]\nip_set = 'a'\nscoop = 1", "blocklists.b.scoop: no such key; did you mean scope?"),
+        ("[blocklists.b]\nip_set = 'a'\ncollapse = {at_lest = 2, at_least = 2}",
+         "blocklists.b.collapse.at_lest: no such key; did you mean at_least?"),
+    ],
+)  # fmt: skip
+def test_a_blocklist_that_cannot_be_meant_is_named_with_what_to_write(file: Path, text: str, told: str) -> None:
+    assert told in complaint(file, f"{text}\n")
+
+
+def test_what_does_not_fit_together_is_told_beside_what_is_wrong_alone(file: Path) -> None:
+    file.write_text("[jails.a]\nmaxretries = 3\nblocklist = 'captcha'\n", "utf-8")
+    assert len(jails_errors(file)) == 2
 
 
 LIST = """\ufeff# our own

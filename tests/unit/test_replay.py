@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.replay import replay as command
+from f2b_worker.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ THREE = ["--maxretry", "3", "--findtime", "600", "--bantime", "60"]
 
 
 def run(*args: str | Path, text: str | None = None, code: int = 0) -> Result:
-    answer = CliRunner().invoke(command, [str(arg) for arg in args], input=text, catch_exceptions=False)
+    answer = CliRunner().invoke(main, ["replay", *map(str, args)], input=text, catch_exceptions=False)
     assert answer.exit_code == code, answer.output
     return answer
 
@@ -56,6 +56,22 @@ def test_at_is_another_name_of_time_and_may_be_rfc_3339() -> None:
 
     (ban,) = objects(run("-", *THREE, "--json", text=text))
     assert ban["start"] == 1795348802
+
+
+def test_an_infraction_counts_for_its_weight() -> None:
+    text = '{"ip": "203.0.113.7", "time": 1, "weight": 2}\n' + lines(2)
+    assert len(objects(run("-", *THREE, "--json", text=text))) == 1
+
+
+@pytest.mark.parametrize("weight", ["0", "true", "1.5", '"2"', "null", "1001"])
+def test_a_weight_that_is_none_is_left_out_with_its_line(weight: str) -> None:
+    answer = run("-", *THREE, text=f'{{"ip": "203.0.113.7", "time": 1, "weight": {weight}}}\n')
+    assert "left out: line 1: weight: " in answer.stderr
+
+
+def test_times_before_the_calendar_are_judged_and_shown() -> None:
+    answer = run("-", *THREE, text=lines(-99999999999, -99999999998, -99999999997))
+    assert "0001-01-01" in answer.stdout
 
 
 def test_gzip_is_read(tmp_path: Path) -> None:

@@ -158,6 +158,53 @@ def test_a_jail_that_only_observes_marks_its_bans_and_a_ban_keeps_its_mode() -> 
     assert longer.observed
 
 
+def weighed(*weights: int, seen: Offender | None = None) -> Judgement:
+    """Judge one infraction a second with these weights."""
+    heard = [Hit(second * 1000, f"id-{second}", weight) for second, weight in enumerate(weights)]
+    return judge(seen or Offender(), heard, JAIL, key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("weights", "starts_and_evidence"),
+    [
+        ((2,), []),
+        ((3,), [(0, 1)]),
+        ((7,), [(0, 1)]),
+        ((1, 2), [(1, 2)]),
+        ((2, 2), [(1, 2)]),
+        ((1, 1, 2), [(2, 2)]),
+        ((1, 1, 1), [(2, 3)]),
+        ((1, 1, 5), [(2, 1)]),
+    ],
+)
+def test_an_infraction_counts_for_its_weight_and_the_evidence_is_no_more_than_needed(
+    weights: tuple[int, ...], starts_and_evidence: list[tuple[int, int]]
+) -> None:
+    found = [(ban.start_ms // 1000, len(ban.evidence)) for ban in weighed(*weights).changed]
+    assert found == starts_and_evidence
+
+
+def test_heavy_infractions_outside_the_window_count_for_nothing() -> None:
+    old = Offender(hits=frozenset([Hit(-600_000, "old", 2)]))
+    assert weighed(1, seen=old).changed == ()
+    assert weighed(1, 2, seen=old).changed[0].evidence == (Hit(0, "id-0", 1), Hit(1000, "id-1", 2))
+
+
+def test_from_the_nth_ban_on_the_escalation_says_where_it_is_enforced() -> None:
+    jail = replace(JAIL, blocklists=("captcha",), escalation=((2, ("block",)), (4, ("block", "edge"))))
+    starts = [5_000 * number for number in range(5)]
+    bans = judged(*(start + hit for start in starts for hit in range(3)), jail=jail).changed
+    assert [ban.blocklists for ban in bans] == [
+        ("captcha",), ("block",), ("block",), ("block", "edge"), ("block", "edge"),
+    ]  # fmt: skip
+
+
+def test_a_ban_keeps_its_blocklists_when_the_jail_changes() -> None:
+    [ban] = judged(0, 1, 2, jail=replace(JAIL, blocklists=("captcha",))).changed
+    [longer] = judged(100, seen=Offender(ban=ban)).changed
+    assert longer.blocklists == ("captcha",)
+
+
 def test_the_length_of_an_extended_ban_stays_its_own_when_the_jail_changes() -> None:
     [ban] = judged(100, jail=replace(JAIL, bantime_ms=5000), seen=banned(2, 1802)).changed
     assert ban.until_ms == 1_900_000

@@ -444,7 +444,7 @@ def test_the_published_schema_is_the_one_of_this_version() -> None:
 
 def test_every_example_of_the_documentation_is_valid_and_is_read_whole(published: Draft202012Validator) -> None:
     shown = list(examples())
-    assert len(shown) == 4
+    assert len(shown) == 5
     for data in shown:
         published.validate(data)
         assert read(data).refused == []

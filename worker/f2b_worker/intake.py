@@ -6,34 +6,30 @@ dead-letter queue. Whatever dies before that, the message comes again, and judgi
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
-from pydantic_core import to_json
 
-from f2b_worker.domain.docket import sort_out
+from f2b_worker.domain.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.lateness import Lateness
 from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Retryable
+from f2b_worker.flush import Flush
 from f2b_worker.observe import metrics
-from f2b_worker.ports import DeadLetter, Sentence
-from f2b_worker.wire import UnreadableError, read_body
+from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from f2b_worker.domain.docket import Docket, Reason, Refusal
-    from f2b_worker.domain.jails import Policy
-    from f2b_worker.domain.verdicts import Hit, Judgement, OffenderId
-    from f2b_worker.ports import Clock, Inbox, Ledger, Message
+    from f2b_worker.domain.jails import Jail, Policy
+    from f2b_worker.domain.verdicts import Ban, Hit, Judgement, OffenderId
+    from f2b_worker.ports import Clock, DeadLetter, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
 BACKOFF_MAX_S = 5.0
-LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
 _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
 
@@ -162,6 +158,14 @@ class Intake:
             metrics.refused.labels(reason).inc(letter.reasons[reason])
 
     def _judge_all(self, flush: Flush) -> None:
+        try:
+            self._judge_pending(flush)
+        finally:
+            flush.lay_out_fed()
+        if flush.pending:  # bans found here are infractions in the jails that bans feed, and those feed none
+            self._judge_pending(flush)
+
+    def _judge_pending(self, flush: Flush) -> None:
         """Record and judge each offender once; go on until the ledger holds what the judge says."""
         held_up: Exception | None = None
         answers = self._ledger.record({who: self._worth_storing(who, hits) for who, hits in flush.pending.items()})
@@ -189,11 +193,19 @@ class Intake:
 
     def _judge_one(self, who: OffenderId, offender: Offender, flush: Flush) -> Sentence | None:
         jail = self._policy.jail(who.jail)
-        judgement = judge(offender, flush.pending[who], jail, key=who.key)
+        hits = flush.pending[who]
+        judgement = judge(offender, hits, jail, key=who.key)
+        if any(ban.evidence for ban in judgement.changed):  # a new one, for which other jails may count
+            judgement = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
         if judgement.changed:
             return Sentence(offender, judgement.changed)
         self._close(who, offender, judgement, flush)
         return None
+
+    def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
+        if not jail.overalljails:
+            return ()
+        return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
 
     def _close(self, who: OffenderId, offender: Offender, judgement: Judgement, flush: Flush) -> None:
         """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
@@ -203,9 +215,22 @@ class Intake:
             spent = forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms)
             if spent:
                 self._trim(who, spent)
+        self._feed(who, offender, flush)
         metrics.infractions_judged.inc(len(flush.pending[who]))
         log.debug("judged", jail=who.jail, key=who.key, infractions=len(flush.pending[who]))
         flush.finish(who)
+
+    def _feed(self, who: OffenderId, offender: Offender, flush: Flush) -> None:
+        """Let the bans that these infractions brought about count in the jails that are fed by bans.
+
+        They are read from the ledger, so that whoever judges the messages again, because their first judge
+        died between the ban and this, feeds them, too. Infractions after the last ban's start brought none about.
+        """
+        policy = self._policy
+        oldest_ms = min(hit.at_ms for hit in flush.pending[who])
+        if offender.ban and oldest_ms <= offender.ban.start_ms and feeds_any(who, policy):
+            bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= oldest_ms]
+            flush.feed(who, fed_by(who, bans, policy))
 
     def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:
         try:
@@ -227,27 +252,6 @@ class Intake:
         return None
 
 
-def _in_letters(refused: Sequence[Refusal]) -> Iterator[tuple[str, list[Refusal]]]:
-    """Cut what is refused into lists that fit into one message each, as JSON beside what they hold."""
-    texts: list[bytes] = []
-    part: list[Refusal] = []
-    size_bytes = 0
-    for one in refused:
-        text = to_json(one.item, inf_nan_mode="strings")
-        if part and size_bytes + len(text) > LETTER_BYTES_MAX:
-            yield _as_list(texts), part
-            texts, part, size_bytes = [], [], 0
-        texts.append(text)
-        part.append(one)
-        size_bytes += len(text) + 1
-    if part:
-        yield _as_list(texts), part
-
-
-def _as_list(texts: Sequence[bytes]) -> str:
-    return f"[{b','.join(texts).decode()}]"
-
-
 def _announce(
     sentences: Mapping[OffenderId, Sentence], answers: Mapping[OffenderId, Offender | Exception]
 ) -> None:
@@ -258,83 +262,6 @@ def _announce(
         for ban in sentence.changed:
             if ban.evidence:  # a new ban; an extended one was announced when it started
                 log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
-
-
-class Flush:
-    """Messages that are judged together, and how far that has come."""
-
-    def __init__(
-        self, messages: Sequence[Message], policy: Policy, *, now_ms: int, max_age_ms: int | None
-    ) -> None:
-        self._messages = messages
-        self._now_ms = now_ms
-        self._needs: dict[str, set[OffenderId]] = {}
-        self._given_up: set[OffenderId] = set()
-        self._kept: set[str] = set()
-        self.pending: dict[OffenderId, list[Hit]] = {}
-        self.letters: list[DeadLetter] = []
-        for message in messages:
-            self._read(message, policy, now_ms, max_age_ms)
-
-    @property
-    def judged_messages(self) -> list[Message]:
-        """The messages of which nothing is left to do."""
-        undone = self.pending.keys() | self._given_up
-        return [
-            message
-            for message in self._messages
-            if message.id not in self._kept and not self._needs[message.id] & undone
-        ]
-
-    @property
-    def unsettled(self) -> list[Message]:
-        """All messages: whatever of them is judged again changes nothing."""
-        return list(self._messages)
-
-    @property
-    def oldest_ms(self) -> int:
-        """The time of the oldest infraction; the time of the flush itself if there is none."""
-        return min((hit.at_ms for hits in self.pending.values() for hit in hits), default=self._now_ms)
-
-    def finish(self, who: OffenderId) -> None:
-        """Mark everything of one offender as judged."""
-        self.pending.pop(who, None)
-
-    def give_up(self, who: OffenderId) -> None:
-        """Leave one offender's messages to come again."""
-        self.pending.pop(who, None)
-        self._given_up.add(who)
-
-    def keep(self, message_id: str) -> None:
-        """Leave a message in the queue whatever becomes of its infractions."""
-        self._kept.add(message_id)
-
-    def _read(self, message: Message, policy: Policy, now_ms: int, max_age_ms: int | None) -> None:
-        self._needs[message.id] = set()
-        try:
-            body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
-        except UnreadableError as error:
-            self._bury(message, message.body, [(error.reason, str(error))])
-            return
-        docket = sort_out(body.infractions, policy, now_ms=now_ms, max_age_ms=max_age_ms)
-        self._enter(message, docket)
-        refused = body.refused + docket.refused
-        for items, part in _in_letters(refused):
-            self._bury(message, items, [(one.reason, one.detail) for one in part])
-
-    def _enter(self, message: Message, docket: Docket) -> None:
-        for who, hits in docket.hits.items():
-            self.pending.setdefault(who, []).extend(hits)
-            self._needs[message.id].add(who)
-        for reason, number in docket.ignored.items():
-            metrics.ignored.labels(reason).inc(number)
-        for jail, number in docket.unknown_jails.items():
-            metrics.unknown_jail.inc(number)
-            log.debug("unknown_jail", jail=jail, infractions=number, judged_by="defaults")
-
-    def _bury(self, message: Message, body: str, why: Sequence[tuple[Reason, str]]) -> None:
-        reasons = Counter(reason.value for reason, _ in why)
-        self.letters.append(DeadLetter(body, reasons, why[0][1], message.id))
 
 
 class Patience:

@@ -7,13 +7,13 @@ TOML lets a key be a value or a table, not both: write fail2ban's `bantime.incre
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
-from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_schema import (
     BlocklistTable,
@@ -27,6 +27,7 @@ from f2b_worker.jails_schema import (
 from f2b_worker.toml_file import read_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -64,32 +65,71 @@ def read_jails(path: Path | None) -> Jails:
     """
     if path is None:
         return _jails(JailsFile())
-    try:
-        return _jails(_read(path))
-    except ValidationError as error:
-        raise StartError(f"{path}: {'; '.join(_lines(error))}") from error
+    file, wrong = _read(path)
+    if file is None or wrong:
+        raise StartError(f"{path}: {'; '.join(wrong)}")
+    return _jails(file)
 
 
 def jails_errors(path: Path) -> list[str]:
     """Return all that `read_jails` would refuse, one line each with the file, the key and what is allowed."""
     try:
-        _read(path)
-    except ValidationError as error:
-        return [f"{path}: {line}" for line in _lines(error)]
+        _, wrong = _read(path)
     except StartError as error:
         return [str(error)]
-    return []
+    return [f"{path}: {line}" for line in wrong]
 
 
-def _read(path: Path) -> JailsFile:
-    return JailsFile.model_validate(read_toml(path), context={"folder": path.parent})
+def _read(path: Path) -> tuple[JailsFile | None, list[str]]:
+    """Read the file, and find everything that is wrong with it."""
+    tables = read_toml(path)
+    wrong = list(_unfit(tables))
+    try:
+        return JailsFile.model_validate(tables, context={"folder": path.parent}), wrong
+    except ValidationError as error:
+        return None, _lines(error) + wrong
+
+
+def _unfit(tables: dict[str, Any]) -> Iterator[str]:
+    """Name what each table may say, but not beside the others; what it may not say is left to the models."""
+    blocklists = _tables(tables.get("blocklists"))
+    for name, table in blocklists.items():
+        if not table.get("ip_set") and name != DEFAULT_BLOCKLIST:
+            yield f'blocklists.{name}: no ip_set: name one, as in ip_set = "f2b-{name}"'
+    defaults = _tables({"defaults": tables.get("defaults")})
+    if defaults.get("defaults", {}).get("recidive") is True:
+        yield "defaults.recidive: every jail would be fed by the others; say it of one jail"
+    jails = _tables(tables.get("jails"))
+    for place, table in (defaults | {f"jails.{name}": table for name, table in jails.items()}).items():
+        for key, name in _blocklists_named(table):
+            if name not in {DEFAULT_BLOCKLIST, *blocklists}:
+                hint = did_you_mean(name, [DEFAULT_BLOCKLIST, *blocklists])
+                yield f"{place}.{key}: no blocklist {name!r}{hint or f'; define it as [blocklists.{name}]'}"
+
+
+def _tables(value: object) -> dict[str, dict[str, Any]]:
+    return (
+        {name: table for name, table in value.items() if isinstance(table, dict)}
+        if isinstance(value, dict)
+        else {}
+    )
+
+
+def _blocklists_named(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    named = {"blocklist": table.get("blocklist", [])}
+    if isinstance(table.get("escalation"), dict):
+        named |= {f"escalation.{count}": names for count, names in table["escalation"].items()}
+    for key, names in named.items():
+        for name in [names] if isinstance(names, str) else names if isinstance(names, list) else []:
+            if isinstance(name, str):
+                yield key, name
 
 
 def _lines(error: ValidationError) -> list[str]:
     lines = []
     for one in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in one["loc"] if part != "[key]")
-        lines += [f"{place}: {message}" if place else message for message in _messages(one)]
+        lines += [f"{place}: {message}" for message in _messages(one)]
     return lines
 
 

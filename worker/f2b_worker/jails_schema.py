@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Action, Foreign, Scope
@@ -127,11 +127,6 @@ class JailTable(BaseModel):
     escalation: dict[BanCount, Names] = Field(default_factory=dict)
     recidive: bool = False
 
-    @property
-    def blocklists(self) -> dict[str, tuple[str, ...]]:
-        """The blocklists that it names, by the key that names them."""
-        return {"blocklist": self.blocklist} | {f"escalation.{n}": names for n, names in self.escalation.items()}
-
 
 class CollapseTable(BaseModel):
     """When banned neighbours are written as one network."""
@@ -164,31 +159,6 @@ class JailsFile(BaseModel):
     defaults: JailTable = JailTable()
     jails: dict[Name, JailTable] = Field(default_factory=dict)
     blocklists: dict[Name, BlocklistTable] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _blocklists_fit(self) -> Self:
-        """Refuse blocklists that nobody defines, or without IP sets; only `block` gets some by --ip-set."""
-        wrong = [
-            f'blocklists.{name}: no ip_set: name one, as in ip_set = "f2b-{name}"'
-            for name, table in self.blocklists.items()
-            if not table.ip_set and name != DEFAULT_BLOCKLIST
-        ]
-        for place, table in {
-            "defaults": self.defaults,
-            **{f"jails.{n}": t for n, t in self.jails.items()},
-        }.items():
-            for key, names in table.blocklists.items():
-                wrong += [f"{place}.{key}: {self._unknown(name)}" for name in names if not self._defines(name)]
-        if wrong:
-            raise SeveralErrors(wrong)
-        return self
-
-    def _defines(self, blocklist: str) -> bool:
-        return blocklist == DEFAULT_BLOCKLIST or blocklist in self.blocklists
-
-    def _unknown(self, blocklist: str) -> str:
-        hint = did_you_mean(blocklist, [DEFAULT_BLOCKLIST, *self.blocklists])
-        return f"no blocklist {blocklist!r}{hint or f'; define it as [blocklists.{blocklist}]'}"
 
 
 def did_you_mean(key: str, known: Iterable[str]) -> str:

@@ -137,6 +137,14 @@ class Ledger(Protocol):
         """Forget hits that can no longer count."""
         ...
 
+    def history(self, who: OffenderId) -> list[Ban]:
+        """Read every remembered ban of one offender, oldest first."""
+        ...
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail, ended ones included."""
+        ...
+
 
 class BanBook(Protocol):
     """The bans, as the enforcer and the command line read them. Every answer is strongly consistent."""

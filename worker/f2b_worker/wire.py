@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VERSION = 1
 PACK_ITEMS_MAX = 10_000
 NOTE_CHARACTERS_MAX = 200
+WEIGHT_MAX = 1000
 _JAIL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
@@ -39,6 +40,7 @@ _JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{_JAI
 _Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
 _Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
 _Notes = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
+_Weight = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WEIGHT_MAX})]
 _At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
 
 
@@ -53,6 +55,7 @@ class Simple(BaseModel):
     at: _At = None
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     note: _Note = None
+    weight: _Weight = 1
 
 
 class Pack(BaseModel):
@@ -72,6 +75,7 @@ class Pack(BaseModel):
     jail: list[_JailText] | None = None
     in_: Annotated[list[_Index] | None, Field(alias="in")] = None
     note: _Notes = None
+    weight: list[_Weight] | None = None
 
 
 class Body(NamedTuple):
@@ -148,7 +152,8 @@ def _read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction 
     except ValueError as error:
         # 1e999 is read as infinity, which JSON cannot hold.
         return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if _finite(simple.at) else "inf"})
-    return _checked(_Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note), item)
+    raw = _Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note)
+    return _checked(raw, simple.weight, item)
 
 
 def _finite(at: object) -> bool:
@@ -177,6 +182,17 @@ def read_time_ms(at: object) -> int:
     return round(at * 1000)
 
 
+def read_weight(weight: object) -> int:
+    """Read for how many infractions one counts.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if type(weight) is not int or not 1 <= weight <= WEIGHT_MAX:  # a bool is no number here
+        raise ValueError(f"weight: {ascii(weight)[:40]} is no whole number from 1 to {WEIGHT_MAX}")
+    return weight
+
+
 class _Raw(NamedTuple):
     """An infraction whose text columns nobody has looked at."""
 
@@ -187,14 +203,17 @@ class _Raw(NamedTuple):
     note: object
 
 
-def _checked(raw: _Raw, item: object) -> Infraction | Refusal:
+def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
     if not isinstance(raw.ip, str):
         return Refusal(Reason.BAD_ADDRESS, f"ip: {ascii(raw.ip)[:60]} is no text", item)
     if not isinstance(raw.jail, str) or not _JAIL.fullmatch(raw.jail):
         detail = f"jail: {ascii(raw.jail)[:70]} is not 1-64 of A-Z a-z 0-9 . _ -"
         return Refusal(Reason.BAD_JAIL, detail, item)
     note = raw.note[:NOTE_CHARACTERS_MAX] if isinstance(raw.note, str) else None
-    return Infraction(raw.ip, raw.jail, raw.at_ms, _short(raw.id), note)
+    try:
+        return Infraction(raw.ip, raw.jail, raw.at_ms, _short(raw.id), note, read_weight(weight))
+    except ValueError as error:
+        return Refusal(Reason.BAD_WEIGHT, str(error), item)
 
 
 def _short(item_id: str) -> str:
@@ -223,18 +242,22 @@ def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
     next(moments_ms)
     jails = pack.jail or [DEFAULT_JAIL]
     notes = pack.note if isinstance(pack.note, dict) else {}
+    weights = pack.weight
     for index, at_ms in enumerate(moments_ms):
         ip = _cell(pack.ip, index if pack.of is None else _cell(pack.of, index))
         jail = _cell(jails, 0 if pack.in_ is None else _cell(pack.in_, index))
-        note = notes.get(str(index))
+        note = notes.get(str(index)) if notes else None
+        weight = 1 if weights is None else _cell(weights, index)
         item_id = f"{pack.id}.{index}"
         item = {"ip": ip, "jail": jail, "at": at_ms / 1000, "id": item_id}
         if note is not None:
             item["note"] = note
+        if weights is not None:
+            item["weight"] = weight
         if ip is None:
             yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
         else:
-            yield _checked(_Raw(ip, jail, at_ms, item_id, note), item)
+            yield _checked(_Raw(ip, jail, at_ms, item_id, note), weight, item)
 
 
 def _cell(column: Sequence[Any], index: object) -> Any:

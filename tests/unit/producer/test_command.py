@@ -48,12 +48,12 @@ def test_lines_are_read_from_standard_input(
 ) -> None:
     stdin = lines(
         {"ip": "203.0.113.7", "at": "2026-11-22T17:45:00Z"},
-        {"ip": "203.0.113.8", "time": 1763833500.25, "jail": "scan", "note": "n", "unknown": 1},
+        {"ip": "203.0.113.8", "time": 1763833500.25, "jail": "scan", "note": "n", "weight": 3, "unknown": 1},
     )
     assert main([*args, "--jail", "login"], client=queue, stdin=stdin) == 0
     assert [tuple(seen) for seen in queue.infractions()] == [
-        ("203.0.113.7", "login", 1795369500.0, None),
-        ("203.0.113.8", "scan", 1763833500.25, "n"),
+        ("203.0.113.7", "login", 1795369500.0, None, 1),
+        ("203.0.113.8", "scan", 1763833500.25, "n", 3),
     ]
     assert capfd.readouterr() == ("", "f2b-report: sent 2\n")
 
@@ -73,6 +73,8 @@ def test_lines_are_read_from_standard_input(
         (b'{"ip": "203.0.113.7", "at": NaN}', "at is not between"),
         (b'{"ip": "203.0.113.7", "at": 1' + b"0" * 400 + b"}", "at is not between"),
         (b'{"ip": "203.0.113.7", "note": []}', "note is not text"),
+        (b'{"ip": "203.0.113.7", "weight": 0}', "weight is not a whole number from 1 to 1000"),
+        (b'{"ip": "203.0.113.7", "weight": "3"}', "weight is not"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number_and_the_rest_is_sent(
@@ -84,6 +86,21 @@ def test_a_bad_line_is_named_with_its_number_and_the_rest_is_sent(
     first, second = capfd.readouterr().err.splitlines()
     assert first.startswith(f"f2b-report: line 3: {reason}")
     assert second == "f2b-report: sent 2"
+
+
+def test_the_weight_of_the_command_is_that_of_whatever_has_none(queue: RecordingClient) -> None:
+    assert main(["203.0.113.7", "--weight", "5"], client=queue, stdin=Terminal()) == 0
+    stdin = lines(*({"ip": "203.0.113.7", "weight": weight} for weight in (None, 1, 1000)), {"ip": "203.0.113.8"})
+    assert main(["--weight", "5"], client=queue, stdin=stdin) == 0
+    assert [seen.weight for seen in queue.infractions()] == [5, 5, 1, 1000, 5]
+
+
+@pytest.mark.parametrize("weight", ["0", "1001", "-1", "1.5", "three", ""])
+def test_a_wrong_weight_is_wrong_usage_and_told(weight: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["203.0.113.7", f"--weight={weight}"], stdin=Terminal())
+    assert ended.value.code == 2
+    assert "argument --weight: not a whole number from 1 to 1,000" in capfd.readouterr().err
 
 
 def test_a_bad_address_is_named_and_the_rest_is_sent(

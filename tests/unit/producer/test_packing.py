@@ -15,12 +15,13 @@ IPS = st.one_of(st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str))
 JAILS = st.sampled_from(["default", "login", "scan", "j" * 64])
 TIMES_S = st.integers(0, 4_000_000_000_000).map(lambda at_ms: at_ms / 1000)
 NOTES = st.one_of(st.none(), st.text(max_size=300))
+WEIGHTS = st.one_of(st.just(1), st.integers(1, 1000))
 
 
 @st.composite
 def few_infractions(draw: st.DrawFn) -> list[Infraction]:
     """Anything at all, but too little to fill a pack."""
-    return [read(*said) for said in draw(st.lists(st.tuples(IPS, JAILS, TIMES_S, NOTES), max_size=50))]
+    return [read(*said) for said in draw(st.lists(st.tuples(IPS, JAILS, TIMES_S, NOTES, WEIGHTS), max_size=50))]
 
 
 @st.composite
@@ -34,6 +35,7 @@ def many_infractions(draw: st.DrawFn) -> list[Infraction]:
         st.sampled_from([["default"], ["login"], ["login", "default"], [f"jail-{i}" for i in range(200)]])
     )
     noted = draw(st.sampled_from([0, 0, 0.01, 1]))
+    weighty = draw(st.sampled_from([0, 0, 0.0003, 0.01, 1]))  # of the rare ones, the first may come late in a pack
     pause_s = draw(st.sampled_from([0.001, 1, 100_000]))
     items, at_s = [], 1_763_833_500.0
     for _ in range(n):
@@ -41,14 +43,15 @@ def many_infractions(draw: st.DrawFn) -> list[Infraction]:
         at_s += chance.uniform(-0.5, 1) * pause_s
         note = '\N{PILE OF POO}"' * chance.randrange(20) if chance.random() < noted else None
         ip = version.format(host >> 16 & 255, host >> 8 & 255, host & 255)
-        items.append(read(ip, chance.choice(jails), abs(at_s), note))
+        weight = chance.choice([2, 10, 1000]) if chance.random() < weighty else 1
+        items.append(read(ip, chance.choice(jails), abs(at_s), note, weight))
     return items
 
 
 infractions = st.one_of(few_infractions(), many_infractions())
 
 
-def decode(body: str) -> Iterator[tuple[str, str, int, str | None]]:
+def decode(body: str) -> Iterator[tuple[str, str, int, str | None, int]]:
     """Read a pack by docs/wire.md alone, sharing nothing with the package."""
     pack: dict[str, Any] = json.loads(body)
     assert pack["v"] == 1
@@ -60,7 +63,8 @@ def decode(body: str) -> Iterator[tuple[str, str, int, str | None]]:
     for i in range(n):
         at_ms += pack["dt_ms"][i]
         jail = jails[pack["in"][i]] if "in" in pack else jails[0]
-        yield pack["ip"][addresses[i]], jail, at_ms, pack.get("note", {}).get(str(i))
+        weight = pack["weight"][i] if "weight" in pack else 1
+        yield pack["ip"][addresses[i]], jail, at_ms, pack.get("note", {}).get(str(i)), weight
 
 
 @given(infractions)
@@ -71,7 +75,7 @@ def test_every_infraction_can_be_read_back_in_order_from_packs_within_bounds(ite
     assert all(1 <= pack.infractions <= MAX_INFRACTIONS for pack in packs)
     assert all(pack.body.isascii() for pack in packs)
     read_back = [seen for pack in packs for seen in decode(pack.body)]
-    assert read_back == [(ip, jail, round(at_s * 1000), note) for ip, jail, at_s, note in items]
+    assert read_back == [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more in items]
     assert len({pack.id for pack in packs}) == len(packs)
 
 
@@ -89,7 +93,7 @@ def test_a_pack_ends_only_when_the_next_infraction_would_not_fit(items: list[Inf
 
 
 def _columns(items: list[Infraction]) -> dict[str, object]:
-    times_ms = [round(at_s * 1000) for _, _, at_s, _ in items]
+    times_ms = [round(at_s * 1000) for _, _, at_s, *_ in items]
     ips, jails = list(dict.fromkeys(item[0] for item in items)), list(dict.fromkeys(item[1] for item in items))
     columns: dict[str, object] = {"t0_ms": times_ms[0], "ip": ips}
     columns["dt_ms"] = [b - a for a, b in zip([times_ms[0], *times_ms], times_ms, strict=False)]
@@ -102,6 +106,8 @@ def _columns(items: list[Infraction]) -> dict[str, object]:
         columns["in"] = [jails.index(item[1]) for item in items]
     if notes := {str(i): item[3] for i, item in enumerate(items) if item[3]}:
         columns["note"] = notes
+    if any(item[4] != 1 for item in items):
+        columns["weight"] = [item[4] for item in items]
     return columns
 
 
@@ -109,7 +115,7 @@ def test_the_example_of_the_contract_is_what_is_sent() -> None:
     items = [
         read("203.0.113.7", "login", 1763833500.123, None),
         read("203.0.113.7", "login", 1763833500.135, None),
-        read("2001:db8::1", "scan", 1763833501.085, "wp-login.php"),
+        read("2001:db8::1", "scan", 1763833501.085, "wp-login.php", 3),
     ]
     [pack] = encode(items, new_id=lambda: "k3v9x2mq0a7b")
     assert json.loads(pack.body) == {
@@ -122,6 +128,7 @@ def test_the_example_of_the_contract_is_what_is_sent() -> None:
         "jail": ["login", "scan"],
         "in": [0, 0, 1],
         "note": {"2": "wp-login.php"},
+        "weight": [1, 1, 3],
     }
 
 
@@ -133,6 +140,16 @@ def test_columns_that_say_nothing_are_left_out() -> None:
 def test_one_jail_needs_no_index() -> None:
     [pack] = encode([read("203.0.113.7", "login", 1, None), read("203.0.113.8", "login", 2, None)])
     assert json.loads(pack.body).keys() == {"v", "id", "t0_ms", "dt_ms", "ip", "jail"}
+
+
+def test_a_weight_that_does_not_fit_any_more_leaves_no_column_behind() -> None:
+    plain = [read(f"10.0.{i >> 8}.{i & 255}", "default", i, None) for i in range(5_000)]
+    [pack, *_] = encode(plain)
+    few = pack.infractions - 100  # a hundred more fit, but not with a column of weights for all
+    full, rest = encode([*plain[:few], read("203.0.113.7", "default", few, None, 1000)])
+    assert "weight" not in json.loads(full.body)
+    assert json.loads(rest.body)["weight"] == [1000]
+    assert (full.infractions, rest.infractions) == (few, 1)
 
 
 def test_ten_thousand_of_one_address_fit_one_pack_and_no_more() -> None:
@@ -148,5 +165,5 @@ def test_nothing_makes_no_pack() -> None:
 @settings(max_examples=25, deadline=None)
 def test_the_testing_client_reads_packs_as_the_contract_says(items: list[Infraction]) -> None:
     for pack in encode(items):
-        seen = [(ip, jail, round(at_s * 1000), note) for ip, jail, at_s, note in unpack(pack.body)]
+        seen = [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more in unpack(pack.body)]
         assert seen == list(decode(pack.body))

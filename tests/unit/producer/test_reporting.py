@@ -78,6 +78,19 @@ def test_an_enum_member_is_its_value(queue: RecordingClient, f2b: Producer) -> N
     assert queue.infractions()[0].jail == "login"
 
 
+def test_an_infraction_counts_once_or_for_the_weight_that_it_is_given(
+    queue: RecordingClient, f2b: Producer
+) -> None:
+    class Gravity(enum.IntEnum):
+        GRAVE = 10
+
+    f2b.report("203.0.113.7", "login", None, "by position")
+    f2b.report("203.0.113.7", weight=1000)
+    f2b.report("203.0.113.7", weight=Gravity.GRAVE)
+    assert f2b.flush()
+    assert [seen.weight for seen in queue.infractions()] == [1, 1000, 10]
+
+
 class Hostile:
     """Raises whatever is done with it."""
 
@@ -134,10 +147,12 @@ NONSENSE: list[tuple[str, dict[str, Any]]] = [
     ("at-range", {"at": 10**400}),
     ("unreadable", {"at": datetime(2026, 11, 22, tzinfo=HostileZone())}),
     ("note-type", {"note": 5}),
+    *(("weight", {"weight": weight}) for weight in (0, -1, 1001, 10**400, True, 1.0, 1.5, "3", None, [3])),
     ("unreadable", {"ip": Hostile()}),
     ("unreadable", {"jail": Hostile()}),
     ("unreadable", {"at": Hostile()}),
     ("unreadable", {"note": Hostile()}),
+    ("unreadable", {"weight": Hostile()}),
 ]
 
 

@@ -240,10 +240,11 @@ def test_what_the_log_tells_is_sent_with_its_time_and_a_signal_ends_it_well(
     add(log, LINE.format("203.0.113.7") + "2026-11-22T18:05:10Z ok\n" + LINE.format("2001:db8::1"))
     queue = Impatient()
     args = ["--queue", "memory:", "--jail", "login", "--note", "n", "--failregex", "failed from <HOST>$"]
+    args += ["--weight", "3"]
     assert main([*args, "--tail", str(log), "--from-start"], client=queue) == 0
     assert [tuple(seen) for seen in queue.infractions()] == [
-        ("203.0.113.7", "login", AT_S, "n"),
-        ("2001:db8::1", "login", AT_S, "n"),
+        ("203.0.113.7", "login", AT_S, "n", 3),
+        ("2001:db8::1", "login", AT_S, "n", 3),
     ]
     assert capfd.readouterr().err == f"f2b-report: {log}: 2 matched, 1 no match; sent 2\n"
     assert signal.getsignal(signal.SIGTERM) is before

@@ -188,7 +188,10 @@ def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
 
 
 def _hit_objects(hits: Iterable[Hit]) -> list[dict[str, Any]]:
-    return [{"at": hit.at_ms / SECOND_MS, "id": hit.id} for hit in hits]
+    return [
+        {"at": hit.at_ms / SECOND_MS, "id": hit.id} | ({"weight": hit.weight} if hit.weight > 1 else {})
+        for hit in hits
+    ]
 
 
 def _window_object(window: Window) -> dict[str, Any]:
@@ -257,12 +260,13 @@ def _evidence(hits: Sequence[Hit], window: Window | None) -> str:
     if not hits:
         return "its infractions are no longer remembered"
     within_ms = window.findtime_ms if window else hits[-1].at_ms - hits[0].at_ms
-    return f"{_infractions(len(hits))} within {duration(within_ms)}, the last at {moment(hits[-1].at_ms)}"
+    counted = sum(hit.weight for hit in hits)
+    return f"{_infractions(counted)} within {duration(within_ms)}, the last at {moment(hits[-1].at_ms)}"
 
 
 def _fill(count: WindowCount) -> str:
     window = count.window
-    return f"{len(count.hits)} of {_infractions(window.maxretry)} within {duration(window.findtime_ms)}"
+    return f"{count.counted} of {_infractions(window.maxretry)} within {duration(window.findtime_ms)}"
 
 
 def _quiet(found: Explanation) -> str:
@@ -341,7 +345,8 @@ def _window(count: WindowCount, now_ms: int) -> str:
 
 def _hit(hit: Hit) -> str:
     # An id comes from whoever reported: it must not steer the terminal.
-    return f"{moment(hit.at_ms)}  {hit.id if hit.id.isprintable() else ascii(hit.id)}"
+    counts = f", counts for {hit.weight}" if hit.weight > 1 else ""
+    return f"{moment(hit.at_ms)}  {hit.id if hit.id.isprintable() else ascii(hit.id)}{counts}"
 
 
 def _infractions(number: int) -> str:

@@ -37,14 +37,14 @@ def draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
 
 def _last_ms(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> int:
     """Where the picture ends: a ban may run for ever."""
-    last_ms = max((at_ms for _, _, at_ms in rows), default=0)
+    last_ms = max((at_ms for _, _, at_ms, _ in rows), default=0)
     lengths_ms = [verdict.ban.length_ms for verdict in verdicts]
     return last_ms + min([*lengths_ms, DAY_MS])
 
 
 def _draw_infractions(axes: Axes, rows: Sequence[Row]) -> None:
-    jails = sorted({jail for jail, _, _ in rows})
-    times = [[_day(at_ms) for of_jail, _, at_ms in rows if of_jail == jail] for jail in jails]
+    jails = sorted({jail for jail, _, _, _ in rows})
+    times = [[_day(at_ms) for of_jail, _, at_ms, _ in rows if of_jail == jail] for jail in jails]
     axes.hist(times, bins=BINS, stacked=True, label=jails)
     axes.set_ylabel("infractions")
     axes.set_title(f"{len(rows)} infractions by jail")

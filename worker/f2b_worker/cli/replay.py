@@ -111,7 +111,7 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
     with log.open(encoding="utf-8", errors="replace") as lines:
         reference_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
         reading = read_log(lines, failregex, ignoreregex, reference_ms=reference_ms)
-        rows = [(log_jail, found.ip, found.at_ms) for found in reading]
+        rows = [(log_jail, found.ip, found.at_ms, 1) for found in reading]
     counts = reading.counts
     click.echo(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "

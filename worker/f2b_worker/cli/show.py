@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.verdicts import Ban, OffenderId
 
+_YEAR_ONE_MS = -62_135_596_800_000
 _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
@@ -62,7 +63,9 @@ def moment(at_ms: int) -> str:
     """Write a time for people, in UTC."""
     if at_ms >= FOREVER_MS:
         return "for ever"
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    # Infractions of any age may be accepted; Python's calendar begins with the year 1.
+    at = datetime.fromtimestamp(max(at_ms, _YEAR_ONE_MS) / 1000, UTC).replace(tzinfo=None)
+    return f"{at.isoformat(' ', 'seconds')}Z"
 
 
 def duration(ms: int) -> str:

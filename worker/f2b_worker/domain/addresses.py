@@ -148,7 +148,7 @@ class Networks:
         self.entries = tuple(entries)
         spans: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
         for entry in self.entries:
-            family, low, high = _span(entry)
+            family, low, high = span_of_network(entry)
             spans[family].append((low, high))
         merged = {family: _merged(found) for family, found in spans.items()}
         self._lows = {family: [low for low, _ in found] for family, found in merged.items()}
@@ -160,7 +160,7 @@ class Networks:
 
     def touches(self, key: str) -> bool:
         """Tell whether any address of the network *key* lies in one of the networks."""
-        return self.meets(_span(key))
+        return self.meets(span_of_network(key))
 
     def meets(self, span: Span) -> bool:
         """Tell whether any address of *span* lies in one of the networks."""
@@ -193,7 +193,12 @@ def _odd(entry: str) -> tuple[int, int, int]:
     return network.version, int(network.network_address), network.prefixlen
 
 
-def _span(entry: str) -> Span:
+def span_of_network(entry: str) -> Span:
+    """Find the first and last address of a network as people write it; host bits are forgiven.
+
+    Raises:
+        ValueError: If *entry* is neither an address nor a CIDR.
+    """
     family, value, prefix = _parsed(entry) or _odd(entry)
     span = span_of(Address(family, value), prefix)
     if family == 6 and span.low >> IPV4_BITS == span.high >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:

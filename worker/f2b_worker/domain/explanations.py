@@ -60,9 +60,14 @@ class WindowCount:
     hits: tuple[Hit, ...]
 
     @property
+    def counted(self) -> int:
+        """For how many infractions the hits count."""
+        return sum(hit.weight for hit in self.hits)
+
+    @property
     def missing(self) -> int:
         """How many more make a ban."""
-        return self.window.maxretry - len(self.hits)
+        return self.window.maxretry - self.counted
 
     @property
     def oldest_drops_ms(self) -> int | None:
@@ -179,8 +184,14 @@ def _first(entries: Iterable[str], key: str) -> str:
 def _broken(ban: Ban | None, windows: Iterable[Window]) -> Window | None:
     if not ban or not ban.evidence:
         return None
-    took_ms = ban.evidence[-1].at_ms - ban.evidence[0].at_ms
-    fitting = (each for each in windows if each.maxretry == len(ban.evidence) and took_ms < each.findtime_ms)
+    oldest, newest = ban.evidence[0], ban.evidence[-1]
+    counted = sum(hit.weight for hit in ban.evidence)
+    fitting = (
+        each
+        for each in windows
+        # The evidence is as little as was needed: without its oldest hit it would not have been enough.
+        if counted - oldest.weight < each.maxretry <= counted and newest.at_ms - oldest.at_ms < each.findtime_ms
+    )
     return next(fitting, None)
 
 

@@ -6,10 +6,20 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, key_of, span_of
+from f2b_worker.domain.addresses import (
+    NEVER_BANNED,
+    Address,
+    Networks,
+    key_of,
+    parse_address,
+    span_of,
+    span_of_network,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from f2b_worker.domain.addresses import Span
 
 SECOND_MS = 1000
 MINUTE_MS = 60 * SECOND_MS
@@ -83,12 +93,27 @@ class Jail:
         """Name the network that this jail judges as one."""
         return key_of(address, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix)
 
+    def key_over(self, key: str) -> str:
+        """Name the network that this jail judges as one around *key*, which another jail may have judged wider."""
+        network, _, prefix = key.rpartition("/")
+        return key_of(
+            parse_address(network),
+            ipv4_prefix=min(self.ipv4_prefix, int(prefix)),
+            ipv6_prefix=min(self.ipv6_prefix, int(prefix)),
+        )
+
     def ignores(self, address: Address) -> str | None:
         """Say why *address* is never banned here, or None if it may be.
 
         All that is judged as one counts: a ban of an IPv6 /64 would hit an allowlisted address inside it.
         """
-        span = span_of(address, self.ipv4_prefix if address.family == 4 else self.ipv6_prefix)
+        return self._ignores(span_of(address, self.ipv4_prefix if address.family == 4 else self.ipv6_prefix))
+
+    def ignores_key(self, key: str) -> str | None:
+        """Say the same of a whole network."""
+        return self._ignores(span_of_network(key))
+
+    def _ignores(self, span: Span) -> str | None:
         if self.own_ranges and NEVER_BANNED.meets(span):
             return "own_range"
         if self.ignore.meets(span):
@@ -137,6 +162,11 @@ class Policy:
     def knows(self, name: str) -> bool:
         """Tell whether *name* was configured; the default jail always is."""
         return name == DEFAULT_JAIL or name in self.jails
+
+    @property
+    def jails_touch_each_other(self) -> bool:
+        """Whether a ban in one jail may mean anything in another."""
+        return any(jail.overalljails or jail.recidive for jail in (self.defaults, *self.jails.values()))
 
     def jail(self, name: str) -> Jail:
         """Find the jail to judge *name* by."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from f2b_worker.domain.jails import Jail
 
@@ -91,9 +91,19 @@ class Judgement:
     unused: tuple[Hit, ...]
 
 
-def judge(offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str) -> Judgement:
-    """Judge *hits* together with what is remembered, in time order, whatever order they came in."""
-    case = Case(offender.ban, jail, key)
+def judge(
+    offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str, elsewhere: Sequence[Ban] = ()
+) -> Judgement:
+    """Judge *hits* together with what is remembered, in time order, whatever order they came in.
+
+    Args:
+        offender: What is remembered.
+        hits: Any hits, some of which may be remembered already.
+        jail: The policy.
+        key: The address key.
+        elsewhere: Bans of the key in other jails: each new ban counts one more than the most of any.
+    """
+    case = Case(offender.ban, jail, key, elsewhere)
     for hit in sorted(offender.hits.union(hits)):
         case.hear(hit)
     return case.close()
@@ -133,6 +143,7 @@ class Case:
         ban: The last ban that is remembered.
         jail: The policy.
         key: The address key, from which the random part of a ban follows.
+        elsewhere: Bans of the key in other jails that count, too; may be replaced while the case is heard.
     """
 
     __slots__ = (
@@ -149,10 +160,12 @@ class Case:
         "_observed",
         "_start_ms",
         "_until_ms",
+        "elsewhere",
         "unused",
     )  # fmt: skip
 
-    def __init__(self, ban: Ban | None, jail: Jail, key: str) -> None:
+    def __init__(self, ban: Ban | None, jail: Jail, key: str, elsewhere: Sequence[Ban] = ()) -> None:
+        self.elsewhere = elsewhere
         self.unused: list[Hit] = []
         self._jail = jail
         self._key = key
@@ -214,7 +227,7 @@ class Case:
 
     def _start(self, at_ms: int, evidence: tuple[Hit, ...]) -> None:
         self._keep_ban()
-        self._count = 1 if self._is_forgotten(at_ms) else self._count + 1
+        self._count = 1 + max([self._count_at(at_ms), *self._counts_elsewhere(at_ms)])
         self._length_ms = self._jail.ban_length_ms(self._count, seed=f"{self._key}|{at_ms}")
         self._start_ms = at_ms
         self._until_ms = min(FOREVER_MS, at_ms + self._length_ms)
@@ -226,21 +239,37 @@ class Case:
         self.unused.clear()
         self._heavy = False
 
-    def _is_forgotten(self, at_ms: int) -> bool:
+    def _count_at(self, at_ms: int) -> int:
+        return 0 if self._is_forgotten(self._until_ms, at_ms) else self._count
+
+    def _counts_elsewhere(self, at_ms: int) -> list[int]:
+        return [
+            ban.count
+            for ban in self.elsewhere
+            if ban.start_ms < at_ms and not self._is_forgotten(ban.until_ms, at_ms)
+        ]
+
+    def _is_forgotten(self, until_ms: int, at_ms: int) -> bool:
         forget_ms = self._jail.forget_ms
-        return forget_ms is not None and at_ms - self._until_ms > forget_ms
+        return forget_ms is not None and at_ms - until_ms > forget_ms
+
+    @property
+    def ban(self) -> Ban | None:
+        """The last ban so far."""
+        if self._count == 0:
+            return None
+        return Ban(
+            self._start_ms,
+            self._until_ms,
+            self._count,
+            self._length_ms,
+            self._extended,
+            self._evidence,
+            self._observed,
+            self._blocklists,
+        )
 
     def _keep_ban(self) -> None:
-        if self._is_changed:
-            ban = Ban(
-                self._start_ms,
-                self._until_ms,
-                self._count,
-                self._length_ms,
-                self._extended,
-                self._evidence,
-                self._observed,
-                self._blocklists,
-            )
-            self._changed.append(ban)
+        if self._is_changed and self.ban:
+            self._changed.append(self.ban)
             self._is_changed = False

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f2b_worker.fail2ban_import.ini import DEFAULT, Fail2banFileError, Ini, Source
-from f2b_worker.fail2ban_import.options import COUNTERPARTS, DAEMON_SECTIONS, Value, advice_on, flag, is_network
+from f2b_worker.fail2ban_import.options import (
+    COUNTERPARTS,
+    DAEMON_SECTIONS,
+    RECIDIVE,
+    Value,
+    advice_on,
+    flag,
+    is_network,
+    is_recidive,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Fail2banFileError", "Imported", "Source", "import_fail2ban"]
 
@@ -21,7 +30,7 @@ _SECTIONS_SHOWN = 4
 _ORDER = (
     "in fail2ban .local files come after .conf files; here the files count in the order in which they are named"
 )
-_RECIDIVE = "there is no jail of jails yet: bantime.increment makes the bans of repeat offenders longer"
+_FED_BY_ALL = "its _jailname has no counterpart: the bans of all other jails count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,16 @@ def import_fail2ban(sources: Sequence[Source], *, all_jails: bool = False) -> Im
     findings = _Findings()
     names = list(_jail_names(ini, findings, all_jails=all_jails))
     defaults = _settings(ini, DEFAULT)
-    settings = {name: _settings(ini, name) for name in names}
+    settings = {name: _settings(ini, name) | _recidive(ini, name) for name in names}
     jails = {name: _difference(settings[name], defaults) for name in names}
     for name in names:
         findings.taken_back(name, settings[name], defaults)
     for name, own in {DEFAULT: defaults, **jails}.items():
         findings.wrong_values(name, own)
     findings.without_counterpart(ini, [DEFAULT, *names, *DAEMON_SECTIONS, "INCLUDES"])
+    for name in names:
+        if settings[name].get(RECIDIVE) and "_jailname" in _filter(ini, name):
+            findings.note("filter", _FED_BY_ALL, name)
     _note_the_unusual(sources, names, findings)
     return Imported("\n".join(_lines(sources, defaults, jails)), tuple(findings.notes()), tuple(findings.wrong()))
 
@@ -85,8 +97,6 @@ def _note_the_unusual(sources: Sequence[Source], names: Sequence[str], findings:
         findings.note("order of the files", _ORDER)
     if not names:
         findings.note("no jail is enabled", "--all takes over those that are not, too")
-    if "recidive" in names:
-        findings.note("recidive", _RECIDIVE)
 
 
 def _jail_names(ini: Ini, findings: _Findings, *, all_jails: bool) -> Iterator[str]:
@@ -119,6 +129,17 @@ def _settings(ini: Ini, section: str) -> Settings:
         except ValueError as error:
             found[key] = _Wrong(option, ini.raw(place, option) or "", str(error))
     return found
+
+
+def _recidive(ini: Ini, jail: str) -> Settings:
+    return {RECIDIVE: True} if is_recidive(jail, _filter(ini, jail)) else {}
+
+
+def _filter(ini: Ini, jail: str) -> str:
+    try:
+        return ini.value(jail, "filter")
+    except ValueError:  # its parameters name what these files do not set
+        return ""
 
 
 def _difference(jail: Settings, defaults: Settings) -> Settings:
@@ -168,12 +189,13 @@ class _Findings:
                 "ignoreip", "a jail's own list adds to that of the defaults, and does not replace it", section
             )
 
-    def without_counterpart(self, ini: Ini, sections: Iterable[str]) -> None:
+    def without_counterpart(self, ini: Ini, sections: Sequence[str]) -> None:
         """Add the options of *sections* that f2b does not have, each once."""
         variables = ini.variables()
+        recidive = {section for section in sections if _recidive(ini, section)}
         for section in sections:
             for option, text in ini.own(section).items():
-                if text and (advice := advice_on(section, option, variables)):
+                if text and (advice := advice_on(section, option, variables, recidive=section in recidive)):
                     self.note(option, advice, section)
 
     def notes(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str | tuple[str, ...] | tuple[float, ...]
 
 FILE_PREFIX = "file:"
+RECIDIVE = "recidive"  # f2b's key, and the name of fail2ban's filter and jail
 DAEMON_SECTIONS = ("Definition", "Thread")  # of fail2ban.conf
 _TRUE, _FALSE = {"1", "yes", "true", "on", "ok"}, {"0", "no", "false", "off"}
 _MAXRETRY_MAX = 1000
@@ -23,7 +24,7 @@ _LOG = (
     "f2b-report --tail LOG --failregex @FILTER.conf --jail JAIL follows a log where it is written (docs/logs.md)"
 )
 _LOG_FORMAT = f"f2b-report finds out by itself: {_LOG}"
-_WAF = "bans go into the WAF IP sets of --ip-set, and no command is run"
+_WAF = "bans go into the WAF IP sets of --ip-set, or of the jail's blocklist, and no command is run"
 _RULE = "a WAF rule knows no ports of a host: say in the web ACL what the rule that uses the IP sets covers"
 _MAIL = "f2b sends no mail: alert on the metrics of --metrics-port"
 _SERVER = "belongs to fail2ban's server; f2b-worker's own settings are in docs/settings.md"
@@ -43,9 +44,9 @@ _ADVICE = {
     "ignorecache": _CACHE,
     "maxmatches": "f2b keeps with each ban the infractions that it is backed by",
     "bantime.formula": 'no formulas: write the multiples of bantime as "bantime.multipliers" = [1, 2, 4, 8]',
-    "bantime.overalljails": "not supported yet: every jail counts its own bans only",
 }
 _ACTION_VARIABLES = ("action_", "abuseipdb_", "blocklist_de_", "cloudflare_")
+_OF_RECIDIVE = ("filter", "logpath", "journalmatch", "backend", "mode")  # how it reads fail2ban's log
 _UNKNOWN = "no jail option that f2b knows: left out"
 _OWN_RANGES = (
     "became own_ranges, which spares private, loopback and similar addresses; a worker does not run on the hosts "
@@ -76,8 +77,7 @@ def _length(text: str) -> int | str:
 
 
 def _duration(text: str) -> int | str:
-    # fail2ban lets a blank stand between a number and its unit.
-    words = re.sub(r"(?<=[0-9]) (?=[A-Za-z])", "", " ".join(text.split()))
+    words = " ".join(text.split())  # a value may go on in the next line
     parse_duration_ms(words)
     return int(words) if re.fullmatch("-?[0-9]{1,18}", words) else words
 
@@ -120,6 +120,7 @@ COUNTERPARTS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "bantime.multipliers": ("bantime.multipliers", _multiples),
     "bantime.maxtime": ("bantime.maxtime", _length),
     "bantime.rndtime": ("bantime.rndtime", _duration),
+    "bantime.overalljails": ("bantime.overalljails", flag),
     "dbpurgeage": ("dbpurgeage", _duration),
     "ignoreip": ("ignoreip", _entries),
     "ignoreself": ("own_ranges", flag),
@@ -127,13 +128,18 @@ COUNTERPARTS: dict[str, tuple[str, Callable[[str], Value]]] = {
 """By fail2ban's name: f2b's name, and how the text is read."""
 
 
-def advice_on(section: str, option: str, variables: set[str]) -> str | None:
+def is_recidive(jail: str, filter_text: str) -> bool:
+    """Tell whether a jail counts the bans of the others: its filter, or its name if it names none, is recidive."""
+    return (filter_text.partition("[")[0].strip() or jail) == RECIDIVE
+
+
+def advice_on(section: str, option: str, variables: set[str], *, recidive: bool = False) -> str | None:
     """Say what to do about an option; None if f2b takes it over, or if it is only a variable of others."""
     if section == "INCLUDES":
         return _INCLUDES
     if option == "ignoreself":
         return _OWN_RANGES
-    if option in COUNTERPARTS or option == "enabled":
+    if option in COUNTERPARTS or option == "enabled" or (recidive and option in _OF_RECIDIVE):
         return None
     if section in DAEMON_SECTIONS:
         return _SERVER

@@ -68,6 +68,7 @@ class ControlApi:
             ("DELETE", "faults"): self._clear_faults,
             ("GET", "limits"): lambda _data: self._limits(),
             ("POST", "limits"): self._set_limits,
+            ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
             ("GET", "delivery"): lambda _data: state.sqs.delivery.describe(),
             ("POST", "delivery"): self._deliver,
         }
@@ -83,7 +84,7 @@ class ControlApi:
             if route not in self._routes:
                 return json_response({"error": f"no such call: {request.method} {request.path}"}, 404)
             return json_response(self._routes[route](json.loads(request.body or b"{}")))
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             return json_response({"error": str(error)}, 400)
 
     async def _health(self) -> Response:

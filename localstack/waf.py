@@ -28,6 +28,10 @@ class Waf:
         self._ip_sets.clear()
         self._holders.clear()
 
+    def changes(self, account: str, after: int) -> list[dict[str, Any]]:
+        """List the updates of one account's IP sets that took effect after the one of that number."""
+        return self._ip_sets.changes(account, after)
+
     def answer(self, request: Request) -> dict[str, Any]:
         """Carry out a call.
 

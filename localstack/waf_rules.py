@@ -5,8 +5,10 @@ and its neighbours. What AWS documents nowhere is left as lenient as it can be: 
 twice is kept twice.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from localstack.edge_http import Request
@@ -27,6 +29,7 @@ from localstack.waf_parts import (
 
 ADDRESSES_PER_SET = 10_000
 SETS_PER_REGION = 100
+UPDATES_KEPT = 5_000
 
 
 @dataclass(slots=True)
@@ -63,6 +66,23 @@ class IpSet:
         return described if self.description is None else {**described, "Description": self.description}
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One update that took effect, for those who watch without spending WAF's quota.
+
+    Attributes:
+        number: 1 for the first update since everything was forgotten.
+        at_s: When, in epoch seconds.
+    """
+
+    number: int
+    at_s: float
+    account: str
+    ip_set: str
+    added: list[str]
+    removed: list[str]
+
+
 class IpSets:
     """The IP sets of all accounts and regions.
 
@@ -73,6 +93,8 @@ class IpSets:
     def __init__(self, in_use: Callable[[str], bool]) -> None:
         self._in_use = in_use
         self._sets: dict[tuple[str, str, str], dict[str, IpSet]] = {}
+        self._changes: deque[Change] = deque(maxlen=UPDATES_KEPT)
+        self._number = 0
         self.actions: dict[str, Handler] = {
             "CreateIPSet": self._create,
             "GetIPSet": self._get,
@@ -84,6 +106,12 @@ class IpSets:
     def clear(self) -> None:
         """Forget all sets."""
         self._sets.clear()
+        self._changes.clear()
+        self._number = 0
+
+    def changes(self, account: str, after: int) -> list[dict[str, Any]]:
+        """List the updates of one account's sets that took effect after the one of that number."""
+        return [asdict(each) for each in self._changes if each.number > after and each.account == account]
 
     def knows(self, arn: str) -> bool:
         """Whether there is a set of that ARN."""
@@ -112,9 +140,16 @@ class IpSets:
     def _update(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
         known = self._locked(request, data)
         addresses, description = _addresses(data, known.version), checked_description(data)
+        self._remember(request.account, known, addresses)
         known.addresses, known.description = addresses, description
         known.lock_token = new_token()
         return {"NextLockToken": known.lock_token}
+
+    def _remember(self, account: str, known: IpSet, addresses: list[str]) -> None:
+        before, now = set(known.addresses), set(addresses)
+        self._number += 1
+        change = Change(self._number, time.time(), account, known.name, list(now - before), list(before - now))
+        self._changes.append(change)
 
     def _delete(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
         known = self._locked(request, data)

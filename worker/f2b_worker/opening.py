@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.jails import Policy
     from f2b_worker.jails_file import Jails
-    from f2b_worker.ports import Clock, Lease, Notebook
+    from f2b_worker.ports import BanBook, Clock, Lease, Notebook
     from f2b_worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -50,6 +50,7 @@ class Front:
     Attributes:
         region: The Region's name.
         blocklists: Those with IP sets there, of either scope.
+        bans: The ledger's bans; each front follows their changes at its own pace.
         finder: Finds their IP sets.
         lease: Held by the one process that enforces there.
         notebook: What that process must not forget.
@@ -57,6 +58,7 @@ class Front:
 
     region: str
     blocklists: tuple[Blocklist, ...]
+    bans: BanBook
     finder: WafFinder
     lease: Lease
     notebook: Notebook
@@ -181,13 +183,15 @@ def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock
     """
     if not blocklists:
         return []
-    client = dynamodb_client(connections=2)
+    client = dynamodb_client(connections=4)
     owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
     fronts = []
     for region, here, finder in open_finders(blocklists, clock):
         finder.check()
         lease = DynamoLease(client, settings.table, name=lease_name(region, here), owner=owner, clock=clock)
-        fronts.append(Front(region, here, finder, lease, DynamoNotebook(client, settings.table, region=region)))
+        bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
+        notebook = DynamoNotebook(client, settings.table, region=region)
+        fronts.append(Front(region, here, bans, finder, lease, notebook))
     return fronts
 
 

@@ -127,7 +127,7 @@ def _enforcer(
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
-        ledger,
+        front.bans,
         front.finder,
         front.lease,
         front.notebook,

@@ -66,9 +66,22 @@ class Fleet:
             client.close()
 
     def provision(self) -> None:
-        """Make queue, table and IP sets with the real command."""
+        """Make queue, table and IP sets with the real command, and the web ACL whose rule refers to the sets."""
         command = [str(BIN / "f2b-worker"), "provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME]
         subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        sets = self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]
+        visible = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": NAME}
+        statements = [{"IPSetReferenceStatement": {"ARN": each["ARN"]}} for each in sets]
+        rule = {
+            "Name": NAME,
+            "Priority": 0,
+            "Action": {"Block": {}},
+            "Statement": {"OrStatement": {"Statements": statements}},
+            "VisibilityConfig": visible,
+        }
+        self.waf.create_web_acl(
+            Name=NAME, Scope="REGIONAL", DefaultAction={"Allow": {}}, Rules=[rule], VisibilityConfig=visible
+        )
 
     def start_worker(self, *options: str, log: Path | None = None) -> subprocess.Popen[bytes]:
         """Start `f2b-worker` with further *options*; its log goes to *log*, or nowhere."""

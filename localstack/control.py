@@ -84,6 +84,17 @@ class EdgeControl:
         """How SQS delivers at the moment, and what it still owes."""
         return DeliveryStats(**self._send("GET", "delivery"))
 
+    def waf_changes(self, account: str, *, after: int = 0) -> list[dict[str, Any]]:
+        """What took effect in an account's IP sets, oldest first, without a call of WAF.
+
+        Each change has its ``number``, ``at_s`` (epoch), ``ip_set``, and the entries ``added`` and ``removed``.
+
+        Args:
+            account: Whose IP sets.
+            after: The number of the last change that is known already.
+        """
+        return list(self._send("GET", "waf-changes", {"account": account, "after": after})["changes"])
+
     def set_waf_rate(self, per_second: float | None) -> None:
         """Change how many calls of one Create, Put or Update action WAF takes; None for any number."""
         self._send("POST", "limits", {"waf_writes_per_s": per_second})

@@ -10,7 +10,7 @@ from localstack.edge_http import Request, Response, Upstream, json_response
 from localstack.faults import Fault, Faults
 from localstack.rate_limits import WafLimits
 from localstack.sqs_rules import Sqs
-from localstack.waf_rules import IpSets
+from localstack.waf import Waf
 
 PREFIX = "/_edge/"
 
@@ -43,7 +43,7 @@ class EdgeState:
         self.calls = Calls()
         self.faults = Faults()
         self.limits = WafLimits()
-        self.ip_sets = IpSets()
+        self.waf = Waf()
         self.sqs = Sqs(sqs_upstream.send)
 
     def reset(self) -> None:
@@ -51,7 +51,7 @@ class EdgeState:
         self.calls.reset()
         self.faults.clear()
         self.limits.reset()
-        self.ip_sets.clear()
+        self.waf.clear()
         self.sqs.delivery.reset()
 
 
@@ -68,6 +68,7 @@ class ControlApi:
             ("DELETE", "faults"): self._clear_faults,
             ("GET", "limits"): lambda _data: self._limits(),
             ("POST", "limits"): self._set_limits,
+            ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
             ("GET", "delivery"): lambda _data: state.sqs.delivery.describe(),
             ("POST", "delivery"): self._deliver,
         }
@@ -83,7 +84,7 @@ class ControlApi:
             if route not in self._routes:
                 return json_response({"error": f"no such call: {request.method} {request.path}"}, 404)
             return json_response(self._routes[route](json.loads(request.body or b"{}")))
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             return json_response({"error": str(error)}, 400)
 
     async def _health(self) -> Response:

@@ -81,9 +81,9 @@ class Edge:
 
     async def _carry_out(self, request: Request, reader: asyncio.StreamReader) -> Response:
         state = self._state
-        if state.ip_sets.owns(request):
+        if state.waf.owns(request):
             try:
-                return json_response(state.ip_sets.answer(request))
+                return json_response(state.waf.answer(request))
             except ApiError as error:
                 return error.response()
         if request.service == "sqs":

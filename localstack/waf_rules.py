@@ -5,23 +5,31 @@ and its neighbours. What AWS documents nowhere is left as lenient as it can be: 
 twice is kept twice.
 """
 
-import re
-import uuid
+import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from localstack.edge_http import DEFAULT_REGION, Request
-from localstack.faults import ApiError
+from localstack.edge_http import Request
 from localstack.ip_ranges import FAMILIES, invalid, normal_range
+from localstack.waf_parts import (
+    Handler,
+    arn_of,
+    associated,
+    check_lock,
+    check_new,
+    checked_description,
+    checked_name,
+    limit_exceeded,
+    new_token,
+    nonexistent,
+    page_of,
+)
 
 ADDRESSES_PER_SET = 10_000
 SETS_PER_REGION = 100
-PAGE_SIZE = 100
-SCOPES = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
-Handler = Callable[[Request, dict[str, Any]], dict[str, Any]]
-
-_NAME = re.compile(r"[\w\-]{1,128}", re.ASCII)
+UPDATES_KEPT = 5_000
 
 
 @dataclass(slots=True)
@@ -34,7 +42,7 @@ class IpSet:
     addresses: list[str]
     description: str | None
     id: str
-    lock_token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    lock_token: str = field(default_factory=new_token)
 
     def summary(self) -> dict[str, Any]:
         """The set in a list or as the answer to its creation."""
@@ -58,12 +66,36 @@ class IpSet:
         return described if self.description is None else {**described, "Description": self.description}
 
 
-class IpSets:
-    """The IP sets of all accounts and regions."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One update that took effect, for those who watch without spending WAF's quota.
 
-    def __init__(self) -> None:
+    Attributes:
+        number: 1 for the first update since everything was forgotten.
+        at_s: When, in epoch seconds.
+    """
+
+    number: int
+    at_s: float
+    account: str
+    ip_set: str
+    added: list[str]
+    removed: list[str]
+
+
+class IpSets:
+    """The IP sets of all accounts and regions.
+
+    Args:
+        in_use: Whether a rule refers to the set of that ARN.
+    """
+
+    def __init__(self, in_use: Callable[[str], bool]) -> None:
+        self._in_use = in_use
         self._sets: dict[tuple[str, str, str], dict[str, IpSet]] = {}
-        self._actions: dict[str, Handler] = {
+        self._changes: deque[Change] = deque(maxlen=UPDATES_KEPT)
+        self._number = 0
+        self.actions: dict[str, Handler] = {
             "CreateIPSet": self._create,
             "GetIPSet": self._get,
             "UpdateIPSet": self._update,
@@ -71,45 +103,34 @@ class IpSets:
             "ListIPSets": self._list,
         }
 
-    def owns(self, request: Request) -> bool:
-        """Whether a call is about IP sets; all others are the emulator's."""
-        return request.service == "wafv2" and request.action in self._actions
-
     def clear(self) -> None:
         """Forget all sets."""
         self._sets.clear()
+        self._changes.clear()
+        self._number = 0
 
-    def answer(self, request: Request) -> dict[str, Any]:
-        """Carry out a call.
+    def changes(self, account: str, after: int) -> list[dict[str, Any]]:
+        """List the updates of one account's sets that took effect after the one of that number."""
+        return [asdict(each) for each in self._changes if each.number > after and each.account == account]
 
-        Raises:
-            ApiError: with the code that AWS WAF would answer.
-        """
-        data = request.json()
-        scope = str(data.get("Scope", ""))
-        if scope not in SCOPES or (scope == "CLOUDFRONT" and request.region != DEFAULT_REGION):
-            raise invalid("SCOPE_VALUE", scope, "The scope is not valid.")
-        return self._actions[request.action](request, data)
+    def knows(self, arn: str) -> bool:
+        """Whether there is a set of that ARN."""
+        return any(known.arn == arn for sets in self._sets.values() for known in sets.values())
 
     def _here(self, request: Request, data: dict[str, Any]) -> dict[str, IpSet]:
         return self._sets.setdefault((request.account, request.region, data["Scope"]), {})
 
     def _create(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
-        here, name, version = self._here(request, data), _name(data), str(data.get("IPAddressVersion"))
+        here, name, version = self._here(request, data), checked_name(data), str(data.get("IPAddressVersion"))
         if version not in FAMILIES:
             raise invalid("IP_ADDRESS_VERSION", version, "The parameter is not valid.")
         addresses = _addresses(data, version)
-        if any(known.name == name for known in here.values()):
-            message = (
-                "AWS WAF couldn't perform the operation because some resource in your request is a duplicate."
-            )
-            raise ApiError("WAFDuplicateItemException", message)
+        check_new(here.values(), name)
         if self._count(request) >= SETS_PER_REGION:
-            raise _limit_exceeded()
-        made_id = str(uuid.uuid4())
-        folder = SCOPES[data["Scope"]]
-        arn = f"arn:aws:wafv2:{request.region}:{request.account}:{folder}/ipset/{name}/{made_id}"
-        here[made_id] = IpSet(name, arn, version, addresses, _description(data), made_id)
+            raise limit_exceeded()
+        made_id = new_token()
+        arn = arn_of(request, data, "ipset", name, made_id)
+        here[made_id] = IpSet(name, arn, version, addresses, checked_description(data), made_id)
         return {"Summary": here[made_id].summary()}
 
     def _get(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
@@ -118,41 +139,38 @@ class IpSets:
 
     def _update(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
         known = self._locked(request, data)
-        addresses, description = _addresses(data, known.version), _description(data)
+        addresses, description = _addresses(data, known.version), checked_description(data)
+        self._remember(request.account, known, addresses)
         known.addresses, known.description = addresses, description
-        known.lock_token = str(uuid.uuid4())
+        known.lock_token = new_token()
         return {"NextLockToken": known.lock_token}
+
+    def _remember(self, account: str, known: IpSet, addresses: list[str]) -> None:
+        before, now = set(known.addresses), set(addresses)
+        self._number += 1
+        change = Change(self._number, time.time(), account, known.name, list(now - before), list(before - now))
+        self._changes.append(change)
 
     def _delete(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
         known = self._locked(request, data)
+        if self._in_use(known.arn):
+            raise associated()
         del self._here(request, data)[known.id]
         return {}
 
     def _list(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
-        limit = int(data.get("Limit", PAGE_SIZE))
-        if not 1 <= limit <= PAGE_SIZE:
-            raise _unfit("limit", str(limit), f"Member must have value between 1 and {PAGE_SIZE}")
-        ordered = sorted(self._here(request, data).values(), key=lambda known: known.name)
-        rest = [known for known in ordered if known.name > str(data.get("NextMarker", ""))]
-        page = rest[:limit]
-        answer: dict[str, Any] = {"IPSets": [known.summary() for known in page]}
-        return answer if len(page) == len(rest) else {**answer, "NextMarker": page[-1].name}
+        page, more = page_of(self._here(request, data).values(), data)
+        return {"IPSets": [known.summary() for known in page], **more}
 
     def _find(self, request: Request, data: dict[str, Any]) -> IpSet:
         known = self._here(request, data).get(str(data.get("Id")))
         if known is None or known.name != data.get("Name"):
-            message = "AWS WAF couldn't perform the operation because your resource doesn't exist."
-            raise ApiError("WAFNonexistentItemException", message)
+            raise nonexistent()
         return known
 
     def _locked(self, request: Request, data: dict[str, Any]) -> IpSet:
         known = self._find(request, data)
-        if data.get("LockToken") != known.lock_token:
-            message = (
-                "AWS WAF couldn't save your changes because someone changed the resource "
-                "after you started to edit it. Reapply your changes."
-            )
-            raise ApiError("WAFOptimisticLockException", message)
+        check_lock(known, data)
         return known
 
     def _count(self, request: Request) -> int:
@@ -163,30 +181,5 @@ class IpSets:
 def _addresses(data: dict[str, Any], version: str) -> list[str]:
     entries: list[str] = data.get("Addresses") or []
     if len(entries) > ADDRESSES_PER_SET:
-        raise _limit_exceeded()
+        raise limit_exceeded()
     return [normal_range(entry, version) for entry in entries]
-
-
-def _name(data: dict[str, Any]) -> str:
-    name = str(data.get("Name", ""))
-    if not _NAME.fullmatch(name):
-        raise _unfit("name", name, "Member must satisfy regular expression pattern: ^[\\w\\-]+$")
-    return name
-
-
-def _description(data: dict[str, Any]) -> str | None:
-    description = data.get("Description")
-    if description is not None and not 1 <= len(description) <= 256:
-        raise _unfit("description", description, "Member must have length between 1 and 256")
-    return description
-
-
-def _unfit(field_name: str, value: str, demand: str) -> ApiError:
-    found = f"1 validation error detected: Value '{value}' at '{field_name}'"
-    message = f"{found} failed to satisfy constraint: {demand}"
-    return ApiError("ValidationException", message)
-
-
-def _limit_exceeded() -> ApiError:
-    message = "AWS WAF couldn't perform the operation because you exceeded your resource limit."
-    return ApiError("WAFLimitsExceededException", message)

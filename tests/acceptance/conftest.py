@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from demo.fleet import NAME, Fleet
 from demo.prove import CONFIG
+from f2b_worker.adapters import provision_waf
 from f2b_worker.cli import main
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def fleet(aws_in_process: LocalAws, account: str, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(
+    aws_in_process: LocalAws, account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fleet]:
     """A provisioned fleet without a worker."""
     config = tmp_path / "f2b.toml"
     config.write_text(CONFIG)
     edge = aws_in_process.edge
     # In this process and without WAF's second between two sets: the command itself has tests of its own.
     edge.set_waf_rate(None)
+    monkeypatch.setattr(provision_waf, "WRITE_EVERY_S", 0.0)
     made = CliRunner().invoke(main, ["provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME])
     assert made.exit_code == 0, made.output
     edge.set_waf_rate(1.0)

@@ -1,4 +1,4 @@
-"""Ledgers for the contract tests: in memory, and in DynamoDB in an account of each test's own."""
+"""What the contract tests run over: twins in memory, and DynamoDB and WAF in an account of each test's own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_wafv2 import WAFV2Client
 
     from localstack.local_aws import LocalAws
 
@@ -102,3 +103,21 @@ def colleague(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) ->
         return ledger
     opened: DynamoLedger = request.getfixturevalue("open_ledger")(clock)
     return opened
+
+
+@pytest.fixture
+def waf(aws_in_process: LocalAws, session: boto3.Session, account: str) -> Iterator[WAFV2Client]:
+    """A client that tries once; WAF has no quotas, since pacing is the enforcer's."""
+    client = session.client(
+        "wafv2",
+        endpoint_url=aws_in_process.endpoint_url,
+        aws_access_key_id=account,
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+    )
+    aws_in_process.edge.set_waf_rate(None)
+    aws_in_process.edge.set_waf_read_rate(None)
+    yield client
+    aws_in_process.edge.set_waf_rate(1.0)
+    aws_in_process.edge.set_waf_read_rate(5.0)
+    client.close()

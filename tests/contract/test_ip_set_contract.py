@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.stub import Stubber
 
-from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
+from f2b_worker.adapters.wafv2 import open_ip_set
+from f2b_worker.domain.blocklists import Scope
 from f2b_worker.errors import BadEntry, LockLost, Missing, Retryable, Throttled
 from f2b_worker.testing import MemoryIpSet
+from tests.contract.ip_sets import make_ip_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from mypy_boto3_wafv2 import WAFV2Client
 
-    from f2b_worker.adapters.wafv2 import Scope, WafIpSet
+    from f2b_worker.adapters.wafv2 import WafIpSet
     from f2b_worker.ports import IpSet
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
@@ -37,6 +36,10 @@ class Desk(Protocol):
         """Change the set as somebody else would."""
         ...
 
+    def delete(self) -> None:
+        """Delete the set as somebody else would."""
+        ...
+
 
 class Opener(Protocol):
     def __call__(self, *entries: str, family: Literal[4, 6] = 4) -> Desk: ...
@@ -48,6 +51,9 @@ class MemoryDesk:
 
     def edit(self, *entries: str) -> None:
         self.ip_set.edit(entries)
+
+    def delete(self) -> None:
+        self.ip_set.deleted = True
 
 
 @dataclass
@@ -63,36 +69,9 @@ class WafDesk:
             Name=self.name, Scope="REGIONAL", Id=self.set_id, Addresses=entries, LockToken=token
         )
 
-
-@pytest.fixture(scope="module")
-def session() -> boto3.Session:
-    """Reads the service's model once for all clients of these tests."""
-    return boto3.Session("000000000001", "local", region_name="us-east-1")
-
-
-@pytest.fixture
-def waf(aws_in_process: LocalAws, session: boto3.Session, account: str) -> Iterator[WAFV2Client]:
-    """A client that tries once; WAF has no quotas, since pacing is the enforcer's."""
-    client = session.client(
-        "wafv2",
-        endpoint_url=aws_in_process.endpoint_url,
-        aws_access_key_id=account,
-        aws_secret_access_key="local",
-        config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
-    )
-    aws_in_process.edge.set_waf_rate(None)
-    aws_in_process.edge.set_waf_read_rate(None)
-    yield client
-    aws_in_process.edge.set_waf_rate(1.0)
-    aws_in_process.edge.set_waf_read_rate(5.0)
-    client.close()
-
-
-def make(client: WAFV2Client, name: str, entries: Iterable[str] = (), scope: Scope = "REGIONAL") -> str:
-    family: Literal["IPV4", "IPV6"] = "IPV6" if name.endswith("ipv6") else "IPV4"
-    return client.create_ip_set(
-        Name=name, Scope=scope, Description="Kept by f2b", IPAddressVersion=family, Addresses=list(entries)
-    )["Summary"]["Id"]
+    def delete(self) -> None:
+        token = self.client.get_ip_set(Name=self.name, Scope="REGIONAL", Id=self.set_id)["LockToken"]
+        self.client.delete_ip_set(Name=self.name, Scope="REGIONAL", Id=self.set_id, LockToken=token)
 
 
 def described(client: WAFV2Client, desk: WafDesk) -> str | None:
@@ -104,9 +83,9 @@ def described(client: WAFV2Client, desk: WafDesk) -> str | None:
 def open_waf(waf: WAFV2Client) -> Callable[..., WafDesk]:
     def opener(*entries: str, family: Literal[4, 6] = 4) -> WafDesk:
         name = f"f2b-ipv{family}"
-        set_id = make(waf, name, entries)
-        (ip_set,) = find_ip_sets(waf, [name], "REGIONAL", exact=True)
-        return WafDesk(ip_set, waf, name, set_id)
+        made = make_ip_set(waf, name, entries)
+        ip_set = open_ip_set(waf, waf, name=name, set_id=made["Id"], arn=made["ARN"], scope=Scope.REGIONAL)
+        return WafDesk(ip_set, waf, name, made["Id"])
 
     return opener
 
@@ -182,6 +161,21 @@ def test_an_entry_that_waf_refuses_is_named_and_nothing_is_changed(open_set: Ope
     ip_set.write(["203.0.113.2/32"], token)
 
 
+def test_a_set_that_somebody_deleted_is_missing(open_set: Opener) -> None:
+    desk = open_set()
+    token = desk.ip_set.read().token
+    desk.delete()
+    with pytest.raises(Missing, match=desk.ip_set.name):
+        desk.ip_set.read()
+    with pytest.raises(Missing, match=desk.ip_set.name):
+        desk.ip_set.write([], token)
+
+
+def test_a_set_has_an_id_that_another_has_not(open_set: Opener) -> None:
+    one, other = open_set(family=4).ip_set, open_set(family=6).ip_set
+    assert one.id == one.id != other.id
+
+
 class TestWaf:
     def test_an_update_keeps_the_description(self, waf: WAFV2Client, open_waf: Callable[..., WafDesk]) -> None:
         desk = open_waf()
@@ -195,17 +189,6 @@ class TestWaf:
         desk.edit()  # an update without a description drops it
         desk.ip_set.write([], desk.ip_set.read().token)
         assert described(waf, desk) is None
-
-    def test_a_set_that_somebody_deleted_is_missing(
-        self, waf: WAFV2Client, open_waf: Callable[..., WafDesk]
-    ) -> None:
-        desk = open_waf()
-        token = desk.ip_set.read().token
-        waf.delete_ip_set(Name=desk.name, Scope="REGIONAL", Id=desk.set_id, LockToken=token)
-        with pytest.raises(Missing, match=desk.name):
-            desk.ip_set.read()
-        with pytest.raises(Missing, match=desk.name):
-            desk.ip_set.write([], token)
 
     def test_a_second_update_within_a_second_is_throttled_and_changes_nothing(
         self, aws_in_process: LocalAws, open_waf: Callable[..., WafDesk]
@@ -230,55 +213,3 @@ class TestWaf:
         with pytest.raises(Retryable):
             ip_set.write(["203.0.113.1/32"], token)
         assert ip_set.read().entries == ({"203.0.113.1/32"} if kind == "reset_after" else set())
-
-
-class TestFindingSets:
-    @pytest.mark.parametrize(
-        ("there", "asked", "found"),
-        [
-            (["f2b"], ["f2b"], ["f2b"]),
-            (["f2b-ipv6", "f2b-ipv4"], ["f2b"], ["f2b-ipv4", "f2b-ipv6"]),
-            (["f2b-ipv6"], ["f2b"], ["f2b-ipv6"]),
-            (["f2b", "f2b-ipv4", "f2b-ipv6"], ["f2b"], ["f2b"]),
-            (["f2b-ipv4", "f2b-ipv6", "other"], ["f2b-ipv6", "other"], ["f2b-ipv6", "other"]),
-        ],
-    )
-    def test_a_name_stands_for_itself_or_else_for_one_set_a_family(
-        self, waf: WAFV2Client, there: list[str], asked: list[str], found: list[str]
-    ) -> None:
-        for name in there:
-            make(waf, name)
-        assert [each.name for each in find_ip_sets(waf, asked, "REGIONAL")] == found
-        families = [6 if name.endswith("ipv6") else 4 for name in found]
-        assert [each.family for each in find_ip_sets(waf, asked, "REGIONAL")] == families
-
-    def test_a_name_that_stands_for_none_is_missing(self, waf: WAFV2Client) -> None:
-        make(waf, "f2b")
-        with pytest.raises(Missing, match="IP set other: neither it nor other-ipv4 nor other-ipv6 exists"):
-            find_ip_sets(waf, ["f2b", "other"], "REGIONAL")
-
-    def test_an_exact_name_stands_for_itself_only(self, waf: WAFV2Client) -> None:
-        make(waf, "f2b-ipv4")
-        assert [each.name for each in find_ip_sets(waf, ["f2b-ipv4"], "REGIONAL", exact=True)] == ["f2b-ipv4"]
-        with pytest.raises(Missing, match="f2b"):
-            find_ip_sets(waf, ["f2b"], "REGIONAL", exact=True)
-
-    def test_each_scope_has_sets_of_its_own(self, waf: WAFV2Client) -> None:
-        make(waf, "f2b", scope="CLOUDFRONT")
-        assert region_of("CLOUDFRONT") == "us-east-1"
-        assert region_of("REGIONAL") is None
-        assert [each.name for each in find_ip_sets(waf, ["f2b"], "CLOUDFRONT")] == ["f2b"]
-        with pytest.raises(Missing, match="REGIONAL"):
-            find_ip_sets(waf, ["f2b"], "REGIONAL")
-
-    def test_a_set_on_a_later_page_is_found(self, waf: WAFV2Client) -> None:
-        with Stubber(waf) as stub:
-            stub.add_response("list_ip_sets", {"IPSets": [{"Name": "other", "Id": "1"}], "NextMarker": "other"})
-            stub.add_response(
-                "list_ip_sets",
-                {"IPSets": [{"Name": "f2b", "Id": "2"}]},
-                {"Scope": "REGIONAL", "Limit": 100, "NextMarker": "other"},
-            )
-            found = {"Name": "f2b", "Id": "2", "ARN": "arn:aws:wafv2:::ipset/f2b", "Addresses": []}
-            stub.add_response("get_ip_set", {"IPSet": {**found, "IPAddressVersion": "IPV4"}})
-            assert [each.name for each in find_ip_sets(waf, ["f2b"], "REGIONAL")] == ["f2b"]

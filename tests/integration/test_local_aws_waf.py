@@ -138,13 +138,6 @@ class TestIpSets:
         with refused("WAFInvalidParameterException"):
             clients("wafv2", region="eu-central-1").list_ip_sets(Scope="CLOUDFRONT")
 
-    def test_web_acls_are_the_emulators(self, eager_waf: Any) -> None:
-        visibility = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "m"}
-        eager_waf.create_web_acl(
-            Name="acl", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=visibility
-        )
-        assert [acl["Name"] for acl in eager_waf.list_web_acls(Scope="REGIONAL")["WebACLs"]] == ["acl"]
-
 
 class TestWafQuotas:
     def test_a_second_write_within_a_second_is_throttled(self, waf: Any, edge: EdgeControl) -> None:

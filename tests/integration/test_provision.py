@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-import structlog
 from botocore.exceptions import ClientError
-from botocore.session import Session
-from click.testing import CliRunner, Result
 
-from f2b_worker.adapters import aws, provision
-from f2b_worker.cli.worker import main
+from f2b_worker.adapters import aws, provision, waf_listing
+from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from botocore.loaders import Loader
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_wafv2 import WAFV2Client
 
-    from localstack.local_aws import LocalAws
-
-NAMES = ("--queue", "bans", "--table", "ledger", "--ip-set", "block")
 WHAT = [
     "dead-letter queue bans-dead",
     "queue bans",
@@ -43,92 +28,6 @@ WHAT = [
     "IP set block-ipv4",
     "IP set block-ipv6",
 ]
-WRITING = ("Create", "Set", "Update", "Put", "Delete", "Tag")
-
-
-@dataclass
-class Cloud:
-    """The local AWS without WAF's quotas, in an account of this test's own."""
-
-    aws: LocalAws
-    account: str
-    sqs: SQSClient
-    dynamodb: DynamoDBClient
-    waf: WAFV2Client
-
-    def writes(self) -> dict[str, int]:
-        """The calls so far that change something."""
-        calls = self.aws.edge.calls()
-        return {name: number for name, number in calls.items() if name.split(":")[1].startswith(WRITING)}
-
-    def queue(self, name: str, **attributes: str) -> str:
-        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
-
-    def attributes(self, name: str) -> dict[str, str]:
-        url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        return {str(key): value for key, value in found.items()}
-
-    def ip_set(self, name: str, family: str = "IPV4") -> None:
-        self.waf.create_ip_set(
-            Name=name,
-            Scope="REGIONAL",
-            IPAddressVersion=family,  # type: ignore[arg-type]
-            Addresses=[],
-        )
-
-    def ip_sets(self) -> list[str]:
-        return [each["Name"] for each in self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]]
-
-
-@pytest.fixture(scope="module")
-def models() -> Loader:
-    """Reads the services' models once for all commands of these tests: that is most of their time."""
-    return Session().get_component("data_loader")  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def cloud(
-    aws_in_process: LocalAws, account: str, models: Loader, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cloud]:
-    def session() -> boto3.Session:
-        made = Session()
-        made.register_component("data_loader", models)
-        return boto3.Session(botocore_session=made)
-
-    monkeypatch.setattr(aws, "_session", session)
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
-    aws_in_process.edge.set_waf_rate(None)
-    aws_in_process.edge.set_waf_read_rate(None)
-    aws_in_process.edge.reset_calls()
-    with contextlib.ExitStack() as stack:
-        sqs = stack.enter_context(contextlib.closing(session().client("sqs")))
-        dynamodb = stack.enter_context(contextlib.closing(session().client("dynamodb")))
-        waf = stack.enter_context(contextlib.closing(session().client("wafv2")))
-        yield Cloud(aws_in_process, account, sqs, dynamodb, waf)
-    aws_in_process.edge.set_waf_rate(1.0)
-    aws_in_process.edge.set_waf_read_rate(5.0)
-    structlog.reset_defaults()  # a command sends its log lines to where the runner caught them
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
-
-
-def provisioned(*arguments: str) -> list[str]:
-    answer = run("provision", *arguments)
-    assert answer.exit_code == 0, answer.output
-    return answer.stdout.splitlines()
-
-
-def refusal(answer: Result) -> str:
-    """The one line with which a command ends that cannot start."""
-    assert answer.exit_code == 3, answer.output
-    told = [line for line in answer.stderr.splitlines() if line.startswith("f2b-worker: ")]
-    assert len(told) == 1
-    return told[0]
 
 
 def worker_process(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -172,12 +71,16 @@ class TestProvision:
         assert provisioned(*NAMES) == [f"{what}: there" for what in WHAT]
         assert cloud.writes() == {}
 
-    def test_running_it_again_for_several_sets_stays_within_the_quota_of_reads(self, cloud: Cloud) -> None:
+    def test_running_it_again_for_several_sets_stays_within_the_quota_of_reads(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waf_listing, "READS_PER_S", 4.0)
         several = (*NAMES, "--ip-set", "block-b", "--ip-set", "block-c")
         for name in ("block-ipv4", "block-ipv6", "block-b-ipv4", "block-b-ipv6", "block-c-ipv4", "block-c-ipv6"):
             cloud.ip_set(name, "IPV6" if name.endswith("6") else "IPV4")
         cloud.aws.edge.set_waf_read_rate(5.0)
-        assert len(provisioned(*several)) == len(WHAT) + 4
+        assert len(provisioned(*several, "--rule-group", "f2b", "--dry-run")) > len(WHAT) + 4
+        assert not cloud.aws.edge.refused()
 
     def test_a_dry_run_says_what_is_missing_and_makes_nothing(self, cloud: Cloud) -> None:
         assert provisioned(*NAMES, "--dry-run") == [f"{what}: would be made" for what in WHAT]
@@ -217,13 +120,6 @@ class TestProvision:
     def test_a_set_that_is_missing_is_made_beside_the_other(self, cloud: Cloud) -> None:
         cloud.ip_set("block-ipv4")
         assert provisioned(*NAMES)[5:] == ["IP set block-ipv4: there", "IP set block-ipv6: made"]
-
-    def test_it_keeps_wafs_pace(self, cloud: Cloud) -> None:
-        cloud.aws.edge.set_waf_rate(1.0)
-        began_s = time.monotonic()
-        provisioned(*NAMES)
-        assert cloud.ip_sets() == ["block-ipv4", "block-ipv6"]
-        assert time.monotonic() - began_s > 1.0
 
     def test_some_other_table_of_that_name_is_refused_and_left_alone(self, cloud: Cloud) -> None:
         make_other_table(cloud.dynamodb)
@@ -290,13 +186,6 @@ class TestStart:
     @pytest.mark.usefixtures("cloud")
     def test_the_bans_of_a_missing_table_are_refused_by_its_name(self) -> None:
         assert "table ledger: " in refusal(run("bans", "--table", "ledger"))
-
-    def test_two_sets_of_one_family_are_refused_by_name(self, cloud: Cloud) -> None:
-        provisioned(*NAMES[:4])
-        cloud.ip_set("one")
-        cloud.ip_set("two")
-        told = refusal(run(*NAMES[:4], "--ip-set", "one", "--ip-set", "two"))
-        assert "IP sets one, two: this version keeps one set a family" in told
 
     @pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
     def test_the_command_that_the_line_names_makes_what_is_missing(self, cloud: Cloud, scope: str) -> None:

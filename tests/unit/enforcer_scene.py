@@ -6,15 +6,25 @@ import threading
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
+from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
-from f2b_worker.enforcer import Enforcer
+from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.ports import Changes, Sentence
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryLease, MemoryLedger
+from f2b_worker.testing import (
+    FakeClock,
+    MemoryIpSet,
+    MemoryIpSetFinder,
+    MemoryLease,
+    MemoryLedger,
+    MemoryNotebook,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from f2b_worker.errors import F2bError
+    from f2b_worker.ports import IpSetContents
 
 A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"
@@ -47,15 +57,22 @@ class IpSet(MemoryIpSet):
     Attributes:
         tries_s: When an update was tried, on the clock of all sets together.
         fails: What the next updates raise.
+        reads_fail: What every reading raises while it is set.
         loses_answers: Whether those updates take effect before they raise.
     """
 
-    def __init__(self, clock: Clock, tries_s: list[float], family: int = 4) -> None:
-        super().__init__(family)
+    def __init__(self, clock: Clock, tries_s: list[float], family: int = 4, name: str = "") -> None:
+        super().__init__(family, name=name)
         self.tries_s = tries_s
         self.fails: list[F2bError] = []
+        self.reads_fail: F2bError | None = None
         self.loses_answers = False
         self._clock = clock
+
+    def read(self) -> IpSetContents:
+        if self.reads_fail:
+            raise self.reads_fail
+        return super().read()
 
     def write(self, entries: Iterable[str], token: str) -> str:
         self.tries_s.append(self._clock.monotonic_s())
@@ -67,53 +84,98 @@ class IpSet(MemoryIpSet):
 
 
 class Ledger(MemoryLedger):
-    """A ledger that counts how often it is asked for changes, and hides some if it is told to."""
+    """A ledger that counts how often it is asked for changes, and hides some or fails if it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = 0
         self.hides_changes = False
+        self.failure: F2bError | None = None
 
     def changes(self, cursor: int) -> Changes:
+        if self.failure:
+            raise self.failure
         self.asked += 1
         changes = super().changes(cursor)
         return Changes((), changes.cursor) if self.hides_changes and cursor else changes
 
 
 class Scene:
-    """One enforcer, and everything around it."""
+    """One enforcer, and everything around it.
 
-    def __init__(self) -> None:
+    Args:
+        blocklists: All of them have two sets, one a family; by default one that is called "block".
+        limit: How many new bans a minute the surge guard lets in.
+        capacity: Entries in one set.
+    """
+
+    def __init__(self, *blocklists: Blocklist, limit: int = 0, capacity: int = SET_CAPACITY) -> None:
         self.clock = Clock()
         self.ledger = Ledger()
         self.tries_s: list[float] = []
-        self.v4 = IpSet(self.clock, self.tries_s, 4)
-        self.v6 = IpSet(self.clock, self.tries_s, 6)
+        self.blocklists = blocklists or (Blocklist("block", ("f2b",)),)
+        self.limit = limit
+        self.capacity = capacity
+        self.finder = MemoryIpSetFinder({each.name: [] for each in self.blocklists})
+        self.v4 = self.make_set(4)
+        self.v6 = self.make_set(6)
+        for each in self.blocklists[1:]:
+            self.make_set(4, each.name)
+            self.make_set(6, each.name)
         self.lease = MemoryLease()
+        self.notebook = MemoryNotebook()
+        self.jail = Jail("adopted")
         self.enforcer = self.another()
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(jails={"adopted": self.jail})
 
     @property
     def held(self) -> tuple[set[str], set[str]]:
         """What the IPv4 set and the IPv6 set hold."""
         return set(self.v4.held), set(self.v6.held)
 
-    def another(self, *allowed: str) -> Enforcer:
+    def make_set(self, family: int = 4, blocklist: str = "") -> IpSet:
+        """Make another set of a blocklist, which the finder finds."""
+        blocklist = blocklist or self.blocklists[0].name
+        ip_sets = self.finder.ip_sets[blocklist]
+        ip_set = IpSet(self.clock, self.tries_s, family, f"{blocklist}-ipv{family}-{len(ip_sets)}")
+        ip_sets.append(ip_set)
+        return ip_set
+
+    def another(self, *allowed: str, lease: MemoryLease | None = None) -> Enforcer:
         return Enforcer(
             self.ledger,
-            [self.v4, self.v6],
-            self.lease,
+            self.finder,
+            lease or self.lease,
+            self.notebook,
+            blocklists=self.blocklists,
             allowed=Networks(allowed),
             clock=self.clock,
             unban_lag_s=UNBAN_LAG_S,
+            max_new_bans_per_minute=self.limit,
+            adopter=LedgerAdopter(self.ledger, lambda: self.policy, self.clock),
+            capacity=self.capacity,
+            chance=lambda: 0.5,
+            aside=lambda work: work(),
         )
 
-    def ban(self, *keys: str, seconds: float = 3600, ago_s: float = 0, jail: str = "default") -> None:
+    def ban(
+        self,
+        *keys: str,
+        seconds: float = 3600,
+        ago_s: float = 0,
+        jail: str = "default",
+        blocklists: tuple[str, ...] = ("block",),
+    ) -> None:
         start_ms = self.clock.now_ms() - round(ago_s * 1000)
         for key in keys:
             who = OffenderId(jail, key)
             seen = self.ledger.record({who: []})[who]
             assert isinstance(seen, Offender)
-            ban = Ban(start_ms, start_ms + round(seconds * 1000), 1, round(seconds * 1000))
+            length_ms = round(seconds * 1000)
+            ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, blocklists=blocklists)
             self.ledger.commit({who: Sentence(seen, (ban,))})
 
     def pass_time(

@@ -121,6 +121,16 @@ class TestWorker:
         scene.work(json.dumps(later))
         assert who(GOOD_IP, "recidive") in scene.ledger.banned()
 
+    def test_what_is_reported_to_the_fed_jail_in_the_same_message_counts_beside_it(self, scene: Scene) -> None:
+        reports = [
+            {"ip": GOOD_IP, "jail": "login", "at": NOW_S, "id": "a"},
+            {"ip": GOOD_IP, "jail": "recidive", "at": NOW_S - 60, "id": "reported"},
+            {"ip": GOOD_IP, "jail": "login", "at": NOW_S, "id": "b"},
+        ]
+        scene.work(json.dumps(reports))
+        (stored,) = scene.ledger.history(who(GOOD_IP, "recidive"))
+        assert [hit.id for hit in stored.evidence] == ["reported", f"login {KEY}"]
+
     def test_the_same_messages_again_feed_nothing_twice(self, scene: Scene) -> None:
         message = body(GOOD_IP, 2, jail="login")
         scene.work(message)

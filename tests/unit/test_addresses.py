@@ -10,6 +10,8 @@ from f2b_worker.domain.addresses import (
     display,
     family_of,
     key_of,
+    network_of,
+    number_of,
     parse_address,
 )
 
@@ -267,3 +269,43 @@ def test_networks_of_anything_else_are_refused(entry: str) -> None:
 def test_networks_in_mapped_form_cover_the_ipv4_addresses_that_they_carry(entry: str) -> None:
     assert Networks([entry]).covers(parse_address("203.0.113.7"))
     assert Networks([entry]).touches("203.0.113.7/32")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "203.0.113.7/32",
+        "203.0.113.77/29",
+        "203.0.113.7",
+        "0.0.0.0/0",
+        "2001:db8::/64",
+        "2001:0DB8:0000:0000:0000:0000:0000:0000/64",
+        "2001:db8::1",
+        "::ffff:1.2.3.4/128",
+        "::1.2.3.4/128",
+        "::/0",
+        "203.0.113.0/255.255.255.0",
+        "203.0.113.0/024",
+        "2001:db8::1/64",
+        "2001:db8::/32",
+        "::ffff:1.2.3.4/64",
+    ],
+)
+def test_an_entry_has_one_form_however_it_is_written_and_read(entry: str) -> None:
+    assert canonical(entry) == str(ipaddress.ip_network(entry, strict=False))
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "/32", "203.0.113.7/33", "203.0.113.7/-1", "2001:db8::/129", "name", "1/8/8"]
+)
+def test_what_is_no_network_has_no_form(entry: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        canonical(entry)
+
+
+def test_a_key_has_a_number_and_a_network_of_its_own() -> None:
+    assert number_of("0.0.1.2/32") == 258 << 8 | 32
+    assert number_of("203.0.113.0/24") != number_of("203.0.113.0/32")
+    assert network_of("203.0.113.7/32", ipv4_prefix=24, ipv6_prefix=48) == "203.0.113.0/24"
+    assert network_of("2001:db8:0:1::/64", ipv4_prefix=24, ipv6_prefix=48) == "2001:db8::/48"
+    assert network_of("203.0.113.0/24", ipv4_prefix=24, ipv6_prefix=48) is None

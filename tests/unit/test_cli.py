@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[type[BaseSettings], tuple[str, ...]]] = {
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
     "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope")),
     "f2b-worker bans": (WorkerSettings, ("table",)),
+    "f2b-worker release": (WorkerSettings, ("table",)),
     "f2b-worker explain": (WorkerSettings, ("table", "ip_set", "scope")),
     "f2b-worker replay": (WorkerSettings, ()),
     "f2b-worker check": (WorkerSettings, ()),

@@ -6,10 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.verdicts import Ban, OffenderId
-from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S, Enforcer
+from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S
 from f2b_worker.errors import LockLost, Throttled
 from f2b_worker.ports import Sentence
 from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, Scene
@@ -48,9 +47,7 @@ class TestBans:
         assert scene.held == ({A}, {V6})
 
     def test_a_family_without_a_set_is_left_alone(self, scene: Scene) -> None:
-        scene.enforcer = Enforcer(
-            scene.ledger, [scene.v6], scene.lease, allowed=Networks(), clock=scene.clock, unban_lag_s=UNBAN_LAG_S
-        )
+        scene.finder.ip_sets["block"] = [scene.v6]
         scene.ban(A, V6)
         scene.pass_time(5)
         assert scene.held == (set(), {V6})
@@ -252,17 +249,6 @@ class TestOthers:
         assert scene.v4.held == {FOREIGN, C, A}
         scene.pass_time(60 + UNBAN_LAG_S)
         assert scene.v4.held == {FOREIGN, C}
-
-    def test_an_audit_that_falls_due_after_planning_lends_no_new_token_to_the_old_plan(self, scene: Scene) -> None:
-        scene.settle(A)
-        scene.ban(B)
-        scene.enforcer._follow(now=True)
-        plans = scene.enforcer._plans()
-        scene.v4.edit([A, FOREIGN])
-        scene.clock.advance(AUDIT_S + 1)
-        scene.enforcer._write(scene.enforcer._states[0], plans[0])
-        scene.pass_time(10)
-        assert scene.v4.held == {A, B, FOREIGN}
 
     def test_after_a_lost_lock_both_edits_survive(self, scene: Scene) -> None:
         scene.settle(A)

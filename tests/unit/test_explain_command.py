@@ -13,16 +13,18 @@ from f2b_worker.cli import explain as command
 from f2b_worker.cli.show import duration
 from f2b_worker.cli.worker import main
 from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
+from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
 from f2b_worker.domain.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.errors import Missing
 from f2b_worker.jails_file import read_jails
 from f2b_worker.ports import Sentence
-from f2b_worker.settings import WorkerSettings
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryLedger
+from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from f2b_worker.settings import WorkerSettings
 
 NOW_MS = FakeClock().now_ms()  # 2023-11-14 22:13:20Z
 IP = "203.0.113.7"
@@ -48,6 +50,14 @@ windows = [{maxretry = 3, findtime = "10m"}, {maxretry = 20, findtime = "1d"}]
 maxretry = 1
 bantime = -1
 """
+TWO_BLOCKLISTS = """
+[blocklists.captcha]
+ip_set = "doubt"
+
+[jails.doubtful]
+maxretry = 1
+blocklist = ["captcha", "block"]
+"""
 
 
 class Scene:
@@ -58,7 +68,7 @@ class Scene:
         self.config = config
         self.policy = read_jails(config).policy
         self.ledger = MemoryLedger()
-        self.ip_sets: list[MemoryIpSet] = []
+        self.ip_sets: list[tuple[str, MemoryIpSet]] = []
         self.used: list[WorkerSettings] = []
 
     def open_ban_book(self, settings: WorkerSettings) -> MemoryLedger:
@@ -71,6 +81,14 @@ class Scene:
         self.ledger.record({who: [Hit(NOW_MS - round(ago * SECOND_MS), f"i{ago}") for ago in ago_s]})
         while changed := judge(self.ledger.offender(who), (), self.policy.jail(jail), key=who.key).changed:
             self.ledger.commit({who: Sentence(self.ledger.offender(who), changed)})
+
+    def use(self, text: str) -> None:
+        """Add tables to the jails file."""
+        self.config.write_text(JAILS + text)
+        self.policy = read_jails(self.config).policy
+
+    def hold(self, blocklist: str, *ip_sets: MemoryIpSet) -> None:
+        self.ip_sets += [(blocklist, each) for each in ip_sets]
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, ["explain", *arguments, "--config", str(self.config)])
@@ -263,15 +281,15 @@ def test_what_is_no_address_is_wrong_usage_and_is_named(scene: Scene, wrong: str
 
 def test_the_ip_set_that_holds_the_ban_is_named_with_its_entry(scene: Scene) -> None:
     scene.report(12, 11, 10)
-    scene.ip_sets = [MemoryIpSet(4, ["203.0.113.7/32"], "f2b-ipv4"), MemoryIpSet(6, ["::/8"], "f2b-ipv6")]
+    scene.hold("block", MemoryIpSet(4, ["203.0.113.7/32"], "f2b-ipv4"), MemoryIpSet(6, ["::/8"], "f2b-ipv6"))
     assert "    IP set     f2b-ipv4, as 203.0.113.7/32" in scene.lines(IP, "--ip-set", "f2b")
     (found,) = scene.objects(IP, "--ip-set", "f2b")
-    assert found["ip_sets"] == [{"name": "f2b-ipv4", "entry": "203.0.113.7/32"}]
+    assert found["ip_sets"] == [{"name": "f2b-ipv4", "entry": "203.0.113.7/32", "blocklist": "block"}]
 
 
 def test_a_ban_that_no_ip_set_holds_is_not_yet_in_one(scene: Scene) -> None:
     scene.report(12, 11, 10)
-    scene.ip_sets = [MemoryIpSet(4, ["203.0.113.8/32"])]
+    scene.hold("block", MemoryIpSet(4, ["203.0.113.8/32"]))
     assert "    IP set     not yet in an IP set" in scene.lines(IP, "--ip-set", "f2b")
     assert scene.objects(IP, "--ip-set", "f2b")[0]["ip_sets"] == []
 
@@ -279,8 +297,28 @@ def test_a_ban_that_no_ip_set_holds_is_not_yet_in_one(scene: Scene) -> None:
 def test_an_entry_over_an_address_that_is_not_banned_is_shown_too(scene: Scene) -> None:
     scene.report(10)
     assert "    IP set     in none" in scene.lines(IP, "--ip-set", "f2b")
-    scene.ip_sets = [MemoryIpSet(4, ["203.0.0.0/16"], "office")]
+    scene.hold("block", MemoryIpSet(4, ["203.0.0.0/16"], "office"))
     assert "    IP set     office, as 203.0.0.0/16" in scene.lines(IP, "--ip-set", "f2b")
+
+
+def test_every_blocklist_of_the_ban_says_whether_it_holds_it(scene: Scene) -> None:
+    scene.use(TWO_BLOCKLISTS)
+    scene.report(10, jail="doubtful")
+    scene.hold("captcha", MemoryIpSet(4, [], "doubt-ipv4"), MemoryIpSet(4, ["203.0.113.7/32"], "doubt-ipv4-2"))
+    scene.hold("block", MemoryIpSet(4, [], "f2b-ipv4"))
+    lines = scene.lines(IP, "--ip-set", "f2b")
+    assert "    IP set     doubt-ipv4-2, as 203.0.113.7/32 (blocklist captcha)" in lines
+    assert "               not yet in an IP set" in lines
+    assert any(line.endswith("never extended, in captcha, block") for line in lines)
+    (found,) = scene.objects(IP)
+    assert found["ip_sets"] == [{"name": "doubt-ipv4-2", "entry": "203.0.113.7/32", "blocklist": "captcha"}]
+    assert found["ban"]["blocklists"] == ["captcha", "block"]
+
+
+def test_blocklists_of_the_file_are_looked_into_without_any_option(scene: Scene) -> None:
+    scene.use(TWO_BLOCKLISTS)
+    scene.report(10, jail="doubtful")
+    assert "    IP set     not yet in an IP set (blocklist captcha)" in scene.lines(IP)
 
 
 def test_without_an_ip_set_none_is_spoken_of(scene: Scene) -> None:
@@ -402,15 +440,20 @@ def test_the_nth_ban_reads_well(number: int, text: str) -> None:
     assert command._ordinal(number) == text
 
 
-def test_ip_sets_are_looked_for_only_when_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
+def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Blocklist, ...]] = []
 
-    def find(_client: object, names: tuple[str, ...], _scope: str) -> list[MemoryIpSet]:
-        asked.append(names)
-        return []
+    class Finder(MemoryIpSetFinder):
+        def check(self) -> None:
+            """Know that all are there."""
 
-    monkeypatch.setattr(command, "wafv2_client", lambda *_arguments, **_options: None)
-    monkeypatch.setattr(command, "find_ip_sets", find)
-    for names in ((), ("f2b",)):
-        assert command.open_ip_sets(WorkerSettings(queue="-", ip_set=names)) == []
-    assert asked == [("f2b",)]
+    def open_finders(blocklists: tuple[Blocklist, ...], _clock: object) -> list[tuple[str, object, Finder]]:
+        asked.append(blocklists)
+        return [("eu-west-1", blocklists, Finder({"block": [held]}))]
+
+    held = MemoryIpSet()
+    monkeypatch.setattr(command, "open_finders", open_finders)
+    block = Blocklist("block", ("f2b",))
+    assert list(command.open_ip_sets(())) == []
+    assert list(command.open_ip_sets((block,))) == [("block", held)]
+    assert asked == [(block,)]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from f2b_worker.domain.addresses import parse_address
-from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
+from f2b_worker.domain.blocklists import Action, Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_file import Jails, jails_errors, read_jails
@@ -307,7 +307,13 @@ def test_a_jail_says_where_it_is_enforced_and_from_which_ban_on_elsewhere(file: 
     ]  # fmt: skip
     assert found.policy.jail("scan").blocklists_of(9) == ("block", "captcha")
     assert found.blocklists == (
-        Blocklist("captcha", ("f2b-captcha",), foreign=Foreign.ADOPT, collapse=Collapse(16, 24, 48)),
+        Blocklist(
+            "captcha",
+            ("f2b-captcha",),
+            foreign=Foreign.ADOPT,
+            collapse=Collapse(16, 24, 48),
+            action=Action.CAPTCHA,
+        ),
         Blocklist("edge", ("edge", "edge-old"), scope=Scope.CLOUDFRONT),
     )
 

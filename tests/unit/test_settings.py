@@ -22,6 +22,7 @@ EVERY_OPTION: dict[str, tuple[str, object]] = {
     "poll_s": ("8", 8),
     "linger_s": ("0.5", 0.5),
     "unban_lag_s": ("0", 0.0),
+    "max_new_bans_per_minute": ("500", 500),
     "metrics_port": ("9100", 9100),
     "log_level": ("debug", "debug"),
 }  # fmt: skip
@@ -64,6 +65,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "poll_s": 5,
         "linger_s": 0.1,
         "unban_lag_s": 60.0,
+        "max_new_bans_per_minute": 0,
         "metrics_port": None,
         "log_level": "info",
     }
@@ -164,6 +166,11 @@ def test_a_variable_of_another_command_is_no_mistake(name: str, monkeypatch: pyt
         ("poll_s", "9", "--poll-s: Input should be less than or equal to 8"),
         ("linger_s", "-0.1", "--linger-s: Input should be greater than or equal to 0"),
         ("unban_lag_s", "3601", "--unban-lag-s: Input should be less than or equal to 3600"),
+        (
+            "max_new_bans_per_minute",
+            "-1",
+            "--max-new-bans-per-minute: Input should be greater than or equal to 0",
+        ),
         ("metrics_port", "0", "--metrics-port: Input should be greater than or equal to 1"),
         ("scope", "regional", "--scope: Input should be 'REGIONAL' or 'CLOUDFRONT'"),
         ("log_level", "loud", "--log-level: Input should be 'debug', 'info', 'warning' or 'error'"),

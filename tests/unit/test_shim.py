@@ -205,6 +205,10 @@ class TestPost:
         assert (answer.status_code, answer.json()) == (200, {"stored": 1})
         assert tuple(shim.outbox.stored[0]) == (IP, "login", 1_699_999_999_500, "a", "n", 3)
 
+    def test_a_weight_of_3_0_is_3_as_the_description_has_it(self, shim: Shim) -> None:
+        assert shim.post([{"ip": IP, "weight": 3.0}, {"ip": IP, "weight": 3.5}]).status_code == 207
+        assert [one.weight for one in shim.outbox.stored] == [3]
+
     def test_a_list_is_stored_and_what_has_no_time_is_of_now(self, shim: Shim) -> None:
         answer = shim.post([{"ip": f"198.18.0.{place}"} for place in range(5)])
         assert (answer.status_code, answer.json()) == (200, {"stored": 5})

@@ -72,6 +72,7 @@ class Intake:
         self._poll_s = poll_s
         self._linger_s = linger_s
         self._flush_messages = flush_messages
+        self._policy = policy
         self._clerk = Clerk(policy, max_age_ms)
         self._lateness = Lateness(clock.now_ms())
         self._judging = Judging(
@@ -79,9 +80,16 @@ class Intake:
         )
         self._desk = Desk()
         self._kept_s = float("-inf")
+        self.problem: str | None = None  # why it does not get on, if it does not
+
+    @property
+    def policy(self) -> Policy:
+        """The jails that it judges by."""
+        return self._policy
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next message on; may be called from another thread."""
+        self._policy = policy
         self._clerk = Clerk(policy, self._max_age_ms)
         self._judging.use(policy)
 
@@ -89,15 +97,20 @@ class Intake:
         """Work until *stop* is set; then finish what was received, or release it."""
         patience = Patience(self._clock)
         while not stop.is_set():
-            try:
-                messages = self.gather()
-            except F2bError as error:
-                patience.suffer(error, stop)
-                messages = []
+            messages, failure = self._try_to_gather()
+            self.settle(messages, stop)  # what was held back is due even if nothing can be received
+            if failure:
+                self.problem = str(failure)
+                patience.suffer(failure, stop)
             else:
                 patience.recover()
-            self.settle(messages, stop)
         self.settle([], stop)
+
+    def _try_to_gather(self) -> tuple[list[Message], F2bError | None]:
+        try:
+            return self.gather(), None
+        except F2bError as error:
+            return [], error
 
     def gather(self) -> list[Message]:
         """Receive messages: an idle queue adds no wait to the first one, a busy one fills the linger."""
@@ -130,8 +143,10 @@ class Intake:
             except F2bError as error:
                 if stop.is_set():
                     break
+                self.problem = str(error)
                 patience.suffer(error, stop)
             else:
+                self.problem = None
                 return
             finally:
                 self._keep()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from f2b_worker.domain.addresses import Networks
-from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.jails_schema import (
@@ -169,7 +169,8 @@ def _jails(file: JailsFile) -> Jails:
 def _blocklist(name: str, table: BlocklistTable) -> Blocklist:
     given = table.collapse
     collapse = Collapse(given.at_least, given.ipv4, given.ipv6) if given else None
-    return Blocklist(name, table.ip_set, table.scope, table.foreign, collapse)
+    action = table.action or usual_action(name)
+    return Blocklist(name, table.ip_set, table.scope, table.foreign, collapse, action)
 
 
 def _inherited(defaults: JailTable, table: JailTable) -> JailTable:

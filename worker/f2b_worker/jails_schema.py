@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from f2b_worker.domain.addresses import Networks
-from f2b_worker.domain.blocklists import Foreign, Scope
+from f2b_worker.domain.blocklists import Action, Foreign, Scope
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, MINUTE_MS
 
@@ -147,6 +147,7 @@ class BlocklistTable(BaseModel):
     scope: Scope = Scope.REGIONAL
     foreign: Foreign = Foreign.KEEP
     collapse: CollapseTable | None = None
+    action: Action | None = None
 
 
 class JailsFile(BaseModel):

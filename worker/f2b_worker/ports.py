@@ -203,6 +203,11 @@ class IpSet(Protocol):
     """One WAF IP set of one family."""
 
     @property
+    def id(self) -> str:
+        """What tells this very set from every other, for ever: its ARN. Two scopes may have sets of one name."""
+        ...
+
+    @property
     def name(self) -> str:
         """The name by which people know it."""
         ...
@@ -213,7 +218,11 @@ class IpSet(Protocol):
         ...
 
     def read(self) -> IpSetContents:
-        """Read the whole set (GetIPSet)."""
+        """Read the whole set (GetIPSet).
+
+        Raises:
+            Missing: If somebody deleted the set.
+        """
         ...
 
     def write(self, entries: Iterable[str], token: str) -> str:
@@ -222,5 +231,72 @@ class IpSet(Protocol):
         Raises:
             LockLost: If somebody changed the set since *token* was given.
             BadEntry: If WAF refuses one of *entries*; then nothing was changed.
+            Missing: If somebody deleted the set.
+        """
+        ...
+
+
+class IpSetFinder(Protocol):
+    """Which IP sets there are; asked at the start and about once a minute, perhaps from another thread."""
+
+    def find(self) -> Mapping[str, Sequence[IpSet]]:
+        """Find the IP sets of each blocklist by its name, both families, in the order of their numbers.
+
+        A set that was found before is the same object again. A blocklist of which no set exists has an empty
+        sequence.
+        """
+        ...
+
+    def unreferenced(self, ip_sets: Iterable[IpSet]) -> frozenset[str]:
+        """Find the ids of those of *ip_sets* that no rule in use refers to; slow, so rarely called."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What an enforcer knew and its successor must know.
+
+    Attributes:
+        foreign: The entries of each IP set, by its id, that somebody else put there.
+        held_back_from_ms: Bans that start at this time or later stay out, unless an IP set holds them already.
+            None where no surge was noticed, or where it was released.
+        released_ms: When somebody last released held back bans.
+    """
+
+    foreign: Mapping[str, frozenset[str]]
+    held_back_from_ms: int | None = None
+    released_ms: int | None = None
+
+
+class Notebook(Protocol):
+    """What the enforcer must still know after a takeover or a restart. Every answer is strongly consistent."""
+
+    def read(self) -> Notes:
+        """Read everything that was noted."""
+        ...
+
+    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one IP set; no entries remove the note."""
+        ...
+
+    def note_surge(self, held_back_from_ms: int | None) -> None:
+        """Note that bans from *held_back_from_ms* on are held back; None: no more."""
+        ...
+
+    def note_release(self, now_ms: int) -> None:
+        """Let in all bans that start up to *now_ms*: a surge noted from that time or earlier is over.
+
+        A later surge stays. So a release is never lost, whoever writes last.
+        """
+        ...
+
+
+class Adopter(Protocol):
+    """Who takes charge of entries that somebody else put into an IP set."""
+
+    def adopt(self, entries: Iterable[str], blocklist: str) -> None:
+        """Give each of *entries*, ranges included, a normal ban that is enforced in *blocklist*.
+
+        An entry that is banned already is not banned again.
         """
         ...

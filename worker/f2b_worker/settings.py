@@ -85,13 +85,14 @@ class WorkerSettings(_Settings):
         NoDecode,
         BeforeValidator(_split),
         Field(
-            description="A WAF IP set to keep equal to the bans; NAME also stands for NAME-ipv4 and NAME-ipv6. "
-            "May be repeated; without it this worker judges and does not enforce."
+            description='A WAF IP set of the blocklist "block"; NAME also stands for NAME-ipv4 and NAME-ipv6, and '
+            "each of these for those numbered after it, NAME-ipv4-2 and so on. May be repeated. Without it, and "
+            "without blocklists in the file, this worker judges and does not enforce."
         ),
     ] = ()
     scope: Annotated[
         Literal["REGIONAL", "CLOUDFRONT"],
-        Field(description="The scope of the IP sets; CLOUDFRONT is always reached in us-east-1."),
+        Field(description="The scope of the --ip-set; CLOUDFRONT is always reached in us-east-1."),
     ] = "REGIONAL"
     processes: Annotated[
         int,
@@ -154,13 +155,23 @@ class WorkerSettings(_Settings):
             "WAF allows one a second.",
         ),
     ] = 60.0
+    max_new_bans_per_minute: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Surge guard: when more bans than this start within a minute, bans from there on are "
+            "stored but kept out of the IP sets, until somebody has looked and says f2b-worker release. A proxy "
+            "that reports wrong addresses must not ban the world. 0 switches it off, the default: only you know "
+            "how many an attack may bring.",
+        ),
+    ] = 0
     metrics_port: Annotated[
         int | None,
         Field(
             ge=1,
             le=65535,
-            description="Serve Prometheus metrics on this port; process n of several serves on port + n. "
-            "Off by default.",
+            description="Serve Prometheus metrics on this port, and /healthz and /readyz beside them; process n "
+            "of several serves on port + n. Off by default.",
         ),
     ] = None
     log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"

@@ -189,8 +189,6 @@ def read_weight(weight: object) -> int:
     Raises:
         ValueError: Saying what is wrong with it.
     """
-    if type(weight) is float and weight.is_integer():  # JSON has one kind of number, and 3.0 is 3
-        weight = int(weight)
     if type(weight) is not int or not 1 <= weight <= WEIGHT_MAX:  # a bool is no number here
         raise ValueError(f"weight: {ascii(weight)[:40]} is no whole number from 1 to {WEIGHT_MAX}")
     return weight

@@ -170,12 +170,20 @@ def dynamodb_client(*, connections: int) -> DynamoDBClient:
     return client
 
 
-def wafv2_client(region: str | None, *, attempts: int = 1) -> WAFV2Client:
-    """Make a WAF client, by default without retries of its own: the enforcer paces every request itself."""
+def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = True) -> WAFV2Client:
+    """Make a WAF client, by default without retries of its own: the enforcer paces every request itself.
+
+    Args:
+        region: Where WAF is reached; None is the environment's own.
+        attempts: How often a call is tried.
+        validated: Whether botocore checks what it sends. For a full set of 10,000 entries that is 10 of the 14 ms
+            of CPU that an update costs, and WAF checks it anyway.
+    """
+    config = _config(connections=2, read_timeout_s=15, attempts=attempts)
+    if not validated:
+        config = config.merge(Config(parameter_validation=False))
     with aws_errors("WAF client"):
-        client: WAFV2Client = _session().client(
-            "wafv2", region_name=region, config=_config(connections=2, read_timeout_s=15, attempts=attempts)
-        )
+        client: WAFV2Client = _session().client("wafv2", region_name=region, config=config)
     return client
 
 

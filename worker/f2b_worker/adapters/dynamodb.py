@@ -6,6 +6,7 @@
     bans#<shard>                <key>#<jail>         the last ban again, in a few fixed partitions;
                                                      local index "changes" on changed_ms
     lease#<name>                lease                see dynamodb_lease
+    enforcer#<Region>           …                    see dynamodb_notebook
 
 Hits are added by one UpdateItem that answers the whole item: a set union is idempotent and commutes, and the
 answer is strongly consistent. A ban is one transaction on the offender, its history and its place among the bans,

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, sqs_client
 from f2b_worker.adapters.sqs import dead_letter_url_of, queue_url_of
-from f2b_worker.adapters.wafv2 import family_names, find_ip_sets, region_of
-from f2b_worker.errors import Missing, Rejected, Throttled
+from f2b_worker.errors import Missing, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_wafv2 import WAFV2Client
 
-    from f2b_worker.adapters.wafv2 import Scope
-    from f2b_worker.ports import Clock
     from f2b_worker.settings import WorkerSettings
 
 VISIBILITY_TIMEOUT_S = 60
@@ -29,9 +23,6 @@ RETENTION_S = 14 * 24 * 3600
 
 MAX_RECEIVE_COUNT = 20
 """A worker holds on to what it received through an outage, so only what kills workers comes back so often."""
-
-CREATE_EVERY_S = 1.1
-"""WAF allows one CreateIPSet a second per account and Region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +40,8 @@ class Step:
     make: Callable[[], None]
 
 
-def steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
-    """List everything that a worker with *settings* needs, in the order in which it can be made."""
+def steps(settings: WorkerSettings) -> Iterator[Step]:
+    """List what a worker with *settings* needs of SQS and DynamoDB, in the order in which it can be made."""
     sqs = sqs_client(settings.queue, connections=1)
     queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     dead = f"{queue}-dead"
@@ -76,20 +67,6 @@ def steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
         lambda: _has_ttl(dynamodb, settings.table),
         lambda: _set_ttl(dynamodb, settings.table),
     )
-    if settings.ip_set:
-        yield from _ip_set_steps(settings, clock)
-
-
-def _ip_set_steps(settings: WorkerSettings, clock: Clock) -> Iterator[Step]:
-    waf = wafv2_client(region_of(settings.scope), attempts=8)  # it reads often, and may wait
-    for name in settings.ip_set:
-        exact = _finds(find_ip_sets, waf, [name], settings.scope, exact=True)
-        for each in [name] if exact else family_names(name):
-            yield Step(
-                f"IP set {each}",
-                partial(_finds, find_ip_sets, waf, [each], settings.scope, exact=True),
-                partial(_make_ip_set, waf, each, settings.scope, clock),
-            )
 
 
 def _finds(look: Callable[..., object], *args: object, **kwargs: object) -> bool:
@@ -181,24 +158,3 @@ def _set_ttl(client: DynamoDBClient, table: str) -> None:
         client.update_time_to_live(
             TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
         )
-
-
-def _make_ip_set(client: WAFV2Client, name: str, scope: Scope, clock: Clock) -> None:
-    family: Literal["IPV4", "IPV6"] = "IPV6" if name.endswith("ipv6") else "IPV4"
-    never = threading.Event()
-    for last_try in (False, False, False, True):
-        try:
-            with aws_errors(f"making IP set {name}"):
-                client.create_ip_set(
-                    Name=name,
-                    Scope=scope,
-                    Description="Active bans; kept by f2b",
-                    IPAddressVersion=family,
-                    Addresses=[],
-                )
-        except Throttled:
-            if last_try:
-                raise
-            clock.wait(never, CREATE_EVERY_S)
-        else:
-            return

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.aws import wafv2_client
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.wafv2 import find_ip_sets, region_of
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
-from f2b_worker.cli.show import ban_object, duration, moment
+from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
 from f2b_worker.domain.addresses import display, family_of, parse_address
 from f2b_worker.domain.explanations import Explanation, Remembered, Status, entry_over
 from f2b_worker.domain.explanations import explain as explained
-from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
 from f2b_worker.domain.verdicts import OffenderId
 from f2b_worker.jails_file import read_jails
-from f2b_worker.runtime import open_ban_book
+from f2b_worker.opening import chosen_blocklists, open_ban_book, open_finders
 from f2b_worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from f2b_worker.domain.addresses import Address
+    from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.explanations import Exemption, WindowCount
     from f2b_worker.domain.jails import Policy, Window
     from f2b_worker.domain.verdicts import Ban, Hit
@@ -51,10 +50,11 @@ _OWN_RANGES = {  # what is not plainly private
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An IP set that holds an address key, and the entry by which it does."""
+    """An IP set that holds an address key, the entry by which it does, and the blocklist that it belongs to."""
 
     name: str
     entry: str
+    blocklist: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Answer:
 
     Attributes:
         configured: Whether the jails file has this jail; others are judged by the defaults.
-        holders: The IP sets that hold the key; None if no set was named.
+        holders: The IP sets that hold the key; None if there is no blocklist to look into.
         now_ms: The time that it speaks of.
     """
 
@@ -85,20 +85,21 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     """Say why an address is banned, or why it is not.
 
     Shows the running ban with the infractions behind it, those that no ban has used yet, the earlier bans, and,
-    with --ip-set, which IP set holds the address now. Give the jails file that the workers have: what is missing
-    to a ban follows from it.
+    with IP sets named by option or in the file, which of them hold the address now. Give the jails file that the
+    workers have: what is missing to a ban follows from it.
     """
     settings = subcommand_settings({"queue": "-", **given}, config)
     jails = read_jails(subcommand_config(config))
     asked = _address(address, jails.policy)
     remembered = _remembered(open_ban_book(settings), jails.policy, asked, jail)
-    held = [(each, each.read().entries) for each in open_ip_sets(settings)]
+    blocklists = chosen_blocklists(jails, settings)
+    held = [(name, each, each.read().entries) for name, each in open_ip_sets(blocklists)]
     now_ms = SystemClock().now_ms()
     answers = [
         Answer(
             explained(each, jails.policy.jail(each.who.jail), asked, allowed=jails.allowed, now_ms=now_ms),
             jails.policy.knows(each.who.jail),
-            _holders(each.who.key, held) if settings.ip_set else None,
+            _holders(each.who.key, held) if blocklists else None,
             now_ms,
         )
         for each in remembered
@@ -106,11 +107,18 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     click.echo("\n".join(map(as_object, answers)) if as_json else "\n\n".join(map(as_text, answers)))
 
 
-def open_ip_sets(settings: WorkerSettings) -> Sequence[IpSet]:
-    """Open the IP sets that the settings name, to read them."""
-    if not settings.ip_set:
-        return []
-    return find_ip_sets(wafv2_client(region_of(settings.scope), attempts=8), settings.ip_set, settings.scope)
+def open_ip_sets(blocklists: Sequence[Blocklist]) -> Iterator[tuple[str, IpSet]]:
+    """Open all IP sets of the blocklists, each with its blocklist's name, to read them.
+
+    Raises:
+        Missing: If a name in a blocklist stands for no IP set.
+    """
+    if not blocklists:
+        return
+    for _, _, finder in open_finders(blocklists, SystemClock()):
+        finder.check()
+        for name, ip_sets in finder.find().items():
+            yield from ((name, each) for each in ip_sets)
 
 
 def _address(text: str, policy: Policy) -> Address:
@@ -143,9 +151,13 @@ def _look_up(book: BanBook, who: OffenderId) -> Remembered:
     return Remembered(who, offender, tuple(book.history(who)))
 
 
-def _holders(key: str, held: Iterable[tuple[IpSet, AbstractSet[str]]]) -> tuple[Holder, ...]:
-    found = ((each.name, entry_over(key, entries)) for each, entries in held if each.family == family_of(key))
-    return tuple(Holder(name, entry) for name, entry in found if entry)
+def _holders(key: str, held: Iterable[tuple[str, IpSet, AbstractSet[str]]]) -> tuple[Holder, ...]:
+    holders = []
+    for blocklist, ip_set, entries in held:
+        entry = entry_over(key, entries) if ip_set.family == family_of(key) else None
+        if entry:
+            holders.append(Holder(ip_set.name, entry, blocklist))
+    return tuple(holders)
 
 
 def as_object(answer: Answer) -> str:
@@ -166,7 +178,7 @@ def as_object(answer: Answer) -> str:
             if exemption
             else None,
             "history": [_ban_object(found, ban) for ban in found.earlier],
-            "ip_sets": None if holders is None else [{"name": one.name, "entry": one.entry} for one in holders],
+            "ip_sets": None if holders is None else [asdict(one) for one in holders],
         }
     )
 
@@ -296,7 +308,8 @@ def _running(ban: Ban, now_ms: int) -> str:
     ends = "for ever"
     if ban.until_ms < FOREVER_MS:
         ends = f"until {moment(ban.until_ms)} ({duration(ban.until_ms - now_ms)} left)"
-    return f"{_ordinal(ban.count)}, since {moment(ban.start_ms)}, {ends}, {_extended(ban)}"
+    where = f", in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else ""
+    return f"{_ordinal(ban.count)}, since {moment(ban.start_ms)}, {ends}, {_extended(ban)}{where}"
 
 
 def _past(ban: Ban) -> str:
@@ -311,13 +324,15 @@ def _extended(ban: Ban) -> str:
 
 
 def _held(holders: Sequence[Holder], found: Explanation) -> list[str]:
-    if holders:
-        return [f"{one.name}, as {one.entry}" for one in holders]
-    return [
-        "not yet in an IP set"
-        if found.ban and found.status == Status.BANNED and not found.ban.observed
-        else "in none"
-    ]
+    lines = [f"{one.name}, as {one.entry}{_of_blocklist(one.blocklist)}" for one in holders]
+    if found.ban and found.status == Status.BANNED and not found.ban.observed:
+        missing = [name for name in found.ban.blocklists if name not in {one.blocklist for one in holders}]
+        lines += [f"not yet in an IP set{_of_blocklist(name)}" for name in missing]
+    return lines or ["in none"]
+
+
+def _of_blocklist(name: str) -> str:
+    return "" if name == DEFAULT_BLOCKLIST else f" (blocklist {name})"
 
 
 def _window(count: WindowCount, now_ms: int) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,9 +20,10 @@ _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_M
 def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
     """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes.
 
-    A ban that is only observed says so; others have no such key.
+    A ban that is only observed says so, and one that is enforced elsewhere than in the blocklist `block` says
+    where; others have no such key.
     """
-    shown = {
+    shown: dict[str, Any] = {
         "jail": who.jail,
         "ip": display(who.key),
         "start": _seconds(ban.start_ms),
@@ -31,7 +32,16 @@ def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
         "length": _seconds(ban.length_ms),
         "extended": ban.extended,
     }
-    return shown | {"observed": True} if ban.observed else shown
+    if ban.observed:
+        shown["observed"] = True
+    if is_elsewhere(ban):
+        shown["blocklists"] = list(ban.blocklists)
+    return shown
+
+
+def is_elsewhere(ban: Ban) -> bool:
+    """Tell whether a ban is enforced in another blocklist than `block`, or in several."""
+    return not ban.observed and ban.blocklists != (DEFAULT_BLOCKLIST,)
 
 
 def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
@@ -39,9 +49,14 @@ def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
     yield f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} {'BAN':>3} EXTENDED"
     for who, ban in bans:
         since, until = moment(ban.start_ms), moment(ban.until_ms)
-        yield f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}" + (
-            "  observed only" if ban.observed else ""
-        )
+        row = f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}"
+        yield row + _remark(ban)
+
+
+def _remark(ban: Ban) -> str:
+    if ban.observed:
+        return "  observed only"
+    return f"  in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else ""
 
 
 def moment(at_ms: int) -> str:

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters import provision as provisioning
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
 from f2b_worker.cli.options import config_option, settings_options, subcommand_settings
+from f2b_worker.cli.provision import provision
+from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
+from f2b_worker.opening import open_ban_book
 from f2b_worker.pool import run_pool
-from f2b_worker.runtime import open_ban_book, run_worker
+from f2b_worker.runtime import run_worker
 from f2b_worker.settings import WorkerSettings, load
 
 if TYPE_CHECKING:
@@ -62,27 +64,6 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
 
 
-@main.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b")
-@settings_options(WorkerSettings, "queue", "table", "ip_set", "scope")
-@config_option
-@click.option("--dry-run", is_flag=True, help="Say what is missing, and make nothing.")
-def provision(*, dry_run: bool, config: Path | None, **given: Any) -> None:
-    """Make whatever is missing of queue, dead-letter queue, table and IP sets.
-
-    What is there stays as it is; running it again changes nothing. An IP set NAME is made as NAME-ipv4 and
-    NAME-ipv6.
-    """
-    settings = subcommand_settings(given, config)
-    for step in provisioning.steps(settings, SystemClock()):
-        if step.is_there():
-            click.echo(f"{step.what}: there")
-        elif dry_run:
-            click.echo(f"{step.what}: would be made")
-        else:
-            step.make()
-            click.echo(f"{step.what}: made")
-
-
 @main.command(epilog="Example: f2b-worker bans --table f2b --json")
 @settings_options(WorkerSettings, "table")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -98,5 +79,5 @@ def bans(*, as_json: bool, **given: Any) -> None:
         click.echo(line)
 
 
-for _command in (explain, replay, check, init, import_fail2ban):
+for _command in (provision, release, explain, replay, check, init, import_fail2ban):
     main.add_command(_command)

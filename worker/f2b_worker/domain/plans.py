@@ -1,125 +1,140 @@
-"""The enforcer's decision: which IP set to write next, and what, so that it equals the active bans."""
+"""The enforcer's decision: which IP set to write next, and what, so that the sets equal the active bans."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import family_of
-
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.verdicts import OffenderId
+    from f2b_worker.domain.groups import Group, KeptSet
 
-CAPACITY = 10_000
-"""Addresses in one IP set: AWS's quota, which it does not raise."""
+PATIENCE_S = 5.0
+"""How long a due removal waits for a second in which no ban waits; then it takes every other one."""
+
+COMPACTION_SLACK = 500
+"""Room that stays in a set that takes another's entries in, so that the next bans do not part them again."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetView:
-    """One IP set as the enforcer knows it.
+class Why(StrEnum):
+    """What made an update worth a second of WAF's budget."""
 
-    Attributes:
-        held: What it holds, foreign entries included.
-        ours: Every key that was ever banned and is still remembered: what of *held* may be removed.
-    """
-
-    family: int
-    held: frozenset[str]
-    ours: AbstractSet[str]
+    BANS = "bans"
+    REMOVALS = "removals"
+    COMPACTION = "compaction"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Update:
     """The next content of one IP set.
 
     Attributes:
         entries: All of it, since UpdateIPSet replaces the whole set.
-        left_out: Bans that found no room: those that end soonest.
     """
 
+    group: Group
+    set_id: str
     entries: frozenset[str]
     added: frozenset[str]
     removed: frozenset[str]
-    left_out: frozenset[str]
-
-    @property
-    def changes(self) -> bool:
-        """Whether the set must be written at all."""
-        return bool(self.added or self.removed)
+    why: Why
 
 
-def running(bans: Mapping[OffenderId, int], now_ms: int) -> dict[str, int]:
-    """Find the keys under an active ban, each with the latest end over all jails.
+def next_update(
+    groups: Iterable[Group], now_s: float, usable: AbstractSet[str], *, after_removals: bool = False
+) -> Update | None:
+    """Choose the next update, or None if nothing has to be written now.
+
+    New bans come first: those of the group that waits longest, all of them into one set. Removals ride along, or
+    take a second in which no ban waits; so does compaction.
 
     Args:
-        bans: The end of the last ban of each offender, in epoch milliseconds; at its end a ban still counts.
-        now_ms: The time to judge by.
+        groups: What is wanted, held and waiting.
+        now_s: The time, on the clock that the waiting times come from.
+        usable: The ids of the sets whose contents are known for certain and that can be written.
+        after_removals: Whether the last update was for removals alone: then bans come first whatever is due.
     """
-    active: dict[str, int] = {}
-    for who, until_ms in bans.items():
-        if until_ms >= now_ms and until_ms > active.get(who.key, 0):
-            active[who.key] = until_ms
-    return active
+    groups = list(groups)
+    impatient = None if after_removals else _removals(groups, now_s - PATIENCE_S, usable)
+    return impatient or _bans(groups, usable) or _removals(groups, now_s, usable) or _compaction(groups, usable)
 
 
-def enforceable(active: Mapping[str, int], allowed: Networks) -> dict[str, int]:
-    """Leave out every key that touches an allowlisted address: the last door before WAF."""
-    return {key: until_ms for key, until_ms in active.items() if not allowed.touches(key)}
+def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
+    waiting = [(since_s, group) for group in groups if (since_s := group.oldest_s) is not None]
+    for _, group in sorted(waiting, key=lambda each: each[0]):
+        kept = _with_room(group, usable)
+        if kept:
+            return _update(group, kept, usable, Why.BANS)
+    return None
 
 
-def plan(view: SetView, active: Mapping[str, int], *, capacity: int = CAPACITY) -> Plan:
-    """Say what one IP set should hold next.
-
-    Foreign entries stay. When there is no room for all, the bans that end soonest stay out; they enter when
-    room appears.
-    """
-    wanted = {key for key in active if family_of(key) == view.family}
-    foreign = view.held - view.ours - wanted
-    room = max(0, capacity - len(foreign))
-    chosen = _longest(wanted, active, room)
-    entries = foreign | chosen
-    return Plan(
-        entries=frozenset(entries),
-        added=frozenset(entries - view.held),
-        removed=frozenset(view.held - entries),
-        left_out=frozenset(wanted - chosen),
-    )
+def _with_room(group: Group, usable: AbstractSet[str]) -> KeptSet | None:
+    """Choose the set for the waiting bans: one that takes all of them, or else the one that takes most."""
+    rooms = [(_room(group, kept, usable), kept) for kept in _usable(group, usable)]
+    for_all = [kept for room, kept in rooms if room >= len(group.pending)]
+    if for_all:
+        return max(for_all, key=lambda kept: (bool(kept.removals), len(kept.held)))
+    room, kept = max(rooms, key=lambda each: each[0], default=(0, None))
+    return kept if room > 0 else None
 
 
-def _longest(wanted: Collection[str], active: Mapping[str, int], room: int) -> set[str]:
-    if len(wanted) <= room:
-        return set(wanted)
-    # The key breaks ties, so that two enforcers choose alike.
-    return set(sorted(wanted, key=lambda key: (-active[key], key))[:room])
+def _removals(groups: Iterable[Group], due_by_s: float, usable: AbstractSet[str]) -> Update | None:
+    due = [
+        (due_s, group, kept)
+        for group in groups
+        for kept in _usable(group, usable)
+        if (due_s := kept.due_s) is not None and due_s <= due_by_s
+    ]
+    for _, group, kept in sorted(due, key=lambda each: each[0]):
+        update = _update(group, kept, usable, Why.REMOVALS)
+        if update.removed:
+            return update
+    return None
 
 
-@dataclass(slots=True)
-class Waiting:
-    """Since when one set has waited to be written, in seconds of a clock that never goes back."""
-
-    bans_since_s: float | None = None
-    removals_since_s: float | None = None
-
-    def note(self, planned: Plan, now_s: float) -> None:
-        """Take note of what waits at *now_s*."""
-        self.bans_since_s = _since(self.bans_since_s, now_s) if planned.added else None
-        self.removals_since_s = _since(self.removals_since_s, now_s) if planned.removed else None
-
-    def due_s(self, unban_lag_s: float) -> float | None:
-        """Tell when the set should be written: at once for a ban, after the lag for a removal; None for never."""
-        removals_s = None if self.removals_since_s is None else self.removals_since_s + unban_lag_s
-        return min((at_s for at_s in (self.bans_since_s, removals_s) if at_s is not None), default=None)
+def _compaction(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
+    """Copy the entries of a half-empty set into a fuller one; as duplicates they go out of it later."""
+    for group in groups:
+        kept = sorted(_usable(group, usable), key=lambda each: len(each.held))
+        for place, source in enumerate(kept[:-1]):
+            target = _fuller(group, source, kept[place + 1 :], usable)
+            if target:
+                copied = frozenset(source.held - source.foreign - source.removals.keys() - target.held)
+                return _update(group, target, usable, Why.COMPACTION, copied=copied)
+    return None
 
 
-def _since(earlier_s: float | None, now_s: float) -> float:
-    return now_s if earlier_s is None else earlier_s
+def _fuller(group: Group, source: KeptSet, others: list[KeptSet], usable: AbstractSet[str]) -> KeptSet | None:
+    """Find the fullest set with room for all of ours in a set that is at most half full of it."""
+    if not 0 < source.ours <= group.capacity // 2:
+        return None
+    needed = source.ours + min(COMPACTION_SLACK, 1 + group.capacity // 20)
+    return next((each for each in reversed(others) if _room(group, each, usable) >= needed), None)
 
 
-def next_set(dues_s: Mapping[int, float | None], now_s: float) -> int | None:
-    """Choose the set to write next: the one that is due for longest, so that none starves another."""
-    due = {number: due_s for number, due_s in dues_s.items() if due_s is not None and due_s <= now_s}
-    return min(due, key=lambda number: due[number], default=None)
+def _usable(group: Group, usable: AbstractSet[str]) -> Iterator[KeptSet]:
+    return (kept for kept in group.sets.values() if kept.known and kept.id in usable)
+
+
+def _room(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> int:
+    return group.capacity - len(kept.held) + sum(1 for _ in _removable(group, kept, usable))
+
+
+def _removable(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> Iterator[str]:
+    """Find the entries that may go out of a set now; one copy of two only while the other is certain."""
+    for entry in kept.removals:
+        if not group.must_be_held(entry) or group.is_held_elsewhere(entry, kept, usable):
+            yield entry
+
+
+def _update(
+    group: Group, kept: KeptSet, usable: AbstractSet[str], why: Why, copied: frozenset[str] = frozenset()
+) -> Update:
+    removed = frozenset(_removable(group, kept, usable))
+    room = group.capacity - len(kept.held) + len(removed) - len(copied)
+    added = copied.union(islice(group.pending, max(0, room)))
+    return Update(group, kept.id, frozenset(kept.held - removed | added), added, removed, why)

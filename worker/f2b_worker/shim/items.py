@@ -63,9 +63,13 @@ def read_items(items: Items, documents: Sequence[object], *, jail: str | None, n
 
 
 def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infraction | Refusal:
-    """Read one infraction, as strictly as the worker that will judge it."""
-    if jail is not None and isinstance(item, dict):
-        item = {"jail": jail} | item
+    """Read one infraction, as strictly as the worker that will judge it; 3.0 is a whole number here."""
+    if isinstance(item, dict):
+        if jail is not None:
+            item = {"jail": jail} | item
+        weight = item.get("weight")
+        if isinstance(weight, float) and weight.is_integer():  # JSON Schema, and so OpenAPI, takes 3.0 for 3
+            item = item | {"weight": int(weight)}
     one = read_simple(item, "", now_ms)
     if isinstance(one, Refusal):
         return one

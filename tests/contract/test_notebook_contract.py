@@ -1,0 +1,111 @@
+"""What the enforcer's notes promise: in memory and in DynamoDB alike."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
+from f2b_worker.errors import Retryable
+from f2b_worker.ports import Notes
+from f2b_worker.testing import MemoryNotebook
+from tests.contract.ledgers import TABLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.ports import Notebook
+    from localstack.local_aws import LocalAws
+
+ARN = "arn:aws:wafv2:eu-west-1:000000000000:regional/ipset/f2b-ipv4/1"
+OTHER = "arn:aws:wafv2:eu-west-1:000000000000:regional/ipset/f2b-ipv6/2"
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def notebook(request: pytest.FixtureRequest) -> Notebook:
+    if request.param == "memory":
+        return MemoryNotebook()
+    return DynamoNotebook(request.getfixturevalue("dynamodb"), TABLE, region="eu-west-1")
+
+
+def test_a_new_notebook_is_empty(notebook: Notebook) -> None:
+    assert notebook.read() == Notes({}, None, None)
+
+
+def test_the_foreign_entries_of_each_set_are_its_own(notebook: Notebook) -> None:
+    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24", "198.51.100.1/32"}))
+    notebook.note_foreign(OTHER, frozenset({"2001:db8::/32"}))
+    assert notebook.read().foreign == {
+        ARN: frozenset({"192.0.2.0/24", "198.51.100.1/32"}),
+        OTHER: frozenset({"2001:db8::/32"}),
+    }
+
+
+def test_a_new_note_replaces_the_old_one_and_an_empty_one_removes_it(notebook: Notebook) -> None:
+    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24"}))
+    notebook.note_foreign(ARN, frozenset({"192.0.2.1/32"}))
+    assert notebook.read().foreign == {ARN: frozenset({"192.0.2.1/32"})}
+    notebook.note_foreign(ARN, frozenset())
+    notebook.note_foreign(OTHER, frozenset())
+    assert notebook.read().foreign == {}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_full_set_of_foreign_entries_fits(notebook: Notebook, family: int) -> None:
+    bits = 32 if family == 4 else 128
+    dice = Random(family)
+    entries = frozenset(str(ip_network(dice.getrandbits(bits).to_bytes(bits // 8))) for _ in range(10_000))
+    notebook.note_foreign(ARN, entries)
+    notebook.note_foreign(OTHER, entries)
+    assert notebook.read().foreign == {ARN: entries, OTHER: entries}
+
+
+def test_a_surge_is_noted_until_it_is_over(notebook: Notebook) -> None:
+    notebook.note_surge(1_000)
+    assert notebook.read() == Notes({}, 1_000, None)
+    notebook.note_surge(None)
+    assert notebook.read() == Notes({}, None, None)
+
+
+@pytest.mark.parametrize("released_ms", [1_000, 2_000])
+def test_a_release_ends_a_surge_whoever_writes_last(notebook: Notebook, released_ms: int) -> None:
+    notebook.note_surge(1_000)
+    notebook.note_release(released_ms)
+    assert notebook.read() == Notes({}, None, released_ms)
+    notebook.note_surge(1_000)  # by an enforcer that has not seen the release
+    assert notebook.read() == Notes({}, None, released_ms)
+
+
+def test_a_surge_after_the_release_stands(notebook: Notebook) -> None:
+    notebook.note_release(2_000)
+    notebook.note_surge(3_000)
+    assert notebook.read() == Notes({}, 3_000, 2_000)
+
+
+def test_a_release_never_goes_back(notebook: Notebook) -> None:
+    notebook.note_release(2_000)
+    notebook.note_release(1_000)
+    notebook.note_release(2_000)
+    assert notebook.read().released_ms == 2_000
+
+
+class TestDynamo:
+    def test_each_region_has_notes_of_its_own(self, dynamodb: DynamoDBClient) -> None:
+        here, there = (DynamoNotebook(dynamodb, TABLE, region=each) for each in ("eu-west-1", "us-east-1"))
+        here.note_surge(1_000)
+        assert there.read() == Notes({}, None, None)
+        assert DynamoNotebook(dynamodb, TABLE, region="eu-west-1").read().held_back_from_ms == 1_000
+
+    def test_a_failure_is_worth_another_try(self, aws_in_process: LocalAws, dynamodb: DynamoDBClient) -> None:
+        notebook = DynamoNotebook(dynamodb, TABLE, region="eu-west-1")
+        aws_in_process.edge.fault("dynamodb:*", "throttle", times=3)
+        for call in (
+            notebook.read,
+            lambda: notebook.note_surge(1),
+            lambda: notebook.note_foreign(ARN, frozenset("x")),
+        ):
+            with pytest.raises(Retryable):
+                call()

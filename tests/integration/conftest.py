@@ -1,0 +1,56 @@
+"""Commands that run in this process, on the local AWS."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+import structlog
+from botocore.session import Session
+
+from f2b_worker.adapters import aws, provision_waf, waf_listing
+from tests.integration.provisioning import Cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.loaders import Loader
+
+    from localstack.local_aws import LocalAws
+
+
+@pytest.fixture(scope="module")
+def models() -> Loader:
+    """Reads the services' models once for all commands of these tests: that is most of their time."""
+    return Session().get_component("data_loader")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def cloud(
+    aws_in_process: LocalAws, account: str, models: Loader, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
+    def session() -> boto3.Session:
+        made = Session()
+        made.register_component("data_loader", models)
+        return boto3.Session(botocore_session=made)
+
+    monkeypatch.setattr(aws, "_session", session)
+    monkeypatch.setattr(provision_waf, "WRITE_EVERY_S", 0.0)
+    monkeypatch.setattr(waf_listing, "READS_PER_S", 1000.0)
+    for name in os.environ:
+        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
+            monkeypatch.delenv(name)
+    aws_in_process.edge.set_waf_rate(None)
+    aws_in_process.edge.set_waf_read_rate(None)
+    aws_in_process.edge.reset_calls()
+    with contextlib.ExitStack() as stack:
+        sqs = stack.enter_context(contextlib.closing(session().client("sqs")))
+        dynamodb = stack.enter_context(contextlib.closing(session().client("dynamodb")))
+        waf = stack.enter_context(contextlib.closing(session().client("wafv2")))
+        yield Cloud(aws_in_process, account, sqs, dynamodb, waf)
+    aws_in_process.edge.set_waf_rate(1.0)
+    aws_in_process.edge.set_waf_read_rate(5.0)
+    structlog.reset_defaults()  # a command sends its log lines to where the runner caught them

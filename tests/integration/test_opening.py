@@ -1,0 +1,147 @@
+"""What a worker and its commands open in AWS: one front a Region, and the notes of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.domain.blocklists import Blocklist, Scope
+from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.verdicts import Ban, OffenderId
+from f2b_worker.errors import Missing
+from f2b_worker.opening import open_ban_book, open_fronts, open_notebooks
+from f2b_worker.ports import Sentence
+from f2b_worker.settings import WorkerSettings
+from f2b_worker.testing import FakeClock
+from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = WorkerSettings(queue="bans", table="ledger")
+BLOCKLISTS = (
+    Blocklist("block", ("block",)),
+    Blocklist("captcha", ("doubt",)),
+    Blocklist("edge", ("edge",), scope=Scope.CLOUDFRONT),
+)
+CONFIG = "[blocklists.captcha]\nip_set = 'doubt'\n[blocklists.edge]\nip_set = 'edge'\nscope = 'CLOUDFRONT'\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "f2b.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+class TestFronts:
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize(
+        ("home", "together"),
+        [
+            ("us-east-1", {"us-east-1": ["block", "captcha", "edge"]}),
+            ("eu-central-1", {"eu-central-1": ["block", "captcha"], "us-east-1": ["edge"]}),
+        ],
+    )
+    def test_blocklists_that_are_reached_in_one_region_have_one_enforcer_and_so_one_budget(
+        self,
+        config: Path,
+        home: str,
+        together: dict[str, list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("AWS_REGION", home)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", home)
+        provisioned(*NAMES, "--config", str(config))
+        fronts = open_fronts(SETTINGS, BLOCKLISTS, FakeClock())
+        assert {front.region: [each.name for each in front.blocklists] for front in fronts} == together
+        found = {name: sets for front in fronts for name, sets in front.finder.find().items()}
+        assert {name: [each.name for each in sets] for name, sets in found.items()} == {
+            "block": ["block-ipv4", "block-ipv6"],
+            "captcha": ["doubt-ipv4", "doubt-ipv6"],
+            "edge": ["edge-ipv4", "edge-ipv6"],
+        }
+        (ip_set, _) = found["edge"]
+        assert ":us-east-1:" in ip_set.id
+        ip_set.write(["192.0.2.1/32"], ip_set.read().token)
+        assert all(front.lease.hold() for front in fronts)
+
+    def test_without_a_blocklist_there_is_nothing_to_open(self, cloud: Cloud) -> None:
+        assert open_fronts(SETTINGS, (), FakeClock()) == []
+        assert cloud.aws.edge.calls() == {}
+
+    @pytest.mark.usefixtures("cloud")
+    def test_a_set_of_two_blocklists_keeps_a_worker_from_starting(self, config: Path) -> None:
+        config.write_text("[blocklists.captcha]\nip_set = 'block-ipv4'\n")
+        provisioned(*NAMES)
+        told = refusal(run(*NAMES, "--config", str(config)))
+        assert "IP set block-ipv4 belongs to two blocklists, captcha and block: give each sets of its own" in told
+
+    @pytest.mark.usefixtures("cloud")
+    def test_a_blocklist_of_which_no_set_exists_is_named(self) -> None:
+        provisioned(*NAMES)
+        with pytest.raises(Missing, match="IP set doubt: neither it nor doubt-ipv4 nor doubt-ipv6 exists"):
+            open_fronts(SETTINGS, BLOCKLISTS[:2], FakeClock())
+
+    @pytest.mark.usefixtures("cloud")
+    def test_the_line_about_a_missing_set_of_the_files_blocklists_names_a_command_that_makes_it(
+        self, config: Path
+    ) -> None:
+        provisioned(*NAMES)
+        told = refusal(run(*NAMES, "--config", str(config)))
+        command = told.partition("f2b-worker provision ")[2].split()
+        assert command[-2:] == ["--config", str(config)]
+        provisioned(*command)
+        assert len(open_fronts(SETTINGS, BLOCKLISTS, FakeClock())) == 1
+
+
+class TestRelease:
+    @pytest.mark.usefixtures("cloud")
+    def test_nothing_that_is_held_back_is_nothing_to_release(self) -> None:
+        provisioned(*NAMES[:4])
+        for _ in range(2):
+            answer = run("release", "--table", "ledger")
+            assert (answer.exit_code, answer.output) == (0, "no bans are held back: there is nothing to release\n")
+
+    @pytest.mark.usefixtures("cloud")
+    def test_it_says_since_when_and_how_many_wait_and_releases_every_region(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        provisioned(*NAMES[:4])
+        now_ms = 1_700_000_000 * SECOND_MS
+        long_ms = 10**12
+        book = open_ban_book(SETTINGS)
+        for number, (start_ms, length_ms, observed) in enumerate(
+            [(now_ms - 1, long_ms, False), (now_ms, long_ms, False), (now_ms, 1, False), (now_ms, long_ms, True)]
+        ):
+            who = OffenderId("login", f"192.0.2.{number}/32")
+            ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, observed=observed)
+            book.commit({who: Sentence(book.offender(who), (ban,))})
+        book.close()
+        notebooks = open_notebooks(SETTINGS)
+        assert list(notebooks) == ["eu-central-1", "us-east-1"]
+        for each in notebooks.values():
+            each.note_surge(now_ms)
+
+        lines = run("release", "--table", "ledger").output.splitlines()
+
+        told = "released what was held back since 2023-11-14 22:13:20Z, 1 active ban"
+        assert lines == [f"{region}: {told}" for region in notebooks]
+        notes = [each.read() for each in notebooks.values()]
+        assert [each.held_back_from_ms for each in notes] == [None, None]
+        assert all((each.released_ms or 0) > now_ms for each in notes)
+
+    @pytest.mark.usefixtures("cloud")
+    def test_bans_that_a_fast_clock_dated_into_the_future_are_released_too(self) -> None:
+        provisioned(*NAMES[:4])
+        notebook = open_notebooks(SETTINGS)["us-east-1"]
+        notebook.note_surge(10**15)
+        assert run("release", "--table", "ledger").exit_code == 0
+        assert notebook.read().held_back_from_ms is None
+
+    @pytest.mark.usefixtures("cloud")
+    def test_a_missing_table_is_named(self) -> None:
+        assert "table ledger: " in refusal(run("release", "--table", "ledger"))

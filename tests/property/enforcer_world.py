@@ -1,0 +1,283 @@
+"""Two enforcers, IP sets that fail, change and vanish, and a model of what must be true of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import Networks, family_of, network_of
+from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.verdicts import Ban, OffenderId
+from f2b_worker.enforcer import AUDIT_S, BACKOFF_MAX_S, FIND_S, Enforcer
+from f2b_worker.errors import F2bError, Throttled, Unavailable
+from f2b_worker.ports import Changes, Sentence
+from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from f2b_worker.ports import Lease
+
+UNBAN_LAG_S = 20.0
+QUIET_S = AUDIT_S + UNBAN_LAG_S + 40
+CAPACITY = 6
+COLLAPSE = Collapse(at_least=3, ipv4_prefix=24)
+KEYS = [
+    *(f"203.0.113.{host}/32" for host in range(1, 6)),
+    *(f"198.18.0.{host}/32" for host in range(1, 4)),
+    "2001:db8::/64",
+    "2001:db8:0:1::/64",
+]
+STRANGE = ["198.51.100.0/24", "192.0.2.9/32", "2001:db8:ff::/48"]
+
+
+class WorldLedger(MemoryLedger):
+    """A ledger that may not answer."""
+
+    failure: F2bError | None = None
+
+    def changes(self, cursor: int) -> Changes:
+        if self.failure:
+            raise self.failure
+        return super().changes(cursor)
+
+
+class WorldLease:
+    """A lease that moves; who lost it finds out before getting it again."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self.was_lost = False
+
+    def hold(self) -> bool:
+        if self.was_lost:
+            self.was_lost = False
+            return False
+        return self.is_held
+
+    def release(self) -> None:
+        self.is_held = False
+
+
+class WorldIpSet(MemoryIpSet):
+    """An IP set that shows every update to the world, and fails as it is told to."""
+
+    def __init__(self, world: World, blocklist: str, family: int, number: int) -> None:
+        super().__init__(family, name=f"{blocklist}-ipv{family}-{number}")
+        self.blocklist = blocklist
+        self.faults: list[str] = []
+        self.made_s = world.clock.monotonic_s()
+        self._world = world
+
+    def write(self, entries: Iterable[str], token: str) -> str:
+        self._world.see_try()
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "throttled":
+            raise Throttled("rate exceeded")
+        if fault == "unavailable":
+            raise Unavailable("no answer")
+        before = self.held
+        answer = super().write(entries, token)
+        self._world.see_update(self, before)
+        if fault == "lost answer":
+            raise Unavailable("no answer")
+        return answer
+
+
+class World:
+    """Two enforcers and everything around them, and what must be true of it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.ledger = WorldLedger()
+        self.notebook = MemoryNotebook()
+        self.blocklists = (Blocklist("block", ("f2b",)), Blocklist("captcha", ("c",), collapse=COLLAPSE))
+        self.finder = MemoryIpSetFinder({"block": [], "captcha": []})
+        self.sets: list[WorldIpSet] = []
+        for blocklist, family in (("block", 4), ("block", 6), ("captcha", 4)):
+            self.add_set(blocklist, family)
+        self.claims: dict[str, set[str]] = defaultdict(set)
+        self.allowed = Networks()
+        self.bans: dict[OffenderId, tuple[Ban, float]] = {}
+        self.excused: set[str] = set()
+        self.tries_s: list[float] = []
+        self.leases = [WorldLease(), WorldLease()]
+        self.enforcers = [self.enforcer(lease) for lease in self.leases]
+        self.due_s = [0.0, 0.0]
+        self.leases[0].is_held = True
+
+    def enforcer(self, lease: Lease) -> Enforcer:
+        return Enforcer(
+            self.ledger,
+            self.finder,
+            lease,
+            self.notebook,
+            blocklists=self.blocklists,
+            allowed=self.allowed,
+            clock=self.clock,
+            unban_lag_s=UNBAN_LAG_S,
+            capacity=CAPACITY,
+            chance=lambda: 0.5,
+            aside=lambda work: work(),
+        )
+
+    # What happens.
+
+    def add_set(self, blocklist: str, family: int) -> None:
+        ip_set = WorldIpSet(self, blocklist, family, len(self.sets))
+        self.sets.append(ip_set)
+        self.finder.ip_sets[blocklist].append(ip_set)
+
+    @property
+    def living(self) -> list[WorldIpSet]:
+        return [each for each in self.sets if not each.deleted]
+
+    def delete(self, ip_set: WorldIpSet) -> None:
+        ip_set.deleted = True
+        self.excused |= ip_set.held
+        self.claims.pop(ip_set.id, None)
+
+    def ban(self, key: str, jail: str, seconds: float, blocklists: tuple[str, ...]) -> None:
+        who = OffenderId(jail, key)
+        now_ms = self.clock.now_ms()
+        seen = self.ledger.offender(who)
+        ban = Ban(now_ms, now_ms + round(seconds * 1000), 1, round(seconds * 1000), blocklists=blocklists)
+        if seen.ban and seen.ban.until_ms >= now_ms:  # an extension
+            until_ms = max(ban.until_ms, seen.ban.until_ms)
+            ban = Ban(seen.ban.start_ms, until_ms, 1, ban.length_ms, 1, blocklists=seen.ban.blocklists)
+        self.ledger.commit({who: Sentence(seen, (ban,))})
+        self.bans[who] = (ban, self.clock.monotonic_s())
+
+    def allow(self, *entries: str) -> None:
+        self.allowed = Networks(entries)
+        for each in self.enforcers:
+            each.allow(self.allowed)
+
+    def claim(self, ip_set: WorldIpSet, entry: str) -> None:
+        """Somebody adds an entry in the console."""
+        if entry not in ip_set.held and len(ip_set.held) < CAPACITY:
+            ip_set.edit(ip_set.held | {entry})
+            self.claims[ip_set.id].add(entry)
+
+    def take_out(self, ip_set: WorldIpSet, entry: str) -> None:
+        """Somebody removes an entry in the console."""
+        ip_set.edit(ip_set.held - {entry})
+        self.claims[ip_set.id].discard(entry)
+        self.excused.add(entry)
+
+    def move_lease(self, to: int | None) -> None:
+        for number, lease in enumerate(self.leases):
+            lease.was_lost |= lease.is_held and number != to
+            lease.is_held = number == to
+
+    def pass_time(self, seconds: float) -> None:
+        ends_s = self.clock.monotonic_s() + seconds
+        while min(self.due_s) <= ends_s:
+            number = min((0, 1), key=lambda each: self.due_s[each])
+            self.clock.advance(max(0.0, self.due_s[number] - self.clock.monotonic_s()))
+            try:
+                pause_s = self.enforcers[number].tick()
+            except F2bError:
+                pause_s = 0.5
+            assert pause_s > 0
+            self.due_s[number] = self.clock.monotonic_s() + max(pause_s, 0.001)
+        self.clock.advance(max(0.0, ends_s - self.clock.monotonic_s()))
+
+    def calm(self, seconds: float = QUIET_S) -> None:
+        """Let every fault end and time pass."""
+        self.ledger.failure = None
+        for each in self.sets:
+            each.failure = None
+            each.faults = []
+        if not any(lease.is_held for lease in self.leases):
+            self.move_lease(0)
+        self.pass_time(seconds)
+
+    # What must be true at every update.
+
+    def see_try(self) -> None:
+        now_s = self.clock.monotonic_s()
+        assert not self.tries_s or now_s - self.tries_s[-1] >= 1.0, "two updates in one second"
+        self.tries_s.append(now_s)
+
+    def see_update(self, ip_set: WorldIpSet, before: frozenset[str]) -> None:
+        for entry in ip_set.held - before:
+            assert not self.allowed.touches(entry), f"{entry} is on the allowlist"
+            assert family_of(entry) == ip_set.family
+        assert len(ip_set.held) <= CAPACITY
+        assert not (before - ip_set.held) & self.claims[ip_set.id], "an entry of somebody else's was lost"
+        wanted = self.active(ip_set.blocklist, known_for_s=2.5)
+        for entry in before - ip_set.held:
+            for key in [key for key in wanted if key == entry or network(key) == entry]:
+                assert self.is_covered(ip_set.blocklist, key) or self.is_excused(ip_set, key), f"{key} was let out"
+
+    def is_excused(self, ip_set: WorldIpSet, key: str) -> bool:
+        return key in self.excused or network(key) in self.excused or self.is_full(ip_set.blocklist, ip_set.family)
+
+    # What is true.
+
+    def active(self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0) -> dict[str, int]:
+        """Find the end of the bans that run, or ended a little while ago, and were stored a little while ago."""
+        now_ms, now_s = self.clock.now_ms() - round(1000 * ended_s), self.clock.monotonic_s()
+        found: dict[str, int] = {}
+        for who, (ban, stored_s) in self.bans.items():
+            if ban.until_ms >= now_ms and blocklist in ban.blocklists and stored_s <= now_s - known_for_s:
+                found[who.key] = max(ban.until_ms, found.get(who.key, 0))
+        return {key: until_ms for key, until_ms in found.items() if not self.allowed.touches(key)}
+
+    def group(self, blocklist: str, family: int) -> list[WorldIpSet]:
+        return [each for each in self.living if each.blocklist == blocklist and each.family == family]
+
+    def is_covered(self, blocklist: str, key: str) -> bool:
+        sets = self.group(blocklist, family_of(key))
+        return any(key in each.held or (blocklist == "captcha" and network(key) in each.held) for each in sets)
+
+    def is_full(self, blocklist: str, family: int) -> bool:
+        """Tell whether there may be no room for all, networks included, in the sets that are not new."""
+        found_s = self.clock.monotonic_s() - FIND_S - BACKOFF_MAX_S
+        sets = [each for each in self.group(blocklist, family) if each.made_s <= found_s]
+        wanted = [key for key in self.active(blocklist) if family_of(key) == family]
+        networks = {network(key) for key in wanted} if blocklist == "captcha" else set()
+        room = sum(CAPACITY - len(self.claims[each.id]) for each in sets)
+        return len(wanted) + len(networks) > room
+
+    def check(self) -> None:
+        """Check what must be true after a quiet time."""
+        for blocklist in ("block", "captcha"):
+            for family in (4, 6):
+                if self.group(blocklist, family):
+                    self._check_group(blocklist, family)
+
+    def _check_group(self, blocklist: str, family: int) -> None:
+        wanted = {key: end for key, end in self.active(blocklist).items() if family_of(key) == family}
+        sets = self.group(blocklist, family)
+        covered = {key for key in wanted if self.is_covered(blocklist, key)}
+        if not self.is_full(blocklist, family):
+            assert covered == wanted.keys(), f"{wanted.keys() - covered} are not in {blocklist}"
+        elif blocklist == "block":
+            self._check_full(sets, wanted, covered)
+        late = self.active(blocklist, ended_s=UNBAN_LAG_S + 10)
+        for each in sets:
+            assert self.claims[each.id] <= each.held, "an entry of somebody else's was lost"
+            for entry in each.held - self.claims[each.id]:
+                assert entry in late or self._is_crowded(entry, blocklist, late), (
+                    f"{entry} is still in {each.name}"
+                )
+                assert not self.allowed.touches(entry), f"{entry} is on the allowlist"
+
+    def _check_full(self, sets: list[WorldIpSet], wanted: dict[str, int], covered: set[str]) -> None:
+        claimed = set().union(*(self.claims[each.id] for each in sets))
+        room = sum(CAPACITY - len(self.claims[each.id]) for each in sets)
+        own = wanted.keys() - claimed
+        inside, outside = own & covered, own - covered
+        assert len(inside) == min(len(own), room)
+        if inside and outside:
+            assert min(wanted[key] for key in inside) >= max(wanted[key] for key in outside)
+
+    def _is_crowded(self, entry: str, blocklist: str, wanted: Iterable[str]) -> bool:
+        near = [key for key in wanted if network(key) == entry]
+        return blocklist == "captcha" and len(near) >= COLLAPSE.at_least
+
+
+def network(key: str) -> str | None:
+    return network_of(key, ipv4_prefix=COLLAPSE.ipv4_prefix, ipv6_prefix=COLLAPSE.ipv6_prefix)

@@ -1,0 +1,137 @@
+"""DESIGN.md's promises 3 to 5, whatever happens in whatever order."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from f2b_worker.errors import Unavailable
+from tests.property.enforcer_world import KEYS, STRANGE, World
+
+settings.register_profile("enforcer", deadline=None, derandomize=True, database=None)
+FAULTS = ["throttled", "unavailable", "lost answer"]
+BLOCKLISTS = [("block",), ("captcha",), ("block", "captcha")]
+ANY = st.integers(0, 99)
+
+
+class EnforcerMachine(RuleBasedStateMachine):
+    """Bans, other people, failures and takeovers in random order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @rule(
+        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4),
+        jail=st.sampled_from(["login", "scan"]),
+        seconds=st.sampled_from([3, 30, 100, 1000]),
+        blocklists=st.sampled_from(BLOCKLISTS),
+    )
+    def ban(self, keys: list[str], jail: str, seconds: float, blocklists: tuple[str, ...]) -> None:
+        for key in keys:
+            self.world.ban(key, jail, seconds, blocklists)
+
+    @rule(seconds=st.sampled_from([0.1, 0.7, 1.5, 3.0, 12.0, 25.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule(number=ANY, entry=st.sampled_from(STRANGE))
+    def somebody_adds_an_entry(self, number: int, entry: str) -> None:
+        sets = [each for each in self.world.living if (":" in entry) == (each.family == 6)]
+        if sets:
+            self.world.claim(sets[number % len(sets)], entry)
+
+    @rule(number=ANY, key=st.sampled_from(KEYS[:3]))
+    def somebody_adds_an_address_that_is_banned_now_or_later(self, number: int, key: str) -> None:
+        """Whose it is can be known only to an enforcer that knew the set before."""
+        self.world.calm()
+        sets = [each for each in self.world.living if each.family == 4]
+        if sets:
+            self.world.claim(sets[number % len(sets)], key)
+        self.world.calm()
+
+    @rule(number=ANY, which=ANY)
+    def somebody_removes_an_entry(self, number: int, which: int) -> None:
+        sets = [each for each in self.world.living if each.held]
+        if sets:
+            ip_set = sets[number % len(sets)]
+            held = sorted(ip_set.held)
+            self.world.take_out(ip_set, held[which % len(held)])
+
+    @precondition(lambda self: len(self.world.sets) < 9)
+    @rule(blocklist=st.sampled_from(["block", "captcha"]), family=st.sampled_from([4, 4, 6]))
+    def somebody_adds_a_set(self, blocklist: str, family: int) -> None:
+        self.world.add_set(blocklist, family)
+
+    @rule(number=ANY)
+    def somebody_deletes_a_set(self, number: int) -> None:
+        if len(self.world.living) > 2:
+            self.world.delete(self.world.living[number % len(self.world.living)])
+
+    @rule(number=ANY, faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3))
+    def updates_fail(self, number: int, faults: list[str]) -> None:
+        self.world.living[number % len(self.world.living)].faults += faults
+
+    @rule(number=ANY)
+    def a_set_does_not_answer(self, number: int) -> None:
+        self.world.living[number % len(self.world.living)].failure = Unavailable("no answer")
+
+    @rule()
+    def every_set_answers(self) -> None:
+        for each in self.world.living:
+            each.failure = None
+
+    @rule(fails=st.booleans())
+    def the_ledger_fails_or_not(self, fails: bool) -> None:
+        self.world.ledger.failure = Unavailable("no answer") if fails else None
+
+    @rule(to=st.sampled_from([0, 1, 1, 0, None]))
+    def the_lease_moves(self, to: int | None) -> None:
+        self.world.move_lease(to)
+
+    @rule(number=st.integers(0, 1))
+    def a_worker_restarts(self, number: int) -> None:
+        lease = self.world.leases[number]
+        lease.is_held = lease.was_lost = False
+        self.world.enforcers[number] = self.world.enforcer(lease)
+
+    @rule(entries=st.sets(st.sampled_from([KEYS[0], KEYS[4], KEYS[8], "198.18.0.0/16"]), max_size=2))
+    def the_allowlist_changes(self, entries: set[str]) -> None:
+        self.world.allow(*sorted(entries))
+
+    @rule()
+    def all_is_quiet(self) -> None:
+        self.world.calm()
+        self.world.check()
+        self.world.excused.clear()
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True))
+    def bans_are_in_within_two_seconds_and_a_slot_for_each_group(self, keys: list[str]) -> None:
+        self.world.calm()
+        self.world.check()
+        for key in keys:
+            self.world.ban(key, "fast", 600, ("block",))
+        self.world.pass_time(2 + 1.05)
+        for key in self.world.active("block").keys() & keys:
+            family = 6 if ":" in key else 4
+            if self.world.group("block", family) and not self.world.is_full("block", family):
+                assert self.world.is_covered("block", key)
+
+    @invariant()
+    def nobody_else_lost_an_entry(self) -> None:
+        for each in self.world.living:
+            assert self.world.claims[each.id] <= each.held
+
+    def teardown(self) -> None:
+        self.world.calm()
+        self.world.check()
+
+
+TestEnforcer = EnforcerMachine.TestCase
+TestEnforcer.settings = settings(
+    settings.get_profile("enforcer"),
+    max_examples=60,
+    stateful_step_count=40,
+    suppress_health_check=list(HealthCheck),
+)

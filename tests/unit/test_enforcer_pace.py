@@ -1,0 +1,106 @@
+"""The enforcer's budgets, and the questions that it asks aside of its loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from f2b_worker.enforcer.aside import Question, in_a_thread
+from f2b_worker.enforcer.pace import BACKOFF_MAX_S, UPDATE_EVERY_S, ReadPace, UpdatePace, backoff_s
+from f2b_worker.errors import Unavailable
+from f2b_worker.testing import FakeClock
+
+
+def test_updates_keep_their_distance() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    pace.begin(10.0)
+    pace.succeed()
+    assert pace.next_s == 10.0 + UPDATE_EVERY_S
+
+
+def test_the_pace_slows_down_to_a_limit_and_is_back_after_a_few_successes() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    for _ in range(10):
+        pace.begin(0.0)
+        pace.slow_down()
+    assert pace.next_s == BACKOFF_MAX_S
+    for _ in range(3):
+        pace.begin(0.0)
+        pace.succeed()
+    assert pace.next_s == UPDATE_EVERY_S
+
+
+@pytest.mark.parametrize(("losses", "extra_s"), [(1, 0.0), (2, 0.25 * UPDATE_EVERY_S)])
+def test_only_losses_in_a_row_bring_chance_into_the_pace(losses: int, extra_s: float) -> None:
+    pace = UpdatePace(lambda: 0.5)
+    for _ in range(losses):
+        pace.begin(0.0)
+        pace.lose()
+    assert pace.next_s == UPDATE_EVERY_S + extra_s
+    pace.begin(0.0)
+    pace.succeed()
+    pace.begin(0.0)
+    pace.lose()
+    assert pace.next_s == UPDATE_EVERY_S
+
+
+def test_four_reads_leave_in_any_second() -> None:
+    reads = ReadPace()
+    assert [reads.begin(0.0) for _ in range(5)] == [True, True, True, True, False]
+    assert reads.next_s() == 1.0
+    assert [reads.begin(1.0) for _ in range(5)] == [True, True, True, True, False]
+
+
+def test_pauses_grow_to_five_seconds() -> None:
+    pauses_s = [backoff_s(failures) for failures in range(1, 100)]
+    assert pauses_s == sorted(pauses_s)
+    assert (pauses_s[0], pauses_s[-1]) == (0.2, BACKOFF_MAX_S)
+
+
+def test_a_question_is_asked_again_only_when_it_is_time_and_was_answered() -> None:
+    clock, jobs = FakeClock(), list[Callable[[], None]]()
+    answers: Iterator[int | Unavailable] = iter([1, Unavailable("no"), 3])
+
+    def ask() -> int:
+        answer = next(answers)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    question = Question(ask, every_s=60.0, clock=clock, aside=jobs.append, first_after_s=0.0)
+    assert (question.answer(), question.answer(), len(jobs)) == (None, None, 1)
+    clock.advance(100)
+    assert (question.answer(), len(jobs)) == (None, 1)
+    jobs.pop()()
+    assert (question.answer(), question.answer(), len(jobs)) == (1, None, 1)
+    jobs.pop()()
+    clock.advance(60)
+    assert isinstance(question.answer(), Unavailable)
+    assert question.answer() is None
+    jobs.pop()()
+    assert question.answer() == 3
+
+
+def test_a_question_whose_thread_died_is_asked_again() -> None:
+    clock, jobs = FakeClock(), list[Callable[[], None]]()
+    question = Question(lambda: 1 // 0, every_s=60.0, clock=clock, aside=jobs.append, first_after_s=0.0)
+    question.answer()
+    with pytest.raises(ZeroDivisionError):
+        jobs.pop()()
+    clock.advance(60)
+    question.answer()
+    assert len(jobs) == 1
+
+
+def test_work_aside_is_done_in_another_thread() -> None:
+    done, names = threading.Event(), list[str]()
+
+    def work() -> None:
+        names.append(threading.current_thread().name)
+        done.set()
+
+    in_a_thread(work)
+    assert done.wait(10)
+    assert names == ["aside"]

@@ -1,0 +1,71 @@
+"""What a platform's probes are answered."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from f2b_worker.observe import metrics
+from f2b_worker.observe.http import health_app, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Worker:
+    dead: str | None = None
+    unready: str | None = None
+
+    def get(self, path: str) -> tuple[str, str]:
+        """Ask the app as a server would; answer status and text."""
+        answered: list[Any] = []
+        app = health_app(lambda: self.dead, lambda: self.unready)
+        environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+        body = app(environ, lambda status, headers, _info=None: answered.append((status, headers)))  # type: ignore[arg-type]
+        return answered[0][0], b"".join(body).decode()
+
+
+def test_a_worker_that_works_lives_and_is_ready() -> None:
+    assert Worker().get("/healthz") == ("200 OK", "ok\n")
+    assert Worker().get("/readyz") == ("200 OK", "ok\n")
+
+
+def test_a_worker_that_waits_for_aws_lives_and_says_in_one_line_why_it_is_not_ready() -> None:
+    worker = Worker(unready="reading IP set f2b-ipv4:\nnot allowed")
+    assert worker.get("/healthz")[0] == "200 OK"
+    assert worker.get("/readyz") == ("503 Service Unavailable", "reading IP set f2b-ipv4: not allowed\n")
+
+
+def test_a_worker_of_which_a_part_died_does_not_live() -> None:
+    assert Worker(dead="a part died").get("/healthz") == ("503 Service Unavailable", "a part died\n")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+def test_the_metrics_are_where_they_were(path: str) -> None:
+    metrics.messages_settled.inc(0)
+    status, text = Worker(dead="x", unready="y").get(path)
+    assert status == "200 OK"
+    assert "f2b_messages_settled_total" in text
+
+
+@pytest.fixture
+def served() -> Iterator[str]:
+    server = serve(0, health_app(lambda: None, lambda: "no access"))
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_is_served_over_http(served: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with urllib.request.urlopen(f"{served}/healthz", timeout=10) as answer:
+        assert (answer.status, answer.read()) == (200, b"ok\n")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{served}/readyz", timeout=10)
+    with refused.value as error:
+        assert (error.code, error.read()) == (503, b"no access\n")
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,86 @@
+"""`f2b-worker provision`: makes what a fleet needs in AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.adapters import provision as provisioning
+from f2b_worker.adapters import provision_waf
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.jails_file import read_jails
+from f2b_worker.opening import chosen_blocklists
+from f2b_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from f2b_worker.adapters.provision import Step
+
+
+@click.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
+@settings_options(WorkerSettings, "queue", "table", "ip_set", "scope")
+@config_option
+@click.option(
+    "--capacity",
+    type=click.IntRange(min=1),
+    default=SET_CAPACITY,
+    show_default=True,
+    metavar="N",
+    help="Make as many IP sets as N addresses of each family need in every blocklist; an IP set holds 10,000.",
+)
+@click.option(
+    "--rule-group",
+    metavar="NAME",
+    help="Make a rule group, too, with one rule for each blocklist, which does what its action says: block, "
+    "captcha, challenge or count.",
+)
+@click.option(
+    "--status",
+    type=click.IntRange(200, 599),
+    metavar="CODE",
+    help="The HTTP status with which rules that are made now block; 403 by default.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what is missing, and make nothing.")
+def provision(
+    *,
+    capacity: int,
+    rule_group: str | None,
+    status: int | None,
+    dry_run: bool,
+    config: Path | None,
+    **given: Any,
+) -> None:
+    """Make whatever is missing of queue, dead-letter queue, table, IP sets and, if you like, a rule group.
+
+    What is there stays as it is; running it again changes nothing, and with a larger --capacity adds IP sets, also
+    while workers run. An IP set NAME is made as NAME-ipv4 and NAME-ipv6, then NAME-ipv4-2 and so on; so are those
+    of the file's blocklists. A web ACL is never touched: the last lines say how to put the rule group into yours.
+    """
+    if status is not None and not rule_group:
+        raise click.UsageError("--status is what the rules of a --rule-group answer: give both")
+    settings = subcommand_settings(given, config)
+    blocklists = chosen_blocklists(read_jails(subcommand_config(config)), settings)
+    _carry_out(provisioning.steps(settings), dry_run=dry_run)
+    wish = provision_waf.Wish(capacity, rule_group, status)
+    plans = provision_waf.plans(blocklists, wish, SystemClock())
+    for plan in plans:
+        _carry_out(plan.steps(), dry_run=dry_run)
+    for plan in plans:
+        if rule_group:
+            click.echo(f"\n{plan.advice()}")
+
+
+def _carry_out(steps: Iterable[Step], *, dry_run: bool) -> None:
+    for step in steps:
+        if step.is_there():
+            click.echo(f"{step.what}: there")
+        elif dry_run:
+            click.echo(f"{step.what}: would be made")
+        else:
+            step.make()
+            click.echo(f"{step.what}: made")

@@ -1,0 +1,48 @@
+"""`f2b-worker release`: lets the surge guard's held back bans in, after somebody has looked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.options import settings_options, subcommand_settings
+from f2b_worker.cli.show import moment
+from f2b_worker.opening import open_ban_book, open_notebooks
+from f2b_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from f2b_worker.domain.verdicts import Ban
+
+
+@click.command(epilog="Example: f2b-worker release --table f2b")
+@settings_options(WorkerSettings, "table")
+def release(**given: Any) -> None:
+    """Let the bans into the IP sets that the surge guard holds back.
+
+    Look first: f2b-worker bans shows what is banned, f2b-worker explain why. Says since when bans were held back
+    and how many wait; the enforcer takes them in within seconds. Nothing happens if none are held back.
+    """
+    settings = subcommand_settings({"queue": "-", **given})
+    now_ms = SystemClock().now_ms()
+    notebooks = open_notebooks(settings)
+    held_ms = {region: notebook.read().held_back_from_ms for region, notebook in notebooks.items()}
+    tripped = {region: from_ms for region, from_ms in held_ms.items() if from_ms is not None}
+    if not tripped:
+        click.echo("no bans are held back: there is nothing to release")
+        return
+    active = [each.ban for each in open_ban_book(settings).standing()]
+    for region, from_ms in tripped.items():
+        # A clock that is ahead may have dated the first of them into the future.
+        notebooks[region].note_release(max(now_ms, from_ms))
+        click.echo(
+            f"{region}: released what was held back since {moment(from_ms)}, {_waiting(active, from_ms, now_ms)}"
+        )
+
+
+def _waiting(bans: Iterable[Ban], from_ms: int, now_ms: int) -> str:
+    number = sum(from_ms <= each.start_ms and now_ms <= each.until_ms and not each.observed for each in bans)
+    return f"{number} active ban{'' if number == 1 else 's'}"

@@ -1,0 +1,98 @@
+"""Which of the wanted entries fit when there is not room for all: those that end last."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from f2b_worker.domain.addresses import number_of
+
+_SLACK = 1000
+
+
+class Admission:
+    """Admits the entries that end last, as many as there is room for.
+
+    Of entries that end together the one with the smaller address goes first, so that two enforcers choose alike.
+    Each change costs O(log n): one heap holds what was admitted, the worst first, another what was not, the best
+    first. What a heap says is believed only if it still holds.
+
+    Attributes:
+        admitted: The end of each entry that fits, in epoch milliseconds.
+        left_out: The end of each entry that does not.
+        changed: The entries that moved between the two since somebody last cleared this.
+    """
+
+    def __init__(self, room: int = 0) -> None:
+        self.admitted: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
+        self.changed: set[str] = set()
+        self._room = room
+        self._worst: list[tuple[int, int, str]] = []
+        self._best: list[tuple[int, int, str]] = []
+
+    def put(self, entry: str, until_ms: int) -> None:
+        """Take *entry* as wanted until then."""
+        if self.admitted.get(entry) == until_ms:
+            return
+        if entry in self.admitted:
+            self._admit(entry, until_ms)
+        else:
+            self._leave_out(entry, until_ms)
+        self._balance()
+
+    def drop(self, entry: str) -> None:
+        """Take *entry* as no longer wanted."""
+        if self.admitted.pop(entry, None) is not None:
+            self._balance()
+        else:
+            self.left_out.pop(entry, None)
+
+    def resize(self, room: int) -> None:
+        """Take it that so many entries fit."""
+        if room != self._room:
+            self._room = room
+            self._balance()
+
+    def _balance(self) -> None:
+        while len(self.admitted) > max(0, self._room):
+            self._evict()
+        while self.left_out:
+            until_ms, number, entry = self._next_in()
+            if len(self.admitted) >= self._room:
+                if not self.admitted or (until_ms, -number) <= self._next_out()[:2]:
+                    return
+                self._evict()
+            del self.left_out[entry]
+            self._admit(entry, until_ms)
+            self.changed.add(entry)
+
+    def _evict(self) -> None:
+        until_ms, _, entry = self._next_out()
+        del self.admitted[entry]
+        self._leave_out(entry, until_ms)
+        self.changed.add(entry)
+
+    def _next_out(self) -> tuple[int, int, str]:
+        while self.admitted.get(self._worst[0][2]) != self._worst[0][0]:
+            heappop(self._worst)
+        return self._worst[0]
+
+    def _next_in(self) -> tuple[int, int, str]:
+        while self.left_out.get(self._best[0][2]) != -self._best[0][0]:
+            heappop(self._best)
+        until_ms, number, entry = self._best[0]
+        return -until_ms, number, entry
+
+    def _admit(self, entry: str, until_ms: int) -> None:
+        self.admitted[entry] = until_ms
+        heappush(self._worst, (until_ms, -number_of(entry), entry))
+        if len(self._worst) > 2 * len(self.admitted) + _SLACK:
+            self._worst = [(end_ms, -number_of(each), each) for each, end_ms in self.admitted.items()]
+            heapify(self._worst)
+
+    def _leave_out(self, entry: str, until_ms: int) -> None:
+        self.left_out[entry] = until_ms
+        heappush(self._best, (-until_ms, number_of(entry), entry))
+        if len(self._best) > 2 * len(self.left_out) + _SLACK:
+            self._best = [(-end_ms, number_of(each), each) for each, end_ms in self.left_out.items()]
+            heapify(self._best)

@@ -1,0 +1,168 @@
+"""Banned neighbours are written as the one network around them, never for a moment as neither."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import network_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.blocklists import Collapse
+
+
+class _Phase(Enum):
+    """What of a network is wanted: its members, itself, or for a while both, so that there is no gap."""
+
+    PARTED = auto()
+    RISING = auto()
+    COLLAPSED = auto()
+    FALLING = auto()
+
+
+@dataclass(slots=True)
+class _Network:
+    members: dict[str, int] = field(default_factory=dict)
+    phase: _Phase = _Phase.PARTED
+    is_allowed: bool = False
+    until_ms: int = 0
+
+
+class Collapser:
+    """Turns the wanted keys of one blocklist into the entries that its IP sets should hold.
+
+    Args:
+        collapse: How many neighbours in how small a network.
+        allowed: A network that touches the allowlist is never written.
+        holds: Tells whether a set holds an entry.
+        is_settled: Tells whether an entry is held, or will not be.
+
+    Attributes:
+        changes: The entries whose end changed since somebody last cleared this; None: no longer wanted.
+    """
+
+    def __init__(
+        self,
+        collapse: Collapse,
+        allowed: Networks,
+        *,
+        holds: Callable[[str], bool],
+        is_settled: Callable[[str], bool],
+    ) -> None:
+        self.changes: dict[str, int | None] = {}
+        self._collapse = collapse
+        self._allowed = allowed
+        self._holds = holds
+        self._is_settled = is_settled
+        self._networks: dict[str, _Network] = {}
+        self._moving: set[str] = set()
+        self._direct: dict[str, int] = {}
+
+    def network(self, key: str) -> str | None:
+        """Name the network that *key* would collapse into; None if it is no smaller itself."""
+        return network_of(key, ipv4_prefix=self._collapse.ipv4_prefix, ipv6_prefix=self._collapse.ipv6_prefix)
+
+    def crowded(self, keys: Iterable[str]) -> set[str]:
+        """Find the networks in which enough of *keys* lie."""
+        counted = Counter(self.network(key) for key in keys)
+        return {name for name, number in counted.items() if name and number >= self._collapse.at_least}
+
+    def covers(self, key: str) -> bool:
+        """Tell whether a set holds the network around *key* on behalf of it."""
+        name = self.network(key)
+        found = self._networks.get(name) if name else None
+        return bool(found and name and found.phase is not _Phase.PARTED and self._holds(name))
+
+    def put(self, key: str, until_ms: int) -> None:
+        """Want *key* until then."""
+        name = self.network(key)
+        if name is None:
+            self._direct[key] = until_ms
+            self._write(key)
+            return
+        found = self._networks.get(name)
+        if found is None:
+            found = self._networks[name] = _Network(is_allowed=self._allowed.touches(name))
+        found.members[key] = until_ms
+        found.until_ms = max(found.until_ms, until_ms)
+        self._show(name, found, key)
+
+    def drop(self, key: str) -> None:
+        """Want *key* no longer."""
+        name = self.network(key)
+        if name is None:
+            self._direct.pop(key, None)
+            self._write(key)
+            return
+        found = self._networks.get(name)
+        if found is None or key not in found.members:
+            return
+        if found.members.pop(key) == found.until_ms:
+            found.until_ms = max(found.members.values(), default=0)
+        self._show(name, found, key)
+
+    def allow(self, allowed: Networks) -> set[str]:
+        """Use another allowlist; answer the networks that may no longer be written at all."""
+        self._allowed = allowed
+        lifted = set()
+        for name, found in self._networks.items():
+            found.is_allowed = allowed.touches(name)
+            if found.is_allowed and found.phase is not _Phase.PARTED:
+                lifted.add(name)
+                self._turn(name, found, _Phase.PARTED)
+            self._advance(name, found)
+        return lifted
+
+    def settle(self) -> None:
+        """Go on with the networks that wait until their members, or they themselves, are held."""
+        for name in list(self._moving):
+            self._advance(name, self._networks[name])
+
+    def _show(self, name: str, found: _Network, key: str) -> None:
+        self._write(key)
+        self._write(name)
+        self._advance(name, found)
+        if not found.members:
+            self._turn(name, found, _Phase.PARTED)
+            del self._networks[name]
+
+    def _advance(self, name: str, found: _Network) -> None:
+        while (phase := self._next_phase(name, found)) is not found.phase:
+            self._turn(name, found, phase)
+
+    def _next_phase(self, name: str, found: _Network) -> _Phase:
+        enough = len(found.members) >= self._collapse.at_least and not found.is_allowed
+        if found.phase is _Phase.PARTED:
+            return _Phase.RISING if enough else _Phase.PARTED
+        if enough:
+            return _Phase.COLLAPSED if self._holds(name) else _Phase.RISING
+        return _Phase.PARTED if all(map(self._is_settled, found.members)) else _Phase.FALLING
+
+    def _turn(self, name: str, found: _Network, phase: _Phase) -> None:
+        hidden = found.phase is _Phase.COLLAPSED
+        found.phase = phase
+        if phase in (_Phase.RISING, _Phase.FALLING):
+            self._moving.add(name)
+        else:
+            self._moving.discard(name)
+        self._write(name)
+        if hidden is not (phase is _Phase.COLLAPSED):
+            for key in found.members:
+                self._write(key)
+
+    def _write(self, entry: str) -> None:
+        """Note until when an entry is wanted, be it as a key, as a network, or as both."""
+        ends_ms = [self._direct.get(entry)]
+        found = self._networks.get(entry)
+        if found and found.phase is not _Phase.PARTED:
+            ends_ms.append(found.until_ms)
+        name = self.network(entry)
+        around = self._networks.get(name) if name else None
+        if around and around.phase is not _Phase.COLLAPSED:
+            ends_ms.append(around.members.get(entry))
+        self.changes[entry] = max((end_ms for end_ms in ends_ms if end_ms is not None), default=None)

@@ -1,0 +1,65 @@
+"""Foreign entries get a normal ban, and go when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
+from f2b_worker.ports import Sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.ports import Clock, Ledger
+
+ADOPTED_JAIL = "adopted"
+_ROUNDS_MAX = 5
+
+
+class LedgerAdopter:
+    """Writes bans of the jail "adopted" into the ledger.
+
+    Args:
+        ledger: Where the bans are stored.
+        policy: Answers the jails as they are configured now; without a jail "adopted" the defaults hold.
+        clock: Starts the bans.
+    """
+
+    def __init__(self, ledger: Ledger, policy: Callable[[], Policy], clock: Clock) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._clock = clock
+
+    def adopt(self, entries: Iterable[str], blocklist: str) -> None:
+        """Give each of *entries* a ban that is enforced in *blocklist*."""
+        known = {OffenderId(ADOPTED_JAIL, entry): Offender() for entry in entries}
+        for _ in range(_ROUNDS_MAX):
+            bans = {who: self._ban(who, offender, blocklist) for who, offender in known.items()}
+            # A commit answers what is remembered: strangers are banned by the first, the others by the second.
+            answers = self._ledger.commit({who: Sentence(known[who], (ban,)) for who, ban in bans.items() if ban})
+            known = {who: _offender(answer) for who, answer in answers.items()}
+            if not known:
+                return
+
+    def _ban(self, who: OffenderId, offender: Offender, blocklist: str) -> Ban | None:
+        now_ms = self._clock.now_ms()
+        last = offender.ban
+        if last and last.until_ms >= now_ms and not last.observed:
+            if blocklist in last.blocklists:
+                return None
+            return replace(last, blocklists=(*last.blocklists, blocklist))
+        jail = self._policy().jail(ADOPTED_JAIL)
+        is_forgotten = last and jail.forget_ms is not None and now_ms - last.until_ms > jail.forget_ms
+        count = last.count + 1 if last and not is_forgotten else 1
+        length_ms = jail.ban_length_ms(count, seed=f"{who.key}|{now_ms}")
+        until_ms = min(FOREVER_MS, now_ms + length_ms)
+        return Ban(now_ms, until_ms, count, length_ms, blocklists=(blocklist,))
+
+
+def _offender(answer: Offender | Exception) -> Offender:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -1,0 +1,68 @@
+"""Slow questions to AWS, asked aside of the loop so that no ban waits for their answers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from f2b_worker.errors import F2bError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from f2b_worker.ports import Clock
+
+T = TypeVar("T")
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    """Do *work* in a thread that keeps no process from ending."""
+    threading.Thread(target=work, name="aside", daemon=True).start()
+
+
+class Question(Generic[T]):
+    """One question that is asked again and again, never twice at a time.
+
+    Args:
+        ask: Asks it; a F2bError is an answer, too.
+        every_s: How often it is asked; the first time after so long, too, if *first_after_s* says nothing else.
+        clock: Tells when.
+        aside: Does some work, perhaps in another thread.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], T],
+        *,
+        every_s: float,
+        clock: Clock,
+        aside: Callable[[Callable[[], None]], None],
+        first_after_s: float | None = None,
+    ) -> None:
+        self._ask = ask
+        self._every_s = every_s
+        self._clock = clock
+        self._aside = aside
+        self._next_s = clock.monotonic_s() + (every_s if first_after_s is None else first_after_s)
+        self._is_open = False
+        self._answers: list[T | F2bError] = []
+
+    def answer(self) -> T | F2bError | None:
+        """Take the answer if there is a new one; ask again if it is time to."""
+        if self._answers:
+            self._is_open = False
+            return self._answers.pop()
+        if not self._is_open and self._clock.monotonic_s() >= self._next_s:
+            self._next_s = self._clock.monotonic_s() + self._every_s
+            self._is_open = True
+            self._aside(self._work)
+        return None
+
+    def _work(self) -> None:
+        try:
+            self._answers.append(self._ask())
+        except F2bError as error:
+            self._answers.append(error)
+        finally:
+            # Any other error ends the thread; the loop must be able to ask again.
+            self._is_open = bool(self._answers)

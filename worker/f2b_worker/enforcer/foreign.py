@@ -1,0 +1,124 @@
+"""Entries of somebody else's in our IP sets: noted, adopted, and reported where they hit the allowlist."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.blocklists import Foreign
+from f2b_worker.errors import F2bError
+from f2b_worker.observe import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.groups import KeptSet
+    from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.sets import Sets, Watch
+    from f2b_worker.ports import Adopter, Clock, Notebook
+
+ADOPT_EVERY_S = 1.0
+ADOPTED_AT_ONCE = 200
+"""How many entries are adopted in one go: each is a transaction, and no ban must wait for thousands."""
+
+
+class ForeignEntries:
+    """Keeps the notebook, the adopter and the alarms up to date about what is not ours.
+
+    Args:
+        sets: The sets as they are known.
+        noted: What the notebook says of each set.
+        notebook: Where it is noted what is foreign, for who enforces next.
+        adopter: Takes charge of entries where a blocklist adopts them; None if nobody does.
+        alarms: Where it is reported that an allowlisted address is in a foreign entry.
+        clock: Paces the adopter.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        sets: Sets,
+        *,
+        noted: Mapping[str, frozenset[str]],
+        notebook: Notebook,
+        adopter: Adopter | None,
+        alarms: Alarms,
+        clock: Clock,
+    ) -> None:
+        self._sets = sets
+        self._noted = dict(noted)
+        self._notebook = notebook
+        self._adopter = adopter
+        self._alarms = alarms
+        self._clock = clock
+        self._allowlisted: dict[str, AbstractSet[str]] = {}
+        self._adopted_s = float("-inf")
+
+    def look_again(self) -> None:
+        """Look at every entry again: the allowlist changed."""
+        for watch in self._sets.watches.values():
+            watch.group.foreign_changed.add(watch.ip_set.id)
+
+    def settle(self, allowed: Networks) -> bool:
+        """Note, report and adopt what has to be; tell whether the ledger has new bans."""
+        for watch in self._sets.watches.values():
+            if watch.ip_set.id in watch.group.foreign_changed:
+                self._look_at(watch, allowed)
+            touching = self._allowlisted.get(watch.ip_set.id)
+            if touching:
+                entries = sorted(touching)[:5]
+                self._alarms.ring(
+                    "allowlisted_in_foreign", watch.ip_set.name, number=len(touching), entries=entries
+                )
+        return self._adopt()
+
+    def _look_at(self, watch: Watch, allowed: Networks) -> None:
+        kept = watch.group.sets[watch.ip_set.id]
+        if not kept.known:
+            return
+        self._allowlisted[kept.id] = {entry for entry in kept.foreign if allowed.touches(entry)}
+        metrics.foreign_entries.labels(watch.ip_set.name).set(len(kept.foreign))
+        metrics.foreign_allowlisted.labels(watch.ip_set.name).set(len(self._allowlisted[kept.id]))
+        if self._note(kept):
+            watch.group.foreign_changed.discard(kept.id)
+
+    def _note(self, kept: KeptSet) -> bool:
+        entries = frozenset(kept.foreign)
+        if entries == self._noted.get(kept.id, frozenset()):
+            return True
+        try:
+            self._notebook.note_foreign(kept.id, entries)
+        except F2bError as error:
+            self._alarms.complain("noting foreign entries", error)
+            return False
+        self._noted[kept.id] = entries
+        return True
+
+    def _adopt(self) -> bool:
+        now_s = self._clock.monotonic_s()
+        if self._adopter is None or now_s - self._adopted_s < ADOPT_EVERY_S:
+            return False
+        has_adopted = False
+        for watch in self._sets.watches.values():
+            entries = list(islice(self._adoptable(watch), ADOPTED_AT_ONCE))
+            if entries:
+                self._adopted_s = now_s
+                has_adopted |= self._adopt_all(entries, watch.group.blocklist)
+        return has_adopted
+
+    def _adoptable(self, watch: Watch) -> Iterator[str]:
+        if watch.group.policy is not Foreign.ADOPT:
+            return iter(())
+        kept = watch.group.sets[watch.ip_set.id]
+        touching = self._allowlisted.get(kept.id, frozenset())
+        return (entry for entry in kept.foreign if entry not in touching)
+
+    def _adopt_all(self, entries: list[str], blocklist: str) -> bool:
+        assert self._adopter is not None
+        try:
+            self._adopter.adopt(entries, blocklist)
+        except F2bError as error:
+            self._alarms.complain("adopting entries", error)
+            return False
+        return True

@@ -1,0 +1,108 @@
+"""The surge guard at work: bans are held back until somebody has looked and released them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.surge import SurgeGuard
+from f2b_worker.errors import F2bError
+from f2b_worker.observe import metrics
+
+if TYPE_CHECKING:
+    from f2b_worker.domain.roster import Roster
+    from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.ports import Clock, Notebook, Notes
+
+LOOK_FOR_RELEASE_S = 5.0
+"""How often the notebook is read while bans are held back."""
+
+
+class HoldingBack:
+    """Trips, stays tripped across restarts and takeovers, and lets go when somebody releases it.
+
+    Args:
+        limit: So many new bans may start within one minute; 0 switches it off.
+        roster: Where bans are held back.
+        notebook: Where the surge, and its release, are noted.
+        alarms: Where it is reported.
+        clock: Tells when to look for a release.
+    """
+
+    def __init__(self, limit: int, roster: Roster, notebook: Notebook, alarms: Alarms, clock: Clock) -> None:
+        self._guard = SurgeGuard(limit)
+        self._roster = roster
+        self._notebook = notebook
+        self._alarms = alarms
+        self._clock = clock
+        self._from_ms: int | None = None
+        self._is_noted = True
+        self._is_applied = False
+        self._looked_s = 0.0
+
+    def begin(self, notes: Notes) -> None:
+        """Go on where an enforcer before left off."""
+        self._guard.release(notes.released_ms)
+        self._from_ms = notes.held_back_from_ms if self._guard.limit else None
+        self._is_noted = True
+        self._looked_s = self._clock.monotonic_s()
+        # Whom to hold back is known only when the sets were read: who is in one already stays in it.
+        self._is_applied = self._from_ms is None
+        self._roster.hold_back(None)
+
+    def watch(self, sets: Sets) -> None:
+        """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
+        if not sets.all_tried:
+            return
+        if not self._is_applied:
+            self._is_applied = True
+            self._roster.hold_back(self._from_ms)
+        elif self._from_ms is not None and sets.appeared:
+            self._roster.reconsider()
+        sets.appeared = False
+        from_ms = self._guard.count(self._new_starts_ms(), self._clock.monotonic_s())
+        if from_ms is not None and (self._from_ms is None or from_ms < self._from_ms):
+            self._from_ms, self._is_noted = from_ms, False
+            self._looked_s = self._clock.monotonic_s()
+            self._roster.hold_back(from_ms)
+        if self._from_ms is not None:
+            self._report()
+            self._look_for_release()
+        metrics.surge.set(self._from_ms is not None)
+        metrics.bans_held_back.set(len(self._roster.held_back))
+
+    def _new_starts_ms(self) -> list[int]:
+        fresh, self._roster.fresh = self._roster.fresh, []
+        if not self._guard.limit:
+            return []
+        return [each.start_ms for each in fresh if self._roster.is_new(each)]
+
+    def _report(self) -> None:
+        self._alarms.ring(
+            "surge",
+            held_back=len(self._roster.held_back),
+            limit=self._guard.limit,
+            remedy="more new bans within a minute than max_new_bans_per_minute; after a look let them in with"
+            " `f2b-worker release --table TABLE`",
+        )
+        if not self._is_noted:
+            try:
+                self._notebook.note_surge(self._from_ms)
+                self._is_noted = True
+            except F2bError as error:
+                self._alarms.complain("noting the surge", error)
+
+    def _look_for_release(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_s < LOOK_FOR_RELEASE_S:
+            return
+        self._looked_s = now_s
+        try:
+            released_ms = self._notebook.read().released_ms
+        except F2bError as error:
+            self._alarms.complain("looking for a release", error)
+            return
+        self._guard.release(released_ms)
+        if released_ms is not None and self._from_ms is not None and self._from_ms <= released_ms:
+            self._from_ms = None
+            self._roster.hold_back(None)

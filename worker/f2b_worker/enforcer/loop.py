@@ -1,0 +1,320 @@
+"""The loop: from the ledger's bans to the next update of an IP set."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.domain.board import Board
+from f2b_worker.domain.roster import Roster
+from f2b_worker.enforcer.alarms import Alarms
+from f2b_worker.enforcer.aside import Question, in_a_thread
+from f2b_worker.enforcer.foreign import ForeignEntries
+from f2b_worker.enforcer.holding_back import HoldingBack
+from f2b_worker.enforcer.pace import UpdatePace, backoff_s
+from f2b_worker.enforcer.sets import Sets
+from f2b_worker.errors import F2bError
+from f2b_worker.observe import metrics
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+FOLLOW_S = 1.0
+"""How often the ledger is asked for bans that other workers stored."""
+
+RESYNC_S = 300.0
+"""How often all bans are read, in case a change was missed."""
+
+FIND_S = 60.0
+"""How often it is asked which IP sets there are: new ones can be added while it runs."""
+
+REFERENCES_S = 600.0
+"""How often it is asked whether rules still refer to the IP sets: many calls, and seldom news."""
+
+FIRST_REFERENCES_S = 15.0
+"""When it is asked for the first time: the first reading of the sets has the budget to itself."""
+
+_LEDGER = "ledger"
+
+
+class Enforcer:
+    """Keeps the IP sets of all blocklists of one Region equal to the active bans.
+
+    Args:
+        bans: The ledger's bans.
+        finder: Which IP sets there are.
+        lease: The right to write them.
+        notebook: What a successor must know.
+        blocklists: The blocklists of this Region.
+        allowed: Addresses that are never written, whatever the ledger says.
+        clock: Ends bans and paces every call.
+        unban_lag_s: How long a removal may wait for an update that it can ride along with.
+        max_new_bans_per_minute: More of them are held back until somebody releases them; 0 for no limit.
+        adopter: Takes charge of foreign entries where a blocklist adopts them.
+        capacity: How many entries WAF lets one IP set have.
+        chance: Answers a number from 0 to 1, so that two writers that disturb each other fall out of step.
+        aside: Does slow work, by default in a thread.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        bans: BanBook,
+        finder: IpSetFinder,
+        lease: Lease,
+        notebook: Notebook,
+        *,
+        blocklists: Iterable[Blocklist],
+        allowed: Networks,
+        clock: Clock,
+        unban_lag_s: float = 60.0,
+        max_new_bans_per_minute: int = 0,
+        adopter: Adopter | None = None,
+        capacity: int = SET_CAPACITY,
+        chance: Callable[[], float] = random.random,
+        aside: Callable[[Callable[[], None]], None] = in_a_thread,
+    ) -> None:
+        self._bans = bans
+        self._finder = finder
+        self._lease = lease
+        self._notebook = notebook
+        self._blocklists = tuple(blocklists)
+        self._allowed = self._next_allowed = allowed
+        self._clock = clock
+        self._unban_lag_s = unban_lag_s
+        self._adopter = adopter
+        self._capacity = capacity
+        self._aside = aside
+        self._alarms = Alarms(clock)
+        self._pace = UpdatePace(chance)
+        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds)
+        self._surge = HoldingBack(max_new_bans_per_minute, self._roster, notebook, self._alarms, clock)
+        self._cursor = 0
+        self._followed_s = self._resynced_s = float("-inf")
+        self._is_asked_to_follow = False
+        self._is_holding = False
+        # What is known and done while the lease is held.
+        self._sets: Sets | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing that somebody must see to keeps bans from being enforced."""
+        return not self._alarms.troubles
+
+    @property
+    def trouble(self) -> str:
+        """One line about what keeps bans from being enforced; empty if nothing does."""
+        return next(iter(list(self._alarms.troubles.values())), "")
+
+    def allow(self, allowed: Networks) -> None:
+        """Use another allowlist from the next tick on; may be called from another thread."""
+        self._next_allowed = allowed
+
+    def run(self, wake: threading.Event, stop: threading.Event) -> None:
+        """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
+        failures = 0
+        while not stop.is_set():
+            woken = wake.is_set()
+            wake.clear()
+            try:
+                pause_s = self.tick(follow=woken)
+                failures = 0
+                self._alarms.troubles.pop(_LEDGER, None)
+            except F2bError as error:
+                failures += 1
+                pause_s = backoff_s(failures)
+                self._alarms.troubles[_LEDGER] = str(error)
+                self._alarms.complain(_LEDGER, error)
+            metrics.enforcer_ready.set(self.ready)
+            self._clock.wait(wake, pause_s)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        try:
+            self._lease.release()
+        except F2bError as error:
+            log.warning("lease_not_released", reason=str(error))
+
+    def tick(self, *, follow: bool = False) -> float:
+        """Do the next thing that brings the sets closer to the bans; tell in how many seconds to tick again.
+
+        Args:
+            follow: Ask the ledger for changes before the next update, even if it was asked within the last second.
+
+        Raises:
+            F2bError: If the ledger fails: without it nothing is added and nothing removed.
+        """
+        self._is_asked_to_follow |= follow
+        if not self._has_lease():
+            return FOLLOW_S
+        sets = self._sets or self._begin()
+        self._use_allowed(sets)
+        self._ask_aside(sets)
+        self._follow()
+        sets.read_due()
+        sets.retry_quarantined()
+        self._surge.watch(sets)
+        self._pass_on(sets)
+        if self._foreign.settle(self._allowed):
+            self._is_asked_to_follow = True
+        if sets.all_tried and self._clock.monotonic_s() >= self._pace.next_s:
+            sets.write_next()
+        self._show(sets)
+        return self._pause_s(sets)
+
+    def _pause_s(self, sets: Sets) -> float:
+        now_s = self._clock.monotonic_s()
+        times_s = [now_s + FOLLOW_S, sets.next_s()]
+        return min(time_s - now_s for time_s in times_s if time_s is not None and time_s > now_s)
+
+    def _has_lease(self) -> bool:
+        is_holding = self._lease.hold()
+        if is_holding and not self._is_holding:
+            # Whoever enforced before may have written within this very second.
+            self._pace.wait_out(self._clock.monotonic_s())
+        if not is_holding:
+            self._let_go()
+        self._is_holding = is_holding
+        return is_holding
+
+    def _let_go(self) -> None:
+        """Leave the sets to somebody else, who also reports on them."""
+        self._sets = None
+        self._alarms.troubles.clear()
+        for gauge in (metrics.bans_waiting, metrics.oldest_waiting_s, metrics.surge, metrics.bans_held_back):
+            gauge.set(0)
+
+    def _begin(self) -> Sets:
+        """Learn everything anew: somebody else may have enforced since."""
+        notes = self._notebook.read()
+        found = self._finder.find()
+        self._resync()
+        board = Board(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
+        self._surge.begin(notes)
+        self._roster.changes.clear()
+        sets = Sets(
+            board,
+            notes.foreign,
+            clock=self._clock,
+            pace=self._pace,
+            alarms=self._alarms,
+            remembered=lambda blocklist: board.remembered(blocklist, self._roster.ours),
+        )
+        sets.use(found)
+        board.start(self._roster.wanted, self._clock.monotonic_s())
+        self._foreign = ForeignEntries(
+            sets,
+            noted=notes.foreign,
+            notebook=self._notebook,
+            adopter=self._adopter,
+            alarms=self._alarms,
+            clock=self._clock,
+        )
+        self._found = Question(self._finder.find, every_s=FIND_S, clock=self._clock, aside=self._aside)
+        self._unreferenced = Question(
+            lambda: self._look_for_references(sets),
+            every_s=REFERENCES_S,
+            clock=self._clock,
+            aside=self._aside,
+            first_after_s=FIRST_REFERENCES_S,
+        )
+        self._sets = sets
+        log.info("enforcing", ip_sets=[watch.ip_set.name for watch in sets.watches.values()])
+        return sets
+
+    def _look_for_references(self, sets: Sets) -> tuple[Sequence[IpSet], AbstractSet[str]]:
+        ip_sets = [watch.ip_set for watch in list(sets.watches.values())]
+        return ip_sets, self._finder.unreferenced(ip_sets)
+
+    def _use_allowed(self, sets: Sets) -> None:
+        allowed = self._next_allowed
+        if allowed is not self._allowed:
+            self._allowed = allowed
+            self._roster.allow(allowed)
+            sets.board.allow(allowed, self._clock.monotonic_s())
+            self._foreign.look_again()
+
+    def _ask_aside(self, sets: Sets) -> None:
+        """Take answers about new sets and about rules; a failure costs no more than that answer."""
+        found = self._found.answer()
+        if isinstance(found, F2bError):
+            self._alarms.complain("looking for IP sets", found)
+        elif found is not None:
+            sets.use(found)
+        references = self._unreferenced.answer()
+        if isinstance(references, F2bError):
+            self._alarms.complain("looking for rules", references)
+        elif references is not None:
+            self._report_references(*references)
+
+    def _report_references(self, ip_sets: Sequence[IpSet], unreferenced: AbstractSet[str]) -> None:
+        for each in ip_sets:
+            metrics.ip_set_unreferenced.labels(each.name).set(each.id in unreferenced)
+            if each.id in unreferenced:
+                remedy = "its bans have no effect; refer to it in a rule of a web ACL in use"
+                self._alarms.ring("ip_set_unreferenced", each.name, remedy=remedy)
+
+    def _follow(self) -> None:
+        now_s = self._clock.monotonic_s()
+        # Before WAF's next second there is no use for news.
+        is_asked = self._is_asked_to_follow and now_s >= self._pace.next_s
+        if now_s - self._resynced_s >= RESYNC_S:
+            self._resync()
+        elif is_asked or now_s - self._followed_s >= FOLLOW_S:
+            changes = self._bans.changes(self._cursor)
+            now_ms = self._clock.now_ms()
+            for each in changes.bans:
+                self._roster.take_in(each.who, each.ban, now_ms)
+            self._has_followed(changes.cursor)
+        self._roster.expire(self._clock.now_ms())
+
+    def _resync(self) -> None:
+        changes = self._bans.changes(0)
+        self._roster.replace(((each.who, each.ban) for each in changes.bans), self._clock.now_ms())
+        self._roster.expire(self._clock.now_ms())
+        self._resynced_s = self._clock.monotonic_s()
+        self._has_followed(changes.cursor)
+
+    def _has_followed(self, cursor: int) -> None:
+        self._cursor = cursor
+        self._followed_s = self._clock.monotonic_s()
+        self._is_asked_to_follow = False
+
+    def _pass_on(self, sets: Sets) -> None:
+        """Tell the board what changed in the roster."""
+        now_s = self._clock.monotonic_s()
+        changes, self._roster.changes = self._roster.changes, []
+        if changes:
+            sets.board.take_in(changes, now_s)
+
+    def _holds(self, blocklist: str, key: str) -> bool:
+        return self._sets is not None and self._sets.board.holds(blocklist, key)
+
+    def _show(self, sets: Sets) -> None:
+        metrics.bans_active.set(self._roster.active)
+        metrics.bans_allowlisted.set(len(self._roster.allowlisted))
+        metrics.bans_waiting.set(sets.board.pending)
+        oldest_s = sets.board.oldest_s
+        metrics.oldest_waiting_s.set(0 if oldest_s is None else self._clock.monotonic_s() - oldest_s)
+        metrics.entries_quarantined.set(len(sets.quarantined))
+        self._show_left_out(sets)
+
+    def _show_left_out(self, sets: Sets) -> None:
+        left_out = {each.name: 0 for each in self._blocklists}
+        for group in sets.board.groups.values():
+            left_out[group.blocklist] += group.left_out
+        for blocklist, number in left_out.items():
+            metrics.bans_left_out.labels(blocklist).set(number)
+            if number:
+                remedy = "its IP sets have no room; make more with `f2b-worker provision --capacity`"
+                self._alarms.ring("bans_left_out", blocklist, bans=number, remedy=remedy)

@@ -1,0 +1,84 @@
+"""How often WAF may be asked: its budgets, and what is left of them when it says no."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UPDATE_EVERY_S = 1.05
+"""WAF's budget is one UpdateIPSet a second per account and Region; a little more, for the network's jitter."""
+
+BACKOFF_MAX_S = 5.0
+
+READS_A_SECOND = 4
+"""WAF answers five Get or List requests a second; one is left for whoever looks for sets and rules."""
+
+
+class UpdatePace:
+    """When the next UpdateIPSet may leave, over all sets of a Region.
+
+    Others use the same budget: when WAF says that it is spent, the pace slows down, and after each success it
+    picks up again.
+
+    Args:
+        chance: Answers a number from 0 to 1, so that two writers that disturb each other fall out of step.
+    """
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self.next_s = float("-inf")
+        self._chance = chance
+        self._every_s = UPDATE_EVERY_S
+        self._began_s = float("-inf")
+        self._losses = 0
+
+    def wait_out(self, now_s: float) -> None:
+        """Leave out this second, in which somebody else may have written."""
+        self.next_s = now_s + UPDATE_EVERY_S
+
+    def begin(self, now_s: float) -> None:
+        """Spend the budget of now."""
+        self._began_s = now_s
+        self.next_s = now_s + self._every_s
+
+    def succeed(self) -> None:
+        """Take it that the update went through."""
+        self._losses = 0
+        self._every_s = max(UPDATE_EVERY_S, self._every_s / 2)
+        self.next_s = self._began_s + self._every_s
+
+    def slow_down(self) -> None:
+        """Take it that WAF asked for fewer calls."""
+        self._every_s = min(BACKOFF_MAX_S, self._every_s * 1.5)
+        self.next_s = self._began_s + self._every_s
+
+    def lose(self) -> None:
+        """Take it that somebody else wrote first."""
+        self._losses += 1
+        if self._losses > 1:
+            self.next_s += self._chance() * UPDATE_EVERY_S / 2
+
+
+class ReadPace:
+    """How many GetIPSet may still leave within this second."""
+
+    def __init__(self) -> None:
+        self._lately_s: deque[float] = deque(maxlen=READS_A_SECOND)
+
+    def next_s(self) -> float:
+        """Tell from when on a read may leave."""
+        return self._lately_s[0] + 1.0 if len(self._lately_s) == READS_A_SECOND else float("-inf")
+
+    def begin(self, now_s: float) -> bool:
+        """Spend one read of the budget, if there is one left; tell whether there was."""
+        if now_s < self.next_s():
+            return False
+        self._lately_s.append(now_s)
+        return True
+
+
+def backoff_s(failures: int) -> float:
+    """Tell how long to wait after so many failures in a row."""
+    return min(BACKOFF_MAX_S, 0.1 * float(2 ** min(failures, 10)))

@@ -1,0 +1,280 @@
+"""What an enforcer knows of the IP sets while it holds the lease, and how it reads and writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.plans import Why, next_update
+from f2b_worker.enforcer.pace import BACKOFF_MAX_S, ReadPace, backoff_s
+from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Retryable, Throttled
+from f2b_worker.observe import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from f2b_worker.domain.board import Board
+    from f2b_worker.domain.groups import Group
+    from f2b_worker.domain.plans import Update
+    from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.pace import UpdatePace
+    from f2b_worker.ports import Clock, IpSet, IpSetContents
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+AUDIT_S = 60.0
+"""How long a set is not read while nothing happens to it; then somebody else may have changed it."""
+
+QUARANTINE_S = 3600.0
+"""How long an entry that WAF refused stays out before it is tried again."""
+
+_NOTHING: frozenset[str] = frozenset()
+_NEVER_S = float("-inf")
+
+
+@dataclass(slots=True)
+class Watch:
+    """One set as it is watched.
+
+    Attributes:
+        is_certain: Whether its contents are known as of `seen_s`, and *token* is theirs.
+        was_tried: Whether it was read, or could not be.
+        is_lost: Whether somebody wrote first: it is read right before the next update, when the token is fresh.
+        tried: What an update without an answer may have put in.
+    """
+
+    ip_set: IpSet
+    group: Group
+    token: str = ""
+    seen_s: float = _NEVER_S
+    is_certain: bool = False
+    was_tried: bool = False
+    is_lost: bool = False
+    tried: frozenset[str] = _NOTHING
+    failures: int = 0
+    paused_until_s: float = _NEVER_S
+
+
+class Sets:
+    """Reads and writes the IP sets of a Region, within WAF's budgets; one that fails costs the others nothing.
+
+    Args:
+        board: What is wanted and held.
+        noted: The foreign entries of each set that an enforcer noted before.
+        clock: Paces everything.
+        pace: The budget of updates, which outlives the lease.
+        alarms: Where failures go.
+        remembered: Answers for a blocklist every entry that may be one of ours.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        board: Board,
+        noted: Mapping[str, AbstractSet[str]],
+        *,
+        clock: Clock,
+        pace: UpdatePace,
+        alarms: Alarms,
+        remembered: Callable[[str], AbstractSet[str]],
+    ) -> None:
+        self.board = board
+        self.watches: dict[str, Watch] = {}
+        self.quarantined: dict[str, float] = {}
+        self.appeared = False
+        self._noted = noted
+        self._clock = clock
+        self._pace = pace
+        self._reads = ReadPace()
+        self._alarms = alarms
+        self._remembered = remembered
+        self._after_removals = False
+
+    @property
+    def all_tried(self) -> bool:
+        """Whether every set was read or could not be; before that, bans may be where nobody looked."""
+        return all(watch.was_tried for watch in self.watches.values())
+
+    def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
+        """Watch the sets that there are; those that are watched and were not found are looked at soon."""
+        ids = set()
+        for blocklist, ip_sets in found.items():
+            for ip_set in ip_sets:
+                ids.add(ip_set.id)
+                group = self.board.groups.get((blocklist, ip_set.family))
+                if group and ip_set.id not in self.watches:
+                    self.watches[ip_set.id] = Watch(ip_set, group)
+                    group.add_set(ip_set.id, self._clock.monotonic_s())
+                    log.info("ip_set_found", ip_set=ip_set.name, blocklist=blocklist)
+        for set_id, watch in self.watches.items():
+            if set_id not in ids:
+                watch.is_certain = False
+
+    def read_due(self) -> None:
+        """Read the sets whose contents are not certain, and those that nobody looked into for a minute."""
+        now_s = self._clock.monotonic_s()
+        due = [watch for watch in self.watches.values() if self._is_due(watch, now_s)]
+        for watch in sorted(due, key=lambda each: (each.is_certain, each.seen_s)):
+            if not self._reads.begin(now_s):
+                return
+            self._read(watch)
+
+    def _is_due(self, watch: Watch, now_s: float) -> bool:
+        if now_s < watch.paused_until_s:
+            return False
+        if watch.is_certain:
+            return now_s - watch.seen_s >= AUDIT_S
+        return not watch.is_lost or now_s >= self._pace.next_s
+
+    def _read(self, watch: Watch) -> None:
+        watch.was_tried = True
+        try:
+            contents = watch.ip_set.read()
+        except Missing as error:
+            self._is_deleted(watch, error)
+        except F2bError as error:
+            if watch.is_certain and isinstance(error, Retryable):
+                # An audit can wait: an update needs the token, not the reading.
+                watch.seen_s = self._clock.monotonic_s() - AUDIT_S + BACKOFF_MAX_S
+                self._alarms.complain(watch.ip_set.name, error)
+            else:
+                self._fail(watch, error)
+        else:
+            self._take_in(watch, contents)
+
+    def _take_in(self, watch: Watch, contents: IpSetContents) -> None:
+        now_s = self._clock.monotonic_s()
+        set_id, group = watch.ip_set.id, watch.group
+        is_first = not group.sets[set_id].known
+        if is_first:
+            noted = self._noted.get(set_id, _NOTHING)
+            remembered = self._remembered(group.blocklist)
+            drift = group.read(
+                set_id, contents.entries, lambda each: each in noted or each not in remembered, now_s
+            )
+            group.foreign_changed.add(set_id)
+        else:
+            drift = group.read(set_id, contents.entries, lambda each: each not in watch.tried, now_s)
+            if drift.foreign or drift.gone:
+                metrics.ip_set_drift.labels(watch.ip_set.name).inc(len(drift.foreign) + len(drift.gone))
+                log.info(
+                    "ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone)
+                )
+        self.board.settle(now_s)
+        self.appeared = True
+        watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
+        watch.is_lost, watch.tried = False, _NOTHING
+        # A set that can be read but not written is not back while something waits for it.
+        if not group.pending and not group.sets[set_id].removals:
+            self._recover(watch)
+
+    def write_next(self) -> None:
+        """Write what has to be written first, if anything."""
+        now_s = self._clock.monotonic_s()
+        usable = {
+            set_id for set_id, watch in self.watches.items() if watch.is_certain and now_s >= watch.paused_until_s
+        }
+        update = next_update(self.board.groups.values(), now_s, usable, after_removals=self._after_removals)
+        if update:
+            self._write(self.watches[update.set_id], update)
+
+    def _write(self, watch: Watch, update: Update) -> None:
+        self._pace.begin(self._clock.monotonic_s())
+        try:
+            token = watch.ip_set.write(update.entries, watch.token)
+        except BadEntry as error:
+            self._quarantine(watch, update, error)
+        except LockLost as error:
+            watch.is_certain, watch.is_lost = False, True
+            self._pace.lose()
+            self._alarms.complain(watch.ip_set.name, error)
+        except Throttled as error:
+            self._pace.slow_down()
+            self._alarms.complain(watch.ip_set.name, error)
+        except Missing as error:
+            self._is_deleted(watch, error)
+        except F2bError as error:
+            # Whether the update took effect is unknown: the set is read again before the next one.
+            watch.tried |= update.added
+            self._fail(watch, error)
+            self._pace.wait_out(self._clock.monotonic_s())
+        else:
+            self._written(watch, update, token)
+
+    def _written(self, watch: Watch, update: Update, token: str) -> None:
+        now_s = self._clock.monotonic_s()
+        self._pace.succeed()
+        self._after_removals = update.why is Why.REMOVALS
+        watch.token, watch.seen_s = token, now_s
+        update.group.written(update.set_id, update.added, update.removed, now_s)
+        self.board.settle(now_s)
+        self._recover(watch)
+        metrics.ip_set_updates.labels(watch.ip_set.name).inc()
+        log.info(
+            "ip_set_updated",
+            ip_set=watch.ip_set.name,
+            why=update.why.value,
+            added=len(update.added),
+            removed=len(update.removed),
+            holds=len(update.entries),
+        )
+
+    def _recover(self, watch: Watch) -> None:
+        if watch.failures:
+            log.info("ip_set_is_back", ip_set=watch.ip_set.name, failures=watch.failures)
+        watch.failures = 0
+        self._alarms.troubles.pop(watch.ip_set.id, None)
+
+    def _fail(self, watch: Watch, error: F2bError) -> None:
+        """Leave a set alone for a while; what it holds is read again then."""
+        watch.failures += 1
+        watch.is_certain = False
+        pause_s = backoff_s(watch.failures)
+        if isinstance(error, AccessDenied):
+            pause_s = BACKOFF_MAX_S
+            self._alarms.troubles[watch.ip_set.id] = str(error)
+            self._alarms.ring("ip_set_no_access", watch.ip_set.name, reason=str(error))
+        watch.paused_until_s = self._clock.monotonic_s() + pause_s
+        self._alarms.complain(watch.ip_set.name, error)
+
+    def _is_deleted(self, watch: Watch, error: Missing) -> None:
+        """Let a set go that somebody deleted; its bans go into the others of its group."""
+        now_s = self._clock.monotonic_s()
+        del self.watches[watch.ip_set.id]
+        watch.group.drop_set(watch.ip_set.id, now_s)
+        self.board.settle(now_s)
+        self._alarms.troubles.pop(watch.ip_set.id, None)
+        metrics.ip_sets_deleted.inc()
+        remedy = "make it again with `f2b-worker provision`, and refer to it in the rule"
+        self._alarms.ring("ip_set_deleted", watch.ip_set.name, reason=str(error), remedy=remedy)
+
+    def _quarantine(self, watch: Watch, update: Update, error: BadEntry) -> None:
+        """Leave out the one entry that WAF refuses; the others go in with the next update."""
+        now_s = self._clock.monotonic_s()
+        try:
+            entry = canonical(error.entry)
+        except ValueError:
+            entry = ""
+        if entry not in update.entries or not self.board.refuse(entry, now_s):
+            self._fail(watch, error)
+            return
+        self.quarantined[entry] = now_s + QUARANTINE_S
+        self._alarms.ring("entry_quarantined", entry, reason=str(error))
+
+    def retry_quarantined(self) -> None:
+        """Try entries again that WAF refused long ago."""
+        now_s = self._clock.monotonic_s()
+        for entry in [entry for entry, until_s in self.quarantined.items() if until_s <= now_s]:
+            del self.quarantined[entry]
+            self.board.accept(entry, now_s)
+
+    def next_s(self) -> float | None:
+        """Tell when something may be done that may not be done now."""
+        now_s = self._clock.monotonic_s()
+        times_s = [self._pace.next_s, *(watch.paused_until_s for watch in self.watches.values())]
+        if not self.all_tried:
+            times_s.append(self._reads.next_s())
+        return min((time_s for time_s in times_s if time_s > now_s), default=None)

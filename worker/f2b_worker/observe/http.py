@@ -1,0 +1,62 @@
+"""What a platform asks a worker over HTTP: its metrics, whether it lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+import threading
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """One slow reader must not keep a probe waiting."""
+
+    daemon_threads = True
+
+
+def health_app(dead: Callable[[], str | None], unready: Callable[[], str | None]) -> WSGIApplication:
+    """Make the app that answers `/healthz`, `/readyz` and, with Prometheus metrics, every other path.
+
+    Args:
+        dead: Says in one line what has died, or None; then `/healthz` answers 503.
+        unready: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
+    """
+    metrics = make_wsgi_app()
+    questions = {"/healthz": dead, "/readyz": unready}
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        question = questions.get(environ.get("PATH_INFO", ""))
+        if question is None:
+            exposed: Iterable[bytes] = metrics(environ, start_response)
+            return exposed
+        problem = question()
+        start_response("503 Service Unavailable" if problem else "200 OK", [_TEXT])
+        return [f"{' '.join(problem.split()) if problem else 'ok'}\n".encode()]
+
+    return app
+
+
+def serve(port: int, app: WSGIApplication) -> WSGIServer:
+    """Serve *app* on every address from a daemon thread; shut the server down to end it.
+
+    Raises:
+        OSError: If the port is taken.
+    """
+    server = make_server("", port, app, _Server, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    return server
+
+
+class _Quiet(WSGIRequestHandler):
+    """Probes come every few seconds; they are no news."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Log nothing."""

@@ -1,0 +1,206 @@
+"""Opens what a worker or a command needs of AWS; names what is missing together with the command that makes it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from f2b_worker.adapters.aws import dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb import DynamoLedger
+from f2b_worker.adapters.dynamodb_lease import DynamoLease
+from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
+from f2b_worker.adapters.provision import check_table
+from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.waf_finder import WafFinder
+from f2b_worker.adapters.wafv2 import CLOUDFRONT_REGION, region_of
+from f2b_worker.domain.blocklists import Blocklist, Scope
+from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS
+from f2b_worker.errors import Missing, Permanent, Retryable, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.jails_file import Jails
+    from f2b_worker.ports import BanBook, Clock, Lease, Notebook
+    from f2b_worker.settings import WorkerSettings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+T = TypeVar("T")
+
+START_WITHIN_S = 30.0
+"""How long a starting worker waits for an AWS that does not answer."""
+
+KEPT_MS = 60 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """All that one enforcer needs of AWS: the blocklists that are reached in one Region.
+
+    Attributes:
+        region: The Region's name.
+        blocklists: Those with IP sets there, of either scope.
+        bans: The ledger's bans; each front follows their changes at its own pace.
+        finder: Finds their IP sets.
+        lease: Held by the one process that enforces there.
+        notebook: What that process must not forget.
+    """
+
+    region: str
+    blocklists: tuple[Blocklist, ...]
+    bans: BanBook
+    finder: WafFinder
+    lease: Lease
+    notebook: Notebook
+
+
+def chosen_blocklists(jails: Jails, settings: WorkerSettings) -> tuple[Blocklist, ...]:
+    """Choose the blocklists that are enforced: the jails file's, and `block` with the IP sets of the settings.
+
+    Raises:
+        StartError: If both name the sets of `block`.
+    """
+    chosen = {each.name: each for each in jails.blocklists}
+    if settings.ip_set:
+        block = chosen.get(DEFAULT_BLOCKLIST, Blocklist(DEFAULT_BLOCKLIST, ()))
+        if block.ip_sets:
+            raise StartError(
+                f"[blocklists.{DEFAULT_BLOCKLIST}] ip_set ({', '.join(block.ip_sets)}) and --ip-set "
+                f"({', '.join(settings.ip_set)}) both name the IP sets of {DEFAULT_BLOCKLIST}: leave one out"
+            )
+        chosen[DEFAULT_BLOCKLIST] = replace(block, ip_sets=settings.ip_set, scope=Scope(settings.scope))
+    return tuple(each for each in chosen.values() if each.ip_sets)
+
+
+def warn_of_bans_without_a_place(policy: Policy, blocklists: Iterable[Blocklist]) -> None:
+    """Log which blocklists jails name although they have no IP sets: their bans are enforced nowhere."""
+    enforced = {each.name for each in blocklists}
+    for jail in (policy.defaults, *policy.jails.values()):
+        named = {*jail.blocklists, *(name for _, names in jail.escalation for name in names)}
+        for name in sorted(named - enforced if enforced else ()):
+            log.warning("blocklist_without_ip_sets", blocklist=name, jail=jail.name, bans="are enforced nowhere")
+
+
+def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path | None = None) -> T:
+    """Open a part; wait a little for AWS, and name what is missing together with the command that makes it.
+
+    Raises:
+        StartError: If it cannot be opened.
+    """
+    clock, never = SystemClock(), threading.Event()
+    ends_s = clock.monotonic_s() + START_WITHIN_S
+    while True:
+        try:
+            return opening()
+        except Retryable as error:
+            if clock.monotonic_s() > ends_s:
+                raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
+            log.warning("waiting_for_aws", reason=str(error))
+            clock.wait(never, 1.0)
+        except Missing as error:
+            raise StartError(f"{error}; make it with: {_provision_command(settings, config)}") from error
+        except Permanent as error:
+            raise StartError(str(error)) from error
+
+
+def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
+    sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
+    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
+    scope = "" if settings.scope == "REGIONAL" else f" --scope {settings.scope}"
+    file = f" --config {config}" if config else ""
+    return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}{scope}{file}"
+
+
+def open_inbox(settings: WorkerSettings) -> SqsInbox:
+    """Open the queue and its dead-letter queue."""
+    client = sqs_client(settings.queue, connections=settings.receivers + 2)
+    queue_url = queue_url_of(client, settings.queue)
+    return SqsInbox(
+        client,
+        queue_url=queue_url,
+        dead_letter_url=dead_letter_url_of(client, queue_url),
+        visibility_s=visibility_s_of(client, queue_url),
+    )
+
+
+def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
+    """Open the ledger to judge by *policy*."""
+    client = dynamodb_client(connections=16)
+    check_table(client, settings.table)
+    return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
+
+
+def open_ban_book(settings: WorkerSettings) -> DynamoLedger:
+    """Open the ledger to read its bans."""
+    client = dynamodb_client(connections=2)
+    patiently(settings, lambda: check_table(client, settings.table))
+    return DynamoLedger(client, settings.table, SystemClock(), kept_ms=KEPT_MS, io_threads=1)
+
+
+def kept_ms(policy: Policy, max_age_ms: int | None) -> int:
+    """Work out how long offenders are remembered: longer than any jail counts or any infraction is late."""
+    forgets = [jail.forget_ms for jail in (policy.defaults, *policy.jails.values())]
+    if None in forgets or max_age_ms is None:
+        return FOREVER_MS // 2
+    return max(KEPT_MS, 2 * max_age_ms, *(2 * forget for forget in forgets if forget))
+
+
+def open_notebooks(settings: WorkerSettings) -> dict[str, DynamoNotebook]:
+    """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+    client = dynamodb_client(connections=2)
+    patiently(settings, lambda: check_table(client, settings.table))
+    regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
+    return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
+
+
+def open_finders(
+    blocklists: Sequence[Blocklist], clock: Clock
+) -> list[tuple[str, tuple[Blocklist, ...], WafFinder]]:
+    """Open a finder for each Region: its name, the blocklists that are reached there, and the finder."""
+    opened = []
+    home = wafv2_client(None).meta.region_name
+    by_region = {each: region_of(each.scope) or home for each in blocklists}
+    for region, those in groupby(sorted(blocklists, key=by_region.__getitem__), key=by_region.__getitem__):
+        here = tuple(those)
+        # Many workers may start at once, and WAF answers five Get or List requests a second.
+        looking = wafv2_client(region, attempts=8)
+        writing = wafv2_client(region, validated=False)
+        opened.append((region, here, WafFinder(looking, here, clock, writing=writing)))
+    return opened
+
+
+def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock: Clock) -> list[Front]:
+    """Open what the enforcers need, one for each Region, and see that all IP sets are there.
+
+    Raises:
+        Missing: If a name in a blocklist stands for no IP set.
+        StartError: If an IP set belongs to two blocklists.
+    """
+    if not blocklists:
+        return []
+    client = dynamodb_client(connections=4)
+    owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+    fronts = []
+    for region, here, finder in open_finders(blocklists, clock):
+        finder.check()
+        lease = DynamoLease(client, settings.table, name=lease_name(region, here), owner=owner, clock=clock)
+        bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
+        notebook = DynamoNotebook(client, settings.table, region=region)
+        fronts.append(Front(region, here, bans, finder, lease, notebook))
+    return fronts
+
+
+def lease_name(region: str, blocklists: Iterable[Blocklist]) -> str:
+    """Name the right to enforce: by what is configured, so that a new numbered set changes nothing."""
+    configured = sorted(f"{each.name}:{each.scope}:{','.join(sorted(each.ip_sets))}" for each in blocklists)
+    return f"{region}/{'/'.join(configured)}"

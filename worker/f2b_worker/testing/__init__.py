@@ -1,0 +1,18 @@
+"""In-memory twins of the adapters, for tests and trials: each passes the contract suite of its port."""
+
+from f2b_worker.testing.clock import FakeClock
+from f2b_worker.testing.inbox import MemoryInbox
+from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
+from f2b_worker.testing.ledger import MemoryLease, MemoryLedger, MemoryNotebook
+from f2b_worker.testing.outbox import MemoryOutbox
+
+__all__ = [
+    "FakeClock",
+    "MemoryInbox",
+    "MemoryIpSet",
+    "MemoryIpSetFinder",
+    "MemoryLease",
+    "MemoryLedger",
+    "MemoryNotebook",
+    "MemoryOutbox",
+]

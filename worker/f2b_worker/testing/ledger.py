@@ -1,0 +1,191 @@
+"""The ledger in memory: offenders, bans, and the enforcer's lease and notebook."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from itertools import count
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.ports import Changes, Notes, StandingBan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from f2b_worker.errors import F2bError
+    from f2b_worker.ports import Sentence
+
+_HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
+
+
+class _Shelf:
+    """Offenders by jail and key; those without a ban, nearly all of them, as a few dozen bytes."""
+
+    def __init__(self) -> None:
+        self._jails: dict[str, dict[str, bytes | Offender]] = {}
+
+    def get(self, who: OffenderId) -> Offender:
+        found = self._jails.get(who.jail, {}).get(who.key, b"")
+        return found if isinstance(found, Offender) else Offender(frozenset(_unpacked(found)))
+
+    def put(self, who: OffenderId, offender: Offender) -> None:
+        small = offender.ban is None and offender.revision == 0
+        self._jails.setdefault(who.jail, {})[who.key] = _packed(offender.hits) if small else offender
+
+
+def _packed(hits: Iterable[Hit]) -> bytes:
+    encoded = ((hit, hit.id.encode()) for hit in hits)
+    return b"".join(_HIT_HEAD.pack(hit.at_ms, hit.weight, len(text)) + text for hit, text in encoded)
+
+
+def _unpacked(packed: bytes) -> Iterator[Hit]:
+    place = 0
+    while place < len(packed):
+        at_ms, weight, length = _HIT_HEAD.unpack_from(packed, place)
+        place += _HIT_HEAD.size + length
+        yield Hit(at_ms, packed[place - length : place].decode(), weight)
+
+
+class MemoryLedger:
+    """Offenders and bans in memory, for any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offenders = _Shelf()
+        self._history: dict[OffenderId, dict[int, Ban]] = {}
+        self._changed: dict[OffenderId, int] = {}
+        self._changes = count(1)
+
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+        """Add hits to what is remembered; answer everything that is remembered then."""
+        answers: dict[OffenderId, Offender | Exception] = {}
+        for who, new in hits.items():
+            with self._lock:
+                seen = self._offenders.get(who)
+                known = answers[who] = replace(seen, hits=seen.hits.union(new))
+                self._offenders.put(who, known)
+        return answers
+
+    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+        """Store each offender's bans, all or none; answer what is remembered then."""
+        answers: dict[OffenderId, Offender | Exception] = {}
+        for who, sentence in sentences.items():
+            with self._lock:
+                current = self._offenders.get(who)
+                if current.revision == sentence.seen.revision:
+                    current = self._store(who, current, sentence)
+                answers[who] = current
+        return answers
+
+    def _store(self, who: OffenderId, current: Offender, sentence: Sentence) -> Offender:
+        last = sentence.changed[-1]
+        spent = {hit for hit in sentence.seen.hits if hit.at_ms <= last.until_ms}
+        history = self._history.setdefault(who, {})
+        for ban in sentence.changed:
+            evidence = ban.evidence or (history[ban.start_ms].evidence if ban.start_ms in history else ())
+            history[ban.start_ms] = replace(ban, evidence=evidence)
+        stored = Offender(current.hits - spent, replace(last, evidence=()), current.revision + 1)
+        self._offenders.put(who, stored)
+        self._changed[who] = next(self._changes)
+        return stored
+
+    def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
+        """Forget hits that can no longer count."""
+        with self._lock:
+            seen = self._offenders.get(who)
+            self._offenders.put(who, replace(seen, hits=seen.hits.difference(spent)))
+
+    def standing(self) -> Iterator[StandingBan]:
+        """Read the last ban of every offender."""
+        with self._lock:
+            return iter([StandingBan(who, self._last(who)) for who in self._changed])
+
+    def changes(self, cursor: int) -> Changes:
+        """Read the bans that were stored since *cursor*; 0 reads all."""
+        with self._lock:
+            new = [who for who, number in self._changed.items() if number > cursor]
+            newest = max(self._changed.values(), default=0)
+            return Changes(tuple(StandingBan(who, self._last(who)) for who in new), newest)
+
+    def history(self, who: OffenderId) -> list[Ban]:
+        """Read every remembered ban of one offender, oldest first."""
+        with self._lock:
+            bans = self._history.get(who, {})
+            return [bans[start_ms] for start_ms in sorted(bans)]
+
+    def offender(self, who: OffenderId) -> Offender:
+        """Read what is remembered of one offender; a stranger is an offender without a past."""
+        with self._lock:
+            return self._offenders.get(who)
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        """Read the last ban of one address key in each jail."""
+        return [each for each in self.standing() if each.who.key == key]
+
+    def _last(self, who: OffenderId) -> Ban:
+        bans = self._history[who]
+        return replace(bans[max(bans)], evidence=())
+
+
+class MemoryLease:
+    """A lease that one of several enforcers in a test holds."""
+
+    def __init__(self, *, held: bool = True) -> None:
+        self.held = held
+        self.released = False
+
+    def hold(self) -> bool:
+        """Tell whether the lease is held."""
+        return self.held
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self.released = True
+
+
+class MemoryNotebook:
+    """An enforcer's notes in memory. Set `failure` to make every call raise it.
+
+    Attributes:
+        written: How often something was noted.
+    """
+
+    def __init__(self) -> None:
+        self.failure: F2bError | None = None
+        self.written = 0
+        self._foreign: dict[str, frozenset[str]] = {}
+        self._held_back_from_ms: int | None = None
+        self._released_ms: int | None = None
+
+    def read(self) -> Notes:
+        """Read everything that was noted."""
+        self._fail_if_told()
+        from_ms, released_ms = self._held_back_from_ms, self._released_ms
+        if from_ms is not None and released_ms is not None and from_ms <= released_ms:
+            from_ms = None
+        return Notes(dict(self._foreign), from_ms, released_ms)
+
+    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one IP set; no entries remove the note."""
+        self._fail_if_told()
+        self.written += 1
+        self._foreign.pop(ip_set_id, None)
+        if entries:
+            self._foreign[ip_set_id] = entries
+
+    def note_surge(self, held_back_from_ms: int | None) -> None:
+        """Note that bans from *held_back_from_ms* on are held back; None: no more."""
+        self._fail_if_told()
+        self.written += 1
+        self._held_back_from_ms = held_back_from_ms
+
+    def note_release(self, now_ms: int) -> None:
+        """Let in all bans that start up to *now_ms*."""
+        self._fail_if_told()
+        self._released_ms = max(now_ms, self._released_ms or now_ms)
+
+    def _fail_if_told(self) -> None:
+        if self.failure:
+            raise self.failure

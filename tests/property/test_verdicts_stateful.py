@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.verdicts import Ban
 
+LEDGER_REFUSED = "ledger_refused"
+
 settings.register_profile("stateful", deadline=None, derandomize=True, database=None)
 PROFILE = settings(
     settings.get_profile("stateful"), max_examples=300, report_multiple_bugs=False, stateful_step_count=30
@@ -266,10 +268,18 @@ class TwoWorkers(RuleBasedStateMachine):
             for worker in self.workers:
                 worker.finish()
             self.queue.show_again()
+            self.send_again_what_the_ledger_refused()
             if not self.queue.waiting:
                 break
             self.workers[turn % 2].start()
         self.check_at_a_quiet_point()
+
+    def send_again_what_the_ledger_refused(self) -> None:
+        """Do with such letters what people do."""
+        letters = [letter for letter in self.queue.dead if letter.reason == LEDGER_REFUSED]
+        self.queue.dead = [letter for letter in self.queue.dead if letter.reason != LEDGER_REFUSED]
+        for letter in letters:
+            self.send(letter.body, frozenset())
 
     def teardown(self) -> None:
         try:
@@ -309,6 +319,8 @@ class TwoWorkers(RuleBasedStateMachine):
     def only_what_cannot_count_is_a_dead_letter(self) -> None:
         letters: dict[str, int] = Counter()
         for letter in self.queue.dead:
+            if letter.reason == LEDGER_REFUSED:
+                continue
             assert {item["id"] for item in _as_items(letter.body)} == self.refused[letter.message_id]
             letters[letter.message_id] += 1
         twice = self.unanswered("bury")

@@ -182,4 +182,6 @@ class _Stepped:
 
     def __getattr__(self, name: str) -> Any:
         do = getattr(self._port, name)
+        if not callable(do):
+            return do
         return do if name == "receive" else lambda *asked: self._worker.call(name, do, asked)

@@ -43,9 +43,11 @@ class Pile:
 
     Attributes:
         since_s: When the first of them came, on a clock that never goes back.
+        is_fed: Whether some of them follow from bans, and stand in no message.
     """
 
     since_s: float
+    is_fed: bool = False
     hits: list[Hit] = field(default_factory=list)
     messages: list[InHand] = field(default_factory=list)
     oldest_ms: int = 2**63
@@ -67,6 +69,7 @@ class Pile:
         self.messages += other.messages
         self.oldest_ms = min(self.oldest_ms, other.oldest_ms)
         self.newest_ms = max(self.newest_ms, other.newest_ms)
+        self.is_fed = self.is_fed or other.is_fed
 
 
 @dataclass(slots=True)
@@ -137,7 +140,7 @@ class Desk:
         """Note infractions that follow from the bans of *who*: its messages stay until these are judged, too."""
         pile = self.piles[who]
         for other, hits in fed.items():
-            self._fed.setdefault(other, Pile(pile.since_s)).add(hits, pile.messages)
+            self._fed.setdefault(other, Pile(pile.since_s, is_fed=True)).add(hits, pile.messages)
 
     def lay_out_fed(self) -> None:
         """Lay out what was noted; not earlier, since somebody's pile may be under judgement."""
@@ -168,8 +171,16 @@ class Desk:
         self.finish_cover(who)
 
     def give_up(self, who: OffenderId, why: str) -> None:
-        """Turn everything of one offender, whom the ledger refuses for good, into letters."""
+        """Turn everything of one offender, whom the ledger refuses for good, into letters.
+
+        What follows from bans has no letter: its messages come again, and bring it about again.
+        """
         pile = self.piles[who]
+        if pile.is_fed:
+            for each in pile.messages:
+                each.is_kept = True
+            self.finish(who)
+            return
         items = [_item(who, hit.at_ms) | {"id": hit.id, "weight": hit.weight} for hit in pile.hits]
         refused = [Refusal(Reason.LEDGER_REFUSED, why, item) for item in items]
         self._bury_in_letters(pile.messages[0].message.id, refused)

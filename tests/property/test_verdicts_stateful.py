@@ -267,6 +267,7 @@ class TwoWorkers(RuleBasedStateMachine):
         for turn in range(1000):
             for worker in self.workers:
                 worker.finish()
+            self.clock.advance(1)  # for what was held back
             self.queue.show_again()
             self.send_again_what_the_ledger_refused()
             if not self.queue.waiting:

@@ -97,7 +97,9 @@ class Worker:
     def restart(self) -> None:
         """Be a new process."""
         inbox, ledger = self._ports
-        self._intake = Intake(inbox, ledger, self._policy, self._clock, max_age_ms=FORTNIGHT_MS)
+        self._intake = Intake(
+            inbox, ledger, self._policy, self._clock, max_age_ms=FORTNIGHT_MS, extend_resolution_s=3
+        )
 
     def start(self) -> None:
         """Receive what the queue gives, and go as far as the first call for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -162,10 +163,14 @@ def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | Non
 
 
 def dynamodb_client(*, connections: int) -> DynamoDBClient:
-    """Make a DynamoDB client that gives up early and tries again: an item answers in milliseconds."""
+    """Make a DynamoDB client that gives up early and tries again: an item answers in milliseconds.
+
+    botocore does not check what it sends: of 102 µs for one of 25 statements in a call that took 37.
+    """
+    config = _config(connections=connections, read_timeout_s=5, attempts=4)
     with aws_errors("DynamoDB client"):
         client: DynamoDBClient = _session().client(
-            "dynamodb", config=_config(connections=connections, read_timeout_s=5, attempts=4)
+            "dynamodb", config=config.merge(Config(parameter_validation=False))
         )
     return client
 
@@ -199,4 +204,5 @@ def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_t
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
+        user_agent=f"f2b-worker/{version('f2b-worker')}",  # botocore makes its own anew for every call: 10-20 µs
     )

@@ -4,7 +4,7 @@ from f2b_producer._infraction import Infraction
 from f2b_producer._stats import Counter
 
 FULL_PACK = 2_500  # about 64 KiB at 23-26 bytes an infraction: no reason to linger for more
-TAKE_MAX = 10_000  # infractions in flight at a time, and how long encoding holds the interpreter
+TAKE_MAX = 5_000  # infractions in flight at a time: two full packs, of which the thread makes many a second
 
 
 class Buffer:

@@ -27,7 +27,7 @@ class Producer:
         client: Anything with boto3's ``send_message_batch(QueueUrl=, Entries=)``. None makes an SQS client
             with short timeouts from the standard AWS settings, for the region that the URL names.
         max_buffered: Infractions kept at most while the queue is away, those in flight included; about
-            220 bytes each and the note.
+            200 bytes each and the note.
         overflow: What happens when the buffer is full: "drop_oldest" drops the oldest waiting infraction and
             counts it; "block" first lets `report` wait for room, for at most *block_timeout_s*. That is for
             programs that read logs or queues. In a thread that runs an asyncio loop it never waits.
@@ -46,7 +46,7 @@ class Producer:
         queue_url: str,
         *,
         client: QueueClient | None = None,
-        max_buffered: int = 40_000,
+        max_buffered: int = 25_000,
         overflow: Literal["drop_oldest", "block"] = "drop_oldest",
         block_timeout_s: float = 0.5,
         linger_s: float = 0.2,
@@ -111,6 +111,17 @@ class Producer:
             pump.refuse(refused.reason)
         except Exception:  # noqa: BLE001 - the caller serves a request: nothing may leave here
             pump.refuse("unreadable")
+
+    def warm_up(self) -> bool:
+        """Load boto3 and make the client now, in this thread, which takes some tenths of a second.
+
+        Without it the background thread does so at the first report, while the others go on, but now and then
+        an event loop has to wait 40 to 150 ms. So call it where a worker process starts. It never raises.
+
+        Returns:
+            Whether there is a client; why not is logged at the first report.
+        """
+        return self._pump.warm_up()
 
     def refuse(self, reason: str) -> None:
         """Count a report that could not even be made; the middleware's way to say so.

@@ -3,7 +3,7 @@ import time
 from collections.abc import Callable
 from time import time as wall_s
 
-from f2b_producer._buffer import FULL_PACK, Buffer
+from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._journal import Journal
 from f2b_producer._pack import Pack, encode
@@ -79,6 +79,11 @@ class Pump:
             self._hurry.ring()
         if self._arrived.silent():
             self._wake()
+
+    def warm_up(self) -> bool:
+        """Make the client in the calling thread; return whether there is one."""
+        with self._turning:  # not while the thread makes its own
+            return self._sender.warm_up()
 
     def refuse(self, reason: str) -> None:
         """Count a report that was refused."""
@@ -216,7 +221,7 @@ class Pump:
     def _send_some(self) -> None:
         self._urgent.hush()  # rung for what happens now
         if not self._kept:
-            self._kept = encode(self._buffer.take(), rest=_rest)
+            self._kept = encode(self._buffer.take(), rest=self._rest)
         if not self._kept:
             return
         self._kept = deliver(
@@ -226,6 +231,10 @@ class Pump:
             self._journal.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
         else:
             self._journal.sending()
+
+    def _rest(self) -> None:
+        if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
+            time.sleep(REST_S)
 
     def _back_off(self, delay_s: float) -> bool:
         self._urgent.wait(delay_s)
@@ -274,7 +283,3 @@ class Pump:
         with self._turning:
             self._kept = []
             self._settle_lost()
-
-
-def _rest() -> None:
-    time.sleep(REST_S)

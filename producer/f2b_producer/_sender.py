@@ -56,6 +56,14 @@ class Sender:
         """Drop the client made here: after a fork its connections belong to the parent."""
         self._client = self._given
 
+    def warm_up(self) -> bool:
+        """Make the client now if there is none; return whether there is one. It never raises."""
+        try:
+            self._client = self._client or connect(self.queue_url)
+        except Exception:  # noqa: BLE001 - the first attempt to send will say what is missing
+            return False
+        return True
+
     def send(self, packs: Sequence[Pack]) -> Outcome:
         """Send one batch, once. It never raises: an error makes every pack a failed one."""
         entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]

@@ -127,9 +127,7 @@ def received_ips(fleet: Fleet) -> list[str]:
     """Take every infraction out of the queue."""
     ips: list[str] = []
     while True:
-        answer = fleet.sqs.receive_message(
-            QueueUrl=fleet.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
-        )
+        answer = fleet.sqs.receive_message(QueueUrl=fleet.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         for message in answer.get("Messages", []):
             pack = json.loads(message["Body"])
             ips += [pack["ip"][place] for place in pack.get("of", range(len(pack["dt_ms"])))]

@@ -62,7 +62,8 @@ def test_everything_goes_over_one_connection_that_is_kept(canned: type[CannedQue
         for i in range(5):
             f2b.report(f"203.0.113.{i}")
             assert f2b.flush(), f2b.health().last_error
-        f2b._pump._sender._client.close()  # type: ignore[union-attr] - boto3's
+        client: Any = f2b._pump._sender._client
+        client.close()
     assert len(canned.connections) == 1
     assert len(canned.entries) == 5
     assert {entry["MessageGroupId"] for entry in canned.entries} == {"checkout"}

@@ -241,7 +241,7 @@ def loaded_by(statement: str) -> set[str]:
 WITHOUT_SITE = {"PYTHONPATH": str(Path(f2b_producer.__file__).parents[1])}  # nothing else is there to be found
 
 
-def test_importing_the_package_loads_two_modules_and_little_of_the_standard_library() -> None:
+def test_importing_the_package_loads_its_front_and_little_of_the_standard_library() -> None:
     loaded = loaded_by("import f2b_producer")
     own = {"f2b_producer", "f2b_producer._client", "f2b_producer._infraction"}
     assert loaded - own <= {"__future__", "_socket", "types"}
@@ -279,6 +279,35 @@ def test_making_a_producer_starts_no_thread_and_makes_no_client(monkeypatch: pyt
     assert threading.active_count() == before
     assert f2b.flush(0)
     assert f2b.close()
+
+
+def test_a_producer_that_was_warmed_up_makes_no_second_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RecordingClient] = []
+
+    def connect(_queue_url: str) -> RecordingClient:
+        made.append(RecordingClient())
+        return made[-1]
+
+    monkeypatch.setattr("f2b_producer._sender.connect", connect)
+    with Producer("memory:") as f2b:
+        assert f2b.warm_up()
+        assert f2b.warm_up()
+        f2b.report("10.0.0.1")
+        assert f2b.flush()
+    assert [len(client.calls) for client in made] == [1]
+
+
+def test_a_producer_that_cannot_be_warmed_up_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_queue_url: str) -> RecordingClient:
+        raise LookupError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("f2b_producer._sender.connect", connect)
+        f2b = Producer("memory:")
+        assert not f2b.warm_up()
+    monkeypatch.setattr("f2b_producer._sender.connect", lambda _: RecordingClient())
+    f2b.report("10.0.0.1")
+    assert f2b.close(20)
 
 
 def test_after_close_a_report_is_refused_as_closed() -> None:

@@ -167,3 +167,10 @@ def test_the_testing_client_reads_packs_as_the_contract_says(items: list[Infract
     for pack in encode(items):
         seen = [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more in unpack(pack.body)]
         assert seen == list(decode(pack.body))
+
+
+def test_encoding_rests_often_so_that_an_event_loop_beside_it_can_go_on() -> None:
+    rests: list[int] = []
+    items = [read("203.0.113.7", "default", i, None) for i in range(2_500)]
+    encode(items, rest=lambda: rests.append(1))
+    assert len(rests) == 2_500 // 512

@@ -213,3 +213,43 @@ def test_an_idle_queue_is_not_waited_for_longer_than_what_is_held_back_may_wait(
     known.clock.advance(RESOLUTION_S)
     known.worker.gather()
     assert waits == [EXTEND_EVERY_S, 0]
+
+
+def test_a_late_infraction_extends_a_ban_over_those_that_were_stored_after_it(known: Known) -> None:
+    after_ms = known.ban.until_ms + 60_000
+    later = json.dumps({"ip": GOOD_IP, "at": after_ms / 1000, "id": "after the ban"})
+    known.clock.advance(DAY_MS / 1000 + 120)
+    known.step(later)
+    late = json.dumps({"ip": GOOD_IP, "at": (known.ban.until_ms - 1000) / 1000, "id": "late, in the ban"})
+    known.step(late)
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ban.until_ms == after_ms + DAY_MS
+    assert known.inbox.left == set()
+
+
+def test_what_a_colleague_banned_over_is_recorded_and_judged_as_of_anybody(known: Known) -> None:
+    at_s = NOW_MS / 1000
+    known.step(json.dumps([{"ip": GOOD_IP, "at": at_s + after, "id": f"{after}"} for after in (1, 200, 290)]))
+    seen = known.ledger.offender(WHO)
+    anew = Ban(NOW_MS + 100_000, NOW_MS + 100_000 + 110_000, 2, 110_000)  # 200 extends it, and so 290 does
+    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (anew,))})
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ban.start_ms == anew.start_ms
+    assert known.ban.until_ms == NOW_MS + 290_000 + 110_000
+    assert known.inbox.left == set()
+
+
+def test_messages_are_kept_while_one_attempt_is_slow(known: Known) -> None:
+    known.inbox.put(body(OTHER_IP))
+    stop = threading.Event()
+
+    def be_slow() -> None:
+        known.clock.on_wait = lambda: stop.set() if len(known.clock.waits_s) > 5 else None
+        known.worker.keep_in_hand(stop)  # as the thread beside does
+
+    known.ledger.before_commit = [be_slow]
+    known.step()
+    assert known.inbox.kept >= 1
+    assert who(OTHER_IP) in known.ledger.banned()

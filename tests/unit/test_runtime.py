@@ -28,6 +28,9 @@ class Loop:
         self.trouble = ""
         self.used: list[object] = []
 
+    def keep_in_hand(self, stop: threading.Event) -> None:
+        stop.wait()
+
     def run(self, *events: threading.Event) -> None:
         if self.error:
             raise self.error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from pydantic_core import to_json
@@ -15,10 +15,10 @@ from f2b_worker.ports import DeadLetter
 from f2b_worker.wire import UnreadableError, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.domain.docket import Clerk, Docket
-    from f2b_worker.domain.verdicts import Hit, OffenderId
+    from f2b_worker.domain.verdicts import Ban, Hit, OffenderId
     from f2b_worker.known_bans import KnownBan, KnownBans
     from f2b_worker.ports import Message
 
@@ -29,11 +29,11 @@ LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attribu
 
 @dataclass(slots=True, eq=False)
 class InHand:
-    """One message, since when it is in hand, and how many piles still hold something of it."""
+    """One message, since when it is in hand, and how many piles and letters still hold something of it."""
 
     message: Message
     since_s: float
-    open_piles: int = 0
+    open: int = 0
     is_kept: bool = False
 
 
@@ -43,51 +43,54 @@ class Pile:
 
     Attributes:
         since_s: When the first of them came, on a clock that never goes back.
+        known: The ban into whose time all of them fell, if there is one: they only extend it.
         is_fed: Whether some of them follow from bans, and stand in no message.
     """
 
     since_s: float
+    known: KnownBan | None = None
     is_fed: bool = False
     hits: list[Hit] = field(default_factory=list)
     messages: list[InHand] = field(default_factory=list)
     oldest_ms: int = 2**63
     newest_ms: int = -(2**63)
+    _reach_ms: int = 0
 
     def add(self, hits: Sequence[Hit], messages: Sequence[InHand]) -> None:
         """Lay further infractions, and the messages that they came with, on the pile."""
         self.hits += hits
         self.messages += messages
         for each in messages:
-            each.open_piles += 1
-        times_ms = [hit.at_ms for hit in hits]
-        self.oldest_ms = min(self.oldest_ms, *times_ms)
-        self.newest_ms = max(self.newest_ms, *times_ms)
+            each.open += 1
+        times_ms = sorted(hit.at_ms for hit in hits)
+        self.oldest_ms = min(self.oldest_ms, times_ms[0])
+        self.newest_ms = max(self.newest_ms, times_ms[-1])
+        if self.known:
+            self._follow(self.known.ban, times_ms)
 
     def join(self, other: Pile) -> None:
         """Take over another pile of the same offender."""
-        self.hits += other.hits
-        self.messages += other.messages
-        self.oldest_ms = min(self.oldest_ms, other.oldest_ms)
-        self.newest_ms = max(self.newest_ms, other.newest_ms)
+        for each in other.messages:
+            each.open -= 1
+        self.add(other.hits, other.messages)
         self.is_fed = self.is_fed or other.is_fed
 
+    def _follow(self, ban: Ban, times_ms: Sequence[int]) -> None:
+        """Find out whether these fell into the ban, too, with its end as those before them moved it."""
+        reach_ms = max(self._reach_ms, ban.until_ms)
+        for at_ms in times_ms:
+            if not ban.start_ms < at_ms <= reach_ms:
+                self.known = None  # the whole pile is recorded and judged as of anybody
+                return
+            reach_ms = max(reach_ms, at_ms + ban.length_ms)
+        self._reach_ms = reach_ms
 
-@dataclass(slots=True)
-class Cover:
-    """Infractions of one offender that fell into a known ban, and the messages that they came with.
 
-    Of them only what they did to the ban's end is kept: a hot address must not fill the memory.
+class Letter(NamedTuple):
+    """What is to be stored in the dead-letter queue, and the messages that stay until it is."""
 
-    Attributes:
-        known: The ban, with its end as they moved it.
-        since_s: When the first of them came.
-        infractions: How many they are.
-    """
-
-    known: KnownBan
-    since_s: float
-    infractions: int = 0
-    messages: list[InHand] = field(default_factory=list)
+    dead: DeadLetter
+    messages: tuple[InHand, ...]
 
 
 class Desk:
@@ -95,16 +98,20 @@ class Desk:
 
     Attributes:
         piles: What is still to be judged.
-        covers: What only extends known bans, and is to be stored.
         letters: What is still to be stored in the dead-letter queue.
     """
 
     def __init__(self) -> None:
         self.piles: dict[OffenderId, Pile] = {}
-        self.covers: dict[OffenderId, Cover] = {}
-        self.letters: list[DeadLetter] = []
+        self.letters: list[Letter] = []
         self._in_hand: dict[str, InHand] = {}
+        self._done: dict[str, InHand] = {}
         self._fed: dict[OffenderId, Pile] = {}
+
+    @property
+    def infractions(self) -> int:
+        """How many infractions wait."""
+        return sum(len(pile.hits) for pile in self.piles.values())
 
     @property
     def messages(self) -> list[Message]:
@@ -113,28 +120,35 @@ class Desk:
 
     @property
     def settled(self) -> list[Message]:
-        """The messages of which nothing is left to do."""
-        return [each.message for each in self._in_hand.values() if not each.open_piles and not each.is_kept]
+        """The messages of which nothing is left to do but to delete them."""
+        return [each.message for each in self._done.values() if not each.is_kept]
 
     def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:
         """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
         # A message that comes again while it is in hand has a new receipt, and only that one deletes it.
         in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
         in_hand.message = replace(message, body="")
+        in_hand.open += 1
+        self._done.pop(message.id, None)
+        self._read(message, in_hand, clerk, known, now_ms=now_ms, now_s=now_s)
+        self._close([in_hand])
+
+    def _read(  # noqa: PLR0913
+        self, message: Message, in_hand: InHand, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float
+    ) -> None:
         try:
             body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
         except UnreadableError as error:
-            self._bury(message.id, message.body, [Refusal(error.reason, str(error), None)])
+            self._write_letter(message.body, [Refusal(error.reason, str(error), None)], [in_hand])
             return
         docket = clerk.sort_out(body.infractions, now_ms=now_ms)
         _count(docket)
         for who, hits in docket.hits.items():
-            ban = known.get(who)
-            if ban and who not in self.piles and ban.covers(hits):
-                self._cover(who, ban, hits, in_hand, now_s)
-            else:
-                self._pile(who, now_s).add(hits, [in_hand])
-        self._bury_in_letters(message.id, body.refused + docket.refused)
+            pile = self.piles.get(who)
+            if pile is None:
+                pile = self.piles[who] = Pile(now_s, known.get(who))
+            pile.add(hits, [in_hand])
+        self._write_letters(body.refused + docket.refused, [in_hand])
 
     def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
         """Note infractions that follow from the bans of *who*: its messages stay until these are judged, too."""
@@ -145,30 +159,15 @@ class Desk:
     def lay_out_fed(self) -> None:
         """Lay out what was noted; not earlier, since somebody's pile may be under judgement."""
         for who, fed in self._fed.items():
-            pile = self.piles.get(who)
-            if pile is None:
-                self.piles[who] = fed
+            if who in self.piles:
+                self.piles[who].join(fed)
             else:
-                pile.join(fed)
+                self.piles[who] = fed
         self._fed = {}
 
     def finish(self, who: OffenderId) -> None:
         """Mark everything of one offender as judged."""
-        for each in self.piles.pop(who).messages:
-            each.open_piles -= 1
-
-    def finish_cover(self, who: OffenderId) -> None:
-        """Mark what extended the ban of one offender as stored."""
-        for each in self.covers.pop(who).messages:
-            each.open_piles -= 1
-
-    def give_up_cover(self, who: OffenderId, why: str) -> None:
-        """Turn what extended a ban into a letter: one infraction with which the ban would end as late."""
-        cover = self.covers[who]
-        at_ms = cover.known.until_ms - cover.known.ban.length_ms
-        refused = Refusal(Reason.LEDGER_REFUSED, why, _item(who, at_ms))
-        self._bury_in_letters(cover.messages[0].message.id, [refused])
-        self.finish_cover(who)
+        self._close(self.piles.pop(who).messages)
 
     def give_up(self, who: OffenderId, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters.
@@ -177,58 +176,57 @@ class Desk:
         """
         pile = self.piles[who]
         if pile.is_fed:
-            for each in pile.messages:
-                each.is_kept = True
-            self.finish(who)
-            return
-        items = [_item(who, hit.at_ms) | {"id": hit.id, "weight": hit.weight} for hit in pile.hits]
-        refused = [Refusal(Reason.LEDGER_REFUSED, why, item) for item in items]
-        self._bury_in_letters(pile.messages[0].message.id, refused)
+            self._keep(pile.messages)
+        else:
+            self._write_letters([_refusal(who, hit, why) for hit in pile.hits], pile.messages)
         self.finish(who)
 
-    def keep(self, message_id: str) -> None:
-        """Leave a message in the queue whatever becomes of its infractions."""
-        if message_id in self._in_hand:
-            self._in_hand[message_id].is_kept = True
+    def bury(self, letter: Letter) -> None:
+        """Mark a letter as stored."""
+        self.letters.remove(letter)
+        self._close(letter.messages)
+
+    def give_up_letter(self, letter: Letter) -> None:
+        """Leave the messages of a letter that cannot be stored in the queue, whatever else becomes of them."""
+        self._keep(letter.messages)
+        self.bury(letter)
 
     def held_since(self, time_s: float) -> list[Message]:
-        """The messages that are in hand since *time_s* or longer."""
-        return [each.message for each in self._in_hand.values() if each.since_s <= time_s]
+        """The messages that are in hand since *time_s* or longer; may be asked from another thread."""
+        return [each.message for each in list(self._in_hand.values()) if each.since_s <= time_s]
 
     def clear_done(self) -> None:
         """Forget the messages of which nothing is left to do: they were deleted, or stay in the queue."""
-        self._in_hand = {name: each for name, each in self._in_hand.items() if each.open_piles}
+        for name in self._done:
+            self._in_hand.pop(name, None)
+        self._done = {}
 
-    def _pile(self, who: OffenderId, now_s: float) -> Pile:
-        pile = self.piles.get(who)
-        if pile is None:
-            pile = self.piles[who] = Pile(now_s)
-        return pile
+    def _keep(self, messages: Iterable[InHand]) -> None:
+        for each in messages:
+            each.is_kept = True
 
-    def _cover(self, who: OffenderId, known: KnownBan, hits: Sequence[Hit], in_hand: InHand, now_s: float) -> None:
-        metrics.infractions_judged.inc(len(hits))
-        known.hear(hits)
-        if not known.moves:
-            return  # the stored ban ends as late: nothing is left to do
-        cover = self.covers.get(who)
-        if cover is None:
-            cover = self.covers[who] = Cover(known, now_s)
-        cover.infractions += len(hits)
-        cover.messages.append(in_hand)
-        in_hand.open_piles += 1
+    def _close(self, messages: Iterable[InHand]) -> None:
+        for each in messages:
+            each.open -= 1
+            if not each.open:
+                self._done[each.message.id] = each
 
-    def _bury_in_letters(self, message_id: str, refused: Sequence[Refusal]) -> None:
+    def _write_letters(self, refused: Sequence[Refusal], messages: Sequence[InHand]) -> None:
         for items, part in _in_letters(refused):
-            self._bury(message_id, items, part)
+            self._write_letter(items, part, messages)
 
-    def _bury(self, message_id: str, body: str, why: Sequence[Refusal]) -> None:
+    def _write_letter(self, body: str, why: Sequence[Refusal], messages: Sequence[InHand]) -> None:
         reasons = Counter(one.reason.value for one in why)
-        self.letters.append(DeadLetter(body, reasons, why[0].detail, message_id))
+        for each in messages:
+            each.open += 1
+        dead = DeadLetter(body, reasons, why[0].detail, messages[0].message.id)
+        self.letters.append(Letter(dead, tuple(messages)))
 
 
-def _item(who: OffenderId, at_ms: int) -> dict[str, object]:
+def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
-    return {"ip": network, "jail": who.jail, "at": at_ms / 1000}
+    item = {"ip": network, "jail": who.jail, "at": hit.at_ms / 1000, "id": hit.id, "weight": hit.weight}
+    return Refusal(Reason.LEDGER_REFUSED, why, item)
 
 
 def _count(docket: Docket) -> None:

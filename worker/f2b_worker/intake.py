@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from f2b_worker.desk import Letter
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.ports import Clock, DeadLetter, Inbox, Ledger, Message
+    from f2b_worker.ports import Clock, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,8 +33,11 @@ BACKOFF_MAX_S = 5.0
 KEPT_AFTER = 0.4
 """After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 
-IN_HAND_MAX = 20_000
+IN_HAND_MAX = 10_000
 """So many messages are in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
+
+INFRACTIONS_MAX = 500_000
+"""So many infractions wait at most to extend bans, about 65 MB; then all are judged at once."""
 
 
 class Intake:
@@ -161,31 +165,40 @@ class Intake:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)
         if desk.letters:
-            log.warning("refused", messages=len(desk.letters), first=desk.letters[0].detail)
+            log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
 
     def _try_to_settle(self, *, hurry: bool) -> None:
-        hurry = hurry or len(self._desk.messages) > IN_HAND_MAX
-        self._judging.extend(self._desk, hurry=hurry)
-        while self._desk.piles:
-            self._judging.judge(self._desk)
+        crowded = len(self._desk.messages) > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
+        try:
+            self._judging.judge(self._desk, hurry=hurry or crowded)
+        finally:  # what is done is done, whoever else has to wait
+            self._put_away()
+
+    def _put_away(self) -> None:
         while self._desk.letters:
             self._bury(self._desk.letters[-1])
-            self._desk.letters.pop()
         settled = self._desk.settled
         if settled:
             self._inbox.delete(settled)
         self._desk.clear_done()
         metrics.messages_settled.inc(len(settled))
 
-    def _bury(self, letter: DeadLetter) -> None:
+    def _bury(self, letter: Letter) -> None:
         """Store what is refused; a letter that SQS refuses too stays in the main queue, which redrives it."""
         try:
-            self._inbox.bury(letter)
+            self._inbox.bury(letter.dead)
         except Rejected as error:
-            log.error("dead_letter_refused", message=letter.message_id, reason=str(error))
-            self._desk.keep(letter.message_id)
-        for reason in letter.reasons:
-            metrics.refused.labels(reason).inc(letter.reasons[reason])
+            log.error("dead_letter_refused", message=letter.dead.message_id, reason=str(error))
+            self._desk.give_up_letter(letter)
+        else:
+            self._desk.bury(letter)
+        for reason, number in letter.dead.reasons.items():
+            metrics.refused.labels(reason).inc(number)
+
+    def keep_in_hand(self, stop: threading.Event) -> None:
+        """Keep messages from others while one attempt to judge them is slow; for a thread beside `run`."""
+        while not self._clock.wait(stop, self._inbox.visibility_s * KEPT_AFTER / 2):
+            self._keep()
 
     def _keep(self) -> None:
         """Keep what is in hand for longer from becoming visible: an outage must not eat deliveries."""

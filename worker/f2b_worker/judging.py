@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,14 +9,14 @@ import structlog
 from f2b_worker.domain.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Retryable
-from f2b_worker.known_bans import KnownBan, KnownBans
+from f2b_worker.known_bans import KnownBans
 from f2b_worker.observe import metrics
 from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from f2b_worker.desk import Cover, Desk, Pile
+    from f2b_worker.desk import Desk, Pile
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.lateness import Lateness
     from f2b_worker.domain.verdicts import Ban, Hit, Judgement, OffenderId
@@ -73,94 +72,50 @@ class Judging:
         self._policy = policy
 
     def due_in_s(self, desk: Desk) -> float | None:
-        """Tell in how many seconds the next of what waits is due; None if nothing waits."""
+        """Tell in how many seconds the next pile that waits is due; None if none waits."""
         waits_s = self._waits_s(desk)
-        return min((self._due_in_s(cover, waits_s) for cover in desk.covers.values()), default=None)
+        return min((self._due_in_s(pile, waits_s) for pile in desk.piles.values()), default=None)
 
     def _waits_s(self, desk: Desk) -> float:
-        return min(self._resolution_s, len(desk.covers) / EXTENSIONS_PER_S)
+        return min(self._resolution_s, len(desk.piles) / EXTENSIONS_PER_S)
 
-    def _due_in_s(self, cover: Cover, waits_s: float) -> float:
-        known, now_s = cover.known, self._clock.monotonic_s()
+    def _due_in_s(self, pile: Pile, waits_s: float) -> float:
+        known, now_s = pile.known, self._clock.monotonic_s()
+        if known is None or pile.newest_ms + known.ban.length_ms <= known.ban.until_ms:
+            return 0.0  # to be recorded at once, or nothing to store
         ends_in_s = (known.ban.until_ms - self._clock.now_ms()) / 1000
         if 0 <= ends_in_s < 2 * self._resolution_s:
             return 0.0  # the stored end must not come before the later one is stored
-        soonest_s = known.stored_s + min(EXTEND_EVERY_S, self._resolution_s)
-        return max(cover.since_s + waits_s, soonest_s) - now_s
+        soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
+        return max(pile.since_s + waits_s, soonest_s) - now_s
 
-    def extend(self, desk: Desk, *, hurry: bool) -> None:
-        """Store the later ends of known bans that are due; in a *hurry*, of all.
+    def judge(self, desk: Desk, *, hurry: bool) -> None:
+        """Judge the piles that are due, in a *hurry* all, and take from the desk what is done.
 
         Raises:
             F2bError: If some must wait for the end of an outage; the others are done.
         """
-        waits_s = self._waits_s(desk)
-        due = [
-            who
-            for who, cover in desk.covers.items()
-            if hurry or who in desk.piles or self._due_in_s(cover, waits_s) <= 0
-        ]
-        for _ in range(_ROUNDS_MAX):
+        while True:
+            waits_s = self._waits_s(desk)
+            due = [who for who, pile in desk.piles.items() if hurry or self._due_in_s(pile, waits_s) <= 0]
             if not due:
                 return
-            answers = self._ledger.commit({who: _longer(desk.covers[who].known) for who in due})
-            self._on_ban()
-            due = self._extended(desk, answers)
-        raise Retryable(f"{len(due)} bans are still contended after {_ROUNDS_MAX} rounds")
+            try:
+                self._judge(desk, due)
+            finally:
+                desk.lay_out_fed()
 
-    def _extended(self, desk: Desk, answers: Mapping[OffenderId, Offender | Exception]) -> list[OffenderId]:
-        """Take from the desk what is stored; answer whose ban a colleague changed meanwhile."""
-        again: list[OffenderId] = []
+    def _judge(self, desk: Desk, due: Iterable[OffenderId]) -> None:
         held_up: Exception | None = None
-        for who, answer in answers.items():
-            if not isinstance(answer, Offender):
-                held_up = self._fail_cover(who, answer, desk) or held_up
-            elif not self._catch_up(who, answer, desk.covers[who]):
-                again.append(who)
-            else:
-                desk.finish_cover(who)
-        if held_up:
-            raise held_up
-        return again
-
-    def _catch_up(self, who: OffenderId, seen: Offender, cover: Cover) -> bool:
-        """Compare with what the ledger holds now; tell whether nothing is left to store."""
-        pending = cover.known
-        self.known.learn(who, seen, self._clock.monotonic_s())
-        if seen.ban is None or seen.ban.start_ms != pending.ban.start_ms or seen.ban.until_ms >= pending.until_ms:
-            return True  # stored, or of a ban before the last one, where it changes nothing
-        cover.known = known = self.known.get(who) or pending
-        known.until_ms, known.moves = pending.until_ms, pending.moves
-        return False
-
-    def _fail_cover(self, who: OffenderId, error: Exception, desk: Desk) -> Exception | None:
-        if _must_wait(error):
-            return error
-        log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
-        desk.give_up_cover(who, str(error))
-        return None
-
-    def judge(self, desk: Desk) -> None:
-        """Judge the piles, and take from the desk what is done; what bans feed is laid out then.
-
-        Raises:
-            F2bError: If some must wait for the end of an outage; the others are done.
-        """
-        try:
-            self._judge(desk)
-        finally:
-            desk.lay_out_fed()
-
-    def _judge(self, desk: Desk) -> None:
-        held_up: Exception | None = None
-        answers = self._ledger.record({who: self._worth_storing(who, pile) for who, pile in desk.piles.items()})
+        answers = self._answers(desk, due)
         for _ in range(_ROUNDS_MAX):
             sentences: dict[OffenderId, Sentence] = {}
             for who, answer in answers.items():
-                if not isinstance(answer, Offender):
-                    held_up = self._fail_one(who, answer, desk) or held_up
-                elif sentence := self._judge_one(who, answer, desk):
-                    sentences[who] = sentence
+                found = self._sentence_or_error(who, answer, desk)
+                if isinstance(found, Sentence):
+                    sentences[who] = found
+                elif found:
+                    held_up = found
             if not sentences:
                 break
             answers = self._ledger.commit(sentences)
@@ -170,6 +125,33 @@ class Judging:
             raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
         if held_up:
             raise held_up
+
+    def _answers(self, desk: Desk, due: Iterable[OffenderId]) -> dict[OffenderId, Offender | Exception]:
+        """Record what is new; what only extends a known ban is judged by what is known."""
+        answers: dict[OffenderId, Offender | Exception] = {}
+        new: dict[OffenderId, list[Hit]] = {}
+        for who in due:
+            pile = desk.piles[who]
+            if pile.known:
+                answers[who] = pile.known.seen
+            else:
+                new[who] = self._worth_storing(who, pile)
+        return answers | self._ledger.record(new) if new else answers
+
+    def _sentence_or_error(
+        self, who: OffenderId, answer: Offender | Exception, desk: Desk
+    ) -> Sentence | Exception | None:
+        pile = desk.piles[who]
+        if not isinstance(answer, Offender):
+            return self._fail_one(who, answer, desk)
+        if pile.known and not _covers(answer.ban, pile):
+            pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next turn
+            self.known.learn(who, answer, self._clock.monotonic_s())
+            return None
+        try:
+            return self._judge_one(who, answer, desk)
+        except F2bError as error:  # what else had to be read for this offender
+            return self._fail_one(who, error, desk)
 
     def _worth_storing(self, who: OffenderId, pile: Pile) -> list[Hit]:
         return sorted(worth_storing(pile.hits, self._policy.jail(who.jail), key=who.key))
@@ -241,9 +223,11 @@ def _must_wait(error: Exception) -> bool:
     return isinstance(error, (Retryable, AccessDenied, Missing))
 
 
-def _longer(known: KnownBan) -> Sentence:
-    ban = replace(known.ban, until_ms=known.until_ms, extended=known.ban.extended + known.moves, evidence=())
-    return Sentence(known.seen, (ban,))
+def _covers(ban: Ban | None, pile: Pile) -> bool:
+    """Tell whether all of a pile fell into the time of a ban, or would without the end that they moved."""
+    if ban is None or pile.known is None or ban.start_ms != pile.known.ban.start_ms:
+        return False
+    return ban.start_ms < pile.oldest_ms
 
 
 def _announce(

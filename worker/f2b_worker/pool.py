@@ -54,6 +54,7 @@ class _Child:
         self._arguments = (settings, config, number)
         self._restarts = Restarts()
         self._started_s = 0.0
+        self._has_worked = False
         self.process: BaseProcess | None = None
         self.starts_s = float("-inf")
 
@@ -70,8 +71,9 @@ class _Child:
         assert dead is not None
         self.process = None
         pause_s = self._restarts.pause_s(now_s - self._started_s)
-        if dead.exitcode == StartError.exit_code:  # said by itself why, and nothing will change
-            return StartError.exit_code
+        if dead.exitcode == StartError.exit_code and not self._has_worked:
+            return StartError.exit_code  # it has said why, and nothing will change
+        self._has_worked = self._has_worked or now_s - self._started_s >= LIVES_S
         log.error("worker_died", worker=dead.name, exit_code=dead.exitcode, restart_in_s=pause_s)
         self.starts_s = now_s + (pause_s or 0)
         return EXIT_PART_DIED if pause_s is None else None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
-
-from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +30,10 @@ class Receivers:
     def __init__(self, inbox: Inbox, *, threads: int, poll_s: float) -> None:
         self._inbox = inbox
         self._poll_s = poll_s
-        self._answers: queue.Queue[list[Message] | F2bError] = queue.Queue(threads)
-        self._stopping = threading.Event()
+        self._answers: deque[list[Message]] = deque()
+        self._failure: Exception | None = None
+        self._changed = threading.Condition()
+        self._stopping = False
         self._busy = threading.Event()
         self._threads = [
             threading.Thread(target=self._poll, args=(number == 0,), name=f"receiver-{number}", daemon=True)
@@ -45,16 +45,18 @@ class Receivers:
         """Take what one poll brought, waiting up to *wait_s* for it.
 
         Raises:
-            F2bError: If that poll failed.
+            F2bError: If the last poll failed.
         """
         self._start()
-        try:
-            answer = self._answers.get(timeout=wait_s) if wait_s else self._answers.get_nowait()
-        except queue.Empty:
-            return []
-        if isinstance(answer, F2bError):
-            raise answer
-        return answer
+        with self._changed:
+            self._changed.wait_for(lambda: self._answers or self._failure, wait_s)
+            self._changed.notify_all()
+            if self._answers:
+                return self._answers.popleft()
+            failure, self._failure = self._failure, None
+        if failure:
+            raise failure
+        return []
 
     @property
     def visibility_s(self) -> float:
@@ -79,15 +81,15 @@ class Receivers:
 
     def close(self) -> None:
         """End the polls, and make visible again what they brought and nobody took."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         self._busy.set()  # wakes who waits for it
-        left: list[Message] = []
-        while any(thread.is_alive() for thread in self._threads) or not self._answers.empty():
-            try:
-                answer = self._answers.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            left += [] if isinstance(answer, F2bError) else answer
+        for thread in self._threads:
+            if self._started:
+                thread.join()
+        left = [message for answer in self._answers for message in answer]
+        self._answers.clear()
         if left:
             self._inbox.release(left)
 
@@ -98,21 +100,33 @@ class Receivers:
                 thread.start()
 
     def _poll(self, always: bool) -> None:  # noqa: FBT001 - an argument of a thread
-        while not self._stopping.is_set():
+        while not self._stopping:
             if not always and not self._busy.wait(_LOOK_EVERY_S):
                 continue
-            answer = self._receive(self._poll_s if always else 0)
-            if answer:
-                self._answers.put(answer)
+            try:
+                messages = self._inbox.receive(wait_s=self._poll_s if always else 0)
+            except Exception as error:  # noqa: BLE001 - whatever it is, whoever receives must see it
+                self._fail(error)
+            else:
+                self._bring(messages)
 
-    def _receive(self, wait_s: float) -> list[Message] | F2bError:
-        try:
-            messages = self._inbox.receive(wait_s=wait_s)
-        except F2bError as error:
-            self._busy.clear()
-            return error
+    def _bring(self, messages: list[Message]) -> None:
+        """Hand messages over, and wait while too many lie here; the queue answers again, so no failure is told."""
         if len(messages) == RECEIVE_MAX:
             self._busy.set()
         else:
             self._busy.clear()
-        return messages
+        with self._changed:
+            self._failure = None
+            if messages:
+                self._answers.append(messages)
+                self._changed.notify_all()
+            self._changed.wait_for(lambda: self._stopping or len(self._answers) < len(self._threads))
+
+    def _fail(self, error: Exception) -> None:
+        """Tell a failure once, and wait until it was told: who is told paces the next try."""
+        self._busy.clear()
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._stopping or self._failure is not error)

@@ -248,7 +248,7 @@ def _read_clean(pack: Pack) -> list[Infraction] | None:
         return None
     number = len(pack.dt_ms)
     ips = _picked(pack.ip, pack.of, number)
-    jails = [DEFAULT_JAIL] * number if pack.jail is None else _picked(pack.jail, pack.in_ or [0] * number, number)
+    jails = _picked(pack.jail or [DEFAULT_JAIL], [0] * number if pack.in_ is None else pack.in_, number)
     if ips is None or jails is None or not all(map(_JAIL.fullmatch, set(jails))):
         return None
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)

@@ -89,6 +89,7 @@ _MISSING = {
     "QueueDoesNotExist",
     "NonExistentQueue",
     "ResourceNotFoundException",
+    "ResourceNotFound",  # of one statement in a batch
     "WAFNonexistentItemException",
 }
 _KINDS: dict[str, type[errors.F2bError]] = {

@@ -17,6 +17,7 @@ collection.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.aws import aws_errors, error_code
@@ -65,7 +66,7 @@ class DynamoLedger(DynamoBanBook):
         super().__init__(client, table, clock)
         self._kept_ms = kept_ms
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
-        self._known = Known()
+        self._known = Known(clock)
         self._many = ManyOffenders(
             client, table, self._io, self._known, place_of=partition_of, clock=clock, kept_ms=kept_ms
         )
@@ -213,8 +214,12 @@ def _for_history(seen: Offender, changed: Sequence[Ban]) -> list[Ban]:
 
 
 def _only_extends(sentence: Sentence) -> bool:
-    """Tell whether the running ban lasts longer, and nothing else happened."""
-    return len(sentence.changed) == 1 and not sentence.changed[0].evidence
+    """Tell whether the last ban lasts longer, and nothing else happened."""
+    last, changed = sentence.seen.ban, sentence.changed
+    if last is None or len(changed) > 1:
+        return False
+    longer = replace(last, until_ms=changed[0].until_ms, extended=changed[0].extended)
+    return replace(changed[0], evidence=()) == replace(longer, evidence=())
 
 
 def _ttl(at_ms: int) -> dict[str, str]:

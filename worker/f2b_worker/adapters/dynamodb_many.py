@@ -25,7 +25,7 @@ from f2b_worker.adapters.dynamodb_items import (
 )
 from f2b_worker.adapters.dynamodb_statements import Statement, insert, run, update
 from f2b_worker.domain.verdicts import Offender
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,21 +40,29 @@ if TYPE_CHECKING:
 KNOWN_MAX = 50_000
 """Offenders whose items are remembered, about 1 KB each: who comes again soon is updated, not inserted."""
 
+KNOWN_FOR_S = 86_400.0
+"""An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
+
 _READ_MAX = 100  # items in one BatchGetItem
+_READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
 
 
 class Known:
     """Items as they were last seen, the least recently seen ones forgotten; for any number of threads."""
 
-    def __init__(self, most: int = KNOWN_MAX) -> None:
+    def __init__(self, clock: Clock, most: int = KNOWN_MAX) -> None:
+        self._clock = clock
         self._most = most
         self._lock = threading.Lock()
-        self._seen: OrderedDict[OffenderId, tuple[int, Offender]] = OrderedDict()
+        self._seen: OrderedDict[OffenderId, tuple[int, Offender, float]] = OrderedDict()
 
     def get(self, who: OffenderId) -> tuple[int, Offender] | None:
         """Answer version and content; None for a stranger."""
-        return self._seen.get(who)
+        found = self._seen.get(who)
+        if found is None or self._clock.monotonic_s() - found[2] > KNOWN_FOR_S:
+            return None
+        return found[:2]
 
     def learn(self, who: OffenderId, item: Item) -> Offender:
         """Remember an item, and read it."""
@@ -67,7 +75,7 @@ class Known:
         with self._lock:
             self._seen.pop(who, None)
             if version:
-                self._seen[who] = version, offender
+                self._seen[who] = version, offender, self._clock.monotonic_s()
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
 
@@ -161,11 +169,15 @@ class ManyOffenders:
     def _read_batch(self, batch: Sequence[OffenderId]) -> None:
         found: dict[str, Item] = {}
         asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
-        while asked:
+        for _ in range(_READS):
+            if not asked:
+                break
             with aws_errors("reading the ledger"):
                 answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
             found.update((item["pk"]["S"], item) for item in answer["Responses"].get(self._table, []))
             asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
+        if asked:
+            raise Throttled("reading the ledger: DynamoDB leaves keys unread")
         for who in batch:
             item = found.get(state_key(who)["pk"]["S"])
             if item:

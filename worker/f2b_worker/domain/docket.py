@@ -134,9 +134,11 @@ class Clerk:
     def _place(self, source: tuple[str, str]) -> _Place:
         place = self._places.get(source)
         if place is None:
-            if len(self._places) >= PLACES_MAX:
-                self._places.clear()
-            place = self._places[source] = _place_of(source, self._policy)
+            place = _place_of(source, self._policy)
+            if not place.wrong:  # an address is short; what is none may be of any length
+                if len(self._places) >= PLACES_MAX:
+                    self._places.clear()
+                self._places[source] = place
         return place
 
 

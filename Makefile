@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-fast test-localstack bench lint format docs lock clean
+.PHONY: help install run demo test test-fast test-localstack bench bench-enforcer lint format docs lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -36,8 +36,13 @@ test-fast: $(STAMP) ## Run the tests that start no process
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python -m pytest -m "localstack or localstack_only" $(ARGS)
 
-bench: $(STAMP) ## Measure: the judge's speed and memory (ARGS=--json; DATA=FILE for a file of yours)
+bench: $(STAMP) ## Measure the judge and the enforcer (ARGS=--json; DATA=FILE: a file of yours for the judge)
 	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
+	@$(BIN)/python -m benchmarks.enforcer_cpu $(ARGS)
+	@$(BIN)/python -m benchmarks.enforcer $(ARGS)
+
+bench-enforcer: $(STAMP) ## Measure only the enforcer on the strict local AWS: 25 minutes (ARGS="--only few --json")
+	@$(BIN)/python -m benchmarks.enforcer $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check

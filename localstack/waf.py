@@ -4,6 +4,7 @@ from typing import Any
 
 from localstack.edge_http import Request
 from localstack.waf_holders import Holders
+from localstack.waf_model import Model
 from localstack.waf_parts import check_scope
 from localstack.waf_rules import IpSets
 
@@ -15,6 +16,7 @@ class Waf:
         self._ip_sets = IpSets(self._in_use)
         self._holders = Holders(self._ip_sets.knows)
         self._actions = self._ip_sets.actions | self._holders.actions
+        self._model = Model()
 
     def _in_use(self, arn: str) -> bool:
         return self._holders.refer_to(arn)
@@ -41,4 +43,5 @@ class Waf:
         data = request.json()
         if "Scope" in data or "ARN" not in data:
             check_scope(request, data)
+        self._model.check(request.action, data)
         return self._actions[request.action](request, data)

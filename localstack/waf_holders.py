@@ -17,8 +17,6 @@ from localstack.waf_parts import (
     associated,
     check_lock,
     check_new,
-    checked_description,
-    checked_name,
     limit_exceeded,
     new_token,
     nonexistent,
@@ -98,7 +96,7 @@ class Holders:
         return self._holders.setdefault((kind, request.account, request.region, data["Scope"]), {})
 
     def _create(self, kind: str, request: Request, data: Data) -> Data:
-        here, name = self._here(kind, request, data), checked_name(data)
+        here, name = self._here(kind, request, data), data["Name"]
         check_new(here.values(), name)
         content = self._content(data)
         capacity = int(data["Capacity"]) if kind == "RuleGroup" else self._used(content)
@@ -143,7 +141,6 @@ class Holders:
         return found
 
     def _content(self, data: Data) -> Data:
-        checked_description(data)
         return {"Rules": []} | {name: data[name] for name in _KEPT if name in data}
 
     def _check_rules(self, kind: str, content: Data, capacity: int) -> None:

@@ -1,6 +1,5 @@
 """What AWS WAF's resources have in common: names, descriptions, lock tokens, pages and the errors about them."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
@@ -13,8 +12,6 @@ PAGE_SIZE = 100
 SCOPES = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
 Data = dict[str, Any]
 Handler = Callable[[Request, Data], Data]
-
-_NAME = re.compile(r"[\w\-]{1,128}", re.ASCII)
 
 
 class Named(Protocol):
@@ -44,22 +41,6 @@ def arn_of(request: Request, data: Data, kind: str, name: str, made_id: str) -> 
 def new_token() -> str:
     """Make an id or a lock token."""
     return str(uuid.uuid4())
-
-
-def checked_name(data: Data) -> str:
-    """Read the name that a new resource gets."""
-    name = str(data.get("Name", ""))
-    if not _NAME.fullmatch(name):
-        raise unfit("name", name, "Member must satisfy regular expression pattern: ^[\\w\\-]+$")
-    return name
-
-
-def checked_description(data: Data) -> str | None:
-    """Read the description, if there is one."""
-    description: str | None = data.get("Description")
-    if description is not None and not 1 <= len(description) <= 256:
-        raise unfit("description", description, "Member must have length between 1 and 256")
-    return description
 
 
 def page_of(known: Iterable[ResourceT], data: Data) -> tuple[list[ResourceT], Data]:

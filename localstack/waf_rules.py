@@ -19,8 +19,6 @@ from localstack.waf_parts import (
     associated,
     check_lock,
     check_new,
-    checked_description,
-    checked_name,
     limit_exceeded,
     new_token,
     nonexistent,
@@ -121,7 +119,7 @@ class IpSets:
         return self._sets.setdefault((request.account, request.region, data["Scope"]), {})
 
     def _create(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
-        here, name, version = self._here(request, data), checked_name(data), str(data.get("IPAddressVersion"))
+        here, name, version = self._here(request, data), data["Name"], str(data.get("IPAddressVersion"))
         if version not in FAMILIES:
             raise invalid("IP_ADDRESS_VERSION", version, "The parameter is not valid.")
         addresses = _addresses(data, version)
@@ -130,7 +128,7 @@ class IpSets:
             raise limit_exceeded()
         made_id = new_token()
         arn = arn_of(request, data, "ipset", name, made_id)
-        here[made_id] = IpSet(name, arn, version, addresses, checked_description(data), made_id)
+        here[made_id] = IpSet(name, arn, version, addresses, data.get("Description"), made_id)
         return {"Summary": here[made_id].summary()}
 
     def _get(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +137,7 @@ class IpSets:
 
     def _update(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:
         known = self._locked(request, data)
-        addresses, description = _addresses(data, known.version), checked_description(data)
+        addresses, description = _addresses(data, known.version), data.get("Description")
         self._remember(request.account, known, addresses)
         known.addresses, known.description = addresses, description
         known.lock_token = new_token()

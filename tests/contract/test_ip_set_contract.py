@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
-from f2b_worker.adapters.wafv2 import open_ip_set
+from f2b_worker.adapters.wafv2 import AT_HAND_S, open_ip_set
 from f2b_worker.domain.blocklists import Scope
 from f2b_worker.errors import BadEntry, LockLost, Missing, Retryable, Throttled
-from f2b_worker.testing import MemoryIpSet
+from f2b_worker.testing import FakeClock, MemoryIpSet
 from tests.contract.ip_sets import make_ip_set
 
 if TYPE_CHECKING:
@@ -80,11 +80,13 @@ def described(client: WAFV2Client, desk: WafDesk) -> str | None:
 
 
 @pytest.fixture
-def open_waf(waf: WAFV2Client) -> Callable[..., WafDesk]:
+def open_waf(waf: WAFV2Client, clock: FakeClock) -> Callable[..., WafDesk]:
     def opener(*entries: str, family: Literal[4, 6] = 4) -> WafDesk:
         name = f"f2b-ipv{family}"
         made = make_ip_set(waf, name, entries)
-        ip_set = open_ip_set(waf, waf, name=name, set_id=made["Id"], arn=made["ARN"], scope=Scope.REGIONAL)
+        ip_set = open_ip_set(
+            waf, waf, name=name, set_id=made["Id"], arn=made["ARN"], scope=Scope.REGIONAL, clock=clock
+        )
         return WafDesk(ip_set, waf, name, made["Id"])
 
     return opener
@@ -187,8 +189,38 @@ class TestWaf:
     ) -> None:
         desk = open_waf()
         desk.edit()  # an update without a description drops it
+        desk.ip_set.forget_opening()
         desk.ip_set.write([], desk.ip_set.read().token)
         assert described(waf, desk) is None
+
+    def test_the_first_reading_takes_no_call_and_the_next_is_a_new_one(
+        self, aws_in_process: LocalAws, open_waf: Callable[..., WafDesk]
+    ) -> None:
+        desk = open_waf("203.0.113.1/32")
+        aws_in_process.edge.reset_calls()
+        assert desk.ip_set.read().entries == {"203.0.113.1/32"}
+        assert aws_in_process.edge.calls() == {}
+        desk.edit("203.0.113.2/32")
+        assert desk.ip_set.read().entries == {"203.0.113.2/32"}
+
+    def test_what_was_read_at_the_opening_is_news_for_a_minute(
+        self, open_waf: Callable[..., WafDesk], clock: FakeClock
+    ) -> None:
+        desk = open_waf()
+        desk.edit("203.0.113.2/32")
+        assert desk.ip_set.is_at_hand
+        clock.advance(AT_HAND_S + 1)
+        assert not desk.ip_set.is_at_hand
+        assert desk.ip_set.read().entries == {"203.0.113.2/32"}
+
+    def test_the_token_of_the_opening_is_refused_when_somebody_wrote_since(
+        self, open_waf: Callable[..., WafDesk]
+    ) -> None:
+        desk = open_waf()
+        desk.edit("203.0.113.2/32")
+        with pytest.raises(LockLost):
+            desk.ip_set.write([], desk.ip_set.read().token)
+        assert desk.ip_set.read().entries == {"203.0.113.2/32"}
 
     def test_a_second_update_within_a_second_is_throttled_and_changes_nothing(
         self, aws_in_process: LocalAws, open_waf: Callable[..., WafDesk]

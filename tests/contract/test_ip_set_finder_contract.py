@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from f2b_worker.adapters.waf_finder import WafFinder
-from f2b_worker.adapters.waf_listing import READS_PER_S, Pace, references
+from f2b_worker.adapters.waf_listing import READS_OF_A_COMMAND_PER_S, READS_PER_S, Pace, references
 from f2b_worker.adapters.wafv2 import region_of
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.errors import Missing, StartError
@@ -190,6 +190,31 @@ class TestNames:
         assert here.read().entries == frozenset()
 
 
+class ReadBucket:
+    """A WAF client that answers five reads a second, and knows how few of them were left."""
+
+    def __init__(self, clock: FakeClock, names: list[str]) -> None:
+        self.least = self._left = 5.0
+        self._clock = clock
+        self._at_s = clock.monotonic_s()
+        self._names = names
+
+    def _take(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._left = min(5.0, self._left + (now_s - self._at_s) * 5) - 1
+        self._at_s = now_s
+        self.least = min(self.least, self._left)
+
+    def list_ip_sets(self, **_asked: object) -> Any:
+        self._take()
+        arn = "arn:aws:wafv2:us-east-1:000000000000:regional/ipset/"
+        return {"IPSets": [{"Name": name, "Id": name, "ARN": arn + name} for name in self._names]}
+
+    def get_ip_set(self, **_asked: object) -> Any:
+        self._take()
+        return {"IPSet": {"IPAddressVersion": "IPV4", "Addresses": []}, "LockToken": "token"}
+
+
 class TestCalls:
     def test_a_known_set_costs_nothing_but_its_place_in_the_list(
         self, aws_in_process: LocalAws, waf: WAFV2Client
@@ -201,6 +226,50 @@ class TestCalls:
         aws_in_process.edge.reset_calls()
         finder.find()
         assert aws_in_process.edge.calls() == {"wafv2:ListIPSets": 1}
+
+    def test_to_find_a_set_is_to_read_it_and_to_find_it_again_is_not(
+        self, aws_in_process: LocalAws, waf: WAFV2Client
+    ) -> None:
+        summary = make_ip_set(waf, "f2b-ipv4", ["192.0.2.1/32"])
+        finder = finder_of(waf, Blocklist("block", ("f2b",)))
+        (found,) = finder.find()["block"]
+        aws_in_process.edge.reset_calls()
+        assert found.read().entries == {"192.0.2.1/32"}
+        assert aws_in_process.edge.calls() == {}
+        (again,) = finder_of(waf, Blocklist("block", ("f2b",))).find()["block"]
+        token = found.read().token
+        waf.update_ip_set(Name="f2b-ipv4", Scope="REGIONAL", Id=summary["Id"], Addresses=[], LockToken=token)
+        finder.find()
+        assert found.read().entries == frozenset()
+        assert again.read().entries == {"192.0.2.1/32"}
+
+    def test_what_was_read_long_ago_is_read_anew(self, waf: WAFV2Client) -> None:
+        summary = make_ip_set(waf, "f2b-ipv4", ["192.0.2.1/32"])
+        finder = finder_of(waf, Blocklist("block", ("f2b",)))
+        (found,) = finder.find()["block"]
+        token = summary["LockToken"]
+        waf.update_ip_set(Name="f2b-ipv4", Scope="REGIONAL", Id=summary["Id"], Addresses=[], LockToken=token)
+        finder.find()
+        assert found.read().entries == frozenset()
+
+    def test_between_the_sets_that_are_opened_something_else_can_be_done(self, waf: WAFV2Client) -> None:
+        for name in ("f2b-ipv4", "f2b-ipv6"):
+            make_ip_set(waf, name)
+        done: list[None] = []
+        finder = WafFinder(waf, [Blocklist("block", ("f2b",))], FakeClock(), meanwhile=lambda: done.append(None))
+        for _ in range(2):
+            finder.find()
+            assert len(done) == 2
+
+    def test_a_command_reads_many_sets_beside_a_fleet_without_taking_its_budget(self) -> None:
+        clock = FakeClock()
+        bucket = ReadBucket(clock, [f"f2b-ipv4-{number}" for number in range(2, 22)])
+        client: Any = bucket
+        blocklist = Blocklist("block", ("f2b",))
+        finder = WafFinder(client, [blocklist], clock, reads_per_s=READS_OF_A_COMMAND_PER_S)
+        finder.check()
+        assert [each.read().entries for each in finder.find()["block"]] == [frozenset()] * 20
+        assert bucket.least >= 5 - READS_OF_A_COMMAND_PER_S - 1
 
     def test_a_set_on_a_later_page_is_found(self, waf: WAFV2Client) -> None:
         f2b = {"Name": "f2b", "Id": "2", "ARN": "arn:aws:wafv2:us-east-1:000000000000:regional/ipset/f2b/2"}

@@ -49,9 +49,9 @@ def dynamodb(aws_in_process: LocalAws, session: boto3.Session, account: str) -> 
 class Candidate:
     """A process that would enforce, with a clock of its own."""
 
-    def __init__(self, client: DynamoDBClient, owner: str, name: str) -> None:
+    def __init__(self, client: DynamoDBClient, owner: str, name: str, enforces: str) -> None:
         self.clock = FakeClock()
-        self.lease = DynamoLease(client, TABLE, name=name, owner=owner, clock=self.clock)
+        self.lease = DynamoLease(client, TABLE, name=name, owner=owner, clock=self.clock, enforces=enforces)
 
     def hold(self, after_s: float = 0.0) -> bool:
         self.clock.advance(after_s)
@@ -64,8 +64,8 @@ class Candidate:
 
 @pytest.fixture
 def candidate(dynamodb: DynamoDBClient) -> Callable[..., Candidate]:
-    def make(owner: str, name: str = "REGIONAL/f2b-ipv4") -> Candidate:
-        return Candidate(dynamodb, owner, name)
+    def make(owner: str, name: str = "enforcer/us-east-1", enforces: str = "block") -> Candidate:
+        return Candidate(dynamodb, owner, name, enforces)
 
     return make
 
@@ -96,8 +96,8 @@ def test_of_two_who_find_it_free_at_once_one_holds_it(candidate: Callable[..., C
 
 
 def test_each_name_is_a_lease_of_its_own(candidate: Callable[..., Candidate]) -> None:
-    assert candidate("first", "REGIONAL/a").hold()
-    assert candidate("second", "REGIONAL/b").hold()
+    assert candidate("first", "enforcer/us-east-1").hold()
+    assert candidate("second", "enforcer/eu-west-1").hold()
 
 
 def test_a_silent_holder_is_succeeded_after_its_time_and_no_sooner(first: Candidate, second: Candidate) -> None:
@@ -195,6 +195,61 @@ def test_a_release_that_fails_says_so(aws_in_process: LocalAws, first: Candidate
     lose_answers(aws_in_process, "error")
     with pytest.raises(Unavailable):
         first.lease.release()
+
+
+class TestTwoConfigurations:
+    def test_of_two_fleets_with_other_blocklists_on_one_table_only_one_enforces(
+        self, candidate: Callable[..., Candidate]
+    ) -> None:
+        assert candidate("old", enforces="block").hold()
+        candidate("new", enforces="block, captcha").wait_in_vain(TAKEOVER_S - 1)
+
+    def test_who_stands_by_knows_what_is_enforced_otherwise_until_the_holder_goes(
+        self, candidate: Callable[..., Candidate]
+    ) -> None:
+        old, new = candidate("old", enforces="block"), candidate("new", enforces="block, captcha")
+        old.hold()
+        assert new.lease.otherwise == ""
+        new.hold()
+        assert (old.lease.otherwise, new.lease.otherwise) == ("", "block")
+        old.lease.release()
+        assert new.hold(after_s=RENEW_S)
+        assert new.lease.otherwise == ""
+        old.hold(after_s=RENEW_S)
+        assert old.lease.otherwise == "block, captcha"
+
+    def test_who_stands_by_behind_its_own_configuration_has_nothing_to_say(
+        self, first: Candidate, second: Candidate
+    ) -> None:
+        first.hold()
+        second.hold()
+        assert second.lease.otherwise == ""
+
+
+class TestRenewal:
+    def test_who_renews_it_in_the_middle_of_something_long_keeps_it(
+        self, first: Candidate, second: Candidate
+    ) -> None:
+        first.hold()
+        for _ in range(10):
+            first.clock.advance(RENEW_S)
+            first.lease.renew()
+            second.wait_in_vain(RENEW_S)
+        assert first.hold()
+
+    def test_a_renewal_takes_no_lease_that_is_not_held(self, first: Candidate, second: Candidate) -> None:
+        first.lease.renew()
+        assert second.hold()
+
+    def test_a_renewal_that_fails_is_left_to_the_next_look(
+        self, aws_in_process: LocalAws, first: Candidate
+    ) -> None:
+        first.hold()
+        first.clock.advance(RENEW_S)
+        lose_answers(aws_in_process, "error", times=2)
+        first.lease.renew()
+        with pytest.raises(Unavailable):
+            first.hold()
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -63,6 +63,22 @@ def test_a_full_set_of_foreign_entries_fits(notebook: Notebook, family: int) -> 
     assert notebook.read().foreign == {ARN: entries, OTHER: entries}
 
 
+def test_networks_are_noted_beside_the_foreign_entries_of_the_same_set(notebook: Notebook) -> None:
+    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24"}))
+    notebook.note_networks(ARN, frozenset({"203.0.113.0/24", "198.51.100.0/24"}))
+    notebook.note_networks(OTHER, frozenset({"2001:db8::/48"}))
+    notebook.note_networks(OTHER, frozenset())
+    notes = notebook.read()
+    assert notes.foreign == {ARN: frozenset({"192.0.2.0/24"})}
+    assert notes.networks == {ARN: frozenset({"203.0.113.0/24", "198.51.100.0/24"})}
+
+
+def test_when_the_ended_bans_had_left_each_set_is_replaced_as_a_whole(notebook: Notebook) -> None:
+    notebook.note_swept({ARN: 1_000, OTHER: 2_000})
+    notebook.note_swept({ARN: 3_000})
+    assert notebook.read() == Notes({}, swept_ms={ARN: 3_000})
+
+
 def test_a_surge_is_noted_until_it_is_over(notebook: Notebook) -> None:
     notebook.note_surge(1_000)
     assert notebook.read() == Notes({}, 1_000, None)

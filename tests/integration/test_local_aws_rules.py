@@ -57,6 +57,22 @@ class TestRuleGroups:
         with refused("WAFOptimisticLockException"):
             eager_waf.update_rule_group(**name, Rules=[], VisibilityConfig=VISIBLE, LockToken=token)
 
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"Name": "a.b"},
+            {"VisibilityConfig": {**VISIBLE, "MetricName": "a metric"}},
+            {"VisibilityConfig": {**VISIBLE, "MetricName": "m;"}},
+        ],
+    )
+    def test_a_rule_with_a_name_or_a_metric_that_waf_would_not_take_is_refused(
+        self, eager_waf: Any, changed: dict[str, Any]
+    ) -> None:
+        with refused("ValidationException"):
+            make_group(eager_waf, [{**rule(reference(set_arn(eager_waf))), **changed}])
+        with refused("ValidationException"):
+            make_group(eager_waf, [], Description="ours; not theirs")
+
     def test_a_group_holds_no_more_than_its_capacity_and_fifty_references(self, eager_waf: Any) -> None:
         arn = set_arn(eager_waf)
         with refused("WAFLimitsExceededException"):

@@ -24,6 +24,24 @@ class TestIpSets:
         assert found["IPSet"]["Addresses"] == ["192.0.2.0/24"]
         assert "Description" not in found["IPSet"]
 
+    def test_whoever_watches_sees_each_update_that_took_effect_without_a_call_of_waf(
+        self, eager_waf: Any, edge: EdgeControl
+    ) -> None:
+        name = make_set(eager_waf, ["192.0.2.1/32"])
+        for addresses in (["192.0.2.1/32", "192.0.2.2/32"], ["192.0.2.2/32"]):
+            eager_waf.update_ip_set(**name, Addresses=addresses, LockToken=token_of(eager_waf, name))
+        with refused("WAFOptimisticLockException"):
+            eager_waf.update_ip_set(**name, Addresses=[], LockToken=UUID)
+        edge.reset_calls()
+        first, second = edge.waf_changes("000000000001")
+        assert edge.calls() == {}
+        assert first["ip_set"] == second["ip_set"] == name["Name"]
+        assert (first["added"], first["removed"]) == (["192.0.2.2/32"], [])
+        assert (second["added"], second["removed"]) == ([], ["192.0.2.1/32"])
+        assert first["at_s"] <= second["at_s"]
+        assert edge.waf_changes("000000000001", after=first["number"]) == [second]
+        assert edge.waf_changes("000000000002") == []
+
     @pytest.mark.parametrize("stale", ["its first token, used", UUID])
     def test_a_stale_lock_token_is_refused_and_changes_nothing(self, eager_waf: Any, stale: str) -> None:
         name = make_set(eager_waf, [])
@@ -109,6 +127,30 @@ class TestIpSets:
     def test_a_page_of_more_than_a_hundred_is_refused(self, eager_waf: Any) -> None:
         with refused("ValidationException"):
             eager_waf.list_ip_sets(Scope="REGIONAL", Limit=101)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"Name": "a.b"},
+            {"Name": "a" * 129},
+            {"Description": "bans; kept by f2b"},
+            {"Description": "ends with a blank "},
+            {"Description": "ab"},
+        ],
+    )
+    def test_a_name_or_a_description_that_waf_would_not_take_is_refused(
+        self, eager_waf: Any, given: dict[str, str]
+    ) -> None:
+        with refused("ValidationException") as answer:
+            make_set(eager_waf, [], **given)
+        assert "failed to satisfy constraint" in answer["Error"]["Message"]
+
+    def test_a_description_is_refused_in_an_update_too(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [], Description="Bans, kept by f2b: 1/2 + more @ #1.")
+        with refused("ValidationException"):
+            eager_waf.update_ip_set(
+                **name, Addresses=[], LockToken=token_of(eager_waf, name), Description="what is this?"
+            )
 
     def test_a_name_is_taken_once_in_its_scope(self, eager_waf: Any) -> None:
         name = make_set(eager_waf, [])["Name"]

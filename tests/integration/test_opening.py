@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker.adapters.dynamodb_lease import RENEW_S, TAKEOVER_S
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.verdicts import Ban, OffenderId
@@ -66,6 +67,35 @@ class TestFronts:
         assert ":us-east-1:" in ip_set.id
         ip_set.write(["192.0.2.1/32"], ip_set.read().token)
         assert all(front.lease.hold() for front in fronts)
+
+    @pytest.mark.usefixtures("cloud")
+    def test_workers_with_other_blocklists_never_enforce_in_one_region_at_once_and_know_of_each_other(
+        self, config: Path
+    ) -> None:
+        provisioned(*NAMES, "--config", str(config))
+        (old,) = open_fronts(SETTINGS, BLOCKLISTS[:1], FakeClock())
+        (new,) = open_fronts(SETTINGS, BLOCKLISTS[:2], FakeClock())
+        assert old.lease.hold()
+        assert not new.lease.hold()
+        assert old.conflict == ""
+        assert new.conflict == (
+            "us-east-1: the worker that enforces is configured otherwise: block (block REGIONAL keep);"
+            " this one: block (block REGIONAL keep), captcha (doubt REGIONAL keep)"
+        )
+
+    @pytest.mark.usefixtures("cloud")
+    def test_the_lease_is_renewed_while_many_sets_are_found(self) -> None:
+        provisioned(*NAMES)
+        clock, other_clock = FakeClock(), FakeClock()
+        (front,) = open_fronts(SETTINGS, BLOCKLISTS[:1], clock)
+        (other,) = open_fronts(SETTINGS, BLOCKLISTS[:1], other_clock)
+        assert front.lease.hold()
+        assert not other.lease.hold()
+        for each in (clock, other_clock):
+            each.advance(TAKEOVER_S - 1)
+        front.finder.find()
+        other_clock.advance(RENEW_S)
+        assert not other.lease.hold()
 
     def test_without_a_blocklist_there_is_nothing_to_open(self, cloud: Cloud) -> None:
         assert open_fronts(SETTINGS, (), FakeClock()) == []

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters import provision_waf
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.waf_listing import WafListing
+from f2b_worker.domain.blocklists import Scope
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
 if TYPE_CHECKING:
@@ -233,6 +236,38 @@ class TestRuleGroup:
         cloud.aws.edge.fault("wafv2:UpdateRuleGroup", "throttle", times=1, code="WAFOptimisticLockException")
         provisioned(*GROUP)
         assert [rule["Name"] for rule in group_of(cloud)["Rules"]] == ["f2b-block"]
+
+    def test_a_set_that_was_made_just_now_and_is_not_available_yet_is_waited_for(self, cloud: Cloud) -> None:
+        code = "WAFUnavailableEntityException"
+        cloud.aws.edge.fault("wafv2:UpdateRuleGroup", "throttle", times=7, code=code)
+        provisioned(*GROUP)
+        assert [rule["Name"] for rule in group_of(cloud)["Rules"]] == ["f2b-block"]
+
+    def test_a_rule_refers_to_what_was_made_just_now_though_no_list_has_it_yet(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        provisioned(*NAMES)
+        listed = list(WafListing(cloud.waf, SystemClock()).ip_sets(Scope.REGIONAL))
+        with monkeypatch.context() as late:
+            late.setattr(WafListing, "ip_sets", lambda _self, _scope: iter(listed))
+            late.setattr(WafListing, "rule_groups", lambda _self, _scope: iter(()))
+            provisioned(*GROUP, "--capacity", "20000")
+        four = any_of(cloud, "block-ipv4", "block-ipv4-2", "block-ipv6", "block-ipv6-2")
+        assert group_of(cloud)["Rules"][0]["Statement"] == four
+
+    def test_blocklists_whose_names_differ_in_a_dot_have_rules_of_their_own(
+        self, cloud: Cloud, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "f2b.toml"
+        config.write_text(
+            "[blocklists.'a.b']\nip_set = 'dot'\naction = 'count'\n[blocklists.a_b]\nip_set = 'line'\n"
+        )
+        provisioned(*GROUP, "--config", str(config))
+        provisioned(*GROUP, "--config", str(config))
+        rules = {json.dumps(rule["Statement"]): rule for rule in group_of(cloud)["Rules"]}
+        assert len({rule["Name"] for rule in rules.values()}) == 3
+        dot, line = (json.dumps(any_of(cloud, f"{name}-ipv4", f"{name}-ipv6")) for name in ("dot", "line"))
+        assert (rules[dot]["Action"], rules[line]["Action"]) == ({"Count": {}}, {"Block": {}})
 
     def test_no_web_acl_is_touched_and_the_last_lines_are_a_rule_that_works_in_one(self, cloud: Cloud) -> None:
         lines = provisioned(*GROUP)

@@ -10,7 +10,7 @@ from f2b_worker.errors import Unavailable
 from tests.property.enforcer_world import KEYS, STRANGE, World
 
 settings.register_profile("enforcer", deadline=None, derandomize=True, database=None)
-FAULTS = ["throttled", "unavailable", "lost answer"]
+FAULTS = ["throttled", "unavailable", "lost answer", "late"]
 BLOCKLISTS = [("block",), ("captcha",), ("block", "captcha")]
 ANY = st.integers(0, 99)
 
@@ -92,9 +92,20 @@ class EnforcerMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1))
     def a_worker_restarts(self, number: int) -> None:
-        lease = self.world.leases[number]
-        lease.is_held = lease.was_lost = False
-        self.world.enforcers[number] = self.world.enforcer(lease)
+        self.world.restart(number)
+
+    @rule(number=st.integers(0, 1), entry=st.sampled_from([KEYS[0], KEYS[4], KEYS[8], "198.18.0.0/16"]))
+    def a_restart_with_another_allowlist_lets_out_at_once(self, number: int, entry: str) -> None:
+        self.world.calm()
+        self.world.check()
+        self.world.restart(number, entry)
+        self.world.move_lease(number)
+        self.world.pass_time(15)
+        self.world.check_allowlist()
+
+    @rule(key=st.sampled_from(KEYS), jail=st.sampled_from(["login", "scan"]))
+    def a_ban_is_observed(self, key: str, jail: str) -> None:
+        self.world.observe(key, jail)
 
     @rule(entries=st.sets(st.sampled_from([KEYS[0], KEYS[4], KEYS[8], "198.18.0.0/16"]), max_size=2))
     def the_allowlist_changes(self, entries: set[str]) -> None:

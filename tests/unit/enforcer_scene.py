@@ -30,6 +30,7 @@ A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"
 V6 = "2001:db8::/64"
 UNBAN_LAG_S = 30.0
+REGION = "eu-central-1"
 
 
 class Clock(FakeClock):
@@ -144,7 +145,13 @@ class Scene:
         ip_sets.append(ip_set)
         return ip_set
 
-    def another(self, *allowed: str, lease: MemoryLease | None = None) -> Enforcer:
+    def another(
+        self,
+        *allowed: str,
+        lease: MemoryLease | None = None,
+        region: str = REGION,
+        aside: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> Enforcer:
         return Enforcer(
             self.ledger,
             self.finder,
@@ -153,12 +160,13 @@ class Scene:
             blocklists=self.blocklists,
             allowed=Networks(allowed),
             clock=self.clock,
+            region=region,
             unban_lag_s=UNBAN_LAG_S,
             max_new_bans_per_minute=self.limit,
             adopter=LedgerAdopter(self.ledger, lambda: self.policy, self.clock),
             capacity=self.capacity,
             chance=lambda: 0.5,
-            aside=lambda work: work(),
+            aside=aside,
         )
 
     def ban(

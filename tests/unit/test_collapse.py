@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.board import Board
@@ -111,7 +113,19 @@ def test_a_key_counts_as_held_while_its_network_is() -> None:
     assert not bench.board.holds("block", "198.51.100.1/32")
 
 
-def test_a_network_of_ours_is_recognised_by_the_bans_in_it() -> None:
+@pytest.mark.parametrize("remembered", [{A: 5, B: 5, C: 5}, {A: 5, B: 5}])
+def test_a_network_of_ours_is_recognised_by_the_bans_in_it(remembered: dict[str, int]) -> None:
     board = Bench().board
-    assert NET in board.remembered("block", {A, B, C})
-    assert NET not in board.remembered("block", {A, B})
+    assert board.is_explained("block", NET, remembered, 0) is (len(remembered) == 3)
+
+
+def test_a_key_is_explained_by_a_ban_that_lasted_long_enough() -> None:
+    board = Bench().board
+    assert board.is_explained("block", A, {A: 5}, 5)
+    assert not board.is_explained("block", A, {A: 5}, 6)
+    assert not board.is_explained("block", A, {}, -1)
+
+
+def test_what_is_no_address_among_the_bans_does_not_matter() -> None:
+    board = Bench().board
+    assert board.is_explained("block", NET, {A: 5, B: 5, C: 5, "not-an-address": 5}, 0)

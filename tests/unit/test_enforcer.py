@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
+from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S
@@ -277,6 +279,23 @@ class TestOthers:
         scene.ban(A, B, V6)
         scene.pass_time(5)
         assert scene.held == ({A}, set())
+
+    def test_who_is_named_while_his_removal_waits_is_out_at_once(self, scene: Scene) -> None:
+        scene.ban(A, B, seconds=20)
+        scene.pass_time(22)
+        scene.enforcer.allow(Networks([A]))
+        scene.pass_time(4)
+        assert A not in scene.v4.held
+
+    def test_a_key_in_the_ledger_that_is_no_address_is_named_and_costs_the_others_nothing(
+        self, scene: Scene
+    ) -> None:
+        scene.ban("not-an-address", "203.0.113.1", A)
+        with capture_logs() as lines:
+            scene.run(5)
+        assert scene.v4.held == {A}
+        (line,) = [line for line in lines if line["event"] == "key_unreadable"]
+        assert line["keys"] == ["203.0.113.1", "not-an-address"]
 
     def test_who_was_banned_before_the_allowlist_named_him_is_let_out(self, scene: Scene) -> None:
         scene.settle(A, B)

@@ -11,6 +11,7 @@ from f2b_worker.enforcer.aside import Question, in_a_thread
 from f2b_worker.enforcer.pace import BACKOFF_MAX_S, UPDATE_EVERY_S, ReadPace, UpdatePace, backoff_s
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import FakeClock
+from tests.unit.enforcer_scene import A, Scene
 
 
 def test_updates_keep_their_distance() -> None:
@@ -29,6 +30,24 @@ def test_the_pace_slows_down_to_a_limit_and_is_back_after_a_few_successes() -> N
     for _ in range(3):
         pace.begin(0.0)
         pace.succeed()
+    assert pace.next_s == UPDATE_EVERY_S
+
+
+def test_one_refusal_costs_hardly_more_than_a_slot_for_somebody_else_may_have_taken_it() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    pace.begin(0.0)
+    pace.slow_down()
+    assert UPDATE_EVERY_S < pace.next_s < 1.2 * UPDATE_EVERY_S
+
+
+def test_an_update_that_lost_its_lock_had_the_budget_and_so_brings_the_pace_back() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    for _ in range(10):
+        pace.begin(0.0)
+        pace.slow_down()
+    for _ in range(3):
+        pace.begin(0.0)
+        pace.lose()
     assert pace.next_s == UPDATE_EVERY_S
 
 
@@ -104,3 +123,14 @@ def test_work_aside_is_done_in_another_thread() -> None:
     in_a_thread(work)
     assert done.wait(10)
     assert names == ["aside"]
+
+
+def test_sets_that_were_read_when_they_were_found_take_nothing_of_the_budget_of_reads() -> None:
+    scene = Scene()
+    for _ in range(38):
+        scene.make_set(4)
+    for each in scene.finder.ip_sets["block"]:
+        each.is_at_hand = True
+    scene.ban(A)
+    scene.pass_time(2)
+    assert {A} in [each.held for each in scene.finder.ip_sets["block"]]

@@ -11,10 +11,11 @@ from prometheus_client import REGISTRY
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign
 from f2b_worker.domain.jails import Jail
+from f2b_worker.domain.verdicts import OffenderId
 from f2b_worker.enforcer import AUDIT_S, FIND_S, LedgerAdopter
 from f2b_worker.errors import AccessDenied, BadEntry, LockLost, Throttled, Unavailable
 from f2b_worker.testing import MemoryLease
-from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, IpSet, Scene
+from tests.unit.enforcer_scene import FOREIGN, REGION, UNBAN_LAG_S, V6, A, B, C, IpSet, Scene
 
 if TYPE_CHECKING:
     from f2b_worker.ports import IpSetContents
@@ -24,7 +25,7 @@ CAPTCHA = Blocklist("captcha", ("f2b-captcha",))
 
 
 def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
+    return REGISTRY.get_sample_value(name, {"region": REGION, **labels}) or 0.0
 
 
 def restart(scene: Scene, *allowed: str) -> None:
@@ -237,6 +238,16 @@ class TestAdoption:
         assert scene.ledger.standing_of(FOREIGN) == []
         assert len(scene.ledger.standing_of(A)) == 1
 
+    def test_an_entry_inside_a_network_of_ours_is_adopted_once_and_goes(self) -> None:
+        scene = Scene(Blocklist("block", ("f2b",), foreign=Foreign.ADOPT, collapse=Collapse(3)))
+        scene.ban(A, B, C, seconds=30_000)
+        scene.pass_time(150)
+        scene.v4.edit(scene.v4.held | {"203.0.113.77/32", C})
+        scene.pass_time(AUDIT_S + UNBAN_LAG_S + 10)
+        assert scene.v4.held == {"203.0.113.0/24"}
+        adopted = OffenderId("adopted", "203.0.113.77/32")
+        assert scene.ledger.offender(adopted).revision == 1
+
     def test_a_banned_entry_is_adopted_once_a_blocklist_and_no_more(self, scene: Scene) -> None:
         adopter = LedgerAdopter(scene.ledger, lambda: scene.policy, scene.clock)
         for blocklist in ("block", "block", "captcha"):
@@ -303,6 +314,16 @@ class TestFailures:
         scene.ban(B)
         scene.pass_time(3, every_s=0.9, do=edit)
         assert scene.v4.held >= {A, B, *edits}
+
+    def test_who_took_the_slot_and_changed_the_set_costs_one_slot_and_not_two(self, scene: Scene) -> None:
+        scene.settle(A)
+        scene.v4.fails = [Throttled("rate exceeded")]
+        scene.v4.edit([A, "198.51.1.0/24"])
+        scene.tries_s.clear()
+        scene.ban(B)
+        scene.pass_time(3)
+        assert scene.v4.held == {A, B, "198.51.1.0/24"}
+        assert len(scene.tries_s) == 2
 
     def test_an_outage_of_one_set_sends_its_bans_to_another(self, scene: Scene) -> None:
         scene.make_set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.errors import Unavailable
+from f2b_worker.domain.blocklists import Blocklist
+from f2b_worker.errors import Throttled, Unavailable
 from f2b_worker.testing import MemoryLease
 from tests.unit.enforcer_scene import UNBAN_LAG_S, A, B, Scene
 
@@ -138,3 +139,55 @@ def test_without_a_limit_an_old_note_holds_nobody_back() -> None:
     scene.ban(*CROWD)
     scene.pass_time(10)
     assert scene.v4.held == set(CROWD)
+
+
+def test_switching_the_guard_off_ends_a_surge_for_good(scene: Scene) -> None:
+    scene.ban(*CROWD, seconds=600)
+    scene.pass_time(20)
+    scene.limit = 0
+    restart(scene)
+    scene.pass_time(2000)
+    scene.limit = 1000
+    restart(scene)
+    scene.pass_time(10)
+    scene.ban(A)
+    scene.pass_time(10)
+    assert scene.v4.held == {A}
+
+
+@pytest.mark.parametrize("unreadable_s", [1, 30])
+def test_bans_in_a_set_that_could_not_be_read_at_first_are_no_surge(unreadable_s: float) -> None:
+    scene = Scene()
+    scene.ban(*CROWD, seconds=36_000)
+    scene.pass_time(100)
+    scene.limit = LIMIT
+    scene.v4.reads_fail = Throttled("rate exceeded")
+    restart(scene)
+    scene.pass_time(unreadable_s)
+    scene.v4.reads_fail = None
+    scene.pass_time(120)
+    scene.ban(A)
+    scene.pass_time(10)
+    assert scene.v4.held == {*CROWD, A}
+    assert scene.notebook.read().held_back_from_ms is None
+
+
+def test_a_surge_stays_one_although_a_set_is_read_for_the_first_time_meanwhile(scene: Scene) -> None:
+    scene.v6.reads_fail = Throttled("rate exceeded")
+    scene.ban(*CROWD)
+    scene.pass_time(20)
+    scene.v6.reads_fail = None
+    scene.pass_time(100)
+    assert scene.v4.held == set()
+
+
+def test_who_goes_from_one_blocklist_into_another_counts_as_new_there() -> None:
+    scene = Scene(Blocklist("block", ("f2b",)), Blocklist("captcha", ("c",)))
+    scene.ban(*CROWD, seconds=99_999, blocklists=("captcha",))
+    scene.pass_time(1000)
+    scene.limit = LIMIT
+    restart(scene)
+    scene.pass_time(20)
+    scene.ban(*CROWD, seconds=99_999, jail="recidive", blocklists=("block", "captcha"))
+    scene.pass_time(20)
+    assert scene.v4.held == set()

@@ -447,9 +447,9 @@ def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pyte
         def check(self) -> None:
             """Know that all are there."""
 
-    def open_finders(blocklists: tuple[Blocklist, ...], _clock: object) -> list[tuple[str, object, Finder]]:
+    def open_finders(blocklists: tuple[Blocklist, ...], _clock: object) -> list[Finder]:
         asked.append(blocklists)
-        return [("eu-west-1", blocklists, Finder({"block": [held]}))]
+        return [Finder({"block": [held]})]
 
     held = MemoryIpSet()
     monkeypatch.setattr(command, "open_finders", open_finders)

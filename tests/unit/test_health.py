@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 class Worker:
     dead: str | None = None
     unready: str | None = None
+    remark: str | None = None
 
     def get(self, path: str) -> tuple[str, str]:
         """Ask the app as a server would; answer status and text."""
         answered: list[Any] = []
-        app = health_app(lambda: self.dead, lambda: self.unready)
+        app = health_app(lambda: self.dead, lambda: self.unready, lambda: self.remark)
         environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
         body = app(environ, lambda status, headers, _info=None: answered.append((status, headers)))  # type: ignore[arg-type]
         return answered[0][0], b"".join(body).decode()
@@ -39,6 +40,14 @@ def test_a_worker_that_waits_for_aws_lives_and_says_in_one_line_why_it_is_not_re
     worker = Worker(unready="reading IP set f2b-ipv4:\nnot allowed")
     assert worker.get("/healthz")[0] == "200 OK"
     assert worker.get("/readyz") == ("503 Service Unavailable", "reading IP set f2b-ipv4: not allowed\n")
+
+
+def test_what_somebody_should_see_to_is_said_and_keeps_no_worker_from_being_ready() -> None:
+    worker = Worker(remark="the worker that enforces\nis configured otherwise")
+    assert worker.get("/readyz") == ("200 OK", "ok, but the worker that enforces is configured otherwise\n")
+    assert worker.get("/healthz") == ("200 OK", "ok\n")
+    worker.unready = "queue f2b: no answer"
+    assert worker.get("/readyz") == ("503 Service Unavailable", "queue f2b: no answer\n")
 
 
 def test_a_worker_of_which_a_part_died_does_not_live() -> None:

@@ -2,18 +2,32 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
-from f2b_worker.domain.blocklists import Blocklist, Scope
+from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
+from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
 from f2b_worker.jails_file import read_jails
-from f2b_worker.opening import chosen_blocklists, kept_ms, lease_name
-from f2b_worker.runtime import EXIT_PART_DIED, EXIT_STOPPED, Parts, end, problem_of, reload_jails, start
+from f2b_worker.opening import Front, as_text, chosen_blocklists, kept_ms
+from f2b_worker.runtime import (
+    EXIT_PART_DIED,
+    EXIT_STOPPED,
+    Parts,
+    conflict_of,
+    end,
+    problem_of,
+    reload_jails,
+    report_conflicts,
+    start,
+)
 from f2b_worker.settings import WorkerSettings
+from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,13 +169,59 @@ class TestBlocklists:
         (found,) = self.chosen(tmp_path, f"[blocklists.{name}]\nip_set = 'x'\n{line}\n")
         assert found.action == action
 
-    def test_the_lease_is_named_by_what_is_configured_in_any_order(self) -> None:
+    def test_what_is_enforced_is_written_down_alike_in_any_order_and_otherwise_where_it_differs(self) -> None:
         one, two = Blocklist("block", ("a", "b")), Blocklist("captcha", ("c",))
-        name = lease_name("eu-west-1", [one, two])
-        assert name == lease_name("eu-west-1", [two, replace(one, ip_sets=("b", "a"))])
-        assert name != lease_name("us-east-1", [one, two])
-        assert name != lease_name("eu-west-1", [one])
-        assert name != lease_name("eu-west-1", [replace(one, scope=Scope.CLOUDFRONT), two])
+        text = as_text([one, two])
+        assert text == "block (a b REGIONAL keep), captcha (c REGIONAL keep)"
+        assert text == as_text([two, replace(one, ip_sets=("b", "a"))])
+        others = (
+            [one],
+            [replace(one, scope=Scope.CLOUDFRONT), two],
+            [replace(one, foreign=Foreign.ADOPT), two],
+            [replace(one, collapse=Collapse(3)), two],
+        )
+        assert len({text, *map(as_text, others)}) == 5
+
+
+class TestConflict:
+    def parts(self, *otherwise: str) -> Parts:
+        return replace(
+            parts(Loop()),
+            fronts=[
+                Front(
+                    f"eu-west-{number}",
+                    (Blocklist("block", ("f2b",)),),
+                    lease=cast("Any", SimpleNamespace(otherwise=theirs)),
+                    **dict.fromkeys(("bans", "finder", "notebook"), cast("Any", None)),
+                )
+                for number, theirs in enumerate(otherwise)
+            ],
+        )
+
+    def test_a_fleet_with_one_configuration_has_nothing_to_say(self) -> None:
+        assert conflict_of(self.parts("", "")) is None
+
+    def test_who_stands_by_behind_another_configuration_says_which_and_is_ready_all_the_same(self) -> None:
+        standby = self.parts("", "captcha (doubt REGIONAL keep)")
+        line = conflict_of(standby) or ""
+        assert "eu-west-1" in line
+        assert "captcha (doubt REGIONAL keep)" in line
+        assert "block (f2b REGIONAL keep)" in line
+        assert problem_of(standby) is None
+
+    def test_it_is_logged_once_a_minute_and_shown_in_the_metrics(self) -> None:
+        clock = FakeClock()
+        alarms = Alarms(clock)
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(180):
+                report_conflicts(self.parts("", "captcha (doubt REGIONAL keep)"), alarms)
+                clock.advance(1)
+        assert [(line["event"], line["about"]) for line in lines] == [("configured_otherwise", "eu-west-1")] * 3
+        shown = [
+            REGISTRY.get_sample_value("f2b_enforcer_configured_otherwise", {"region": region})
+            for region in ("eu-west-0", "eu-west-1")
+        ]
+        assert shown == [0, 1]
 
 
 def test_offenders_are_remembered_for_longer_than_any_jail_counts() -> None:

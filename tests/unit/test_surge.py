@@ -64,3 +64,12 @@ def test_it_agrees_with_counting_every_minute() -> None:
             each for each in starts_ms if sum(each <= other < each + MINUTE_MS for other in starts_ms) > limit
         ]
         assert SurgeGuard(limit).count(starts_ms, 0.0) == min(crowded, default=None)
+
+
+def test_what_turns_out_not_to_be_new_counts_no_more() -> None:
+    guard = SurgeGuard(2)
+    assert guard.count([0, 1, 2, 500_000], 0.0) == 0
+    guard.uncount([1])
+    assert guard.first() is None
+    assert guard.count([3], 0.0) == 0
+    assert SurgeGuard(2).first() is None

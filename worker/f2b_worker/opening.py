@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -19,6 +18,7 @@ from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
 from f2b_worker.adapters.provision import check_table
 from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.adapters.waf_finder import WafFinder
+from f2b_worker.adapters.waf_listing import READS_OF_A_COMMAND_PER_S
 from f2b_worker.adapters.wafv2 import CLOUDFRONT_REGION, region_of
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.jails import Policy
     from f2b_worker.jails_file import Jails
-    from f2b_worker.ports import BanBook, Clock, Lease, Notebook
+    from f2b_worker.ports import BanBook, Clock, Notebook
     from f2b_worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -60,8 +60,18 @@ class Front:
     blocklists: tuple[Blocklist, ...]
     bans: BanBook
     finder: WafFinder
-    lease: Lease
+    lease: DynamoLease
     notebook: Notebook
+
+    @property
+    def conflict(self) -> str:
+        """One line about a worker that enforces here and is configured otherwise; empty if none does."""
+        theirs = self.lease.otherwise
+        if not theirs:
+            return ""
+        return f"{self.region}: the worker that enforces is configured otherwise: {theirs}; this one: " + as_text(
+            self.blocklists
+        )
 
 
 def chosen_blocklists(jails: Jails, settings: WorkerSettings) -> tuple[Blocklist, ...]:
@@ -163,20 +173,37 @@ def open_notebooks(settings: WorkerSettings) -> dict[str, DynamoNotebook]:
     return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
 
 
-def open_finders(
-    blocklists: Sequence[Blocklist], clock: Clock
-) -> list[tuple[str, tuple[Blocklist, ...], WafFinder]]:
-    """Open a finder for each Region: its name, the blocklists that are reached there, and the finder."""
-    opened = []
+def by_region(blocklists: Iterable[Blocklist]) -> dict[str, tuple[Blocklist, ...]]:
+    """Sort blocklists by the Region in which they are reached."""
     home = wafv2_client(None).meta.region_name
-    by_region = {each: region_of(each.scope) or home for each in blocklists}
-    for region, those in groupby(sorted(blocklists, key=by_region.__getitem__), key=by_region.__getitem__):
-        here = tuple(those)
-        # Many workers may start at once, and WAF answers five Get or List requests a second.
-        looking = wafv2_client(region, attempts=8)
-        writing = wafv2_client(region, validated=False)
-        opened.append((region, here, WafFinder(looking, here, clock, writing=writing)))
-    return opened
+    regions = {each: region_of(each.scope) or home for each in blocklists}
+    return {
+        region: tuple(each for each in regions if regions[each] == region)
+        for region in sorted(set(regions.values()))
+    }
+
+
+def open_finder(
+    region: str,
+    blocklists: Sequence[Blocklist],
+    clock: Clock,
+    *,
+    reads_per_s: float | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> WafFinder:
+    """Open what finds the IP sets of *blocklists*, all of one Region."""
+    # Many workers may start at once, and WAF answers five Get or List requests a second.
+    looking = wafv2_client(region, attempts=8)
+    writing = wafv2_client(region, validated=False)
+    return WafFinder(looking, blocklists, clock, writing=writing, reads_per_s=reads_per_s, meanwhile=meanwhile)
+
+
+def open_finders(blocklists: Sequence[Blocklist], clock: Clock) -> list[WafFinder]:
+    """Open a finder for each Region, for a command beside a running fleet, which has the first claim to WAF."""
+    return [
+        open_finder(region, here, clock, reads_per_s=READS_OF_A_COMMAND_PER_S)
+        for region, here in by_region(blocklists).items()
+    ]
 
 
 def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock: Clock) -> list[Front]:
@@ -191,16 +218,26 @@ def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock
     client = dynamodb_client(connections=4)
     owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
     fronts = []
-    for region, here, finder in open_finders(blocklists, clock):
+    for region, here in by_region(blocklists).items():
+        # One lease a Region, whatever is configured: two configurations must never write at once.
+        name, enforces = f"enforcer/{region}", as_text(here)
+        lease = DynamoLease(client, settings.table, name=name, owner=owner, clock=clock, enforces=enforces)
+        finder = open_finder(region, here, clock, meanwhile=lease.renew)
         finder.check()
-        lease = DynamoLease(client, settings.table, name=lease_name(region, here), owner=owner, clock=clock)
         bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
         notebook = DynamoNotebook(client, settings.table, region=region)
         fronts.append(Front(region, here, bans, finder, lease, notebook))
     return fronts
 
 
-def lease_name(region: str, blocklists: Iterable[Blocklist]) -> str:
-    """Name the right to enforce: by what is configured, so that a new numbered set changes nothing."""
-    configured = sorted(f"{each.name}:{each.scope}:{','.join(sorted(each.ip_sets))}" for each in blocklists)
-    return f"{region}/{'/'.join(configured)}"
+def as_text(blocklists: Iterable[Blocklist]) -> str:
+    """Write down what an enforcer makes of blocklists: the same text means the same contents of the same sets."""
+    return ", ".join(
+        f"{each.name} ({' '.join([*sorted(each.ip_sets), each.scope, each.foreign, *_collapsed(each)])})"
+        for each in sorted(blocklists, key=lambda each: each.name)
+    )
+
+
+def _collapsed(blocklist: Blocklist) -> list[str]:
+    collapse = blocklist.collapse
+    return [f"collapse={collapse.at_least}/{collapse.ipv4_prefix}/{collapse.ipv6_prefix}"] if collapse else []

@@ -6,7 +6,7 @@ All methods raise only errors of `f2b_worker.errors`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -217,6 +217,11 @@ class IpSet(Protocol):
         """The family, 4 or 6, of everything that it holds."""
         ...
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the next `read` takes no call: to find the set was to read it, and that was just now."""
+        ...
+
     def read(self) -> IpSetContents:
         """Read the whole set (GetIPSet).
 
@@ -261,11 +266,15 @@ class Notes:
         held_back_from_ms: Bans that start at this time or later stay out, unless an IP set holds them already.
             None where no surge was noticed, or where it was released.
         released_ms: When somebody last released held back bans.
+        networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
+        swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
     """
 
     foreign: Mapping[str, frozenset[str]]
     held_back_from_ms: int | None = None
     released_ms: int | None = None
+    networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    swept_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 class Notebook(Protocol):
@@ -277,6 +286,14 @@ class Notebook(Protocol):
 
     def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one IP set; no entries remove the note."""
+        ...
+
+    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
+        """Replace what was noted of the collapsed networks of ours in one IP set; none remove the note."""
+        ...
+
+    def note_swept(self, swept_ms: Mapping[str, int]) -> None:
+        """Replace what was noted of when the last ended ban had left each IP set."""
         ...
 
     def note_surge(self, held_back_from_ms: int | None) -> None:

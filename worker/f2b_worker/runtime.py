@@ -13,9 +13,11 @@ import structlog
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
+from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
 from f2b_worker.intake import Intake
 from f2b_worker.jails_file import read_jails
+from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.opening import (
     chosen_blocklists,
@@ -55,12 +57,14 @@ class Parts:
     Attributes:
         close: Ends what feeds the intake, after it.
         wakes: One event an enforcer: each clears its own.
+        fronts: What each enforcer works with.
         blocklists: What the enforcers enforce until this process ends.
     """
 
     intake: Intake
     enforcers: Sequence[Enforcer] = ()
     wakes: Sequence[threading.Event] = ()
+    fronts: Sequence[Front] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     reload: threading.Event = field(default_factory=threading.Event)
     blocklists: tuple[Blocklist, ...] = ()
@@ -124,7 +128,7 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
         on_ban=partial(_set_all, wakes),
     )
     enforcers = [_enforcer(front, ledger, intake, allowed=jails.allowed, settings=settings) for front in fronts]
-    return Parts(intake, enforcers, wakes, blocklists=blocklists, close=inbox.close)
+    return Parts(intake, enforcers, wakes, fronts, blocklists=blocklists, close=inbox.close)
 
 
 def _enforcer(
@@ -139,6 +143,7 @@ def _enforcer(
         blocklists=front.blocklists,
         allowed=allowed,
         clock=clock,
+        region=front.region,
         unban_lag_s=settings.unban_lag_s,
         max_new_bans_per_minute=settings.max_new_bans_per_minute,
         adopter=LedgerAdopter(ledger, lambda: intake.policy, clock),
@@ -147,7 +152,9 @@ def _enforcer(
 
 def _serve(port: int, parts: Parts, died: threading.Event) -> None:
     app = health_app(
-        dead=lambda: "a part of this worker died" if died.is_set() else None, unready=lambda: problem_of(parts)
+        dead=lambda: "a part of this worker died" if died.is_set() else None,
+        unready=lambda: problem_of(parts),
+        remark=lambda: conflict_of(parts),
     )
     try:
         serve(port, app)
@@ -163,6 +170,25 @@ def problem_of(parts: Parts) -> str | None:
     return next((each for each in problems if each), None)
 
 
+def conflict_of(parts: Parts) -> str | None:
+    """Say in one line which other configuration is enforced, or None.
+
+    A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
+    """
+    return next((each.conflict for each in parts.fronts if each.conflict), None)
+
+
+def report_conflicts(parts: Parts, alarms: Alarms) -> None:
+    """Log where another configuration is enforced; call it as often as you like."""
+    for each in parts.fronts:
+        metrics.enforcer_configured_otherwise.labels(each.region).set(bool(each.conflict))
+        if each.conflict:
+            remedy = (
+                "bans are enforced as the other worker has it; give all workers on one table the same blocklists"
+            )
+            alarms.ring("configured_otherwise", each.region, reason=each.conflict, remedy=remedy)
+
+
 def _stop_on_signals(parts: Parts) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda _signal, _frame: parts.end())
@@ -176,7 +202,10 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
         parts.intake.run(parts.stop)
         parts.close()
 
-    loops: dict[str, Callable[[], None]] = {"intake": take_in}
+    loops: dict[str, Callable[[], None]] = {
+        "intake": take_in,
+        "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
+    }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
         loops[f"enforcer-{number}"] = _loop(enforcer, wake, parts.stop)
 
@@ -203,10 +232,12 @@ def _loop(enforcer: Enforcer, wake: threading.Event, stop: threading.Event) -> C
 def _wait(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:
     """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
     parent = os.getppid()
+    alarms = Alarms(SystemClock())
     while not parts.stop.wait(_CHECK_EVERY_S):
         if parts.reload.is_set():
             parts.reload.clear()
             reload_jails(parts, settings, config)
+        report_conflicts(parts, alarms)
         if os.getppid() != parent:
             log.warning("parent_died")
             parts.stop.set()

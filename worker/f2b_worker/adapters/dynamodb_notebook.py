@@ -3,6 +3,8 @@
     pk                    sk                   what
     enforcer#<Region>     surge                since when the surge guard holds bans back, and when it was released
     enforcer#<Region>     foreign#<ARN>        the entries of one IP set that are not ours
+    enforcer#<Region>     networks#<ARN>       the networks in it that bans of ours collapsed into
+    enforcer#<Region>     swept                until when the ended bans had left each IP set
 
 The guard is one item with an attribute for each writer, so that neither undoes what the other wrote.
 A full set is 180 KB of IPv4 text or 430 KB of IPv6, and an item holds 400 KB: the entries are compressed.
@@ -17,10 +19,14 @@ from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.ports import Notes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SURGE = "surge"
+_SWEPT = "swept"
 _FOREIGN_PREFIX = "foreign#"
+_NETWORKS_PREFIX = "networks#"
 
 
 class DynamoNotebook:
@@ -41,6 +47,8 @@ class DynamoNotebook:
         """Read everything."""
         surge: dict[str, Any] = {}
         foreign: dict[str, frozenset[str]] = {}
+        networks: dict[str, frozenset[str]] = {}
+        swept_ms: dict[str, int] = {}
         with aws_errors("reading the enforcer's notes"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
@@ -55,15 +63,32 @@ class DynamoNotebook:
                         surge = item
                     elif kind.startswith(_FOREIGN_PREFIX):
                         foreign[kind.removeprefix(_FOREIGN_PREFIX)] = _unpacked(item["entries"]["B"])
+                    elif kind.startswith(_NETWORKS_PREFIX):
+                        networks[kind.removeprefix(_NETWORKS_PREFIX)] = _unpacked(item["entries"]["B"])
+                    elif kind == _SWEPT:
+                        swept_ms = {arn: int(each["N"]) for arn, each in item["swept_ms"]["M"].items()}
         held_back_from_ms, released_ms = _number(surge, "held_back_from_ms"), _number(surge, "released_ms")
         if held_back_from_ms is not None and held_back_from_ms <= (released_ms or 0):
             held_back_from_ms = None
-        return Notes(foreign, held_back_from_ms, released_ms)
+        return Notes(foreign, held_back_from_ms, released_ms, networks, swept_ms)
 
     def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one set; no entries remove the note."""
-        key = self._key(f"{_FOREIGN_PREFIX}{ip_set_id}")
-        with aws_errors("noting foreign entries"):
+        self._note_entries(f"{_FOREIGN_PREFIX}{ip_set_id}", entries, "noting foreign entries")
+
+    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
+        """Replace what was noted of one set; no networks remove the note."""
+        self._note_entries(f"{_NETWORKS_PREFIX}{ip_set_id}", networks, "noting collapsed networks")
+
+    def note_swept(self, swept_ms: Mapping[str, int]) -> None:
+        """Replace what was noted of when the last ended ban had left each set."""
+        times = {arn: {"N": str(at_ms)} for arn, at_ms in swept_ms.items()}
+        with aws_errors("noting ended bans"):
+            self._client.put_item(TableName=self._table, Item=self._key(_SWEPT) | {"swept_ms": {"M": times}})
+
+    def _note_entries(self, sort_key: str, entries: frozenset[str], doing: str) -> None:
+        key = self._key(sort_key)
+        with aws_errors(doing):
             if entries:
                 self._client.put_item(TableName=self._table, Item=key | {"entries": {"B": _packed(entries)}})
             else:

@@ -14,7 +14,7 @@ from f2b_worker.adapters.rule_groups import CAPACITY, RuleGroup, web_acl_rule
 from f2b_worker.adapters.waf_listing import WafListing
 from f2b_worker.adapters.wafv2 import region_of, scope_name
 from f2b_worker.domain.blocklists import SET_CAPACITY, Scope, bases_named, ip_sets_named, ip_sets_needed
-from f2b_worker.errors import LockLost, StartError, Throttled
+from f2b_worker.errors import LockLost, StartError, Throttled, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +28,13 @@ WRITE_EVERY_S = 1.1
 """WAF allows one Create or Update a second per account and Region; a running enforcer needs its share, too."""
 
 _TRIES = 5
+
+UNAVAILABLE_FOR_S = 60.0
+"""How long WAF may say of what was made just now that it is not available yet, before that is an error.
+
+Usually seconds: https://github.com/hashicorp/terraform-provider-aws/issues/17527"""
+
+DESCRIPTION = "Active bans, kept by f2b"
 
 Family = Literal["IPV4", "IPV6"]
 T = TypeVar("T")
@@ -69,6 +76,7 @@ class WafPlan:
         self._writing = wafv2_client(region_of(scope))
         self._listing = WafListing(self._looking, clock)
         self._writes = writes
+        self._made: dict[str, IPSetSummaryTypeDef] = {}
 
     def steps(self) -> Iterator[Step]:
         """List what must be there, in the order in which it can be made.
@@ -89,7 +97,8 @@ class WafPlan:
             yield from self._rule_group_steps(self._wish.rule_group, counts)
 
     def _existing(self) -> dict[str, IPSetSummaryTypeDef]:
-        return {each["Name"]: each for each in self._listing.ip_sets(self._scope)}
+        # A list may lack what was made just now.
+        return self._made | {each["Name"]: each for each in self._listing.ip_sets(self._scope)}
 
     def _sets(
         self, blocklist: Blocklist, existing: Mapping[str, IPSetSummaryTypeDef]
@@ -116,15 +125,16 @@ class WafPlan:
     def _make_ip_set(self, name: str, family: Family) -> None:
         def create() -> None:
             with aws_errors(f"making IP set {name}"):
-                self._writing.create_ip_set(
+                answer = self._writing.create_ip_set(
                     Name=name,
                     Scope=scope_name(self._scope),
-                    Description="Active bans; kept by f2b",
+                    Description=DESCRIPTION,
                     IPAddressVersion=family,
                     Addresses=[],
                 )
+            self._made[name] = answer["Summary"]
 
-        self._writes.run(create)
+        self._writes.run(create, is_repeatable=False)
 
     def _rule_group_steps(self, name: str, sets: Mapping[str, int]) -> Iterator[Step]:
         group = RuleGroup(self._writing, self._listing, name, self._scope)
@@ -132,7 +142,7 @@ class WafPlan:
         yield Step(
             f"rule group {name} in {self._scope} ({room})",
             lambda: group.find() is not None,
-            partial(self._writes.run, group.create),
+            partial(self._writes.run, group.create, is_repeatable=False),
         )
         for each in self._blocklists:
             yield Step(
@@ -186,14 +196,26 @@ class Writes:
         self._never = threading.Event()
         self._wrote_s = float("-inf")
 
-    def run(self, write: Callable[[], T]) -> T:
-        """Write when it is time; again if somebody else took the second, or changed the same thing."""
-        for _ in range(_TRIES - 1):
+    def run(self, write: Callable[[], T], *, is_repeatable: bool = True) -> T:
+        """Write when it is time; again if somebody else took the second, or changed the same thing.
+
+        Args:
+            write: Makes the change.
+            is_repeatable: Whether doing it twice is no error. Then also again while WAF is unavailable, as it is
+                for what refers to something that was made just now.
+        """
+        ends_s = self._clock.monotonic_s() + UNAVAILABLE_FOR_S
+        tries = 1
+        while True:
             try:
                 return self._once(write)
             except (Throttled, LockLost):
-                continue
-        return self._once(write)
+                tries += 1
+                if tries > _TRIES:
+                    raise
+            except Unavailable:
+                if not is_repeatable or self._clock.monotonic_s() >= ends_s:
+                    raise
 
     def _once(self, write: Callable[[], T]) -> T:
         self._clock.wait(self._never, max(0.0, self._wrote_s + WRITE_EVERY_S - self._clock.monotonic_s()))

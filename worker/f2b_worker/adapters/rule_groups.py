@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.waf_listing import SET_REFERENCE, references
@@ -25,8 +26,8 @@ CAPACITY = 50
 in a rule group. Its capacity can never be changed, so it is made as large as it can ever need; a web ACL has 1,500
 before they cost extra."""
 
-DESCRIPTION = "Refers to the IP sets of f2b; made by f2b-worker provision"
-"""By this a rule group is known as ours."""
+DESCRIPTION = "Refers to the IP sets of f2b, made by f2b-worker provision"
+"""By this a rule group is known as ours. WAF takes no other punctuation than + = : # @ / - , and the full stop."""
 
 _ACTIONS = {
     Action.BLOCK: "Block",
@@ -53,6 +54,7 @@ class RuleGroup:
         self._listing = listing
         self._name = name
         self._scope = scope
+        self._made: RuleGroupSummaryTypeDef | None = None
 
     def find(self) -> RuleGroupSummaryTypeDef | None:
         """Look for the group.
@@ -66,12 +68,12 @@ class RuleGroup:
                     line = f"rule group {self._name} in {self._scope} was not made by f2b-worker provision"
                     raise StartError(f"{line}: choose another name")
                 return each
-        return None
+        return self._made  # a list may lack what was made just now
 
     def create(self) -> None:
         """Make the group, without a rule."""
         with aws_errors(f"making rule group {self._name}"):
-            self._writing.create_rule_group(
+            answer = self._writing.create_rule_group(
                 Name=self._name,
                 Scope=scope_name(self._scope),
                 Capacity=CAPACITY,
@@ -79,10 +81,14 @@ class RuleGroup:
                 Rules=[],
                 VisibilityConfig=_visible(self._name),
             )
+        self._made = answer["Summary"]
 
     def rule_name(self, blocklist: Blocklist) -> str:
-        """Name the rule of a blocklist."""
-        return f"f2b-{blocklist.name.replace('.', '_')}"  # WAF takes no dot
+        """Name the rule of a blocklist; no other blocklist's rule has this name."""
+        if "." not in blocklist.name:
+            return f"f2b-{blocklist.name}"
+        # WAF takes no dot, and a_b may be a blocklist beside a.b.
+        return f"f2b-{blocklist.name.replace('.', '_')}-{crc32(blocklist.name.encode()):08x}"
 
     def refers_to(self, blocklist: Blocklist, arns: Sequence[str]) -> bool:
         """Tell whether the blocklist's rule is there and refers to all these sets."""

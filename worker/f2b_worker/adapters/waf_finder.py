@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.waf_listing import READS_BESIDE_PER_S, WafListing
@@ -10,7 +11,7 @@ from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named
 from f2b_worker.errors import Missing, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_wafv2 import WAFV2Client
     from mypy_boto3_wafv2.type_defs import IPSetSummaryTypeDef
@@ -29,34 +30,46 @@ class WafFinder:
         blocklists: Those that are reached in that Region, of either scope.
         clock: Paces the reading.
         writing: The client that the sets are read and written with; by default the same.
+        reads_per_s: How many reads may go in a second until all sets are found; by default nearly all.
+        meanwhile: Called before each set that is opened: many of them take longer than a lease waits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         looking: WAFV2Client,
         blocklists: Sequence[Blocklist],
         clock: Clock,
         *,
         writing: WAFV2Client | None = None,
+        reads_per_s: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._blocklists = blocklists
-        self._listing = WafListing(looking, clock)
+        self._listing = WafListing(looking, clock, reads_per_s)
         self._writing = writing or looking
+        self._meanwhile = meanwhile
+        self._clock = clock
+        self._finding = threading.Lock()
         self._known: dict[str, WafIpSet] = {}
 
     def find(self) -> Mapping[str, Sequence[WafIpSet]]:
         """Find the IP sets of each blocklist by its name, IPv4 and IPv6, in the order of their numbers.
 
         A set found before is the same object again. A blocklist of which no set exists has an empty sequence.
+        To find a set is to read it: the first `read` of one that is new takes no call.
 
         Raises:
             StartError: If one set belongs to two blocklists.
         """
-        named = self._named(self._existing())
-        found = {each.name: list(self._opened(named[each.name], each.scope)) for each in self._blocklists}
-        self._known = {ip_set.id: ip_set for ip_sets in found.values() for ip_set in ip_sets}
-        self._listing.pace.per_s = READS_BESIDE_PER_S  # from now on somebody may read these sets
-        return found
+        with self._finding:
+            named = self._named(self._existing())
+            for ip_set in self._known.values():
+                ip_set.forget_opening()
+            found = {each.name: list(self._opened(named[each.name], each.scope)) for each in self._blocklists}
+            self._known = {ip_set.id: ip_set for ip_sets in found.values() for ip_set in ip_sets}
+            # From now on somebody may read these sets.
+            self._listing.pace.per_s = min(self._listing.pace.per_s, READS_BESIDE_PER_S)
+            return found
 
     def check(self) -> None:
         """See that every name in every blocklist stands for an IP set.
@@ -100,6 +113,7 @@ class WafFinder:
                 continue
 
     def _open(self, summary: IPSetSummaryTypeDef, scope: Scope) -> WafIpSet:
+        self._meanwhile()
         self._listing.pace.wait()
         return open_ip_set(
             self._listing.client,
@@ -108,6 +122,7 @@ class WafFinder:
             set_id=summary["Id"],
             arn=summary["ARN"],
             scope=scope,
+            clock=self._clock,
         )
 
 

@@ -24,31 +24,36 @@ READS_PER_S = 4.0
 READS_BESIDE_PER_S = 1.0
 """What is left when an enforcer reads its sets at four a second."""
 
+READS_OF_A_COMMAND_PER_S = 2.0
+"""For a command beside a running fleet: an enforcer seldom needs all of its four, and the command tries again."""
+
 SET_REFERENCE = "IPSetReferenceStatement"
 GROUP_REFERENCE = "RuleGroupReferenceStatement"
 _PAGE = 100
 
 
 class Pace:
-    """Lets a second's reads go at once, and the others one by one.
+    """Lets a second's reads go at once, and the others one by one; threads may share it.
 
     Attributes:
         per_s: How many reads may go in a second.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.per_s = READS_PER_S
+    def __init__(self, clock: Clock, per_s: float | None = None) -> None:
+        self.per_s = per_s or READS_PER_S
+        self._lock = threading.Lock()
         self._clock = clock
         self._never = threading.Event()
         self._free_s = float("-inf")
 
     def wait(self) -> None:
         """Wait for the turn of one read."""
-        now_s = self._clock.monotonic_s()
-        # As if a second without a read had saved up its reads, and no more.
-        self._free_s = max(self._free_s, now_s - 1.0) + 1 / self.per_s
-        if self._free_s > now_s:
-            self._clock.wait(self._never, self._free_s - now_s)
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            # As if a second without a read had saved up its reads, and no more.
+            turn_s = self._free_s = max(self._free_s, now_s - 1.0) + 1 / self.per_s
+        if turn_s > now_s:
+            self._clock.wait(self._never, turn_s - now_s)
 
 
 class WafListing:
@@ -57,11 +62,12 @@ class WafListing:
     Args:
         client: Tries again when it is throttled.
         clock: For the pace.
+        per_s: How many reads may go in a second; by default nearly all.
     """
 
-    def __init__(self, client: WAFV2Client, clock: Clock) -> None:
+    def __init__(self, client: WAFV2Client, clock: Clock, per_s: float | None = None) -> None:
         self.client = client
-        self.pace = Pace(clock)
+        self.pace = Pace(clock, per_s)
 
     def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
         """List the IP sets."""

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mypy_boto3_wafv2 import WAFV2Client
+    from mypy_boto3_wafv2.type_defs import GetIPSetResponseTypeDef
+
+    from f2b_worker.ports import Clock
 
 ScopeName = Literal["REGIONAL", "CLOUDFRONT"]
 CLOUDFRONT_REGION = "us-east-1"
+
+AT_HAND_S = 60.0
+"""How long what was read when a set was opened stands for the first reading: as long as between two audits."""
+
 _FAMILIES = {"IPV4": 4, "IPV6": 6}
 
 
@@ -25,18 +32,32 @@ class WafIpSet:
     Args:
         client: Writes it, and reads it; it tries once, since the enforcer paces every call.
         arn: What WAF's rules refer to it by.
+        opened: The answer that told its family; the first `read` takes its contents from it.
+        clock: Tells for how long that is still news.
     """
 
     def __init__(  # noqa: PLR0913 - what WAF itself names a set by
-        self, client: WAFV2Client, *, name: str, set_id: str, arn: str, scope: Scope, family: int, description: str
+        self,
+        client: WAFV2Client,
+        *,
+        name: str,
+        set_id: str,
+        arn: str,
+        scope: Scope,
+        opened: GetIPSetResponseTypeDef,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._name = name
         self._set_id = set_id
         self._arn = arn
         self._scope = scope
-        self._family = family
-        self._description = description  # UpdateIPSet replaces it too
+        self._family = _FAMILIES[opened["IPSet"]["IPAddressVersion"]]
+        self._opened: GetIPSetResponseTypeDef | None = opened
+        self._clock = clock
+        self._opened_s = clock.monotonic_s()
+        self._description = ""  # UpdateIPSet replaces it too
+        self._describe(opened)
 
     @property
     def id(self) -> str:
@@ -58,12 +79,30 @@ class WafIpSet:
         """The family, 4 or 6, of everything that it holds."""
         return self._family
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the next `read` takes no call, since the set was opened just now."""
+        return self._opened is not None and self._clock.monotonic_s() - self._opened_s <= AT_HAND_S
+
     def read(self) -> IpSetContents:
-        """Read the whole set (GetIPSet)."""
-        with aws_errors(f"reading IP set {self._name}"):
-            answer = self._client.get_ip_set(Name=self._name, Scope=scope_name(self._scope), Id=self._set_id)
-        self._description = answer["IPSet"].get("Description", "")
+        """Read the whole set (GetIPSet); for the first time what was read when it was opened."""
+        answer = self._opened if self.is_at_hand else None
+        self._opened = None
+        if answer is None:
+            answer = self._get()
+        self._describe(answer)
         return IpSetContents(frozenset(map(canonical, answer["IPSet"]["Addresses"])), answer["LockToken"])
+
+    def forget_opening(self) -> None:
+        """Let the next `read` ask WAF: it is long ago that the set was opened."""
+        self._opened = None
+
+    def _get(self) -> GetIPSetResponseTypeDef:
+        with aws_errors(f"reading IP set {self._name}"):
+            return self._client.get_ip_set(Name=self._name, Scope=scope_name(self._scope), Id=self._set_id)
+
+    def _describe(self, answer: GetIPSetResponseTypeDef) -> None:
+        self._description = answer["IPSet"].get("Description", "")
 
     def write(self, entries: Iterable[str], token: str) -> str:
         """Replace the whole set (UpdateIPSet); answer the token for the next update."""
@@ -91,7 +130,7 @@ def region_of(scope: Scope) -> str | None:
 
 
 def open_ip_set(  # noqa: PLR0913 - what WAF itself names a set by
-    looking: WAFV2Client, writing: WAFV2Client, *, name: str, set_id: str, arn: str, scope: Scope
+    looking: WAFV2Client, writing: WAFV2Client, *, name: str, set_id: str, arn: str, scope: Scope, clock: Clock
 ) -> WafIpSet:
     """Open one IP set; its family is asked of WAF.
 
@@ -99,13 +138,5 @@ def open_ip_set(  # noqa: PLR0913 - what WAF itself names a set by
         Missing: If it is not there.
     """
     with aws_errors(f"IP set {name}"):
-        found = looking.get_ip_set(Name=name, Scope=scope_name(scope), Id=set_id)["IPSet"]
-    return WafIpSet(
-        writing,
-        name=name,
-        set_id=set_id,
-        arn=arn,
-        scope=scope,
-        family=_FAMILIES[found["IPAddressVersion"]],
-        description=found.get("Description", ""),
-    )
+        opened = looking.get_ip_set(Name=name, Scope=scope_name(scope), Id=set_id)
+    return WafIpSet(writing, name=name, set_id=set_id, arn=arn, scope=scope, opened=opened, clock=clock)

@@ -108,14 +108,14 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
 
 
 def open_ip_sets(blocklists: Sequence[Blocklist]) -> Iterator[tuple[str, IpSet]]:
-    """Open all IP sets of the blocklists, each with its blocklist's name, to read them.
+    """Open all IP sets of the blocklists, each with its blocklist's name, to read them once.
 
     Raises:
         Missing: If a name in a blocklist stands for no IP set.
     """
     if not blocklists:
         return
-    for _, _, finder in open_finders(blocklists, SystemClock()):
+    for finder in open_finders(blocklists, SystemClock()):
         finder.check()
         for name, ip_sets in finder.find().items():
             yield from ((name, each) for each in ip_sets)

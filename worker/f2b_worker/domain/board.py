@@ -12,7 +12,6 @@ from f2b_worker.domain.roster import Want
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist, Collapse
@@ -43,10 +42,16 @@ class Board:
     ) -> None:
         self.groups: dict[tuple[str, int], Group] = {}
         self._collapsers: dict[str, Collapser] = {}
+        self._crowded: dict[str, set[str]] = {}
         for each in blocklists:
             for family in FAMILIES:
                 self.groups[each.name, family] = Group(
-                    each.name, family, policy=each.foreign, unban_lag_s=unban_lag_s, capacity=capacity
+                    each.name,
+                    family,
+                    policy=each.foreign,
+                    allowed=allowed,
+                    unban_lag_s=unban_lag_s,
+                    capacity=capacity,
                 )
             if each.collapse:
                 self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed)
@@ -63,6 +68,11 @@ class Board:
     def pending(self) -> int:
         """How many entries wait to be written."""
         return sum(len(group.pending) for group in self.groups.values())
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether entries wait that were refused together with a bad one."""
+        return any(group.is_suspect for group in self.groups.values())
 
     @property
     def oldest_s(self) -> float | None:
@@ -114,16 +124,44 @@ class Board:
                     group.unwant(entry, now_s)
 
     def allow(self, allowed: Networks, now_s: float) -> None:
-        """Use another allowlist for collapsed networks."""
+        """Use another allowlist."""
+        for group in self.groups.values():
+            group.allow(allowed, now_s)
         for blocklist, collapser in self._collapsers.items():
             for name in collapser.allow(allowed):
                 self._group(blocklist, name).unwant(name, now_s, at_once=True)
         self.settle(now_s)
 
-    def remembered(self, blocklist: str, ours: AbstractSet[str]) -> AbstractSet[str]:
-        """Find every entry that may be ours: the keys *ours*, and the networks that they may collapse into."""
+    def take_over(self, group: Group, entries: Iterable[str], now_s: float) -> None:
+        """Make foreign entries our own that the network around them stands for."""
+        collapser = self._collapsers.get(group.blocklist)
+        if collapser:
+            for entry in [entry for entry in entries if collapser.wants(entry)]:
+                group.take_over(entry, now_s)
+
+    def is_network(self, blocklist: str, entry: str) -> bool:
+        """Tell whether *entry* is what keys of a blocklist collapse into, rather than a key."""
         collapser = self._collapsers.get(blocklist)
-        return ours | collapser.crowded(ours) if collapser else ours
+        return collapser is not None and collapser.is_network(entry)
+
+    def is_explained(self, blocklist: str, entry: str, ours: Mapping[str, int], since_ms: int) -> bool:
+        """Tell whether a ban that lasted until *since_ms* explains an entry, or those that collapse into it do.
+
+        Args:
+            blocklist: Whose set holds the entry.
+            entry: What was found.
+            ours: The remembered keys, and when the last ban of each ended.
+            since_ms: Bans that ended before explain nothing.
+        """
+        if entry in ours and ours[entry] >= since_ms:
+            return True
+        collapser = self._collapsers.get(blocklist)
+        if collapser is None or not collapser.is_network(entry):
+            return False
+        if blocklist not in self._crowded:
+            # Seconds of work where much is remembered, so once; what collapsed since then is known to be wanted.
+            self._crowded[blocklist] = collapser.crowded(ours)
+        return entry in self._crowded[blocklist] or collapser.is_collapsed(entry)
 
     def refuse(self, entry: str, now_s: float) -> bool:
         """Keep an entry that WAF does not take out of every group; tell whether any wanted it."""

@@ -69,8 +69,30 @@ class Collapser:
 
     def crowded(self, keys: Iterable[str]) -> set[str]:
         """Find the networks in which enough of *keys* lie."""
-        counted = Counter(self.network(key) for key in keys)
+        counted = Counter(self._network_or_none(key) for key in keys)
         return {name for name, number in counted.items() if name and number >= self._collapse.at_least}
+
+    def _network_or_none(self, key: str) -> str | None:
+        try:
+            return self.network(key)
+        except ValueError:
+            return None  # no key at all; the roster names it
+
+    def is_network(self, entry: str) -> bool:
+        """Tell whether *entry* is as large as a network that keys collapse into."""
+        prefix = self._collapse.ipv6_prefix if ":" in entry else self._collapse.ipv4_prefix
+        return entry.endswith(f"/{prefix}")
+
+    def wants(self, key: str) -> bool:
+        """Tell whether *key* is wanted, be it as itself or in the network around it."""
+        name = self.network(key)
+        found = self._networks.get(name) if name else None
+        return bool(found and key in found.members)
+
+    def is_collapsed(self, network: str) -> bool:
+        """Tell whether *network* is wanted on behalf of the keys in it."""
+        found = self._networks.get(network)
+        return bool(found and found.phase is not _Phase.PARTED)
 
     def covers(self, key: str) -> bool:
         """Tell whether a set holds the network around *key* on behalf of it."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.admission import Admission
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
+
+_NOBODY = Networks()
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class Group:
         blocklist: The blocklist's name.
         family: 4 or 6.
         policy: What becomes of foreign entries.
+        allowed: The allowlist: what of ours touches it goes at once.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
 
@@ -81,12 +85,13 @@ class Group:
         foreign_changed: The sets whose foreign entries changed since somebody last cleared this.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         blocklist: str,
         family: int,
         *,
         policy: Foreign = Foreign.KEEP,
+        allowed: Networks = _NOBODY,
         unban_lag_s: float = 60.0,
         capacity: int = SET_CAPACITY,
     ) -> None:
@@ -98,11 +103,14 @@ class Group:
         self.wanted: dict[str, int] = {}
         self.pending: dict[str, float] = {}
         self.foreign_changed: set[str] = set()
+        self._allowed = allowed
         self._unban_lag_s = unban_lag_s
         self._homes: dict[str, tuple[str, ...]] = {}
         self._admission = Admission()
         self._refused: set[str] = set()
         self._urgent: set[str] = set()
+        self._suspects: dict[str, int] = {}
+        self._refusals = 0
 
     @property
     def left_out(self) -> int:
@@ -114,6 +122,10 @@ class Group:
         """Since when the longest waiting ban waits."""
         return next(iter(self.pending.values()), None)
 
+    def oldest_removal_s(self, kept: KeptSet) -> float:
+        """Tell since when, at the earliest, something waits to go out of a set that has removals."""
+        return min(kept.removals.values()) - self._unban_lag_s
+
     def holds(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, whoever put it there."""
         return entry in self._homes
@@ -121,6 +133,23 @@ class Group:
     def is_settled(self, entry: str) -> bool:
         """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""
         return entry in self._homes or entry in self._admission.left_out or entry in self._refused
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether all that waits was refused together with a bad entry: it goes in when nothing else waits."""
+        return bool(self.pending) and self.pending.keys() <= self._suspects.keys()
+
+    def next_in(self) -> Iterable[str]:
+        """Find the waiting entries that may be written now, the longest waiting first.
+
+        WAF names one bad entry of an update and refuses all of it. So who was refused least often goes first, and
+        by halves when that happens again: then many bad ones cost the good ones little.
+        """
+        if not self._suspects or not self.pending:
+            return self.pending
+        least = min(self._suspects.get(entry, 0) for entry in self.pending)
+        first = [entry for entry in self.pending if self._suspects.get(entry, 0) == least]
+        return first if self._refusals < 2 or not least else first[: (len(first) + 1) // 2]
 
     def is_held_elsewhere(self, entry: str, kept: KeptSet, usable: AbstractSet[str]) -> bool:
         """Tell whether a set of *usable* other than *kept* holds *entry*."""
@@ -160,6 +189,24 @@ class Group:
             self._urgent.add(entry)
         self._settle(entry, now_s)
 
+    def allow(self, allowed: Networks, now_s: float) -> None:
+        """Use another allowlist: what waits for its removal and touches it goes at once."""
+        self._allowed = allowed
+        for kept in self.sets.values():
+            for entry in list(kept.removals):
+                self._place(entry, now_s)
+
+    def suspect(self, entries: Iterable[str]) -> None:
+        """Take it that an update was refused because of one of *entries*."""
+        for entry in entries:
+            self._suspects[entry] = self._suspects.get(entry, 0) + 1
+        self._refusals += 1
+
+    def take_over(self, entry: str, now_s: float) -> None:
+        """Make a foreign entry our own that is wanted in another form."""
+        self._take_over(entry)
+        self._settle(entry, now_s)
+
     def refuse(self, entry: str, now_s: float) -> None:
         """Keep out an entry that WAF does not take."""
         self._refused.add(entry)
@@ -167,8 +214,10 @@ class Group:
 
     def accept(self, entry: str, now_s: float) -> None:
         """Try an entry again that WAF did not take."""
-        self._refused.discard(entry)
-        self._settle(entry, now_s)
+        if entry in self._refused:
+            self._refused.discard(entry)
+            self._suspects[entry] = self._refusals = 2
+            self._settle(entry, now_s)
 
     def read(
         self, set_id: str, entries: AbstractSet[str], is_foreign: Callable[[str], bool], now_s: float
@@ -194,6 +243,7 @@ class Group:
     def written(self, set_id: str, added: Iterable[str], removed: Iterable[str], now_s: float) -> None:
         """Take it that an update of a set took effect."""
         kept = self.sets[set_id]
+        self._refusals = 0
         for entry in removed:
             self._take_out(kept, entry)
         for entry in added:
@@ -274,13 +324,17 @@ class Group:
             self.pending.setdefault(entry, now_s)
             return
         self.pending.pop(entry, None)
+        self._suspects.pop(entry, None)
         stays = self._fullest(homes) if admitted else None
         for home in homes:
             kept = self.sets[home]
             if home == stays or entry in kept.foreign:
                 kept.keep(entry)
             else:
-                kept.remove_at(entry, now_s if entry in self._urgent else now_s + self._unban_lag_s)
+                kept.remove_at(entry, now_s if self._is_urgent(entry) else now_s + self._unban_lag_s)
+
+    def _is_urgent(self, entry: str) -> bool:
+        return entry in self._urgent or self._allowed.touches(entry)
 
     def _fullest(self, homes: tuple[str, ...]) -> str:
         return homes[0] if len(homes) == 1 else max(homes, key=lambda home: (len(self.sets[home].held), home))

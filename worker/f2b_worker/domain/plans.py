@@ -65,7 +65,7 @@ def next_update(
 
 def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
     waiting = [(since_s, group) for group in groups if (since_s := group.oldest_s) is not None]
-    for _, group in sorted(waiting, key=lambda each: each[0]):
+    for _, group in sorted(waiting, key=lambda each: (each[1].is_suspect, each[0])):
         kept = _with_room(group, usable)
         if kept:
             return _update(group, kept, usable, Why.BANS)
@@ -136,5 +136,5 @@ def _update(
 ) -> Update:
     removed = frozenset(_removable(group, kept, usable))
     room = group.capacity - len(kept.held) + len(removed) - len(copied)
-    added = copied.union(islice(group.pending, max(0, room)))
+    added = copied.union(islice(group.next_in(), max(0, room)))
     return Update(group, kept.id, frozenset(kept.held - removed | added), added, removed, why)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
+from f2b_worker.domain.addresses import canonical
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -52,7 +54,9 @@ class Roster:
         holds: Tells whether an IP set of a blocklist holds a key.
 
     Attributes:
-        ours: Every key that was ever banned and is still remembered, whatever the blocklist.
+        ours: Every key that was ever banned and is still remembered, whatever the blocklist, and until when a
+            set may have had to hold it, in epoch milliseconds.
+        unreadable: What stands in the place of a key and is none; such bans are left out.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
         changes: What changed since somebody last cleared this.
@@ -66,7 +70,8 @@ class Roster:
         holds: Callable[[str, str], bool] = lambda _b, _k: False,
     ) -> None:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
-        self.ours: set[str] = set()
+        self.ours: dict[str, int] = {}
+        self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
         self.changes: list[Want] = []
@@ -86,19 +91,25 @@ class Roster:
     def take_in(self, who: OffenderId, ban: Ban, now_ms: int) -> None:
         """Take the last ban of one offender as it is now."""
         if ban.observed:
+            # One before it may have been enforced: what of that is left in a set is ours.
+            if ban.count > 1:
+                self._remember(who.key, ban.start_ms)
             self._end(who.jail, who.key)
             return
-        self.ours.add(who.key)
+        self._remember(who.key, ban.until_ms)
         blocklists = tuple(name for name in ban.blocklists if name in self.wanted)
         if ban.until_ms < now_ms or not blocklists:
             self._end(who.jail, who.key)
         else:
             self._start(who, _Running(ban.start_ms, ban.until_ms, blocklists))
 
+    def _remember(self, key: str, until_ms: int) -> None:
+        self.ours[key] = max(until_ms, self.ours.get(key, until_ms))
+
     def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
         """Take *bans* for all that there are."""
         gone = {(key, jail) for key, running in self._running.items() for jail in running}
-        self.ours = set()
+        self.ours = {}
         for who, ban in bans:
             gone.discard((who.key, who.jail))
             self.take_in(who, ban, now_ms)
@@ -136,12 +147,15 @@ class Roster:
             self._resolve(key)
 
     def is_new(self, ban: Fresh) -> bool:
-        """Tell whether a ban would be a new one for WAF: it is to be enforced, and no set holds its key yet."""
-        return ban.key not in self.allowlisted and not any(self._holds(name, ban.key) for name in ban.blocklists)
+        """Tell whether a ban would be a new one for WAF: it is to be enforced where no set holds its key yet."""
+        return ban.key not in self.allowlisted and not all(self._holds(name, ban.key) for name in ban.blocklists)
 
     def _start(self, who: OffenderId, ban: _Running) -> None:
         running = self._running.get(who.key)
         if running is None:
+            if not _is_readable(who.key):
+                self.unreadable.add(who.key)
+                return
             running = self._running[who.key] = {}
             self._note_allowlisted(who.key)
         known = running.get(who.jail)
@@ -149,7 +163,7 @@ class Roster:
             return
         running[who.jail] = ban
         self._bans += known is None
-        if known is None or known.start_ms != ban.start_ms:
+        if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
             self.fresh.append(Fresh(ban.start_ms, who.key, ban.blocklists))
         heappush(self._ends, (ban.until_ms, who.key, who.jail))
         if len(self._ends) > 2 * self._bans + _SLACK:
@@ -203,3 +217,10 @@ class Roster:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
             return True
         return (not only_held and key in self.wanted[blocklist]) or self._holds(blocklist, key)
+
+
+def _is_readable(key: str) -> bool:
+    try:
+        return canonical(key) == key
+    except ValueError:
+        return False

@@ -47,9 +47,17 @@ class SurgeGuard:
         if not self.limit:
             return None
         self._forget(now_s - REMEMBERED_S)
-        counted = {start_ms for start_ms in starts_ms if self._add(start_ms, now_s)}
-        found = (self._first_of_surge(start_ms) for start_ms in counted)
-        return min((first_ms for first_ms in found if first_ms is not None), default=None)
+        counted = [start_ms for start_ms in starts_ms if self._add(start_ms, now_s)]
+        return self._first_of_surge(min(counted), max(counted)) if counted else None
+
+    def uncount(self, starts_ms: Iterable[int]) -> None:
+        """Take back bans that turned out not to be new."""
+        for start_ms in starts_ms:
+            self._drop(start_ms)
+
+    def first(self) -> int | None:
+        """Find the first ban of a surge among all that count."""
+        return self._first_of_surge(self._starts_ms[0], self._starts_ms[-1]) if self._starts_ms else None
 
     def _add(self, start_ms: int, now_s: float) -> bool:
         if self.released_ms is not None and start_ms <= self.released_ms:
@@ -60,16 +68,18 @@ class SurgeGuard:
 
     def _forget(self, before_s: float) -> None:
         while self._known and self._known[0][0] < before_s:
-            _, start_ms = self._known.popleft()
-            place = bisect_left(self._starts_ms, start_ms)
-            if place < len(self._starts_ms) and self._starts_ms[place] == start_ms:
-                del self._starts_ms[place]
+            self._drop(self._known.popleft()[1])
 
-    def _first_of_surge(self, start_ms: int) -> int | None:
-        """Find the first ban of a minute around *start_ms* that has more than the limit."""
+    def _drop(self, start_ms: int) -> None:
+        place = bisect_left(self._starts_ms, start_ms)
+        if place < len(self._starts_ms) and self._starts_ms[place] == start_ms:
+            del self._starts_ms[place]
+
+    def _first_of_surge(self, first_ms: int, last_ms: int) -> int | None:
+        """Find the first ban of a minute with more than the limit, among all minutes that touch that time."""
         starts_ms = self._starts_ms
-        low = bisect_left(starts_ms, start_ms - MINUTE_MS + 1)
-        high = bisect_left(starts_ms, start_ms + MINUTE_MS)
+        low = bisect_left(starts_ms, first_ms - MINUTE_MS + 1)
+        high = bisect_left(starts_ms, last_ms + MINUTE_MS)
         for place in range(low, high - self.limit):
             if starts_ms[place + self.limit] < starts_ms[place] + MINUTE_MS:
                 return starts_ms[place]

@@ -1,4 +1,4 @@
-"""What people must hear of: a log line about the same thing at most once a minute."""
+"""What people must hear of: a log line about the same thing at most once a minute, and metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.enforcer.pace import backoff_s
+from f2b_worker.errors import Permanent
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
@@ -16,15 +18,24 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 QUIET_S = 60.0
 
+PATIENCE_S = 15.0
+"""How long something may fail that can come back by itself before somebody must see to it."""
+
 
 class Alarms:
     """Log lines that repeat at most once a minute, and what stands in the way of enforcing.
 
+    Args:
+        clock: Tells how long ago a line was written.
+        region: Where the IP sets are that it is about.
+
     Attributes:
         troubles: One line of reason for each thing that keeps bans from being enforced until somebody acts.
+        metrics: The metrics of that Region.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, region: str = "") -> None:
+        self.metrics = metrics.RegionMetrics(region)
         self.troubles: dict[str, str] = {}
         self._clock = clock
         self._rung_s: dict[tuple[str, str], float] = {}
@@ -46,3 +57,36 @@ class Alarms:
             return False
         self._rung_s[event, about] = now_s
         return True
+
+
+class Patience:
+    """What fails and is tried again: pauses that grow, and a trouble when it does not come back soon.
+
+    Args:
+        about: What it is.
+        alarms: Where it is reported.
+        clock: Tells for how long it has failed.
+    """
+
+    def __init__(self, about: str, alarms: Alarms, clock: Clock) -> None:
+        self._about = about
+        self._alarms = alarms
+        self._clock = clock
+        self._failures = 0
+        self._since_s = 0.0
+
+    def fail(self, error: F2bError) -> float:
+        """Take note of a failure; tell for how long to pause."""
+        now_s = self._clock.monotonic_s()
+        if not self._failures:
+            self._since_s = now_s
+        self._failures += 1
+        if isinstance(error, Permanent) or now_s - self._since_s >= PATIENCE_S:
+            self._alarms.troubles[self._about] = str(error)
+        self._alarms.complain(self._about, error)
+        return backoff_s(self._failures)
+
+    def succeed(self) -> None:
+        """Take it that it works again."""
+        self._failures = 0
+        self._alarms.troubles.pop(self._about, None)

@@ -49,14 +49,18 @@ class Question(Generic[T]):
 
     def answer(self) -> T | F2bError | None:
         """Take the answer if there is a new one; ask again if it is time to."""
-        if self._answers:
-            self._is_open = False
-            return self._answers.pop()
         if not self._is_open and self._clock.monotonic_s() >= self._next_s:
             self._next_s = self._clock.monotonic_s() + self._every_s
             self._is_open = True
             self._aside(self._work)
-        return None
+        if not self._answers:
+            return None
+        self._is_open = False
+        return self._answers.pop()
+
+    def ask_in(self, pause_s: float) -> None:
+        """Ask again after *pause_s*, whatever was planned."""
+        self._next_s = self._clock.monotonic_s() + pause_s
 
     def _work(self) -> None:
         try:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.blocklists import Foreign
 from f2b_worker.errors import F2bError
-from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,8 +77,9 @@ class ForeignEntries:
         if not kept.known:
             return
         self._allowlisted[kept.id] = {entry for entry in kept.foreign if allowed.touches(entry)}
-        metrics.foreign_entries.labels(watch.ip_set.name).set(len(kept.foreign))
-        metrics.foreign_allowlisted.labels(watch.ip_set.name).set(len(self._allowlisted[kept.id]))
+        self._alarms.metrics.show_foreign(
+            watch.ip_set.name, entries=len(kept.foreign), allowlisted=len(self._allowlisted[kept.id])
+        )
         if self._note(kept):
             watch.group.foreign_changed.discard(kept.id)
 
@@ -111,6 +111,8 @@ class ForeignEntries:
         if watch.group.policy is not Foreign.ADOPT:
             return iter(())
         kept = watch.group.sets[watch.ip_set.id]
+        # Who was adopted may be wanted in the shape of a network only.
+        self._sets.board.take_over(watch.group, kept.foreign, self._clock.monotonic_s())
         touching = self._allowlisted.get(kept.id, frozenset())
         return (entry for entry in kept.foreign if entry not in touching)
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.surge import SurgeGuard
 from f2b_worker.errors import F2bError
-from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.roster import Roster
+    from f2b_worker.domain.roster import Fresh, Roster
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.ports import Clock, Notebook, Notes
@@ -38,14 +37,19 @@ class HoldingBack:
         self._from_ms: int | None = None
         self._is_noted = True
         self._is_applied = False
+        # Bans that count as new, but may be in a set that nobody could read yet.
+        self._doubted: list[Fresh] = []
+        self._doubted_from_ms: int | None = None
         self._looked_s = 0.0
 
     def begin(self, notes: Notes) -> None:
         """Go on where an enforcer before left off."""
         self._guard.release(notes.released_ms)
         self._from_ms = notes.held_back_from_ms if self._guard.limit else None
-        self._is_noted = True
+        # Without a limit an old note is of no use, and would hold bans back once there is one again.
+        self._is_noted = self._from_ms == notes.held_back_from_ms
         self._looked_s = self._clock.monotonic_s()
+        self._doubted.clear()
         # Whom to hold back is known only when the sets were read: who is in one already stays in it.
         self._is_applied = self._from_ms is None
         self._roster.hold_back(None)
@@ -59,23 +63,44 @@ class HoldingBack:
             self._roster.hold_back(self._from_ms)
         elif self._from_ms is not None and sets.appeared:
             self._roster.reconsider()
+        if sets.appeared and self._doubted:
+            self._count_again()
         sets.appeared = False
-        from_ms = self._guard.count(self._new_starts_ms(), self._clock.monotonic_s())
+        if sets.all_known:
+            self._doubted.clear()
+        counted = self._take_fresh()
+        from_ms = self._guard.count([each.start_ms for each in counted], self._clock.monotonic_s())
         if from_ms is not None and (self._from_ms is None or from_ms < self._from_ms):
             self._from_ms, self._is_noted = from_ms, False
+            self._doubted_from_ms = None if sets.all_known else from_ms
             self._looked_s = self._clock.monotonic_s()
             self._roster.hold_back(from_ms)
+        if not sets.all_known:
+            self._doubted += counted
+        if not self._is_noted:
+            self._note()
         if self._from_ms is not None:
             self._report()
             self._look_for_release()
-        metrics.surge.set(self._from_ms is not None)
-        metrics.bans_held_back.set(len(self._roster.held_back))
+        self._alarms.metrics.surge.set(self._from_ms is not None)
+        self._alarms.metrics.bans_held_back.set(len(self._roster.held_back))
 
-    def _new_starts_ms(self) -> list[int]:
+    def _take_fresh(self) -> list[Fresh]:
         fresh, self._roster.fresh = self._roster.fresh, []
         if not self._guard.limit:
             return []
-        return [each.start_ms for each in fresh if self._roster.is_new(each)]
+        return [each for each in fresh if self._roster.is_new(each)]
+
+    def _count_again(self) -> None:
+        """Take back what was counted before a set that holds it could be read, and a surge that this was."""
+        held = [each for each in self._doubted if not self._roster.is_new(each)]
+        if not held:
+            return
+        self._guard.uncount(each.start_ms for each in held)
+        self._doubted = [each for each in self._doubted if self._roster.is_new(each)]
+        if self._from_ms is not None and self._from_ms == self._doubted_from_ms and self._guard.first() is None:
+            self._from_ms, self._is_noted = None, False
+            self._roster.hold_back(None)
 
     def _report(self) -> None:
         self._alarms.ring(
@@ -85,12 +110,13 @@ class HoldingBack:
             remedy="more new bans within a minute than max_new_bans_per_minute; after a look let them in with"
             " `f2b-worker release --table TABLE`",
         )
-        if not self._is_noted:
-            try:
-                self._notebook.note_surge(self._from_ms)
-                self._is_noted = True
-            except F2bError as error:
-                self._alarms.complain("noting the surge", error)
+
+    def _note(self) -> None:
+        try:
+            self._notebook.note_surge(self._from_ms)
+            self._is_noted = True
+        except F2bError as error:
+            self._alarms.complain("noting the surge", error)
 
     def _look_for_release(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -10,23 +10,24 @@ import structlog
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.board import Board
 from f2b_worker.domain.roster import Roster
-from f2b_worker.enforcer.alarms import Alarms
+from f2b_worker.enforcer.alarms import Alarms, Patience
 from f2b_worker.enforcer.aside import Question, in_a_thread
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
-from f2b_worker.enforcer.pace import UpdatePace, backoff_s
+from f2b_worker.enforcer.own import OwnEntries
+from f2b_worker.enforcer.pace import UpdatePace
 from f2b_worker.enforcer.sets import Sets
 from f2b_worker.errors import F2bError
-from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook
+    from f2b_worker.domain.verdicts import Ban, OffenderId
+    from f2b_worker.ports import Adopter, BanBook, Changes, Clock, IpSet, IpSetFinder, Lease, Notebook
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -35,6 +36,9 @@ FOLLOW_S = 1.0
 
 RESYNC_S = 300.0
 """How often all bans are read, in case a change was missed."""
+
+RESYNC_AGAIN_S = 10.0
+"""How soon that is tried again when it failed."""
 
 FIND_S = 60.0
 """How often it is asked which IP sets there are: new ones can be added while it runs."""
@@ -45,7 +49,11 @@ REFERENCES_S = 600.0
 FIRST_REFERENCES_S = 15.0
 """When it is asked for the first time: the first reading of the sets has the budget to itself."""
 
-_LEDGER = "ledger"
+LOOK_S = 0.1
+"""How often it is looked whether the first answer about the IP sets is there."""
+
+TRUSTED_S = 3.0
+"""How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
 
 
 class Enforcer:
@@ -59,6 +67,7 @@ class Enforcer:
         blocklists: The blocklists of this Region.
         allowed: Addresses that are never written, whatever the ledger says.
         clock: Ends bans and paces every call.
+        region: That Region's name, for the metrics.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         max_new_bans_per_minute: More of them are held back until somebody releases them; 0 for no limit.
         adopter: Takes charge of foreign entries where a blocklist adopts them.
@@ -77,6 +86,7 @@ class Enforcer:
         blocklists: Iterable[Blocklist],
         allowed: Networks,
         clock: Clock,
+        region: str = "",
         unban_lag_s: float = 60.0,
         max_new_bans_per_minute: int = 0,
         adopter: Adopter | None = None,
@@ -95,14 +105,20 @@ class Enforcer:
         self._adopter = adopter
         self._capacity = capacity
         self._aside = aside
-        self._alarms = Alarms(clock)
+        self._alarms = Alarms(clock, region)
+        self._ledger = Patience("ledger", self._alarms, clock)
+        self._waf = Patience("looking for IP sets", self._alarms, clock)
         self._pace = UpdatePace(chance)
         self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds)
         self._surge = HoldingBack(max_new_bans_per_minute, self._roster, notebook, self._alarms, clock)
         self._cursor = 0
-        self._followed_s = self._resynced_s = float("-inf")
+        self._followed_s = float("-inf")
+        self._newer: dict[OffenderId, Ban] = {}
         self._is_asked_to_follow = False
         self._is_holding = False
+        self._asked_s = float("-inf")
+        self._found = self._question_of_sets()
+        self._first: Mapping[str, Sequence[IpSet]] | None = None
         # What is known and done while the lease is held.
         self._sets: Sets | None = None
 
@@ -122,21 +138,20 @@ class Enforcer:
 
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
-        failures = 0
         while not stop.is_set():
             woken = wake.is_set()
-            wake.clear()
+            if woken:
+                # Not otherwise: it may be set just now, and is to cut the next pause short.
+                wake.clear()
+            cut_short_by = wake
             try:
                 pause_s = self.tick(follow=woken)
-                failures = 0
-                self._alarms.troubles.pop(_LEDGER, None)
+                self._ledger.succeed()
             except F2bError as error:
-                failures += 1
-                pause_s = backoff_s(failures)
-                self._alarms.troubles[_LEDGER] = str(error)
-                self._alarms.complain(_LEDGER, error)
-            metrics.enforcer_ready.set(self.ready)
-            self._clock.wait(wake, pause_s)
+                # New bans come many times a second; they must not keep a failing ledger busy.
+                pause_s, cut_short_by = self._ledger.fail(error), stop
+            self._alarms.metrics.enforcer_ready.set(self.ready)
+            self._clock.wait(cut_short_by, pause_s)
         self._give_back()
 
     def _give_back(self) -> None:
@@ -158,6 +173,8 @@ class Enforcer:
         if not self._has_lease():
             return FOLLOW_S
         sets = self._sets or self._begin()
+        if sets is None:
+            return LOOK_S
         self._use_allowed(sets)
         self._ask_aside(sets)
         self._follow()
@@ -169,6 +186,9 @@ class Enforcer:
             self._is_asked_to_follow = True
         if sets.all_tried and self._clock.monotonic_s() >= self._pace.next_s:
             sets.write_next()
+        if not self._is_holding:
+            return FOLLOW_S
+        self._own.sweep(sets.watches.values())
         self._show(sets)
         return self._pause_s(sets)
 
@@ -178,37 +198,63 @@ class Enforcer:
         return min(time_s - now_s for time_s in times_s if time_s is not None and time_s > now_s)
 
     def _has_lease(self) -> bool:
+        asked_s = self._clock.monotonic_s()
         is_holding = self._lease.hold()
         if is_holding and not self._is_holding:
             # Whoever enforced before may have written within this very second.
             self._pace.wait_out(self._clock.monotonic_s())
+            # What was found before is old.
+            self._found, self._first = self._question_of_sets(), None
         if not is_holding:
             self._let_go()
-        self._is_holding = is_holding
+        self._is_holding, self._asked_s = is_holding, asked_s
         return is_holding
+
+    def _may_write(self) -> bool:
+        """Tell whether the lease is still held, although the ledger or a set may have taken long to answer."""
+        return self._clock.monotonic_s() - self._asked_s <= TRUSTED_S or self._has_lease()
 
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._sets = None
         self._alarms.troubles.clear()
-        for gauge in (metrics.bans_waiting, metrics.oldest_waiting_s, metrics.surge, metrics.bans_held_back):
-            gauge.set(0)
+        self._alarms.metrics.clear()
 
-    def _begin(self) -> Sets:
-        """Learn everything anew: somebody else may have enforced since."""
+    def _question_of_sets(self) -> Question[Mapping[str, Sequence[IpSet]]]:
+        return Question(self._finder.find, every_s=FIND_S, clock=self._clock, aside=self._aside, first_after_s=0.0)
+
+    def _first_found(self) -> Mapping[str, Sequence[IpSet]] | None:
+        found = self._first or self._found.answer()
+        if isinstance(found, F2bError):
+            self._found.ask_in(self._waf.fail(found))
+            return None
+        if found is not None:
+            self._waf.succeed()
+        self._first = found
+        return found
+
+    def _begin(self) -> Sets | None:
+        """Learn everything anew, since somebody else may have enforced; None while it is looked for the sets."""
+        found = self._first_found()
+        if found is None:
+            return None
         notes = self._notebook.read()
-        found = self._finder.find()
-        self._resync()
+        self._read_all()
         board = Board(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
         self._surge.begin(notes)
         self._roster.changes.clear()
+        own = OwnEntries(notes, notebook=self._notebook, board=board, alarms=self._alarms, clock=self._clock)
         sets = Sets(
             board,
             notes.foreign,
             clock=self._clock,
             pace=self._pace,
             alarms=self._alarms,
-            remembered=lambda blocklist: board.remembered(blocklist, self._roster.ours),
+            may_write=self._may_write,
+            own=own,
+            is_explained=lambda name, entry, since_ms: board.is_explained(
+                name, entry, self._roster.ours, since_ms
+            ),
         )
         sets.use(found)
         board.start(self._roster.wanted, self._clock.monotonic_s())
@@ -220,7 +266,7 @@ class Enforcer:
             alarms=self._alarms,
             clock=self._clock,
         )
-        self._found = Question(self._finder.find, every_s=FIND_S, clock=self._clock, aside=self._aside)
+        self._all_bans = Question(self._ask_for_all, every_s=RESYNC_S, clock=self._clock, aside=self._aside)
         self._unreferenced = Question(
             lambda: self._look_for_references(sets),
             every_s=REFERENCES_S,
@@ -228,7 +274,7 @@ class Enforcer:
             aside=self._aside,
             first_after_s=FIRST_REFERENCES_S,
         )
-        self._sets = sets
+        self._sets, self._own = sets, own
         log.info("enforcing", ip_sets=[watch.ip_set.name for watch in sets.watches.values()])
         return sets
 
@@ -251,15 +297,23 @@ class Enforcer:
             self._alarms.complain("looking for IP sets", found)
         elif found is not None:
             sets.use(found)
+        changes = self._all_bans.answer()
+        if isinstance(changes, F2bError):
+            self._all_bans.ask_in(RESYNC_AGAIN_S)
+            self._alarms.complain("reading all bans", changes)
+        elif changes is not None:
+            self._take_all(changes)
         references = self._unreferenced.answer()
         if isinstance(references, F2bError):
             self._alarms.complain("looking for rules", references)
         elif references is not None:
-            self._report_references(*references)
+            self._report_references(sets, *references)
 
-    def _report_references(self, ip_sets: Sequence[IpSet], unreferenced: AbstractSet[str]) -> None:
+    def _report_references(self, sets: Sets, ip_sets: Sequence[IpSet], unreferenced: AbstractSet[str]) -> None:
         for each in ip_sets:
-            metrics.ip_set_unreferenced.labels(each.name).set(each.id in unreferenced)
+            if each.id not in sets.watches:  # deleted since it was asked
+                continue
+            self._alarms.metrics.show_reference(each.name, is_missing=each.id in unreferenced)
             if each.id in unreferenced:
                 remedy = "its bans have no effect; refer to it in a rule of a web ACL in use"
                 self._alarms.ring("ip_set_unreferenced", each.name, remedy=remedy)
@@ -268,22 +322,31 @@ class Enforcer:
         now_s = self._clock.monotonic_s()
         # Before WAF's next second there is no use for news.
         is_asked = self._is_asked_to_follow and now_s >= self._pace.next_s
-        if now_s - self._resynced_s >= RESYNC_S:
-            self._resync()
-        elif is_asked or now_s - self._followed_s >= FOLLOW_S:
+        if is_asked or now_s - self._followed_s >= FOLLOW_S:
             changes = self._bans.changes(self._cursor)
             now_ms = self._clock.now_ms()
             for each in changes.bans:
                 self._roster.take_in(each.who, each.ban, now_ms)
+                self._newer[each.who] = each.ban
             self._has_followed(changes.cursor)
         self._roster.expire(self._clock.now_ms())
 
-    def _resync(self) -> None:
+    def _read_all(self) -> None:
+        """Learn all bans before anything is compared with them."""
         changes = self._bans.changes(0)
-        self._roster.replace(((each.who, each.ban) for each in changes.bans), self._clock.now_ms())
-        self._roster.expire(self._clock.now_ms())
-        self._resynced_s = self._clock.monotonic_s()
+        self._newer = {}
+        self._take_all(changes)
         self._has_followed(changes.cursor)
+
+    def _ask_for_all(self) -> Changes:
+        # What is followed from now on may be newer than the answer; what was followed before is in it.
+        self._newer = {}
+        return self._bans.changes(0)
+
+    def _take_all(self, changes: Changes) -> None:
+        bans = {each.who: each.ban for each in changes.bans} | self._newer
+        self._roster.replace(bans.items(), self._clock.now_ms())
+        self._roster.expire(self._clock.now_ms())
 
     def _has_followed(self, cursor: int) -> None:
         self._cursor = cursor
@@ -301,20 +364,37 @@ class Enforcer:
         return self._sets is not None and self._sets.board.holds(blocklist, key)
 
     def _show(self, sets: Sets) -> None:
-        metrics.bans_active.set(self._roster.active)
-        metrics.bans_allowlisted.set(len(self._roster.allowlisted))
-        metrics.bans_waiting.set(sets.board.pending)
+        shown = self._alarms.metrics
+        shown.bans_active.set(self._roster.active)
+        shown.bans_allowlisted.set(len(self._roster.allowlisted))
+        shown.bans_waiting.set(sets.board.pending)
         oldest_s = sets.board.oldest_s
-        metrics.oldest_waiting_s.set(0 if oldest_s is None else self._clock.monotonic_s() - oldest_s)
-        metrics.entries_quarantined.set(len(sets.quarantined))
+        shown.oldest_waiting_s.set(0 if oldest_s is None else self._clock.monotonic_s() - oldest_s)
+        shown.entries_quarantined.set(len(sets.quarantined))
         self._show_left_out(sets)
+        self._report(sets)
+
+    def _report(self, sets: Sets) -> None:
+        """Report bans that cannot be enforced since there is no set for them, or no address."""
+        kept = {watch.group.blocklist for watch in sets.watches.values()}
+        for each in self._blocklists:
+            about = f"blocklist {each.name}"
+            if each.name in kept:
+                self._alarms.troubles.pop(about, None)
+            else:
+                self._alarms.troubles[about] = f"no IP set of blocklist {each.name} is there"
+                self._alarms.ring("ip_sets_missing", each.name, remedy="make them with `f2b-worker provision`")
+        if self._roster.unreadable:
+            keys = sorted(self._roster.unreadable)
+            remedy = "these bans are not enforced; somebody wrote into the ledger what is no address"
+            self._alarms.ring("key_unreadable", number=len(keys), keys=keys[:5], remedy=remedy)
 
     def _show_left_out(self, sets: Sets) -> None:
         left_out = {each.name: 0 for each in self._blocklists}
         for group in sets.board.groups.values():
             left_out[group.blocklist] += group.left_out
         for blocklist, number in left_out.items():
-            metrics.bans_left_out.labels(blocklist).set(number)
+            self._alarms.metrics.show_left_out(blocklist, number)
             if number:
                 remedy = "its IP sets have no room; make more with `f2b-worker provision --capacity`"
                 self._alarms.ring("bans_left_out", blocklist, bans=number, remedy=remedy)

@@ -20,8 +20,8 @@ READS_A_SECOND = 4
 class UpdatePace:
     """When the next UpdateIPSet may leave, over all sets of a Region.
 
-    Others use the same budget: when WAF says that it is spent, the pace slows down, and after each success it
-    picks up again.
+    Others use the same budget. That WAF says once that it is spent means little more than that somebody else wrote
+    within this second; when it says so again, the pace slows down. It picks up with each update that WAF lets in.
 
     Args:
         chance: Answers a number from 0 to 1, so that two writers that disturb each other fall out of step.
@@ -33,6 +33,7 @@ class UpdatePace:
         self._every_s = UPDATE_EVERY_S
         self._began_s = float("-inf")
         self._losses = 0
+        self._refusals = 0
 
     def wait_out(self, now_s: float) -> None:
         """Leave out this second, in which somebody else may have written."""
@@ -46,17 +47,24 @@ class UpdatePace:
     def succeed(self) -> None:
         """Take it that the update went through."""
         self._losses = 0
+        self._pick_up()
+
+    def _pick_up(self) -> None:
+        self._refusals = 0
         self._every_s = max(UPDATE_EVERY_S, self._every_s / 2)
         self.next_s = self._began_s + self._every_s
 
     def slow_down(self) -> None:
         """Take it that WAF asked for fewer calls."""
-        self._every_s = min(BACKOFF_MAX_S, self._every_s * 1.5)
+        self._refusals += 1
+        slower = 1.1 if self._refusals == 1 else 1.5
+        self._every_s = min(BACKOFF_MAX_S, self._every_s * slower)
         self.next_s = self._began_s + self._every_s
 
     def lose(self) -> None:
-        """Take it that somebody else wrote first."""
+        """Take it that somebody else wrote first; the budget was there."""
         self._losses += 1
+        self._pick_up()
         if self._losses > 1:
             self.next_s += self._chance() * UPDATE_EVERY_S / 2
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.origin import Evidence, is_foreign
 from f2b_worker.domain.plans import Why, next_update
 from f2b_worker.enforcer.pace import BACKOFF_MAX_S, ReadPace, backoff_s
-from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Retryable, Throttled
-from f2b_worker.observe import metrics
+from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.groups import Group
     from f2b_worker.domain.plans import Update
     from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.own import OwnEntries
     from f2b_worker.enforcer.pace import UpdatePace
     from f2b_worker.ports import Clock, IpSet, IpSetContents
 
@@ -31,6 +32,12 @@ AUDIT_S = 60.0
 
 QUARANTINE_S = 3600.0
 """How long an entry that WAF refused stays out before it is tried again."""
+
+SETTLING_S = 30.0
+"""How long after a takeover an update that was under way before may still take effect."""
+
+PAUSE_MAX_S = 2.0
+"""How long a set that WAF fails to serve is left alone: so soon after an outage its bans begin to go in."""
 
 _NOTHING: frozenset[str] = frozenset()
 _NEVER_S = float("-inf")
@@ -44,7 +51,7 @@ class Watch:
         is_certain: Whether its contents are known as of `seen_s`, and *token* is theirs.
         was_tried: Whether it was read, or could not be.
         is_lost: Whether somebody wrote first: it is read right before the next update, when the token is fresh.
-        tried: What an update without an answer may have put in.
+        tried: What an update without an answer may have put in, or may yet put in.
     """
 
     ip_set: IpSet
@@ -68,7 +75,9 @@ class Sets:
         clock: Paces everything.
         pace: The budget of updates, which outlives the lease.
         alarms: Where failures go.
-        remembered: Answers for a blocklist every entry that may be one of ours.
+        own: What was noted to be ours.
+        is_explained: Tells for a blocklist whether a ban that lasted until some time explains an entry.
+        may_write: Tells right before an update whether the lease is still held.
     """
 
     def __init__(  # noqa: PLR0913
@@ -79,7 +88,9 @@ class Sets:
         clock: Clock,
         pace: UpdatePace,
         alarms: Alarms,
-        remembered: Callable[[str], AbstractSet[str]],
+        own: OwnEntries,
+        is_explained: Callable[[str, str, int], bool],
+        may_write: Callable[[], bool],
     ) -> None:
         self.board = board
         self.watches: dict[str, Watch] = {}
@@ -90,13 +101,21 @@ class Sets:
         self._pace = pace
         self._reads = ReadPace()
         self._alarms = alarms
-        self._remembered = remembered
+        self._own = own
+        self._is_explained = is_explained
+        self._may_write = may_write
+        self._settled_s = clock.monotonic_s() + SETTLING_S
         self._after_removals = False
 
     @property
     def all_tried(self) -> bool:
         """Whether every set was read or could not be; before that, bans may be where nobody looked."""
         return all(watch.was_tried for watch in self.watches.values())
+
+    @property
+    def all_known(self) -> bool:
+        """Whether every set was read at least once."""
+        return all(watch.group.sets[watch.ip_set.id].known for watch in self.watches.values())
 
     def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
         """Watch the sets that there are; those that are watched and were not found are looked at soon."""
@@ -118,8 +137,8 @@ class Sets:
         now_s = self._clock.monotonic_s()
         due = [watch for watch in self.watches.values() if self._is_due(watch, now_s)]
         for watch in sorted(due, key=lambda each: (each.is_certain, each.seen_s)):
-            if not self._reads.begin(now_s):
-                return
+            if not watch.ip_set.is_at_hand and not self._reads.begin(now_s):
+                continue
             self._read(watch)
 
     def _is_due(self, watch: Watch, now_s: float) -> bool:
@@ -149,27 +168,32 @@ class Sets:
         now_s = self._clock.monotonic_s()
         set_id, group = watch.ip_set.id, watch.group
         is_first = not group.sets[set_id].known
+        evidence = self._evidence(watch, is_first=is_first)
+        drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, evidence), now_s)
         if is_first:
-            noted = self._noted.get(set_id, _NOTHING)
-            remembered = self._remembered(group.blocklist)
-            drift = group.read(
-                set_id, contents.entries, lambda each: each in noted or each not in remembered, now_s
-            )
             group.foreign_changed.add(set_id)
-        else:
-            drift = group.read(set_id, contents.entries, lambda each: each not in watch.tried, now_s)
-            if drift.foreign or drift.gone:
-                metrics.ip_set_drift.labels(watch.ip_set.name).inc(len(drift.foreign) + len(drift.gone))
-                log.info(
-                    "ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone)
-                )
+        elif drift.foreign or drift.gone:
+            self._alarms.metrics.drifted(watch.ip_set.name, len(drift.foreign) + len(drift.gone))
+            log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
         self.board.settle(now_s)
         self.appeared = True
         watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
-        watch.is_lost, watch.tried = False, _NOTHING
+        watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.
         if not group.pending and not group.sets[set_id].removals:
             self._recover(watch)
+
+    def _evidence(self, watch: Watch, *, is_first: bool) -> Evidence:
+        set_id, blocklist = watch.ip_set.id, watch.group.blocklist
+        since_ms = self._own.since_ms(set_id)
+        return Evidence(
+            tried=watch.tried,
+            # What was under way when the lease changed hands may have come after the first reading.
+            is_known=not is_first and watch.seen_s >= self._settled_s,
+            foreign=self._noted.get(set_id, _NOTHING),
+            networks=self._own.networks(set_id),
+            is_explained=lambda entry: self._is_explained(blocklist, entry, since_ms),
+        )
 
     def write_next(self) -> None:
         """Write what has to be written first, if anything."""
@@ -182,6 +206,9 @@ class Sets:
             self._write(self.watches[update.set_id], update)
 
     def _write(self, watch: Watch, update: Update) -> None:
+        self._own.note_networks(update.group, update.group.sets[update.set_id], update.added)
+        if not self._may_write():
+            return
         self._pace.begin(self._clock.monotonic_s())
         try:
             token = watch.ip_set.write(update.entries, watch.token)
@@ -192,6 +219,8 @@ class Sets:
             self._pace.lose()
             self._alarms.complain(watch.ip_set.name, error)
         except Throttled as error:
+            # Whoever spent the budget may have written this very set; a stale token would cost the next slot too.
+            watch.is_certain, watch.is_lost = False, True
             self._pace.slow_down()
             self._alarms.complain(watch.ip_set.name, error)
         except Missing as error:
@@ -208,11 +237,12 @@ class Sets:
         now_s = self._clock.monotonic_s()
         self._pace.succeed()
         self._after_removals = update.why is Why.REMOVALS
-        watch.token, watch.seen_s = token, now_s
+        # Nothing that was tried with an older token can take effect any more.
+        watch.token, watch.seen_s, watch.tried = token, now_s, _NOTHING
         update.group.written(update.set_id, update.added, update.removed, now_s)
         self.board.settle(now_s)
         self._recover(watch)
-        metrics.ip_set_updates.labels(watch.ip_set.name).inc()
+        self._alarms.metrics.updated(watch.ip_set.name)
         log.info(
             "ip_set_updated",
             ip_set=watch.ip_set.name,
@@ -232,11 +262,12 @@ class Sets:
         """Leave a set alone for a while; what it holds is read again then."""
         watch.failures += 1
         watch.is_certain = False
-        pause_s = backoff_s(watch.failures)
-        if isinstance(error, AccessDenied):
+        pause_s = min(PAUSE_MAX_S, backoff_s(watch.failures))
+        if isinstance(error, Permanent):
             pause_s = BACKOFF_MAX_S
             self._alarms.troubles[watch.ip_set.id] = str(error)
-            self._alarms.ring("ip_set_no_access", watch.ip_set.name, reason=str(error))
+            event = "ip_set_no_access" if isinstance(error, AccessDenied) else "ip_set_rejects"
+            self._alarms.ring(event, watch.ip_set.name, reason=str(error))
         watch.paused_until_s = self._clock.monotonic_s() + pause_s
         self._alarms.complain(watch.ip_set.name, error)
 
@@ -247,7 +278,8 @@ class Sets:
         watch.group.drop_set(watch.ip_set.id, now_s)
         self.board.settle(now_s)
         self._alarms.troubles.pop(watch.ip_set.id, None)
-        metrics.ip_sets_deleted.inc()
+        self._alarms.metrics.ip_sets_deleted.inc()
+        self._alarms.metrics.forget_ip_set(watch.ip_set.name)
         remedy = "make it again with `f2b-worker provision`, and refer to it in the rule"
         self._alarms.ring("ip_set_deleted", watch.ip_set.name, reason=str(error), remedy=remedy)
 
@@ -261,15 +293,18 @@ class Sets:
         if entry not in update.entries or not self.board.refuse(entry, now_s):
             self._fail(watch, error)
             return
+        if entry in update.added:
+            update.group.suspect(update.added - {entry})
         self.quarantined[entry] = now_s + QUARANTINE_S
         self._alarms.ring("entry_quarantined", entry, reason=str(error))
 
     def retry_quarantined(self) -> None:
-        """Try entries again that WAF refused long ago."""
+        """Try the entries again that WAF refused long ago: one at a time, and when nothing else waits."""
         now_s = self._clock.monotonic_s()
-        for entry in [entry for entry, until_s in self.quarantined.items() if until_s <= now_s]:
-            del self.quarantined[entry]
-            self.board.accept(entry, now_s)
+        due = next((entry for entry, until_s in self.quarantined.items() if until_s <= now_s), None)
+        if due and not self.board.is_suspect and now_s >= self._pace.next_s:
+            del self.quarantined[due]
+            self.board.accept(due, now_s)
 
     def next_s(self) -> float | None:
         """Tell when something may be done that may not be done now."""

@@ -22,12 +22,17 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-def health_app(dead: Callable[[], str | None], unready: Callable[[], str | None]) -> WSGIApplication:
+def health_app(
+    dead: Callable[[], str | None],
+    unready: Callable[[], str | None],
+    remark: Callable[[], str | None] = lambda: None,
+) -> WSGIApplication:
     """Make the app that answers `/healthz`, `/readyz` and, with Prometheus metrics, every other path.
 
     Args:
         dead: Says in one line what has died, or None; then `/healthz` answers 503.
         unready: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
+        remark: Says in one line what somebody should see to although work gets done; `/readyz` adds it to its 200.
     """
     metrics = make_wsgi_app()
     questions = {"/healthz": dead, "/readyz": unready}
@@ -39,9 +44,14 @@ def health_app(dead: Callable[[], str | None], unready: Callable[[], str | None]
             return exposed
         problem = question()
         start_response("503 Service Unavailable" if problem else "200 OK", [_TEXT])
-        return [f"{' '.join(problem.split()) if problem else 'ok'}\n".encode()]
+        said = remark() if not problem and question is unready else None
+        return [f"{_line(problem or (f'ok, but {said}' if said else 'ok'))}\n".encode()]
 
     return app
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def serve(port: int, app: WSGIApplication) -> WSGIServer:

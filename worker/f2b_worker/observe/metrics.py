@@ -9,22 +9,106 @@ ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
 aws_failures = Counter("f2b_aws_failures", "Failed calls that are tried again", ["kind"])
-ip_set_updates = Counter("f2b_ip_set_updates", "UpdateIPSet calls that succeeded", ["ip_set"])
-ip_set_drift = Counter(
-    "f2b_ip_set_drift", "Entries that somebody else added to or took out of an IP set", ["ip_set"]
-)
-ip_sets_deleted = Counter("f2b_ip_sets_deleted", "IP sets that somebody deleted while they were kept")
-ip_set_unreferenced = Gauge("f2b_ip_set_unreferenced", "1 if no rule refers to the IP set", ["ip_set"])
-foreign_entries = Gauge("f2b_foreign_entries", "Entries of somebody else's that an IP set keeps", ["ip_set"])
+
+# What an enforcer reports; one process may run several, one a Region, of which some only stand by.
+_REGION = ["region"]
+_IP_SET = ["region", "ip_set"]
+_BLOCKLIST = ["region", "blocklist"]
+ip_set_updates = Counter("f2b_ip_set_updates", "UpdateIPSet calls that succeeded", _IP_SET)
+ip_set_drift = Counter("f2b_ip_set_drift", "Entries that somebody else added to or took out of an IP set", _IP_SET)
+ip_sets_deleted = Counter("f2b_ip_sets_deleted", "IP sets that somebody deleted while they were kept", _REGION)
+ip_set_unreferenced = Gauge("f2b_ip_set_unreferenced", "1 if no rule refers to the IP set", _IP_SET)
+foreign_entries = Gauge("f2b_foreign_entries", "Entries of somebody else's that an IP set keeps", _IP_SET)
 foreign_allowlisted = Gauge(
-    "f2b_foreign_allowlisted", "Entries of somebody else's that touch the allowlist", ["ip_set"]
+    "f2b_foreign_allowlisted", "Entries of somebody else's that touch the allowlist", _IP_SET
 )
-bans_active = Gauge("f2b_bans_active", "Active bans that the enforcer knows of")
-bans_allowlisted = Gauge("f2b_bans_allowlisted", "Active bans that are not enforced: they touch the allowlist")
-bans_left_out = Gauge("f2b_bans_left_out", "Active bans that found no room in any IP set", ["blocklist"])
-bans_held_back = Gauge("f2b_bans_held_back", "Active bans that the surge guard keeps out")
-bans_waiting = Gauge("f2b_bans_waiting", "Active bans that wait to be written")
-oldest_waiting_s = Gauge("f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited")
-surge = Gauge("f2b_surge", "1 while the surge guard holds bans back")
-enforcer_ready = Gauge("f2b_enforcer_ready", "0 while the enforcer has no access, or the ledger does not answer")
-entries_quarantined = Gauge("f2b_entries_quarantined", "Bans whose address WAF refuses")
+bans_active = Gauge("f2b_bans_active", "Active bans that the enforcer knows of", _REGION)
+bans_allowlisted = Gauge(
+    "f2b_bans_allowlisted", "Active bans that are not enforced: they touch the allowlist", _REGION
+)
+bans_left_out = Gauge("f2b_bans_left_out", "Active bans that found no room in any IP set", _BLOCKLIST)
+bans_held_back = Gauge("f2b_bans_held_back", "Active bans that the surge guard keeps out", _REGION)
+bans_waiting = Gauge("f2b_bans_waiting", "Active bans that wait to be written", _REGION)
+oldest_waiting_s = Gauge("f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited", _REGION)
+surge = Gauge("f2b_surge", "1 while the surge guard holds bans back", _REGION)
+enforcer_ready = Gauge(
+    "f2b_enforcer_ready", "0 while the enforcer has no access, or the ledger does not answer", _REGION
+)
+enforcer_configured_otherwise = Gauge(
+    "f2b_enforcer_configured_otherwise", "1 while a worker with other blocklists enforces", _REGION
+)
+entries_quarantined = Gauge("f2b_entries_quarantined", "Bans whose address WAF refuses", _REGION)
+
+_OF_AN_IP_SET = (ip_set_unreferenced, foreign_entries, foreign_allowlisted)
+_WHILE_ENFORCING = (
+    bans_active,
+    bans_allowlisted,
+    bans_left_out,
+    bans_held_back,
+    bans_waiting,
+    oldest_waiting_s,
+    surge,
+    entries_quarantined,
+)
+
+
+class RegionMetrics:
+    """What one enforcer reports.
+
+    Args:
+        region: The Region whose IP sets it keeps.
+    """
+
+    def __init__(self, region: str) -> None:
+        self.bans_active = bans_active.labels(region)
+        self.bans_allowlisted = bans_allowlisted.labels(region)
+        self.bans_held_back = bans_held_back.labels(region)
+        self.bans_waiting = bans_waiting.labels(region)
+        self.oldest_waiting_s = oldest_waiting_s.labels(region)
+        self.surge = surge.labels(region)
+        self.enforcer_ready = enforcer_ready.labels(region)
+        self.entries_quarantined = entries_quarantined.labels(region)
+        self.ip_sets_deleted = ip_sets_deleted.labels(region)
+        self._region = region
+
+    def updated(self, ip_set: str) -> None:
+        """Count an update of an IP set."""
+        ip_set_updates.labels(self._region, ip_set).inc()
+
+    def drifted(self, ip_set: str, entries: int) -> None:
+        """Count entries that somebody else added or took out."""
+        ip_set_drift.labels(self._region, ip_set).inc(entries)
+
+    def show_reference(self, ip_set: str, *, is_missing: bool) -> None:
+        """Show whether no rule refers to an IP set."""
+        ip_set_unreferenced.labels(self._region, ip_set).set(is_missing)
+
+    def show_foreign(self, ip_set: str, *, entries: int, allowlisted: int) -> None:
+        """Show what an IP set holds of somebody else's."""
+        foreign_entries.labels(self._region, ip_set).set(entries)
+        foreign_allowlisted.labels(self._region, ip_set).set(allowlisted)
+
+    def show_left_out(self, blocklist: str, bans: int) -> None:
+        """Show how many bans of a blocklist found no room."""
+        bans_left_out.labels(self._region, blocklist).set(bans)
+
+    def forget_ip_set(self, ip_set: str) -> None:
+        """Show nothing more of an IP set that is gone."""
+        for gauge in _OF_AN_IP_SET:
+            for labels in self._shown(gauge):
+                if labels["ip_set"] == ip_set:
+                    gauge.remove(self._region, ip_set)
+
+    def clear(self) -> None:
+        """Leave it to somebody else to report: an alarm about these must end here."""
+        for gauge in _WHILE_ENFORCING:
+            for labels in self._shown(gauge):
+                gauge.labels(**labels).set(0)
+        for gauge in _OF_AN_IP_SET:
+            for labels in self._shown(gauge):
+                gauge.remove(self._region, labels["ip_set"])
+
+    def _shown(self, gauge: Gauge) -> list[dict[str, str]]:
+        """List the labels under which a gauge shows something of this Region."""
+        samples = [sample for metric in gauge.collect() for sample in metric.samples]
+        return [each.labels for each in samples if each.labels["region"] == self._region]

@@ -21,6 +21,7 @@ class MemoryIpSet:
         refuses: Entries that WAF would not take.
         failure: Raised by every call while it is set.
         deleted: Whether somebody deleted it: then every call raises Missing.
+        is_at_hand: Whether the next reading is said to take no call.
     """
 
     def __init__(self, family: int = 4, entries: Iterable[str] = (), name: str = "") -> None:
@@ -28,6 +29,7 @@ class MemoryIpSet:
         self.refuses: set[str] = set()
         self.failure: F2bError | None = None
         self.deleted = False
+        self.is_at_hand = False
         self.reads = 0
         self.writes = 0
         self._family = family
@@ -53,6 +55,7 @@ class MemoryIpSet:
         """Read the whole set."""
         self._fail_if_told()
         self.reads += 1
+        self.is_at_hand = False
         return IpSetContents(self.held, str(self._version))
 
     def write(self, entries: Iterable[str], token: str) -> str:

@@ -149,13 +149,15 @@ class MemoryNotebook:
     """An enforcer's notes in memory. Set `failure` to make every call raise it.
 
     Attributes:
-        written: How often something was noted.
+        written: How often entries, networks or a surge were noted.
     """
 
     def __init__(self) -> None:
         self.failure: F2bError | None = None
         self.written = 0
         self._foreign: dict[str, frozenset[str]] = {}
+        self._networks: dict[str, frozenset[str]] = {}
+        self._swept_ms: dict[str, int] = {}
         self._held_back_from_ms: int | None = None
         self._released_ms: int | None = None
 
@@ -165,7 +167,7 @@ class MemoryNotebook:
         from_ms, released_ms = self._held_back_from_ms, self._released_ms
         if from_ms is not None and released_ms is not None and from_ms <= released_ms:
             from_ms = None
-        return Notes(dict(self._foreign), from_ms, released_ms)
+        return Notes(dict(self._foreign), from_ms, released_ms, dict(self._networks), dict(self._swept_ms))
 
     def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one IP set; no entries remove the note."""
@@ -174,6 +176,19 @@ class MemoryNotebook:
         self._foreign.pop(ip_set_id, None)
         if entries:
             self._foreign[ip_set_id] = entries
+
+    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
+        """Replace what was noted of one IP set; no networks remove the note."""
+        self._fail_if_told()
+        self.written += 1
+        self._networks.pop(ip_set_id, None)
+        if networks:
+            self._networks[ip_set_id] = networks
+
+    def note_swept(self, swept_ms: Mapping[str, int]) -> None:
+        """Replace what was noted of when the last ended ban had left each IP set."""
+        self._fail_if_told()
+        self._swept_ms = dict(swept_ms)
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note that bans from *held_back_from_ms* on are held back; None: no more."""

@@ -268,7 +268,7 @@ class Scene:
         """Tell when a ban was stored, in epoch seconds: when whoever stored it began its transaction."""
         item = self.dynamodb.get_item(
             TableName=NAME,
-            Key={"pk": {"S": f"bans#{_shard(key)}"}, "sk": {"S": f"{key}#{JAIL}"}},
+            Key={"pk": {"S": partition_of(key)}, "sk": {"S": f"{key}#{JAIL}"}},
             ConsistentRead=True,
         )["Item"]
         return int(item["changed_ms"]["N"]) / 1000

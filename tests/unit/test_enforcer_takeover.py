@@ -204,9 +204,7 @@ class TestLeaseAndTime:
             lease.held = False
 
         slow.on_read = lose
-        scene.ledger.hides_changes = True
-        scene.pass_time(5)
-        scene.ledger.hides_changes = False
+        scene.clock.advance(10)
         scene.ban(A)
         scene.pass_time(30)
         assert not lease.held

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.across_jails import counting_for, fed_by, feeds_any
+from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.lateness import Lateness
 from f2b_worker.domain.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Retryable
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
-BACKOFF_MAX_S = 5.0
 _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
 
@@ -276,8 +276,8 @@ class Patience:
         if self._failures == 0:
             log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
         metrics.aws_failures.labels(type(error).__name__).inc()
+        self._clock.wait(stop, backoff_s(self._failures))
         self._failures += 1
-        self._clock.wait(stop, min(BACKOFF_MAX_S, 0.05 * 2**self._failures))
 
     def recover(self) -> None:
         """Start anew after a success."""

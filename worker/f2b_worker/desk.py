@@ -62,7 +62,7 @@ class Pile:
         self.messages += messages
         for each in messages:
             each.open += 1
-        times_ms = sorted(hit.at_ms for hit in hits)
+        times_ms = sorted([hit.at_ms for hit in hits])
         self.oldest_ms = min(self.oldest_ms, times_ms[0])
         self.newest_ms = max(self.newest_ms, times_ms[-1])
         if self.known:

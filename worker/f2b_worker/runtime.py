@@ -15,6 +15,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
+from f2b_worker.garbage import look_for_garbage_seldom
 from f2b_worker.intake import Intake
 from f2b_worker.jails_file import read_jails
 from f2b_worker.observe import metrics
@@ -98,6 +99,7 @@ def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0
     if settings.metrics_port:
         _serve(settings.metrics_port + number, parts, died)
     _stop_on_signals(parts)
+    look_for_garbage_seldom()
     threads = start(parts, died)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
     log.info("working", queue=settings.queue, table=settings.table, blocklists=blocklists)

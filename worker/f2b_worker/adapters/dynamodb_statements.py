@@ -7,6 +7,7 @@ one by one and answers each with success or an error; there is no transaction, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.aws import aws_errors, error_of
@@ -55,8 +56,13 @@ Outcome = Refused | F2bError | None
 
 def insert(table: str, item: Item) -> Statement:
     """Write an item that must not be there yet."""
-    fields = ", ".join(f"'{name}': ?" for name in item)
-    return Statement(f'INSERT INTO "{table}" VALUE {{{fields}}}', list(item.values()))
+    return Statement(_insert_text(table, *item), list(item.values()))
+
+
+@cache
+def _insert_text(table: str, *names: str) -> str:
+    fields = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table}" VALUE {{{fields}}}'
 
 
 def update(table: str, key: Item, changes: Item, *, unless_changed: Item, below: Item | None = None) -> Statement:
@@ -70,11 +76,15 @@ def update(table: str, key: Item, changes: Item, *, unless_changed: Item, below:
         below: Numbers that the item's must be less than.
     """
     below = below or {}
-    sets = " ".join(f'SET "{name}" = ?' for name in changes)
-    equal = " AND ".join(f'"{name}" = ?' for name in (*key, *unless_changed))
-    less = "".join(f' AND "{name}" < ?' for name in below)
     parameters = [*changes.values(), *key.values(), *unless_changed.values(), *below.values()]
-    return Statement(f'UPDATE "{table}" {sets} WHERE {equal}{less}', parameters)
+    return Statement(_update_text(table, (*changes,), (*key, *unless_changed), (*below,)), parameters)
+
+
+@cache
+def _update_text(table: str, changes: tuple[str, ...], equal: tuple[str, ...], below: tuple[str, ...]) -> str:
+    sets = " ".join(f'SET "{name}" = ?' for name in changes)
+    conditions = [f'"{name}" = ?' for name in equal] + [f'"{name}" < ?' for name in below]
+    return f'UPDATE "{table}" {sets} WHERE {" AND ".join(conditions)}'
 
 
 def run(client: DynamoDBClient, threads: ThreadPoolExecutor, statements: Sequence[Statement]) -> list[Outcome]:

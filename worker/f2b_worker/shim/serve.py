@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
@@ -16,6 +15,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from f2b_worker.errors import StartError
+from f2b_worker.garbage import look_for_garbage_seldom
 from f2b_worker.observe import log
 from f2b_worker.shim.app import ShimApp, make_app
 from f2b_worker.shim.connections import GuardedProtocol
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 STOP_WITHIN_S = 5
 _FILES_FOR_OURSELVES = 64
-_OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +113,7 @@ def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> Shim
     log.configure(how.log_level)
     connections = replace(how.connections, connections_max=_connections_max(how.connections))
     app = make_app(open_outbox(), clock, how.limits, connections)
-    # What was made until now stays: botocore's models alone are a hundred thousand objects, and to look through
-    # them again and again for garbage costs each request a tenth of its time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    look_for_garbage_seldom()
     return app
 
 

@@ -14,7 +14,7 @@ LOOKS_BEFORE_A_DEEPER_ONE = 50
 
 
 def look_for_garbage_seldom() -> None:
-    """Leave alone what was made until now, and look through what is made from now on less often; for a whole process."""
+    """Leave alone what was made until now, and look through what is made later less often, process-wide."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_LOOKS, LOOKS_BEFORE_A_DEEPER_ONE, LOOKS_BEFORE_A_DEEPER_ONE)

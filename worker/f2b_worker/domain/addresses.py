@@ -117,13 +117,13 @@ def _canonical(entry: str) -> str:
 
 def number_of(key: str) -> int:
     """Give a canonical key a number that no other key of its family has, for an order that needs no text."""
-    _, value, prefix = _parsed(key) or _odd(key)
+    _, value, prefix = _parts(key)
     return value << 8 | prefix
 
 
 def network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
     """Name the network of that prefix around a canonical key; None if the key is no smaller."""
-    family, value, prefix = _parsed(key) or _odd(key)
+    family, value, prefix = _parts(key)
     if prefix <= (ipv4_prefix if family == 4 else ipv6_prefix):
         return None
     return key_of(Address(family, value), ipv4_prefix=ipv4_prefix, ipv6_prefix=ipv6_prefix)
@@ -186,7 +186,11 @@ def _parsed(entry: str) -> tuple[int, int, int] | None:
         return None
 
 
-def _odd(entry: str) -> tuple[int, int, int]:
+def _parts(entry: str) -> tuple[int, int, int]:
+    """Read family, address and prefix of an entry as people write it."""
+    plain = _parsed(entry)
+    if plain:
+        return plain
     if "%" in entry:
         raise ValueError(_what_is_wrong(entry))
     network = ipaddress.ip_network(entry, strict=False)
@@ -199,7 +203,7 @@ def span_of_network(entry: str) -> Span:
     Raises:
         ValueError: If *entry* is neither an address nor a CIDR.
     """
-    family, value, prefix = _parsed(entry) or _odd(entry)
+    family, value, prefix = _parts(entry)
     span = span_of(Address(family, value), prefix)
     if family == 6 and span.low >> IPV4_BITS == span.high >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
         return Span(4, span.low & 0xFFFFFFFF, span.high & 0xFFFFFFFF)

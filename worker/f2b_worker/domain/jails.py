@@ -11,7 +11,7 @@ from f2b_worker.domain.addresses import (
     Address,
     Networks,
     key_of,
-    parse_address,
+    network_of,
     span_of,
     span_of_network,
 )
@@ -95,12 +95,7 @@ class Jail:
 
     def key_over(self, key: str) -> str:
         """Name the network that this jail judges as one around *key*, which another jail may have judged wider."""
-        network, _, prefix = key.rpartition("/")
-        return key_of(
-            parse_address(network),
-            ipv4_prefix=min(self.ipv4_prefix, int(prefix)),
-            ipv6_prefix=min(self.ipv6_prefix, int(prefix)),
-        )
+        return network_of(key, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix) or key
 
     def ignores(self, address: Address) -> str | None:
         """Say why *address* is never banned here, or None if it may be.

@@ -29,7 +29,7 @@ def explain(fleet: Fleet, aws: LocalAws, config: Path) -> None:
     environment = aws.environment()
     exports = " ".join(f"{name}={environment[name]}" for name in EXPORTED)
     print(f"""
-The road runs: shim {fleet.shim_url} → SQS → 2 workers → DynamoDB → WAF IP sets.
+The road runs: shim {fleet.shim_url} → SQS → workers, one a core → DynamoDB → WAF IP sets.
 Three infractions within ten minutes ban an address for two minutes, the next time for four ({config}).
 
   curl {fleet.shim_url}/infraction/203.0.113.7      # three times, and it is banned
@@ -48,7 +48,7 @@ def run(fleet: Fleet, aws: LocalAws, config: Path, port: int, stopped: threading
     """Start everything, and watch it until somebody or something stops it."""
     print("Local AWS runs; making queue, table and IP sets …", flush=True)
     fleet.provision()
-    workers = fleet.start_worker("--processes", "2", "--log-level", "debug", log=TERMINAL)
+    workers = fleet.start_worker("--log-level", "debug", log=TERMINAL)
     fleet.start_shim(port=port, log=TERMINAL)
     explain(fleet, aws, config)
     while not stopped.wait(0.5):

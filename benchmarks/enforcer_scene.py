@@ -164,7 +164,7 @@ class Scene:
 
     def start(self, *options: str, ip_set: bool = True) -> None:
         """Start a worker; it judges and, with *ip_set*, enforces."""
-        options = (*(("--ip-set", NAME) if ip_set else ()), *options)
+        options = ("--processes", "1", *(("--ip-set", NAME) if ip_set else ()), *options)
         with self.log.open("ab") as sink:
             self.worker = subprocess.Popen(
                 [*WORKER, "--queue", NAME, "--table", NAME, "--config", str(self._config), *options],

@@ -48,8 +48,7 @@ bantime = "10m"
 def real(config: Path, pack: int, processes: int, options: Sequence[str]) -> Contender:
     """Name the real worker."""
     arguments = ["f2b_worker", "--queue", NAME, "--table", NAME, "--config", str(config)]
-    if processes > 1:
-        arguments += ["--processes", str(processes)]
+    arguments += ["--processes", str(processes)]
     name = "f2b-worker" if processes == 1 else f"f2b-worker --processes {processes}"
     return Contender(name, pack, (*arguments, *options), processes)
 

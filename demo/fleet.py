@@ -84,8 +84,8 @@ class Fleet:
         )
 
     def start_worker(self, *options: str, log: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start `f2b-worker` with further *options*; its log goes to *log*, or nowhere."""
-        command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME]
+        """Start `f2b-worker`, in one process unless *options* say otherwise; its log goes to *log*, or nowhere."""
+        command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
         command += ["--config", str(self._config), *options]
         worker = self._start(command, log)
         self.workers.append(worker)

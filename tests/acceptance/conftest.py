@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from demo.fleet import NAME, Fleet
 from demo.prove import CONFIG
 from f2b_worker.adapters import provision_waf
-from f2b_worker.cli import main
+from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

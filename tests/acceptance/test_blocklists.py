@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from demo.fleet import BIN, NAME, eventually, free_port
-from f2b_worker.cli import main
+from f2b_worker.cli.worker import main
 from tests.acceptance.attacks import send_bodies
 
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -80,46 +78,6 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
 
     assert worker.wait(10) == 0
     assert fleet.queued() == 3
-
-
-def test_a_dead_child_is_replaced_and_the_pool_works_on(fleet: Fleet) -> None:
-    pool = fleet.start_worker("--processes", "2")
-    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
-    first, second = children_of(pool.pid)
-
-    os.kill(first, signal.SIGKILL)
-
-    eventually(lambda: len(children_of(pool.pid)) == 2, "there are two again", 30)
-    assert second in children_of(pool.pid)
-    send_bodies(fleet, report("203.0.113.4", 3))
-    eventually(lambda: "203.0.113.4/32" in fleet.ip_set_entries(), "it is banned", 30, 0.6)
-    pool.terminate()
-    assert pool.wait(15) == 0
-
-
-def test_a_pool_whose_children_cannot_start_ends_with_their_code(fleet: Fleet) -> None:
-    pool = fleet.start_worker("--processes", "2", "--table", "there-is-none")
-    assert pool.wait(60) == 3
-
-
-def children_of(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:  # noqa: PTH123
-        pids = [int(child) for child in listing.read().split()]
-    return [child for child in pids if b"spawn_main" in command_line(child)]
-
-
-def command_line(pid: int) -> bytes:
-    with open(f"/proc/{pid}/cmdline", "rb") as line:  # noqa: PTH123
-        return line.read()
-
-
-def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
-    pool = fleet.start_worker("--processes", "2")
-    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
-
-    pool.terminate()
-
-    assert pool.wait(15) == 0
 
 
 def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet: Fleet) -> None:

@@ -173,5 +173,10 @@ class TestRelease:
         assert notebook.read().held_back_from_ms is None
 
     @pytest.mark.usefixtures("cloud")
-    def test_a_missing_table_is_named(self) -> None:
-        assert "table ledger: " in refusal(run("release", "--table", "ledger"))
+    @pytest.mark.parametrize("command", [("release",), ("bans",), ("explain", "192.0.2.1")])
+    def test_a_missing_table_is_named_with_a_command_that_makes_it(self, command: tuple[str, ...]) -> None:
+        told = refusal(run(*command, "--table", "ledger"))
+        assert told.startswith("f2b-worker: table ledger: ")
+        assert "does --table name the workers' table" in told
+        provisioned(*told.partition("f2b-worker provision ")[2].split())
+        assert run(*command, "--table", "ledger").exit_code == 0

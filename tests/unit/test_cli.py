@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +109,15 @@ def test_the_help_of_the_worker_lists_its_commands_and_exit_codes() -> None:
     text = help_of("f2b-worker")
     assert all(re.search(rf" {name} [A-Z]", text) for name in worker.commands)
     assert all(f"{code} " in text.split("Exit codes:")[1] for code in (0, 2, 3, 4))
+
+
+def test_the_command_that_ignores_hang_ups_first_comes_before_the_half_second_of_imports() -> None:
+    code = "import sys, f2b_worker.cli; print(*{each.partition('.')[0] for each in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "f2b_worker" in loaded
+    assert not {"boto3", "botocore", "click", "pydantic", "structlog"} & set(loaded)
 
 
 def test_the_version_is_one_line() -> None:

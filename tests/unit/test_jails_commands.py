@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli import main
+from f2b_worker.cli.worker import main
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
 from f2b_worker.jails_file import read_jails

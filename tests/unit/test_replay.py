@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli import main
+from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from f2b_worker.cli.options import config_option, settings_options
+from f2b_worker.cores import usable_cores
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.errors import StartError
-from f2b_worker.settings import ShimSettings, WorkerSettings, env_name, load, option_name
+from f2b_worker.settings import PROCESSES_MAX, ShimSettings, WorkerSettings, env_name, load, option_name
 
 EVERY_OPTION: dict[str, tuple[str, object]] = {
     "queue": ("https://sqs.eu-west-1.amazonaws.com/123456789012/f2b", "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b"),
@@ -62,7 +63,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "table": "f2b",
         "ip_set": (),
         "scope": "REGIONAL",
-        "processes": 1,
+        "processes": min(PROCESSES_MAX, usable_cores()),
         "max_age": 14 * DAY_MS,
         "poll_s": 5,
         "linger_s": 0.1,
@@ -73,6 +74,14 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "metrics_port": None,
         "log_level": "info",
     }
+
+
+def test_a_machine_of_many_cores_gets_no_more_processes_than_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("f2b_worker.settings.usable_cores", lambda: 448)
+    assert load(WorkerSettings, {"queue": "f2b"}).processes == PROCESSES_MAX
+    assert load(WorkerSettings, {"queue": "f2b", "processes": "cores"}).processes == PROCESSES_MAX
 
 
 def test_no_option_is_left_out_of_these_tests() -> None:

@@ -40,6 +40,9 @@ T = TypeVar("T")
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
 
+NO_QUEUE = "-"
+"""The queue of a command that reads the ledger only."""
+
 KEPT_MS = 60 * DAY_MS
 
 
@@ -118,9 +121,19 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:
-            raise StartError(f"{error}; make it with: {_provision_command(settings, config)}") from error
+            raise StartError(f"{error}; {_remedy(settings, config)}") from error
         except Permanent as error:
             raise StartError(str(error)) from error
+
+
+def _remedy(settings: WorkerSettings, config: Path | None) -> str:
+    if settings.queue != NO_QUEUE:
+        return f"make it with: {_provision_command(settings, config)}"
+    named = settings.model_copy(update={"queue": settings.table})
+    return (
+        "does --table name the workers' table, and are Region and account theirs? A first one is made with: "
+        + _provision_command(named, config)
+    )
 
 
 def _provision_command(settings: WorkerSettings, config: Path | None) -> str:

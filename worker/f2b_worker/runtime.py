@@ -33,6 +33,7 @@ from f2b_worker.receivers import Receivers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from wsgiref.types import WSGIApplication
 
     from f2b_worker.adapters.dynamodb import DynamoLedger
     from f2b_worker.domain.addresses import Networks
@@ -51,11 +52,25 @@ STOP_WITHIN_S = 9.0
 _CHECK_EVERY_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """How one worker process does.
+
+    Attributes:
+        problem: What keeps it from doing its work now, in one line, or None.
+        conflict: What somebody should see to although it does its work, in one line, or None.
+    """
+
+    problem: str | None
+    conflict: str | None
+
+
 @dataclass(slots=True)
 class Parts:
     """The loops of one worker process, and the events that stop and wake them.
 
     Attributes:
+        reloads: The signals that asked to read the jails again since that was done.
         close: Ends what feeds the intake, after it.
         wakes: One event an enforcer: each clears its own.
         fronts: What each enforcer works with.
@@ -67,7 +82,7 @@ class Parts:
     wakes: Sequence[threading.Event] = ()
     fronts: Sequence[Front] = ()
     stop: threading.Event = field(default_factory=threading.Event)
-    reload: threading.Event = field(default_factory=threading.Event)
+    reloads: list[int] = field(default_factory=list)
     blocklists: tuple[Blocklist, ...] = ()
     close: Callable[[], None] = lambda: None
 
@@ -82,28 +97,38 @@ def _set_all(events: Sequence[threading.Event]) -> None:
         each.set()
 
 
-def run_worker(settings: WorkerSettings, config: Path | None, *, number: int = 0) -> int:
+def run_worker(
+    settings: WorkerSettings, config: Path | None, *, tell: Callable[[State], None] | None = None
+) -> int:
     """Run one worker process until a signal stops it or a part dies; answer the exit code.
 
     Args:
         settings: The worker's settings.
         config: The jails file.
-        number: Which of several processes this is.
+        tell: Told how this process does, once a second; without it, it tells by HTTP, if the settings ask for it.
 
     Raises:
         StartError: If it cannot start as configured.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks for is about to be done
+    reloads = _note_reloads()
     parts = _open(settings, config)
+    parts.reloads = reloads
     died = threading.Event()
-    if settings.metrics_port:
-        _serve(settings.metrics_port + number, parts, died)
+    if settings.metrics_port and not tell:
+        serve_health(
+            settings.metrics_port,
+            health_app(
+                dead=lambda: "a part of this worker died" if died.is_set() else None,
+                unready=lambda: problem_of(parts),
+                remark=lambda: conflict_of(parts),
+            ),
+        )
     _stop_on_signals(parts)
     look_for_garbage_seldom()
     threads = start(parts, died)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
     log.info("working", queue=settings.queue, table=settings.table, blocklists=blocklists)
-    _wait(parts, settings, config)
+    _wait(parts, settings, config, tell or (lambda _state: None))
     parts.end()
     return end(threads, died)
 
@@ -152,12 +177,12 @@ def _enforcer(
     )
 
 
-def _serve(port: int, parts: Parts, died: threading.Event) -> None:
-    app = health_app(
-        dead=lambda: "a part of this worker died" if died.is_set() else None,
-        unready=lambda: problem_of(parts),
-        remark=lambda: conflict_of(parts),
-    )
+def serve_health(port: int, app: WSGIApplication) -> None:
+    """Serve health and metrics on the port that the settings name.
+
+    Raises:
+        StartError: If it is taken.
+    """
     try:
         serve(port, app)
     except OSError as error:
@@ -180,6 +205,11 @@ def conflict_of(parts: Parts) -> str | None:
     return next((each.conflict for each in parts.fronts if each.conflict), None)
 
 
+def state_of(parts: Parts) -> State:
+    """Say how this process does."""
+    return State(problem_of(parts), conflict_of(parts))
+
+
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:
     """Log where another configuration is enforced; call it as often as you like."""
     for each in parts.fronts:
@@ -194,7 +224,14 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
 def _stop_on_signals(parts: Parts) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda _signal, _frame: parts.end())
-    signal.signal(signal.SIGHUP, lambda _signal, _frame: parts.reload.set())
+
+
+def _note_reloads() -> list[int]:
+    """Make the list that fills with each SIGHUP; before the jails are read, so that no change is missed."""
+    came: list[int] = []  # no event: a signal may come while its handler runs, and wait for a lock that it holds
+    signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # a pool blocks it in those it starts
+    return came
 
 
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
@@ -227,15 +264,17 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def _wait(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:
+def _wait(parts: Parts, settings: WorkerSettings, config: Path | None, tell: Callable[[State], None]) -> None:
     """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
     parent = os.getppid()
     alarms = Alarms(SystemClock())
+    tell(state_of(parts))
     while not parts.stop.wait(_CHECK_EVERY_S):
-        if parts.reload.is_set():
-            parts.reload.clear()
+        if parts.reloads:
+            parts.reloads.clear()
             reload_jails(parts, settings, config)
         report_conflicts(parts, alarms)
+        tell(state_of(parts))
         if os.getppid() != parent:
             log.warning("parent_died")
             parts.stop.set()

@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from f2b_worker.cores import usable_cores
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.errors import StartError
 from f2b_worker.toml_file import read_toml
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
+PROCESSES_MAX = 64
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 
@@ -42,6 +44,10 @@ def _split(value: object) -> object:
 def _age_ms(value: object) -> int | None:
     age_ms = parse_duration_ms(value)
     return age_ms or None
+
+
+def _processes(value: object) -> object:
+    return min(PROCESSES_MAX, usable_cores()) if value == "cores" else value
 
 
 def _old_level(value: object) -> object:
@@ -96,12 +102,16 @@ class WorkerSettings(_Settings):
     ] = "REGIONAL"
     processes: Annotated[
         int,
+        BeforeValidator(_processes),
         Field(
             ge=1,
-            le=64,
-            description="Worker processes; one uses one core. If one dies, all stop with exit code 4.",
+            le=PROCESSES_MAX,
+            description="Worker processes. Each uses one core at most, and about 110 MB of memory; several have a "
+            "parent, 70 MB, which starts again who dies, and ends with exit code 4 when one dies six times in a "
+            "row within a minute of its start. The default is one for each whole core that affinity and the "
+            "container's CPU quota allow, 64 at most: say how many where memory is scarcer than cores.",
         ),
-    ] = 1
+    ] = "cores"  # type: ignore[assignment]  # as above
     max_age: Annotated[
         int | None,
         BeforeValidator(_age_ms),
@@ -170,8 +180,8 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=65535,
-            description="Serve Prometheus metrics on this port, and /healthz and /readyz beside them; process n "
-            "of several serves on port + n. Off by default.",
+            description="Serve Prometheus metrics on this port, and /healthz and /readyz beside them, of all "
+            "processes together. Off by default.",
         ),
     ] = None
     log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"

@@ -17,7 +17,7 @@ from f2b_worker.domain.explanations import explain as explained
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
 from f2b_worker.domain.verdicts import OffenderId, weight_of
 from f2b_worker.jails_file import read_jails
-from f2b_worker.opening import chosen_blocklists, open_ban_book, open_finders
+from f2b_worker.opening import NO_QUEUE, chosen_blocklists, open_ban_book, open_finders
 from f2b_worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     with IP sets named by option or in the file, which of them hold the address now. Give the jails file that the
     workers have: what is missing to a ban follows from it.
     """
-    settings = subcommand_settings({"queue": "-", **given}, config)
+    settings = subcommand_settings({"queue": NO_QUEUE, **given}, config)
     jails = read_jails(subcommand_config(config))
     asked = _address(address, jails.policy)
     remembered = _remembered(open_ban_book(settings), jails.policy, asked, jail)

@@ -21,7 +21,7 @@ from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
-from f2b_worker.opening import open_ban_book
+from f2b_worker.opening import NO_QUEUE, open_ban_book
 from f2b_worker.pool import run_pool
 from f2b_worker.runtime import run_worker
 from f2b_worker.settings import WorkerSettings, load
@@ -69,7 +69,7 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""
-    settings = subcommand_settings({"queue": "-", **given})
+    settings = subcommand_settings({"queue": NO_QUEUE, **given})
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]
     running.sort(key=lambda each: each.ban.until_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,14 +32,18 @@ class Alarms:
 
     Attributes:
         troubles: One line of reason for each thing that keeps bans from being enforced until somebody acts.
-        metrics: The metrics of that Region.
     """
 
     def __init__(self, clock: Clock, region: str = "") -> None:
-        self.metrics = metrics.RegionMetrics(region)
         self.troubles: dict[str, str] = {}
         self._clock = clock
+        self._region = region
         self._rung_s: dict[tuple[str, str], float] = {}
+
+    @cached_property
+    def metrics(self) -> metrics.RegionMetrics:
+        """The metrics of that Region; shown from the first use on."""
+        return metrics.RegionMetrics(self._region)
 
     def ring(self, event: str, about: str = "", **details: object) -> None:
         """Log an error about something that somebody must look at."""

@@ -7,11 +7,13 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import REGISTRY, make_wsgi_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from prometheus_client import CollectorRegistry
 
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
@@ -26,6 +28,7 @@ def health_app(
     dead: Callable[[], str | None],
     unready: Callable[[], str | None],
     remark: Callable[[], str | None] = lambda: None,
+    registry: CollectorRegistry = REGISTRY,
 ) -> WSGIApplication:
     """Make the app that answers `/healthz`, `/readyz` and, with Prometheus metrics, every other path.
 
@@ -33,8 +36,9 @@ def health_app(
         dead: Says in one line what has died, or None; then `/healthz` answers 503.
         unready: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
         remark: Says in one line what somebody should see to although work gets done; `/readyz` adds it to its 200.
+        registry: Where the metrics are.
     """
-    metrics = make_wsgi_app()
+    metrics = make_wsgi_app(registry)
     questions = {"/healthz": dead, "/readyz": unready}
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -1,6 +1,16 @@
-"""Counters of the worker, for Prometheus; `--metrics-port` serves them."""
+"""Counters of the worker, for Prometheus; `--metrics-port` serves them, of all its processes together."""
+
+from functools import partial
 
 from prometheus_client import Counter, Gauge
+
+from f2b_worker.observe.shared import count_by_name, show_nothing
+
+count_by_name()
+
+# Of several processes, one enforces in a Region: it has something to show, the others show 0 or nothing. So the
+# largest is right; a sum would count twice while the lease changes hands.
+_shown_by_one = partial(Gauge, multiprocess_mode="livemax")
 
 messages_settled = Counter("f2b_messages_settled", "Messages judged and deleted")
 infractions_judged = Counter("f2b_infractions_judged", "Infractions recorded and judged")
@@ -17,27 +27,32 @@ _BLOCKLIST = ["region", "blocklist"]
 ip_set_updates = Counter("f2b_ip_set_updates", "UpdateIPSet calls that succeeded", _IP_SET)
 ip_set_drift = Counter("f2b_ip_set_drift", "Entries that somebody else added to or took out of an IP set", _IP_SET)
 ip_sets_deleted = Counter("f2b_ip_sets_deleted", "IP sets that somebody deleted while they were kept", _REGION)
-ip_set_unreferenced = Gauge("f2b_ip_set_unreferenced", "1 if no rule refers to the IP set", _IP_SET)
-foreign_entries = Gauge("f2b_foreign_entries", "Entries of somebody else's that an IP set keeps", _IP_SET)
-foreign_allowlisted = Gauge(
+ip_set_unreferenced = _shown_by_one("f2b_ip_set_unreferenced", "1 if no rule refers to the IP set", _IP_SET)
+foreign_entries = _shown_by_one("f2b_foreign_entries", "Entries of somebody else's that an IP set keeps", _IP_SET)
+foreign_allowlisted = _shown_by_one(
     "f2b_foreign_allowlisted", "Entries of somebody else's that touch the allowlist", _IP_SET
 )
-bans_active = Gauge("f2b_bans_active", "Active bans that the enforcer knows of", _REGION)
-bans_allowlisted = Gauge(
+bans_active = _shown_by_one("f2b_bans_active", "Active bans that the enforcer knows of", _REGION)
+bans_allowlisted = _shown_by_one(
     "f2b_bans_allowlisted", "Active bans that are not enforced: they touch the allowlist", _REGION
 )
-bans_left_out = Gauge("f2b_bans_left_out", "Active bans that found no room in any IP set", _BLOCKLIST)
-bans_held_back = Gauge("f2b_bans_held_back", "Active bans that the surge guard keeps out", _REGION)
-bans_waiting = Gauge("f2b_bans_waiting", "Active bans that wait to be written", _REGION)
-oldest_waiting_s = Gauge("f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited", _REGION)
-surge = Gauge("f2b_surge", "1 while the surge guard holds bans back", _REGION)
-enforcer_ready = Gauge(
-    "f2b_enforcer_ready", "0 while the enforcer has no access, or the ledger does not answer", _REGION
+bans_left_out = _shown_by_one("f2b_bans_left_out", "Active bans that found no room in any IP set", _BLOCKLIST)
+bans_held_back = _shown_by_one("f2b_bans_held_back", "Active bans that the surge guard keeps out", _REGION)
+bans_waiting = _shown_by_one("f2b_bans_waiting", "Active bans that wait to be written", _REGION)
+oldest_waiting_s = _shown_by_one(
+    "f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited", _REGION
 )
-enforcer_configured_otherwise = Gauge(
+surge = _shown_by_one("f2b_surge", "1 while the surge guard holds bans back", _REGION)
+enforcer_ready = Gauge(
+    "f2b_enforcer_ready",
+    "0 while the enforcer has no access, or the ledger does not answer",
+    _REGION,
+    multiprocess_mode="livemin",  # one that is not, may have to take over
+)
+enforcer_configured_otherwise = _shown_by_one(
     "f2b_enforcer_configured_otherwise", "1 while a worker with other blocklists enforces", _REGION
 )
-entries_quarantined = Gauge("f2b_entries_quarantined", "Bans whose address WAF refuses", _REGION)
+entries_quarantined = _shown_by_one("f2b_entries_quarantined", "Bans whose address WAF refuses", _REGION)
 
 _OF_AN_IP_SET = (ip_set_unreferenced, foreign_entries, foreign_allowlisted)
 _WHILE_ENFORCING = (
@@ -97,7 +112,7 @@ class RegionMetrics:
         for gauge in _OF_AN_IP_SET:
             for labels in self._shown(gauge):
                 if labels["ip_set"] == ip_set:
-                    gauge.remove(self._region, ip_set)
+                    show_nothing(gauge, self._region, ip_set)
 
     def clear(self) -> None:
         """Leave it to somebody else to report: an alarm about these must end here."""
@@ -106,7 +121,7 @@ class RegionMetrics:
                 gauge.labels(**labels).set(0)
         for gauge in _OF_AN_IP_SET:
             for labels in self._shown(gauge):
-                gauge.remove(self._region, labels["ip_set"])
+                show_nothing(gauge, self._region, labels["ip_set"])
 
     def _shown(self, gauge: Gauge) -> list[dict[str, str]]:
         """List the labels under which a gauge shows something of this Region."""

@@ -1,0 +1,194 @@
+"""Several processes under one parent: what they are asked together, and what happens when one fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from demo.fleet import eventually, free_port
+from f2b_worker.pool import SILENT_S
+from tests.acceptance.attacks import send_bodies
+
+if TYPE_CHECKING:
+    from demo.fleet import Fleet
+
+IGNORED_OR_CAUGHT = re.compile(r"^Sig(?:Ign|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
+
+
+def report(ip: str, times: int) -> list[str]:
+    return [f'{{"ip": "{ip}", "id": "{ip}-{number}"}}' for number in range(times)]
+
+
+def children_of(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:  # noqa: PTH123
+        pids = [int(child) for child in listing.read().split()]
+    return [child for child in pids if b"spawn_main" in of_process(child, "cmdline")]
+
+
+def of_process(pid: int, file: str) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/{file}", "rb") as text:  # noqa: PTH123
+        return text.read()
+    return b""
+
+
+class Pool:
+    """Two processes with one port for their health and metrics."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.port = free_port()
+        self.process = fleet.start_worker("--processes", "2", "--metrics-port", str(self.port))
+        eventually(lambda: self.get("/readyz") == (200, "ok\n"), "it is ready", 60)
+        self.children = children_of(self.process.pid)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+        except httpx.TransportError:
+            return 0, ""
+        return answer.status_code, answer.text
+
+    def metric(self, name: str) -> float:
+        (value,) = re.findall(rf"^f2b_{name} (.+)$", self.get("/metrics")[1], re.MULTILINE)
+        return float(value)
+
+
+@pytest.fixture
+def pool(fleet: Fleet) -> Pool:
+    return Pool(fleet)
+
+
+def test_a_dead_child_is_replaced_and_the_pool_works_on(fleet: Fleet) -> None:
+    pool = fleet.start_worker("--processes", "2")
+    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
+    first, second = children_of(pool.pid)
+
+    os.kill(first, signal.SIGKILL)
+
+    eventually(lambda: len(children_of(pool.pid)) == 2, "there are two again", 30)
+    assert second in children_of(pool.pid)
+    send_bodies(fleet, report("203.0.113.4", 3))
+    eventually(lambda: "203.0.113.4/32" in fleet.ip_set_entries(), "it is banned", 30, 0.6)
+    pool.terminate()
+    assert pool.wait(15) == 0
+
+
+def test_a_pool_whose_children_cannot_start_ends_with_their_code_and_one_line(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    log = tmp_path / "worker.log"
+    pool = fleet.start_worker("--processes", "2", "--table", "there-is-none", log=log)
+    assert pool.wait(60) == 3
+    assert re.fullmatch(
+        r"f2b-worker: table there-is-none: .*; make it with: f2b-worker provision .*\n", log.read_text()
+    )
+
+
+def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
+    pool = fleet.start_worker("--processes", "2")
+    eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
+
+    pool.terminate()
+
+    assert pool.wait(15) == 0
+
+
+def test_a_killed_process_is_named_and_replaced_and_what_it_counted_stays(fleet: Fleet, pool: Pool) -> None:
+    for last in range(1, 21):
+        send_bodies(fleet, report(f"203.0.113.{last}", 3))
+    fleet.wait_until_judged()
+    eventually(lambda: pool.metric("infractions_judged_total") == 60, "all are counted", 10)
+    eventually(lambda: 'f2b_bans_active{region="us-east-1"} 20.0' in pool.get("/metrics")[1], "all are active", 20)
+
+    told, counted = set(), []
+
+    def is_replaced() -> bool:
+        told.add(pool.get("/readyz")[1])
+        counted.append(pool.metric("infractions_judged_total"))
+        return pool.metric("process_deaths_total") == 1 and pool.get("/readyz") == (200, "ok\n")
+
+    os.kill(pool.children[0], signal.SIGKILL)
+    eventually(is_replaced, "it is replaced", 30)
+
+    assert any(line.startswith("worker-") and "is dead, and is started again" in line for line in told)
+    assert set(counted) == {60}
+    assert pool.get("/healthz") == (200, "ok\n")
+    send_bodies(fleet, report("203.0.113.1", 5))
+    eventually(lambda: pool.metric("infractions_judged_total") == 65, "its successor counts on", 60)
+    assert pool.metric("messages_settled_total") == 65
+
+
+def test_a_process_that_hangs_is_no_longer_healthy_until_it_goes_on(pool: Pool) -> None:
+    os.kill(pool.children[1], signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    eventually(lambda: pool.get("/healthz")[0] == 503, "it is not healthy", SILENT_S + 5, 0.2)
+    assert time.monotonic() - stopped_s > SILENT_S - 2
+    assert re.fullmatch(r"worker-\d hangs: it gave no sign of life for \d+ s\n", pool.get("/healthz")[1])
+    assert pool.get("/readyz")[0] == 503
+
+    os.kill(pool.children[1], signal.SIGCONT)
+
+    eventually(lambda: pool.get("/healthz") == (200, "ok\n"), "it is healthy again", 10)
+    eventually(lambda: pool.get("/readyz") == (200, "ok\n"), "it is ready again", 30)
+
+
+def test_who_lost_its_parent_ends_and_leaves_no_files(pool: Pool) -> None:
+    (folder,) = {
+        Path(line.removeprefix("PROMETHEUS_MULTIPROC_DIR="))
+        for child in pool.children
+        for line in of_process(child, "environ").decode().split("\0")
+        if line.startswith("PROMETHEUS_MULTIPROC_DIR=")
+    }
+    assert folder.is_dir()
+    pool.process.kill()
+    pool.process.wait()
+    eventually(lambda: not any(of_process(child, "cmdline") for child in pool.children), "all end", 20)
+    assert not folder.exists()
+
+
+def test_a_port_that_is_taken_ends_the_pool_before_it_starts(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with socket.create_server(("", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        pool = fleet.start_worker("--processes", "2", "--metrics-port", port, log=log)
+        assert pool.wait(30) == 3
+    assert log.read_text() == f"f2b-worker: --metrics-port {port}: Address already in use\n"
+
+
+def hang_up(pid: int) -> bool:
+    """Send SIGHUP if the process has any say about what it does then: its first lines have run."""
+    masks = [int(mask, 16) for mask in IGNORED_OR_CAUGHT.findall(of_process(pid, "status").decode())]
+    heard = any(mask & 1 << signal.SIGHUP - 1 for mask in masks)
+    if heard:
+        os.kill(pid, signal.SIGHUP)
+    return heard
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sighup_at_any_time_of_the_start_ends_nobody(fleet: Fleet, tmp_path: Path, processes: int) -> None:
+    log = tmp_path / "worker.log"
+    worker = fleet.start_worker("--processes", str(processes), log=log)
+    hung_up: set[int] = set()
+
+    def all_work() -> bool:
+        if hang_up(worker.pid):
+            hung_up.add(worker.pid)
+        for child in children_of(worker.pid):  # from their first moment: they inherit what protects them
+            os.kill(child, signal.SIGHUP)
+            hung_up.add(child)
+        return log.read_text().count('"working"') == processes
+
+    eventually(all_work, "all work", 60, 0.002)
+
+    assert worker.poll() is None
+    assert len(hung_up) == (1 if processes == 1 else 3)  # nobody died and was replaced
+    assert "worker_died" not in log.read_text()
+    eventually(lambda: log.read_text().count("jails_reloaded") >= processes, "it was not ignored either", 10)

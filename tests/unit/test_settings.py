@@ -26,6 +26,9 @@ EVERY_OPTION: dict[str, tuple[str, object]] = {
     "unban_lag_s": ("0", 0.0),
     "max_new_bans_per_minute": ("500", 500),
     "metrics_port": ("9100", 9100),
+    "state": ("other.db", "other.db"),
+    "port": ("80", 80),
+    "host": ("127.0.0.1", "127.0.0.1"),
     "log_level": ("debug", "debug"),
 }  # fmt: skip
 
@@ -71,12 +74,39 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "unban_lag_s": 60.0,
         "max_new_bans_per_minute": 0,
         "metrics_port": None,
+        "standalone": False,
+        "state": None,
+        "port": 8000,
+        "host": "0.0.0.0",
         "log_level": "info",
     }
 
 
 def test_no_option_is_left_out_of_these_tests() -> None:
-    assert EVERY_OPTION.keys() == WorkerSettings.model_fields.keys()
+    assert EVERY_OPTION.keys() | {"standalone"} == WorkerSettings.model_fields.keys()
+
+
+def test_standalone_mode_can_be_chosen_everywhere_and_needs_no_queue(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(WorkerSettings, {"standalone": True}).state_file == Path("f2b.db")
+    file.write_text("[worker]\nstandalone = true\nstate = '/var/lib/f2b.db'\n", "utf-8")
+    assert load(WorkerSettings, {}, file).state_file == Path("/var/lib/f2b.db")
+    assert json.loads(CliRunner().invoke(shown, ["--standalone"]).output)["standalone"]
+    monkeypatch.setenv("F2B_STANDALONE", "1")
+    assert load(WorkerSettings, {}).standalone
+    assert load(WorkerSettings, {"queue": "-", "ip_set": "a"}).ip_set == ("a",)  # of a command without a queue
+
+
+@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"table": "f2b"}, {"queue": "f2b", "table": "other"}])
+def test_standalone_mode_refuses_what_belongs_to_a_fleet_in_one_line(given: dict[str, str]) -> None:
+    with pytest.raises(StartError) as refused:
+        load(WorkerSettings, {"standalone": True, **given})
+    assert str(refused.value) == ("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+
+
+def test_a_fleet_has_no_state_file() -> None:
+    assert load(WorkerSettings, {"queue": "f2b"}).state_file is None
 
 
 @pytest.mark.parametrize("field", EVERY_OPTION)

@@ -75,7 +75,7 @@ class Answer:
 
 @click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
 @click.argument("address", metavar="IP")
-@settings_options(WorkerSettings, "table", "ip_set", "scope")
+@settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
 @config_option
 @click.option(
     "--jail", metavar="NAME", help="This jail only. By default: each jail in the file or with a ban of IP."

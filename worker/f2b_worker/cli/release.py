@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: f2b-worker release --table f2b")
-@settings_options(WorkerSettings, "table")
+@settings_options(WorkerSettings, "table", "state")
 def release(**given: Any) -> None:
     """Let the bans into the IP sets that the surge guard holds back.
 

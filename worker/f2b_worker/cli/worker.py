@@ -61,11 +61,21 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
         return
     settings = load(WorkerSettings, given, config)
     log.configure(settings.log_level)
+    if settings.standalone:
+        sys.exit(_run_standalone(settings, config))
     sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
 
 
+def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
+    try:
+        from f2b_worker.standalone.worker import run_standalone  # noqa: PLC0415 - the extra may be missing
+    except ImportError as error:
+        raise StartError("--standalone needs more packages: pip install 'f2b-worker[shim]'") from error
+    return run_standalone(settings, config)
+
+
 @main.command(epilog="Example: f2b-worker bans --table f2b --json")
-@settings_options(WorkerSettings, "table")
+@settings_options(WorkerSettings, "table", "state")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""

@@ -122,6 +122,7 @@ ROWS = (
     Row("start with 50,000 bans, empty sets", "", "", None),
     Row("worker without an enforcer, CPU", "", "", None),
     Row("50,000 active, 20 changes/s, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5),
+    Row("the same from memory, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5),
 )  # fmt: skip
 
 
@@ -226,8 +227,14 @@ class Bench:
             for figures in cases.cpu_of_changes(scene, keys, windows=self._runs):
                 self._told("50,000 active, 20 changes/s, CPU", figures)
 
+    def cpu_memory(self) -> None:
+        """What the enforcer costs when no emulator slows it down."""
+        with self._scene(60_000) as scene:
+            for figures in cases.cpu_from_memory(scene, windows=self._runs):
+                self._told("the same from memory, CPU", figures)
 
-SCENES = ("few", "quiet", "outages", "many", "memory", "writers", "cpu")
+
+SCENES = ("few", "quiet", "outages", "many", "memory", "writers", "cpu", "cpu-memory")
 
 
 def lines(rows: tuple[Row, ...]) -> Iterator[str]:
@@ -256,7 +263,7 @@ def main(*, as_json: bool, runs: int, only: tuple[str, ...]) -> None:
         with LocalAws() as aws:
             bench = Bench(aws, runs, told)
             for scene in only or SCENES:
-                getattr(bench, scene)()
+                getattr(bench, scene.replace("-", "_"))()
     except (BenchError, LocalAwsError) as error:
         sys.exit(f"benchmarks.enforcer: {error}")
     if as_json:

@@ -1,6 +1,6 @@
 """The real enforcer in a process of its own, on the real WAF adapter, with bans that come from memory.
 
-    python -m benchmarks.enforcer_alone          # reads lines {"first": 0, "number": 25000} and bans so many
+    python -m benchmarks.enforcer_alone     # reads lines {"first": 0, "number": 9, "for_s": 60}, bans so many
 
 So the ledger's emulator, which answers far more slowly than DynamoDB, has no part in the time. Answers each line
 with the time at which those bans were stored.
@@ -59,7 +59,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         now_ms = clock.now_ms()
-        ban = Ban(now_ms, now_ms + DAY_MS, 1, DAY_MS)
+        ban = Ban(now_ms, now_ms + round(asked["for_s"] * 1000), 1, DAY_MS)
         made = [StandingBan(OffenderId(JAIL, key), ban) for key in addresses(asked["first"], asked["number"])]
         bans.store(tuple(made))
         wake.set()

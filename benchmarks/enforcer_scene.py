@@ -36,6 +36,7 @@ IN_ONE_BATCH = 25
 WRITERS = 2
 STOPS_WITHIN_S = 15.0
 LOOK_EVERY_S = 0.02
+QUIET_S = 1.5
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 CONFIG = '[defaults]\nmaxretry = 1\nfindtime = "10m"\nbantime = "1d"\n'
 WORKER = (sys.executable, "-m", "f2b_worker")
@@ -118,6 +119,9 @@ class Scene:
         aws: A running local AWS.
         account: Twelve digits; everything in it is this scene's own.
         capacity: For how many addresses of each family there are IP sets.
+
+    Attributes:
+        ready_s: When the enforcer that was started last had read every set, on the monotonic clock.
     """
 
     def __init__(self, aws: LocalAws, account: str, *, capacity: int) -> None:
@@ -126,6 +130,8 @@ class Scene:
         self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
         self.watch = Watch(aws.edge, account)
         self.worker: subprocess.Popen[bytes] | None = None
+        self.ready_s = 0.0
+        self._log_read = 0
         self._folder = tempfile.TemporaryDirectory(prefix="f2b-bench-")
         self._config = Path(self._folder.name) / "f2b.toml"
         self._config.write_text(CONFIG)
@@ -167,13 +173,13 @@ class Scene:
 
     def start_enforcing(self, *options: str) -> None:
         """Start a worker, and wait until it has read every IP set."""
-        before = self.calls("GetIPSet")
+        before, self._log_read = self.calls("GetIPSet"), self._log_bytes()
         self.start(*options)
         self._wait_until_read(before)
 
     def start_alone(self) -> None:
         """Start the enforcer alone, whose bans come from memory, and wait until it has read every IP set."""
-        before = self.calls("GetIPSet")
+        before, self._log_read = self.calls("GetIPSet"), self._log_bytes()
         self.worker = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.enforcer_alone"],
             env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -181,23 +187,33 @@ class Scene:
         )  # fmt: skip
         self._wait_until_read(before)
 
-    def store_alone(self, first: int, number: int) -> float:
+    def _log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def store_alone(self, first: int, number: int, *, for_s: float = DAY_MS / 1000) -> float:
         """Give the enforcer that is alone so many bans; tell when it had them, in epoch seconds."""
         asked, answered = self.process.stdin, self.process.stdout
         if asked is None or answered is None:
             raise BenchError("this worker takes no bans from memory")
-        asked.write(json.dumps({"first": first, "number": number}).encode() + b"\n")
+        asked.write(json.dumps({"first": first, "number": number, "for_s": for_s}).encode() + b"\n")
         asked.flush()
         return float(json.loads(answered.readline())["stored_s"])
 
     def _wait_until_read(self, before: int, within_s: float = 120.0) -> None:
+        """Wait until a new worker enforces, has asked for every set, and asks for none any more."""
         ends_s = time.monotonic() + within_s
-        # The finder asks once for each set what family it has; then the enforcer reads each.
-        while self.calls("GetIPSet") < before + 2 * self.number_of_sets:
-            if time.monotonic() > ends_s or self.process.poll() is not None:
+        gets, quiet_from_s = before, time.monotonic()
+        while True:
+            now_s, asked = time.monotonic(), self.calls("GetIPSet")
+            enforces = b'"enforcing"' in self.log.read_bytes()[self._log_read :]
+            if asked != gets or not enforces or asked < before + self.number_of_sets:
+                gets, quiet_from_s = asked, now_s
+            if now_s - quiet_from_s > QUIET_S:
+                self.ready_s = quiet_from_s
+                return
+            if now_s > ends_s or self.process.poll() is not None:
                 raise BenchError(f"the worker does not enforce; its log ends: {self.log.read_text()[-2000:]}")
             time.sleep(LOOK_EVERY_S)
-        time.sleep(1.5)  # what it writes at once, it has written
 
     def stop(self) -> None:
         """Stop the worker as a platform does."""

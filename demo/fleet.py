@@ -175,10 +175,13 @@ class Fleet:
 
     def _read_bans(self) -> Iterator[Ban]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=NAME, ConsistentRead=True)
-        for page in pages:
-            for item in page["Items"]:
-                if item["sk"]["S"].startswith("ban#"):
-                    yield _ban(item)
+        items = [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith("offender#")]
+        last = {item["pk"]["S"]: item["last_ban"]["M"] for item in items if "last_ban" in item}
+        for item in items:
+            if item["sk"]["S"].startswith("ban#"):
+                # How far the last ban was extended stands in the offender's state.
+                newest = last[item["pk"]["S"]]
+                yield _ban(item | newest if newest["start_ms"] == item["start_ms"] else item)
 
     def ip_set_entries(self) -> set[str]:
         """Read what both IP sets hold."""

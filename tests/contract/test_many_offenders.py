@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters.dynamodb_items import state_key
+from f2b_worker.adapters.dynamodb_items import history_key, state_key
 from f2b_worker.domain.verdicts import Hit, Offender, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Sentence
@@ -165,6 +165,13 @@ class TestDynamoDb:
         dynamodb.delete_item(TableName=TABLE, Key=state_key(FIRST))
         answers = record_all(dynamo, hit(2))
         assert answers[FIRST].hits == frozenset(hits(2))
+
+    def test_a_ban_that_was_extended_past_its_history_is_still_in_it(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient
+    ) -> None:
+        dynamo.commit(longer(ban_all(dynamo)))
+        dynamodb.delete_item(TableName=TABLE, Key=history_key(FIRST, ban(1)))  # as its time to live does
+        assert dynamo.history(FIRST) == [prolonged(ban(1), hit(10))]
 
     def test_an_item_of_an_older_worker_is_taken_over(
         self, dynamo: DynamoLedger, dynamodb: DynamoDBClient

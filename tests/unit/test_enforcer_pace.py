@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.enforcer.aside import Question, in_a_thread
-from f2b_worker.enforcer.pace import BACKOFF_MAX_S, UPDATE_EVERY_S, ReadPace, UpdatePace, backoff_s
+from f2b_worker.enforcer.pace import UPDATE_EVERY_S, ReadPace, UpdatePace
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import FakeClock
 from tests.unit.enforcer_scene import A, Scene

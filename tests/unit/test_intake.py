@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.verdicts import Ban, Hit, Offender
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Throttled, Unavailable
-from f2b_worker.intake import BACKOFF_MAX_S
 from f2b_worker.ports import Message, Sentence
 from f2b_worker.testing import MemoryInbox, MemoryLedger
 from tests.unit.intake_scene import (
@@ -130,6 +130,12 @@ class TestOutages:
         assert 0.05 <= waits_s[0] <= 0.5
         assert waits_s[9] == BACKOFF_MAX_S
         assert waits_s[10] == waits_s[0]
+
+    def test_an_outage_of_hours_ends_like_a_short_one(self, scene: Scene) -> None:
+        scene.inbox.fail("receive", *[Unavailable("no answer")] * 1100)
+        scene.work(body(GOOD_IP))
+        assert sum(scene.clock.waits_s) > 5000
+        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
 
     def test_messages_received_before_a_failing_receive_are_judged_all_the_same(self, scene: Scene) -> None:
         scene.inbox.fail("receive", None, Unavailable("no answer"))

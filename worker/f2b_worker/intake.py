@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.desk import Desk
+from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.docket import Clerk
 from f2b_worker.domain.lateness import Lateness
 from f2b_worker.errors import F2bError, Rejected
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RECEIVE_MAX = 10
-BACKOFF_MAX_S = 5.0
 KEPT_AFTER = 0.4
 """After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 
@@ -235,8 +235,8 @@ class Patience:
         if self._failures == 0:
             log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
         metrics.aws_failures.labels(type(error).__name__).inc()
+        self._clock.wait(stop, backoff_s(self._failures))
         self._failures += 1
-        self._clock.wait(stop, min(BACKOFF_MAX_S, 0.05 * 2**self._failures))
 
     def recover(self) -> None:
         """Start anew after a success."""

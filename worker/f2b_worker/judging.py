@@ -160,7 +160,7 @@ class Judging:
         jail = self._policy.jail(who.jail)
         hits = desk.piles[who].hits
         judgement = judge(offender, hits, jail, key=who.key)
-        if any(ban.evidence for ban in judgement.changed):  # a new one, for which other jails may count
+        if jail.overalljails and any(ban.evidence for ban in judgement.changed):  # a new one
             judgement = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
         if judgement.changed:
             return Sentence(offender, judgement.changed)
@@ -168,8 +168,6 @@ class Judging:
         return None
 
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
-        if not jail.overalljails:
-            return ()
         return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
 
     def _close(self, who: OffenderId, offender: Offender, judgement: Judgement, desk: Desk) -> None:

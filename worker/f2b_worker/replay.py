@@ -198,10 +198,10 @@ class _Court:
         if jail.overalljails:
             standing = ((other, each.ban) for other, each in of_key.items() if each.ban)
             case.elsewhere = counting_for(who, jail, standing)
-        known = case.ban
+        known_ms = case.start_ms
         case.hear(hit)
-        if case.ban and (known is None or known.start_ms < case.ban.start_ms):
-            self._feed(who, case.ban)
+        if case.start_ms > known_ms and (ban := case.ban):
+            self._feed(who, ban)
 
     def _feed(self, who: OffenderId, ban: Ban) -> None:
         for other, hits in fed_by(who, [ban], self._policy).items():

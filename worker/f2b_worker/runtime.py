@@ -233,7 +233,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
         **parts.others,
     }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
-        loops[f"enforcer-{number}"] = _loop(enforcer, wake, parts.stop)
+        loops[f"enforcer-{number}"] = partial(enforcer.run, wake, parts.stop)
 
     def guarded(name: str, loop: Callable[[], None]) -> None:
         try:
@@ -249,10 +249,6 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     for thread in threads:
         thread.start()
     return threads
-
-
-def _loop(enforcer: Enforcer, wake: threading.Event, stop: threading.Event) -> Callable[[], None]:
-    return lambda: enforcer.run(wake, stop)
 
 
 def _wait(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:

@@ -92,13 +92,15 @@ class DynamoBanBook:
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first.
 
-        How far the last one was extended stands beside the history, in the offender's state.
+        How far the last one was extended stands beside the history, in the offender's state, which also outlives
+        the history of a ban that was extended for months.
         """
         items = list(self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": offender_pk(who)}}))
         last = next((as_offender(item).ban for item in items if item["sk"]["S"] == STATE), None)
         bans = [as_ban(item) for item in items if item["sk"]["S"] != STATE]
-        if last and bans and bans[-1].start_ms == last.start_ms:
-            bans[-1] = replace(last, evidence=bans[-1].evidence)
+        if last:
+            evidence = bans.pop().evidence if bans and bans[-1].start_ms == last.start_ms else ()
+            bans.append(replace(last, evidence=evidence))
         return bans
 
     def standing_of(self, key: str) -> list[StandingBan]:

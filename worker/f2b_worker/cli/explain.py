@@ -15,7 +15,7 @@ from f2b_worker.domain.addresses import display, family_of, parse_address
 from f2b_worker.domain.explanations import Explanation, Remembered, Status, entry_over
 from f2b_worker.domain.explanations import explain as explained
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
-from f2b_worker.domain.verdicts import OffenderId
+from f2b_worker.domain.verdicts import OffenderId, weight_of
 from f2b_worker.jails_file import read_jails
 from f2b_worker.opening import chosen_blocklists, open_ban_book, open_finders
 from f2b_worker.settings import WorkerSettings
@@ -260,8 +260,7 @@ def _evidence(hits: Sequence[Hit], window: Window | None) -> str:
     if not hits:
         return "its infractions are no longer remembered"
     within_ms = window.findtime_ms if window else hits[-1].at_ms - hits[0].at_ms
-    counted = sum(hit.weight for hit in hits)
-    return f"{_infractions(counted)} within {duration(within_ms)}, the last at {moment(hits[-1].at_ms)}"
+    return f"{_infractions(weight_of(hits))} within {duration(within_ms)}, the last at {moment(hits[-1].at_ms)}"
 
 
 def _fill(count: WindowCount) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.verdicts import judge
+from f2b_worker.domain.verdicts import judge, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -62,7 +62,7 @@ class WindowCount:
     @property
     def counted(self) -> int:
         """For how many infractions the hits count."""
-        return sum(hit.weight for hit in self.hits)
+        return weight_of(self.hits)
 
     @property
     def missing(self) -> int:
@@ -185,7 +185,7 @@ def _broken(ban: Ban | None, windows: Iterable[Window]) -> Window | None:
     if not ban or not ban.evidence:
         return None
     oldest, newest = ban.evidence[0], ban.evidence[-1]
-    counted = sum(hit.weight for hit in ban.evidence)
+    counted = weight_of(ban.evidence)
     fitting = (
         each
         for each in windows

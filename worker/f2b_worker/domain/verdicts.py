@@ -9,7 +9,7 @@ together with the unused hits around it, in time order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
@@ -136,6 +136,40 @@ def forgettable(stored: frozenset[Hit], unused: tuple[Hit, ...], jail: Jail, *, 
     return stored.difference(newest, unsettled[-UNUSED_MAX:])
 
 
+def next_ban(  # noqa: PLR0913 - what rule 3 looks at
+    last: Ban | None,
+    jail: Jail,
+    at_ms: int,
+    *,
+    key: str,
+    evidence: tuple[Hit, ...] = (),
+    elsewhere: Iterable[Ban] = (),
+) -> Ban:
+    """Make the ban that starts at *at_ms*, one more than the last that is remembered, or the most elsewhere."""
+    counted = [last] if last else []
+    counted += [ban for ban in elsewhere if ban.start_ms < at_ms]
+    count = 1 + max((ban.count for ban in counted if not _is_forgotten(ban, jail, at_ms)), default=0)
+    length_ms = jail.ban_length_ms(count, seed=f"{key}|{at_ms}")
+    return Ban(
+        start_ms=at_ms,
+        until_ms=min(FOREVER_MS, at_ms + length_ms),
+        count=count,
+        length_ms=length_ms,
+        evidence=evidence,
+        observed=jail.observed,
+        blocklists=jail.blocklists_of(count),
+    )
+
+
+def _is_forgotten(ban: Ban, jail: Jail, at_ms: int) -> bool:
+    return jail.forget_ms is not None and at_ms - ban.until_ms > jail.forget_ms
+
+
+def weight_of(hits: Iterable[Hit]) -> int:
+    """Tell for how many infractions *hits* count."""
+    return sum(hit.weight for hit in hits)
+
+
 class Case:
     """One offender before the judge, who hears hits in time order.
 
@@ -144,23 +178,23 @@ class Case:
         jail: The policy.
         key: The address key, from which the random part of a ban follows.
         elsewhere: Bans of the key in other jails that count, too; may be replaced while the case is heard.
+
+    Attributes:
+        start_ms: When the last ban so far started; long ago if there is none.
     """
 
     __slots__ = (
-        "_blocklists",
+        "_ban",
         "_changed",
-        "_count",
-        "_evidence",
         "_extended",
         "_heavy",
         "_is_changed",
         "_jail",
         "_key",
         "_length_ms",
-        "_observed",
-        "_start_ms",
         "_until_ms",
         "elsewhere",
+        "start_ms",
         "unused",
     )  # fmt: skip
 
@@ -172,23 +206,22 @@ class Case:
         self._changed: list[Ban] = []
         self._is_changed = False
         self._heavy = False  # whether one of the unused hits counts for several
-        # The ban's fields, unpacked: most hits of an attack only move its end.
-        last = ban or _NO_BAN
-        self._start_ms = last.start_ms
-        self._until_ms = last.until_ms
-        self._count = last.count
-        self._length_ms = last.length_ms
-        self._extended = last.extended
-        self._evidence = last.evidence
-        self._observed = last.observed
-        self._blocklists = last.blocklists
+        self._take(ban or _NO_BAN)
+
+    def _take(self, ban: Ban) -> None:
+        self._ban = ban
+        # What most hits of an attack look at, and what they move.
+        self.start_ms = ban.start_ms
+        self._length_ms = ban.length_ms
+        self._until_ms = ban.until_ms
+        self._extended = ban.extended
 
     def hear(self, hit: Hit) -> None:
         """Judge one hit; it is not earlier than the one before."""
         at_ms = hit.at_ms
         if at_ms > self._until_ms:
             self._hear_outside(hit)
-        elif at_ms > self._start_ms and at_ms + self._length_ms > self._until_ms:
+        elif at_ms > self.start_ms and at_ms + self._length_ms > self._until_ms:
             self._extend(at_ms)
 
     def close(self) -> Judgement:
@@ -227,49 +260,21 @@ class Case:
 
     def _start(self, at_ms: int, evidence: tuple[Hit, ...]) -> None:
         self._keep_ban()
-        self._count = 1 + max([self._count_at(at_ms), *self._counts_elsewhere(at_ms)])
-        self._length_ms = self._jail.ban_length_ms(self._count, seed=f"{self._key}|{at_ms}")
-        self._start_ms = at_ms
-        self._until_ms = min(FOREVER_MS, at_ms + self._length_ms)
-        self._extended = 0
-        self._evidence = evidence
-        self._observed = self._jail.observed
-        self._blocklists = self._jail.blocklists_of(self._count)
+        self._take(
+            next_ban(self.ban, self._jail, at_ms, key=self._key, evidence=evidence, elsewhere=self.elsewhere)
+        )
         self._is_changed = True
         self.unused.clear()
         self._heavy = False
 
-    def _count_at(self, at_ms: int) -> int:
-        return 0 if self._is_forgotten(self._until_ms, at_ms) else self._count
-
-    def _counts_elsewhere(self, at_ms: int) -> list[int]:
-        return [
-            ban.count
-            for ban in self.elsewhere
-            if ban.start_ms < at_ms and not self._is_forgotten(ban.until_ms, at_ms)
-        ]
-
-    def _is_forgotten(self, until_ms: int, at_ms: int) -> bool:
-        forget_ms = self._jail.forget_ms
-        return forget_ms is not None and at_ms - until_ms > forget_ms
-
     @property
     def ban(self) -> Ban | None:
         """The last ban so far."""
-        if self._count == 0:
+        if self._ban is _NO_BAN:
             return None
-        return Ban(
-            self._start_ms,
-            self._until_ms,
-            self._count,
-            self._length_ms,
-            self._extended,
-            self._evidence,
-            self._observed,
-            self._blocklists,
-        )
+        return replace(self._ban, until_ms=self._until_ms, extended=self._extended)
 
     def _keep_ban(self) -> None:
-        if self._is_changed and self.ban:
-            self._changed.append(self.ban)
+        if self._is_changed and (ban := self.ban):
+            self._changed.append(ban)
             self._is_changed = False

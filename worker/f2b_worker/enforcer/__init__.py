@@ -7,13 +7,12 @@ nothing; starting writes only what differs.
 
 from f2b_worker.enforcer.adoption import ADOPTED_JAIL, LedgerAdopter
 from f2b_worker.enforcer.loop import FIND_S, FOLLOW_S, RESYNC_S, Enforcer
-from f2b_worker.enforcer.pace import BACKOFF_MAX_S, UPDATE_EVERY_S
+from f2b_worker.enforcer.pace import UPDATE_EVERY_S
 from f2b_worker.enforcer.sets import AUDIT_S
 
 __all__ = [
     "ADOPTED_JAIL",
     "AUDIT_S",
-    "BACKOFF_MAX_S",
     "FIND_S",
     "FOLLOW_S",
     "RESYNC_S",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
+from f2b_worker.domain.verdicts import Offender, OffenderId, next_ban
 from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.verdicts import Ban
     from f2b_worker.ports import Clock, Ledger
 
 ADOPTED_JAIL = "adopted"
@@ -51,12 +51,8 @@ class LedgerAdopter:
             if blocklist in last.blocklists:
                 return None
             return replace(last, blocklists=(*last.blocklists, blocklist))
-        jail = self._policy().jail(ADOPTED_JAIL)
-        is_forgotten = last and jail.forget_ms is not None and now_ms - last.until_ms > jail.forget_ms
-        count = last.count + 1 if last and not is_forgotten else 1
-        length_ms = jail.ban_length_ms(count, seed=f"{who.key}|{now_ms}")
-        until_ms = min(FOREVER_MS, now_ms + length_ms)
-        return Ban(now_ms, until_ms, count, length_ms, blocklists=(blocklist,))
+        ban = next_ban(last, self._policy().jail(ADOPTED_JAIL), now_ms, key=who.key)
+        return replace(ban, observed=False, blocklists=(blocklist,))
 
 
 def _offender(answer: Offender | Exception) -> Offender:

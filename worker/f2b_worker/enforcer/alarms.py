@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.enforcer.pace import backoff_s
+from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.errors import Permanent
 from f2b_worker.observe import metrics
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.backoff import BACKOFF_MAX_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 UPDATE_EVERY_S = 1.05
 """WAF's budget is one UpdateIPSet a second per account and Region; a little more, for the network's jitter."""
-
-BACKOFF_MAX_S = 5.0
 
 READS_A_SECOND = 4
 """WAF answers five Get or List requests a second; one is left for whoever looks for sets and rules."""
@@ -85,8 +85,3 @@ class ReadPace:
             return False
         self._lately_s.append(now_s)
         return True
-
-
-def backoff_s(failures: int) -> float:
-    """Tell how long to wait after so many failures in a row."""
-    return min(BACKOFF_MAX_S, 0.1 * float(2 ** min(failures, 10)))

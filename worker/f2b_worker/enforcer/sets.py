@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.domain.origin import Evidence, is_foreign
 from f2b_worker.domain.plans import Why, next_update
-from f2b_worker.enforcer.pace import BACKOFF_MAX_S, ReadPace, backoff_s
+from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
 
 if TYPE_CHECKING:

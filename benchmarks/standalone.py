@@ -1,10 +1,11 @@
 """How many requests standalone mode answers durably, while it judges what they report.
 
-    python -m benchmarks.standalone [--json]     # GET over 16 connections, five runs
+    make bench-standalone        # GET over 16 connections, five runs; ARGS=--json for one object
 
 The real `f2b-worker --standalone` without an IP set: every 200 is on disk, and the judge judges beside it. The
 load comes over raw sockets from another process. What is not judged yet when a run ends waits in the file: how
-much that is stands beside the figure.
+much that is stands beside the figure. After each run `f2b-shim` answers the same load with a canned queue behind
+it, the reference: what a shared machine takes from one it takes from the other.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from benchmarks import shim
 from benchmarks.shim import CONNECTIONS, ENVIRONMENT, RUN_S, RUNS, _spread, drive, machine
 from demo.fleet import BIN, eventually, free_port
 
@@ -36,14 +38,14 @@ class Bench(NamedTuple):
     """A running worker and its file."""
 
     pid: int
+    http_pid: int
     port: int
     metrics_port: int
     state: Path
 
-    def cpu_s(self) -> float:
-        """Tell how much CPU it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_S
+    def cpu_s(self) -> tuple[float, float]:
+        """Tell how much CPU the judge's process and that of HTTP have used."""
+        return _cpu_s(self.pid), _cpu_s(self.http_pid)
 
     def waiting(self) -> int:
         """Count the messages that are not judged yet."""
@@ -71,10 +73,16 @@ def running() -> Iterator[Bench]:
         worker = subprocess.Popen(command, env=os.environ | ENVIRONMENT)
         try:
             eventually(lambda: _answers(port), "it answers", 30)
-            yield Bench(worker.pid, port, metrics_port, state)
+            children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+            yield Bench(worker.pid, int(children[0]), port, metrics_port, state)
         finally:
             worker.terminate()
             worker.wait(20)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_S
 
 
 def _answers(port: int) -> bool:
@@ -86,28 +94,37 @@ def _answers(port: int) -> bool:
 
 
 def measure() -> dict[str, Any]:
-    """Measure five runs against one worker, after a short one that does not count."""
+    """Measure five runs, each beside one of the shim, after a short one that does not count."""
     runs: list[Outcome] = []
-    cpu_us: list[float] = []
+    beside: list[Outcome] = []
+    cpu_us: list[tuple[float, float]] = []
     waiting: list[float] = []
-    with running() as bench:
+    with running() as bench, shim.running() as reference:
         sent = drive(bench.port, run_s=1, connections=CONNECTIONS).answered
+        drive(reference.port, run_s=1, connections=CONNECTIONS)
         for _ in range(RUNS):
-            began_s = bench.cpu_s()
+            before_s = bench.cpu_s()
             runs.append(drive(bench.port, run_s=RUN_S, connections=CONNECTIONS))
             waiting.append(bench.waiting())
-            cpu_us.append((bench.cpu_s() - began_s) / runs[-1].answered * 1e6)
             sent += runs[-1].answered
-        eventually(lambda: bench.judged() == sent, "all is judged", 120)
+            eventually(lambda: bench.judged() == sent, "all is judged", 120)  # noqa: B023 - called before it changes
+            used = zip(before_s, bench.cpu_s(), strict=True)
+            judge_us, http_us = ((after - before) / runs[-1].answered * 1e6 for before, after in used)
+            cpu_us.append((judge_us, http_us))
+            beside.append(drive(reference.port, run_s=RUN_S, connections=CONNECTIONS))
+    per_s, shim_per_s = ([run.answered / run.took_s for run in each] for each in (runs, beside))
     return {
-        "requests_per_s": _spread([run.answered / run.took_s for run in runs]),
+        "requests_per_s": _spread(per_s),
         "p50_ms": _spread([run.p50_ms for run in runs]),
         "p99_ms": _spread([run.p99_ms for run in runs]),
         "errors": sum(run.errors for run in runs),
         "answered_and_judged": sent,
         "messages_waiting_after_a_run": _spread(waiting),
-        "judge_cpu_us_per_request": _spread(cpu_us),
+        "judge_cpu_us_per_request": _spread([judge_us for judge_us, _ in cpu_us]),
+        "http_cpu_us_per_request": _spread([http_us for _, http_us in cpu_us]),
         "load_cpu_share": _spread([run.cpu_s / run.took_s for run in runs]),
+        "shim_requests_per_s": _spread(shim_per_s),
+        "of_the_shims": _spread([ours / its for ours, its in zip(per_s, shim_per_s, strict=True)]),
     }
 
 

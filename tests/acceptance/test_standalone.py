@@ -127,6 +127,7 @@ def test_what_was_answered_200_is_judged_after_a_kill_and_no_ban_is_lifted(
     for each in clients:
         each.join()
 
+    assert fleet.get("/")[0] == 0, "the process that serves has outlived the worker, and answers for nobody"
     updates = local_aws.edge.calls()["wafv2:UpdateIPSet"]
     assert "203.0.113.9/32" in fleet.ip_set_entries()
     start()

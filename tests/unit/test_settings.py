@@ -52,6 +52,11 @@ def shown(config: Path | None, **given: Any) -> None:
     click.echo(json.dumps(load(WorkerSettings, given, config).model_dump()))
 
 
+def queue_beside(field: str) -> str:
+    """Name a queue that goes together with an option."""
+    return "-" if field == "state" else "f2b"
+
+
 def complaint(**given: object) -> str:
     with pytest.raises(StartError) as refused:
         load(WorkerSettings, {"queue": "f2b", **given})
@@ -105,6 +110,20 @@ def test_standalone_mode_refuses_what_belongs_to_a_fleet_in_one_line(given: dict
     assert str(refused.value) == ("--standalone keeps queue and ledger in --state: leave --queue and --table out")
 
 
+def test_standalone_mode_refuses_several_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(WorkerSettings, {"standalone": True, "processes": "1"}).standalone
+    monkeypatch.setenv("F2B_PROCESSES", "2")
+    with pytest.raises(StartError, match=r"^--standalone has one judge: leave --processes out$"):
+        load(WorkerSettings, {"standalone": True})
+
+
+@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"queue": "-", "table": "f2b"}])
+def test_a_fleet_refuses_a_state_file_rather_than_ignore_one_of_both(given: dict[str, str]) -> None:
+    with pytest.raises(StartError, match=r"^--state is the file of --standalone: leave it out, or --queue and"):
+        load(WorkerSettings, {"state": "f2b.db", **given})
+    assert load(WorkerSettings, {"queue": "-", "state": "f2b.db"}).state_file == Path("f2b.db")
+
+
 def test_a_fleet_has_no_state_file() -> None:
     assert load(WorkerSettings, {"queue": "f2b"}).state_file is None
 
@@ -113,7 +132,7 @@ def test_a_fleet_has_no_state_file() -> None:
 def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, value = EVERY_OPTION[field]
     monkeypatch.setenv(f"F2B_{field.upper()}", text)
-    given = {} if field == "queue" else {"queue": "f2b"}
+    given = {} if field == "queue" else {"queue": queue_beside(field)}
     assert getattr(load(WorkerSettings, given), field) == value
 
 
@@ -121,14 +140,14 @@ def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: p
 def test_every_option_can_be_given_in_the_file(field: str, file: Path) -> None:
     text, value = EVERY_OPTION[field]
     file.write_text(f"[worker]\n{field} = '{text}'\n", "utf-8")
-    given = {} if field == "queue" else {"queue": "f2b"}
+    given = {} if field == "queue" else {"queue": queue_beside(field)}
     assert getattr(load(WorkerSettings, given, file), field) == value
 
 
 @pytest.mark.parametrize("field", sorted(EVERY_OPTION.keys() - {"ip_set"}))
 def test_every_option_can_be_given_on_the_command_line(field: str) -> None:
     text, value = EVERY_OPTION[field]
-    run = CliRunner().invoke(shown, ["--queue", "f2b", option_name(field), text])
+    run = CliRunner().invoke(shown, ["--queue", queue_beside(field), option_name(field), text])
     assert json.loads(run.output)[field] == value
 
 

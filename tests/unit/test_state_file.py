@@ -57,6 +57,12 @@ def crowd(number: int) -> list[OffenderId]:
     return [OffenderId("login", f"198.51.{each // 250}.{each % 250}/32") for each in range(number)]
 
 
+def frames(state: StateFile) -> int:
+    """Count the pages in the log."""
+    pages: int = state.reader().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    return pages
+
+
 class TestOpening:
     def test_a_file_that_was_closed_has_forgotten_nothing(self, path: Path) -> None:
         first = StateFile(path)
@@ -218,6 +224,26 @@ class TestFailing:
             state.writer.do("storing", half)
         assert state.reader().execute("SELECT count(*) FROM inbox").fetchone() == (0,)
         state.writer.do("storing", lambda _: None)
+
+
+class TestRestartingTheLog:
+    def test_what_is_written_afterwards_is_written_over_the_old_log(self, state: StateFile) -> None:
+        ledger_in(state).record({who: [HIT] for who in crowd(1000)})
+        before = frames(state)
+        state.restart_log()
+        ledger_in(state).record({WHO: [HIT]})
+        assert 0 < frames(state) < before
+        assert ledger_in(state).offender(WHO).hits == {HIT}
+
+    def test_somebody_who_reads_or_writes_only_puts_it_off(self, state: StateFile, path: Path) -> None:
+        ledger_in(state).record({WHO: [HIT]})
+        with closing(open_existing(path, writing=True)) as other:
+            for begin in ("BEGIN", "BEGIN IMMEDIATE"):
+                other.execute(begin)
+                other.execute("SELECT * FROM offenders").fetchall()
+                state.restart_log()
+                other.execute("ROLLBACK")
+        assert ledger_in(state).offender(WHO).hits == {HIT}
 
 
 class TestPurging:

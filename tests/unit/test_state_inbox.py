@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqlite_inbox import DEAD_LETTERS_KEPT_MS, SqliteInbox, SqliteQueue
+from f2b_worker.adapters.sqlite_inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqlite_state import StateFile
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import DeadLetter, Message
@@ -94,6 +94,31 @@ def test_what_cannot_be_stored_is_answered_so_and_may_be_tried_again(state: Stat
     state.safe_writer.do("limiting", lambda file: file.execute("PRAGMA max_page_count = 9999").fetchall())
     assert asyncio.run(queue.send(["x" * 100_000], within_s=1)) == [None]
     asyncio.run(queue.check())
+
+
+def test_nothing_more_is_wanted_while_the_oldest_message_waits_too_long(state: StateFile) -> None:
+    clock = FakeClock()
+    inbox = SqliteInbox(state, clock)
+    assert inbox.overload() is None
+    queue = SqliteQueue(state.safe_writer, clock, inbox.announce)
+    asyncio.run(queue.send(["late"], within_s=1))
+
+    clock.advance(LATE_MS / 1000)
+    assert inbox.overload() is None
+    clock.advance(1)
+    assert inbox.overload() == "infractions wait for 61 s to be judged"
+
+    inbox.delete(inbox.receive(wait_s=0))
+    clock.advance(1)
+    assert inbox.overload() is None
+
+
+def test_what_waited_while_nobody_worked_overloads_nobody(state: StateFile) -> None:
+    clock = FakeClock()
+    queue = SqliteQueue(state.safe_writer, clock, lambda: None)
+    asyncio.run(queue.send(["of yesterday"], within_s=1))
+    clock.advance(DEAD_LETTERS_KEPT_MS / 1000)
+    assert SqliteInbox(state, clock).overload() is None
 
 
 def test_dead_letters_are_kept_for_two_weeks(state: StateFile) -> None:

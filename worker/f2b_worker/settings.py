@@ -208,12 +208,18 @@ class WorkerSettings(_Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _need_no_queue(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Standalone mode has a queue and a ledger of its own."""
+    def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
+        # "-" is the queue of a command that needs none.
+        of_a_fleet = values.get("queue", "-") != "-" or "table" in values
         if not _is_on(values.get("standalone")):
+            if of_a_fleet and values.get("state"):
+                raise ValueError("--state is the file of --standalone: leave it out, or --queue and --table")
             return values
-        if values.get("queue", "-") != "-" or "table" in values:  # "-": of a command that needs no queue
+        if of_a_fleet:
             raise ValueError("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+        if str(values.get("processes", 1)) != "1":
+            raise ValueError("--standalone has one judge: leave --processes out")
         return {**values, "queue": "-"}
 
     @property

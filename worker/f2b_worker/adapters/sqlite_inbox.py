@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 RECEIVE_MAX = 10
 VISIBILITY_S = 60.0
-PAUSE_S = 0.05
-"""A receive that waits brings something so often at most; the first one after a silence does at once."""
+LATE_MS = 60_000
+"""Nothing more is taken while the oldest message waits for so long: the judge cannot keep up, and the file grows.
+
+It is twice what an infraction that only extends a ban may be made to wait.
+"""
 
 DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
 """As long as SQS keeps a message at most."""
@@ -33,6 +36,7 @@ DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
 _DETAIL_CHARACTERS_MAX = 256
 _READ = "SELECT id, body, sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
 _READ_NEW = "SELECT id, body, sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
+_OLDEST = "SELECT sent_at_ms FROM inbox ORDER BY id LIMIT 1"
 _INSERT = "INSERT INTO inbox (body, sent_at_ms) VALUES (?, ?)"
 _DELETE = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
 _BURY = "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)"
@@ -46,12 +50,18 @@ class SqliteInbox:
     Args:
         state: The open file.
         clock: Dates what is put in and what is buried.
+        linger_s: A receive that waits brings something so often at most; the first one after a silence does at
+            once.
     """
 
-    def __init__(self, state: StateFile, clock: Clock) -> None:
+    def __init__(self, state: StateFile, clock: Clock, *, linger_s: float = 0.1) -> None:
         self._reading = state.reader()
         self._writer = state.writer
         self._clock = clock
+        self._linger_s = linger_s
+        self._opened_ms = clock.now_ms()
+        self._looked_s = float("-inf")
+        self._overload: str | None = None
         self._news = threading.Condition()
         self._may_have_new = True
         self._handed_out = 0  # ids rise in the order of commits, so everything below was handed out
@@ -127,15 +137,35 @@ class SqliteInbox:
             self._closed = True
             self._news.notify_all()
 
+    def overload(self) -> str | None:
+        """Say in one line that nothing more should be put in, if so; it looks once a second at most.
+
+        Time during which nobody was there to judge does not count.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_s >= 1:
+            self._looked_s = now_s
+            self._overload = self._look_for_overload()
+        return self._overload
+
     def dead_letters(self) -> int:
         """Count the dead letters."""
         with sqlite_errors("counting dead letters"):
             number: int = self._reading.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
             return number
 
+    def _look_for_overload(self) -> str | None:
+        try:
+            with self._news, sqlite_errors("looking at what waits"):
+                row = self._reading.execute(_OLDEST).fetchone()
+        except F2bError as error:
+            return str(error)
+        late_ms = self._clock.now_ms() - max(row[0], self._opened_ms) if row else 0
+        return f"infractions wait for {late_ms // 1000} s to be judged" if late_ms > LATE_MS else None
+
     def _gather(self) -> None:
         """Let messages gather while they come all the time: a small flush costs nearly as much as a large one."""
-        pause_s = self._received_s + PAUSE_S - self._clock.monotonic_s()
+        pause_s = self._received_s + self._linger_s - self._clock.monotonic_s()
         if pause_s > 0:
             self._news.wait_for(lambda: self._closed, pause_s)
         self._received_s = self._clock.monotonic_s()

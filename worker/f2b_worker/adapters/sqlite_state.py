@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.sqlite_file import FileLock, make_or_open, open_existing, open_to_store
+from f2b_worker.adapters.sqlite_file import (
+    FileLock,
+    make_or_open,
+    open_existing,
+    open_to_store,
+    sqlite_errors,
+)
 from f2b_worker.adapters.sqlite_writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_CHECKPOINT_WAITS_MS = 100
+"""Whoever wants to write waits for it."""
 
 
 class StateFile:
@@ -51,6 +62,18 @@ class StateFile:
         """
         self._opened.append(open_existing(self.path))
         return self._opened[-1]
+
+    def restart_log(self) -> None:
+        """Let the write-ahead log be written from its start again, if nobody reads in it just now.
+
+        SQLite's own checkpoints do so only where nothing was written meanwhile, so under a load that never pauses
+        the log may grow without end (https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files).
+        """
+        with sqlite_errors("restarting the log"), closing(open_existing(self.path, writing=True)) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAITS_MS}")
+            # Most of the work first, beside writers: the second one keeps them waiting.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
     def close(self) -> None:
         """Finish what was begun, and let the next process have the file; twice is no error."""

@@ -1,4 +1,4 @@
-"""`f2b-worker`: run workers, make what they need, show the bans.
+"""`f2b-worker`: run workers, of a fleet or standalone, make what they need, show the bans.
 
 Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
 """
@@ -54,6 +54,8 @@ class F2bGroup(click.Group):
 @click.pass_context
 def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     """Judge infractions from a queue, and keep WAF IP sets equal to the active bans.
+
+    Standalone, they come by HTTP instead, and one file takes the place of SQS and DynamoDB.
 
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pickle
@@ -21,7 +22,7 @@ from f2b_worker.adapters.sqlite_writer import Writer
 from f2b_worker.errors import Unavailable
 from f2b_worker.shim.batching import BatchingOutbox
 from f2b_worker.shim.serve import uvicorn_config
-from f2b_worker.standalone.child import NEWS, PROBLEM, STOP
+from f2b_worker.standalone.child import NEWS, OVERLOAD, PROBLEM, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,30 +33,53 @@ if TYPE_CHECKING:
 BUSY_S = 1.0
 """How long a request waits for the judge to finish writing; nobody else is answered meanwhile."""
 
+NEWS_EVERY_S = 0.02
+"""Hundreds of commits a second need not wake the judge each: it gathers for longer than that anyway."""
+
 
 class Parent:
     """The worker that started this process, at the other end of a socket.
 
     Attributes:
         problem: What keeps it from its work, as it last said.
+        overload: Why it can take nothing more, as it last said.
+        listening: The thread that hears it.
     """
 
     def __init__(self, socket_to_it: socket.socket) -> None:
         self.problem: str | None = None
+        self.overload: str | None = None
         self._socket = socket_to_it
-        threading.Thread(target=self._listen, name="parent", daemon=True).start()
+        self._resting = False
+        self._more = False
+        self.listening = threading.Thread(target=self._listen, name="parent", daemon=True)
+        self.listening.start()
 
     def tell_news(self) -> None:
-        """Say that something was stored; a socket that is full says so already."""
-        with suppress(OSError):
+        """Say that something was stored: at once after a silence, and now and then while it never ends."""
+        if self._resting:
+            self._more = True
+            return
+        self._resting = True
+        asyncio.get_running_loop().call_later(NEWS_EVERY_S, self._end_rest)
+        with suppress(OSError):  # a socket that is full says so already
             self._socket.send(NEWS, socket.MSG_DONTWAIT)
 
+    def _end_rest(self) -> None:
+        self._resting = False
+        if self._more:
+            self._more = False
+            self.tell_news()
+
     def _listen(self) -> None:
-        with self._socket.makefile("rb") as lines:
+        # A killed worker that had not read all of our news resets the connection instead of ending it.
+        with suppress(OSError), self._socket.makefile("rb") as lines:
             for line in lines:
                 what, detail = json.loads(line)
                 if what == PROBLEM:
                     self.problem = detail
+                elif what == OVERLOAD:
+                    self.overload = detail
                 elif what == STOP:
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
@@ -71,13 +95,20 @@ class StateOutbox:
         self._parent = parent
 
     async def store(self, infractions: Sequence[Infraction]) -> None:
-        """Store infractions; returns only when all of them are on disk."""
+        """Store infractions; returns only when all of them are on disk.
+
+        Raises:
+            Unavailable: If they are not, or the judge cannot keep up.
+        """
+        if self._parent.overload:
+            raise Unavailable(self._parent.overload)
         await self._outbox.store(infractions)
 
     async def check(self) -> None:
         """Return if infractions can be stored, judged and enforced now."""
-        if self._parent.problem:
-            raise Unavailable(self._parent.problem)
+        problem = self._parent.problem or self._parent.overload
+        if problem:
+            raise Unavailable(problem)
         await self._outbox.check()
 
     async def close(self) -> None:

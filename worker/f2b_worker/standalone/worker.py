@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite_inbox import SqliteInbox
 from f2b_worker.adapters.sqlite_ledger import PURGED_AT_ONCE, SqliteLedger
 from f2b_worker.adapters.sqlite_state import StateFile
-from f2b_worker.errors import F2bError, StartError
+from f2b_worker.errors import F2bError
 from f2b_worker.jails_file import read_jails
 from f2b_worker.opening import chosen_blocklists, kept_ms, open_state_fronts, patiently
 from f2b_worker.runtime import assemble, problem_of, run_parts
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-PURGE_EVERY_S = 60.0
+TIDY_EVERY_S = 60.0
+
+NICE = 5
+"""How far the judge stands back where there are too few cores: each request waits for the HTTP process, and nobody
+for the judge. It still has a quarter of a core that both want; at 10, a tenth."""
 
 
 def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
@@ -43,8 +48,6 @@ def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
         StartError: If it cannot start as configured.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks for is about to be done
-    if settings.processes != 1:
-        raise StartError("--standalone has one judge: leave --processes out")
     state = StateFile(settings.state_file or STATE_FILE)
     try:
         return run_parts(_open(state, settings, config), settings, config)
@@ -54,7 +57,7 @@ def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 
 def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Parts:
     jails, clock = read_jails(config), SystemClock()
-    inbox = SqliteInbox(state, clock)
+    inbox = SqliteInbox(state, clock, linger_s=settings.linger_s)
     _tell_of_dead_letters(inbox, state)
     ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
     blocklists = chosen_blocklists(jails, settings)
@@ -62,9 +65,16 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     parts = assemble(settings, jails, inbox=inbox, ledger=ledger, fronts=fronts)
     parts.interrupt = inbox.close
     http = _start_http(settings, state)
+    os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
     parts.others = {
-        "http": lambda: http.run(parts.stop, partial(problem_of, parts), inbox.announce),
-        "purge": partial(_purge_now_and_then, ledger, parts.stop),
+        "http": partial(
+            http.run,
+            parts.stop,
+            problem=partial(problem_of, parts),
+            overload=inbox.overload,
+            on_news=inbox.announce,
+        ),
+        "tidier": partial(_tidy_now_and_then, state, ledger, parts.stop),
     }
     return parts
 
@@ -75,15 +85,16 @@ def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
     return HttpChild(how, state.path, listen(how))
 
 
-def _purge_now_and_then(ledger: SqliteLedger, stop: Event) -> None:
+def _tidy_now_and_then(state: StateFile, ledger: SqliteLedger, stop: Event) -> None:
     while not stop.is_set():
         removed = PURGED_AT_ONCE
         try:
             while removed >= PURGED_AT_ONCE and not stop.is_set():
                 removed = ledger.purge()
+            state.restart_log()
         except F2bError as error:  # tidiness only: the next time is soon enough
-            log.warning("purge_failed", reason=str(error))
-        stop.wait(PURGE_EVERY_S)
+            log.warning("tidying_failed", reason=str(error))
+        stop.wait(TIDY_EVERY_S)
 
 
 def _tell_of_dead_letters(inbox: SqliteInbox, state: StateFile) -> None:

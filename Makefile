@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-localstack bench bench-judge bench-enforcer bench-producer bench-shim \
-	bench-worker lint format docs lock clean
+	bench-standalone bench-worker lint format docs lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,7 @@ test-fast: $(STAMP) ## Run the tests that start no process
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python -m pytest -m "localstack or localstack_only" $(ARGS)
 
-bench: bench-judge bench-producer bench-shim bench-worker bench-enforcer ## Measure everything (ARGS=--json: an object each)
+bench: bench-judge bench-producer bench-shim bench-standalone bench-worker bench-enforcer ## Measure all (ARGS=--json: an object each)
 
 bench-judge: $(STAMP) ## Measure the judge's speed and memory (DATA=FILE for a file of yours)
 	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
@@ -48,6 +48,9 @@ bench-enforcer: $(STAMP) ## Measure the enforcer on the strict local AWS: 25 min
 
 bench-shim: $(STAMP) ## Measure the HTTP shim against a canned queue
 	@$(BIN)/python -m benchmarks.shim $(ARGS)
+
+bench-standalone: $(STAMP) ## Measure standalone mode, beside the shim
+	@$(BIN)/python -m benchmarks.standalone $(ARGS)
 
 bench-producer: $(STAMP) ## Measure what the producer costs an application (ARGS="--runs 1 --only report")
 	@$(BIN)/python -m benchmarks.producer $(ARGS)

@@ -1,4 +1,4 @@
-"""What the contract tests run over: twins in memory, and DynamoDB and WAF in an account of each test's own."""
+"""What the contract tests run over: twins in memory, a state file, and AWS in an account of each test's own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from botocore.config import Config
 
 from f2b_worker.adapters import provision
 from f2b_worker.adapters.dynamodb import DynamoLedger
+from f2b_worker.adapters.sqlite_ledger import SqliteLedger
+from f2b_worker.adapters.sqlite_state import StateFile
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.contract.ledgers import (
     KEPT_MS,
@@ -19,6 +21,7 @@ from tests.contract.ledgers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_wafv2 import WAFV2Client
@@ -88,10 +91,20 @@ def dynamo(open_ledger: Callable[..., DynamoLedger], clock: FakeClock) -> Dynamo
     return open_ledger(clock)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
-def ledger(request: pytest.FixtureRequest) -> Book:
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateFile]:
+    """A new state file."""
+    opened = StateFile(tmp_path / "f2b.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["memory", "dynamodb", "sqlite"])
+def ledger(request: pytest.FixtureRequest, clock: FakeClock) -> Book:
     if request.param == "memory":
         return MemoryLedger()
+    if request.param == "sqlite":
+        return SqliteLedger(request.getfixturevalue("state"), clock, kept_ms=KEPT_MS)
     opened: DynamoLedger = request.getfixturevalue("dynamo")
     return opened
 
@@ -101,6 +114,8 @@ def colleague(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) ->
     """The same ledger, as another worker sees it."""
     if isinstance(ledger, MemoryLedger):
         return ledger
+    if isinstance(ledger, SqliteLedger):
+        return SqliteLedger(request.getfixturevalue("state"), clock, kept_ms=KEPT_MS)
     opened: DynamoLedger = request.getfixturevalue("open_ledger")(clock)
     return opened
 

@@ -1,4 +1,4 @@
-"""What a ledger promises to whoever asks about one address: in memory and in DynamoDB alike."""
+"""What a ledger promises to whoever asks about one address: in memory, in DynamoDB and in a state file alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What an inbox promises to the intake: in memory and on SQS alike."""
+"""What an inbox promises to the intake: in memory, on SQS and in a state file alike."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqlite_inbox import SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.errors import Missing, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
+    from f2b_worker.adapters.sqlite_state import StateFile
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
 
@@ -53,6 +57,20 @@ class MemoryDesk:
 
     def buried(self) -> list[tuple[str, str, str, str]]:
         return [(each.body, each.reason, each.detail, each.message_id) for each in self.inbox.dead]
+
+
+@dataclass
+class SqliteDesk:
+    inbox: SqliteInbox
+    state: StateFile
+
+    def put(self, *bodies: str) -> None:
+        queue = SqliteQueue(self.state.safe_writer, SystemClock(), self.inbox.announce)
+        assert asyncio.run(queue.send(bodies, within_s=1)) == [None] * len(bodies)
+
+    def buried(self) -> list[tuple[str, str, str, str]]:
+        rows = self.state.reader().execute("SELECT body, reason, detail, message_id FROM dead_letters")
+        return rows.fetchall()
 
 
 @dataclass
@@ -110,10 +128,13 @@ def sqs_desk(sqs: SQSClient) -> SqsDesk:
     return SqsDesk(inbox, sqs, url, dead_url)
 
 
-@pytest.fixture(params=["memory", "sqs"])
+@pytest.fixture(params=["memory", "sqs", "sqlite"])
 def desk(request: pytest.FixtureRequest) -> Desk:
     if request.param == "memory":
         return MemoryDesk(MemoryInbox())
+    if request.param == "sqlite":
+        state: StateFile = request.getfixturevalue("state")
+        return SqliteDesk(SqliteInbox(state, SystemClock()), state)
     opened: SqsDesk = request.getfixturevalue("sqs_desk")
     return opened
 

@@ -1,4 +1,4 @@
-"""What a ledger promises to the intake, the enforcer and the command line: in memory and in DynamoDB alike."""
+"""What every ledger promises to the intake, the enforcer and the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the enforcer's notes promise: in memory and in DynamoDB alike."""
+"""What the enforcer's notes promise: in memory, in DynamoDB and in a state file alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
+from f2b_worker.adapters.sqlite_notebook import SqliteNotebook
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Notes
 from f2b_worker.testing import MemoryNotebook
@@ -17,6 +18,7 @@ from tests.contract.ledgers import TABLE
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.sqlite_state import StateFile
     from f2b_worker.ports import Notebook
     from localstack.local_aws import LocalAws
 
@@ -24,10 +26,13 @@ ARN = "arn:aws:wafv2:eu-west-1:000000000000:regional/ipset/f2b-ipv4/1"
 OTHER = "arn:aws:wafv2:eu-west-1:000000000000:regional/ipset/f2b-ipv6/2"
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", "dynamodb", "sqlite"])
 def notebook(request: pytest.FixtureRequest) -> Notebook:
     if request.param == "memory":
         return MemoryNotebook()
+    if request.param == "sqlite":
+        state: StateFile = request.getfixturevalue("state")
+        return SqliteNotebook(state.reader(), state.safe_writer, region="eu-west-1")
     return DynamoNotebook(request.getfixturevalue("dynamodb"), TABLE, region="eu-west-1")
 
 

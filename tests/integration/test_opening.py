@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker.adapters.dynamodb import DynamoLedger
 from f2b_worker.adapters.dynamodb_lease import RENEW_S, TAKEOVER_S
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import SECOND_MS
@@ -144,6 +145,7 @@ class TestRelease:
         now_ms = 1_700_000_000 * SECOND_MS
         long_ms = 10**12
         book = open_ban_book(SETTINGS)
+        assert isinstance(book, DynamoLedger)
         for number, (start_ms, length_ms, observed) in enumerate(
             [(now_ms - 1, long_ms, False), (now_ms, long_ms, False), (now_ms, 1, False), (now_ms, long_ms, True)]
         ):

@@ -31,10 +31,10 @@ COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
 SETTINGS: dict[str, tuple[type[BaseSettings], tuple[str, ...]]] = {
     "f2b-worker": (WorkerSettings, tuple(WorkerSettings.model_fields)),
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
-    "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope")),
-    "f2b-worker bans": (WorkerSettings, ("table",)),
-    "f2b-worker release": (WorkerSettings, ("table",)),
-    "f2b-worker explain": (WorkerSettings, ("table", "ip_set", "scope")),
+    "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
+    "f2b-worker bans": (WorkerSettings, ("table", "state")),
+    "f2b-worker release": (WorkerSettings, ("table", "state")),
+    "f2b-worker explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
     "f2b-worker replay": (WorkerSettings, ()),
     "f2b-worker check": (WorkerSettings, ()),
     "f2b-worker init": (WorkerSettings, ()),
@@ -160,6 +160,34 @@ def test_a_command_without_its_queue_ends_with_3_and_names_the_option(command: s
 )
 def test_a_wrong_value_ends_with_3_and_names_the_option(command: str, wrong: list[str], named: str) -> None:
     assert f": {named}: " in line(run(command, "--queue", "f2b", *wrong))
+
+
+@pytest.mark.parametrize(
+    ("contradiction", "line"),
+    [
+        (
+            ("--standalone", "--queue", "f2b"),
+            "--standalone keeps queue and ledger in --state: leave --queue and --table out",
+        ),
+        (("--standalone", "--processes", "2"), "--standalone has one judge: leave --processes out"),
+        (
+            ("--queue", "f2b", "--state", "f2b.db"),
+            "--state is the file of --standalone: leave it out, or --queue and --table",
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_end_with_3_in_one_line(
+    contradiction: tuple[str, ...], line: str
+) -> None:
+    refused = run("f2b-worker", *contradiction)
+    assert (refused.exit_code, refused.stderr) == (3, f"f2b-worker: {line}\n")
+
+
+def test_standalone_mode_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "f2b_worker.standalone.worker", None)
+    refused = run("f2b-worker", "--standalone")
+    assert refused.exit_code == 3
+    assert refused.stderr == "f2b-worker: --standalone needs more packages: pip install 'f2b-worker[shim]'\n"
 
 
 def test_every_wrong_value_is_named_at_once() -> None:

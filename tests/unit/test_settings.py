@@ -27,6 +27,9 @@ EVERY_OPTION: dict[str, tuple[str, object]] = {
     "unban_lag_s": ("0", 0.0),
     "max_new_bans_per_minute": ("500", 500),
     "metrics_port": ("9100", 9100),
+    "state": ("other.db", "other.db"),
+    "port": ("80", 80),
+    "host": ("127.0.0.1", "127.0.0.1"),
     "log_level": ("debug", "debug"),
 }  # fmt: skip
 
@@ -48,6 +51,11 @@ def file(tmp_path: Path) -> Path:
 def shown(config: Path | None, **given: Any) -> None:
     """Show the settings as the command line makes them."""
     click.echo(json.dumps(load(WorkerSettings, given, config).model_dump()))
+
+
+def queue_beside(field: str) -> str:
+    """Name a queue that goes together with an option."""
+    return "-" if field == "state" else "f2b"
 
 
 def complaint(**given: object) -> str:
@@ -72,6 +80,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "unban_lag_s": 60.0,
         "max_new_bans_per_minute": 0,
         "metrics_port": None,
+        "standalone": False,
+        "state": None,
+        "port": 8000,
+        "host": "0.0.0.0",
         "log_level": "info",
     }
 
@@ -85,14 +97,51 @@ def test_a_machine_of_many_cores_gets_no_more_processes_than_may_be_asked_for(
 
 
 def test_no_option_is_left_out_of_these_tests() -> None:
-    assert EVERY_OPTION.keys() == WorkerSettings.model_fields.keys()
+    assert EVERY_OPTION.keys() | {"standalone"} == WorkerSettings.model_fields.keys()
+
+
+def test_standalone_mode_can_be_chosen_everywhere_and_needs_no_queue(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(WorkerSettings, {"standalone": True}).state_file == Path("f2b.db")
+    file.write_text("[worker]\nstandalone = true\nstate = '/var/lib/f2b.db'\n", "utf-8")
+    assert load(WorkerSettings, {}, file).state_file == Path("/var/lib/f2b.db")
+    assert json.loads(CliRunner().invoke(shown, ["--standalone"]).output)["standalone"]
+    monkeypatch.setenv("F2B_STANDALONE", "1")
+    assert load(WorkerSettings, {}).standalone
+    assert load(WorkerSettings, {"queue": "-", "ip_set": "a"}).ip_set == ("a",)  # of a command without a queue
+
+
+@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"table": "f2b"}, {"queue": "f2b", "table": "other"}])
+def test_standalone_mode_refuses_what_belongs_to_a_fleet_in_one_line(given: dict[str, str]) -> None:
+    with pytest.raises(StartError) as refused:
+        load(WorkerSettings, {"standalone": True, **given})
+    assert str(refused.value) == ("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+
+
+def test_standalone_mode_refuses_several_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(WorkerSettings, {"standalone": True, "processes": "1"}).standalone
+    monkeypatch.setenv("F2B_PROCESSES", "2")
+    with pytest.raises(StartError, match=r"^--standalone has one judge: leave --processes out$"):
+        load(WorkerSettings, {"standalone": True})
+
+
+@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"queue": "-", "table": "f2b"}])
+def test_a_fleet_refuses_a_state_file_rather_than_ignore_one_of_both(given: dict[str, str]) -> None:
+    with pytest.raises(StartError, match=r"^--state is the file of --standalone: leave it out, or --queue and"):
+        load(WorkerSettings, {"state": "f2b.db", **given})
+    assert load(WorkerSettings, {"queue": "-", "state": "f2b.db"}).state_file == Path("f2b.db")
+
+
+def test_a_fleet_has_no_state_file() -> None:
+    assert load(WorkerSettings, {"queue": "f2b"}).state_file is None
 
 
 @pytest.mark.parametrize("field", EVERY_OPTION)
 def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, value = EVERY_OPTION[field]
     monkeypatch.setenv(f"F2B_{field.upper()}", text)
-    given = {} if field == "queue" else {"queue": "f2b"}
+    given = {} if field == "queue" else {"queue": queue_beside(field)}
     assert getattr(load(WorkerSettings, given), field) == value
 
 
@@ -100,14 +149,14 @@ def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: p
 def test_every_option_can_be_given_in_the_file(field: str, file: Path) -> None:
     text, value = EVERY_OPTION[field]
     file.write_text(f"[worker]\n{field} = '{text}'\n", "utf-8")
-    given = {} if field == "queue" else {"queue": "f2b"}
+    given = {} if field == "queue" else {"queue": queue_beside(field)}
     assert getattr(load(WorkerSettings, given, file), field) == value
 
 
 @pytest.mark.parametrize("field", sorted(EVERY_OPTION.keys() - {"ip_set"}))
 def test_every_option_can_be_given_on_the_command_line(field: str) -> None:
     text, value = EVERY_OPTION[field]
-    run = CliRunner().invoke(shown, ["--queue", "f2b", option_name(field), text])
+    run = CliRunner().invoke(shown, ["--queue", queue_beside(field), option_name(field), text])
     assert json.loads(run.output)[field] == value
 
 

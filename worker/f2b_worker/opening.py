@@ -16,6 +16,9 @@ from f2b_worker.adapters.dynamodb import DynamoLedger
 from f2b_worker.adapters.dynamodb_lease import DynamoLease
 from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
 from f2b_worker.adapters.provision import check_table
+from f2b_worker.adapters.sqlite_file import SqliteLease, open_existing, open_to_store
+from f2b_worker.adapters.sqlite_ledger import SqliteBanBook
+from f2b_worker.adapters.sqlite_notebook import SqliteNotebook, notebooks_in
 from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.adapters.waf_finder import WafFinder
 from f2b_worker.adapters.waf_listing import READS_OF_A_COMMAND_PER_S
@@ -23,11 +26,13 @@ from f2b_worker.adapters.wafv2 import CLOUDFRONT_REGION, region_of
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
+from f2b_worker.settings import NO_QUEUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from f2b_worker.adapters.sqlite_state import StateFile
     from f2b_worker.domain.jails import Policy
     from f2b_worker.jails_file import Jails
     from f2b_worker.ports import BanBook, Clock, Notebook
@@ -39,9 +44,6 @@ T = TypeVar("T")
 
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
-
-NO_QUEUE = "-"
-"""The queue of a command that reads the ledger only."""
 
 KEPT_MS = 60 * DAY_MS
 
@@ -63,7 +65,7 @@ class Front:
     blocklists: tuple[Blocklist, ...]
     bans: BanBook
     finder: WafFinder
-    lease: DynamoLease
+    lease: DynamoLease | SqliteLease
     notebook: Notebook
 
     @property
@@ -138,9 +140,11 @@ def _remedy(settings: WorkerSettings, config: Path | None) -> str:
 
 def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
     sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
-    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     scope = "" if settings.scope == "REGIONAL" else f" --scope {settings.scope}"
     file = f" --config {config}" if config else ""
+    if settings.standalone:
+        return f"f2b-worker provision --standalone{sets}{scope}{file}"
+    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}{scope}{file}"
 
 
@@ -163,8 +167,10 @@ def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> Dynam
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_ban_book(settings: WorkerSettings) -> DynamoLedger:
-    """Open the ledger to read its bans."""
+def open_ban_book(settings: WorkerSettings) -> BanBook:
+    """Open the ledger to read its bans, while a worker may be writing to it."""
+    if settings.state_file:
+        return SqliteBanBook(open_existing(settings.state_file))
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
     return DynamoLedger(client, settings.table, SystemClock(), kept_ms=KEPT_MS, io_threads=1)
@@ -178,8 +184,10 @@ def kept_ms(policy: Policy, max_age_ms: int | None) -> int:
     return max(KEPT_MS, 2 * max_age_ms, *(2 * forget for forget in forgets if forget))
 
 
-def open_notebooks(settings: WorkerSettings) -> dict[str, DynamoNotebook]:
+def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
     """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+    if settings.state_file:
+        return notebooks_in(open_to_store(settings.state_file))
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
@@ -240,6 +248,22 @@ def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock
         bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
         notebook = DynamoNotebook(client, settings.table, region=region)
         fronts.append(Front(region, here, bans, finder, lease, notebook))
+    return fronts
+
+
+def open_state_fronts(state: StateFile, blocklists: Sequence[Blocklist], clock: Clock) -> list[Front]:
+    """Open what the enforcers of standalone mode need, one for each Region, and see that all IP sets are there.
+
+    Raises:
+        Missing: If a name in a blocklist stands for no IP set.
+        StartError: If an IP set belongs to two blocklists.
+    """
+    fronts = []
+    for region, here in by_region(blocklists).items() if blocklists else ():
+        finder = open_finder(region, here, clock)
+        finder.check()
+        notebook = SqliteNotebook(state.reader(), state.safe_writer, region=region)
+        fronts.append(Front(region, here, SqliteBanBook(state.reader()), finder, SqliteLease(), notebook))
     return fronts
 
 

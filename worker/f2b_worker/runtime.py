@@ -31,14 +31,15 @@ from f2b_worker.opening import (
 from f2b_worker.receivers import Receivers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from wsgiref.types import WSGIApplication
 
-    from f2b_worker.adapters.dynamodb import DynamoLedger
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.jails_file import Jails
     from f2b_worker.opening import Front
+    from f2b_worker.ports import Inbox, Ledger
     from f2b_worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -72,6 +73,8 @@ class Parts:
     Attributes:
         reloads: The signals that asked to read the jails again since that was done.
         close: Ends what feeds the intake, after it.
+        interrupt: Ends what the intake may be waiting for.
+        others: Further loops by name; each ends by itself once `stop` is set.
         wakes: One event an enforcer: each clears its own.
         fronts: What each enforcer works with.
         blocklists: What the enforcers enforce until this process ends.
@@ -85,10 +88,13 @@ class Parts:
     reloads: list[int] = field(default_factory=list)
     blocklists: tuple[Blocklist, ...] = ()
     close: Callable[[], None] = lambda: None
+    interrupt: Callable[[], None] = lambda: None
+    others: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
     def end(self) -> None:
         """Ask every loop to stop."""
         self.stop.set()
+        self.interrupt()
         _set_all(self.wakes)
 
 
@@ -110,8 +116,19 @@ def run_worker(
     Raises:
         StartError: If it cannot start as configured.
     """
+    return run_parts(lambda: _open(settings, config), settings, config, tell=tell)
+
+
+def run_parts(
+    open_parts: Callable[[], Parts],
+    settings: WorkerSettings,
+    config: Path | None,
+    *,
+    tell: Callable[[State], None] | None = None,
+) -> int:
+    """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
     reloads = _note_reloads()
-    parts = _open(settings, config)
+    parts = open_parts()
     parts.reloads = reloads
     died = threading.Event()
     if settings.metrics_port and not tell:
@@ -127,7 +144,12 @@ def run_worker(
     look_for_garbage_seldom()
     threads = start(parts, died)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
-    log.info("working", queue=settings.queue, table=settings.table, blocklists=blocklists)
+    where = (
+        {"state": str(settings.state_file), "port": settings.port}
+        if settings.standalone
+        else {"queue": settings.queue, "table": settings.table}
+    )
+    log.info("working", **where, blocklists=blocklists)
     _wait(parts, settings, config, tell or (lambda _state: None))
     parts.end()
     return end(threads, died)
@@ -141,13 +163,23 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
     fronts = patiently(settings, lambda: open_fronts(settings, blocklists, clock), config)
+    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, fronts=fronts)
+    parts.close = inbox.close
+    return parts
+
+
+def assemble(
+    settings: WorkerSettings, jails: Jails, *, inbox: Inbox, ledger: Ledger, fronts: Sequence[Front]
+) -> Parts:
+    """Make the loops out of what was opened."""
+    blocklists = chosen_blocklists(jails, settings)
     warn_of_bans_without_a_place(jails.policy, blocklists)
     wakes = [threading.Event() for _ in fronts]
     intake = Intake(
         inbox,
         ledger,
         jails.policy,
-        clock,
+        SystemClock(),
         max_age_ms=settings.max_age,
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
@@ -155,11 +187,11 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
         on_ban=partial(_set_all, wakes),
     )
     enforcers = [_enforcer(front, ledger, intake, allowed=jails.allowed, settings=settings) for front in fronts]
-    return Parts(intake, enforcers, wakes, fronts, blocklists=blocklists, close=inbox.close)
+    return Parts(intake, enforcers, wakes, fronts, blocklists=blocklists)
 
 
 def _enforcer(
-    front: Front, ledger: DynamoLedger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+    front: Front, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
@@ -244,6 +276,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     loops: dict[str, Callable[[], None]] = {
         "intake": take_in,
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
+        **parts.others,
     }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
         loops[f"enforcer-{number}"] = partial(enforcer.run, wake, parts.stop)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -24,12 +25,12 @@ from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.errors import StartError
 from f2b_worker.toml_file import read_toml
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
 PROCESSES_MAX = 64
+NO_QUEUE = "-"
+"""The queue of a command that needs none."""
+
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 
@@ -48,6 +49,10 @@ def _age_ms(value: object) -> int | None:
 
 def _processes(value: object) -> object:
     return min(PROCESSES_MAX, usable_cores()) if value == "cores" else value
+
+
+def _is_on(value: object) -> bool:
+    return str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
 
 
 def _old_level(value: object) -> object:
@@ -77,6 +82,9 @@ class _Settings(BaseSettings):
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVEL_HELP = "The least serious log lines to show: debug, info, warning or error."
+
+
+STATE_FILE = Path("f2b.db")
 
 
 class WorkerSettings(_Settings):
@@ -184,7 +192,54 @@ class WorkerSettings(_Settings):
             "processes together. Off by default.",
         ),
     ] = None
+    standalone: Annotated[
+        bool,
+        Field(
+            description="Run without SQS and DynamoDB: take infractions by HTTP, as f2b-shim does, and keep all "
+            "that is known in the file --state. f2b-shim's other settings come from their environment variables."
+        ),
+    ] = False
+    state: Annotated[
+        str | None,
+        Field(
+            description="The file of --standalone, f2b.db by default: a SQLite database on a local disk. Commands "
+            "that show or change what a worker knows look there instead of into the table."
+        ),
+    ] = None
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535, description="The port on which --standalone takes infractions."),
+    ] = 8000
+    host: Annotated[
+        str,
+        Field(
+            description="The address on which --standalone listens. All, by default: whoever reaches it can have "
+            "addresses banned."
+        ),
+    ] = "0.0.0.0"  # noqa: S104 - see its description
     log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
+        of_a_fleet = values.get("queue", NO_QUEUE) != NO_QUEUE or "table" in values
+        if not _is_on(values.get("standalone")):
+            if of_a_fleet and values.get("state"):
+                raise ValueError("--state is the file of --standalone: leave it out, or --queue and --table")
+            return values
+        if of_a_fleet:
+            raise ValueError("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+        if str(values.get("processes", 1)) != "1":
+            raise ValueError("--standalone has one judge: leave --processes out")
+        return {**values, "queue": NO_QUEUE}
+
+    @property
+    def state_file(self) -> Path | None:
+        """The file that takes the place of queue and table, if any."""
+        if self.state:
+            return Path(self.state)
+        return STATE_FILE if self.standalone else None
 
 
 class ShimSettings(_Settings):
@@ -295,11 +350,12 @@ def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = No
         # Back to the model itself: a class made here could not be pickled for a child process.
         return cast("SettingsT", model.model_construct(**dict(loader(**chosen))))
     except ValidationError as error:
-        lines = [
-            f"{option_name(str(one['loc'][0]))}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        ]
+        lines = [_line(one["loc"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
         raise StartError("; ".join(lines)) from error
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    return f"{option_name(str(place[0]))}: {message}" if place else message
 
 
 def _worker_table(config: Path) -> dict[str, Any]:

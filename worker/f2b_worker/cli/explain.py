@@ -17,8 +17,8 @@ from f2b_worker.domain.explanations import explain as explained
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
 from f2b_worker.domain.verdicts import OffenderId, weight_of
 from f2b_worker.jails_file import read_jails
-from f2b_worker.opening import NO_QUEUE, chosen_blocklists, open_ban_book, open_finders
-from f2b_worker.settings import WorkerSettings
+from f2b_worker.opening import chosen_blocklists, open_ban_book, open_finders
+from f2b_worker.settings import NO_QUEUE, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,7 +75,7 @@ class Answer:
 
 @click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
 @click.argument("address", metavar="IP")
-@settings_options(WorkerSettings, "table", "ip_set", "scope")
+@settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
 @config_option
 @click.option(
     "--jail", metavar="NAME", help="This jail only. By default: each jail in the file or with a ban of IP."

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
-@settings_options(WorkerSettings, "queue", "table", "ip_set", "scope")
+@settings_options(WorkerSettings, "queue", "table", "ip_set", "scope", "standalone")
 @config_option
 @click.option(
     "--capacity",
@@ -65,7 +65,8 @@ def provision(
         raise click.UsageError("--status is what the rules of a --rule-group answer: give both")
     settings = subcommand_settings(given, config)
     blocklists = chosen_blocklists(read_jails(subcommand_config(config)), settings)
-    _carry_out(provisioning.steps(settings), dry_run=dry_run)
+    if not settings.standalone:
+        _carry_out(provisioning.steps(settings), dry_run=dry_run)
     wish = provision_waf.Wish(capacity, rule_group, status)
     plans = provision_waf.plans(blocklists, wish, SystemClock())
     for plan in plans:

@@ -9,8 +9,8 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
-from f2b_worker.opening import NO_QUEUE, open_ban_book, open_notebooks
-from f2b_worker.settings import WorkerSettings
+from f2b_worker.opening import open_ban_book, open_notebooks
+from f2b_worker.settings import NO_QUEUE, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: f2b-worker release --table f2b")
-@settings_options(WorkerSettings, "table")
+@settings_options(WorkerSettings, "table", "state")
 def release(**given: Any) -> None:
     """Let the bans into the IP sets that the surge guard holds back.
 

@@ -1,4 +1,4 @@
-"""`f2b-worker`: run workers, make what they need, show the bans.
+"""`f2b-worker`: run workers, of a fleet or standalone, make what they need, show the bans.
 
 Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
 """
@@ -21,10 +21,10 @@ from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
-from f2b_worker.opening import NO_QUEUE, open_ban_book
+from f2b_worker.opening import open_ban_book
 from f2b_worker.pool import run_pool
 from f2b_worker.runtime import run_worker
-from f2b_worker.settings import WorkerSettings, load
+from f2b_worker.settings import NO_QUEUE, WorkerSettings, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,17 +55,29 @@ class F2bGroup(click.Group):
 def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     """Judge infractions from a queue, and keep WAF IP sets equal to the active bans.
 
+    Standalone, they come by HTTP instead, and one file takes the place of SQS and DynamoDB.
+
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
     """
     if ctx.invoked_subcommand:
         return
     settings = load(WorkerSettings, given, config)
     log.configure(settings.log_level)
+    if settings.standalone:
+        sys.exit(_run_standalone(settings, config))
     sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
 
 
+def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
+    try:
+        from f2b_worker.standalone.worker import run_standalone  # noqa: PLC0415 - the extra may be missing
+    except ImportError as error:
+        raise StartError("--standalone needs more packages: pip install 'f2b-worker[shim]'") from error
+    return run_standalone(settings, config)
+
+
 @main.command(epilog="Example: f2b-worker bans --table f2b --json")
-@settings_options(WorkerSettings, "table")
+@settings_options(WorkerSettings, "table", "state")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""

@@ -24,6 +24,7 @@ from f2b_worker.shim.metrics import SHARED_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
 
     from f2b_worker.ports import Clock
     from f2b_worker.settings import ShimSettings
@@ -74,7 +75,22 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     Raises:
         StartError: If the port is taken.
     """
-    config = uvicorn.Config(
+    config = uvicorn_config(how, open_outbox, clock)
+    listener = listen(how)
+    # uvicorn raises the signal again when it has stopped; a stop on request is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if how.workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="f2b-shim-") as folder:
+        os.environ[SHARED_FOLDER] = folder  # read when a child imports prometheus_client
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> uvicorn.Config:
+    """Say to uvicorn what and how to serve."""
+    return uvicorn.Config(
         partial(_make, how, open_outbox, clock),
         factory=True,
         interface="asgi3",
@@ -94,19 +110,18 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
         timeout_graceful_shutdown=STOP_WITHIN_S,
         workers=how.workers,
     )
+
+
+def listen(how: Serving) -> socket:
+    """Take the port.
+
+    Raises:
+        StartError: If somebody else has it.
+    """
     try:
-        listener = config.bind_socket()
+        return uvicorn.Config("", host=how.host, port=how.port, log_level="critical").bind_socket()
     except (OSError, SystemExit) as error:  # uvicorn says it to its log and exits
         raise StartError(f"cannot listen on {how.host} port {how.port}: is it taken?") from error
-    # uvicorn raises the signal again when it has stopped; a stop on request is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    if how.workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
-        return
-    with tempfile.TemporaryDirectory(prefix="f2b-shim-") as folder:
-        os.environ[SHARED_FOLDER] = folder  # read when a child imports prometheus_client
-        Multiprocess(config, sockets=[listener]).run()
 
 
 def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:

@@ -1,0 +1,235 @@
+"""`f2b-worker --standalone` as a process: HTTP in, the local AWS's IP sets out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.checker import Ban, difference, expected
+from demo.fleet import BIN, NAME, eventually, free_port
+from demo.prove import RULES, compared, running_entries
+from tests.acceptance.attacks import REPLAY, now_ms, real_attack
+from tests.acceptance.test_shim import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from demo.checker import Infraction
+    from demo.fleet import Fleet
+    from localstack.local_aws import LocalAws
+
+POSTED_AT_ONCE = 500
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "f2b.db"
+
+
+@pytest.fixture
+def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start standalone mode, and wait until it answers."""
+
+    def started(*options: str, enforcing: bool = True) -> subprocess.Popen[bytes]:
+        port = free_port()
+        fleet.shim_url = f"http://127.0.0.1:{port}"
+        command = [str(BIN / "f2b-worker"), "--standalone", "--state", str(state), "--port", str(port)]
+        command += ["--host", "127.0.0.1", "--config", str(tmp_path / "f2b.toml")]
+        command += [*(("--ip-set", NAME) if enforcing else ()), *options]
+        process = fleet._start(command, tmp_path / "log")
+        fleet.workers.append(process)
+        eventually(lambda: fleet.get("/readyz")[0] == 200, "it is ready", 30)
+        return process
+
+    yield started
+    fleet.stop()
+
+
+def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / "f2b-worker"), *arguments], env=fleet.environment, capture_output=True, text=True, check=False
+    )
+
+
+def query(state: Path, statement: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(state)) as file:
+        return file.execute(statement).fetchall()
+
+
+def bans_in(state: Path) -> list[Ban]:
+    """Read every ban, not through the worker's code."""
+    found = []
+    for key, jail, text in query(state, "SELECT key, jail, ban FROM history ORDER BY start_ms"):
+        found.append(Ban(jail, key.removesuffix("/32"), *json.loads(text)[:5]))
+    return found
+
+
+def wait_until_judged(state: Path) -> None:
+    eventually(lambda: query(state, "SELECT count(*) FROM inbox") == [(0,)], "all is judged", 60)
+
+
+def post(fleet: Fleet, infractions: list[Infraction]) -> None:
+    for first in range(0, len(infractions), POSTED_AT_ONCE):
+        part = infractions[first : first + POSTED_AT_ONCE]
+        items = [
+            {"ip": one.ip, "jail": one.jail, "at": one.at_ms / 1000, "id": f"i{first + place}"}
+            for place, one in enumerate(part)
+        ]
+        status, text, _ = ask(fleet, "/infractions", json.dumps(items).encode())
+        assert (status, json.loads(text)) == (200, {"stored": len(part)})
+
+
+def test_a_real_attack_by_http_gives_exactly_the_oracles_bans_and_ip_sets(
+    fleet: Fleet, oracle: Path, state: Path, start: Callable[..., Any]
+) -> None:
+    infractions = real_attack(oracle, "elasticssh")
+    wanted = expected(infractions, RULES)
+    start(*REPLAY)
+
+    post(fleet, infractions)
+    wait_until_judged(state)
+
+    assert difference(bans_in(state), wanted) == []
+    eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 15, 0.6)
+
+
+def test_what_was_answered_200_is_judged_after_a_kill_and_no_ban_is_lifted(
+    fleet: Fleet, local_aws: LocalAws, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    doomed = start()
+    for _ in range(3):
+        assert fleet.get("/infraction/203.0.113.9")[0] == 200
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is enforced", 30, 0.6)
+    answered: list[str] = []
+
+    def report(client: int) -> None:
+        for number in range(100_000):
+            ip = f"198.{18 + client}.{number // 250}.{number % 250}"
+            if fleet.get(f"/infraction/{ip}")[0] != 200:
+                return
+            answered.append(ip)
+
+    clients = [threading.Thread(target=report, args=(client,)) for client in range(2)]
+    for each in clients:
+        each.start()
+    eventually(lambda: len(answered) > 200, "a stream of requests", 30)
+    doomed.kill()
+    doomed.wait()
+    for each in clients:
+        each.join()
+
+    assert fleet.get("/")[0] == 0, "the process that serves has outlived the worker, and answers for nobody"
+    updates = local_aws.edge.calls()["wafv2:UpdateIPSet"]
+    assert "203.0.113.9/32" in fleet.ip_set_entries()
+    start()
+    wait_until_judged(state)
+
+    judged = query(state, "SELECT key FROM offenders WHERE hits != '[]'")
+    assert {f"{ip}/32" for ip in answered} <= {key for (key,) in judged}
+    assert [ban.key for ban in bans_in(state)] == ["203.0.113.9"]
+    time.sleep(2)  # longer than its first update could be paced
+    assert local_aws.edge.calls()["wafv2:UpdateIPSet"] == updates
+    assert "203.0.113.9/32" in fleet.ip_set_entries()
+    assert fleet.get("/infraction/203.0.113.9")[0] == 200
+
+
+def test_sigterm_ends_it_with_code_0_lifts_nothing_and_gives_the_port_back(
+    fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = start()
+    for _ in range(3):
+        fleet.get("/infraction/203.0.113.8")
+    eventually(lambda: "203.0.113.8/32" in fleet.ip_set_entries(), "it is enforced", 30, 0.6)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(10) == 0
+    assert fleet.get("/")[0] == 0
+    assert "203.0.113.8/32" in fleet.ip_set_entries()
+
+
+def test_the_death_of_the_process_that_serves_ends_all_of_it_with_code_4(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    process = start(enforcing=False)
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as listing:  # noqa: PTH123
+        (server,) = map(int, listing.read().split())
+    subprocess.run(["kill", "-9", str(server)], check=True)
+    assert process.wait(15) == 4
+
+
+def test_commands_look_into_the_file_while_it_works(
+    fleet: Fleet, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    start()
+    for _ in range(3):
+        fleet.get("/infraction/203.0.113.6")
+    wait_until_judged(state)
+
+    shown = command(fleet, "bans", "--state", str(state), "--json")
+    assert [json.loads(line)["ip"] for line in shown.stdout.splitlines()] == ["203.0.113.6"]
+    assert "203.0.113.6" in command(fleet, "explain", "203.0.113.6", "--state", str(state)).stdout
+    released = command(fleet, "release", "--state", str(state))
+    assert "no bans are held back" in released.stdout
+
+
+def test_a_release_lets_in_what_the_surge_guard_holds_back(
+    fleet: Fleet, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    start("--max-new-bans-per-minute", "1")
+    for number in range(3):
+        items = [{"ip": f"198.18.0.{number}", "id": f"{number}-{each}"} for each in range(3)]
+        assert ask(fleet, "/infractions", json.dumps(items).encode())[0] == 200
+    wait_until_judged(state)
+    eventually(lambda: query(state, "SELECT name FROM notes WHERE name = 'surge'") != [], "the guard trips", 20)
+    assert len(fleet.ip_set_entries()) < 3
+
+    released = command(fleet, "release", "--state", str(state))
+
+    assert "released what was held back" in released.stdout
+    eventually(lambda: len(fleet.ip_set_entries()) == 3, "all are in", 30, 0.6)
+
+
+def test_new_jails_hold_from_sighup_on(
+    fleet: Fleet, state: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = start(enforcing=False)
+    (tmp_path / "f2b.toml").write_text("[defaults]\nmaxretry = 1\n")
+    process.send_signal(signal.SIGHUP)
+    eventually(lambda: "jails_reloaded" in (tmp_path / "log").read_text(), "the jails are read again", 10)
+    fleet.get("/infraction/203.0.113.5")
+    eventually(lambda: [ban.key for ban in bans_in(state)] == ["203.0.113.5"], "one is enough", 10)
+
+
+def test_two_on_one_file_and_two_on_one_port_are_refused_in_one_line(
+    fleet: Fleet, state: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    start(enforcing=False)
+    port = fleet.shim_url.rsplit(":", 1)[1]
+    same_file = command(fleet, "--standalone", "--state", str(state))
+    assert (same_file.returncode, same_file.stderr.count("\n")) == (3, 1)
+    assert "in use by another f2b-worker" in same_file.stderr
+    options = ("--state", str(tmp_path / "other.db"), "--host", "127.0.0.1", "--port", port)
+    same_port = command(fleet, "--standalone", *options)
+    assert (same_port.returncode, same_port.stderr.count("\n")) == (3, 1)
+    assert f"port {port}" in same_port.stderr
+
+
+def test_what_is_wrong_with_an_infraction_is_kept_with_the_reason(
+    fleet: Fleet, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    start(enforcing=False)
+    old = [{"ip": "203.0.113.4", "at": now_ms() / 1000 - 30 * 86_400}]
+    assert ask(fleet, "/infractions", json.dumps(old).encode())[0] == 200
+    wait_until_judged(state)
+    ((reason, detail),) = query(state, "SELECT reason, detail FROM dead_letters")
+    assert (reason, detail) == ("too_old", "it is older than max_age")

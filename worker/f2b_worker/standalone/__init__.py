@@ -1,0 +1,1 @@
+"""Standalone mode: HTTP in, WAF IP sets out, and one file in between."""

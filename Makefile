@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-localstack bench bench-judge bench-enforcer bench-producer bench-shim \
-	bench-standalone bench-worker lint format docs lock clean
+	bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,9 @@ test-fast: $(STAMP) ## Run the tests that start no process
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python -m pytest -m "localstack or localstack_only" $(ARGS)
 
-bench: bench-judge bench-producer bench-shim bench-standalone bench-worker bench-enforcer ## Measure all (ARGS=--json: an object each)
+bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an object each)
+	@$(MAKE) --no-print-directory bench-judge bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-enforcer
+	@$(MAKE) --no-print-directory bench-growth ARGS=
 
 bench-judge: $(STAMP) ## Measure the judge's speed and memory (DATA=FILE for a file of yours)
 	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
@@ -55,8 +57,18 @@ bench-standalone: $(STAMP) ## Measure standalone mode, beside the shim
 bench-producer: $(STAMP) ## Measure what the producer costs an application (ARGS="--runs 1 --only report")
 	@$(BIN)/python -m benchmarks.producer $(ARGS)
 
-bench-worker: $(STAMP) ## Measure the worker on a canned AWS, beside a naive one (ARGS="--runs 1 --attack zipf")
+bench-worker: $(STAMP) ## Measure the worker on a canned AWS, beside a naive one: 10 minutes (ARGS="--runs 1 --attack zipf")
 	@$(BIN)/python -m benchmarks.worker $(ARGS)
+
+bench-end-to-end: $(STAMP) ## Measure from report() to the IP set: up to 12 minutes (ARGS="--only canned --linger 1")
+	@$(BIN)/python -m benchmarks.end_to_end $(ARGS)
+
+bench-growth: $(STAMP) ## Measure the worker by addresses, processes and pack size: 30 minutes; write tables and picture
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
+	@$(BIN)/python -m benchmarks.plots --show
+
+bench-plots: $(STAMP) ## Write tables and picture of the docs from what bench-growth measured
+	@$(BIN)/python -m benchmarks.plots
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check

@@ -3,6 +3,7 @@
     zipf      1,000 addresses make 90 % of the infractions, by Zipf's law; the rest is spread over 100,000
     pure-zipf 2,300 addresses by Zipf's law, of which 1,000 make 90 %: nobody comes only once or twice
     botnet    500,000 addresses, drawn evenly: within a flush nearly all are distinct
+    even-N    N addresses, drawn evenly, for N of 1,000 to 1,000,000 in powers of ten
 
 Who knows the number of a message and its time knows the infractions in it, for the dice are seeded. So the same
 infractions can be judged again in memory.
@@ -12,12 +13,12 @@ from __future__ import annotations
 
 import json
 import random
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 JAIL = "login"
 HOT_ADDRESSES = 1_000
@@ -28,7 +29,10 @@ BOTNET_ADDRESSES = 500_000
 SPREAD_MS = 1_000
 """The infractions of a pack happened within this time before its delivery, as a producer collects them."""
 
+EVEN_ADDRESSES = (1_000, 10_000, 100_000, 1_000_000)
+
 PREPARED = {"zipf": 2_000_000, "pure-zipf": 1_000_000, "botnet": 1_000_000}
+PREPARED |= {f"even-{number}": 2_000_000 for number in EVEN_ADDRESSES}
 """So many infractions are prepared; then the same addresses come again."""
 
 PREPARED_ALONE = 100_000
@@ -53,11 +57,16 @@ def _pure_zipf(dice: random.Random, infractions: int) -> list[str]:
     return dice.choices(_addresses(dice, PURE_ADDRESSES), weights, k=infractions)
 
 
-def _botnet(dice: random.Random, infractions: int) -> list[str]:
-    return dice.choices(_addresses(dice, BOTNET_ADDRESSES), k=infractions)
+def _even(number: int, dice: random.Random, infractions: int) -> list[str]:
+    return dice.choices(_addresses(dice, number), k=infractions)
 
 
-ATTACKS = {"zipf": _zipf, "pure-zipf": _pure_zipf, "botnet": _botnet}
+ATTACKS: dict[str, Callable[[random.Random, int], list[str]]] = {
+    "zipf": _zipf,
+    "pure-zipf": _pure_zipf,
+    "botnet": partial(_even, BOTNET_ADDRESSES),
+    **{f"even-{number}": partial(_even, number) for number in EVEN_ADDRESSES},
+}
 
 
 @lru_cache(maxsize=4)

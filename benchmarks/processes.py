@@ -117,6 +117,12 @@ def _cpu_s(pid: int) -> float:
     return 0.0
 
 
+def idle_core_s() -> float:
+    """Tell for how many seconds, since the machine started, its cores had nothing to do, summed over all."""
+    fields = Path("/proc/stat").read_text().partition("\n")[0].split()
+    return (int(fields[4]) + int(fields[5])) / _TICKS_PER_S  # idle, and waiting for a disk
+
+
 class Canned:
     """The canned AWS as a process, and what it can be told."""
 

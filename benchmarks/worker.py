@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.attacks import ATTACKS, JAIL, infractions
-from benchmarks.processes import BenchError, Canned, Process, aws_environment, machine
+from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s, machine
 from benchmarks.worker_report import NAIVE, Contender, Run, compare, figures, table
 from f2b_worker.domain.addresses import display
 from f2b_worker.jails_file import read_jails
@@ -84,13 +84,14 @@ class Bench:
         with Process(contender.arguments, self._environment, self._log) as worker:
             canned.wait_until_received(worker, contender.processes)
             self._attack(attack, contender.pack, worker, WARM_UP_S, self._warm_up)
-            before, cpu_s, began_s = canned.counters(), worker.cpu_s(), time.monotonic()
+            before, cpu_s, began_s, idle_s = canned.counters(), worker.cpu_s(), time.monotonic(), idle_core_s()
             self._attack(attack, contender.pack, worker, self._seconds)
             after, cpu_s, wall_s = canned.counters(), worker.cpu_s() - cpu_s, time.monotonic() - began_s
+            idle_cores = (idle_core_s() - idle_s) / wall_s
         if after["dead"]:
             raise BenchError(f"{contender.name} refused {after['dead']} messages of a good attack")
         bans = self._check_bans(attack, contender.pack) if contender.keeps_bans else None
-        return _run(_between(before, after), contender.pack, cpu_s, wall_s, bans)
+        return _run(_between(before, after), contender.pack, cpu_s, wall_s, bans=bans, idle_cores=idle_cores)
 
     def _attack(
         self, attack: str, pack: int, worker: Process, seconds: float, messages: int | None = None
@@ -141,7 +142,9 @@ def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {name: after[name] - before[name] for name in sums} | {"calls": calls}
 
 
-def _run(spent: dict[str, Any], pack: int, cpu_s: float, wall_s: float, bans: int | None) -> Run:
+def _run(  # noqa: PLR0913 - what one run came to
+    spent: dict[str, Any], pack: int, cpu_s: float, wall_s: float, *, bans: int | None, idle_cores: float
+) -> Run:
     return Run(
         infractions=spent["deleted"] * pack,
         cpu_s=cpu_s,
@@ -153,6 +156,7 @@ def _run(spent: dict[str, Any], pack: int, cpu_s: float, wall_s: float, bans: in
         read_units=spent["read_units"],
         calls={name: number for name, number in spent["calls"].items() if number},
         bans=bans,
+        idle_cores=idle_cores,
     )
 
 

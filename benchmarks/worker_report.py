@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ class Run:
     read_units: float
     calls: dict[str, int]
     bans: int | None
+    idle_cores: float = 0.0
 
     @property
     def per_cpu_s(self) -> float:
@@ -90,28 +92,62 @@ def figures(contender: Contender, runs: Sequence[Run]) -> dict[str, Any]:
         "requests_per_1000": spread([run.requests_per_1000 for run in runs], 2),
         "dollars_per_million": paid,
         "dollars_per_million_with_sends": round(paid["median"] + sends, 4),
-        "canned_cores": round(last.canned_cpu_s / last.wall_s, 2),
+        "cores": round(statistics.median(run.cpu_s / run.wall_s for run in runs), 2),
+        "canned_cores": round(statistics.median(run.canned_cpu_s / run.wall_s for run in runs), 2),
+        "idle_cores": round(statistics.median(run.idle_cores for run in runs), 2),
+        "wall_rates": [round(run.per_wall_s) for run in runs],
+        "sqs_requests_per_million": _per_million(runs, "sqs_requests"),
+        "write_units_per_million": _per_million(runs, "write_units"),
+        "read_units_per_million": _per_million(runs, "read_units"),
         "bans_checked": last.bans,
         "calls_per_million": {name: round(1e6 * n / last.infractions) for name, n in last.calls.items()},
     }
 
 
-def compare(found: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Work out the ratios between contenders of the same runs."""
+def _per_million(runs: Sequence[Run], name: str) -> int:
+    values: list[float] = [1e6 * getattr(run, name) / run.infractions for run in runs]
+    return round(statistics.median(values))
+
+
+def compare(found: dict[str, Any], names: Sequence[str], cores: int = os.cpu_count() or 1) -> dict[str, Any]:
+    """Work out the ratios between contenders of the same runs.
+
+    Args:
+        found: Figures by attack and contender.
+        names: The contenders; the others are compared with the first.
+        cores: How many the machine has.
+    """
     ratios: dict[str, Any] = {}
     for attack, by_name in found.items():
         first = by_name[names[0]]
         ratios[attack] = {}
         for name in names[1:]:
-            measure = "infractions_per_cpu_s" if name == NAIVE.name else "infractions_per_wall_s"
-            one, other = first[measure]["median"], by_name[name][measure]["median"]
             if name == NAIVE.name:
-                ratios[attack]["times_the_naive_worker"] = round(one / other, 1)
+                rates = [each["infractions_per_cpu_s"]["median"] for each in (first, by_name[name])]
+                ratios[attack]["times_the_naive_worker"] = round(rates[0] / rates[1], 1)
             else:
-                ratios[attack][f"wall_rate_of_{by_name[name]['processes']}_processes_against_1"] = round(
-                    other / one, 2
-                )
+                ratios[attack] |= against_one(first, by_name[name], cores)
     return ratios
+
+
+def against_one(one: dict[str, Any], several: dict[str, Any], cores: int) -> dict[str, Any]:
+    """Compare several processes with one, run by run, and with what the machine's cores allow at most.
+
+    The canned AWS needs CPU for each infraction as well. If it and the worker had all cores to themselves and
+    never waited, there would be one infraction for so many core seconds as both need for it: more is not possible.
+    """
+    number = several["processes"]
+    wall = [after / before for before, after in zip(one["wall_rates"], several["wall_rates"], strict=True)]
+    per_cpu = several["infractions_per_cpu_s"]["median"] / one["infractions_per_cpu_s"]["median"]
+    used_cores = several["cores"] + several["canned_cores"]
+    possible = statistics.median(several["wall_rates"]) * cores / used_cores if used_cores else 0.0
+    return {
+        f"wall_rate_of_{number}_processes_against_1": spread(wall, 2),
+        f"cpu_rate_of_{number}_processes_against_1": round(per_cpu, 2),
+        f"most_that_{cores}_cores_allow_beside_this_aws": round(
+            possible / statistics.median(one["wall_rates"]), 2
+        ),
+    }
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
@@ -129,9 +165,11 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         "$/million",
         "with sends",
         "bans",
+        "cores",
         "AWS cores",
+        "idle",
     )
-    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>6} {:>9}"
+    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>6} {:>6} {:>9} {:>5}"
     yield layout.format(*head)
     for attack, by_name in report["attacks"].items():
         for name, each in by_name.items():
@@ -146,8 +184,16 @@ def table(report: dict[str, Any]) -> Iterator[str]:
                 f"{each['dollars_per_million']['median']:.4f}",
                 f"{each['dollars_per_million_with_sends']:.4f}",
                 "-" if each["bans_checked"] is None else each["bans_checked"],
+                each["cores"],
                 each["canned_cores"],
+                each["idle_cores"],
             )
     for attack, ratios in report["ratios"].items():
         for name, ratio in ratios.items():
-            yield f"{attack:9} {name.replace('_', ' ')}: {ratio}"
+            yield f"{attack:9} {name.replace('_', ' ')}: {_told(ratio)}"
+
+
+def _told(ratio: float | dict[str, float]) -> str:
+    if isinstance(ratio, dict):
+        return f"{ratio['median']} ({ratio['min']} to {ratio['max']})"
+    return str(ratio)

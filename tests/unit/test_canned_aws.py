@@ -15,7 +15,7 @@ from benchmarks.canned_dynamodb import CannedDynamoDB
 from benchmarks.canned_sqs import CannedSqs
 from benchmarks.canned_table import size_bytes
 from benchmarks.canned_tally import CannedError, Tally, dollars
-from benchmarks.worker_report import NAIVE, Contender, Run, compare, figures
+from benchmarks.worker_report import NAIVE, Contender, Run, against_one, compare, figures
 from f2b_worker.wire import read_body
 
 if TYPE_CHECKING:
@@ -383,7 +383,14 @@ class TestTheReport:
             }
         }
         ratios = compare(found, ["worker", NAIVE.name, "pool"])["zipf"]
-        assert list(ratios.values()) == [100, 2]
+        assert ratios["times_the_naive_worker"] == 100
+        assert ratios["wall_rate_of_4_processes_against_1"]["median"] == 2
+        assert ratios["cpu_rate_of_4_processes_against_1"] == 0.5
+
+    def test_what_the_cores_allow_counts_the_canned_aws_as_a_user_of_them(self) -> None:
+        one = {"wall_rates": [100], "infractions_per_cpu_s": {"median": 100}}
+        four = one | {"processes": 4, "cores": 1.0, "canned_cores": 0.5, "wall_rates": [150]}
+        assert against_one(one, four, 2)["most_that_2_cores_allow_beside_this_aws"] == 2.0
 
 
 class Wire(asyncio.Transport):

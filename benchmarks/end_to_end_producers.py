@@ -1,0 +1,154 @@
+"""Some of the producers of `benchmarks.end_to_end`, in a process of their own.
+
+    python -m benchmarks.end_to_end_producers '{"queue_url": …, "process": 0, …}'     # see Part
+
+Every producer has its own buffer, thread and connection, as in an application of its own. When all is sent, it
+says on standard output when each offender was reported last, and how many reports were made, sent and dropped.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from benchmarks.attacks import ATTACKS, JAIL
+from f2b_producer import Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAXRETRY = 5
+BETWEEN_HITS_S = 0.2
+TICK_S = 0.01
+DRAWN = 1_000_000
+SENT_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of the processes has to do.
+
+    Attributes:
+        account: The AWS account that its requests are for.
+        process: Which of `processes` this is; the producers are dealt out in turn.
+        rate_per_s: Infractions a second of all processes together.
+        offenders_per_s: New addresses a second, each of which is reported `MAXRETRY` times by several producers.
+        starts_s: When the attack begins, in epoch seconds.
+    """
+
+    queue_url: str
+    account: str
+    process: int
+    processes: int
+    producers: int
+    rate_per_s: float
+    offenders_per_s: float
+    starts_s: float
+    lasts_s: float
+    linger_s: float
+
+
+class Queue:
+    """As much of an SQS client as a producer needs: a thousand of boto3's would be what is measured."""
+
+    def __init__(self, account: str) -> None:
+        credential = f"Credential={account}/20260101/us-east-1/sqs/aws4_request"
+        self._headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": "AmazonSQS.SendMessageBatch",
+            "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=none",
+        }
+        self._connection: http.client.HTTPConnection | None = None
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> Any:  # noqa: N803 - boto3's names
+        """Send up to ten messages.
+
+        Raises:
+            OSError: If the queue does not answer, or with anything but 200.
+        """
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(urlsplit(QueueUrl).netloc, timeout=10)
+        body = json.dumps({"QueueUrl": QueueUrl, "Entries": list(Entries)})
+        try:
+            self._connection.request("POST", "/", body, self._headers)
+            response = self._connection.getresponse()
+            answer = response.read()
+        except http.client.HTTPException as error:
+            self._connection.close()
+            raise OSError(f"no answer: {error!r}") from error
+        if response.status != http.HTTPStatus.OK:
+            raise OSError(f"status {response.status}: {answer[:200]!r}")
+        return json.loads(answer)
+
+
+def offender(number: int) -> str:
+    """Name the address of one offender; the attack around them comes from elsewhere."""
+    return f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+def offences(part: Part) -> Iterator[tuple[float, int, str]]:
+    """Tell when, through which of its producers and for whom this process reports an offence, in order of time."""
+    found = []
+    for number in range(int(part.offenders_per_s * (part.lasts_s - MAXRETRY * BETWEEN_HITS_S))):
+        dice = random.Random(number)
+        for hit in range(MAXRETRY):
+            producer = dice.randrange(part.producers)
+            if producer % part.processes == part.process:
+                due_s = number / part.offenders_per_s + hit * BETWEEN_HITS_S
+                found.append((due_s, producer // part.processes, offender(number)))
+    yield from sorted(found)
+
+
+def attack(part: Part) -> list[str]:
+    """Draw this process's share of the attack around the offenders."""
+    return ATTACKS["zipf"](random.Random(1), DRAWN)[part.process :: part.processes]
+
+
+def report(part: Part, producers: Sequence[Producer], drawn: Sequence[str]) -> dict[str, float]:
+    """Report on time; answer when each offender was reported last, in epoch seconds."""
+    last_s: dict[str, float] = {}
+    due = list(offences(part))
+    around_per_s = part.rate_per_s / part.processes - len(due) / part.lasts_s
+    made = offence = 0
+    while (elapsed_s := time.time() - part.starts_s) < part.lasts_s:
+        while offence < len(due) and due[offence][0] <= elapsed_s:
+            _, place, ip = due[offence]
+            last_s[ip] = time.time()
+            producers[place].report(ip, JAIL)
+            offence += 1
+        wanted = int(elapsed_s * around_per_s)
+        for number in range(made, wanted):
+            producers[number % len(producers)].report(drawn[number % len(drawn)], JAIL)
+        made = max(made, wanted)
+        time.sleep(TICK_S)
+    return last_s
+
+
+def main() -> None:
+    """Do what the command line says."""
+    part = Part(**json.loads(sys.argv[1]))
+    drawn = attack(part)
+    mine = range(part.process, part.producers, part.processes)
+    producers = [Producer(part.queue_url, client=Queue(part.account), linger_s=part.linger_s) for _ in mine]
+    time.sleep(max(0.0, part.starts_s - time.time()))
+    cpu_s = time.process_time()
+    last_s = report(part, producers, drawn)
+    cpu_s = time.process_time() - cpu_s
+    ends_s = time.monotonic() + SENT_WITHIN_S
+    while time.monotonic() < ends_s and any(one.stats().sent < one.stats().accepted for one in producers):
+        time.sleep(0.1)
+    stats = [one.stats() for one in producers]
+    accepted, sent = sum(one.accepted for one in stats), sum(one.sent for one in stats)
+    print(json.dumps({"last_s": last_s, "accepted": accepted, "sent": sent, "cpu_s": cpu_s}), flush=True)
+    for one in producers:
+        one.close(timeout_s=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -74,6 +74,7 @@ class CannedDynamoDB:
         self.operations: dict[str, Callable[[Request], Answer]] = {
             "CreateTable": self._create_table,
             "DescribeTable": self._describe_table,
+            "DescribeTimeToLive": self._describe_time_to_live,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -103,6 +104,10 @@ class CannedDynamoDB:
         self._table(name)
         index = {"IndexName": "changes", "IndexStatus": "ACTIVE"}
         return {"Table": {"TableName": name, "TableStatus": "ACTIVE", "LocalSecondaryIndexes": [index]}}
+
+    def _describe_time_to_live(self, request: Request) -> Answer:
+        self._table(request["TableName"])
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))

@@ -26,7 +26,8 @@ import click
 from benchmarks.attacks import JAIL
 from benchmarks.end_to_end_producers import MAXRETRY, SENT_WITHIN_S
 from benchmarks.enforcer_scene import LOOK_EVERY_S, Watch
-from benchmarks.processes import ROOT, BenchError, Canned, Process, machine
+from benchmarks.processes import ROOT, BenchError, Canned, Process
+from benchmarks.report import machine
 from localstack.local_aws import LocalAws, LocalAwsError
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks import enforcer_cases as cases
-from benchmarks.enforcer_scene import BenchError, Scene
-from benchmarks.judge import machine
+from benchmarks.enforcer_scene import Scene
+from benchmarks.processes import BenchError
+from benchmarks.report import machine
 from localstack.local_aws import LocalAws, LocalAwsError
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from benchmarks.enforcer_cases import Figures
     from localstack.faults import FaultKind
 
+EMULATOR, CANNED = "ledger: emulator", "ledger: canned"
+"""Where the bans of the bulk cases are: the emulator's DynamoDB, or the canned one, which answers sooner."""
 AT_ONCE = ("--unban-lag-s", "0")
+ENDS_IN_S = {EMULATOR: 125.0, CANNED: 60.0}
+"""When half of the 25,000 bans end: after all that comes before."""
 OUTAGES: dict[FaultKind, str] = {"error": "5xx", "reset_before": "resets", "throttle": "throttled"}
 
 
@@ -69,6 +74,10 @@ def _told(values: list[float]) -> str:
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
+def _on_each_ledger(name: str, must: str, others: str, keeps: Callable[[Figures], bool] | None) -> tuple[Row, Row]:
+    return Row(f"{name}; {EMULATOR}", must, others, keeps), Row(f"{name}; {CANNED}", must, others, keeps)
+
+
 ROWS = (
     Row(
         "one ban, idle", "s < 0.25", "crowdsec bouncer 4.95 s (10 s poll), 0.41 s (1 s poll)",
@@ -80,30 +89,30 @@ ROWS = (
         "old service: 200 bans take 101 s; of 1,000, 528 were in after 360 s; three instances lose 3-6 of 200",
         lambda it: it["s"] <= 1.5 and it["updates"] == 1 and it["gets"] == 0,
     ),
-    Row(
+    *_on_each_ledger(
         "25,000 new bans at once", "s ≤ 3.5, 3 updates, 0 throttled", "bouncer 3.49 s, 9 throttled in 3 runs",
         lambda it: it["s"] <= 3.5 and it["updates"] == 3 and it["throttled"] == 0,
     ),
     Row(
-        "the same from memory, without the local ledger", "s ≤ 3.5, 3 updates, 0 throttled", "",
+        "25,000 new bans at once, from memory", "s ≤ 3.5, 3 updates, 0 throttled", "",
         lambda it: it["s"] <= 3.5 and it["updates"] == 3 and it["throttled"] == 0,
     ),
-    Row("reading 25,000 from the local ledger", "", "", None),
-    Row("following a ledger of 25,000 without news", "", "", None),
+    *_on_each_ledger("reading 25,000 bans", "", "", None),
+    *_on_each_ledger("asking a ledger of 25,000 for news, without any", "", "", None),
     Row(
         "idle for 60 s", "0 updates, ≤ 1 get a set", "bouncer 5 calls every tick",
         lambda it: it["updates"] == 0 and it["gets_a_set"] <= 1,
     ),
-    Row(
+    *_on_each_ledger(
         "restart with 25,000 active", "0 s unprotected, 0 updates",
         "bouncer 9.2 s unprotected; fails to start 8 of 30 times",
         lambda it: it["unprotected_s"] == 0 and it["updates"] == 0,
     ),
-    Row(
+    *_on_each_ledger(
         "one unban while 25,000 are active", "1 update, 0 gets", "bouncer 3 Get + 3 Update, 490 KB",
         lambda it: it["updates"] == 1 and it["gets"] == 0,
     ),
-    Row(
+    *_on_each_ledger(
         "half of 25,000 removed", "s ≤ 3.5, 3 updates, no new ban waits behind", "bouncer 5.6 s (3.96-10.0)",
         lambda it: it["s"] <= 3.5 and it["updates"] == 3 and it["new_ban_s"] <= 1.5,
     ),
@@ -119,10 +128,12 @@ ROWS = (
         "two writers on one set for 30 s", "worst_s ≤ 3, 0 edits lost", "bouncer: one poll period lost a conflict",
         lambda it: it["worst_s"] <= 3 and it["edits_lost"] == 0,
     ),
-    Row("start with 50,000 bans, empty sets", "", "", None),
-    Row("worker without an enforcer, CPU", "", "", None),
-    Row("50,000 active, 20 changes/s, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5),
-    Row("the same from memory, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5),
+    *_on_each_ledger("start with 50,000 bans, empty sets", "", "", None),
+    *_on_each_ledger("worker without an enforcer, CPU", "", "", None),
+    *_on_each_ledger(
+        "50,000 active, 20 changes/s, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5
+    ),
+    Row("50,000 active, 20 changes/s, from memory, CPU", "cpu_percent < 5", "", lambda it: it["cpu_percent"] < 5),
 )  # fmt: skip
 
 
@@ -141,8 +152,8 @@ class Bench:
         self._told = told
         self._accounts = iter(range(100_000_000_001, 200_000_000_000))
 
-    def _scene(self, capacity: int) -> Scene:
-        return Scene(self._aws, str(next(self._accounts)), capacity=capacity)
+    def _scene(self, capacity: int, ledger: str = EMULATOR) -> Scene:
+        return Scene(self._aws, str(next(self._accounts)), capacity=capacity, is_canned=ledger == CANNED)
 
     def few(self) -> None:
         """One ban, and a thousand at once."""
@@ -176,35 +187,40 @@ class Bench:
             for _ in range(self._runs):
                 self._told("idle for 60 s", cases.idle(scene))
 
-    def many(self) -> None:
+    def many(self, ledger: str = EMULATOR) -> None:
         """25,000 bans: their arrival, and what can be done with them."""
         for _ in range(self._runs):
-            with self._scene(50_000) as scene:
-                self._many(scene)
+            with self._scene(50_000, ledger) as scene:
+                self._many(scene, ledger)
 
-    def _many(self, scene: Scene) -> None:
+    def many_canned(self) -> None:
+        """The same with a ledger that answers soon."""
+        self.many(CANNED)
+
+    def _many(self, scene: Scene, ledger: str) -> None:
         keys = cases.Keys()
         banned = keys.take(cases.BURST)
         scene.start_enforcing(*AT_ONCE)
-        self._told("25,000 new bans at once", cases.many_at_once(scene, banned))
+        self._told(f"25,000 new bans at once; {ledger}", cases.many_at_once(scene, banned))
         scene.stop()
-        self._told("reading 25,000 from the local ledger", cases.ledger_reading(scene))
+        self._told(f"reading 25,000 bans; {ledger}", cases.ledger_reading(scene))
         # From here on they have been active for ten minutes, and half of them end in a while.
-        ends_s = time.time() + 125.0
+        ends_s = time.time() + ENDS_IN_S[ledger]
         scene.ban_in_bulk(banned[0::2], age_ms=cases.LONG_AGO_MS)
         scene.ban_in_bulk(banned[1::2], age_ms=cases.LONG_AGO_MS, until_ms=round(ends_s * 1000))
-        self._told("following a ledger of 25,000 without news", cases.ledger_following(scene))
+        self._told(f"asking a ledger of 25,000 for news, without any; {ledger}", cases.ledger_following(scene))
         scene.start_enforcing(*AT_ONCE)
-        self._told("one unban while 25,000 are active", cases.one_unban(scene, banned))
-        self._told("restart with 25,000 active", cases.restart(scene, banned[1:], *AT_ONCE))
-        self._told("half of 25,000 removed", cases.half_removed(scene, banned[1::2], keys, ends_s=ends_s))
+        self._told(f"one unban while 25,000 are active; {ledger}", cases.one_unban(scene, banned))
+        self._told(f"restart with 25,000 active; {ledger}", cases.restart(scene, banned[1:], *AT_ONCE))
+        removed = cases.half_removed(scene, banned[1::2], keys, ends_s=ends_s)
+        self._told(f"half of 25,000 removed; {ledger}", removed)
 
     def memory(self) -> None:
         """25,000 bans that do not come from the ledger."""
         for _ in range(self._runs):
             with self._scene(50_000) as scene:
                 figures = cases.many_from_memory(scene, cases.BURST)
-                self._told("the same from memory, without the local ledger", figures)
+                self._told("25,000 new bans at once, from memory", figures)
 
     def writers(self) -> None:
         """Two writers on one set."""
@@ -214,27 +230,34 @@ class Bench:
             for run in range(self._runs):
                 self._told("two writers on one set for 30 s", cases.competing(scene, keys, run=run))
 
-    def cpu(self) -> None:
+    def cpu(self, ledger: str = EMULATOR) -> None:
         """What the worker costs."""
-        with self._scene(60_000) as scene:
+        with self._scene(60_000, ledger) as scene:
             keys = cases.Keys()
             scene.start(ip_set=False)
             time.sleep(5.0)
             for _ in range(self._runs):
-                self._told("worker without an enforcer, CPU", cases.cpu(scene))
+                self._told(f"worker without an enforcer, CPU; {ledger}", cases.cpu(scene))
             scene.stop()
-            self._told("start with 50,000 bans, empty sets", cases.grown(scene, keys))
+            self._told(f"start with 50,000 bans, empty sets; {ledger}", cases.grown(scene, keys))
             for figures in cases.cpu_of_changes(scene, keys, windows=self._runs):
-                self._told("50,000 active, 20 changes/s, CPU", figures)
+                self._told(f"50,000 active, 20 changes/s, CPU; {ledger}", figures)
+
+    def cpu_canned(self) -> None:
+        """The same with a ledger that answers soon."""
+        self.cpu(CANNED)
 
     def cpu_memory(self) -> None:
         """What the enforcer costs when no emulator slows it down."""
         with self._scene(60_000) as scene:
             for figures in cases.cpu_from_memory(scene, windows=self._runs):
-                self._told("the same from memory, CPU", figures)
+                self._told("50,000 active, 20 changes/s, from memory, CPU", figures)
 
 
-SCENES = ("few", "quiet", "outages", "many", "memory", "writers", "cpu", "cpu-memory")
+SCENES = (
+    *("few", "quiet", "outages", "many", "many-canned", "memory", "writers"),
+    *("cpu", "cpu-canned", "cpu-memory"),
+)
 
 
 def lines(rows: tuple[Row, ...]) -> Iterator[str]:

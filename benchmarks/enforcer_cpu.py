@@ -8,9 +8,7 @@ All of AWS is in memory, so that only the enforcer's own work is measured.
 
 from __future__ import annotations
 
-import json
 import logging
-import statistics
 import time
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import structlog
 
-from benchmarks.judge import machine
+from benchmarks.report import machine, show, spread
 from f2b_worker.domain.addresses import Networks, canonical
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist, Foreign
 from f2b_worker.domain.groups import Group
@@ -169,20 +167,8 @@ def main(*, as_json: bool) -> None:
         "cycle_10000_ipv4_ms": lambda: cycle_ms(4),
         "cycle_10000_ipv6_ms": lambda: cycle_ms(6),
     }
-    figures = {}
-    for name, case in cases.items():
-        took_ms = case()
-        figures[name] = {
-            "median": round(statistics.median(took_ms), 3),
-            "min": round(min(took_ms), 3),
-            "max": round(max(took_ms), 3),
-        }
-    report = {**machine(), "active_bans": ACTIVE, "sets": SETS, "runs": RUNS, **figures}
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in report.items():
-        print(f"{name:30} {value}")
+    figures = {name: spread(case(), 3) for name, case in cases.items()}
+    show({**machine(), "active_bans": ACTIVE, "sets": SETS, "runs": RUNS, **figures}, as_json=as_json)
 
 
 if __name__ == "__main__":

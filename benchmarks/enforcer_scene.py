@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import boto3
 from botocore.config import Config
 
+from benchmarks.processes import BenchError, Canned
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb import DynamoLedger
 from f2b_worker.adapters.dynamodb_bans import partition_of
 from f2b_worker.adapters.dynamodb_items import standing_item
 from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
 from f2b_worker.ports import Sentence
+from localstack.local_aws import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,10 +43,6 @@ QUIET_S = 1.5
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 CONFIG = '[defaults]\nmaxretry = 1\nfindtime = "10m"\nbantime = "1d"\n'
 WORKER = (sys.executable, "-m", "f2b_worker")
-
-
-class BenchError(Exception):
-    """Something did not come true in its time, so that there is nothing to measure."""
 
 
 class Watch:
@@ -119,12 +118,13 @@ class Scene:
         aws: A running local AWS.
         account: Twelve digits; everything in it is this scene's own.
         capacity: For how many addresses of each family there are IP sets.
+        is_canned: Whether the ledger is on the canned DynamoDB instead of the emulator's.
 
     Attributes:
         ready_s: When the enforcer that was started last had read every set, on the monotonic clock.
     """
 
-    def __init__(self, aws: LocalAws, account: str, *, capacity: int) -> None:
+    def __init__(self, aws: LocalAws, account: str, *, capacity: int, is_canned: bool = False) -> None:
         self.aws = aws
         self.account = account
         self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
@@ -133,11 +133,16 @@ class Scene:
         self.ready_s = 0.0
         self._log_read = 0
         self._folder = tempfile.TemporaryDirectory(prefix="f2b-bench-")
+        self._canned = Canned(Path(self._folder.name)) if is_canned else None
         self._config = Path(self._folder.name) / "f2b.toml"
         self._config.write_text(CONFIG)
         self.log = Path(self._folder.name) / "worker.log"
         patient = Config(max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 5})
         self.dynamodb = aws.client("dynamodb", account=account, config=patient)
+        if self._canned:
+            self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = self._canned.url
+            session = boto3.Session(account, "local", region_name=REGION)
+            self.dynamodb = session.client("dynamodb", endpoint_url=self._canned.url, config=patient)
         self.sqs = aws.client("sqs", account=account)
         self.waf = aws.client("wafv2", account=account, config=patient)
         self._command("provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(capacity))
@@ -153,6 +158,8 @@ class Scene:
         self.ledger.close()
         for client in (self.dynamodb, self.sqs, self.waf):
             client.close()
+        if self._canned:
+            self._canned.__exit__()
         self._folder.cleanup()
 
     def _command(self, *arguments: str) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.processes import ROOT, BenchError, Canned, machine
+from benchmarks.processes import ROOT, BenchError, Canned
+from benchmarks.report import machine
 from benchmarks.worker import METHOD, Bench, real
 from benchmarks.worker_report import figures
 

@@ -8,11 +8,7 @@ Each figure is the median of five runs, in one process on one core, with the sma
 from __future__ import annotations
 
 import gc
-import json
-import os
-import platform
 import random
-import statistics
 import sys
 import time
 import tracemalloc
@@ -20,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.report import machine, show, spread
 from f2b_worker.domain.jails import Jail, Policy, Window
 from f2b_worker.domain.verdicts import Hit, OffenderId
 from f2b_worker.replay import judge_rows, read_rows
@@ -73,12 +70,6 @@ def bytes_per_offender() -> float:
     return used_bytes / OFFENDERS
 
 
-def machine() -> dict[str, object]:
-    """Say where this was measured."""
-    return {"machine": platform.node(), "processor": platform.machine(), "cores": os.cpu_count(),
-            "python": platform.python_version()}  # fmt: skip
-
-
 @click.command()
 @click.argument("path", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -86,17 +77,11 @@ def main(path: Path | None, *, as_json: bool) -> None:
     """Measure, and print what came out."""
     rates = infractions_per_s(path)
     figures = {
-        "replay_infractions_per_s": {
-            "median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates)),
-        },
+        "replay_infractions_per_s": spread(rates),
         "ledger_bytes_per_offender": round(bytes_per_offender()),
-    }  # fmt: skip
-    report = {**machine(), "file": str(path) if path else f"made up, {INFRACTIONS} infractions", **figures}
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in report.items():
-        print(f"{name:28} {value}")
+    }
+    file = str(path) if path else f"made up, {INFRACTIONS} infractions"
+    show({**machine(), "file": file, **figures}, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -28,17 +27,6 @@ _INTERFERING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_
 
 class BenchError(Exception):
     """What is measured did not do what it should."""
-
-
-def machine() -> dict[str, object]:
-    """Say where this was measured."""
-    return {
-        "machine": platform.node(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:

@@ -17,8 +17,8 @@ import sys
 
 import click
 
-from benchmarks.processes import machine
 from benchmarks.producer_runs import MEASUREMENTS
+from benchmarks.report import machine
 
 BOUNDS = {
     "report: median µs": 2.0,

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from benchmarks.report import machine, show, spread
 from benchmarks.shim_load import Load, Outcome
 from demo.fleet import BIN, eventually, free_port
 
@@ -122,15 +121,15 @@ def measure() -> dict[str, Any]:
         after = bench.counted()
     answered = sum(run.answered for run in runs)
     return {
-        "requests_per_s": _spread([run.answered / run.took_s for run in runs]),
-        "p50_ms": _spread([run.p50_ms for run in runs]),
-        "p99_ms": _spread([run.p99_ms for run in runs]),
+        "requests_per_s": spread([run.answered / run.took_s for run in runs], 2),
+        "p50_ms": spread([run.p50_ms for run in runs], 2),
+        "p99_ms": spread([run.p99_ms for run in runs], 2),
         "errors": sum(run.errors for run in runs),
         "answered": answered,
         "stored": after["infractions"] - before["infractions"],
         "requests_per_send": round(answered / (after["sends"] - before["sends"]), 1),
-        "shim_cpu_us_per_request": _spread(cpu_us),
-        "load_cpu_share": _spread([run.cpu_s / run.took_s for run in runs]),
+        "shim_cpu_us_per_request": spread(cpu_us, 2),
+        "load_cpu_share": spread([run.cpu_s / run.took_s for run in runs], 2),
     }
 
 
@@ -161,21 +160,6 @@ def soak(minutes: float, rate_per_s: float) -> dict[str, Any]:
     }
 
 
-def _spread(figures: list[float]) -> dict[str, float]:
-    return {
-        "median": round(statistics.median(figures), 2),
-        "min": round(min(figures), 2),
-        "max": round(max(figures), 2),
-    }
-
-
-def machine() -> dict[str, object]:
-    """Say where this was measured."""
-    busy = round(os.getloadavg()[0], 1)
-    return {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version(),
-            "load_before": busy}  # fmt: skip
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--soak", "minutes", type=float, help="Report for so many minutes at --rate instead.")
@@ -183,12 +167,7 @@ def machine() -> dict[str, object]:
 def main(minutes: float | None, rate: float, *, as_json: bool) -> None:
     """Measure, and print what came out."""
     where = machine()
-    report = where | (measure() if minutes is None else soak(minutes, rate))
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in report.items():
-        print(f"{name:26} {value}")
+    show(where | (measure() if minutes is None else soak(minutes, rate)), as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ it, the reference: what a shared machine takes from one it takes from the other.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -23,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from benchmarks import shim
-from benchmarks.shim import CONNECTIONS, ENVIRONMENT, RUN_S, RUNS, _spread, drive, machine
+from benchmarks.report import machine, show, spread
+from benchmarks.shim import CONNECTIONS, ENVIRONMENT, RUN_S, RUNS, drive
 from demo.fleet import BIN, eventually, free_port
 
 if TYPE_CHECKING:
@@ -114,17 +114,17 @@ def measure() -> dict[str, Any]:
             beside.append(drive(reference.port, run_s=RUN_S, connections=CONNECTIONS))
     per_s, shim_per_s = ([run.answered / run.took_s for run in each] for each in (runs, beside))
     return {
-        "requests_per_s": _spread(per_s),
-        "p50_ms": _spread([run.p50_ms for run in runs]),
-        "p99_ms": _spread([run.p99_ms for run in runs]),
+        "requests_per_s": spread(per_s, 2),
+        "p50_ms": spread([run.p50_ms for run in runs], 2),
+        "p99_ms": spread([run.p99_ms for run in runs], 2),
         "errors": sum(run.errors for run in runs),
         "answered_and_judged": sent,
-        "messages_waiting_after_a_run": _spread(waiting),
-        "judge_cpu_us_per_request": _spread([judge_us for judge_us, _ in cpu_us]),
-        "http_cpu_us_per_request": _spread([http_us for _, http_us in cpu_us]),
-        "load_cpu_share": _spread([run.cpu_s / run.took_s for run in runs]),
-        "shim_requests_per_s": _spread(shim_per_s),
-        "of_the_shims": _spread([ours / its for ours, its in zip(per_s, shim_per_s, strict=True)]),
+        "messages_waiting_after_a_run": spread(waiting, 2),
+        "judge_cpu_us_per_request": spread([judge_us for judge_us, _ in cpu_us], 2),
+        "http_cpu_us_per_request": spread([http_us for _, http_us in cpu_us], 2),
+        "load_cpu_share": spread([run.cpu_s / run.took_s for run in runs], 2),
+        "shim_requests_per_s": spread(shim_per_s, 2),
+        "of_the_shims": spread([ours / its for ours, its in zip(per_s, shim_per_s, strict=True)], 2),
     }
 
 
@@ -132,12 +132,7 @@ def measure() -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(*, as_json: bool) -> None:
     """Measure, and print what came out."""
-    report = machine() | measure()
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in report.items():
-        print(f"{name:32} {value}")
+    show(machine() | measure(), as_json=as_json)
 
 
 if __name__ == "__main__":

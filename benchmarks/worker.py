@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.attacks import ATTACKS, JAIL, infractions
-from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s, machine
+from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s
+from benchmarks.report import machine
 from benchmarks.worker_report import NAIVE, Contender, Run, compare, figures, table
 from f2b_worker.domain.addresses import display
 from f2b_worker.jails_file import read_jails

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.canned_tally import dollars
+from benchmarks.report import spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,15 +69,6 @@ class Run:
 
 
 NAIVE = Contender("naive worker", 1, ("benchmarks.naive_worker",), keeps_bans=False)
-
-
-def spread(values: Sequence[float], digits: int = 0) -> dict[str, float]:
-    """Sum up several runs."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
 
 
 def figures(contender: Contender, runs: Sequence[Run]) -> dict[str, Any]:

@@ -121,14 +121,7 @@ class Fleet:
 
     def get(self, path: str) -> tuple[int, str]:
         """Send a GET to the shim; answer status and text. Status 0: no answer."""
-        try:
-            with urllib.request.urlopen(self.shim_url + path, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        return get(self.shim_url + path)
 
     @property
     def queue_url(self) -> str:
@@ -217,6 +210,18 @@ def eventually(condition: Callable[[], bool], what: str, within_s: float, every_
         if time.monotonic() > ends_s:
             raise FleetError(f"not within {within_s:.0f} s: {what}")
         time.sleep(every_s)
+
+
+def get(url: str) -> tuple[int, str]:
+    """Send a GET; answer status and text. Status 0: no answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
 
 
 def free_port() -> int:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from demo.fleet import BIN, NAME, eventually, free_port
+from demo.fleet import BIN, NAME, eventually, free_port, get
 from f2b_worker.cli.worker import main
 from tests.acceptance.attacks import send_bodies
 
@@ -107,17 +105,6 @@ def test_a_surge_stays_out_until_somebody_releases_it(fleet: Fleet, tmp_path: Pa
     assert worker_command(fleet, "release", "--table", NAME).startswith("no bans are held back")
 
 
-def probe(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
 @pytest.mark.parametrize(
     ("calls", "code", "told"),
     [
@@ -130,17 +117,18 @@ def test_a_worker_without_access_lives_but_is_not_ready_and_says_why(
     fleet: Fleet, local_aws: LocalAws, calls: str, code: str, told: str
 ) -> None:
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     fleet.start_worker("--metrics-port", str(port))
-    eventually(lambda: probe(port, "/readyz") == (200, "ok\n"), "it is ready", 30)
-    eventually(lambda: "f2b_bans_active" in probe(port, "/metrics")[1], "it shows its metrics", 10)
+    eventually(lambda: get(url + "/readyz") == (200, "ok\n"), "it is ready", 30)
+    eventually(lambda: "f2b_bans_active" in get(url + "/metrics")[1], "it shows its metrics", 10)
 
     local_aws.edge.fault(calls, "throttle", code=code)
     send_bodies(fleet, [json.dumps(infractions("203.0.113.1", "default", time.time() - 1))])
-    eventually(lambda: probe(port, "/readyz")[0] == 503, "it is not ready", 30)
-    status, line = probe(port, "/readyz")
+    eventually(lambda: get(url + "/readyz")[0] == 503, "it is not ready", 30)
+    status, line = get(url + "/readyz")
     assert (status, line.count("\n")) == (503, 1)
     assert told in line
-    assert probe(port, "/healthz") == (200, "ok\n")
+    assert get(url + "/healthz") == (200, "ok\n")
 
     local_aws.edge.clear_faults()
-    eventually(lambda: probe(port, "/readyz") == (200, "ok\n"), "it is ready again", 30)
+    eventually(lambda: get(url + "/readyz") == (200, "ok\n"), "it is ready again", 30)

@@ -108,6 +108,9 @@ class Scene:
         blocklists: All of them have two sets, one a family; by default one that is called "block".
         limit: How many new bans a minute the surge guard lets in.
         capacity: Entries in one set.
+
+    Attributes:
+        chance: What brings two writers out of step.
     """
 
     def __init__(self, *blocklists: Blocklist, limit: int = 0, capacity: int = SET_CAPACITY) -> None:
@@ -126,6 +129,7 @@ class Scene:
         self.lease = MemoryLease()
         self.notebook = MemoryNotebook()
         self.jail = Jail("adopted")
+        self.chance: Callable[[], float] = lambda: 0.5
         self.enforcer = self.another()
 
     @property
@@ -165,7 +169,7 @@ class Scene:
             max_new_bans_per_minute=self.limit,
             adopter=LedgerAdopter(self.ledger, lambda: self.policy, self.clock),
             capacity=self.capacity,
-            chance=lambda: 0.5,
+            chance=self.chance,
             aside=aside,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.blocklists import bases_named, ip_sets_named, ip_sets_needed
+from f2b_worker.domain.blocklists import Blocklist, bases_named, ip_sets_named, ip_sets_needed, ip_sets_of
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_what_exists_counts_and_the_lowest_free_numbers_are_added(
     existing: list[str], number: int, needed: list[str]
 ) -> None:
     assert ip_sets_needed("f2b", existing, number) == needed
+
+
+def test_a_set_that_two_names_of_a_blocklist_stand_for_belongs_to_it_once() -> None:
+    existing = ["f2b", "f2b-2", "f2b-3", "other"]
+    assert ip_sets_of(Blocklist("block", ("f2b-2", "f2b")), existing) == ["f2b-2", "f2b", "f2b-3"]

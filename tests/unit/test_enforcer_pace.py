@@ -9,7 +9,16 @@ import pytest
 
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.enforcer.aside import Question, in_a_thread
-from f2b_worker.enforcer.pace import UPDATE_EVERY_S, ReadPace, UpdatePace
+from f2b_worker.enforcer.pace import (
+    IN_A_ROW,
+    PACE_MAX_S,
+    REFUSALS,
+    SHARED_EVERY_S,
+    SHARED_FOR_S,
+    UPDATE_EVERY_S,
+    ReadPace,
+    UpdatePace,
+)
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import FakeClock
 from tests.unit.enforcer_scene import A, Scene
@@ -22,34 +31,58 @@ def test_updates_keep_their_distance() -> None:
     assert pace.next_s == 10.0 + UPDATE_EVERY_S
 
 
-def test_the_pace_slows_down_to_a_limit_and_is_back_after_a_few_successes() -> None:
-    pace = UpdatePace(lambda: 0.0)
-    for _ in range(10):
+def refuse(pace: UpdatePace, times: int) -> None:
+    for _ in range(times):
         pace.begin(0.0)
         pace.slow_down()
-    assert pace.next_s == BACKOFF_MAX_S
-    for _ in range(3):
-        pace.begin(0.0)
-        pace.succeed()
-    assert pace.next_s == UPDATE_EVERY_S
 
 
-def test_one_refusal_costs_hardly_more_than_a_slot_for_somebody_else_may_have_taken_it() -> None:
+def test_the_pace_slows_down_to_a_limit_and_is_back_after_a_few_successes() -> None:
     pace = UpdatePace(lambda: 0.0)
-    pace.begin(0.0)
-    pace.slow_down()
-    assert UPDATE_EVERY_S < pace.next_s < 1.2 * UPDATE_EVERY_S
+    refuse(pace, 20)
+    assert pace.next_s == PACE_MAX_S
+    for second in range(3):
+        pace.begin(100.0 * second)
+        pace.succeed()
+    assert pace.next_s == 200.0 + UPDATE_EVERY_S
+
+
+def test_a_few_refusals_cost_no_more_than_a_slot_each_for_somebody_else_may_have_taken_it() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    refuse(pace, REFUSALS)
+    assert pace.next_s == UPDATE_EVERY_S
+    refuse(pace, 1)
+    assert pace.next_s > UPDATE_EVERY_S
+
+
+def test_while_others_write_they_are_left_a_little_time() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    pace.begin(10.0)
+    pace.lose()
+    assert pace.next_s == 10.0 + SHARED_EVERY_S
+    pace.begin(10.0 + SHARED_FOR_S)
+    pace.succeed()
+    assert pace.next_s == 10.0 + SHARED_FOR_S + UPDATE_EVERY_S
+
+
+def test_whoever_updates_all_the_time_leaves_others_a_little_too() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    waits_s = []
+    for _ in range(IN_A_ROW + 1):
+        now_s = max(0.0, pace.next_s)
+        pace.begin(now_s)
+        pace.succeed()
+        waits_s.append(round(pace.next_s - now_s, 3))
+    assert waits_s == [UPDATE_EVERY_S] * IN_A_ROW + [SHARED_EVERY_S]
 
 
 def test_an_update_that_lost_its_lock_had_the_budget_and_so_brings_the_pace_back() -> None:
     pace = UpdatePace(lambda: 0.0)
-    for _ in range(10):
-        pace.begin(0.0)
-        pace.slow_down()
+    refuse(pace, 20)
     for _ in range(3):
         pace.begin(0.0)
         pace.lose()
-    assert pace.next_s == UPDATE_EVERY_S
+    assert pace.next_s == SHARED_EVERY_S
 
 
 @pytest.mark.parametrize(("losses", "extra_s"), [(1, 0.0), (2, 0.25 * UPDATE_EVERY_S)])
@@ -58,12 +91,12 @@ def test_only_losses_in_a_row_bring_chance_into_the_pace(losses: int, extra_s: f
     for _ in range(losses):
         pace.begin(0.0)
         pace.lose()
-    assert pace.next_s == UPDATE_EVERY_S + extra_s
+    assert pace.next_s == SHARED_EVERY_S + extra_s
     pace.begin(0.0)
     pace.succeed()
     pace.begin(0.0)
     pace.lose()
-    assert pace.next_s == UPDATE_EVERY_S
+    assert pace.next_s == SHARED_EVERY_S
 
 
 def test_four_reads_leave_in_any_second() -> None:

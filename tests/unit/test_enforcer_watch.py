@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.enforcer import Row
-from benchmarks.enforcer_scene import BenchError, Watch
+from benchmarks.enforcer_scene import Watch
+from benchmarks.processes import BenchError
 from localstack.control import EdgeControl
 
 A, B = "192.0.2.1/32", "192.0.2.2/32"

@@ -109,9 +109,12 @@ class StandingBan:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Bans that changed, and the cursor from which to ask for the next ones."""
+    """Bans that changed, and the cursor from which to ask for the next ones.
 
-    bans: tuple[StandingBan, ...]
+    The bans may be read while somebody goes through them, which is possible once.
+    """
+
+    bans: Iterable[StandingBan]
     cursor: int
 
 
@@ -164,6 +167,10 @@ class BanBook(Protocol):
 
     def changes(self, cursor: int) -> Changes:
         """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all."""
+        ...
+
+    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
+        """Read the bans before *cursor* that `changes` may have missed since their writers' clocks are slow."""
         ...
 
     def history(self, who: OffenderId) -> list[Ban]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
+
+from pydantic_core import from_json
 
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.dynamodb_items import (
@@ -31,7 +34,6 @@ SHARDS = 4
 
 _OVERLAP_MS = 5_000
 _LOOK_BACK_MS = 305_000
-_LOOK_BACK_EVERY_MS = 15_000
 
 
 class DynamoBanBook:
@@ -47,7 +49,7 @@ class DynamoBanBook:
         self._client = client
         self._table = table
         self._clock = clock
-        self._looked_back_ms = 0
+        client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly, unique_id="f2b-query")
 
     def offender(self, who: OffenderId) -> Offender:
         """Read what is remembered of one offender; a stranger is an offender without a past."""
@@ -68,26 +70,24 @@ class DynamoBanBook:
     def changes(self, cursor: int) -> Changes:
         """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
 
-        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at
-        once; every fifteen seconds it looks further back, for those that are up to five minutes slow.
+        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at once.
         """
         now_ms = self._clock.now_ms()
-        overlap_ms = _OVERLAP_MS
-        if now_ms - self._looked_back_ms >= _LOOK_BACK_EVERY_MS:
-            self._looked_back_ms = now_ms
-            overlap_ms = _LOOK_BACK_MS
-        found: list[StandingBan] = []
+        return Changes(self._changed_since(cursor - _OVERLAP_MS), now_ms)
+
+    def late_changes(self, cursor: int) -> Iterator[StandingBan]:
+        """Read those that writers stored whose clocks are up to five minutes slow, and much else again."""
+        return self._changed_since(cursor - _LOOK_BACK_MS)
+
+    def _changed_since(self, since_ms: int) -> Iterator[StandingBan]:
         for shard in range(SHARDS):
             pages = self._query(
                 IndexName="changes",
                 KeyConditionExpression="pk = :pk AND changed_ms >= :since",
-                values={
-                    ":pk": {"S": f"bans#{shard}"},
-                    ":since": {"N": str(max(0, cursor - overlap_ms))},
-                },
+                values={":pk": {"S": f"bans#{shard}"}, ":since": {"N": str(max(0, since_ms))}},
             )
-            found += [as_standing(item) for item in pages]
-        return Changes(tuple(found), now_ms)
+            for item in pages:
+                yield as_standing(item)
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first.
@@ -118,6 +118,19 @@ class DynamoBanBook:
             )
             for page in pages:
                 yield from page["Items"]
+
+
+def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Take the answer to a query as the JSON that it is.
+
+    botocore goes through each attribute of each item to decode bytes, of which there are none here: of 1.7 s of
+    CPU for 25,000 bans that took 1.4 s. What a handler leaves in the second dictionary stands for what it would
+    have parsed (botocore.endpoint, `_do_get_response`).
+    """
+    if response_dict["status_code"] == 200:
+        with suppress(ValueError):  # botocore says what is wrong with it
+            customized_response_dict.update(from_json(response_dict["body"]))
+            response_dict["body"] = b"{}"
 
 
 def partition_of(key: str) -> str:

@@ -13,7 +13,14 @@ from f2b_worker.adapters.provision import Step
 from f2b_worker.adapters.rule_groups import CAPACITY, RuleGroup, web_acl_rule
 from f2b_worker.adapters.waf_listing import WafListing
 from f2b_worker.adapters.wafv2 import region_of, scope_name
-from f2b_worker.domain.blocklists import SET_CAPACITY, Scope, bases_named, ip_sets_named, ip_sets_needed
+from f2b_worker.domain.blocklists import (
+    SET_CAPACITY,
+    Scope,
+    bases_named,
+    ip_sets_named,
+    ip_sets_needed,
+    ip_sets_of,
+)
 from f2b_worker.errors import LockLost, StartError, Throttled, Unavailable
 
 if TYPE_CHECKING:
@@ -161,8 +168,7 @@ class WafPlan:
 
     def _arns(self, blocklist: Blocklist) -> list[str]:
         existing = self._existing()
-        names = [each for name in blocklist.ip_sets for each in ip_sets_named(name, existing)]
-        return [existing[name]["ARN"] for name in dict.fromkeys(names)]
+        return [existing[name]["ARN"] for name in ip_sets_of(blocklist, existing)]
 
     def advice(self) -> str:
         """Say how the rule group is put into a web ACL; nothing if there is none to put there."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.waf_listing import READS_BESIDE_PER_S, WafListing
 from f2b_worker.adapters.wafv2 import WafIpSet, open_ip_set
-from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named
+from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named, ip_sets_of
 from f2b_worker.errors import Missing, StartError
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class WafFinder:
 
 
 def _summaries(blocklist: Blocklist, existing: Mapping[str, IPSetSummaryTypeDef]) -> list[IPSetSummaryTypeDef]:
-    names = [each for name in blocklist.ip_sets for each in ip_sets_named(name, existing)]
-    return [existing[name] for name in dict.fromkeys(names)]
+    return [existing[name] for name in ip_sets_of(blocklist, existing)]
 
 
 def _check_that_none_is_shared(named: Mapping[str, Iterable[IPSetSummaryTypeDef]]) -> None:

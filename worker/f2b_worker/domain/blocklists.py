@@ -106,6 +106,11 @@ def ip_sets_named(name: str, existing: Collection[str]) -> list[str]:
     return [each for base in bases_named(name, existing) for each in _numbers_of(base, existing)]
 
 
+def ip_sets_of(blocklist: Blocklist, existing: Collection[str]) -> list[str]:
+    """Find the IP sets among *existing* that belong to a blocklist, each once."""
+    return list(dict.fromkeys(each for name in blocklist.ip_sets for each in ip_sets_named(name, existing)))
+
+
 def ip_sets_needed(base: str, existing: Collection[str], number: int) -> list[str]:
     """Name the sets of *base* that make *number* of them: all that exist, and the lowest numbers that are free."""
     there = _numbers_of(base, existing)

@@ -122,9 +122,9 @@ class Group:
         """Since when the longest waiting ban waits."""
         return next(iter(self.pending.values()), None)
 
-    def oldest_removal_s(self, kept: KeptSet) -> float:
-        """Tell since when, at the earliest, something waits to go out of a set that has removals."""
-        return min(kept.removals.values()) - self._unban_lag_s
+    def oldest_removal_s(self, kept: KeptSet) -> float | None:
+        """Tell since when, at the earliest, something waits to go out of a set; None where nothing does."""
+        return None if kept.due_s is None else kept.due_s - self._unban_lag_s
 
     def holds(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, whoever put it there."""

@@ -6,7 +6,8 @@ nothing; starting writes only what differs.
 """
 
 from f2b_worker.enforcer.adoption import ADOPTED_JAIL, LedgerAdopter
-from f2b_worker.enforcer.loop import FIND_S, FOLLOW_S, RESYNC_S, Enforcer
+from f2b_worker.enforcer.following import FOLLOW_S, RESYNC_S
+from f2b_worker.enforcer.loop import FIND_S, Enforcer
 from f2b_worker.enforcer.pace import UPDATE_EVERY_S
 from f2b_worker.enforcer.sets import AUDIT_S
 

@@ -47,6 +47,11 @@ class Question(Generic[T]):
         self._is_open = False
         self._answers: list[T | F2bError] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was asked and the answer was not taken yet."""
+        return self._is_open
+
     def answer(self) -> T | F2bError | None:
         """Take the answer if there is a new one; ask again if it is time to."""
         if not self._is_open and self._clock.monotonic_s() >= self._next_s:

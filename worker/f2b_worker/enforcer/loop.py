@@ -12,6 +12,7 @@ from f2b_worker.domain.board import Board
 from f2b_worker.domain.roster import Roster
 from f2b_worker.enforcer.alarms import Alarms, Patience
 from f2b_worker.enforcer.aside import Question, in_a_thread
+from f2b_worker.enforcer.following import FOLLOW_S, Following
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
 from f2b_worker.enforcer.own import OwnEntries
@@ -26,19 +27,9 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.domain.verdicts import Ban, OffenderId
-    from f2b_worker.ports import Adopter, BanBook, Changes, Clock, IpSet, IpSetFinder, Lease, Notebook
+    from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-FOLLOW_S = 1.0
-"""How often the ledger is asked for bans that other workers stored."""
-
-RESYNC_S = 300.0
-"""How often all bans are read, in case a change was missed."""
-
-RESYNC_AGAIN_S = 10.0
-"""How soon that is tried again when it failed."""
 
 FIND_S = 60.0
 """How often it is asked which IP sets there are: new ones can be added while it runs."""
@@ -94,7 +85,6 @@ class Enforcer:
         chance: Callable[[], float] = random.random,
         aside: Callable[[Callable[[], None]], None] = in_a_thread,
     ) -> None:
-        self._bans = bans
         self._finder = finder
         self._lease = lease
         self._notebook = notebook
@@ -111,10 +101,7 @@ class Enforcer:
         self._pace = UpdatePace(chance)
         self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds)
         self._surge = HoldingBack(max_new_bans_per_minute, self._roster, notebook, self._alarms, clock)
-        self._cursor = 0
-        self._followed_s = float("-inf")
-        self._newer: dict[OffenderId, Ban] = {}
-        self._is_asked_to_follow = False
+        self._following = Following(bans, self._roster, alarms=self._alarms, clock=clock, aside=aside)
         self._is_holding = False
         self._asked_s = float("-inf")
         self._found = self._question_of_sets()
@@ -143,10 +130,12 @@ class Enforcer:
             if woken:
                 # Not otherwise: it may be set just now, and is to cut the next pause short.
                 wake.clear()
-            cut_short_by = wake
             try:
                 pause_s = self.tick(follow=woken)
-                self._ledger.succeed()
+                # Who is woken while the ledger is read has to wait for the end of that.
+                cut_short_by = self._following.news or wake
+                if not self._following.is_failing:
+                    self._ledger.succeed()
             except F2bError as error:
                 # New bans come many times a second; they must not keep a failing ledger busy.
                 pause_s, cut_short_by = self._ledger.fail(error), stop
@@ -169,7 +158,7 @@ class Enforcer:
         Raises:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
-        self._is_asked_to_follow |= follow
+        self._following.is_asked |= follow
         if not self._has_lease():
             return FOLLOW_S
         sets = self._sets or self._begin()
@@ -177,13 +166,13 @@ class Enforcer:
             return LOOK_S
         self._use_allowed(sets)
         self._ask_aside(sets)
-        self._follow()
+        self._following.follow(self._pace.next_s, is_waiting=sets.board.pending > 0)
         sets.read_due()
         sets.retry_quarantined()
         self._surge.watch(sets)
         self._pass_on(sets)
         if self._foreign.settle(self._allowed):
-            self._is_asked_to_follow = True
+            self._following.is_asked = True
         if sets.all_tried and self._clock.monotonic_s() >= self._pace.next_s:
             sets.write_next()
         if not self._is_holding:
@@ -194,7 +183,8 @@ class Enforcer:
 
     def _pause_s(self, sets: Sets) -> float:
         now_s = self._clock.monotonic_s()
-        times_s = [now_s + FOLLOW_S, sets.next_s()]
+        follow_s = self._following.next_s(self._pace.next_s, is_waiting=sets.board.pending > 0)
+        times_s = [now_s + FOLLOW_S, sets.next_s(), follow_s]
         return min(time_s - now_s for time_s in times_s if time_s is not None and time_s > now_s)
 
     def _has_lease(self) -> bool:
@@ -217,6 +207,7 @@ class Enforcer:
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._sets = None
+        self._following.let_go()
         self._alarms.troubles.clear()
         self._alarms.metrics.clear()
 
@@ -239,7 +230,7 @@ class Enforcer:
         if found is None:
             return None
         notes = self._notebook.read()
-        self._read_all()
+        self._following.begin()
         board = Board(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
         self._surge.begin(notes)
         self._roster.changes.clear()
@@ -266,7 +257,6 @@ class Enforcer:
             alarms=self._alarms,
             clock=self._clock,
         )
-        self._all_bans = Question(self._ask_for_all, every_s=RESYNC_S, clock=self._clock, aside=self._aside)
         self._unreferenced = Question(
             lambda: self._look_for_references(sets),
             every_s=REFERENCES_S,
@@ -297,12 +287,6 @@ class Enforcer:
             self._alarms.complain("looking for IP sets", found)
         elif found is not None:
             sets.use(found)
-        changes = self._all_bans.answer()
-        if isinstance(changes, F2bError):
-            self._all_bans.ask_in(RESYNC_AGAIN_S)
-            self._alarms.complain("reading all bans", changes)
-        elif changes is not None:
-            self._take_all(changes)
         references = self._unreferenced.answer()
         if isinstance(references, F2bError):
             self._alarms.complain("looking for rules", references)
@@ -317,41 +301,6 @@ class Enforcer:
             if each.id in unreferenced:
                 remedy = "its bans have no effect; refer to it in a rule of a web ACL in use"
                 self._alarms.ring("ip_set_unreferenced", each.name, remedy=remedy)
-
-    def _follow(self) -> None:
-        now_s = self._clock.monotonic_s()
-        # Before WAF's next second there is no use for news.
-        is_asked = self._is_asked_to_follow and now_s >= self._pace.next_s
-        if is_asked or now_s - self._followed_s >= FOLLOW_S:
-            changes = self._bans.changes(self._cursor)
-            now_ms = self._clock.now_ms()
-            for each in changes.bans:
-                self._roster.take_in(each.who, each.ban, now_ms)
-                self._newer[each.who] = each.ban
-            self._has_followed(changes.cursor)
-        self._roster.expire(self._clock.now_ms())
-
-    def _read_all(self) -> None:
-        """Learn all bans before anything is compared with them."""
-        changes = self._bans.changes(0)
-        self._newer = {}
-        self._take_all(changes)
-        self._has_followed(changes.cursor)
-
-    def _ask_for_all(self) -> Changes:
-        # What is followed from now on may be newer than the answer; what was followed before is in it.
-        self._newer = {}
-        return self._bans.changes(0)
-
-    def _take_all(self, changes: Changes) -> None:
-        bans = {each.who: each.ban for each in changes.bans} | self._newer
-        self._roster.replace(bans.items(), self._clock.now_ms())
-        self._roster.expire(self._clock.now_ms())
-
-    def _has_followed(self, cursor: int) -> None:
-        self._cursor = cursor
-        self._followed_s = self._clock.monotonic_s()
-        self._is_asked_to_follow = False
 
     def _pass_on(self, sets: Sets) -> None:
         """Tell the board what changed in the roster."""

@@ -77,7 +77,8 @@ class OwnEntries:
         for watch in watches:
             kept = watch.group.sets[watch.ip_set.id]
             if kept.known and watch.is_certain:
-                waits_s = max(0.0, now_s - watch.group.oldest_removal_s(kept)) if kept.removals else 0.0
+                since_s = watch.group.oldest_removal_s(kept)
+                waits_s = 0.0 if since_s is None else max(0.0, now_s - since_s)
                 swept_ms = self._clock.now_ms() - round(1000 * waits_s)
                 self._swept_ms[kept.id] = max(swept_ms, self._swept_ms.get(kept.id, 0))
         try:

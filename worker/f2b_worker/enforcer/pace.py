@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.backoff import BACKOFF_MAX_S
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 UPDATE_EVERY_S = 1.05
 """WAF's budget is one UpdateIPSet a second per account and Region; a little more, for the network's jitter."""
+
+IN_A_ROW = 4
+"""So many updates follow each other as fast as WAF lets them: 40,000 bans."""
+
+SHARED_EVERY_S = 1.35
+"""Those after them, and all while others write, leave a moment free for who waits for one."""
+
+SHARED_FOR_S = 30.0
+"""For how long others are expected after they were met."""
+
+REFUSALS = 4
+"""So many refusals in a row mean no more than that somebody else was faster; after that WAF wants fewer calls."""
+
+PACE_MAX_S = 2.0
+"""The slowest pace: so soon after WAF takes updates again, one of ours is there."""
 
 READS_A_SECOND = 4
 """WAF answers five Get or List requests a second; one is left for whoever looks for sets and rules."""
@@ -20,8 +33,10 @@ READS_A_SECOND = 4
 class UpdatePace:
     """When the next UpdateIPSet may leave, over all sets of a Region.
 
-    Others use the same budget. That WAF says once that it is spent means little more than that somebody else wrote
-    within this second; when it says so again, the pace slows down. It picks up with each update that WAF lets in.
+    Others use the same budget. That WAF says that it is spent means little more than that somebody else wrote
+    within this second, so the update is tried again in the next; when WAF goes on saying so, the pace slows down.
+    Whoever updates all the time, or knows of others, leaves a little time between: else they would never find any.
+    A refused update counts as one, too: whatever happens, the next one leaves more than a second later.
 
     Args:
         chance: Answers a number from 0 to 1, so that two writers that disturb each other fall out of step.
@@ -30,8 +45,9 @@ class UpdatePace:
     def __init__(self, chance: Callable[[], float]) -> None:
         self.next_s = float("-inf")
         self._chance = chance
-        self._every_s = UPDATE_EVERY_S
-        self._began_s = float("-inf")
+        self._slow_s = 0.0
+        self._began_s = self._met_s = float("-inf")
+        self._in_a_row = 0
         self._losses = 0
         self._refusals = 0
 
@@ -41,8 +57,14 @@ class UpdatePace:
 
     def begin(self, now_s: float) -> None:
         """Spend the budget of now."""
+        self._in_a_row = self._in_a_row + 1 if now_s - self._began_s < 2 * UPDATE_EVERY_S else 1
         self._began_s = now_s
-        self.next_s = now_s + self._every_s
+        self._wait()
+
+    def _wait(self) -> None:
+        is_shared = self._in_a_row > IN_A_ROW or self._began_s - self._met_s < SHARED_FOR_S
+        every_s = SHARED_EVERY_S if is_shared else UPDATE_EVERY_S
+        self.next_s = self._began_s + max(every_s, self._slow_s)
 
     def succeed(self) -> None:
         """Take it that the update went through."""
@@ -51,19 +73,21 @@ class UpdatePace:
 
     def _pick_up(self) -> None:
         self._refusals = 0
-        self._every_s = max(UPDATE_EVERY_S, self._every_s / 2)
-        self.next_s = self._began_s + self._every_s
+        self._slow_s /= 2
+        self._wait()
 
     def slow_down(self) -> None:
         """Take it that WAF asked for fewer calls."""
         self._refusals += 1
-        slower = 1.1 if self._refusals == 1 else 1.5
-        self._every_s = min(BACKOFF_MAX_S, self._every_s * slower)
-        self.next_s = self._began_s + self._every_s
+        self._met_s = self._began_s
+        if self._refusals > REFUSALS:
+            self._slow_s = min(PACE_MAX_S, 1.2 * max(self._slow_s, UPDATE_EVERY_S))
+        self.next_s = self._began_s + max(UPDATE_EVERY_S, self._slow_s)
 
     def lose(self) -> None:
         """Take it that somebody else wrote first; the budget was there."""
         self._losses += 1
+        self._met_s = self._began_s
         self._pick_up()
         if self._losses > 1:
             self.next_s += self._chance() * UPDATE_EVERY_S / 2

@@ -109,6 +109,11 @@ class MemoryLedger:
             newest = max(self._changed.values(), default=0)
             return Changes(tuple(StandingBan(who, self._last(who)) for who in new), newest)
 
+    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
+        """Find nothing: here nobody is late."""
+        del cursor
+        return ()
+
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""
         with self._lock:

@@ -1,0 +1,272 @@
+"""Following the ledger's bans: the roster learns of them while the loop goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.enforcer.aside import Question
+from f2b_worker.errors import F2bError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from f2b_worker.domain.roster import Roster
+    from f2b_worker.domain.verdicts import Ban, OffenderId
+    from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.ports import BanBook, Clock, StandingBan
+
+FOLLOW_S = 1.0
+"""How often the ledger is asked for bans that other workers stored."""
+
+LOOK_BACK_S = 15.0
+"""How often it is asked for bans that writers with slow clocks stored."""
+
+RESYNC_S = 300.0
+"""How often all bans are read, in case a change was missed."""
+
+RESYNC_AGAIN_S = 10.0
+"""How soon that is tried again when it failed."""
+
+PAUSE_MAX_S = 5.0
+"""A ledger that takes long is left alone for as long as it took, and for so long at most."""
+
+STALE_S = 3.0
+"""How old the ledger's last answer may be when a ban ends: it may have been extended since."""
+
+QUICK_S = 0.25
+"""A ledger that answers so soon is asked once more right before an update, for what has come meanwhile."""
+
+HELPING = SET_CAPACITY
+"""So many new bans are handed over before the others are read: no update takes more of them."""
+
+_TURNS = 10
+
+
+class Reading:
+    """One reading of what changed in the ledger, in another thread.
+
+    What is new is handed over when all is read, so that no update leaves with a part of what takes one; but of
+    more than an update can take, as much as that at a time.
+
+    Args:
+        bans: The ledger's bans.
+        cursor: Where the last reading ended.
+        is_new: Tells whether a ban is news.
+        began_s: When it began.
+    """
+
+    def __init__(
+        self, bans: BanBook, cursor: int, is_new: Callable[[StandingBan], bool], *, began_s: float
+    ) -> None:
+        self.began_s = began_s
+        self.has_news = threading.Event()
+        self.is_over = False
+        self._bans = bans
+        self._cursor = cursor
+        self._is_new = is_new
+        self._helpings: deque[list[StandingBan]] = deque()
+        self._error: BaseException | None = None
+
+    def work(self) -> None:
+        """Read to the end; an error is kept for who takes the news."""
+        try:
+            changes = self._bans.changes(self._cursor)
+            self._read(changes.bans)
+            self._cursor = changes.cursor
+        except BaseException as error:  # noqa: BLE001 - raised again in the loop
+            self._error = error
+        self.is_over = True
+        self.has_news.set()
+
+    def _read(self, bans: Iterable[StandingBan]) -> None:
+        helping: list[StandingBan] = []
+        for each in bans:
+            if self._is_new(each):
+                helping.append(each)
+                if len(helping) == HELPING:
+                    self._helpings.append(helping)
+                    self.has_news.set()
+                    helping = []
+        self._helpings.append(helping)
+
+    def take(self) -> list[StandingBan]:
+        """Take what was found since the last time."""
+        self.has_news.clear()
+        if self.is_over:
+            self.has_news.set()
+        return [each for _ in range(len(self._helpings)) for each in self._helpings.popleft()]
+
+    def cursor(self) -> int:
+        """Tell where it ended.
+
+        Raises:
+            F2bError: If it did not come to its end.
+        """
+        if self._error:
+            raise self._error
+        return self._cursor
+
+
+class Following:
+    """Keeps a roster as the ledger is.
+
+    Three questions are asked aside of the loop: for news, every second or at once; for what writers with slow
+    clocks stored, and for everything. The last two wait for each other and for a moment without the first.
+
+    Args:
+        bans: The ledger's bans.
+        roster: What learns of them.
+        alarms: Where a failure is reported that is no more than late.
+        clock: Tells when to ask.
+        aside: Does slow work, perhaps in a thread.
+    """
+
+    def __init__(
+        self,
+        bans: BanBook,
+        roster: Roster,
+        *,
+        alarms: Alarms,
+        clock: Clock,
+        aside: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.is_asked = False
+        self.is_failing = False
+        self._bans = bans
+        self._roster = roster
+        self._alarms = alarms
+        self._clock = clock
+        self._aside = aside
+        self._reading: Reading | None = None
+        self._turns = 0
+        # What was taken in since all bans were read, and since one of the questions behind was asked.
+        self._known: dict[OffenderId, Ban] = {}
+        self._newer: dict[OffenderId, Ban] = {}
+
+    def begin(self) -> None:
+        """Learn all bans before anything is compared with them."""
+        began_s = self._clock.monotonic_s()
+        self._reading, self._turns = None, 0
+        self._newer = {}
+        changes = self._bans.changes(0)
+        self._take_all(list(changes.bans))
+        self._late = self._question(lambda: self._late_changes(self._cursor), LOOK_BACK_S)
+        self._all = self._question(lambda: list(self._bans.changes(0).bans), RESYNC_S)
+        self._ended_well(changes.cursor, began_s)
+
+    def _question(self, read: Callable[[], list[StandingBan]], every_s: float) -> Question[list[StandingBan]]:
+        def ask() -> list[StandingBan]:
+            # What is followed from now on may be newer than the answer; what was followed before is in it.
+            self._newer = {}
+            return read()
+
+        return Question(ask, every_s=every_s, clock=self._clock, aside=self._aside)
+
+    def _late_changes(self, cursor: int) -> list[StandingBan]:
+        return [each for each in self._bans.late_changes(cursor) if self._is_new(each)]
+
+    def _is_new(self, found: StandingBan) -> bool:
+        return self._known.get(found.who) != found.ban
+
+    @property
+    def news(self) -> threading.Event | None:
+        """What is set when a reading that is under way has something to hand over; None if none is."""
+        return self._reading.has_news if self._reading else None
+
+    def let_go(self) -> None:
+        """Forget a reading that is under way: somebody else enforces now."""
+        self._reading = None
+
+    def follow(self, slot_s: float, *, is_waiting: bool) -> None:
+        """Take in what is known by now, end the bans whose end has passed, and ask on.
+
+        Args:
+            slot_s: When the next update may leave: before that there is no use for news that somebody asked for.
+            is_waiting: Whether an update waits for that time, with which other bans could go.
+
+        Raises:
+            F2bError: If the ledger did not answer.
+        """
+        self._take_news()
+        if self._reading is None and self._turns >= _TURNS:
+            self._ask_behind()
+        if self._reading is None and self._clock.monotonic_s() >= self._due_s(slot_s, is_waiting=is_waiting):
+            self._read_news()
+            self._take_news()
+        if self._reading is None:
+            self._ask_behind()
+        if self._clock.monotonic_s() - self._ended_s <= STALE_S:
+            self._roster.expire(self._clock.now_ms())
+
+    def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
+        """Tell when it is to be asked for news; None while they are awaited."""
+        return None if self._reading else self._due_s(slot_s, is_waiting=is_waiting)
+
+    def _due_s(self, slot_s: float, *, is_waiting: bool) -> float:
+        due_s = self._ended_s + max(FOLLOW_S, self._took_s)
+        # A reading begins so early that its news are there in time.
+        early_s = slot_s - self._took_s
+        if self.is_asked:
+            return min(due_s, early_s)
+        if is_waiting and self._took_s <= QUICK_S:
+            return min(due_s, max(early_s, self._ended_s + QUICK_S))
+        return due_s
+
+    def _read_news(self) -> None:
+        self._turns += 1
+        self.is_asked = False  # who asks from now on wants another reading
+        self._reading = Reading(self._bans, self._cursor, self._is_new, began_s=self._clock.monotonic_s())
+        self._aside(self._reading.work)
+
+    def _take_news(self) -> None:
+        reading = self._reading
+        if reading is None or not reading.has_news.is_set():
+            return
+        is_over = reading.is_over
+        self._take_in(reading.take())
+        if not is_over:
+            return
+        self._reading = None
+        try:
+            self._ended_well(reading.cursor(), reading.began_s)
+        except F2bError:
+            self.is_asked = self.is_failing = True
+            raise
+
+    def _ended_well(self, cursor: int, began_s: float) -> None:
+        self.is_failing = False
+        self._cursor = cursor
+        self._ended_s = self._clock.monotonic_s()
+        self._took_s = min(PAUSE_MAX_S, self._ended_s - began_s)
+
+    def _take_in(self, found: Iterable[StandingBan]) -> None:
+        now_ms = self._clock.now_ms()
+        for who, ban in ((each.who, each.ban) for each in found):
+            self._roster.take_in(who, ban, now_ms)
+            self._known[who] = self._newer[who] = ban
+
+    def _ask_behind(self) -> None:
+        """Ask for all bans or for late ones, and take the answers; a failure costs no more than that answer."""
+        self._turns = 0
+        if not self._late.is_open:
+            everything = self._all.answer()
+            if isinstance(everything, F2bError):
+                self._all.ask_in(RESYNC_AGAIN_S)
+                self._alarms.complain("reading all bans", everything)
+            elif everything is not None:
+                self._take_all(everything)
+        if not self._all.is_open:
+            late = self._late.answer()
+            if isinstance(late, F2bError):
+                self._alarms.complain("reading late bans", late)
+            elif late is not None:
+                self._take_in([each for each in late if each.who not in self._newer])
+
+    def _take_all(self, everything: Iterable[StandingBan]) -> None:
+        bans = {each.who: each.ban for each in everything} | self._newer
+        self._roster.replace(bans.items(), self._clock.now_ms())
+        self._roster.expire(self._clock.now_ms())
+        self._known = dict(self._newer)

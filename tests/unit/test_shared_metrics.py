@@ -108,7 +108,7 @@ def test_without_a_place_for_the_files_it_says_what_it_needs(
     monkeypatch.setattr(shared, "_IN_MEMORY", str(tmp_path / "none"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with (
-        pytest.raises(StartError, match=r"need a folder .* such as /dev/shm: No such file or directory"),
+        pytest.raises(StartError, match=r"takes a folder .* such as /dev/shm: No such file or directory"),
         shared_metrics(),
     ):
         pass

@@ -37,7 +37,7 @@ def shared_metrics() -> Iterator[None]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="f2b-metrics-", dir=place, ignore_cleanup_errors=True)
     except OSError as error:
-        told = "several processes with --metrics-port need a folder that they may write to, such as /dev/shm"
+        told = "to count in several processes takes a folder that they may write to, such as /dev/shm"
         raise StartError(f"{told}: {error.strerror or error}") from error
     with folder as os.environ[FOLDER]:
         try:

@@ -7,7 +7,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY
 
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client adds up what several processes count
+from f2b_worker.observe.shared import FOLDER
 
 stored = Counter("f2b_shim_stored", "Infractions that were stored")
 answers = Counter("f2b_shim_answers", "Answers to reports of infractions", ["status"])
@@ -16,7 +16,7 @@ refused = Counter("f2b_shim_refused", "Infractions, requests or connections that
 
 def page() -> bytes:
     """Write all counters in Prometheus's text format."""
-    if SHARED_FOLDER not in os.environ:
+    if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     together = CollectorRegistry()
     multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,10 +15,10 @@ from uvicorn.supervisors import Multiprocess
 from f2b_worker.errors import StartError
 from f2b_worker.garbage import look_for_garbage_seldom
 from f2b_worker.observe import log
+from f2b_worker.observe.shared import shared_metrics
 from f2b_worker.shim.app import ShimApp, make_app
 from f2b_worker.shim.connections import GuardedProtocol
 from f2b_worker.shim.limits import ConnectionLimits, Limits
-from f2b_worker.shim.metrics import SHARED_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +81,7 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     if how.workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
         return
-    with tempfile.TemporaryDirectory(prefix="f2b-shim-") as folder:
-        os.environ[SHARED_FOLDER] = folder  # read when a child imports prometheus_client
+    with shared_metrics():
         Multiprocess(config, sockets=[listener]).run()
 
 

@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
+FAST := tests/unit tests/property tests/contract
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-localstack bench bench-judge bench-enforcer bench-producer bench-shim \
@@ -28,11 +29,13 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; \
+	@$(BIN)/coverage run -m pytest $(FAST) $(ARGS); status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-empty | tail -n 40; exit $$status
+	@# Not measured: whatever these start would start three times as slowly.
+	@$(BIN)/python -m pytest tests/integration tests/acceptance $(ARGS)
 
 test-fast: $(STAMP) ## Run the tests that start no process
-	@$(BIN)/python -m pytest tests/unit tests/property tests/contract $(ARGS)
+	@$(BIN)/python -m pytest $(FAST) $(ARGS)
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python -m pytest -m "localstack or localstack_only" $(ARGS)

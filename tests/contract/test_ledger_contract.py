@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from f2b_worker.adapters.dynamodb import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
-from f2b_worker.errors import Retryable
+from f2b_worker.errors import Retryable, Throttled
 from f2b_worker.ports import BanBook, Sentence
 from f2b_worker.testing import FakeClock
 from tests.contract.ledgers import (
@@ -268,7 +268,7 @@ class TestDynamoDb:
             answer = dynamo.commit({WHO: Sentence(Offender(), (ban(1),))})[WHO]
         assert isinstance(answer, Retryable)
 
-    @pytest.mark.parametrize("call", ["UpdateItem", "TransactWriteItems", "GetItem"])
+    @pytest.mark.parametrize("call", ["UpdateItem", "TransactWriteItems", "BatchGetItem"])
     @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "error"])
     def test_a_lost_answer_doubles_nothing(
         self, dynamo: DynamoLedger, aws_in_process: LocalAws, call: str, kind: FaultKind
@@ -294,16 +294,25 @@ class TestDynamoDb:
 
     def test_one_offenders_failure_is_its_own(self, dynamo: DynamoLedger, aws_in_process: LocalAws) -> None:
         everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(MANY - 1)]
-        for call in ("UpdateItem", "TransactWriteItems"):
-            aws_in_process.edge.fault(f"dynamodb:{call}", "throttle", times=1)
+        aws_in_process.edge.fault("dynamodb:UpdateItem", "throttle", times=1)
+        cancelled = "TransactionCanceledException"  # that of all together, and then that of the first alone
+        aws_in_process.edge.fault("dynamodb:TransactWriteItems", "throttle", code=cancelled, times=2)
         recorded = dynamo.record({who: hits(1) for who in everybody})
         banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
-        for answers in (recorded, banned):
+        for answers, kind in ((recorded, "Throttled"), (banned, "Unavailable")):
             assert list(answers) == everybody
-            assert sorted(type(answer).__name__ for answer in answers.values()) == ["Offender"] * (MANY - 2) + [
-                "Throttled"
-            ]
+            kinds = [type(answer).__name__ for answer in answers.values()]
+            assert sorted(kinds) == ["Offender"] * (MANY - 2) + [kind]
         assert len(standing(dynamo)) == MANY - 2
+
+    def test_a_call_that_is_throttled_is_not_made_again_for_each_of_many(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws
+    ) -> None:
+        everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(MANY)]
+        aws_in_process.edge.fault("dynamodb:TransactWriteItems", "throttle", times=1)
+        banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        assert {type(answer) for answer in banned.values()} == {Throttled}
+        assert not standing(dynamo)
 
     @pytest.mark.parametrize("length_ms", [MINUTE_MS, KEPT_MS, 365 * DAY_MS, FOREVER_MS])
     def test_nothing_is_collected_before_it_is_forgotten(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters.dynamodb_items import history_key, state_key
+from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.verdicts import Hit, Offender, OffenderId
-from f2b_worker.errors import Unavailable
+from f2b_worker.errors import Rejected, Unavailable
 from f2b_worker.ports import Sentence
 from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
 
@@ -94,6 +95,26 @@ class TestRecording:
         assert record_all(ledger, hit(3))[FIRST].hits == frozenset(hits(2, 3))
 
 
+class TestBanning:
+    def test_many_bans_are_stored_everywhere_or_nowhere(self, ledger: Book, colleague: Book) -> None:
+        answers = ban_all(ledger)
+        assert unanimous(answers) == Offender(frozenset(), plain(ban(1)), 1)
+        assert {each.who: each.ban for each in colleague.standing()} == dict.fromkeys(CROWD, plain(ban(1)))
+        assert unanimous({who: tuple(colleague.history(who)) for who in CROWD}) == (ban(1, evidence=hits(0, 1)),)
+
+    def test_a_colleagues_verdict_on_some_stands_and_costs_the_others_nothing(
+        self, ledger: Book, colleague: Book
+    ) -> None:
+        seen = record_all(ledger, *hits(0, 1))
+        faster = [CROWD[0], CROWD[5], CROWD[59]]
+        theirs = {who: commit(colleague, seen[who], ban(1, length_ms=MINUTE_MS), who=who) for who in faster}
+        answers = ledger.commit({who: Sentence(each, (ban(1),)) for who, each in seen.items()})
+        assert {who: answers.pop(who) for who in faster} == theirs
+        assert unanimous(answers) == Offender(frozenset(), ban(1), 1)
+        lengths_ms = {each.who: each.ban.length_ms for each in ledger.standing()}
+        assert sorted(who for who in CROWD if lengths_ms[who] == MINUTE_MS) == sorted(faster)
+
+
 class TestExtending:
     def test_many_bans_that_last_longer_are_stored_everywhere(self, ledger: Book, colleague: Book) -> None:
         sentences = longer(ban_all(ledger))
@@ -144,6 +165,24 @@ class TestDynamoDb:
         record_all(dynamo, hit(1))
         record_all(dynamo, hit(2))
         assert calls(aws_in_process) == {"BatchExecuteStatement": 6}
+
+    def test_a_storm_of_bans_costs_a_write_and_a_read_for_each_eleven(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws
+    ) -> None:
+        seen = record_all(dynamo, hit(1))
+        aws_in_process.edge.reset_calls()
+        dynamo.commit({who: Sentence(each, (ban(1),)) for who, each in seen.items()})
+        assert calls(aws_in_process) == {"TransactWriteItems": 6, "BatchGetItem": 6}
+
+    def test_a_ban_that_the_table_refuses_is_refused_alone(self, dynamo: DynamoLedger) -> None:
+        seen = record_all(dynamo, hit(1))
+        endless = ban(1, evidence=[Hit(1, f"{number:090d}") for number in range(5_000)])  # an item has 400 KB
+        answers = dynamo.commit(
+            {who: Sentence(each, (endless if who == FIRST else ban(1),)) for who, each in seen.items()}
+        )
+        assert isinstance(answers.pop(FIRST), Rejected)
+        assert unanimous(answers).ban == ban(1)
+        assert FIRST not in {each.who for each in dynamo.standing()}
 
     def test_strangers_whom_the_table_knows_are_read_once(
         self,

@@ -19,6 +19,7 @@ from f2b_worker.adapters.dynamodb_items import (
     ban_item,
     hits_value,
     number,
+    offender_pk,
     standing_key,
     state_key,
     version_of,
@@ -144,7 +145,7 @@ class ManyOffenders:
                 self._known.learn(who, outcome.item)
             else:
                 unknown.append(who)
-        answers.update(self._read(unknown))
+        answers.update((who, each) for who, each in self.read(unknown).items() if isinstance(each, F2bError))
 
     def _after(self, who: OffenderId, new: Sequence[Hit]) -> tuple[int, Offender]:
         version, seen = self._known.get(who) or (0, Offender())
@@ -156,17 +157,17 @@ class ManyOffenders:
             return insert(self._table, state_key(who) | written)
         return update(self._table, state_key(who), written, unless_changed={"v": number(version - 1)})
 
-    def _read(self, unknown: Iterable[OffenderId]) -> dict[OffenderId, Exception]:
-        """Read offenders whom a refusal did not show; only the errors are answered."""
-        failed: dict[OffenderId, Exception] = {}
-        for batch in batches(unknown, _READ_MAX):
+    def read(self, offenders: Iterable[OffenderId]) -> dict[OffenderId, Offender | Exception]:
+        """Read offenders, and remember them; a stranger is an offender without a past."""
+        answers: dict[OffenderId, Offender | Exception] = {}
+        for batch in batches(offenders, _READ_MAX):
             try:
-                self._read_batch(batch)
+                answers |= self._read_batch(batch)
             except F2bError as error:
-                failed.update(dict.fromkeys(batch, error))
-        return failed
+                answers |= dict.fromkeys(batch, error)
+        return answers
 
-    def _read_batch(self, batch: Sequence[OffenderId]) -> None:
+    def _read_batch(self, batch: Sequence[OffenderId]) -> dict[OffenderId, Offender]:
         found: dict[str, Item] = {}
         asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
         for _ in range(_READS):
@@ -178,12 +179,7 @@ class ManyOffenders:
             asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
         if asked:
             raise Throttled("reading the ledger: DynamoDB leaves keys unread")
-        for who in batch:
-            item = found.get(state_key(who)["pk"]["S"])
-            if item:
-                self._known.learn(who, item)
-            else:
-                self._known.forget(who)
+        return {who: self._known.learn(who, found.get(offender_pk(who), {})) for who in batch}
 
     def extend(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.

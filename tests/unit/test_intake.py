@@ -266,7 +266,7 @@ class TestLinger:
         scene.inbox.receive = slow_receive  # type: ignore[method-assign]
         assert self.gather(scene, 95, linger_s=0.1) == 40
 
-    def test_only_the_first_receive_waits_for_messages(self, scene: Scene) -> None:
+    def test_after_the_first_messages_it_waits_for_the_linger_at_most(self, scene: Scene) -> None:
         waits_s: list[float] = []
 
         def receive(*, wait_s: float) -> list[Message]:
@@ -274,5 +274,9 @@ class TestLinger:
             return MemoryInbox.receive(scene.inbox, wait_s=wait_s)
 
         scene.inbox.receive = receive  # type: ignore[method-assign]
-        self.gather(scene, 25, poll_s=7)
-        assert waits_s == [7, 0, 0]
+        self.gather(scene, 25, poll_s=7, linger_s=0.5)
+        assert waits_s == [7, 0.5, 0.5]
+
+    def test_few_messages_do_not_wait_for_others(self, scene: Scene) -> None:
+        assert self.gather(scene, 5, linger_s=3600) == 5
+        assert scene.inbox.done == ["receive"]

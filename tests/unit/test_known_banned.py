@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ import pytest
 from f2b_worker.domain.jails import DAY_MS, Policy
 from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Unavailable
-from f2b_worker.intake import KEPT_AFTER
-from f2b_worker.judging import EXTEND_EVERY_S
+from f2b_worker.intake import KEPT_AFTER, PUT_AWAY
+from f2b_worker.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 from tests.unit.intake_scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, Scene, body, who
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 RESOLUTION_S = 5.0
+FLUSH_MESSAGES = 100
 WHO = who(GOOD_IP)
 LONG = Policy(replace(POLICY.defaults, bantime_ms=DAY_MS))
 
@@ -42,7 +44,7 @@ class Known(Scene):
     def __init__(self) -> None:
         super().__init__()
         self.ledger: CountingLedger = CountingLedger()
-        self.worker = self.intake(extend_resolution_s=RESOLUTION_S)
+        self.worker = self.intake(extend_resolution_s=RESOLUTION_S, flush_messages=FLUSH_MESSAGES)
         self.worker.use(LONG)
         self.step(body(GOOD_IP))
         self.ledger.recorded = self.ledger.commits = 0
@@ -95,8 +97,38 @@ def test_among_many_banned_addresses_each_waits_for_the_whole_resolution(known: 
         known.step()
     assert known.ledger.commits == 0
     known.clock.advance(RESOLUTION_S)
-    known.step()
+    for _ in range(math.ceil(len(crowd) / EXTENSIONS_AT_ONCE)):
+        known.step()
     assert {ban.extended for ban in known.ledger.banned().values() if ban != known.ban} == {1}
+    assert known.inbox.left == set()
+
+
+def test_many_extensions_do_not_keep_others_waiting(known: Known) -> None:
+    crowd = [f"198.51.{number // 250}.{number % 250}" for number in range(EXTENSIONS_AT_ONCE + 50)]
+    known.step(json.dumps([item for ip in crowd for item in json.loads(body(ip))]))
+    known.clock.advance(EXTEND_EVERY_S)
+    known.step(*(known.hit(ip=ip) for ip in crowd))
+    while known.inbox.waiting:
+        known.step()
+    known.clock.advance(RESOLUTION_S)
+    known.step(body(OTHER_IP))
+    assert who(OTHER_IP) in known.ledger.banned()
+    extended = [ban for ban in known.ledger.banned().values() if ban.extended]
+    assert len(extended) == EXTENSIONS_AT_ONCE
+    known.step()
+    assert all(known.ledger.banned()[who(ip)].extended for ip in crowd)
+
+
+def test_many_messages_that_are_settled_at_once_are_deleted_in_parts(known: Known) -> None:
+    known.clock.advance(EXTEND_EVERY_S)
+    for _ in range(PUT_AWAY * FLUSH_MESSAGES + 50):
+        known.inbox.put(known.hit())
+    while known.inbox.waiting:
+        known.step()
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert len(known.inbox.left) == 50
+    known.step()
     assert known.inbox.left == set()
 
 

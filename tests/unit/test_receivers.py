@@ -88,6 +88,24 @@ def test_an_idle_queue_is_polled_by_one_only(inbox: Inbox, receivers: Receivers)
     assert set(inbox.polls) == {5}
 
 
+def test_after_an_answer_that_was_not_full_a_poll_rests_and_the_next_brings_several(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    inbox.fill(3)
+    take(receivers, 3)
+    inbox.fill(3)
+    assert receivers.receive(wait_s=0) == []
+    assert inbox.polls == [5]
+    receivers.close()  # does not wait for the end of the rest
+    assert len(inbox.waiting) == 3
+
+
+def test_after_a_full_answer_nobody_rests(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    inbox.fill(35)
+    assert len(take(receivers, 35)) == 35
+    receivers.close()
+
+
 def test_while_nobody_takes_answers_nothing_more_is_received(inbox: Inbox, receivers: Receivers) -> None:
     inbox.fill(1000)
     take(receivers, 10)

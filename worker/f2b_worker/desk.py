@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -75,6 +76,11 @@ class Pile:
         self.add(other.hits, other.messages)
         self.is_fed = self.is_fed or other.is_fed
 
+    @property
+    def is_longer(self) -> bool:
+        """Whether all that is to be stored is a later end of a known ban."""
+        return self.known is not None and self.newest_ms + self.known.ban.length_ms > self.known.ban.until_ms
+
     def _follow(self, ban: Ban, times_ms: Sequence[int]) -> None:
         """Find out whether these fell into the ban, too, with its end as those before them moved it."""
         reach_ms = max(self._reach_ms, ban.until_ms)
@@ -119,9 +125,13 @@ class Desk:
         return [each.message for each in self._in_hand.values()]
 
     @property
-    def settled(self) -> list[Message]:
-        """The messages of which nothing is left to do but to delete them."""
-        return [each.message for each in self._done.values() if not each.is_kept]
+    def in_hand(self) -> int:
+        """How many messages are in hand."""
+        return len(self._in_hand)
+
+    def done(self, most: int) -> list[InHand]:
+        """Up to so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
+        return list(islice(self._done.values(), most))
 
     def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:
         """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
@@ -195,11 +205,11 @@ class Desk:
         """The messages that are in hand since *time_s* or longer; may be asked from another thread."""
         return [each.message for each in list(self._in_hand.values()) if each.since_s <= time_s]
 
-    def clear_done(self) -> None:
-        """Forget the messages of which nothing is left to do: they were deleted, or stay in the queue."""
-        for name in self._done:
-            self._in_hand.pop(name, None)
-        self._done = {}
+    def put_away(self, done: Iterable[InHand]) -> None:
+        """Forget messages of which nothing is left to do: they were deleted, or stay in the queue."""
+        for each in done:
+            self._in_hand.pop(each.message.id, None)
+            self._done.pop(each.message.id, None)
 
     def _keep(self, messages: Iterable[InHand]) -> None:
         for each in messages:

@@ -33,6 +33,10 @@ RECEIVE_MAX = 10
 KEPT_AFTER = 0.4
 """After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 
+PUT_AWAY = 2
+"""At most so many times the messages that a turn brings are deleted in it: the last extension of many bans settles
+thousands at once, and new infractions are not to wait for all of their deletions."""
+
 IN_HAND_MAX = 10_000
 """So many messages are in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
 
@@ -121,11 +125,12 @@ class Intake:
         messages = self._inbox.receive(wait_s=self._wait_s())
         ends_s = self._clock.monotonic_s() + self._linger_s
         received = len(messages)
-        while received == RECEIVE_MAX and len(messages) < self._flush_messages:
-            if self._clock.monotonic_s() >= ends_s:
+        while received > RECEIVE_MAX // 2 and len(messages) < self._flush_messages:
+            left_s = ends_s - self._clock.monotonic_s()
+            if left_s <= 0:
                 break
             try:
-                more = self._inbox.receive(wait_s=0)
+                more = self._inbox.receive(wait_s=left_s)
             except F2bError:  # the next receive will say so; what is here is judged first
                 break
             received = len(more)
@@ -133,7 +138,9 @@ class Intake:
         return messages
 
     def _wait_s(self) -> float:
-        """Wait no longer than what is held back may; SQS knows whole seconds only."""
+        """Wait no longer than what is held back may, nor while something is to be put away."""
+        if self._desk.done(1):
+            return 0.0
         due_s = self._judging.due_in_s(self._desk)
         return self._poll_s if due_s is None else min(self._poll_s, max(0, math.ceil(due_s)))
 
@@ -168,19 +175,20 @@ class Intake:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
 
     def _try_to_settle(self, *, hurry: bool) -> None:
-        crowded = len(self._desk.messages) > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
+        crowded = self._desk.in_hand > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
         try:
             self._judging.judge(self._desk, hurry=hurry or crowded)
         finally:  # what is done is done, whoever else has to wait
-            self._put_away()
+            self._put_away(IN_HAND_MAX if hurry else PUT_AWAY * self._flush_messages)
 
-    def _put_away(self) -> None:
+    def _put_away(self, most: int) -> None:
         while self._desk.letters:
             self._bury(self._desk.letters[-1])
-        settled = self._desk.settled
+        done = self._desk.done(most)
+        settled = [each.message for each in done if not each.is_kept]
         if settled:
             self._inbox.delete(settled)
-        self._desk.clear_done()
+        self._desk.put_away(done)
         metrics.messages_settled.inc(len(settled))
 
     def _bury(self, letter: Letter) -> None:

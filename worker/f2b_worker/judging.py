@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -26,6 +27,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 EXTENSIONS_PER_S = 100
 """So few bans are extended each second, at most, while none of them has waited for the whole resolution."""
+
+EXTENSIONS_AT_ONCE = 250
+"""So many bans are extended in one turn at most, 40 ms: new infractions are judged in between."""
 
 EXTEND_EVERY_S = 1.0
 """The same ban is extended no more often: a hot address must not wear out its item."""
@@ -73,37 +77,44 @@ class Judging:
 
     def due_in_s(self, desk: Desk) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""
-        waits_s = self._waits_s(desk)
-        return min((self._due_in_s(pile, waits_s) for pile in desk.piles.values()), default=None)
+        now = self._now(desk)
+        return min((self._due_in_s(pile, now) for pile in desk.piles.values()), default=None)
 
-    def _waits_s(self, desk: Desk) -> float:
-        return min(self._resolution_s, len(desk.piles) / EXTENSIONS_PER_S)
+    def _now(self, desk: Desk) -> _Now:
+        waits_s = min(self._resolution_s, len(desk.piles) / EXTENSIONS_PER_S)
+        return _Now(self._clock.monotonic_s(), self._clock.now_ms(), waits_s)
 
-    def _due_in_s(self, pile: Pile, waits_s: float) -> float:
-        known, now_s = pile.known, self._clock.monotonic_s()
-        if known is None or pile.newest_ms + known.ban.length_ms <= known.ban.until_ms:
-            return 0.0  # to be recorded at once, or nothing to store
-        ends_in_s = (known.ban.until_ms - self._clock.now_ms()) / 1000
+    def _due_in_s(self, pile: Pile, now: _Now) -> float:
+        known = pile.known
+        if known is None or not pile.is_longer:
+            return 0.0
+        ends_in_s = (known.ban.until_ms - now.ms) / 1000
         if 0 <= ends_in_s < 2 * self._resolution_s:
             return 0.0  # the stored end must not come before the later one is stored
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
-        return max(pile.since_s + waits_s, soonest_s) - now_s
+        return max(pile.since_s + now.waits_s, soonest_s) - now.s
+
+    def _due(self, desk: Desk) -> list[OffenderId]:
+        """Find what is due: the piles are in the order in which they came, so the oldest extensions go first."""
+        now = self._now(desk)
+        longer = (who for who, pile in desk.piles.items() if pile.is_longer and self._due_in_s(pile, now) <= 0)
+        return _at_once(desk) + list(islice(longer, EXTENSIONS_AT_ONCE))
 
     def judge(self, desk: Desk, *, hurry: bool) -> None:
         """Judge the piles that are due, in a *hurry* all, and take from the desk what is done.
 
+        Of many bans that only last longer, some are left for the next turn.
+
         Raises:
             F2bError: If some must wait for the end of an outage; the others are done.
         """
-        while True:
-            waits_s = self._waits_s(desk)
-            due = [who for who, pile in desk.piles.items() if hurry or self._due_in_s(pile, waits_s) <= 0]
-            if not due:
-                return
+        due = list(desk.piles) if hurry else self._due(desk)
+        while due:
             try:
                 self._judge(desk, due)
             finally:
                 desk.lay_out_fed()
+            due = list(desk.piles) if hurry else _at_once(desk)
 
     def _judge(self, desk: Desk, due: Iterable[OffenderId]) -> None:
         held_up: Exception | None = None
@@ -214,6 +225,17 @@ class Judging:
         metrics.ledger_refused.inc()
         desk.give_up(who, str(error))
         return None
+
+
+class _Now(NamedTuple):
+    s: float
+    ms: int
+    waits_s: float
+
+
+def _at_once(desk: Desk) -> list[OffenderId]:
+    """Find the piles that wait for nothing: they are to be recorded, or leave nothing to store."""
+    return [who for who, pile in desk.piles.items() if not pile.is_longer]
 
 
 def _must_wait(error: Exception) -> bool:

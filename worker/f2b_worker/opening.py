@@ -19,7 +19,7 @@ from f2b_worker.adapters.provision import check_table
 from f2b_worker.adapters.sqlite_file import SqliteLease, open_existing, open_to_store
 from f2b_worker.adapters.sqlite_ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite_notebook import SqliteNotebook, notebooks_in
-from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs import IO_THREADS, SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.adapters.waf_finder import WafFinder
 from f2b_worker.adapters.waf_listing import READS_OF_A_COMMAND_PER_S
 from f2b_worker.adapters.wafv2 import CLOUDFRONT_REGION, region_of
@@ -150,7 +150,7 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.queue, connections=settings.receivers + 2)
+    client = sqs_client(settings.queue, connections=settings.receivers + IO_THREADS + 1)
     queue_url = queue_url_of(client, settings.queue)
     return SqsInbox(
         client,

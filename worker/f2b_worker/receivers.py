@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from f2b_worker.ports import DeadLetter, Inbox, Message
 
 RECEIVE_MAX = 10
+REST_S = 0.02
+"""So long a poll rests after an answer that was not full: the next one brings several messages for one call."""
+
 _LOOK_EVERY_S = 1.0
 
 
@@ -25,11 +28,13 @@ class Receivers:
         inbox: The queue.
         threads: How many polls run side by side.
         poll_s: How long one poll waits for a first message, in whole seconds.
+        rest_s: How long a poll rests after an answer that was neither empty nor full.
     """
 
-    def __init__(self, inbox: Inbox, *, threads: int, poll_s: float) -> None:
+    def __init__(self, inbox: Inbox, *, threads: int, poll_s: float, rest_s: float = REST_S) -> None:
         self._inbox = inbox
         self._poll_s = poll_s
+        self._rest_s = rest_s
         self._answers: deque[list[Message]] = deque()
         self._failure: Exception | None = None
         self._changed = threading.Condition()
@@ -109,6 +114,12 @@ class Receivers:
                 self._fail(error)
             else:
                 self._bring(messages)
+                if 0 < len(messages) < RECEIVE_MAX:
+                    self._rest()
+
+    def _rest(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, self._rest_s)
 
     def _bring(self, messages: list[Message]) -> None:
         """Hand messages over, and wait while too many lie here; the queue answers again, so no failure is told."""

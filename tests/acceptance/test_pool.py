@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from demo.fleet import eventually, free_port
-from f2b_worker.pool import SILENT_S
+from f2b_worker.pool.liveness import SILENT_S
 from tests.acceptance.attacks import send_bodies
 
 if TYPE_CHECKING:
     from demo.fleet import Fleet
 
-IGNORED_OR_CAUGHT = re.compile(r"^Sig(?:Ign|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
+BLOCKED_OR_CAUGHT = re.compile(r"^Sig(?:Blk|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
 
 
 def report(ip: str, times: int) -> list[str]:
@@ -165,7 +165,7 @@ def test_a_port_that_is_taken_ends_the_pool_before_it_starts(fleet: Fleet, tmp_p
 
 def hang_up(pid: int) -> bool:
     """Send SIGHUP if the process has any say about what it does then: its first lines have run."""
-    masks = [int(mask, 16) for mask in IGNORED_OR_CAUGHT.findall(of_process(pid, "status").decode())]
+    masks = [int(mask, 16) for mask in BLOCKED_OR_CAUGHT.findall(of_process(pid, "status").decode())]
     heard = any(mask & 1 << signal.SIGHUP - 1 for mask in masks)
     if heard:
         os.kill(pid, signal.SIGHUP)

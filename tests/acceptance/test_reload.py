@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import pytest
 
 from demo.fleet import eventually
 from tests.acceptance.attacks import send_bodies
@@ -31,3 +37,33 @@ def test_sighup_reloads_the_jails_and_a_bad_file_keeps_them(fleet: Fleet, tmp_pa
     assert "defaults.maxretry" in log.read_text()
     send_bodies(fleet, ['{"ip": "203.0.113.9"}'])
     eventually(lambda: banned(fleet) == {"203.0.113.9"}, "one report bans", 10)
+
+
+class Replay:
+    """`f2b-worker replay` that has opened its file, and waits for what is in it."""
+
+    def __init__(self, folder: Path, *before: str) -> None:
+        pipe = folder / "attack.ndjson"
+        os.mkfifo(pipe)
+        command = [*before, sys.executable, "-m", "f2b_worker", "replay", str(pipe)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._pipe = -1
+        eventually(lambda: self._open(pipe), "it reads", 30)
+
+    def _open(self, pipe: Path) -> bool:
+        with suppress(OSError):  # nobody reads yet
+            self._pipe = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        return self._pipe >= 0
+
+    def end_file(self) -> None:
+        os.close(self._pipe)
+
+
+@pytest.mark.parametrize(("before", "code"), [((), -signal.SIGHUP), (("nohup",), 0)])
+def test_a_command_that_is_no_worker_ends_with_its_terminal_unless_it_is_told_not_to(
+    tmp_path: Path, before: tuple[str, ...], code: int
+) -> None:
+    replay = Replay(tmp_path, *before)
+    replay.process.send_signal(signal.SIGHUP)
+    replay.end_file()
+    assert replay.process.wait(30) == code

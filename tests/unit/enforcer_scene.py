@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
@@ -21,7 +24,7 @@ from f2b_worker.testing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from f2b_worker.errors import F2bError
     from f2b_worker.ports import IpSetContents
@@ -31,6 +34,22 @@ FOREIGN = "198.51.100.0/24"
 V6 = "2001:db8::/64"
 UNBAN_LAG_S = 30.0
 REGION = "eu-central-1"
+
+
+def strangers(family: int = 4) -> Iterator[str]:
+    """Name one key after the other, none twice."""
+    for number in count(1):
+        yield f"198.18.{number // 256}.{number % 256}/32" if family == 4 else f"2001:db8:{number:x}::/64"
+
+
+def gaps_s(times_s: Sequence[float]) -> list[float]:
+    """Tell how long after each time the next one was."""
+    return [later - earlier for earlier, later in pairwise(times_s)]
+
+
+def shown(name: str, region: str = REGION, **labels: str) -> float | None:
+    """Read a metric of one Region; None if it is not shown."""
+    return REGISTRY.get_sample_value(name, {"region": region, **labels})
 
 
 class Clock(FakeClock):
@@ -173,6 +192,10 @@ class Scene:
             aside=aside,
         )
 
+    def restart(self, *allowed: str) -> None:
+        """Let another worker take over, which knows only what was stored."""
+        self.enforcer = self.another(*allowed, lease=MemoryLease())
+
     def ban(
         self,
         *keys: str,
@@ -180,6 +203,8 @@ class Scene:
         ago_s: float = 0,
         jail: str = "default",
         blocklists: tuple[str, ...] = ("block",),
+        count: int = 1,
+        observed: bool = False,
     ) -> None:
         start_ms = self.clock.now_ms() - round(ago_s * 1000)
         for key in keys:
@@ -187,7 +212,7 @@ class Scene:
             seen = self.ledger.record({who: []})[who]
             assert isinstance(seen, Offender)
             length_ms = round(seconds * 1000)
-            ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, blocklists=blocklists)
+            ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
             self.ledger.commit({who: Sentence(seen, (ban,))})
 
     def pass_time(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
+from f2b_worker.cli import main as entry_point
 from f2b_worker.cli.shim import main as shim
 from f2b_worker.cli.worker import main as worker
 from f2b_worker.settings import ShimSettings, WorkerSettings, env_name, option_name
 from f2b_worker.testing import MemoryLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import click
@@ -111,7 +114,45 @@ def test_the_help_of_the_worker_lists_its_commands_and_exit_codes() -> None:
     assert all(f"{code} " in text.split("Exit codes:")[1] for code in (0, 2, 3, 4))
 
 
-def test_the_command_that_ignores_hang_ups_first_comes_before_the_half_second_of_imports() -> None:
+def blocked() -> set[int]:
+    """The signals that wait until somebody takes them."""
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
+@pytest.fixture
+def blocked_at_first() -> Iterator[set[int]]:
+    first = blocked()
+    yield first
+    signal.pthread_sigmask(signal.SIG_SETMASK, first)
+
+
+def test_a_hang_up_waits_until_the_command_is_imported(
+    blocked_at_first: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[int]] = []
+    monkeypatch.setattr("f2b_worker.cli.worker.main", lambda: seen.append(blocked()))
+    entry_point()
+    assert seen == [blocked_at_first | {signal.SIGHUP}]
+
+
+def test_a_hang_up_waits_on_until_a_worker_takes_it(blocked_at_first: set[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    assert "queue" in line(run("f2b-worker"))
+    assert signal.SIGHUP in blocked()
+
+
+@pytest.mark.parametrize("command", [f"f2b-worker {name}" for name in worker.commands])
+def test_a_hang_up_does_to_a_command_that_is_no_worker_what_it_does_to_any_program(
+    blocked_at_first: set[int], command: str
+) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    run(command, "--help")
+    assert blocked() == blocked_at_first
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_the_command_has_hang_ups_wait_before_the_half_second_of_imports() -> None:
     code = "import sys, f2b_worker.cli; print(*{each.partition('.')[0] for each in sys.modules})"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from structlog.testing import capture_logs
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S
 from f2b_worker.enforcer.pace import PACE_MAX_S
 from f2b_worker.errors import LockLost, Throttled
-from f2b_worker.ports import Sentence
-from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, Scene
+from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, Scene, gaps_s, strangers
 
 
 @pytest.fixture
@@ -103,11 +99,10 @@ class TestBans:
     def test_a_flood_of_bans_in_one_family_does_not_keep_the_other_waiting(
         self, scene: Scene, hot: int, quiet: str
     ) -> None:
-        numbers = iter(range(10_000))
+        keys = strangers(hot)
 
         def flood() -> None:
-            number = next(numbers)
-            scene.ban(f"198.18.{number // 256}.{number % 256}/32" if hot == 4 else f"2001:db8:{number:x}::/64")
+            scene.ban(next(keys))
 
         scene.pass_time(10, every_s=0.5, do=flood)
         scene.ban(quiet)
@@ -117,31 +112,23 @@ class TestBans:
 
 class TestObservedBans:
     def test_an_observed_ban_is_never_written(self, scene: Scene) -> None:
-        observe(scene, A)
+        scene.ban(A, seconds=600, observed=True)
         scene.ban(B)
         scene.pass_time(10)
         assert scene.v4.held == {B}
 
     def test_an_entry_of_somebody_elses_stays_when_its_observed_ban_ends(self, scene: Scene) -> None:
         scene.v4.edit([A])
-        observe(scene, A)
+        scene.ban(A, seconds=600, observed=True)
         scene.pass_time(2000)
         assert scene.v4.held == {A}
 
     def test_an_entry_of_ours_goes_although_an_observed_ban_follows(self, scene: Scene) -> None:
         scene.ban(A, seconds=20)
         scene.pass_time(5)
-        observe(scene, A)
+        scene.ban(A, seconds=600, observed=True)
         scene.pass_time(20 + UNBAN_LAG_S + 5)
         assert scene.v4.held == set()
-
-
-def observe(scene: Scene, key: str) -> None:
-    """Store a ban of a jail that only observes."""
-    who = OffenderId("default", key)
-    now_ms = scene.clock.now_ms()
-    ban = Ban(now_ms, now_ms + 600_000, 1, 600_000, observed=True)
-    scene.ledger.commit({who: Sentence(scene.ledger.offender(who), (ban,))})
 
 
 class TestRemovals:
@@ -171,15 +158,10 @@ class TestRemovals:
         assert scene.v4.writes == 1
 
     def test_a_flood_in_one_family_does_not_keep_the_removals_of_the_other_waiting(self, scene: Scene) -> None:
-        numbers = iter(range(10_000))
-
-        def flood() -> None:
-            number = next(numbers)
-            scene.ban(f"198.18.{number // 256}.{number % 256}/32")
-
+        keys = strangers()
         scene.ban(V6, seconds=20)
         scene.pass_time(10)
-        scene.pass_time(10 + UNBAN_LAG_S + 10, every_s=0.5, do=flood)
+        scene.pass_time(10 + UNBAN_LAG_S + 10, every_s=0.5, do=lambda: scene.ban(next(keys)))
         assert scene.v6.held == set()
 
 
@@ -197,20 +179,15 @@ class TestBudget:
         assert scene.tries_s == []
 
     def test_at_most_one_update_a_second_leaves_for_both_families_together(self, scene: Scene) -> None:
-        numbers = iter(range(10_000))
-
-        def attack() -> None:
-            number = next(numbers)
-            scene.ban(f"198.18.{number // 256}.{number % 256}/32", f"2001:db8:{number:x}::/64", seconds=7)
-
-        scene.pass_time(120, every_s=0.3, do=attack)
+        keys, others = strangers(4), strangers(6)
+        scene.pass_time(120, every_s=0.3, do=lambda: scene.ban(next(keys), next(others), seconds=7))
         assert len(scene.tries_s) > 60
-        assert min(later - earlier for earlier, later in pairwise(scene.tries_s)) >= 1.0
+        assert min(gaps_s(scene.tries_s)) >= 1.0
 
     def test_no_set_is_read_between_updates(self, scene: Scene) -> None:
         scene.settle(A, V6)
-        numbers = iter(range(100))
-        scene.pass_time(30, every_s=3, do=lambda: scene.ban(f"198.18.0.{next(numbers)}/32"))
+        keys = strangers()
+        scene.pass_time(30, every_s=3, do=lambda: scene.ban(next(keys)))
         assert scene.v4.writes == 10
         assert scene.v4.reads + scene.v6.reads <= 2 * (30 // AUDIT_S + 1)
 
@@ -227,11 +204,11 @@ class TestBudget:
         scene.v4.fails = [Throttled("rate exceeded")] * 20
         scene.ban(A)
         scene.run(60)
-        gaps_s = [round(later - earlier, 3) for earlier, later in pairwise(scene.tries_s)]
-        assert len(gaps_s) == 20
-        assert gaps_s == sorted(gaps_s)
-        assert gaps_s[0] >= UPDATE_EVERY_S
-        assert UPDATE_EVERY_S < gaps_s[-1] <= PACE_MAX_S
+        waits_s = [round(each, 3) for each in gaps_s(scene.tries_s)]
+        assert len(waits_s) == 20
+        assert waits_s == sorted(waits_s)
+        assert waits_s[0] >= UPDATE_EVERY_S
+        assert UPDATE_EVERY_S < waits_s[-1] <= PACE_MAX_S
         assert scene.v4.held == {A}
 
     def test_the_pace_is_back_after_a_success(self, scene: Scene) -> None:
@@ -239,8 +216,8 @@ class TestBudget:
         scene.ban(A)
         scene.run(30)
         scene.tries_s.clear()
-        numbers = iter(range(100))
-        scene.pass_time(10, every_s=0.5, do=lambda: scene.ban(f"198.18.0.{next(numbers)}/32"))
+        keys = strangers()
+        scene.pass_time(10, every_s=0.5, do=lambda: scene.ban(next(keys)))
         assert len(scene.tries_s) >= 7
 
 
@@ -267,7 +244,7 @@ class TestOthers:
         scene.ban(B)
         scene.run(15)
         assert scene.v4.held == {A, B}
-        assert min(later - earlier for earlier, later in pairwise(scene.tries_s)) >= 1.0
+        assert min(gaps_s(scene.tries_s)) >= 1.0
 
     def test_a_ban_that_somebody_removed_is_put_back(self, scene: Scene) -> None:
         scene.settle(A, B)

@@ -1,4 +1,4 @@
-"""The loop that keeps the IP sets equal to the active bans, within WAF's budget and nobody else's entries lost."""
+"""Updates, sets, the ledger or the lease fail: what can still be done is done, and the rest is made up for."""
 
 from __future__ import annotations
 

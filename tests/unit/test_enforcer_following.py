@@ -11,7 +11,7 @@ from f2b_worker.domain.roster import Roster
 from f2b_worker.domain.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.enforcer.following import FOLLOW_S, HELPING, LOOK_BACK_S, RESYNC_S, Following, Reading
+from f2b_worker.enforcer.following import FOLLOW_S, HELPING, LOOK_BACK_S, RESYNC_S, Following, Reading, learn
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock, MemoryLedger
@@ -171,8 +171,8 @@ class TestWhatIsReadBehind:
     def follower(self) -> tuple[Book, Roster, FakeClock, Following]:
         book, clock = Book(), FakeClock()
         roster = Roster(["block"], Networks())
-        following = Following(book, roster, alarms=Alarms(clock), clock=clock, aside=lambda work: work())
-        following.begin()
+        mark = learn(book, roster, clock)
+        following = Following(book, roster, mark, alarms=Alarms(clock), clock=clock, aside=lambda work: work())
         return book, roster, clock, following
 
     def ban(self, clock: FakeClock, seconds: int) -> StandingBan:

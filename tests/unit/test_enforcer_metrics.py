@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY
+from itertools import islice
 
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.testing import MemoryLease
-from tests.unit.enforcer_scene import FOREIGN, REGION, A, B, Scene
-
-
-def shown(name: str, region: str = REGION, **labels: str) -> float | None:
-    return REGISTRY.get_sample_value(name, {"region": region, **labels})
-
-
-def addresses(number: int) -> list[str]:
-    return [f"198.18.0.{each}/32" for each in range(number)]
+from tests.unit.enforcer_scene import FOREIGN, A, B, Scene, shown, strangers
 
 
 def test_a_region_that_stands_by_ends_no_alarm_of_a_region_that_enforces() -> None:
     scene = Scene(limit=10)
-    scene.ban(*addresses(30))
+    scene.ban(*islice(strangers(), 30))
     scene.pass_time(10)
     assert shown("f2b_surge") == 1
     other = scene.another(lease=MemoryLease(held=False), region="us-east-1")
@@ -31,7 +23,7 @@ def test_what_was_shown_ends_when_the_lease_is_lost() -> None:
     scene = Scene(capacity=3)
     scene.finder.not_referenced = {scene.v4.id}
     scene.v4.edit({FOREIGN})
-    scene.ban(*addresses(9))
+    scene.ban(*islice(strangers(), 9))
     scene.pass_time(30)
     of_a_set = ("f2b_foreign_entries", "f2b_foreign_allowlisted", "f2b_ip_set_unreferenced")
     assert shown("f2b_bans_active") == 9

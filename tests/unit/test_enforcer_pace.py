@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
+from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.enforcer.aside import Question, in_a_thread
 from f2b_worker.enforcer.pace import (
     IN_A_ROW,
@@ -134,6 +136,27 @@ def test_a_question_is_asked_again_only_when_it_is_time_and_was_answered() -> No
     assert question.answer() is None
     jobs.pop()()
     assert question.answer() == 3
+
+
+@pytest.mark.parametrize(("again_s", "asked_again_after_s"), [(None, 60.0), (10.0, 10.0)])
+def test_a_question_that_failed_is_reported_and_asked_again(
+    again_s: float | None, asked_again_after_s: float
+) -> None:
+    clock, asked_s = FakeClock(), list[float]()
+
+    def ask() -> int:
+        asked_s.append(clock.monotonic_s())
+        raise Unavailable("no answer")
+
+    question = Question(ask, every_s=60.0, clock=clock, aside=lambda work: work(), first_after_s=0.0)
+    with capture_logs() as lines:
+        assert question.news("what there is", Alarms(clock), again_s=again_s) is None
+    assert [(line["about"], line["reason"]) for line in lines] == [("what there is", "no answer")]
+    clock.advance(asked_again_after_s - 1)
+    question.news("what there is", Alarms(clock))
+    clock.advance(1)
+    question.news("what there is", Alarms(clock))
+    assert asked_s[1] - asked_s[0] == asked_again_after_s
 
 
 def test_a_question_whose_thread_died_is_asked_again() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from f2b_worker.errors import LockLost, Throttled
-from tests.unit.enforcer_scene import Clock, IpSet, Scene
+from tests.unit.enforcer_scene import Clock, IpSet, Scene, gaps_s, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +59,7 @@ class Rival:
         self._began_s = self.next_s = scene.clock.monotonic_s()
         self._token: str | None = None
         self._dice = random.Random(2)
+        self._entries = strangers()
 
     def act(self) -> None:
         """Read, or update what was read."""
@@ -68,7 +68,7 @@ class Rival:
             self._held, self._token = contents.entries, contents.token
             self.next_s += self._dice.uniform(*CALL_S)
             return
-        entry = f"198.18.{len(self.added) // 256}.{len(self.added) % 256}/32"
+        entry = next(self._entries)
         self._set.is_rivals_turn = True
         try:
             self._set.write([*self._held, entry], self._token)
@@ -131,4 +131,4 @@ def test_a_rival_gets_its_turn_although_a_ban_comes_every_second() -> None:
 
 def test_an_eager_rival_does_not_make_us_call_more_than_once_a_second() -> None:
     _, _, ip_set = compete(1.0)
-    assert min(later - earlier for earlier, later in pairwise(ip_set.ours_s)) > 1.0
+    assert min(gaps_s(ip_set.ours_s)) > 1.0

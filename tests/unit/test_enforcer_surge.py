@@ -6,7 +6,6 @@ import pytest
 
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.errors import Throttled, Unavailable
-from f2b_worker.testing import MemoryLease
 from tests.unit.enforcer_scene import UNBAN_LAG_S, A, B, Scene
 
 LIMIT = 10
@@ -18,8 +17,9 @@ def scene() -> Scene:
     return Scene(limit=LIMIT)
 
 
-def restart(scene: Scene) -> None:
-    scene.enforcer = scene.another(lease=MemoryLease())
+def release(scene: Scene) -> None:
+    scene.notebook.note_release(scene.clock.now_ms())
+    scene.pass_time(8)
 
 
 def test_up_to_the_limit_all_go_in(scene: Scene) -> None:
@@ -55,16 +55,14 @@ def test_removals_go_on(scene: Scene) -> None:
 def test_a_release_lets_all_in_within_seconds(scene: Scene) -> None:
     scene.ban(*CROWD)
     scene.pass_time(100)
-    scene.notebook.note_release(scene.clock.now_ms())
-    scene.pass_time(8)
+    release(scene)
     assert scene.v4.held == set(CROWD)
 
 
 def test_a_surge_that_goes_on_after_the_release_is_held_back_again(scene: Scene) -> None:
     scene.ban(*CROWD)
     scene.pass_time(100)
-    scene.notebook.note_release(scene.clock.now_ms())
-    scene.pass_time(8)
+    release(scene)
     scene.ban(*(f"198.18.1.{host}/32" for host in range(30)))
     scene.pass_time(30)
     assert scene.v4.held == set(CROWD)
@@ -77,11 +75,10 @@ def test_it_stays_tripped_across_a_restart_and_nobody_falls_out(scene: Scene) ->
     scene.pass_time(5)
     scene.v4.edit([A, CROWD[0]])  # somebody let one in by hand
     scene.pass_time(70)
-    restart(scene)
+    scene.restart()
     scene.pass_time(UNBAN_LAG_S + 100)
     assert scene.v4.held == {A, CROWD[0]}
-    scene.notebook.note_release(scene.clock.now_ms())
-    scene.pass_time(8)
+    release(scene)
     assert scene.v4.held == {A, *CROWD}
 
 
@@ -91,7 +88,7 @@ def test_a_ban_in_a_set_that_starts_after_the_surge_stays_in_across_a_restart(sc
     scene.ban(*CROWD)
     scene.pass_time(5)
     scene.ban(A, seconds=7200)
-    restart(scene)
+    scene.restart()
     scene.pass_time(4000)
     assert scene.v4.held == {A}
 
@@ -145,10 +142,10 @@ def test_switching_the_guard_off_ends_a_surge_for_good(scene: Scene) -> None:
     scene.ban(*CROWD, seconds=600)
     scene.pass_time(20)
     scene.limit = 0
-    restart(scene)
+    scene.restart()
     scene.pass_time(2000)
     scene.limit = 1000
-    restart(scene)
+    scene.restart()
     scene.pass_time(10)
     scene.ban(A)
     scene.pass_time(10)
@@ -162,7 +159,7 @@ def test_bans_in_a_set_that_could_not_be_read_at_first_are_no_surge(unreadable_s
     scene.pass_time(100)
     scene.limit = LIMIT
     scene.v4.reads_fail = Throttled("rate exceeded")
-    restart(scene)
+    scene.restart()
     scene.pass_time(unreadable_s)
     scene.v4.reads_fail = None
     scene.pass_time(120)
@@ -186,7 +183,7 @@ def test_who_goes_from_one_blocklist_into_another_counts_as_new_there() -> None:
     scene.ban(*CROWD, seconds=99_999, blocklists=("captcha",))
     scene.pass_time(1000)
     scene.limit = LIMIT
-    restart(scene)
+    scene.restart()
     scene.pass_time(20)
     scene.ban(*CROWD, seconds=99_999, jail="recidive", blocklists=("block", "captcha"))
     scene.pass_time(20)

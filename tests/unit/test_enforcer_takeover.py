@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.domain.blocklists import Blocklist, Collapse
-from f2b_worker.domain.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.errors import Unavailable
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLease
-from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, A, B, IpSet, Scene
+from tests.unit.enforcer_scene import FOREIGN, UNBAN_LAG_S, A, B, IpSet, Scene, gaps_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,10 +25,6 @@ NEIGHBOURS = [f"203.0.113.{host}/32" for host in range(1, 6)]
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-def restart(scene: Scene, *allowed: str) -> None:
-    scene.enforcer = scene.another(*allowed, lease=MemoryLease())
 
 
 class LandsLate(IpSet):
@@ -48,7 +42,7 @@ class LandsLate(IpSet):
 class TestUpdatesThatTakeEffectLate:
     def test_what_the_holder_before_was_writing_is_ours(self, scene: Scene) -> None:
         scene.settle(B)
-        restart(scene)
+        scene.restart()
         scene.ban(A, seconds=120)
         scene.enforcer.tick()
         scene.v4.edit(scene.v4.held | {A})
@@ -62,7 +56,7 @@ class TestUpdatesThatTakeEffectLate:
         scene.pass_time(25)
         scene.ledger.hides_changes = True
         scene.v4.edit({B})
-        restart(scene)
+        scene.restart()
         scene.enforcer.tick()
         scene.v4.edit({A, B})
         scene.pass_time(2 * AUDIT_S + UNBAN_LAG_S)
@@ -70,7 +64,7 @@ class TestUpdatesThatTakeEffectLate:
 
     def test_what_somebody_adds_afterwards_is_foreign_although_it_is_banned(self, scene: Scene) -> None:
         scene.settle(B)
-        restart(scene)
+        scene.restart()
         scene.pass_time(AUDIT_S + 5)
         scene.v4.edit({A, B})
         scene.ban(A, seconds=20)
@@ -102,7 +96,7 @@ class TestAnotherConfiguration:
         scene.pass_time(150)
         assert scene.v4.held == {NET}
         scene.blocklists = (Blocklist("block", ("f2b",), collapse=after),)
-        restart(scene)
+        scene.restart()
         scene.pass_time(1000)
         assert scene.v4.held == set()
 
@@ -121,7 +115,7 @@ class TestAnotherConfiguration:
 
     def test_who_is_on_the_new_allowlist_is_out_at_once(self, scene: Scene) -> None:
         scene.settle(A, B)
-        restart(scene, A)
+        scene.restart(A)
         scene.pass_time(5)
         assert scene.v4.held == {B}
 
@@ -131,7 +125,7 @@ class TestBansThatEnded:
         scene.ban(A, seconds=700)
         scene.settle(A)
         scene.clock.advance(86_400)
-        restart(scene)
+        scene.restart()
         scene.pass_time(UNBAN_LAG_S + 5)
         assert scene.v4.held == set()
 
@@ -141,7 +135,7 @@ class TestBansThatEnded:
         scene.ban(A, seconds=20)
         scene.pass_time(20 * 60)
         scene.v4.edit({A})
-        restart(scene)
+        scene.restart()
         scene.pass_time(200)
         assert scene.v4.held == {A}
 
@@ -151,18 +145,16 @@ class TestBansThatEnded:
         scene.v4.fails = [Unavailable("no answer")] * 10_000
         scene.pass_time(1200)
         scene.v4.fails = []
-        restart(scene)
+        scene.restart()
         scene.pass_time(UNBAN_LAG_S + 5)
         assert scene.v4.held == set()
 
     def test_one_that_is_followed_by_an_observed_ban_before_its_removal_is_removed(self, scene: Scene) -> None:
         scene.ban(A, seconds=20)
         scene.pass_time(21)
-        now_ms, who = scene.clock.now_ms(), OffenderId("default", A)
-        ban = Ban(now_ms, now_ms + 60_000, 2, 60_000, observed=True, blocklists=("block",))
-        scene.ledger.commit({who: Sentence(scene.ledger.offender(who), (ban,))})
+        scene.ban(A, seconds=60, count=2, observed=True)
         assert A in scene.v4.held
-        restart(scene)
+        scene.restart()
         scene.pass_time(600)
         assert scene.v4.held == set()
 
@@ -217,7 +209,7 @@ class TestLeaseAndTime:
         scene.ban(A)
         scene.pass_time(20)
         assert len(jobs) == 1
-        assert max(later - earlier for earlier, later in zip(lease.asked_s, lease.asked_s[1:], strict=False)) < 2
+        assert max(gaps_s(lease.asked_s)) < 2
         jobs.pop()()
         scene.pass_time(3)
         assert scene.v4.held == {A}
@@ -232,6 +224,18 @@ class TestLeaseAndTime:
         scene.lease.held = True
         scene.pass_time(5)
         assert len(found) == 2
+
+    def test_how_long_sets_were_not_found_before_the_lease_was_lost_does_not_count_after_it(
+        self, scene: Scene
+    ) -> None:
+        scene.finder.failure = Unavailable("WAF does not answer")
+        scene.pass_time(30)
+        assert not scene.enforcer.ready
+        scene.lease.held = False
+        scene.pass_time(5)
+        scene.lease.held = True
+        scene.pass_time(10)
+        assert scene.enforcer.ready
 
     def test_a_failure_to_find_sets_is_no_failure_of_the_ledger(self, scene: Scene) -> None:
         scene.finder.failure = Unavailable("WAF does not answer")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.pool import LIVES_S, RESTARTS_MAX, SILENT_S, STARTS_WITHIN_S, Health, Restarts, dead, unready
+from f2b_worker.pool.liveness import (
+    LIVES_S,
+    RESTARTS_MAX,
+    SILENT_S,
+    STARTS_WITHIN_S,
+    Health,
+    Restarts,
+    dead,
+    unready,
+)
 from f2b_worker.runtime import State
 from f2b_worker.testing import FakeClock
 

@@ -262,7 +262,7 @@ def _note_reloads() -> list[int]:
     """Make the list that fills with each SIGHUP; before the jails are read, so that no change is missed."""
     came: list[int] = []  # no event: a signal may come while its handler runs, and wait for a lock that it holds
     signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # a pool blocks it in those it starts
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # who started this blocked it until now
     return came
 
 

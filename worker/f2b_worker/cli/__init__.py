@@ -6,9 +6,10 @@ import signal
 def main() -> None:
     """Run the command; it is imported here, because that takes half a second in which a signal may come.
 
-    SIGHUP asks a worker to read its jails, which it is about to do anyway; it must not end one that starts.
+    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until the worker can take it
+    or the command turns out to be another.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
 
     command()

@@ -6,6 +6,7 @@ Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
     """
     if ctx.invoked_subcommand:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it may end with its terminal
         return
     settings = load(WorkerSettings, given, config)
     log.configure(settings.log_level)

@@ -7,8 +7,9 @@ nothing; starting writes only what differs.
 
 from f2b_worker.enforcer.adoption import ADOPTED_JAIL, LedgerAdopter
 from f2b_worker.enforcer.following import FOLLOW_S, RESYNC_S
-from f2b_worker.enforcer.loop import FIND_S, Enforcer
+from f2b_worker.enforcer.loop import Enforcer
 from f2b_worker.enforcer.pace import UPDATE_EVERY_S
+from f2b_worker.enforcer.search import FIND_S
 from f2b_worker.enforcer.sets import AUDIT_S
 
 __all__ = [

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
 
 from f2b_worker.domain.backoff import backoff_s
-from f2b_worker.errors import Permanent
+from f2b_worker.errors import F2bError, Permanent
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
-    from f2b_worker.errors import F2bError
+    from collections.abc import Iterator
+
     from f2b_worker.ports import Clock
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -55,6 +57,14 @@ class Alarms:
         metrics.aws_failures.labels(type(error).__name__).inc()
         if self._is_new(type(error).__name__, about):
             log.warning("enforcer_waits", about=about, kind=type(error).__name__, reason=str(error))
+
+    @contextmanager
+    def tolerate(self, about: str) -> Iterator[None]:
+        """Go on although a call within fails, which is reported; what comes after that call is left out."""
+        try:
+            yield
+        except F2bError as error:
+            self.complain(about, error)
 
     def _is_new(self, event: str, about: str) -> bool:
         now_s = self._clock.monotonic_s()

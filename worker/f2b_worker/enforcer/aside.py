@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.ports import Clock
+
+    Aside: TypeAlias = Callable[[Callable[[], None]], None]
+    """Does some work, perhaps in another thread."""
 
 T = TypeVar("T")
 
@@ -36,7 +40,7 @@ class Question(Generic[T]):
         *,
         every_s: float,
         clock: Clock,
-        aside: Callable[[Callable[[], None]], None],
+        aside: Aside,
         first_after_s: float | None = None,
     ) -> None:
         self._ask = ask
@@ -62,6 +66,22 @@ class Question(Generic[T]):
             return None
         self._is_open = False
         return self._answers.pop()
+
+    def news(self, about: str, alarms: Alarms, *, again_s: float | None = None) -> T | None:
+        """Take the answer if there is a new one; a failure is reported, and costs no more than that answer.
+
+        Args:
+            about: What the question is about.
+            alarms: Where a failure is reported.
+            again_s: How soon it is asked again then, if not as late as ever.
+        """
+        answer = self.answer()
+        if not isinstance(answer, F2bError):
+            return answer
+        alarms.complain(about, answer)
+        if again_s is not None:
+            self.ask_in(again_s)
+        return None
 
     def ask_in(self, pause_s: float) -> None:
         """Ask again after *pause_s*, whatever was planned."""

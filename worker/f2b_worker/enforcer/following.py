@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.enforcer.aside import Question
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from f2b_worker.domain.roster import Roster
     from f2b_worker.domain.verdicts import Ban, OffenderId
     from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import BanBook, Clock, StandingBan
 
 FOLLOW_S = 1.0
@@ -110,6 +111,26 @@ class Reading:
         return self._cursor
 
 
+class Mark(NamedTuple):
+    """How far the ledger was read: where to go on from, and when that reading ended and how long it took."""
+
+    cursor: int
+    ended_s: float
+    took_s: float
+
+
+def learn(bans: BanBook, roster: Roster, clock: Clock) -> Mark:
+    """Learn all bans before anything is compared with them.
+
+    Raises:
+        F2bError: If the ledger did not answer; then the roster is as it was.
+    """
+    began_s = clock.monotonic_s()
+    changes = bans.changes(0)
+    _replace(roster, {each.who: each.ban for each in changes.bans}, clock)
+    return _mark(changes.cursor, began_s, clock)
+
+
 class Following:
     """Keeps a roster as the ledger is.
 
@@ -118,20 +139,26 @@ class Following:
 
     Args:
         bans: The ledger's bans.
-        roster: What learns of them.
+        roster: What has learned of them, and learns of their changes.
+        mark: How far it has learned them.
         alarms: Where a failure is reported that is no more than late.
         clock: Tells when to ask.
         aside: Does slow work, perhaps in a thread.
+
+    Attributes:
+        is_asked: Whether somebody wants it asked for news as soon as they are of use.
+        is_failing: Whether the last reading failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         bans: BanBook,
         roster: Roster,
+        mark: Mark,
         *,
         alarms: Alarms,
         clock: Clock,
-        aside: Callable[[Callable[[], None]], None],
+        aside: Aside,
     ) -> None:
         self.is_asked = False
         self.is_failing = False
@@ -140,22 +167,14 @@ class Following:
         self._alarms = alarms
         self._clock = clock
         self._aside = aside
+        self._mark = mark
         self._reading: Reading | None = None
         self._turns = 0
         # What was taken in since all bans were read, and since one of the questions behind was asked.
         self._known: dict[OffenderId, Ban] = {}
         self._newer: dict[OffenderId, Ban] = {}
-
-    def begin(self) -> None:
-        """Learn all bans before anything is compared with them."""
-        began_s = self._clock.monotonic_s()
-        self._reading, self._turns = None, 0
-        self._newer = {}
-        changes = self._bans.changes(0)
-        self._take_all(list(changes.bans))
-        self._late = self._question(lambda: self._late_changes(self._cursor), LOOK_BACK_S)
+        self._late = self._question(lambda: self._late_changes(self._mark.cursor), LOOK_BACK_S)
         self._all = self._question(lambda: list(self._bans.changes(0).bans), RESYNC_S)
-        self._ended_well(changes.cursor, began_s)
 
     def _question(self, read: Callable[[], list[StandingBan]], every_s: float) -> Question[list[StandingBan]]:
         def ask() -> list[StandingBan]:
@@ -176,10 +195,6 @@ class Following:
         """What is set when a reading that is under way has something to hand over; None if none is."""
         return self._reading.has_news if self._reading else None
 
-    def let_go(self) -> None:
-        """Forget a reading that is under way: somebody else enforces now."""
-        self._reading = None
-
     def follow(self, slot_s: float, *, is_waiting: bool) -> None:
         """Take in what is known by now, end the bans whose end has passed, and ask on.
 
@@ -198,7 +213,7 @@ class Following:
             self._take_news()
         if self._reading is None:
             self._ask_behind()
-        if self._clock.monotonic_s() - self._ended_s <= STALE_S:
+        if self._clock.monotonic_s() - self._mark.ended_s <= STALE_S:
             self._roster.expire(self._clock.now_ms())
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
@@ -206,19 +221,19 @@ class Following:
         return None if self._reading else self._due_s(slot_s, is_waiting=is_waiting)
 
     def _due_s(self, slot_s: float, *, is_waiting: bool) -> float:
-        due_s = self._ended_s + max(FOLLOW_S, self._took_s)
+        due_s = self._mark.ended_s + max(FOLLOW_S, self._mark.took_s)
         # A reading begins so early that its news are there in time.
-        early_s = slot_s - self._took_s
+        early_s = slot_s - self._mark.took_s
         if self.is_asked:
             return min(due_s, early_s)
-        if is_waiting and self._took_s <= QUICK_S:
-            return min(due_s, max(early_s, self._ended_s + QUICK_S))
+        if is_waiting and self._mark.took_s <= QUICK_S:
+            return min(due_s, max(early_s, self._mark.ended_s + QUICK_S))
         return due_s
 
     def _read_news(self) -> None:
         self._turns += 1
         self.is_asked = False  # who asks from now on wants another reading
-        self._reading = Reading(self._bans, self._cursor, self._is_new, began_s=self._clock.monotonic_s())
+        self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began_s=self._clock.monotonic_s())
         self._aside(self._reading.work)
 
     def _take_news(self) -> None:
@@ -231,16 +246,11 @@ class Following:
             return
         self._reading = None
         try:
-            self._ended_well(reading.cursor(), reading.began_s)
+            self._mark = _mark(reading.cursor(), reading.began_s, self._clock)
+            self.is_failing = False
         except F2bError:
             self.is_asked = self.is_failing = True
             raise
-
-    def _ended_well(self, cursor: int, began_s: float) -> None:
-        self.is_failing = False
-        self._cursor = cursor
-        self._ended_s = self._clock.monotonic_s()
-        self._took_s = min(PAUSE_MAX_S, self._ended_s - began_s)
 
     def _take_in(self, found: Iterable[StandingBan]) -> None:
         now_ms = self._clock.now_ms()
@@ -252,21 +262,25 @@ class Following:
         """Ask for all bans or for late ones, and take the answers; a failure costs no more than that answer."""
         self._turns = 0
         if not self._late.is_open:
-            everything = self._all.answer()
-            if isinstance(everything, F2bError):
-                self._all.ask_in(RESYNC_AGAIN_S)
-                self._alarms.complain("reading all bans", everything)
-            elif everything is not None:
+            everything = self._all.news("reading all bans", self._alarms, again_s=RESYNC_AGAIN_S)
+            if everything is not None:
                 self._take_all(everything)
         if not self._all.is_open:
-            late = self._late.answer()
-            if isinstance(late, F2bError):
-                self._alarms.complain("reading late bans", late)
-            elif late is not None:
+            late = self._late.news("reading late bans", self._alarms)
+            if late is not None:
                 self._take_in([each for each in late if each.who not in self._newer])
 
     def _take_all(self, everything: Iterable[StandingBan]) -> None:
         bans = {each.who: each.ban for each in everything} | self._newer
-        self._roster.replace(bans.items(), self._clock.now_ms())
-        self._roster.expire(self._clock.now_ms())
+        _replace(self._roster, bans, self._clock)
         self._known = dict(self._newer)
+
+
+def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], clock: Clock) -> None:
+    roster.replace(bans.items(), clock.now_ms())
+    roster.expire(clock.now_ms())
+
+
+def _mark(cursor: int, began_s: float, clock: Clock) -> Mark:
+    ended_s = clock.monotonic_s()
+    return Mark(cursor, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began_s))

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.blocklists import Foreign
-from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ class ForeignEntries:
 
     Args:
         sets: The sets as they are known.
+        allowed: The allowlist.
         noted: What the notebook says of each set.
         notebook: Where it is noted what is foreign, for who enforces next.
         adopter: Takes charge of entries where a blocklist adopts them; None if nobody does.
@@ -39,6 +39,7 @@ class ForeignEntries:
         self,
         sets: Sets,
         *,
+        allowed: Networks,
         noted: Mapping[str, frozenset[str]],
         notebook: Notebook,
         adopter: Adopter | None,
@@ -46,6 +47,7 @@ class ForeignEntries:
         clock: Clock,
     ) -> None:
         self._sets = sets
+        self._allowed = allowed
         self._noted = dict(noted)
         self._notebook = notebook
         self._adopter = adopter
@@ -54,16 +56,17 @@ class ForeignEntries:
         self._allowlisted: dict[str, AbstractSet[str]] = {}
         self._adopted_s = float("-inf")
 
-    def look_again(self) -> None:
-        """Look at every entry again: the allowlist changed."""
+    def allow(self, allowed: Networks) -> None:
+        """Use another allowlist: every entry is looked at again."""
+        self._allowed = allowed
         for watch in self._sets.watches.values():
             watch.group.foreign_changed.add(watch.ip_set.id)
 
-    def settle(self, allowed: Networks) -> bool:
+    def settle(self) -> bool:
         """Note, report and adopt what has to be; tell whether the ledger has new bans."""
         for watch in self._sets.watches.values():
             if watch.ip_set.id in watch.group.foreign_changed:
-                self._look_at(watch, allowed)
+                self._look_at(watch)
             touching = self._allowlisted.get(watch.ip_set.id)
             if touching:
                 entries = sorted(touching)[:5]
@@ -72,28 +75,23 @@ class ForeignEntries:
                 )
         return self._adopt()
 
-    def _look_at(self, watch: Watch, allowed: Networks) -> None:
-        kept = watch.group.sets[watch.ip_set.id]
+    def _look_at(self, watch: Watch) -> None:
+        kept = watch.kept
         if not kept.known:
             return
-        self._allowlisted[kept.id] = {entry for entry in kept.foreign if allowed.touches(entry)}
+        self._allowlisted[kept.id] = {entry for entry in kept.foreign if self._allowed.touches(entry)}
         self._alarms.metrics.show_foreign(
             watch.ip_set.name, entries=len(kept.foreign), allowlisted=len(self._allowlisted[kept.id])
         )
-        if self._note(kept):
+        with self._alarms.tolerate("noting foreign entries"):
+            self._note(kept)
             watch.group.foreign_changed.discard(kept.id)
 
-    def _note(self, kept: KeptSet) -> bool:
+    def _note(self, kept: KeptSet) -> None:
         entries = frozenset(kept.foreign)
-        if entries == self._noted.get(kept.id, frozenset()):
-            return True
-        try:
+        if entries != self._noted.get(kept.id, frozenset()):
             self._notebook.note_foreign(kept.id, entries)
-        except F2bError as error:
-            self._alarms.complain("noting foreign entries", error)
-            return False
-        self._noted[kept.id] = entries
-        return True
+            self._noted[kept.id] = entries
 
     def _adopt(self) -> bool:
         now_s = self._clock.monotonic_s()
@@ -104,23 +102,16 @@ class ForeignEntries:
             entries = list(islice(self._adoptable(watch), ADOPTED_AT_ONCE))
             if entries:
                 self._adopted_s = now_s
-                has_adopted |= self._adopt_all(entries, watch.group.blocklist)
+                with self._alarms.tolerate("adopting entries"):
+                    self._adopter.adopt(entries, watch.group.blocklist)
+                    has_adopted = True
         return has_adopted
 
     def _adoptable(self, watch: Watch) -> Iterator[str]:
         if watch.group.policy is not Foreign.ADOPT:
             return iter(())
-        kept = watch.group.sets[watch.ip_set.id]
+        kept = watch.kept
         # Who was adopted may be wanted in the shape of a network only.
         self._sets.board.take_over(watch.group, kept.foreign, self._clock.monotonic_s())
         touching = self._allowlisted.get(kept.id, frozenset())
         return (entry for entry in kept.foreign if entry not in touching)
-
-    def _adopt_all(self, entries: list[str], blocklist: str) -> bool:
-        assert self._adopter is not None
-        try:
-            self._adopter.adopt(entries, blocklist)
-        except F2bError as error:
-            self._alarms.complain("adopting entries", error)
-            return False
-        return True

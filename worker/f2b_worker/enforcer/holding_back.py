@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.surge import SurgeGuard
-from f2b_worker.errors import F2bError
-
 if TYPE_CHECKING:
     from f2b_worker.domain.roster import Fresh, Roster
+    from f2b_worker.domain.surge import SurgeGuard
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.ports import Clock, Notebook, Notes
@@ -21,38 +19,33 @@ class HoldingBack:
     """Trips, stays tripped across restarts and takeovers, and lets go when somebody releases it.
 
     Args:
-        limit: So many new bans may start within one minute; 0 switches it off.
+        guard: Counts new bans, whoever enforces.
+        notes: Where an enforcer before left off.
         roster: Where bans are held back.
         notebook: Where the surge, and its release, are noted.
         alarms: Where it is reported.
         clock: Tells when to look for a release.
     """
 
-    def __init__(self, limit: int, roster: Roster, notebook: Notebook, alarms: Alarms, clock: Clock) -> None:
-        self._guard = SurgeGuard(limit)
+    def __init__(  # noqa: PLR0913
+        self, guard: SurgeGuard, notes: Notes, roster: Roster, *, notebook: Notebook, alarms: Alarms, clock: Clock
+    ) -> None:
+        self._guard = guard
         self._roster = roster
         self._notebook = notebook
         self._alarms = alarms
         self._clock = clock
-        self._from_ms: int | None = None
-        self._is_noted = True
-        self._is_applied = False
+        self._from_ms = notes.held_back_from_ms if guard.limit else None
+        # Without a limit an old note is of no use, and would hold bans back once there is one again.
+        self._is_noted = self._from_ms == notes.held_back_from_ms
+        # Whom to hold back is known only when the sets were read: who is in one already stays in it.
+        self._is_applied = self._from_ms is None
         # Bans that count as new, but may be in a set that nobody could read yet.
         self._doubted: list[Fresh] = []
         self._doubted_from_ms: int | None = None
-        self._looked_s = 0.0
-
-    def begin(self, notes: Notes) -> None:
-        """Go on where an enforcer before left off."""
-        self._guard.release(notes.released_ms)
-        self._from_ms = notes.held_back_from_ms if self._guard.limit else None
-        # Without a limit an old note is of no use, and would hold bans back once there is one again.
-        self._is_noted = self._from_ms == notes.held_back_from_ms
-        self._looked_s = self._clock.monotonic_s()
-        self._doubted.clear()
-        # Whom to hold back is known only when the sets were read: who is in one already stays in it.
-        self._is_applied = self._from_ms is None
-        self._roster.hold_back(None)
+        self._looked_s = clock.monotonic_s()
+        guard.release(notes.released_ms)
+        roster.hold_back(None)
 
     def watch(self, sets: Sets) -> None:
         """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
@@ -112,22 +105,19 @@ class HoldingBack:
         )
 
     def _note(self) -> None:
-        try:
+        with self._alarms.tolerate("noting the surge"):
             self._notebook.note_surge(self._from_ms)
             self._is_noted = True
-        except F2bError as error:
-            self._alarms.complain("noting the surge", error)
 
     def _look_for_release(self) -> None:
         now_s = self._clock.monotonic_s()
         if now_s - self._looked_s < LOOK_FOR_RELEASE_S:
             return
         self._looked_s = now_s
-        try:
-            released_ms = self._notebook.read().released_ms
-        except F2bError as error:
-            self._alarms.complain("looking for a release", error)
-            return
+        with self._alarms.tolerate("looking for a release"):
+            self._take_release(self._notebook.read().released_ms)
+
+    def _take_release(self, released_ms: int | None) -> None:
         self._guard.release(released_ms)
         if released_ms is not None and self._from_ms is not None and self._from_ms <= released_ms:
             self._from_ms = None

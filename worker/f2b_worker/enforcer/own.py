@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import F2bError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
@@ -61,11 +59,8 @@ class OwnEntries:
         # A network that is gone may be forgotten with the next one: DynamoDB is not asked for that alone.
         if networks <= before and (networks or not before):
             return
-        try:
+        with self._alarms.tolerate("noting collapsed networks"):
             self._notebook.note_networks(kept.id, networks)
-        except F2bError as error:
-            self._alarms.complain("noting collapsed networks", error)
-        else:
             self._networks[kept.id] = networks
 
     def sweep(self, watches: Iterable[Watch]) -> None:
@@ -75,13 +70,11 @@ class OwnEntries:
             return
         self._noted_s = now_s
         for watch in watches:
-            kept = watch.group.sets[watch.ip_set.id]
+            kept = watch.kept
             if kept.known and watch.is_certain:
                 since_s = watch.group.oldest_removal_s(kept)
                 waits_s = 0.0 if since_s is None else max(0.0, now_s - since_s)
                 swept_ms = self._clock.now_ms() - round(1000 * waits_s)
                 self._swept_ms[kept.id] = max(swept_ms, self._swept_ms.get(kept.id, 0))
-        try:
+        with self._alarms.tolerate("noting ended bans"):
             self._notebook.note_swept(self._swept_ms)
-        except F2bError as error:
-            self._alarms.complain("noting ended bans", error)

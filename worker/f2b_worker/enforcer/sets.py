@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.board import Board
-    from f2b_worker.domain.groups import Group
+    from f2b_worker.domain.groups import Group, KeptSet
     from f2b_worker.domain.plans import Update
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.own import OwnEntries
@@ -65,6 +65,11 @@ class Watch:
     tried: frozenset[str] = _NOTHING
     failures: int = 0
     paused_until_s: float = _NEVER_S
+
+    @property
+    def kept(self) -> KeptSet:
+        """What its group knows of it."""
+        return self.group.sets[self.ip_set.id]
 
 
 class Sets:
@@ -116,7 +121,7 @@ class Sets:
     @property
     def all_known(self) -> bool:
         """Whether every set was read at least once."""
-        return all(watch.group.sets[watch.ip_set.id].known for watch in self.watches.values())
+        return all(watch.kept.known for watch in self.watches.values())
 
     def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
         """Watch the sets that there are; those that are watched and were not found are looked at soon."""
@@ -168,7 +173,7 @@ class Sets:
     def _take_in(self, watch: Watch, contents: IpSetContents) -> None:
         now_s = self._clock.monotonic_s()
         set_id, group = watch.ip_set.id, watch.group
-        is_first = not group.sets[set_id].known
+        is_first = not watch.kept.known
         evidence = self._evidence(watch, is_first=is_first)
         drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, evidence), now_s)
         if is_first:
@@ -181,7 +186,7 @@ class Sets:
         watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
         watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.
-        if not group.pending and not group.sets[set_id].removals:
+        if not group.pending and not watch.kept.removals:
             self._recover(watch)
 
     def _evidence(self, watch: Watch, *, is_first: bool) -> Evidence:

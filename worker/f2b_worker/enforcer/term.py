@@ -1,0 +1,134 @@
+"""One term of the lease: what is known and done from when it is taken until it is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from f2b_worker.enforcer.following import FOLLOW_S
+
+if TYPE_CHECKING:
+    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.roster import Roster
+    from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.following import Following
+    from f2b_worker.enforcer.foreign import ForeignEntries
+    from f2b_worker.enforcer.holding_back import HoldingBack
+    from f2b_worker.enforcer.own import OwnEntries
+    from f2b_worker.enforcer.pace import UpdatePace
+    from f2b_worker.enforcer.search import References, Search
+    from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Brings the sets closer to the bans while the lease is held.
+
+    Attributes:
+        sets: What is known of the IP sets.
+        search: Finds new ones.
+        references: Reports those that no rule refers to.
+        following: Keeps the roster as the ledger is.
+        surge: Holds bans back that are too many.
+        own: What of ours in the sets is noted.
+        foreign: What there is somebody else's.
+        roster: The bans, which outlive the term, so that none counts as new twice.
+        pace: The budget of updates, which outlives it, too.
+        alarms: What people must hear of.
+        clock: Paces everything.
+    """
+
+    sets: Sets
+    search: Search
+    references: References
+    following: Following
+    surge: HoldingBack
+    own: OwnEntries
+    foreign: ForeignEntries
+    roster: Roster
+    pace: UpdatePace
+    alarms: Alarms
+    clock: Clock
+
+    def allow(self, allowed: Networks) -> None:
+        """Use another allowlist."""
+        self.roster.allow(allowed)
+        self.sets.board.allow(allowed, self.clock.monotonic_s())
+        self.foreign.allow(allowed)
+
+    def enforce(self) -> None:
+        """Take in what is new, and write what has to be written next.
+
+        Raises:
+            F2bError: If the ledger fails: without it nothing is added and nothing removed.
+        """
+        found = self.search.news()
+        if found is not None:
+            self.sets.use(found)
+        self.references.report()
+        self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
+        self.sets.read_due()
+        self.sets.retry_quarantined()
+        self.surge.watch(self.sets)
+        self._pass_on()
+        if self.foreign.settle():
+            self.following.is_asked = True
+        if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
+            self.sets.write_next()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self.sets.board.pending > 0
+
+    def _pass_on(self) -> None:
+        """Tell the board what changed in the roster."""
+        now_s = self.clock.monotonic_s()
+        changes, self.roster.changes = self.roster.changes, []
+        if changes:
+            self.sets.board.take_in(changes, now_s)
+
+    def pause_s(self) -> float:
+        """Tell in how many seconds there may be something to do again."""
+        now_s = self.clock.monotonic_s()
+        follow_s = self.following.next_s(self.pace.next_s, is_waiting=self._is_waiting)
+        times_s = [now_s + FOLLOW_S, self.sets.next_s(), follow_s]
+        return min(time_s - now_s for time_s in times_s if time_s is not None and time_s > now_s)
+
+    def tell(self) -> None:
+        """Tell whoever enforces next, and people, how things stand."""
+        self.own.sweep(self.sets.watches.values())
+        shown, board = self.alarms.metrics, self.sets.board
+        shown.bans_active.set(self.roster.active)
+        shown.bans_allowlisted.set(len(self.roster.allowlisted))
+        shown.bans_waiting.set(board.pending)
+        oldest_s = board.oldest_s
+        shown.oldest_waiting_s.set(0 if oldest_s is None else self.clock.monotonic_s() - oldest_s)
+        shown.entries_quarantined.set(len(self.sets.quarantined))
+        self._tell_left_out()
+        self._tell_unenforceable()
+
+    def _tell_left_out(self) -> None:
+        left_out = dict.fromkeys(self.roster.wanted, 0)
+        for group in self.sets.board.groups.values():
+            left_out[group.blocklist] += group.left_out
+        for blocklist, number in left_out.items():
+            self.alarms.metrics.show_left_out(blocklist, number)
+            if number:
+                remedy = "its IP sets have no room; make more with `f2b-worker provision --capacity`"
+                self.alarms.ring("bans_left_out", blocklist, bans=number, remedy=remedy)
+
+    def _tell_unenforceable(self) -> None:
+        """Report bans that cannot be enforced since there is no set for them, or no address."""
+        kept = {watch.group.blocklist for watch in self.sets.watches.values()}
+        for blocklist in self.roster.wanted:
+            about = f"blocklist {blocklist}"
+            if blocklist in kept:
+                self.alarms.troubles.pop(about, None)
+            else:
+                self.alarms.troubles[about] = f"no IP set of blocklist {blocklist} is there"
+                self.alarms.ring("ip_sets_missing", blocklist, remedy="make them with `f2b-worker provision`")
+        if self.roster.unreadable:
+            keys = sorted(self.roster.unreadable)
+            remedy = "these bans are not enforced; somebody wrote into the ledger what is no address"
+            self.alarms.ring("key_unreadable", number=len(keys), keys=keys[:5], remedy=remedy)

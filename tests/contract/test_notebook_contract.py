@@ -41,8 +41,8 @@ def test_a_new_notebook_is_empty(notebook: Notebook) -> None:
 
 
 def test_the_foreign_entries_of_each_set_are_its_own(notebook: Notebook) -> None:
-    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24", "198.51.100.1/32"}))
-    notebook.note_foreign(OTHER, frozenset({"2001:db8::/32"}))
+    notebook.note_entries("foreign", ARN, frozenset({"192.0.2.0/24", "198.51.100.1/32"}))
+    notebook.note_entries("foreign", OTHER, frozenset({"2001:db8::/32"}))
     assert notebook.read().foreign == {
         ARN: frozenset({"192.0.2.0/24", "198.51.100.1/32"}),
         OTHER: frozenset({"2001:db8::/32"}),
@@ -50,11 +50,11 @@ def test_the_foreign_entries_of_each_set_are_its_own(notebook: Notebook) -> None
 
 
 def test_a_new_note_replaces_the_old_one_and_an_empty_one_removes_it(notebook: Notebook) -> None:
-    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24"}))
-    notebook.note_foreign(ARN, frozenset({"192.0.2.1/32"}))
+    notebook.note_entries("foreign", ARN, frozenset({"192.0.2.0/24"}))
+    notebook.note_entries("foreign", ARN, frozenset({"192.0.2.1/32"}))
     assert notebook.read().foreign == {ARN: frozenset({"192.0.2.1/32"})}
-    notebook.note_foreign(ARN, frozenset())
-    notebook.note_foreign(OTHER, frozenset())
+    notebook.note_entries("foreign", ARN, frozenset())
+    notebook.note_entries("foreign", OTHER, frozenset())
     assert notebook.read().foreign == {}
 
 
@@ -63,16 +63,16 @@ def test_a_full_set_of_foreign_entries_fits(notebook: Notebook, family: int) -> 
     bits = 32 if family == 4 else 128
     dice = Random(family)
     entries = frozenset(str(ip_network(dice.getrandbits(bits).to_bytes(bits // 8))) for _ in range(10_000))
-    notebook.note_foreign(ARN, entries)
-    notebook.note_foreign(OTHER, entries)
+    notebook.note_entries("foreign", ARN, entries)
+    notebook.note_entries("foreign", OTHER, entries)
     assert notebook.read().foreign == {ARN: entries, OTHER: entries}
 
 
 def test_networks_are_noted_beside_the_foreign_entries_of_the_same_set(notebook: Notebook) -> None:
-    notebook.note_foreign(ARN, frozenset({"192.0.2.0/24"}))
-    notebook.note_networks(ARN, frozenset({"203.0.113.0/24", "198.51.100.0/24"}))
-    notebook.note_networks(OTHER, frozenset({"2001:db8::/48"}))
-    notebook.note_networks(OTHER, frozenset())
+    notebook.note_entries("foreign", ARN, frozenset({"192.0.2.0/24"}))
+    notebook.note_entries("networks", ARN, frozenset({"203.0.113.0/24", "198.51.100.0/24"}))
+    notebook.note_entries("networks", OTHER, frozenset({"2001:db8::/48"}))
+    notebook.note_entries("networks", OTHER, frozenset())
     notes = notebook.read()
     assert notes.foreign == {ARN: frozenset({"192.0.2.0/24"})}
     assert notes.networks == {ARN: frozenset({"203.0.113.0/24", "198.51.100.0/24"})}
@@ -126,7 +126,7 @@ class TestDynamo:
         for call in (
             notebook.read,
             lambda: notebook.note_surge(1),
-            lambda: notebook.note_foreign(ARN, frozenset("x")),
+            lambda: notebook.note_entries("foreign", ARN, frozenset("x")),
         ):
             with pytest.raises(Retryable):
                 call()

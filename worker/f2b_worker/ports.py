@@ -7,7 +7,7 @@ All methods raise only errors of `f2b_worker.errors`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import threading
@@ -284,6 +284,10 @@ class Notes:
     swept_ms: Mapping[str, int] = field(default_factory=dict)
 
 
+EntryKind: TypeAlias = Literal["foreign", "networks"]
+"""The entries that are noted, as `Notes` names them."""
+
+
 class Notebook(Protocol):
     """What the enforcer must still know after a takeover or a restart. Every answer is strongly consistent."""
 
@@ -291,12 +295,8 @@ class Notebook(Protocol):
         """Read everything that was noted."""
         ...
 
-    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
-        """Replace what was noted of one IP set; no entries remove the note."""
-        ...
-
-    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
-        """Replace what was noted of the collapsed networks of ours in one IP set; none remove the note."""
+    def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one kind of entries in one IP set; none remove the note."""
         ...
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:

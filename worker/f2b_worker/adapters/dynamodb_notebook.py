@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.ports import EntryKind
+
 _SURGE = "surge"
 _SWEPT = "swept"
-_FOREIGN_PREFIX = "foreign#"
-_NETWORKS_PREFIX = "networks#"
 
 
 class DynamoNotebook:
@@ -46,8 +46,7 @@ class DynamoNotebook:
     def read(self) -> Notes:
         """Read everything."""
         surge: dict[str, Any] = {}
-        foreign: dict[str, frozenset[str]] = {}
-        networks: dict[str, frozenset[str]] = {}
+        entries: dict[str, dict[str, frozenset[str]]] = {"foreign": {}, "networks": {}}
         swept_ms: dict[str, int] = {}
         with aws_errors("reading the enforcer's notes"):
             pages = self._client.get_paginator("query").paginate(
@@ -58,41 +57,32 @@ class DynamoNotebook:
             )
             for page in pages:
                 for item in page["Items"]:
-                    kind = item["sk"]["S"]
+                    kind, _, arn = item["sk"]["S"].partition("#")
                     if kind == _SURGE:
                         surge = item
-                    elif kind.startswith(_FOREIGN_PREFIX):
-                        foreign[kind.removeprefix(_FOREIGN_PREFIX)] = _unpacked(item["entries"]["B"])
-                    elif kind.startswith(_NETWORKS_PREFIX):
-                        networks[kind.removeprefix(_NETWORKS_PREFIX)] = _unpacked(item["entries"]["B"])
+                    elif kind in entries:
+                        entries[kind][arn] = _unpacked(item["entries"]["B"])
                     elif kind == _SWEPT:
                         swept_ms = {arn: int(each["N"]) for arn, each in item["swept_ms"]["M"].items()}
         held_back_from_ms, released_ms = _number(surge, "held_back_from_ms"), _number(surge, "released_ms")
         if held_back_from_ms is not None and held_back_from_ms <= (released_ms or 0):
             held_back_from_ms = None
-        return Notes(foreign, held_back_from_ms, released_ms, networks, swept_ms)
+        return Notes(entries["foreign"], held_back_from_ms, released_ms, entries["networks"], swept_ms)
 
-    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
-        """Replace what was noted of one set; no entries remove the note."""
-        self._note_entries(f"{_FOREIGN_PREFIX}{ip_set_id}", entries, "noting foreign entries")
-
-    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
-        """Replace what was noted of one set; no networks remove the note."""
-        self._note_entries(f"{_NETWORKS_PREFIX}{ip_set_id}", networks, "noting collapsed networks")
+    def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one kind of entries in one set; none remove the note."""
+        key = self._key(f"{kind}#{ip_set_id}")
+        with aws_errors("noting entries of an IP set"):
+            if entries:
+                self._client.put_item(TableName=self._table, Item=key | {"entries": {"B": _packed(entries)}})
+            else:
+                self._client.delete_item(TableName=self._table, Key=key)
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each set."""
         times = {arn: {"N": str(at_ms)} for arn, at_ms in swept_ms.items()}
         with aws_errors("noting ended bans"):
             self._client.put_item(TableName=self._table, Item=self._key(_SWEPT) | {"swept_ms": {"M": times}})
-
-    def _note_entries(self, sort_key: str, entries: frozenset[str], doing: str) -> None:
-        key = self._key(sort_key)
-        with aws_errors(doing):
-            if entries:
-                self._client.put_item(TableName=self._table, Item=key | {"entries": {"B": _packed(entries)}})
-            else:
-                self._client.delete_item(TableName=self._table, Key=key)
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note from when on new bans are held back; None: no more."""

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from f2b_worker.ports import EntryKind
+
 _SURGE = "surge"
 _RELEASE = "release"
 _SWEPT = "swept"
-_FOREIGN_PREFIX = "foreign#"
-_NETWORKS_PREFIX = "networks#"
 
 
 class SqliteNotebook:
@@ -53,16 +53,12 @@ class SqliteNotebook:
         held_back_from_ms, released_ms = notes.get(_SURGE), notes.get(_RELEASE)
         if held_back_from_ms is not None and held_back_from_ms <= (released_ms or 0):
             held_back_from_ms = None
-        foreign, networks = (_entries(notes, prefix) for prefix in (_FOREIGN_PREFIX, _NETWORKS_PREFIX))
+        foreign, networks = _entries(notes, "foreign"), _entries(notes, "networks")
         return Notes(foreign, held_back_from_ms, released_ms, networks, notes.get(_SWEPT, {}))
 
-    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
-        """Replace what was noted of one set; no entries remove the note."""
-        self._note(f"{_FOREIGN_PREFIX}{ip_set_id}", json.dumps(sorted(entries)) if entries else None)
-
-    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
-        """Replace what was noted of one set; no networks remove the note."""
-        self._note(f"{_NETWORKS_PREFIX}{ip_set_id}", json.dumps(sorted(networks)) if networks else None)
+    def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one kind of entries in one set; none remove the note."""
+        self._note(f"{kind}#{ip_set_id}", json.dumps(sorted(entries)) if entries else None)
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each set."""
@@ -93,7 +89,8 @@ class SqliteNotebook:
             connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (self._region, name, content))
 
 
-def _entries(notes: Mapping[str, list[str]], prefix: str) -> dict[str, frozenset[str]]:
+def _entries(notes: Mapping[str, list[str]], kind: EntryKind) -> dict[str, frozenset[str]]:
+    prefix = f"{kind}#"
     return {
         name.removeprefix(prefix): frozenset(entries) for name, entries in notes.items() if name.startswith(prefix)
     }

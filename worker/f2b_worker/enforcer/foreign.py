@@ -90,7 +90,7 @@ class ForeignEntries:
     def _note(self, kept: KeptSet) -> None:
         entries = frozenset(kept.foreign)
         if entries != self._noted.get(kept.id, frozenset()):
-            self._notebook.note_foreign(kept.id, entries)
+            self._notebook.note_entries("foreign", kept.id, entries)
             self._noted[kept.id] = entries
 
     def _adopt(self) -> bool:

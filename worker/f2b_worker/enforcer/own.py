@@ -60,7 +60,7 @@ class OwnEntries:
         if networks <= before and (networks or not before):
             return
         with self._alarms.tolerate("noting collapsed networks"):
-            self._notebook.note_networks(kept.id, networks)
+            self._notebook.note_entries("networks", kept.id, networks)
             self._networks[kept.id] = networks
 
     def sweep(self, watches: Iterable[Watch]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import Sentence
+    from f2b_worker.ports import EntryKind, Sentence
 
 _HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
@@ -154,14 +154,13 @@ class MemoryNotebook:
     """An enforcer's notes in memory. Set `failure` to make every call raise it.
 
     Attributes:
-        written: How often entries, networks or a surge were noted.
+        written: How often entries or a surge were noted.
     """
 
     def __init__(self) -> None:
         self.failure: F2bError | None = None
         self.written = 0
-        self._foreign: dict[str, frozenset[str]] = {}
-        self._networks: dict[str, frozenset[str]] = {}
+        self._entries: dict[EntryKind, dict[str, frozenset[str]]] = {"foreign": {}, "networks": {}}
         self._swept_ms: dict[str, int] = {}
         self._held_back_from_ms: int | None = None
         self._released_ms: int | None = None
@@ -172,23 +171,16 @@ class MemoryNotebook:
         from_ms, released_ms = self._held_back_from_ms, self._released_ms
         if from_ms is not None and released_ms is not None and from_ms <= released_ms:
             from_ms = None
-        return Notes(dict(self._foreign), from_ms, released_ms, dict(self._networks), dict(self._swept_ms))
+        foreign, networks = (dict(self._entries[kind]) for kind in ("foreign", "networks"))
+        return Notes(foreign, from_ms, released_ms, networks, dict(self._swept_ms))
 
-    def note_foreign(self, ip_set_id: str, entries: frozenset[str]) -> None:
-        """Replace what was noted of one IP set; no entries remove the note."""
+    def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
+        """Replace what was noted of one kind of entries in one IP set; none remove the note."""
         self._fail_if_told()
         self.written += 1
-        self._foreign.pop(ip_set_id, None)
+        self._entries[kind].pop(ip_set_id, None)
         if entries:
-            self._foreign[ip_set_id] = entries
-
-    def note_networks(self, ip_set_id: str, networks: frozenset[str]) -> None:
-        """Replace what was noted of one IP set; no networks remove the note."""
-        self._fail_if_told()
-        self.written += 1
-        self._networks.pop(ip_set_id, None)
-        if networks:
-            self._networks[ip_set_id] = networks
+            self._entries[kind][ip_set_id] = entries
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each IP set."""

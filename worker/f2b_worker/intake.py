@@ -130,7 +130,7 @@ class Intake:
             if left_s <= 0:
                 break
             try:
-                more = self._inbox.receive(wait_s=left_s)
+                more = self._inbox.receive(wait_s=0) or self._inbox.receive(wait_s=left_s)
             except F2bError:  # the next receive will say so; what is here is judged first
                 break
             received = len(more)

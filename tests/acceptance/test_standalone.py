@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,30 @@ def test_commands_look_into_the_file_while_it_works(
     assert "203.0.113.6" in command(fleet, "explain", "203.0.113.6", "--state", str(state)).stdout
     released = command(fleet, "release", "--state", str(state))
     assert "no bans are held back" in released.stdout
+
+
+def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_goes_on_with_it(
+    fleet: Fleet, state: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    start(enforcing=False)
+    banned = [f"198.18.0.{number}" for number in range(50)]
+    assert ask(fleet, "/infractions", json.dumps([{"ip": ip} for ip in banned * 3]).encode())[0] == 200
+    wait_until_judged(state)
+
+    copied = tmp_path / "copy.db"
+    with ThreadPoolExecutor(4) as clients:
+        asking = [clients.submit(fleet.get, f"/infraction/198.19.0.{number % 250}") for number in range(400)]
+        query(state, f"VACUUM INTO '{copied}'")
+        assert {each.result() for each in asking} == {(200, "ok\n")}
+    fleet.stop()
+    copied.replace(state)
+    for each in ("-wal", "-shm"):
+        state.with_name(state.name + each).unlink(missing_ok=True)
+    start(enforcing=False)
+
+    shown = command(fleet, "bans", "--state", str(state), "--json").stdout.splitlines()
+    assert {json.loads(line)["ip"] for line in shown} >= set(banned)
+    assert fleet.get("/infraction/198.18.1.1") == (200, "ok\n")
 
 
 def test_a_release_lets_in_what_the_surge_guard_holds_back(

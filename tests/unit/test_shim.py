@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from f2b_worker.errors import AccessDenied, F2bError, Throttled, Unavailable
 from f2b_worker.shim.app import ShimApp, make_app
 from f2b_worker.shim.limits import Limits
+from f2b_worker.shim.outbox import TellableError
 from f2b_worker.testing import FakeClock, MemoryOutbox
 
 if TYPE_CHECKING:
@@ -152,6 +153,16 @@ def test_an_outbox_out_of_reach_asks_to_come_again(shim: Shim, failure: F2bError
     shim.outbox.failure = None
     assert shim.get(f"/infraction/{IP}").status_code == 200
     assert len(shim.outbox.stored) == 1
+
+
+def test_only_a_reason_that_is_meant_for_clients_is_told_to_them(shim: Shim) -> None:
+    for failure, told in (
+        (TellableError("the disk is full"), "the disk is full; try again"),
+        (AccessDenied("role/shim of account 123456789012"), "the queue cannot be reached; try again"),
+    ):
+        shim.outbox.failure = failure
+        assert shim.get(f"/infraction/{IP}").text == f"{told}\n"
+        assert shim.post({"ip": IP}).json()["results"][0]["detail"] == told
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz"])

@@ -7,13 +7,15 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from f2b_worker.domain.docket import Infraction
 from f2b_worker.errors import Unavailable
+from f2b_worker.shim.app import make_app
 from f2b_worker.standalone.child import NEWS, OVERLOAD, PROBLEM
 from f2b_worker.standalone.http import Parent, StateOutbox
-from f2b_worker.testing import MemoryOutbox
+from f2b_worker.testing import FakeClock, MemoryOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,18 @@ class Ends:
         self.workers.sendall(json.dumps([what, detail]).encode() + b"\n")
         while getattr(self.parent, what) != detail:
             pass
+
+
+def ask(outbox: StateOutbox, path: str) -> tuple[int, str]:
+    """Ask the application over *outbox*; answer status and text."""
+
+    async def once() -> tuple[int, str]:
+        transport = httpx.ASGITransport(make_app(outbox, FakeClock()))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://shim") as http:
+            answer = await http.get(path)
+            return answer.status_code, answer.text
+
+    return asyncio.run(once())
 
 
 @pytest.fixture
@@ -62,6 +76,20 @@ def test_a_store_beyond_what_the_judge_can_do_is_refused_until_it_has_caught_up(
     asyncio.run(outbox.store([INFRACTION]))
     asyncio.run(outbox.check())
     assert memory.stored == [INFRACTION]
+
+
+def test_a_client_reads_why_nothing_more_is_taken_as_readiness_says_it(ends: Ends) -> None:
+    outbox = StateOutbox(MemoryOutbox(), ends.parent)
+    ends.say(OVERLOAD, "infractions wait for 61 s to be judged")
+    assert ask(outbox, "/readyz") == (503, "infractions wait for 61 s to be judged\n")
+    assert ask(outbox, "/infraction/203.0.113.7") == (503, "infractions wait for 61 s to be judged; try again\n")
+
+
+def test_a_client_reads_why_the_file_took_nothing(ends: Ends) -> None:
+    memory = MemoryOutbox()
+    memory.failure = Unavailable("storing infractions: database or disk is full")
+    status, text = ask(StateOutbox(memory, ends.parent), "/infraction/203.0.113.7")
+    assert (status, text) == (503, "storing infractions: database or disk is full; try again\n")
 
 
 def test_a_worker_that_cannot_enforce_is_not_ready_and_takes_infractions_nevertheless(ends: Ends) -> None:

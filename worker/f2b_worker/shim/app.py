@@ -16,7 +16,7 @@ from f2b_worker.shim.guards import RateLimit, Tokens
 from f2b_worker.shim.limits import ConnectionLimits, Limits
 from f2b_worker.shim.openapi import document
 from f2b_worker.shim.pages import state_page
-from f2b_worker.shim.replies import Reply, json_reply, line, reply
+from f2b_worker.shim.replies import Reply, json_reply, reply
 from f2b_worker.shim.reports import Reports
 from f2b_worker.shim.state import Request, State
 
@@ -71,13 +71,17 @@ class ShimApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        answer = await self.answer(scope, receive)
+        if answer is not None:
+            await send(answer.start)
+            await send(_EMPTY if scope["method"] == "HEAD" else answer.body)
+
+    async def answer(self, scope: Scope, receive: Receive) -> Reply | None:
+        """Answer one request, for a server that can send a `Reply`; None if the client has gone."""
         answer = await self._answer(scope, receive)
-        if answer is None:  # the client has gone
-            return
-        if self._state is not None:
+        if answer is not None and self._state is not None:
             self._note(scope, self._state, answer.status)
-        await send(answer.start)
-        await send(_EMPTY if scope["method"] == "HEAD" else answer.body)
+        return answer
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (message := await receive())["type"] != "lifespan.shutdown":
@@ -141,7 +145,7 @@ class ShimApp:
                 await self._outbox.check()
                 answer = replies.OK
             except F2bError as error:
-                answer = line(503, str(error), replies.retry_after(replies.RETRY_AFTER_S))
+                answer = replies.later(str(error))
             self._checked = (now_s, answer)
         return self._checked[1]
 

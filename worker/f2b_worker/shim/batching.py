@@ -73,9 +73,7 @@ class BatchingOutbox:
         self._waiting += 1
         self._crowd = max(self._crowd, self._waiting)
         self._asking += 1
-        fates: list[asyncio.Future[F2bError | None]] = [loop.create_future() for _ in parcels]
-        for parcel, fate in zip(parcels, fates, strict=True):
-            parcel.waiting.append(fate)
+        fates = [parcel.join(loop) for parcel in parcels]
         self._leave_when_complete(loop)
         failure: F2bError | None = None
         try:

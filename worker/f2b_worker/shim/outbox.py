@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from f2b_worker.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.domain.docket import Infraction
     from f2b_worker.errors import F2bError
+
+
+class TellableError(Unavailable):
+    """Why something was not stored, in words that whoever reported it may read.
+
+    Other errors are for the log: what AWS says names accounts and roles.
+    """
 
 
 class Outbox(Protocol):

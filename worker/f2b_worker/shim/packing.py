@@ -83,6 +83,12 @@ class Parcel:
         self.infractions.append(infraction)
         self.size_bytes += more_bytes
 
+    def join(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[F2bError | None]:
+        """Wait with it: the future says how it went."""
+        fate = loop.create_future()
+        self.waiting.append(fate)
+        return fate
+
     def settle(self, failure: F2bError | None) -> None:
         """Tell everybody who waits how it went; telling a second time changes nothing."""
         if self.expiry is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 RETRY_AFTER_S = 1
+_CLOSE = (b"connection", b"close")  # what is left of the request is not read
 
 
 class Reply(NamedTuple):
@@ -19,18 +21,30 @@ class Reply(NamedTuple):
         status: HTTP's status code.
         start: ASGI's first message.
         body: Its second.
+        closes: Whether the connection ends after it, as its headers say.
+        head: The same as HTTP/1.1 has it, without the empty line that ends the headers.
     """
 
     status: int
     start: dict[str, Any]
     body: dict[str, Any]
+    closes: bool
+    head: bytes
+
+    def whole(self, method: str, *, keep_alive: bool) -> bytes:
+        """Write it as HTTP/1.1 has it."""
+        last = b"\r\n" if keep_alive or self.closes else b"connection: close\r\n\r\n"
+        return self.head + last + (b"" if method == "HEAD" else self.body["body"])
 
 
 def reply(status: int, kind: bytes, body: bytes, *headers: tuple[bytes, bytes]) -> Reply:
     """Make an answer; nothing that it says may be kept by a cache."""
     fixed = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
-    start = {"type": "http.response.start", "status": status, "headers": [*fixed, *headers]}
-    return Reply(status, start, {"type": "http.response.body", "body": body})
+    together = [*fixed, *headers]
+    start = {"type": "http.response.start", "status": status, "headers": together}
+    head = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+    head += b"".join(b"%s: %s\r\n" % header for header in together)
+    return Reply(status, start, {"type": "http.response.body", "body": body}, _CLOSE in headers, head)
 
 
 def line(status: int, text: str, *headers: tuple[bytes, bytes]) -> Reply:
@@ -48,15 +62,15 @@ def retry_after(seconds: float) -> tuple[bytes, bytes]:
     return (b"retry-after", b"%d" % max(1, math.ceil(seconds)))
 
 
-_LATER = retry_after(RETRY_AFTER_S)
-_CLOSE = (b"connection", b"close")  # what is left of the request is not read
+def later(text: str) -> Reply:
+    """Say why not now, and when to come again."""
+    return line(503, text, retry_after(RETRY_AFTER_S))
+
 
 OK = line(200, "ok")
 NOT_FOUND = line(404, "there is nothing here; see /openapi.json")
 NO_TOKEN = line(401, "show a bearer token", (b"www-authenticate", b'Bearer realm="f2b"'), _CLOSE)
 BODY_TOO_LARGE = line(413, "the body is too large; report in several requests", _CLOSE)
-QUEUE_AWAY = line(503, "the queue cannot be reached; try again", _LATER)
-OVERLOADED = line(503, "too many infractions wait for the queue; try again", _LATER)
 
 
 def not_allowed(methods: bytes) -> Reply:

@@ -11,7 +11,8 @@ from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.errors import F2bError
 from f2b_worker.shim import metrics
 from f2b_worker.shim.items import Items, Placed, chunks, documents, read_infraction, read_items
-from f2b_worker.shim.replies import OK, OVERLOADED, QUEUE_AWAY, RETRY_AFTER_S, Reply, json_reply, line, retry_after
+from f2b_worker.shim.outbox import TellableError
+from f2b_worker.shim.replies import OK, RETRY_AFTER_S, Reply, json_reply, later, line, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,9 +58,7 @@ class Reports:
                 return _refused(read.reason, read.detail)
             infraction = read
         failure = await self._store([infraction])
-        if failure is None:
-            return OK
-        return OVERLOADED if failure is _OVERLOADED else QUEUE_AWAY
+        return OK if failure is None else later(failure[1])
 
     async def many(self, body: bytes, content_type: bytes, jail: str | None = None) -> Reply:
         """Take the infractions that a POST reports: each for itself, in a few messages together."""
@@ -101,9 +100,9 @@ class Reports:
         self._waiting += number
         try:
             await self._outbox.store(infractions)
-        except F2bError:  # who owns the outbox logs it, once for all requests
+        except F2bError as error:  # who owns the outbox logs it, once for all requests
             metrics.refused.labels("queue").inc(number)
-            return _QUEUE_AWAY
+            return ("queue", f"{error}; try again") if isinstance(error, TellableError) else _QUEUE_AWAY
         finally:
             self._waiting -= number
         metrics.stored.inc(number)

@@ -103,7 +103,6 @@ def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock
         server_header=False,
         date_header=False,
         backlog=4096,
-        timeout_keep_alive=max(1, round(how.connections.idle_s)),
         timeout_graceful_shutdown=STOP_WITHIN_S,
         workers=how.workers,
     )

@@ -19,8 +19,9 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite_file import open_to_store
 from f2b_worker.adapters.sqlite_inbox import SqliteQueue
 from f2b_worker.adapters.sqlite_writer import Writer
-from f2b_worker.errors import Unavailable
+from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.shim.batching import BatchingOutbox
+from f2b_worker.shim.outbox import TellableError
 from f2b_worker.shim.serve import uvicorn_config
 from f2b_worker.standalone.child import NEWS, OVERLOAD, PROBLEM, STOP
 
@@ -98,11 +99,14 @@ class StateOutbox:
         """Store infractions; returns only when all of them are on disk.
 
         Raises:
-            Unavailable: If they are not, or the judge cannot keep up.
+            TellableError: If they are not, or the judge cannot keep up; nothing here is a secret.
         """
         if self._parent.overload:
-            raise Unavailable(self._parent.overload)
-        await self._outbox.store(infractions)
+            raise TellableError(self._parent.overload)
+        try:
+            await self._outbox.store(infractions)
+        except F2bError as error:
+            raise TellableError(str(error)) from error
 
     async def check(self) -> None:
         """Return if infractions can be stored, judged and enforced now."""

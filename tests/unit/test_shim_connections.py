@@ -1,0 +1,203 @@
+"""What goes over one connection, byte by byte, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from uvicorn.server import ServerState
+
+from f2b_worker.shim.limits import ConnectionLimits, Limits
+from f2b_worker.shim.serve import Serving, uvicorn_config
+from f2b_worker.testing import FakeClock, MemoryOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+IP = "203.0.113.7"
+OK = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 3\r\ncache-control: no-store\r\n"
+)
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+        self.reads = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.1", 1234) if name == "peername" else default
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Line:
+    """A connection to the shim over an outbox in memory."""
+
+    def __init__(self) -> None:
+        self.outbox = MemoryOutbox()
+        how = Serving("127.0.0.1", 0, 1, "error", Limits(), ConnectionLimits())
+        config = uvicorn_config(how, lambda: self.outbox, FakeClock())
+        config.load()
+        self.wire = Wire()
+        self.state = ServerState()
+        # Nobody is late here, and the sweep holds on to connections.
+        self.state.f2b_sweeps = True  # type: ignore[attr-defined]
+        make: Any = config.http_protocol_class
+        self.protocol = make(config=config, server_state=self.state, app_state={})
+        self.protocol.connection_made(self.wire)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes, and let the shim do what it can do at once."""
+        self.protocol.data_received(data)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+def on_a_line(talk: Callable[[Line], Awaitable[None]]) -> Line:
+    async def main() -> Line:
+        line = Line()
+        await talk(line)
+        return line
+
+    return asyncio.run(main())
+
+
+def get(path: str = f"/infraction/{IP}", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: shim", *headers, "", ""]).encode()
+
+
+def test_an_answer_goes_out_whole_in_one_write_and_the_connection_stays() -> None:
+    async def talk(line: Line) -> None:
+        await line.send(get())
+        await line.send(get())
+
+    line = on_a_line(talk)
+    assert line.wire.writes == [OK + b"\r\nok\n"] * 2
+    assert not line.wire.closed
+    assert len(line.outbox.stored) == 2
+
+
+@pytest.mark.parametrize("request_", [get("/", "Connection: close"), get("/", version="1.0")])
+def test_who_wants_no_more_is_told_that_the_connection_ends_and_it_does(request_: bytes) -> None:
+    line = on_a_line(lambda line: line.send(request_))
+    assert line.wire.writes == [OK + b"connection: close\r\n\r\nok\n"]
+    assert line.wire.closed
+
+
+def test_a_refusal_that_ends_the_connection_says_so_once() -> None:
+    line = on_a_line(lambda line: line.send(get(method="DELETE", path="/")))
+    (told,) = line.wire.writes
+    assert told.startswith(b"HTTP/1.1 405 ")
+    assert told.count(b"connection: close\r\n") == 1
+    assert line.wire.closed
+
+
+def test_a_head_is_answered_with_the_length_and_without_the_body() -> None:
+    line = on_a_line(lambda line: line.send(get("/", method="HEAD")))
+    assert line.wire.writes == [OK + b"\r\n"]
+
+
+def test_what_is_sent_ahead_waits_for_its_turn_and_nothing_after_the_last_request_is_taken() -> None:
+    async def talk(line: Line) -> None:
+        line.outbox.open.clear()
+        await line.send(get() + get("/", "Connection: close") + get())
+        assert line.wire.writes == []
+        assert not line.wire.reads, "it reads on, however much is sent ahead"
+        line.outbox.open.set()
+        await line.send(b"")
+
+    line = on_a_line(talk)
+    assert line.wire.writes == [OK + b"\r\nok\n", OK + b"connection: close\r\n\r\nok\n"]
+    assert line.wire.closed
+    assert len(line.outbox.stored) == 1
+
+
+def test_a_client_that_does_not_read_is_written_no_more_until_it_does() -> None:
+    async def talk(line: Line) -> None:
+        line.protocol.pause_writing()
+        await line.send(get() + get())
+        assert line.wire.writes == []
+        line.protocol.resume_writing()
+        await line.send(b"")
+        assert line.wire.writes == [OK + b"\r\nok\n"] * 2
+
+    on_a_line(talk)
+
+
+def test_a_client_that_went_away_is_written_nothing_and_what_it_reported_counts() -> None:
+    async def talk(line: Line) -> None:
+        line.outbox.open.clear()
+        await line.send(get())
+        line.protocol.connection_lost(None)
+        line.outbox.open.set()
+        await asyncio.sleep(0.001)
+        assert line.state.tasks == set()
+
+    line = on_a_line(talk)
+    assert line.wire.writes == []
+    assert len(line.outbox.stored) == 1
+
+
+def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collection() -> None:
+    async def talk(line: Line) -> None:
+        await line.send(get())
+        line.protocol.connection_lost(None)
+        ended = weakref.ref(line.protocol)
+        gc.disable()
+        try:
+            del line.protocol
+            assert ended() is None
+        finally:
+            gc.enable()
+
+    on_a_line(talk)
+
+
+def test_a_defect_is_a_500_to_one_client_and_not_the_end() -> None:
+    async def talk(line: Line) -> None:
+        line.outbox.failure = RuntimeError("a defect")  # type: ignore[assignment]
+        await line.send(get())
+        assert b"".join(line.wire.writes).startswith(b"HTTP/1.1 500 ")
+        assert line.wire.closed
+        assert line.state.tasks == set()
+
+    on_a_line(talk)
+
+
+def test_a_stop_answers_what_was_taken_and_ends_the_connection() -> None:
+    async def talk(line: Line) -> None:
+        line.outbox.open.clear()
+        await line.send(get())
+        line.protocol.shutdown()
+        assert not line.wire.closed
+        line.outbox.open.set()
+        await line.send(b"")
+
+    line = on_a_line(talk)
+    assert line.wire.writes == [OK + b"connection: close\r\n\r\nok\n"]
+    assert line.wire.closed

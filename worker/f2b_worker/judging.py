@@ -69,6 +69,7 @@ class Judging:
         self._lateness = lateness
         self._resolution_s = extend_resolution_s
         self._on_ban = on_ban
+        self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self.known = KnownBans()
 
     def use(self, policy: Policy) -> None:
@@ -192,7 +193,7 @@ class Judging:
         self._feed(who, offender, desk)
         self.known.learn(who, offender, self._clock.monotonic_s())
         metrics.infractions_judged.inc(len(desk.piles[who].hits))
-        log.debug("judged", jail=who.jail, key=who.key, infractions=len(desk.piles[who].hits))
+        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(desk.piles[who].hits))
         desk.finish(who)
 
     def _feed(self, who: OffenderId, offender: Offender, desk: Desk) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -144,8 +145,19 @@ class LocalAws:
         self, service: str, *, account: str | None = None, region: str = REGION, config: Config | None = None
     ) -> Any:
         """A boto3 client of this AWS, whatever the environment says; close it after use."""
-        session = boto3.Session(account or self._account, "local", region_name=region)
-        return session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+        return self._session.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=account or self._account,
+            aws_secret_access_key="local",
+            config=config,
+        )
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        """Reads the services' models once for all clients: that is most of the time that one takes to make."""
+        return boto3.Session()
 
     def _edge_before(self, upstream: str) -> ServerProcess:
         sqs = ["--sqs-upstream", self._sqs_upstream] if self._sqs_upstream else []

@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
+from botocore.session import Session
 
+from f2b_worker.adapters import aws
 from localstack.local_aws import INTERFERING_VARIABLES, LocalAws, LocalAwsError
 from localstack.localstack_sqs import LocalStackSqs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from botocore.loaders import Loader
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -76,6 +81,25 @@ def aws_in_process(local_aws: LocalAws, account: str, monkeypatch: pytest.Monkey
     local_aws.edge.deliver()
     local_aws.edge.set_waf_rate(1.0)
     return local_aws
+
+
+@pytest.fixture(scope="session")
+def models() -> Loader:
+    """Reads the services' models once for all commands that run in this process: that is most of their time."""
+    return Session().get_component("data_loader")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def quick_sessions(models: Loader, monkeypatch: pytest.MonkeyPatch) -> Callable[[], boto3.Session]:
+    """Let whatever makes AWS clients in this process make them of models that were read before."""
+
+    def session() -> boto3.Session:
+        made = Session()
+        made.register_component("data_loader", models)
+        return boto3.Session(botocore_session=made)
+
+    monkeypatch.setattr(aws, "_session", session)
+    return session
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,21 @@ from f2b_worker.adapters import provision_waf
 from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import boto3
 
     from localstack.local_aws import LocalAws
 
 
 @pytest.fixture
 def fleet(
-    aws_in_process: LocalAws, account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws_in_process: LocalAws,
+    account: str,
+    quick_sessions: Callable[[], boto3.Session],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Fleet]:
     """A provisioned fleet without a worker."""
     config = tmp_path / "f2b.toml"

@@ -6,38 +6,27 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 import structlog
-from botocore.session import Session
 
-from f2b_worker.adapters import aws, provision_waf, waf_listing
+from f2b_worker.adapters import provision_waf, waf_listing
 from tests.integration.provisioning import Cloud
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from botocore.loaders import Loader
+    import boto3
 
     from localstack.local_aws import LocalAws
 
 
-@pytest.fixture(scope="module")
-def models() -> Loader:
-    """Reads the services' models once for all commands of these tests: that is most of their time."""
-    return Session().get_component("data_loader")  # type: ignore[no-any-return]
-
-
 @pytest.fixture
 def cloud(
-    aws_in_process: LocalAws, account: str, models: Loader, monkeypatch: pytest.MonkeyPatch
+    aws_in_process: LocalAws,
+    account: str,
+    quick_sessions: Callable[[], boto3.Session],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cloud]:
-    def session() -> boto3.Session:
-        made = Session()
-        made.register_component("data_loader", models)
-        return boto3.Session(botocore_session=made)
-
-    monkeypatch.setattr(aws, "_session", session)
     monkeypatch.setattr(provision_waf, "WRITE_EVERY_S", 0.0)
     monkeypatch.setattr(waf_listing, "READS_PER_S", 1000.0)
     for name in os.environ:
@@ -47,9 +36,9 @@ def cloud(
     aws_in_process.edge.set_waf_read_rate(None)
     aws_in_process.edge.reset_calls()
     with contextlib.ExitStack() as stack:
-        sqs = stack.enter_context(contextlib.closing(session().client("sqs")))
-        dynamodb = stack.enter_context(contextlib.closing(session().client("dynamodb")))
-        waf = stack.enter_context(contextlib.closing(session().client("wafv2")))
+        sqs = stack.enter_context(contextlib.closing(quick_sessions().client("sqs")))
+        dynamodb = stack.enter_context(contextlib.closing(quick_sessions().client("dynamodb")))
+        waf = stack.enter_context(contextlib.closing(quick_sessions().client("wafv2")))
         yield Cloud(aws_in_process, account, sqs, dynamodb, waf)
     aws_in_process.edge.set_waf_rate(1.0)
     aws_in_process.edge.set_waf_read_rate(5.0)

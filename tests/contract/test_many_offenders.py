@@ -127,6 +127,14 @@ class TestExtending:
         assert colleague.history(FIRST)[0].evidence == hits(0, 1)
         assert unanimous({who: colleague.offender(who) for who in CROWD}).ban == extended
 
+    def test_what_fell_into_them_is_no_longer_in_the_way(self, ledger: Book, colleague: Book) -> None:
+        ban_all(ledger)
+        record_all(colleague, *hits(5, 6, 7, 8), hit(9_000))
+        ledger.commit(longer(record_all(ledger, hit(10))))
+        kept = {len(ledger.offender(who).hits) for who in CROWD}
+        assert kept == {1}  # the one after the ban
+        assert unanimous(record_all(colleague, hit(9_001))).hits == frozenset(hits(9_000, 9_001))
+
     def test_the_next_ban_leaves_the_history_as_it_was(self, ledger: Book, colleague: Book) -> None:
         extended = ledger.commit(longer(ban_all(ledger)))
         commit(ledger, remembered(extended[FIRST]), ban(5000, 2), who=FIRST)

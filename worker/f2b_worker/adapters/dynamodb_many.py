@@ -185,7 +185,8 @@ class ManyOffenders:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
 
         Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
-        transaction writes it for good.
+        transaction writes it for good. Hits that fell into the ban are forgotten, but for one where no other is left:
+        a set is never empty.
 
         The offender itself is written last: whoever dies before that is made good for, since its messages are
         judged again, find the ban as short as it was, and write all of it again.
@@ -205,12 +206,12 @@ class ManyOffenders:
         self, seen: Mapping[OffenderId, tuple[int, Offender]], bans: Mapping[OffenderId, Ban]
     ) -> dict[OffenderId, Offender | Exception]:
         answers: dict[OffenderId, Offender | Exception] = {}
-        statements = [self._state_statement(who, *seen[who], ban) for who, ban in bans.items()]
-        for who, outcome in zip(seen, run(self._client, self._threads, statements), strict=True):
+        after = {who: _extended(seen[who][1], ban) for who, ban in bans.items()}
+        statements = [self._state_statement(who, *seen[who], extended) for who, extended in after.items()]
+        for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
-                version, offender = seen[who]
-                answers[who] = after = replace(offender, ban=bans[who], revision=offender.revision + 1)
-                self._known.keep(who, version + 1, after)
+                answers[who] = after[who]
+                self._known.keep(who, seen[who][0] + 1, after[who])
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
@@ -234,16 +235,24 @@ class ManyOffenders:
             below={"until_ms": until_ms},
         )
 
-    def _state_statement(self, who: OffenderId, version: int, seen: Offender, ban: Ban) -> Statement:
+    def _state_statement(self, who: OffenderId, version: int, seen: Offender, after: Offender) -> Statement:
+        assert after.ban
         written = {
-            "last_ban": {"M": ban_item(ban)},
-            "revision": number(seen.revision + 1),
+            "last_ban": {"M": ban_item(after.ban)},
+            "revision": number(after.revision),
             "v": number(version + 1),
-            "ttl": self._ttl(ban),
+            "ttl": self._ttl(after.ban),
         }
+        if after.hits != seen.hits:
+            written["hits"] = hits_value(after.hits)
         unchanged = {"v": number(version), "revision": number(seen.revision)}
         return update(self._table, state_key(who), written, unless_changed=unchanged)
 
     def _ttl(self, ban: Ban | None) -> dict[str, str]:
         from_ms = max(self._clock.now_ms(), ban.until_ms if ban else 0)
         return number((from_ms + self._kept_ms) // 1000)
+
+
+def _extended(seen: Offender, ban: Ban) -> Offender:
+    kept = frozenset(hit for hit in seen.hits if hit.at_ms > ban.until_ms) or frozenset(sorted(seen.hits)[-1:])
+    return Offender(kept, ban, seen.revision + 1)

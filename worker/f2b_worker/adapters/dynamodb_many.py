@@ -185,8 +185,8 @@ class ManyOffenders:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
 
         Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
-        transaction writes it for good. Hits that fell into the ban are forgotten, but for one if no other is left: a
-        set is never empty.
+        transaction writes it for good. Hits that fell into the ban are forgotten, all but one if no other is left,
+        since a set is never empty.
 
         The offender itself is written last: whoever dies before that is made good for, since its messages are
         judged again, find the ban as short as it was, and write all of it again.

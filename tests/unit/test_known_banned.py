@@ -119,17 +119,31 @@ def test_many_extensions_do_not_keep_others_waiting(known: Known) -> None:
     assert all(known.ledger.banned()[who(ip)].extended for ip in crowd)
 
 
-def test_many_messages_that_are_settled_at_once_are_deleted_in_parts(known: Known) -> None:
+def wait_for_one_extension(known: Known, *, messages: int) -> None:
+    """Receive messages that only extend a ban, and wait until that is due."""
     known.clock.advance(EXTEND_EVERY_S)
-    for _ in range(PUT_AWAY * FLUSH_MESSAGES + 50):
+    for _ in range(messages):
         known.inbox.put(known.hit())
     while known.inbox.waiting:
         known.step()
     known.clock.advance(RESOLUTION_S)
+
+
+def test_many_messages_that_are_settled_at_once_are_deleted_in_parts(known: Known) -> None:
+    wait_for_one_extension(known, messages=PUT_AWAY * FLUSH_MESSAGES + 50)
     known.step()
     assert len(known.inbox.left) == 50
     known.step()
     assert known.inbox.left == set()
+
+
+def test_a_stop_deletes_all_that_is_settled(known: Known) -> None:
+    wait_for_one_extension(known, messages=PUT_AWAY * FLUSH_MESSAGES + 50)
+    stop = threading.Event()
+    stop.set()
+    known.step(stop=stop)
+    assert known.inbox.left == set()
+    assert not known.inbox.waiting
 
 
 def test_their_message_stays_until_the_longer_ban_is_stored(known: Known) -> None:

@@ -125,12 +125,12 @@ class Desk:
         return [each.message for each in self._in_hand.values()]
 
     @property
-    def in_hand(self) -> int:
-        """How many messages are in hand."""
-        return len(self._in_hand)
+    def unfinished(self) -> int:
+        """How many messages hold something that is still to be done."""
+        return len(self._in_hand) - len(self._done)
 
-    def done(self, most: int) -> list[InHand]:
-        """Up to so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
+    def done(self, most: int | None) -> list[InHand]:
+        """All or so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
         return list(islice(self._done.values(), most))
 
     def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:

@@ -38,7 +38,7 @@ PUT_AWAY = 2
 thousands at once, and new infractions are not to wait for all of their deletions."""
 
 IN_HAND_MAX = 10_000
-"""So many messages are in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
+"""So many messages wait in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
 
 INFRACTIONS_MAX = 500_000
 """So many infractions wait at most to extend bans, about 65 MB; then all are judged at once."""
@@ -175,13 +175,13 @@ class Intake:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
 
     def _try_to_settle(self, *, hurry: bool) -> None:
-        crowded = self._desk.in_hand > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
+        crowded = self._desk.unfinished > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
         try:
             self._judging.judge(self._desk, hurry=hurry or crowded)
         finally:  # what is done is done, whoever else has to wait
-            self._put_away(IN_HAND_MAX if hurry else PUT_AWAY * self._flush_messages)
+            self._put_away(None if hurry else PUT_AWAY * self._flush_messages)
 
-    def _put_away(self, most: int) -> None:
+    def _put_away(self, most: int | None) -> None:
         while self._desk.letters:
             self._bury(self._desk.letters[-1])
         done = self._desk.done(most)

@@ -250,7 +250,7 @@ class Scene:
             os.kill(self.process.pid, signal.SIGCONT)
 
     def ban(self, keys: Sequence[str], *, until_ms: int | None = None) -> None:
-        """Store bans as another worker would: through the ledger's adapter, a transaction each."""
+        """Store bans as another worker would: through the ledger's adapter, in transactions."""
         stored_ms = now_ms()
         ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
         answers = self.ledger.commit({OffenderId(JAIL, key): Sentence(Offender(), (ban,)) for key in keys})
@@ -259,7 +259,7 @@ class Scene:
             raise BenchError(f"{len(failed)} bans could not be stored: {failed[0]}")
 
     def ban_in_bulk(self, keys: Sequence[str], *, until_ms: int | None = None, age_ms: int = 0) -> None:
-        """Store bans without history, 25 at a time: for thousands, a transaction each takes the emulator minutes.
+        """Store bans without history, 25 at a time: for thousands, transactions take the emulator minutes.
 
         Args:
             keys: Whom to ban.

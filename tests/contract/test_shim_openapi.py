@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from f2b_worker.domain.docket import FUTURE_ALLOWED_MS
 from f2b_worker.shim.app import make_app
@@ -48,12 +49,15 @@ described = schemathesis.openapi.from_asgi("/openapi.json", APP)
 def test_every_answer_is_one_that_is_described(case: Any) -> None:
     before = len(OUTBOX.stored)
     answer: Response = case.call()
-    case.validate_response(answer)
+    # A list of which one item is wrong is not rejected, which is what the check wants: the item is, in a 207.
+    case.validate_response(answer, excluded_checks=[negative_data_rejection] if answer.status_code == 207 else [])
     stored = len(OUTBOX.stored) - before
     if case.path == "/infraction/{ip}":
         assert stored == (answer.status_code == 200)
     elif case.path == "/infractions":
         assert stored == (answer.json()["stored"] if answer.status_code in {200, 207} else 0)
+        if answer.status_code == 207:
+            assert stored < len(answer.json()["results"])
     else:
         assert stored == 0
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.aws import aws_errors
-from f2b_worker.adapters.dynamodb_bans import DynamoBanBook, partition_of
+from f2b_worker.adapters.dynamodb_bans import DynamoBanBook
 from f2b_worker.adapters.dynamodb_items import (
     hits_value,
     number,
@@ -61,9 +61,7 @@ class DynamoLedger(DynamoBanBook):
         self._kept_ms = kept_ms
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
         self._known = Known(clock)
-        self._many = ManyOffenders(
-            client, table, self._io, self._known, place_of=partition_of, clock=clock, kept_ms=kept_ms
-        )
+        self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, kept_ms=kept_ms)
         self._bans = BanTransactions(client, table, self._io, read=self._many.read, clock=clock, kept_ms=kept_ms)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb_bans import partition_of
 from f2b_worker.adapters.dynamodb_items import (
     as_offender,
     ban_item,
@@ -29,7 +30,7 @@ from f2b_worker.domain.verdicts import Offender
 from f2b_worker.errors import F2bError, Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -94,7 +95,6 @@ class ManyOffenders:
         table: The ledger's table.
         threads: Where batches run side by side.
         known: Shared with whoever else writes to offenders.
-        place_of: Finds the standing ban's partition of a key.
         clock: Stamps changes.
         kept_ms: How long an offender is remembered.
     """
@@ -106,7 +106,6 @@ class ManyOffenders:
         threads: ThreadPoolExecutor,
         known: Known,
         *,
-        place_of: Callable[[str], str],
         clock: Clock,
         kept_ms: int,
     ) -> None:
@@ -114,7 +113,6 @@ class ManyOffenders:
         self._table = table
         self._threads = threads
         self._known = known
-        self._place_of = place_of
         self._clock = clock
         self._kept_ms = kept_ms
 
@@ -224,7 +222,7 @@ class ManyOffenders:
         until_ms = number(ban.until_ms)
         return update(
             self._table,
-            standing_key(self._place_of(who.key), who),
+            standing_key(partition_of(who.key), who),
             {
                 "until_ms": until_ms,
                 "extended": number(ban.extended),

@@ -1,4 +1,4 @@
-"""Answers, as the two messages that ASGI wants."""
+"""Answers, as the two messages that ASGI wants and as the bytes that go out."""
 
 from __future__ import annotations
 

@@ -56,14 +56,14 @@ bench-judge: $(STAMP) ## Measure the judge's speed and memory (DATA=FILE for a f
 	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
 
 bench-enforcer: $(STAMP) ## Measure the enforcer on the strict local AWS: 25 minutes (ARGS="--only few --json")
-	@$(BIN)/python -m benchmarks.enforcer_cpu
+	@$(BIN)/python -m benchmarks.enforcer.cpu
 	@$(BIN)/python -m benchmarks.enforcer $(ARGS)
 
 bench-shim: $(STAMP) ## Measure the HTTP shim against a canned queue
 	@$(BIN)/python -m benchmarks.shim $(ARGS)
 
 bench-standalone: $(STAMP) ## Measure standalone mode, beside the shim
-	@$(BIN)/python -m benchmarks.standalone $(ARGS)
+	@$(BIN)/python -m benchmarks.shim.standalone $(ARGS)
 
 bench-producer: $(STAMP) ## Measure what the producer costs an application (ARGS="--runs 1 --only report")
 	@$(BIN)/python -m benchmarks.producer $(ARGS)
@@ -75,11 +75,11 @@ bench-end-to-end: $(STAMP) ## Measure from report() to the IP set: up to 12 minu
 	@$(BIN)/python -m benchmarks.end_to_end $(ARGS)
 
 bench-growth: $(STAMP) ## Measure the worker by addresses, processes and pack size: 30 minutes; write tables and picture
-	@$(BIN)/python -m benchmarks.growth $(ARGS)
-	@$(BIN)/python -m benchmarks.plots --show
+	@$(BIN)/python -m benchmarks.worker.growth $(ARGS)
+	@$(BIN)/python -m benchmarks.worker.plots --show
 
 bench-plots: $(STAMP) ## Write tables and picture of the docs from what bench-growth measured
-	@$(BIN)/python -m benchmarks.plots
+	@$(BIN)/python -m benchmarks.worker.plots
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check

@@ -18,8 +18,8 @@ import click
 
 from benchmarks.report import machine, show, spread
 from f2b_worker.domain.jails import Jail, Policy, Window
-from f2b_worker.domain.verdicts import Hit, OffenderId
-from f2b_worker.replay import judge_rows, read_rows
+from f2b_worker.domain.judge.verdicts import Hit, OffenderId
+from f2b_worker.offline.replay import judge_rows, read_rows
 from f2b_worker.testing import MemoryLedger
 
 RUNS = 5

@@ -115,7 +115,7 @@ class Canned:
     """The canned AWS as a process, and what it can be told."""
 
     def __init__(self, folder: Path) -> None:
-        self.process = Process(["benchmarks.canned_aws"], dict(os.environ), folder / "canned.log")
+        self.process = Process(["benchmarks.canned.aws"], dict(os.environ), folder / "canned.log")
         assert self.process.popen.stdout
         self.url = self.process.popen.stdout.readline().decode().strip()
         if not self.url:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from demo.checker import Infraction, Rules, expected, read
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Window
-from f2b_worker.domain.verdicts import Hit, Offender, forgettable, judge
+from f2b_worker.domain.judge.verdicts import Hit, Offender, forgettable, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

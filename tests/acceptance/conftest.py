@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from demo.fleet import NAME, Fleet
 from demo.prove import CONFIG
-from f2b_worker.adapters import provision_waf
+from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from demo.fleet import eventually, free_port
-from f2b_worker.pool.liveness import SILENT_S
+from f2b_worker.process.pool.liveness import SILENT_S
 from tests.acceptance.attacks import send_bodies
 
 if TYPE_CHECKING:

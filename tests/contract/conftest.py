@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from f2b_worker.adapters import provision
-from f2b_worker.adapters.dynamodb import DynamoLedger
-from f2b_worker.adapters.sqlite_ledger import SqliteLedger
-from f2b_worker.adapters.sqlite_state import StateFile
+from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+from f2b_worker.adapters.provisioning import fleet as provision
+from f2b_worker.adapters.sqlite.ledger import SqliteLedger
+from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.contract.ledgers import (
     KEPT_MS,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         VisibilityConfigTypeDef,
     )
 
-    from f2b_worker.adapters.wafv2 import ScopeName
+    from f2b_worker.adapters.waf.ip_set import ScopeName
 
 VISIBLE: VisibilityConfigTypeDef = {
     "SampledRequestsEnabled": False,

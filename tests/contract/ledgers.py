@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import BanBook, Ledger, Sentence
 from f2b_worker.testing import FakeClock

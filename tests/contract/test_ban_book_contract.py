@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.domain.verdicts import Ban, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Ledger, Sentence, StandingBan
 from tests.contract.ledgers import WHO, Book, ban, hits
@@ -14,7 +14,7 @@ from tests.contract.ledgers import WHO, Book, ban, hits
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from f2b_worker.adapters.dynamodb import DynamoLedger
+    from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
     from localstack.local_aws import LocalAws
 
 KEY = "203.0.113.7/32"

@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqlite_inbox import SqliteInbox, SqliteQueue
-from f2b_worker.adapters.sqs import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqlite.inbox import SqliteInbox, SqliteQueue
+from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.errors import Missing, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
 from f2b_worker.testing import MemoryInbox
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from f2b_worker.adapters.sqlite_state import StateFile
+    from f2b_worker.adapters.sqlite.state import StateFile
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
 

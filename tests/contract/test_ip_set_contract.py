@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
-from f2b_worker.adapters.wafv2 import AT_HAND_S, open_ip_set
+from f2b_worker.adapters.waf.ip_set import AT_HAND_S, open_ip_set
 from f2b_worker.domain.blocklists import Scope
 from f2b_worker.errors import BadEntry, LockLost, Missing, Retryable, Throttled
 from f2b_worker.testing import FakeClock, MemoryIpSet
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_wafv2 import WAFV2Client
 
-    from f2b_worker.adapters.wafv2 import WafIpSet
+    from f2b_worker.adapters.waf.ip_set import WafIpSet
     from f2b_worker.ports import IpSet
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from f2b_worker.adapters import provision
-from f2b_worker.adapters.dynamodb_lease import RENEW_S, TAKEOVER_S, DynamoLease
+from f2b_worker.adapters.dynamodb.lease import RENEW_S, TAKEOVER_S, DynamoLease
+from f2b_worker.adapters.provisioning import fleet as provision
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import FakeClock, MemoryLease
 

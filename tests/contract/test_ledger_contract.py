@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from f2b_worker.adapters.dynamodb import MANY
+from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Retryable, Throttled
 from f2b_worker.ports import BanBook, Sentence
 from f2b_worker.testing import FakeClock
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from f2b_worker.adapters.dynamodb import DynamoLedger
+    from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
 

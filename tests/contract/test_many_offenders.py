@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters.dynamodb_items import history_key, state_key
+from f2b_worker.adapters.dynamodb.items import history_key, state_key
 from f2b_worker.domain.jails import MINUTE_MS
-from f2b_worker.domain.verdicts import Hit, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
 from f2b_worker.errors import Rejected, Unavailable
 from f2b_worker.ports import Sentence
 from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from f2b_worker.adapters.dynamodb import DynamoLedger
+    from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
     from f2b_worker.testing import FakeClock
     from localstack.local_aws import LocalAws
 

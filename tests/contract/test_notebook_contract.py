@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.adapters.dynamodb_notebook import DynamoNotebook
-from f2b_worker.adapters.sqlite_notebook import SqliteNotebook
+from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Notes
 from f2b_worker.testing import MemoryNotebook
@@ -18,7 +18,7 @@ from tests.contract.ledgers import TABLE
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from f2b_worker.adapters.sqlite_state import StateFile
+    from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.ports import Notebook
     from localstack.local_aws import LocalAws
 

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 
 from f2b_producer import Producer
 from f2b_producer.testing import RecordingClient, unpack
-from f2b_worker.domain.docket import Infraction, sort_out
 from f2b_worker.domain.jails import Policy
+from f2b_worker.domain.judge.docket import Infraction, sort_out
 from f2b_worker.wire import Body, read_body, write_pack
 
 settings.register_profile("contract", deadline=None, derandomize=True, database=None)

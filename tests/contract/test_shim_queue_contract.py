@@ -13,8 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from f2b_worker.adapters.sqs_direct import DirectCalls, direct_calls
-from f2b_worker.adapters.sqs_outbox import BotoCalls, SqsOutbox
+from f2b_worker.adapters.sqs.direct import DirectCalls, direct_calls
+from f2b_worker.adapters.sqs.queue import BotoCalls, SqsOutbox
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Throttled, Unavailable
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.credentials import Credentials
 
-from f2b_worker.adapters.sqs_direct import DirectCalls
-from f2b_worker.adapters.sqs_outbox import SqsOutbox
+from f2b_worker.adapters.sqs.direct import DirectCalls
+from f2b_worker.adapters.sqs.queue import SqsOutbox
 from f2b_worker.errors import F2bError, Unavailable
 from tests.conftest import skip_or_fail
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from f2b_worker.adapters import provision_waf, waf_listing
+from f2b_worker.adapters.provisioning import waf as provision_waf
+from f2b_worker.adapters.waf import listing as waf_listing
 from tests.integration.provisioning import Cloud
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.adapters.dynamodb import DynamoLedger
-from f2b_worker.adapters.dynamodb_lease import RENEW_S, TAKEOVER_S
+from f2b_worker.adapters.dynamodb.lease import RENEW_S, TAKEOVER_S
+from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import SECOND_MS
-from f2b_worker.domain.verdicts import Ban, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.opening import open_ban_book, open_fronts, open_notebooks
 from f2b_worker.ports import Sentence
-from f2b_worker.settings import WorkerSettings
+from f2b_worker.process.assembly import open_ban_book, open_fronts, open_notebooks
 from f2b_worker.testing import FakeClock
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters import aws, provision, waf_listing
+from f2b_worker.adapters import aws
+from f2b_worker.adapters.provisioning import fleet as provision
+from f2b_worker.adapters.waf import listing as waf_listing
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
 if TYPE_CHECKING:

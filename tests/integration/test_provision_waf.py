@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters import provision_waf
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.waf_listing import WafListing
+from f2b_worker.adapters.provisioning import waf as provision_waf
+from f2b_worker.adapters.waf.listing import WafListing
 from f2b_worker.domain.blocklists import Scope
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 

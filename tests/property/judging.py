@@ -15,7 +15,7 @@ from f2b_worker.domain.jails import Jail, Window
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from f2b_worker.domain.verdicts import Ban
+    from f2b_worker.domain.judge.verdicts import Ban
 
 
 class Deed(NamedTuple):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from f2b_worker.domain.docket import sort_out
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.domain.jails import Policy
+from f2b_worker.domain.judge.docket import sort_out
 from f2b_worker.errors import StartError
-from f2b_worker.jails_file import read_jails
-from f2b_worker.jails_schema import JailTable
 from f2b_worker.wire import Body, UnreadableError, read_body, write_pack
 
 settings.register_profile("fuzz", deadline=None, derandomize=True, database=None)

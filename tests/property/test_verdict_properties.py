@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from demo import checker
 from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, canonical, display, key_of, parse_address
-from f2b_worker.domain.docket import Infraction, sort_out
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
-from f2b_worker.domain.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
+from f2b_worker.domain.judge.docket import Infraction, sort_out
+from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
 from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 

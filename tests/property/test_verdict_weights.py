@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2b_worker.domain.docket import Infraction
-from f2b_worker.domain.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
+from f2b_worker.domain.judge.docket import Infraction
+from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
 from f2b_worker.testing import MemoryLedger
 from tests.property.judging import Deed, Law, in_order, incomplete, is_broken, jail_of, split, term_of, unsound
 from tests.property.test_verdict_properties import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.domain.jails import Jail
-    from f2b_worker.domain.verdicts import Ban
+    from f2b_worker.domain.judge.verdicts import Ban
 
 KEY, IP = "203.0.113.1/32", "203.0.113.1"
 WHO = OffenderId("default", KEY)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import Policy
-from f2b_worker.domain.verdicts import OffenderId
+from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.property.judging import Deed, Law, incomplete, jail_of, unsound
 from tests.property.workers_in_steps import Fate, Queue, Worker
@@ -21,7 +21,7 @@ from tests.property.workers_in_steps import Fate, Queue, Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from f2b_worker.domain.verdicts import Ban
+    from f2b_worker.domain.judge.verdicts import Ban
 
 LEDGER_REFUSED = "ledger_refused"
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.errors import Rejected, Unavailable
-from f2b_worker.intake import Intake
+from f2b_worker.intake.loop import Intake
 from f2b_worker.testing import MemoryInbox
 
 if TYPE_CHECKING:

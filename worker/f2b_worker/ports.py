@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 
 
 class Clock(Protocol):

@@ -11,14 +11,14 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
 from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.settings import NO_QUEUE, WorkerSettings
 from f2b_worker.domain.addresses import display, family_of, parse_address
-from f2b_worker.domain.explanations import Explanation, Remembered, Status, entry_over
-from f2b_worker.domain.explanations import explain as explained
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
-from f2b_worker.domain.verdicts import OffenderId, weight_of
-from f2b_worker.jails_file import read_jails
-from f2b_worker.opening import chosen_blocklists, open_ban_book, open_finders
-from f2b_worker.settings import NO_QUEUE, WorkerSettings
+from f2b_worker.domain.judge.explanations import Explanation, Remembered, Status, entry_over
+from f2b_worker.domain.judge.explanations import explain as explained
+from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
+from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_finders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.addresses import Address
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.domain.explanations import Exemption, WindowCount
     from f2b_worker.domain.jails import Policy, Window
-    from f2b_worker.domain.verdicts import Ban, Hit
+    from f2b_worker.domain.judge.explanations import Exemption, WindowCount
+    from f2b_worker.domain.judge.verdicts import Ban, Hit
     from f2b_worker.ports import BanBook, IpSet
 
 _SHOWN_MAX = 10

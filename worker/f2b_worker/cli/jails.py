@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from f2b_worker.cli.options import config_option, subcommand_config
 from f2b_worker.cli.show import duration
+from f2b_worker.config.jails_file import jails_errors, read_jails
+from f2b_worker.config.jails_schema import did_you_mean
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.toml_file import read_toml
 from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.errors import F2bError, StartError
-from f2b_worker.fail2ban_import import Fail2banFileError, Source
-from f2b_worker.fail2ban_import import import_fail2ban as imported
-from f2b_worker.jails_file import jails_errors, read_jails
-from f2b_worker.jails_schema import did_you_mean
-from f2b_worker.settings import WorkerSettings
-from f2b_worker.toml_file import read_toml
+from f2b_worker.offline.fail2ban_import import Fail2banFileError, Source
+from f2b_worker.offline.fail2ban_import import import_fail2ban as imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +124,7 @@ def init(file: str, *, force: bool) -> None:
 
     FILE is f2b.toml unless given; - is standard output. Exit codes: 0 written, 1 not, 2 wrong usage.
     """
-    text = resources.files("f2b_worker").joinpath(EXAMPLE_FILE).read_text("utf-8")
+    text = resources.files("f2b_worker.config").joinpath(EXAMPLE_FILE).read_text("utf-8")
     if file == STANDARD_OUTPUT:
         click.echo(text, nl=False)
     else:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from f2b_worker.replay import Row, Verdict
+    from f2b_worker.offline.replay import Row, Verdict
 
 OFFENDERS_SHOWN = 40
 BINS = 120

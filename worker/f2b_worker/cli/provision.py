@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters import provision as provisioning
-from f2b_worker.adapters import provision_waf
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.provisioning import fleet as provisioning
+from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.jails_file import read_jails
-from f2b_worker.opening import chosen_blocklists
-from f2b_worker.settings import WorkerSettings
+from f2b_worker.process.assembly import chosen_blocklists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from f2b_worker.adapters.provision import Step
+    from f2b_worker.adapters.provisioning.fleet import Step
 
 
 @click.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b --capacity 50000")

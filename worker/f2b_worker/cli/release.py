@@ -9,13 +9,13 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
-from f2b_worker.opening import open_ban_book, open_notebooks
-from f2b_worker.settings import NO_QUEUE, WorkerSettings
+from f2b_worker.config.settings import NO_QUEUE, WorkerSettings
+from f2b_worker.process.assembly import open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from f2b_worker.domain.verdicts import Ban
+    from f2b_worker.domain.judge.verdicts import Ban
 
 
 @click.command(epilog="Example: f2b-worker release --table f2b")

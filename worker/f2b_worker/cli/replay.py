@@ -13,18 +13,18 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from f2b_worker.cli.show import ban_object, ban_table
+from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
-from f2b_worker.jails_file import read_jails
 from f2b_worker.logs.reader import read_log
-from f2b_worker.replay import compare, judge_rows, read_rows
+from f2b_worker.offline.replay import compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from f2b_worker.replay import BadLine, Replay, Row, Verdict
+    from f2b_worker.offline.replay import BadLine, Replay, Row, Verdict
 
 BAD_LINES_SHOWN = 10
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)

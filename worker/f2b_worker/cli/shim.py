@@ -10,11 +10,11 @@ import click
 
 from f2b_worker.adapters.aws import sqs_client
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqs import queue_url_of
+from f2b_worker.adapters.sqs.inbox import queue_url_of
 from f2b_worker.cli.options import config_option, settings_options
+from f2b_worker.config.settings import ShimSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
-from f2b_worker.settings import ShimSettings, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,8 @@ def _serve(settings: ShimSettings) -> None:
 
 
 def _open_outbox(queue_url: str) -> Outbox:
-    from f2b_worker.adapters.sqs_direct import direct_calls  # noqa: PLC0415 - the same extra
-    from f2b_worker.adapters.sqs_outbox import BotoCalls, SqsOutbox  # noqa: PLC0415
+    from f2b_worker.adapters.sqs.direct import direct_calls  # noqa: PLC0415 - the same extra
+    from f2b_worker.adapters.sqs.queue import BotoCalls, SqsOutbox  # noqa: PLC0415
     from f2b_worker.shim.batching import BatchingOutbox  # noqa: PLC0415
 
     client = sqs_client(queue_url, connections=_CALLS_MAX, answer_within_s=2)

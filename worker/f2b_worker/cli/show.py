@@ -11,7 +11,7 @@ from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from f2b_worker.domain.verdicts import Ban, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 
 _YEAR_ONE_MS = -62_135_596_800_000
 _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))

@@ -20,12 +20,12 @@ from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
+from f2b_worker.config.settings import NO_QUEUE, WorkerSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
-from f2b_worker.opening import open_ban_book
-from f2b_worker.pool import run_pool
-from f2b_worker.runtime import run_worker
-from f2b_worker.settings import NO_QUEUE, WorkerSettings, load
+from f2b_worker.process.assembly import open_ban_book
+from f2b_worker.process.pool import run_pool
+from f2b_worker.process.worker import run_worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
 
 def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     try:
-        from f2b_worker.standalone.worker import run_standalone  # noqa: PLC0415 - the extra may be missing
+        from f2b_worker.process.standalone.worker import run_standalone  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
         raise StartError("--standalone needs more packages: pip install 'f2b-worker[shim]'") from error
     return run_standalone(settings, config)

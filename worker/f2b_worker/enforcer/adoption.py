@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.verdicts import Offender, OffenderId, next_ban
+from f2b_worker.domain.judge.verdicts import Offender, OffenderId, next_ban
 from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.domain.verdicts import Ban
+    from f2b_worker.domain.judge.verdicts import Ban
     from f2b_worker.ports import Clock, Ledger
 
 ADOPTED_JAIL = "adopted"

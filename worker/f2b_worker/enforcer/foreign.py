@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.groups import KeptSet
+    from f2b_worker.domain.plan.group import KeptSet
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets, Watch
     from f2b_worker.ports import Adopter, Clock, Notebook

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.roster import Fresh, Roster
-    from f2b_worker.domain.surge import SurgeGuard
+    from f2b_worker.domain.plan.roster import Fresh, Roster
+    from f2b_worker.domain.plan.surge import SurgeGuard
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.ports import Clock, Notebook, Notes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.domain.board import Board
-from f2b_worker.domain.roster import Roster
-from f2b_worker.domain.surge import SurgeGuard
+from f2b_worker.domain.plan.groups import Board
+from f2b_worker.domain.plan.roster import Roster
+from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
 from f2b_worker.enforcer.aside import in_a_thread
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn

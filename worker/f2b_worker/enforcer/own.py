@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.board import Board
-    from f2b_worker.domain.groups import Group, KeptSet
+    from f2b_worker.domain.plan.group import Group, KeptSet
+    from f2b_worker.domain.plan.groups import Board
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Watch
     from f2b_worker.ports import Clock, Notebook, Notes

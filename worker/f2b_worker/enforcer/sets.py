@@ -9,8 +9,8 @@ import structlog
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
-from f2b_worker.domain.origin import Evidence, is_foreign
-from f2b_worker.domain.plans import Why, next_update
+from f2b_worker.domain.plan.origin import Evidence, is_foreign
+from f2b_worker.domain.plan.updates import Why, next_update
 from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.board import Board
-    from f2b_worker.domain.groups import Group, KeptSet
-    from f2b_worker.domain.plans import Update
+    from f2b_worker.domain.plan.group import Group, KeptSet
+    from f2b_worker.domain.plan.groups import Board
+    from f2b_worker.domain.plan.updates import Update
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.own import OwnEntries
     from f2b_worker.enforcer.pace import UpdatePace

@@ -9,7 +9,7 @@ from f2b_worker.enforcer.following import FOLLOW_S
 
 if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.roster import Roster
+    from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.following import Following
     from f2b_worker.enforcer.foreign import ForeignEntries

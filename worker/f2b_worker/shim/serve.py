@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.errors import StartError
-from f2b_worker.garbage import look_for_garbage_seldom
 from f2b_worker.observe import log
 from f2b_worker.observe.shared import shared_metrics
 from f2b_worker.shim.app import ShimApp, make_app
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
+    from f2b_worker.config.settings import ShimSettings
     from f2b_worker.ports import Clock
-    from f2b_worker.settings import ShimSettings
     from f2b_worker.shim.outbox import Outbox
 
 STOP_WITHIN_S = 5

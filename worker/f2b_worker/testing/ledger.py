@@ -8,7 +8,7 @@ from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import Changes, Notes, StandingBan
 
 if TYPE_CHECKING:

@@ -1,0 +1,337 @@
+"""A real worker process on the strict local AWS, bulk writes into its ledger, and a watch over its IP sets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import boto3
+from botocore.config import Config
+
+from benchmarks.processes import BenchError, Canned
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.ban_book import partition_of
+from f2b_worker.adapters.dynamodb.items import standing_item
+from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.ports import Sentence
+from localstack.local_aws import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from localstack.control import EdgeControl
+    from localstack.local_aws import LocalAws
+
+NAME = "f2b"
+JAIL = "login"
+DAY_MS = 86_400_000
+IN_ONE_BATCH = 25
+WRITERS = 2
+STOPS_WITHIN_S = 15.0
+LOOK_EVERY_S = 0.02
+QUIET_S = 1.5
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+CONFIG = '[defaults]\nmaxretry = 1\nfindtime = "10m"\nbantime = "1d"\n'
+WORKER = (sys.executable, "-m", "f2b_worker")
+
+
+class Watch:
+    """Follows the IP sets of one account through the edge's own record, so that no call of WAF is spent.
+
+    Attributes:
+        sets: What each IP set holds.
+        entered_s: When each entry was last put into a set, in epoch seconds.
+        left_s: When each entry that is in no set left the last one.
+        updates: How many updates took effect.
+    """
+
+    def __init__(self, edge: EdgeControl, account: str) -> None:
+        self.sets: dict[str, set[str]] = {}
+        self.entered_s: dict[str, float] = {}
+        self.left_s: dict[str, float] = {}
+        self.updates = 0
+        self._edge = edge
+        self._account = account
+        self._seen = 0
+
+    def look(self) -> None:
+        """Take in what happened since."""
+        for change in self._edge.waf_changes(self._account, after=self._seen):
+            self._seen = change["number"]
+            self.updates += 1
+            held = self.sets.setdefault(change["ip_set"], set())
+            held.update(change["added"])
+            held.difference_update(change["removed"])
+            self.entered_s.update(dict.fromkeys(change["added"], change["at_s"]))
+            for entry in change["removed"]:
+                if not any(entry in others for others in self.sets.values()):
+                    self.left_s[entry] = change["at_s"]
+            for entry in change["added"]:
+                self.left_s.pop(entry, None)
+
+    def held(self) -> set[str]:
+        """Tell what all sets hold together."""
+        return set().union(*self.sets.values()) if self.sets else set()
+
+    def wait_until_in(self, entries: Iterable[str], within_s: float) -> float:
+        """Wait until all of *entries* are in a set; tell when the last one came in, in epoch seconds."""
+        wanted = set(entries)
+        self._wait(lambda: wanted <= self.held(), f"{len(wanted)} bans are in the sets", within_s)
+        return max(self.entered_s[entry] for entry in wanted)
+
+    def wait_until_out(self, entries: Iterable[str], within_s: float) -> float:
+        """Wait until none of *entries* is in a set; tell when the last one left, in epoch seconds."""
+        unwanted = set(entries)
+        self._wait(lambda: not unwanted & self.held(), f"{len(unwanted)} ended bans are out of the sets", within_s)
+        return max(self.left_s[entry] for entry in unwanted)
+
+    def _wait(self, is_so: Callable[[], bool], what: str, within_s: float) -> None:
+        ends_s = time.monotonic() + within_s
+        self.look()
+        while not is_so():
+            self.wait_for_an_update(ends_s, what)
+
+    def wait_for_an_update(self, ends_s: float, what: str) -> None:
+        """Wait until the next update took effect, or raise that *what* did not come true until *ends_s*."""
+        seen = self._seen
+        while self._seen == seen:
+            if time.monotonic() > ends_s:
+                raise BenchError(f"not within its time: {what}")
+            time.sleep(LOOK_EVERY_S)
+            self.look()
+
+
+class Scene:
+    """One account with its queue, ledger and IP sets, and at most one worker process.
+
+    Args:
+        aws: A running local AWS.
+        account: Twelve digits; everything in it is this scene's own.
+        capacity: For how many addresses of each family there are IP sets.
+        is_canned: Whether the ledger is on the canned DynamoDB instead of the emulator's.
+
+    Attributes:
+        ready_s: When the enforcer that was started last had read every set, on the monotonic clock.
+    """
+
+    def __init__(self, aws: LocalAws, account: str, *, capacity: int, is_canned: bool = False) -> None:
+        self.aws = aws
+        self.account = account
+        self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
+        self.watch = Watch(aws.edge, account)
+        self.worker: subprocess.Popen[bytes] | None = None
+        self.ready_s = 0.0
+        self._log_read = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="f2b-bench-")
+        self._canned = Canned(Path(self._folder.name)) if is_canned else None
+        self._config = Path(self._folder.name) / "f2b.toml"
+        self._config.write_text(CONFIG)
+        self.log = Path(self._folder.name) / "worker.log"
+        patient = Config(max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 5})
+        self.dynamodb = aws.client("dynamodb", account=account, config=patient)
+        if self._canned:
+            self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = self._canned.url
+            session = boto3.Session(account, "local", region_name=REGION)
+            self.dynamodb = session.client("dynamodb", endpoint_url=self._canned.url, config=patient)
+        self.sqs = aws.client("sqs", account=account)
+        self.waf = aws.client("wafv2", account=account, config=patient)
+        self._command("provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(capacity))
+        self._queue_url = self.sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
+        self.ledger = DynamoLedger(self.dynamodb, NAME, SystemClock(), kept_ms=60 * DAY_MS, io_threads=8)
+        self.number_of_sets = len(self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.ledger.close()
+        for client in (self.dynamodb, self.sqs, self.waf):
+            client.close()
+        if self._canned:
+            self._canned.__exit__()
+        self._folder.cleanup()
+
+    def _command(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*WORKER, *arguments], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise BenchError(f"f2b-worker {arguments[0]} failed: {done.stderr.strip()}")
+
+    def start(self, *options: str, ip_set: bool = True) -> None:
+        """Start a worker; it judges and, with *ip_set*, enforces."""
+        options = ("--processes", "1", *(("--ip-set", NAME) if ip_set else ()), *options)
+        with self.log.open("ab") as sink:
+            self.worker = subprocess.Popen(
+                [*WORKER, "--queue", NAME, "--table", NAME, "--config", str(self._config), *options],
+                env=self.environment, stderr=sink, start_new_session=True,
+            )  # fmt: skip
+
+    def start_enforcing(self, *options: str) -> None:
+        """Start a worker, and wait until it has read every IP set."""
+        before, self._log_read = self.calls("GetIPSet"), self._log_bytes()
+        self.start(*options)
+        self._wait_until_read(before)
+
+    def start_alone(self) -> None:
+        """Start the enforcer alone, whose bans come from memory, and wait until it has read every IP set."""
+        before, self._log_read = self.calls("GetIPSet"), self._log_bytes()
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.enforcer.alone"],
+            env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.log.open("ab"), start_new_session=True,
+        )  # fmt: skip
+        self._wait_until_read(before)
+
+    def _log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def store_alone(self, first: int, number: int, *, for_s: float = DAY_MS / 1000) -> float:
+        """Give the enforcer that is alone so many bans; tell when it had them, in epoch seconds."""
+        asked, answered = self.process.stdin, self.process.stdout
+        if asked is None or answered is None:
+            raise BenchError("this worker takes no bans from memory")
+        asked.write(json.dumps({"first": first, "number": number, "for_s": for_s}).encode() + b"\n")
+        asked.flush()
+        return float(json.loads(answered.readline())["stored_s"])
+
+    def _wait_until_read(self, before: int, within_s: float = 120.0) -> None:
+        """Wait until a new worker enforces, has asked for every set, and asks for none any more."""
+        ends_s = time.monotonic() + within_s
+        gets, quiet_from_s = before, time.monotonic()
+        while True:
+            now_s, asked = time.monotonic(), self.calls("GetIPSet")
+            enforces = b'"enforcing"' in self.log.read_bytes()[self._log_read :]
+            if asked != gets or not enforces or asked < before + self.number_of_sets:
+                gets, quiet_from_s = asked, now_s
+            if now_s - quiet_from_s > QUIET_S:
+                self.ready_s = quiet_from_s
+                return
+            if now_s > ends_s or self.process.poll() is not None:
+                raise BenchError(f"the worker does not enforce; its log ends: {self.log.read_text()[-2000:]}")
+            time.sleep(LOOK_EVERY_S)
+
+    def stop(self) -> None:
+        """Stop the worker as a platform does."""
+        worker, self.worker = self.worker, None
+        if worker and worker.poll() is None:
+            worker.terminate()
+            try:
+                worker.wait(STOPS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running worker."""
+        if self.worker is None:
+            raise BenchError("no worker runs")
+        return self.worker
+
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Let the worker do nothing meanwhile, so that it meets everything that was stored all at once."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
+
+    def ban(self, keys: Sequence[str], *, until_ms: int | None = None) -> None:
+        """Store bans as another worker would: through the ledger's adapter, in transactions."""
+        stored_ms = now_ms()
+        ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
+        answers = self.ledger.commit({OffenderId(JAIL, key): Sentence(Offender(), (ban,)) for key in keys})
+        failed = [each for each in answers.values() if isinstance(each, Exception)]
+        if failed:
+            raise BenchError(f"{len(failed)} bans could not be stored: {failed[0]}")
+
+    def ban_in_bulk(self, keys: Sequence[str], *, until_ms: int | None = None, age_ms: int = 0) -> None:
+        """Store bans without history, 25 at a time: for thousands, transactions take the emulator minutes.
+
+        Args:
+            keys: Whom to ban.
+            until_ms: The end; a day from now by default.
+            age_ms: For how long they have been stored.
+        """
+        stored_ms = now_ms() - age_ms
+        ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
+        ttl = {"ttl": {"N": str(ban.until_ms // 1000 + 86_400)}}
+
+        def store(some: Sequence[str]) -> None:
+            items = [
+                standing_item(OffenderId(JAIL, key), ban, partition=partition_of(key), changed_ms=stored_ms) | ttl
+                for key in some
+            ]
+            puts = [{"PutRequest": {"Item": item}} for item in items]
+            self.dynamodb.batch_write_item(RequestItems={NAME: puts})
+
+        batches = [keys[at : at + IN_ONE_BATCH] for at in range(0, len(keys), IN_ONE_BATCH)]
+        with ThreadPoolExecutor(WRITERS) as writers:
+            list(writers.map(store, batches))
+
+    def attack(self, key: str) -> None:
+        """Send the one infraction that it takes: this worker itself judges and bans."""
+        body = json.dumps({"ip": key.removesuffix("/32"), "jail": JAIL})
+        self.sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+
+    def stored_s(self, key: str) -> float:
+        """Tell when a ban was stored, in epoch seconds: when whoever stored it began its transaction."""
+        item = self.dynamodb.get_item(
+            TableName=NAME,
+            Key={"pk": {"S": partition_of(key)}, "sk": {"S": f"{key}#{JAIL}"}},
+            ConsistentRead=True,
+        )["Item"]
+        return int(item["changed_ms"]["N"]) / 1000
+
+    def calls(self, action: str) -> int:
+        """Count the calls of WAF so far, the refused ones included."""
+        return self.aws.edge.calls().get(f"wafv2:{action}", 0)
+
+    def throttled(self) -> int:
+        """Count the calls of WAF that were refused."""
+        return sum(number for name, number in self.aws.edge.refused().items() if name.startswith("wafv2:"))
+
+    def cpu_s(self) -> float:
+        """Tell how much CPU the worker process has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+class Counts:
+    """What WAF was asked since this was made."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._before = self._now()
+
+    def _now(self) -> dict[str, int]:
+        scene = self._scene
+        counts = {"updates": scene.calls("UpdateIPSet"), "gets": scene.calls("GetIPSet")}
+        return counts | {"throttled": scene.throttled()}
+
+    def since(self) -> dict[str, float]:
+        """Tell how many updates, gets and refusals came."""
+        return {name: number - self._before[name] for name, number in self._now().items()}
+
+
+def addresses(start: int, number: int) -> list[str]:
+    """Make up distinct addresses."""
+    return [f"20.{n // 65_536}.{n // 256 % 256}.{n % 256}/32" for n in range(start, start + number)]
+
+
+def now_ms() -> int:
+    """Tell the time in epoch milliseconds."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,242 @@
+"""`f2b-worker check`, `init` and `import-fail2ban`: what they write, and with which exit code they end."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import replace
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from f2b_worker.cli.worker import main
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.jails_schema import JailTable
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOBODY = Networks()
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No settings from outside, and a folder of the test's own."""
+    for name in os.environ:
+        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
+
+
+def checked(here: Path, text: str) -> Result:
+    (here / "f2b.toml").write_text(text, "utf-8")
+    return run("check", "--config", "f2b.toml")
+
+
+def test_check_shows_what_the_jails_of_a_right_file_mean(here: Path) -> None:
+    answer = checked(
+        here,
+        """
+        [defaults]
+        ignoreip = ["198.51.100.0/24"]
+        [jails.login]
+        windows = [{maxretry = 3, findtime = "10m"}, {maxretry = 20, findtime = "1d12h"}]
+        bantime = "1h"
+        "bantime.increment" = true
+        "bantime.maxtime" = "1w"
+        ignoreip = ["192.0.2.1"]
+        [jails.scan]
+        findtime = 0.5
+        bantime = -1
+        "bantime.increment" = true
+        "bantime.multipliers" = [1, 2.5]
+        "bantime.factor" = 2
+        """,
+    )
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.splitlines() == [
+        "JAIL     WINDOWS                BANTIME   INCREMENT               IGNORED",
+        "default  5 in 10m               10m       no                      1",
+        "login    3 in 10m, 20 in 1d12h  1h        doubling, at most 7d    2",
+        "scan     5 in 500ms             for ever  1, 2.5 times, factor 2  1",
+    ]
+
+
+def test_check_tells_every_error_at_once_a_line_each_with_file_key_and_what_is_allowed(here: Path) -> None:
+    answer = checked(
+        here,
+        """
+        [worker]
+        processes = 0
+        scope = "MOON"
+        quue = "f2b"
+        [defaults]
+        ignoreip = ["localhost"]
+        [jails.a]
+        maxretry = 0
+        bantme = 5
+        """,
+    )
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        "f2b.toml: defaults.ignoreip.0: 'localhost' is neither an address nor a CIDR",
+        "f2b.toml: jails.a.maxretry: Input should be greater than or equal to 1",
+        "f2b.toml: jails.a.bantme: no such key; did you mean bantime?",
+        "f2b.toml: worker.quue: no such key; did you mean queue?",
+        "f2b.toml: worker.scope: Input should be 'REGIONAL' or 'CLOUDFRONT'",
+        "f2b.toml: worker.processes: Input should be greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[worker]\n", "[worker]\nqueue = 'f2b'\nip_set = ['f2b', 'more']\n"])
+def test_check_needs_no_queue(here: Path, text: str) -> None:
+    assert checked(here, text).exit_code == 0
+
+
+def test_the_environment_hides_nothing_that_is_wrong_in_the_worker_table(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("F2B_PROCESSES", "2")
+    answer = checked(here, "[worker]\nprocesses = 0\n")
+    assert (answer.exit_code, answer.stderr.count("\n")) == (1, 1)
+    assert "f2b.toml: worker.processes: " in answer.stderr
+
+
+@pytest.mark.parametrize("text", ["[defaults", "worker = 5\n"])
+def test_check_tells_what_concerns_the_whole_file_once(here: Path, text: str) -> None:
+    answer = checked(here, text)
+    assert (answer.exit_code, answer.stderr.count("\n")) == (1, 1)
+    assert answer.stderr.startswith("f2b.toml: ")
+
+
+def test_check_takes_its_file_from_the_environment(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "other.toml").write_text("[jails.a]\nmaxretry = 0\n")
+    monkeypatch.setenv("F2B_CONFIG", "other.toml")
+    answer = run("check")
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith("other.toml: jails.a.maxretry: ")
+
+
+def test_check_without_a_file_is_wrong_usage() -> None:
+    answer = run("check")
+    assert answer.exit_code == 2
+    assert "give --config FILE, or set F2B_CONFIG" in answer.stderr
+
+
+def test_init_writes_the_file_that_ships_and_check_finds_nothing_wrong_in_it(here: Path) -> None:
+    assert run("init").exit_code == 0
+    assert (here / "f2b.toml").read_text("utf-8") == shipped()
+    assert run("check", "--config", "f2b.toml").exit_code == 0
+
+
+def test_init_overwrites_nothing_unless_forced(here: Path) -> None:
+    file = here / "mine.toml"
+    file.write_text("precious")
+    answer = run("init", "mine.toml")
+    assert answer.exit_code == 1
+    assert answer.stderr == "f2b-worker: mine.toml is there already: --force overwrites it\n"
+    assert file.read_text() == "precious"
+    assert run("init", "mine.toml", "--force").exit_code == 0
+    assert file.read_text("utf-8") == shipped()
+
+
+def test_init_prints_for_a_dash(here: Path) -> None:
+    assert run("init", "-").stdout == shipped()
+    assert list(here.iterdir()) == []
+
+
+def test_init_names_a_place_where_it_cannot_write() -> None:
+    answer = run("init", "nowhere/f2b.toml")
+    assert (answer.exit_code, answer.stderr.count("\n")) == (1, 1)
+    assert "nowhere/f2b.toml: cannot be written: No such file or directory" in answer.stderr
+
+
+def shipped() -> str:
+    return resources.files("f2b_worker.config").joinpath("f2b.toml").read_text("utf-8")
+
+
+def test_the_file_that_ships_has_fail2bans_defaults_and_four_jails(here: Path) -> None:
+    (here / "f2b.toml").write_text(shipped(), "utf-8")
+    policy = read_jails(here / "f2b.toml").policy
+    assert replace(policy.defaults, ignore=NOBODY) == replace(read_jails(None).policy.defaults, ignore=NOBODY)
+    assert set(policy.jails) == {"login", "scan", "admin", "recidive"}
+    assert policy.jail("admin").windows == (Window(3, 10 * MINUTE_MS), Window(6, DAY_MS))
+
+
+def test_the_file_that_ships_explains_every_key() -> None:
+    written = set(re.findall(r'^ *#?"?([a-z0-9_.]+)"? = ', shipped(), re.MULTILINE))
+    assert {field.alias or name for name, field in JailTable.model_fields.items()} <= written
+
+
+def test_what_is_commented_out_in_the_file_that_ships_is_right_too(here: Path) -> None:
+    text = re.sub(r'^#(?=\[worker\]|\[blocklists\.|"?[a-z_.0-9]+"? = )', "", shipped(), flags=re.MULTILINE)
+    (here / "f2b.toml").write_text(text, "utf-8")
+    assert run("check", "--config", "f2b.toml").exit_code == 0
+    read = tomllib.loads(text)
+    assert read["worker"].keys() <= WorkerSettings.model_fields.keys()
+    told_otherwise = {"bantime.increment", "bantime.maxtime", "ignoreip"}
+    defaults = JailTable().model_dump(by_alias=True)
+    given = JailTable.model_validate(read["defaults"]).model_dump(by_alias=True)
+    differing = {key for key in read["defaults"] if given[key] != defaults[key]}
+    assert differing <= told_otherwise
+
+
+JAIL_LOCAL = "[DEFAULT]\nport = 22\n[sshd]\nenabled = true\nmaxretry = 3\n[off]\nbantime = 1w\n"
+
+
+def test_import_prints_jails_and_tells_beside_them_what_has_no_counterpart(here: Path) -> None:
+    (here / "jail.local").write_text(JAIL_LOCAL)
+    answer = run("import-fail2ban", "jail.local")
+    assert answer.exit_code == 0
+    assert tomllib.loads(answer.stdout) == {"defaults": {}, "jails": {"sshd": {"maxretry": 3}}}
+    assert answer.stderr.startswith("not the same: port (DEFAULT): ")
+
+
+def test_import_writes_a_file_that_loads_and_overwrites_nothing_unless_forced(here: Path) -> None:
+    (here / "jail.local").write_text(JAIL_LOCAL)
+    arguments = ("import-fail2ban", "jail.local", "--all", "--output", "f2b.toml")
+    assert (run(*arguments).exit_code, run(*arguments).exit_code) == (0, 1)
+    assert run(*arguments, "--force").exit_code == 0
+    assert set(read_jails(here / "f2b.toml").policy.jails) == {"sshd", "off"}
+
+
+def test_import_ends_with_1_when_something_could_not_be_taken_over(here: Path) -> None:
+    (here / "jail.local").write_text("[sshd]\nenabled = true\nignoreip = localhost 192.0.2.1\n")
+    answer = run("import-fail2ban", "jail.local")
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith("wrong: sshd: ignoreip = 'localhost': ")
+    assert tomllib.loads(answer.stdout)["jails"] == {"sshd": {"ignoreip": ["192.0.2.1"]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"[a]\nnonsense\n", "line 2: neither [section] nor name = value"), (b"# caf\xe9\n", "not UTF-8: ")],
+)
+def test_import_names_a_file_that_is_no_ini_with_its_line(here: Path, content: bytes, told: str) -> None:
+    (here / "jail.local").write_bytes(content)
+    answer = run("import-fail2ban", "jail.local")
+    assert (answer.exit_code, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
+    assert answer.stderr.startswith(f"f2b-worker: jail.local: {told}")
+
+
+@pytest.mark.parametrize("arguments", [(), ("nowhere.conf",)])
+def test_import_without_files_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    assert run("import-fail2ban", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["check", "init", "import-fail2ban"])
+def test_each_command_says_what_it_does_with_an_example_and_its_exit_codes(command: str) -> None:
+    text = re.sub(r"\s+", " ", run(command, "--help").stdout)
+    assert f"Example: f2b-worker {command} " in text
+    assert "Exit codes: 0 " in text

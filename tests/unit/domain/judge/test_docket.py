@@ -1,0 +1,97 @@
+import pytest
+
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.jails import DAY_MS, Jail, Policy
+from f2b_worker.domain.judge.docket import Docket, Infraction, Reason, sort_out
+from f2b_worker.domain.judge.verdicts import Hit, OffenderId
+
+NOW_MS = 1_800_000_000_000
+MINUTES_5_MS = 300_000
+LOGIN = Jail("login", ignore=Networks(["198.51.100.0/24"]), ipv4_prefix=24)
+POLICY = Policy(Jail(), {"login": LOGIN})
+
+
+def infraction(
+    ip: str = "203.0.113.7", jail: str = "login", at_ms: int = NOW_MS, note: str | None = None
+) -> Infraction:
+    return Infraction(ip, jail, at_ms, f"id-{ip}", note)
+
+
+def sort(*infractions: Infraction, max_age_ms: int | None = DAY_MS) -> Docket:
+    return sort_out(infractions, POLICY, now_ms=NOW_MS, max_age_ms=max_age_ms)
+
+
+def test_a_good_infraction_is_a_hit_of_its_jail_and_key() -> None:
+    docket = sort(infraction())
+    assert docket.hits == {OffenderId("login", "203.0.113.0/24"): [Hit(NOW_MS, "id-203.0.113.7")]}
+    assert (docket.refused, docket.ignored, docket.unknown_jails) == ([], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "reason"),
+    [
+        (NOW_MS - DAY_MS, None),
+        (NOW_MS - DAY_MS - 1, Reason.TOO_OLD),
+        (NOW_MS + MINUTES_5_MS, None),
+        (NOW_MS + MINUTES_5_MS + 1, Reason.IN_FUTURE),
+    ],
+)
+def test_an_infraction_out_of_time_is_refused_from_the_next_millisecond_on(
+    at_ms: int, reason: Reason | None
+) -> None:
+    docket = sort(infraction(at_ms=at_ms))
+    assert [refusal.reason for refusal in docket.refused] == ([reason] if reason else [])
+    assert len(docket.hits) == (0 if reason else 1)
+
+
+def test_without_max_age_any_age_is_judged_but_the_future_is_not() -> None:
+    docket = sort(infraction(at_ms=0), infraction(at_ms=NOW_MS + DAY_MS), max_age_ms=None)
+    assert [refusal.reason for refusal in docket.refused] == [Reason.IN_FUTURE]
+    assert len(docket.hits) == 1
+
+
+def test_an_unknown_jail_is_counted_and_judged_by_the_defaults_under_its_own_name() -> None:
+    docket = sort(infraction(jail="typo"), infraction("203.0.113.8", jail="typo"), infraction(jail="default"))
+    assert docket.unknown_jails == {"typo": 2}
+    assert set(docket.hits) == {
+        OffenderId("typo", "203.0.113.7/32"),
+        OffenderId("typo", "203.0.113.8/32"),
+        OffenderId("default", "203.0.113.7/32"),
+    }
+
+
+def test_what_is_ignored_is_counted_by_reason_and_not_refused() -> None:
+    docket = sort(infraction("::ffff:10.0.0.1"), infraction("198.51.100.7"), infraction("198.51.100.8"))
+    assert docket.ignored == {"own_range": 1, "ignoreip": 2}
+    assert (dict(docket.hits), docket.refused) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "ip", ["example.org", "10.0.0.0/8", "fe80::1%eth0", "203.0.113.7:80", "", "203.0.113.007", "203.0.113.7\0"]
+)
+def test_a_bad_address_is_set_aside_alone(ip: str) -> None:
+    docket = sort(infraction("203.0.113.7"), infraction(ip), infraction("203.0.113.9"))
+    assert [refusal.reason for refusal in docket.refused] == [Reason.BAD_ADDRESS]
+    assert [len(hits) for hits in docket.hits.values()] == [2]
+
+
+def test_spellings_of_one_address_are_one_offender() -> None:
+    docket = sort(infraction("203.0.113.7"), infraction("::ffff:203.0.113.7"), infraction("::FFFF:CB00:7107"))
+    assert [len(hits) for hits in docket.hits.values()] == [3]
+
+
+def test_a_refusal_holds_the_infraction_in_the_simple_form() -> None:
+    [refusal] = sort(infraction("bad", at_ms=NOW_MS - 1, note="seen twice")).refused
+    assert refusal.item == {
+        "ip": "bad",
+        "jail": "login",
+        "at": (NOW_MS - 1) / 1000,
+        "id": "id-bad",
+        "note": "seen twice",
+    }
+    assert refusal.detail == "'bad' is no IPv4 or IPv6 address"
+
+
+def test_the_order_in_which_infractions_come_is_kept_for_each_offender() -> None:
+    docket = sort(infraction(at_ms=NOW_MS), infraction(at_ms=NOW_MS - 5))
+    assert [hit.at_ms for [*hits] in docket.hits.values() for hit in hits] == [NOW_MS, NOW_MS - 5]

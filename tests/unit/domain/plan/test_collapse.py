@@ -1,0 +1,131 @@
+"""Banned neighbours as the one network around them."""
+
+from __future__ import annotations
+
+import pytest
+
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.plan.groups import Board
+from f2b_worker.domain.plan.roster import Want
+from f2b_worker.domain.plan.updates import next_update
+
+NET = "203.0.113.0/24"
+NEIGHBOURS = [f"203.0.113.{host}/32" for host in range(1, 6)]
+A, B, C, D, E = NEIGHBOURS
+
+
+class Bench:
+    """One blocklist that collapses three neighbours, with one IPv4 set."""
+
+    def __init__(self, *allowed: str) -> None:
+        blocklist = Blocklist("block", ("f2b",), collapse=Collapse(3, 24, 48))
+        self.board = Board([blocklist], Networks(allowed), unban_lag_s=0.0)
+        self.group = self.board.groups["block", 4]
+        self.group.add_set("4", 0.0)
+        self.group.read("4", frozenset(), lambda _: True, 0.0)
+        self.history: list[set[str]] = []
+
+    def want(self, *entries: str, until_ms: int | None = 1000) -> None:
+        self.board.take_in([Want("block", entry, until_ms) for entry in entries], 0.0)
+
+    def settle(self) -> set[str]:
+        """Write until nothing is left to write; remember what the set held on the way."""
+        while update := next_update([self.group], 0.0, {"4"}):
+            self.group.written("4", update.added, update.removed, 0.0)
+            self.history.append(set(self.group.sets["4"].held))
+            self.board.settle(0.0)
+        return set(self.group.sets["4"].held)
+
+
+def test_fewer_neighbours_than_enough_are_written_one_by_one() -> None:
+    bench = Bench()
+    bench.want(A, B)
+    assert bench.settle() == {A, B}
+
+
+def test_enough_neighbours_are_written_as_their_network() -> None:
+    bench = Bench()
+    bench.want(A, B, C, "198.51.100.1/32")
+    assert bench.settle() == {NET, "198.51.100.1/32"}
+
+
+def test_nobody_is_out_for_a_moment_when_a_network_comes_or_goes() -> None:
+    bench = Bench()
+    bench.want(A, B)
+    bench.settle()
+    bench.want(C)
+    bench.settle()
+    bench.want(A, until_ms=None)
+    assert bench.settle() == {B, C}
+    assert all(NET in held or {B} <= held for held in bench.history)
+    assert any(NET in held for held in bench.history)
+
+
+def test_the_neighbours_stay_wanted_until_a_set_holds_their_network_and_the_other_way_round() -> None:
+    bench = Bench()
+    bench.want(A, B, C)
+    assert bench.group.wanted.keys() == {A, B, C, NET}
+    bench.settle()
+    assert bench.group.wanted.keys() == {NET}
+    bench.want(C, until_ms=None)
+    assert bench.group.wanted.keys() == {A, B, NET}
+    bench.settle()
+    assert bench.group.wanted.keys() == {A, B}
+
+
+def test_a_network_goes_when_all_its_bans_end_together() -> None:
+    bench = Bench()
+    bench.want(A, B, C)
+    bench.settle()
+    bench.want(A, B, C, until_ms=None)
+    assert bench.settle() == set()
+
+
+def test_an_allowlisted_address_keeps_its_neighbours_apart() -> None:
+    bench = Bench("203.0.113.77")
+    bench.want(*NEIGHBOURS)
+    assert bench.settle() == set(NEIGHBOURS)
+
+
+def test_a_network_goes_at_once_when_the_allowlist_reaches_into_it() -> None:
+    bench = Bench()
+    bench.want(*NEIGHBOURS)
+    assert bench.settle() == {NET}
+    bench.board.allow(Networks(["203.0.113.77"]), 0.0)
+    assert bench.settle() == set(NEIGHBOURS)
+
+
+def test_a_key_no_smaller_than_its_network_is_written_as_it_is() -> None:
+    bench = Bench()
+    bench.want(NET, "198.51.0.0/16")
+    assert bench.settle() == {NET, "198.51.0.0/16"}
+    bench.want(A, B, C)
+    bench.want(NET, until_ms=None)
+    assert NET in bench.settle()
+
+
+def test_a_key_counts_as_held_while_its_network_is() -> None:
+    bench = Bench()
+    bench.want(A, B, C)
+    bench.settle()
+    assert bench.board.holds("block", A)
+    assert not bench.board.holds("block", "198.51.100.1/32")
+
+
+@pytest.mark.parametrize("remembered", [{A: 5, B: 5, C: 5}, {A: 5, B: 5}])
+def test_a_network_of_ours_is_recognised_by_the_bans_in_it(remembered: dict[str, int]) -> None:
+    board = Bench().board
+    assert board.is_explained("block", NET, remembered, 0) is (len(remembered) == 3)
+
+
+def test_a_key_is_explained_by_a_ban_that_lasted_long_enough() -> None:
+    board = Bench().board
+    assert board.is_explained("block", A, {A: 5}, 5)
+    assert not board.is_explained("block", A, {A: 5}, 6)
+    assert not board.is_explained("block", A, {}, -1)
+
+
+def test_what_is_no_address_among_the_bans_does_not_matter() -> None:
+    board = Bench().board
+    assert board.is_explained("block", NET, {A: 5, B: 5, C: 5, "not-an-address": 5}, 0)

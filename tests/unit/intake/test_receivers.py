@@ -1,0 +1,148 @@
+"""Several long polls side by side: nothing is lost, nothing is hoarded."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.errors import F2bError, Unavailable
+from f2b_worker.intake.receivers import RECEIVE_MAX, Receivers
+from f2b_worker.testing import MemoryInbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from f2b_worker.ports import Message
+
+THREADS = 3
+PATIENCE_S = 20.0  # never waited for, unless something is broken
+
+
+class Inbox(MemoryInbox):
+    """A queue for several threads; an empty one lets them wait until something is put in, or the test ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = threading.Condition()
+        self.over = False
+        self.polls: list[float] = []
+
+    def fill(self, number: int) -> set[str]:
+        with self.changed:
+            ids = {self.put("{}") for _ in range(number)}
+            self.changed.notify_all()
+        return ids
+
+    def receive(self, *, wait_s: float) -> list[Message]:
+        with self.changed:
+            self.polls.append(wait_s)
+            if wait_s:
+                self.changed.wait_for(lambda: self.waiting or self.failure or self.over, PATIENCE_S)
+            return super().receive(wait_s=wait_s)
+
+    def finish(self) -> None:
+        with self.changed:
+            self.over = True
+            self.failure = None
+            self.changed.notify_all()
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def receivers(inbox: Inbox) -> Iterator[Receivers]:
+    opened = Receivers(inbox, threads=THREADS, poll_s=5)
+    yield opened
+    inbox.finish()
+    opened.close()
+
+
+def take(receivers: Receivers, number: int) -> list[str]:
+    """Receive until *number* messages are there."""
+    taken: list[str] = []
+    while len(taken) < number:
+        messages = receivers.receive(wait_s=PATIENCE_S)
+        assert messages, f"only {len(taken)} messages came"
+        taken += [message.id for message in messages]
+    return taken
+
+
+def test_every_message_comes_once(inbox: Inbox, receivers: Receivers) -> None:
+    ids = inbox.fill(95)
+    taken = take(receivers, 95)
+    assert sorted(taken) == sorted(ids)
+
+
+def test_who_does_not_want_to_wait_is_answered_at_once(receivers: Receivers) -> None:
+    assert receivers.receive(wait_s=0) == []
+
+
+def test_an_idle_queue_is_polled_by_one_only(inbox: Inbox, receivers: Receivers) -> None:
+    inbox.fill(1)
+    take(receivers, 1)
+    assert set(inbox.polls) == {5}
+
+
+def test_after_an_answer_that_was_not_full_a_poll_rests_and_the_next_brings_several(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    inbox.fill(3)
+    take(receivers, 3)
+    inbox.fill(3)
+    assert receivers.receive(wait_s=0) == []
+    assert inbox.polls == [5]
+    receivers.close()  # does not wait for the end of the rest
+    assert len(inbox.waiting) == 3
+
+
+def test_after_a_full_answer_nobody_rests(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    inbox.fill(35)
+    assert len(take(receivers, 35)) == 35
+    receivers.close()
+
+
+def test_while_nobody_takes_answers_nothing_more_is_received(inbox: Inbox, receivers: Receivers) -> None:
+    inbox.fill(1000)
+    take(receivers, 10)
+    most = 10 + RECEIVE_MAX * 2 * THREADS  # taken, waiting to be taken, and one in each thread's hand
+    assert len(inbox.in_flight) <= most
+
+
+def test_a_poll_that_fails_is_told_and_the_next_one_works(inbox: Inbox, receivers: Receivers) -> None:
+    inbox.failure = Unavailable("no answer")
+    with pytest.raises(F2bError, match="no answer"):
+        receivers.receive(wait_s=PATIENCE_S)
+    inbox.failure = None
+    ids = inbox.fill(3)
+    taken: list[str] = []
+    while len(taken) < 3:
+        try:
+            taken += take(receivers, 3 - len(taken))
+        except Unavailable:  # other polls failed meanwhile
+            continue
+    assert set(taken) == ids
+
+
+def test_what_nobody_took_is_released_at_the_end(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=THREADS, poll_s=5)
+    ids = inbox.fill(100)
+    taken = take(receivers, 10)
+    inbox.finish()
+    receivers.close()
+    assert set(taken) | {message.id for message in inbox.waiting} == ids
+    assert inbox.in_flight.keys() == set(taken)
+
+
+def test_everything_else_goes_to_the_inbox(inbox: Inbox, receivers: Receivers) -> None:
+    inbox.fill(2)
+    first, second = (message for message in receivers.receive(wait_s=PATIENCE_S))
+    receivers.keep([first])
+    receivers.delete([first])
+    receivers.release([second])
+    assert inbox.kept == 1
+    assert not inbox.in_flight

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import structlog
+from prometheus_client import REGISTRY
+
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
+from f2b_worker.enforcer.alarms import Alarms
+from f2b_worker.errors import StartError
+from f2b_worker.process.assembly import Front, as_text, chosen_blocklists, kept_ms
+from f2b_worker.process.worker import (
+    EXIT_PART_DIED,
+    EXIT_STOPPED,
+    Parts,
+    conflict_of,
+    end,
+    problem_of,
+    reload_jails,
+    report_conflicts,
+    start,
+)
+from f2b_worker.testing import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Loop:
+    """A part that runs until it is told to stop, or dies at once."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.problem: str | None = None
+        self.trouble = ""
+        self.used: list[object] = []
+
+    def keep_in_hand(self, stop: threading.Event) -> None:
+        stop.wait()
+
+    def run(self, *events: threading.Event) -> None:
+        if self.error:
+            raise self.error
+        events[-1].wait()
+
+    def use(self, policy: object) -> None:
+        self.used.append(policy)
+
+    allow = use
+
+
+def parts(intake: Loop, *enforcers: Loop) -> Parts:
+    wakes = [threading.Event() for _ in enforcers]
+    return Parts(cast("Any", intake), cast("Any", enforcers), wakes)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_dead_part_stops_the_process_with_code_4(place: int) -> None:
+    loops = [Loop(RuntimeError("a defect") if place == number else None) for number in range(3)]
+    died = threading.Event()
+    threads = start(all_of_them := parts(*loops), died)
+
+    assert all_of_them.stop.wait(10)
+    assert all(wake.is_set() for wake in all_of_them.wakes)
+    assert end(threads, died) == EXIT_PART_DIED
+
+
+def test_a_stop_on_request_ends_with_code_0() -> None:
+    died = threading.Event()
+    threads = start(both := parts(Loop(), Loop()), died)
+
+    both.end()
+
+    assert end(threads, died) == EXIT_STOPPED
+
+
+def test_a_process_is_ready_while_no_part_has_a_problem() -> None:
+    intake, enforcer, other = Loop(), Loop(), Loop()
+    running = parts(intake, enforcer, other)
+
+    assert problem_of(running) is None
+    other.trouble = "IP set f2b-ipv4: not allowed"
+    assert problem_of(running) == "IP set f2b-ipv4: not allowed"
+    intake.problem = "queue f2b: no answer"
+    assert problem_of(running) == "queue f2b: no answer"
+    running.end()
+    assert problem_of(running) == "stopping"
+
+
+class TestReload:
+    def reloaded(self, running: Parts, config: Path, text: str) -> dict[str, Any]:
+        config.write_text(text)
+        with structlog.testing.capture_logs() as lines:
+            reload_jails(running, WorkerSettings(queue="f2b"), config)
+        return dict(lines[0])
+
+    def test_jails_and_allowlist_hold_at_once(self, tmp_path: Path) -> None:
+        intake, enforcer = Loop(), Loop()
+        line = self.reloaded(
+            parts(intake, enforcer), tmp_path / "f2b.toml", "[defaults]\nignoreip = ['192.0.2.1']\n"
+        )
+        assert line["event"] == "jails_reloaded"
+        assert "blocklists" not in line
+        assert (len(intake.used), len(enforcer.used)) == (1, 1)
+
+    def test_changed_blocklists_are_said_to_need_a_restart(self, tmp_path: Path) -> None:
+        text = "[blocklists.captcha]\nip_set = 'doubt'\n"
+        running = parts(Loop(), Loop())
+        assert "restart" in self.reloaded(running, tmp_path / "f2b.toml", text)["blocklists"]
+        running.blocklists = chosen_blocklists(read_jails(tmp_path / "f2b.toml"), WorkerSettings(queue="f2b"))
+        assert "blocklists" not in self.reloaded(running, tmp_path / "f2b.toml", text)
+
+    def test_a_file_that_cannot_be_used_leaves_what_there_is(self, tmp_path: Path) -> None:
+        intake = Loop()
+        line = self.reloaded(parts(intake), tmp_path / "f2b.toml", "[defaults]\nmaxretry = 0\n")
+        assert line["event"] == "jails_kept"
+        assert intake.used == []
+
+
+class TestBlocklists:
+    def chosen(self, folder: Path, text: str, *ip_set: str, scope: str = "REGIONAL") -> tuple[Blocklist, ...]:
+        config = folder / "f2b.toml"
+        config.write_text(text)
+        return chosen_blocklists(
+            read_jails(config), WorkerSettings(queue="-", ip_set=ip_set, scope=cast("Any", scope))
+        )
+
+    def test_without_any_ip_set_nothing_is_enforced(self, tmp_path: Path) -> None:
+        assert self.chosen(tmp_path, "[blocklists.block]\nforeign = 'remove'\n") == ()
+
+    def test_the_options_give_block_its_sets_and_scope_and_the_file_gives_the_rest(self, tmp_path: Path) -> None:
+        text = "[blocklists.block]\nforeign = 'adopt'\n[blocklists.captcha]\nip_set = 'doubt'\n"
+        block, captcha = self.chosen(tmp_path, text, "f2b", "more", scope="CLOUDFRONT")
+        assert (block.name, block.ip_sets, block.scope, block.foreign) == (
+            "block", ("f2b", "more"), Scope.CLOUDFRONT, "adopt",
+        )  # fmt: skip
+        assert (captcha.name, captcha.ip_sets, captcha.scope) == ("captcha", ("doubt",), Scope.REGIONAL)
+
+    def test_the_options_alone_make_block(self, tmp_path: Path) -> None:
+        assert self.chosen(tmp_path, "", "f2b") == (Blocklist("block", ("f2b",)),)
+
+    def test_sets_of_block_from_both_sides_are_refused_in_one_line_that_names_them(self, tmp_path: Path) -> None:
+        told = r"^\[blocklists.block\] ip_set \(own\) and --ip-set \(f2b\) both name the IP sets of block: "
+        with pytest.raises(StartError, match=told):
+            self.chosen(tmp_path, "[blocklists.block]\nip_set = 'own'\n", "f2b")
+
+    @pytest.mark.parametrize(
+        ("name", "line", "action"),
+        [
+            ("captcha", "", "captcha"),
+            ("challenge", "", "challenge"),
+            ("count", "", "count"),
+            ("block", "", "block"),
+            ("office", "", "block"),
+            ("office", "action = 'captcha'", "captcha"),
+            ("captcha", "action = 'block'", "block"),
+        ],
+    )
+    def test_a_blocklist_does_what_its_name_says_unless_it_says_otherwise(
+        self, tmp_path: Path, name: str, line: str, action: str
+    ) -> None:
+        (found,) = self.chosen(tmp_path, f"[blocklists.{name}]\nip_set = 'x'\n{line}\n")
+        assert found.action == action
+
+    def test_what_is_enforced_is_written_down_alike_in_any_order_and_otherwise_where_it_differs(self) -> None:
+        one, two = Blocklist("block", ("a", "b")), Blocklist("captcha", ("c",))
+        text = as_text([one, two])
+        assert text == "block (a b REGIONAL keep), captcha (c REGIONAL keep)"
+        assert text == as_text([two, replace(one, ip_sets=("b", "a"))])
+        others = (
+            [one],
+            [replace(one, scope=Scope.CLOUDFRONT), two],
+            [replace(one, foreign=Foreign.ADOPT), two],
+            [replace(one, collapse=Collapse(3)), two],
+        )
+        assert len({text, *map(as_text, others)}) == 5
+
+
+class TestConflict:
+    def parts(self, *otherwise: str) -> Parts:
+        return replace(
+            parts(Loop()),
+            fronts=[
+                Front(
+                    f"eu-west-{number}",
+                    (Blocklist("block", ("f2b",)),),
+                    lease=cast("Any", SimpleNamespace(otherwise=theirs)),
+                    **dict.fromkeys(("bans", "finder", "notebook"), cast("Any", None)),
+                )
+                for number, theirs in enumerate(otherwise)
+            ],
+        )
+
+    def test_a_fleet_with_one_configuration_has_nothing_to_say(self) -> None:
+        assert conflict_of(self.parts("", "")) is None
+
+    def test_who_stands_by_behind_another_configuration_says_which_and_is_ready_all_the_same(self) -> None:
+        standby = self.parts("", "captcha (doubt REGIONAL keep)")
+        line = conflict_of(standby) or ""
+        assert "eu-west-1" in line
+        assert "captcha (doubt REGIONAL keep)" in line
+        assert "block (f2b REGIONAL keep)" in line
+        assert problem_of(standby) is None
+
+    def test_it_is_logged_once_a_minute_and_shown_in_the_metrics(self) -> None:
+        clock = FakeClock()
+        alarms = Alarms(clock)
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(180):
+                report_conflicts(self.parts("", "captcha (doubt REGIONAL keep)"), alarms)
+                clock.advance(1)
+        assert [(line["event"], line["about"]) for line in lines] == [("configured_otherwise", "eu-west-1")] * 3
+        shown = [
+            REGISTRY.get_sample_value("f2b_enforcer_configured_otherwise", {"region": region})
+            for region in ("eu-west-0", "eu-west-1")
+        ]
+        assert shown == [0, 1]
+
+
+def test_offenders_are_remembered_for_longer_than_any_jail_counts() -> None:
+    policy = Policy(Jail(forget_ms=100 * DAY_MS), {"login": Jail(forget_ms=300 * DAY_MS)})
+
+    assert kept_ms(policy, 14 * DAY_MS) == 600 * DAY_MS
+
+
+def test_offenders_are_remembered_for_ever_where_nothing_is_forgotten() -> None:
+    assert kept_ms(Policy(Jail(forget_ms=None)), 14 * DAY_MS) == FOREVER_MS // 2
+    assert kept_ms(Policy(), None) == FOREVER_MS // 2

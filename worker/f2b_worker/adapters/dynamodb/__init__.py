@@ -1,0 +1,1 @@
+"""The ledger, the lease and the notebook in one DynamoDB table."""

@@ -1,0 +1,152 @@
+"""The ledger on DynamoDB: one table, on demand.
+
+    pk                          sk                   what
+    offender#<jail>#<key>       state                the unused hits (a string set) and the last ban
+    offender#<jail>#<key>       ban#<start_ms>       history: every ban with its evidence
+    bans#<shard>                <key>#<jail>         the last ban again, in a few fixed partitions;
+                                                     local index "changes" on changed_ms
+    lease#<name>                lease                see dynamodb_lease
+    enforcer#<Region>           …                    see dynamodb_notebook
+
+Hits are added by one UpdateItem that answers the whole item: a set union is idempotent and commutes, and the
+answer is strongly consistent. A ban is stored in a transaction on the offender, its history and its place beside
+all others, conditional on the offender's revision. Times are epoch milliseconds; only `ttl` is in seconds, for
+garbage collection.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
+from f2b_worker.adapters.dynamodb.items import (
+    hits_value,
+    number,
+    state_key,
+)
+from f2b_worker.adapters.dynamodb.many import Known, ManyOffenders
+from f2b_worker.adapters.dynamodb.transactions import BanTransactions
+from f2b_worker.errors import F2bError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
+    from f2b_worker.ports import Clock, Sentence
+
+MANY = 5
+"""From so many offenders on, batches cost less than single writes, which answer sooner."""
+
+
+class DynamoLedger(DynamoBanBook):
+    """Offenders and bans in one DynamoDB table, shared by any number of workers.
+
+    Args:
+        client: A DynamoDB client; it is used from *io_threads* threads at once.
+        table: The table's name; `f2b-worker provision` makes it.
+        clock: Stamps changes for the followers' cursor.
+        kept_ms: How long an offender is remembered after the last hit, and after the end of its last ban.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, clock: Clock, *, kept_ms: int, io_threads: int = 8
+    ) -> None:
+        super().__init__(client, table, clock)
+        self._kept_ms = kept_ms
+        self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
+        self._known = Known(clock)
+        self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, kept_ms=kept_ms)
+        self._bans = BanTransactions(client, table, self._io, read=self._many.read, clock=clock, kept_ms=kept_ms)
+
+    def close(self) -> None:
+        """Let the I/O threads end."""
+        self._io.shutdown()
+
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+        """Add hits to what is remembered: one write each offender, and no read but of strangers who are none."""
+        answers = self._many.record(hits) if len(hits) >= MANY else {}
+        alone = {who: self._io.submit(self._record_one, who, hits[who]) for who in hits if who not in answers}
+        answers |= _gathered(alone)
+        return {who: answers[who] for who in hits}
+
+    def _record_one(self, who: OffenderId, hits: Sequence[Hit]) -> Offender:
+        kept_until_ms = self._clock.now_ms() + self._kept_ms
+        with aws_errors(f"recording {who.key} in {who.jail}"):
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=state_key(who),
+                UpdateExpression="ADD hits :hits, v :one SET #ttl = :ttl",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    ":hits": hits_value(hits),
+                    ":one": number(1),
+                    ":ttl": _ttl(kept_until_ms),
+                },
+                ReturnValues="ALL_NEW",
+            )
+        offender = self._known.learn(who, answer.get("Attributes", {}))
+        if offender.ban and offender.ban.until_ms + self._kept_ms // 2 > kept_until_ms:
+            self._keep_until(who, offender.ban.until_ms + self._kept_ms)
+        return offender
+
+    def _keep_until(self, who: OffenderId, kept_until_ms: int) -> None:
+        """Undo the shorter time to live that a hit gave to an offender under a long ban."""
+        with aws_errors(f"keeping {who.key} in {who.jail}"):
+            self._client.update_item(
+                TableName=self._table,
+                Key=state_key(who),
+                UpdateExpression="SET #ttl = :ttl",
+                ExpressionAttributeNames={"#ttl": "ttl"},
+                ExpressionAttributeValues={":ttl": _ttl(kept_until_ms)},
+            )
+
+    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+        """Store each offender's bans in a transaction; answer what is remembered then.
+
+        Bans that only last longer are stored without one when they are many.
+        """
+        longer = {who: each for who, each in sentences.items() if _only_extends(each)}
+        answers = self._many.extend(longer) if len(longer) >= MANY else {}
+        answers |= self._bans.commit({who: each for who, each in sentences.items() if who not in answers})
+        return {who: answers[who] for who in sentences}
+
+    def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
+        """Forget hits that can no longer count."""
+        with aws_errors(f"trimming {who.key} in {who.jail}"):
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=state_key(who),
+                UpdateExpression="DELETE hits :spent ADD v :one",
+                ExpressionAttributeValues={":spent": hits_value(spent), ":one": number(1)},
+                ReturnValues="ALL_NEW",
+            )
+        self._known.learn(who, answer.get("Attributes", {}))
+
+
+def _only_extends(sentence: Sentence) -> bool:
+    """Tell whether the last ban lasts longer, and nothing else happened."""
+    last, changed = sentence.seen.ban, sentence.changed
+    if last is None or len(changed) > 1:
+        return False
+    longer = replace(last, until_ms=changed[0].until_ms, extended=changed[0].extended)
+    return replace(changed[0], evidence=()) == replace(longer, evidence=())
+
+
+def _ttl(at_ms: int) -> dict[str, str]:
+    return number(at_ms // 1000)
+
+
+def _gathered(answers: dict[OffenderId, Future[Offender]]) -> dict[OffenderId, Offender | Exception]:
+    gathered: dict[OffenderId, Offender | Exception] = {}
+    for who, answer in answers.items():
+        try:
+            gathered[who] = answer.result()
+        except F2bError as error:
+            gathered[who] = error
+    return gathered

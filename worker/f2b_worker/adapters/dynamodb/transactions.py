@@ -1,0 +1,224 @@
+"""Bans of several offenders in one transaction: on the offender, in its history and among the standing bans.
+
+A transaction is conditional on each offender's revision, and cancelled if one of them has changed. The reasons of
+the cancellation show who has: these are taken out, and the others tried again. So a storm costs a write and a read
+for eleven bans, and a colleague's verdict on one of them another write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from f2b_worker.adapters.aws import aws_errors, error_code
+from f2b_worker.adapters.dynamodb.ban_book import partition_of
+from f2b_worker.adapters.dynamodb.items import (
+    ban_item,
+    evidence_item,
+    history_key,
+    hits_value,
+    number,
+    standing_item,
+    state_key,
+)
+from f2b_worker.errors import F2bError, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+    from f2b_worker.ports import Clock, Sentence
+
+    Answers = dict[OffenderId, Offender | Exception]
+    _Writes = list[TransactWriteItemTypeDef]
+
+ITEMS_MAX = 33
+"""Eleven new bans. A transaction may have 100 items, but each more of them is one more reason to cancel all."""
+
+_BANS_OF_ONE = 30  # the rest of a long backlog follows in the next commit
+_CANCELLED = "TransactionCanceledException"
+_TOO_LARGE = "ValidationError"  # as a reason, it is only ever "Item size has exceeded the maximum allowed size"
+
+
+class BanTransactions:
+    """Stores bans, each offender's all or none of them.
+
+    Args:
+        client: A DynamoDB client for any number of threads.
+        table: The ledger's table.
+        threads: Where transactions run side by side.
+        read: Reads offenders, and remembers them.
+        clock: Stamps changes.
+        kept_ms: How long an offender is remembered after the end of its last ban.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        client: DynamoDBClient,
+        table: str,
+        threads: ThreadPoolExecutor,
+        *,
+        read: Callable[[Sequence[OffenderId]], Answers],
+        clock: Clock,
+        kept_ms: int,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._threads = threads
+        self._read = read
+        self._clock = clock
+        self._kept_ms = kept_ms
+
+    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> Answers:
+        """Store bans; answer what is remembered then, or what is in the way."""
+        answers: Answers = {}
+        for part in self._threads.map(self._store, list(self._in_transactions(sentences))):
+            answers |= part
+        return answers
+
+    def _in_transactions(self, sentences: Mapping[OffenderId, Sentence]) -> Iterator[dict[OffenderId, _Writes]]:
+        part: dict[OffenderId, _Writes] = {}
+        items = 0
+        for who, sentence in sentences.items():
+            more = self._writes(who, sentence)
+            if part and items + len(more) > ITEMS_MAX:
+                yield part
+                part, items = {}, 0
+            part[who] = more
+            items += len(more)
+        if part:
+            yield part
+
+    def _store(self, writes: Mapping[OffenderId, _Writes]) -> Answers:
+        """Store bans in one transaction; each turn takes out who lost a race, so there is an end."""
+        left = dict(writes)
+        while left:
+            try:
+                lost = self._write(left)
+            except F2bError as error:
+                failed = self._store_each(left) if _may_be_of_one(error, left) else dict.fromkeys(left, error)
+                return failed | self._read([who for who in writes if who not in left])
+            if not lost:
+                break
+            left = {who: each for who, each in left.items() if who not in lost}
+        return self._read(list(writes))
+
+    def _store_each(self, left: Mapping[OffenderId, _Writes]) -> Answers:
+        answers: Answers = {}
+        for who, each in left.items():
+            answers |= self._store({who: each})
+        return answers
+
+    def _write(self, left: Mapping[OffenderId, _Writes]) -> set[OffenderId]:
+        """Write everything, or nothing, and answer who has changed meanwhile."""
+        who = next(iter(left))
+        doing = f"banning {len(left)} offenders" if len(left) > 1 else f"banning {who.key} in {who.jail}"
+        items = [item for each in left.values() for item in each]
+        with aws_errors(doing):
+            try:
+                self._client.transact_write_items(TransactItems=items)
+            except self._client.exceptions.TransactionCanceledException as error:
+                lost = _lost(error, left)
+                if lost:
+                    return lost
+                if _TOO_LARGE in _reasons(error):
+                    raise Rejected(f"{doing}: an item is too large for DynamoDB") from error
+                raise
+        return set()
+
+    def _writes(self, who: OffenderId, sentence: Sentence) -> _Writes:
+        """Make what has to be written for one offender; its state comes first, and bears the condition."""
+        changed = sentence.changed[:_BANS_OF_ONE]
+        history = [self._history_write(who, ban) for ban in _for_history(sentence.seen, changed)]
+        state = self._state_write(who, sentence.seen, changed[-1])
+        return [state, self._standing_write(who, changed[-1]), *history]
+
+    def _state_write(self, who: OffenderId, seen: Offender, ban: Ban) -> TransactWriteItemTypeDef:
+        values: dict[str, Any] = {
+            ":ban": {"M": ban_item(ban)},
+            ":seen": number(seen.revision),
+            ":next": number(seen.revision + 1),
+            ":one": number(1),
+            ":ttl": self._ttl_after(ban),
+        }
+        spent = [hit for hit in seen.hits if hit.at_ms <= ban.until_ms]
+        if spent:
+            values[":spent"] = hits_value(spent)
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": state_key(who),
+                "UpdateExpression": "SET last_ban = :ban, revision = :next, #ttl = :ttl ADD v :one"
+                + (" DELETE hits :spent" if spent else ""),
+                "ConditionExpression": "revision = :seen"
+                if seen.revision
+                else "attribute_not_exists(revision) OR revision = :seen",
+                "ExpressionAttributeNames": {"#ttl": "ttl"},
+                "ExpressionAttributeValues": values,
+            }
+        }
+
+    def _standing_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
+        item = standing_item(who, ban, partition=partition_of(who.key), changed_ms=self._clock.now_ms())
+        return {"Put": {"TableName": self._table, "Item": item | {"ttl": self._ttl_after(ban)}}}
+
+    def _history_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
+        # An update, since an extended ban no longer carries the evidence that its first write stored.
+        values = {f":{name}": value for name, value in ban_item(ban).items()}
+        values[":ttl"] = self._ttl_after(ban)
+        if ban.evidence:
+            values[":evidence"] = evidence_item(ban)
+        names = {f"#{name[1:]}": name[1:] for name in values}
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": history_key(who, ban),
+                "UpdateExpression": "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
+            }
+        }
+
+    def _ttl_after(self, ban: Ban) -> dict[str, str]:
+        return number((ban.until_ms + self._kept_ms) // 1000)
+
+
+def _for_history(seen: Offender, changed: Sequence[Ban]) -> list[Ban]:
+    """Put the last ban first, if its extensions stand in the offender's state only."""
+    last = seen.ban
+    if last and last.extended and last.start_ms != changed[0].start_ms:
+        return [last, *changed]
+    return list(changed)
+
+
+def _may_be_of_one(error: F2bError, left: Mapping[OffenderId, _Writes]) -> bool:
+    """Tell whether a transaction for several failed for what may be the reason of one of them."""
+    cause = error.__cause__
+    cancelled = isinstance(cause, ClientError) and error_code(cause) == _CANCELLED
+    return len(left) > 1 and (cancelled or isinstance(error, Rejected))
+
+
+def _lost(error: ClientError, left: Mapping[OffenderId, _Writes]) -> set[OffenderId]:
+    """Find out whose ban had changed meanwhile; it is judged again.
+
+    The code is ConditionalCheckFailed; some emulators append Exception to it. Any other reason
+    (a conflict with another transaction, throttling) passes, and the commit is tried again.
+    """
+    failed = {place for place, code in enumerate(_reasons(error)) if code.startswith("ConditionalCheckFailed")}
+    lost = set()
+    place = 0
+    for who, writes in left.items():
+        if not failed.isdisjoint(range(place, place + len(writes))):
+            lost.add(who)
+        place += len(writes)
+    return lost
+
+
+def _reasons(error: ClientError) -> list[str]:
+    reasons: Sequence[Any] = error.response.get("CancellationReasons", [])
+    return [str(each.get("Code", "")) for each in reasons]

@@ -1,0 +1,1 @@
+"""Makes what a fleet needs in AWS, and checks that it is there."""

@@ -1,0 +1,198 @@
+"""The rule group that refers to the IP sets of our blocklists: one rule each. Rules of others are left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.waf.ip_set import scope_name
+from f2b_worker.adapters.waf.listing import SET_REFERENCE, references
+from f2b_worker.domain.blocklists import Action
+from f2b_worker.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mypy_boto3_wafv2 import WAFV2Client
+    from mypy_boto3_wafv2.type_defs import RuleGroupSummaryTypeDef, RuleGroupTypeDef
+
+    from f2b_worker.adapters.waf.listing import WafListing
+    from f2b_worker.domain.blocklists import Blocklist, Scope
+
+CAPACITY = 50
+"""Web ACL capacity units (WCU) that the group reserves: one a reference to an IP set, and WAF allows 50 references
+in a rule group. Its capacity can never be changed, so it is made as large as it can ever need; a web ACL has 1,500
+before they cost extra."""
+
+DESCRIPTION = "Refers to the IP sets of f2b, made by f2b-worker provision"
+"""By this a rule group is known as ours. WAF takes no other punctuation than + = : # @ / - , and the full stop."""
+
+_ACTIONS = {
+    Action.BLOCK: "Block",
+    Action.CAPTCHA: "Captcha",
+    Action.CHALLENGE: "Challenge",
+    Action.COUNT: "Count",
+}
+_FIRST_PRIORITY = {Action.COUNT: 0, Action.BLOCK: 100, Action.CAPTCHA: 200, Action.CHALLENGE: 300}
+"""A rule that counts ends nothing, so it stands first; of two that end it, the harder one does."""
+
+
+class RuleGroup:
+    """One rule group by its name, made or not.
+
+    Args:
+        writing: A WAF client of the scope's Region that tries once.
+        listing: Reads.
+        name: The group's name.
+        scope: Its scope, and that of all its sets.
+    """
+
+    def __init__(self, writing: WAFV2Client, listing: WafListing, name: str, scope: Scope) -> None:
+        self._writing = writing
+        self._listing = listing
+        self._name = name
+        self._scope = scope
+        self._made: RuleGroupSummaryTypeDef | None = None
+
+    def find(self) -> RuleGroupSummaryTypeDef | None:
+        """Look for the group.
+
+        Raises:
+            StartError: If there is one of that name that is not ours.
+        """
+        for each in self._listing.rule_groups(self._scope):
+            if each["Name"] == self._name:
+                if each.get("Description") != DESCRIPTION:
+                    line = f"rule group {self._name} in {self._scope} was not made by f2b-worker provision"
+                    raise StartError(f"{line}: choose another name")
+                return each
+        return self._made  # a list may lack what was made just now
+
+    def create(self) -> None:
+        """Make the group, without a rule."""
+        with aws_errors(f"making rule group {self._name}"):
+            answer = self._writing.create_rule_group(
+                Name=self._name,
+                Scope=scope_name(self._scope),
+                Capacity=CAPACITY,
+                Description=DESCRIPTION,
+                Rules=[],
+                VisibilityConfig=_visible(self._name),
+            )
+        self._made = answer["Summary"]
+
+    def rule_name(self, blocklist: Blocklist) -> str:
+        """Name the rule of a blocklist; no other blocklist's rule has this name."""
+        if "." not in blocklist.name:
+            return f"f2b-{blocklist.name}"
+        # WAF takes no dot, and a_b may be a blocklist beside a.b.
+        return f"f2b-{blocklist.name.replace('.', '_')}-{crc32(blocklist.name.encode()):08x}"
+
+    def refers_to(self, blocklist: Blocklist, arns: Sequence[str]) -> bool:
+        """Tell whether the blocklist's rule is there and refers to all these sets."""
+        found = self.find()
+        if not found:
+            return False
+        rule = self._rule_of(blocklist, self._read(found)[0]["Rules"])
+        return bool(rule) and references(rule, SET_REFERENCE).issuperset(arns)
+
+    def add(self, blocklist: Blocklist, arns: Sequence[str], status: int | None) -> None:
+        """Make the blocklist's rule, or add to it what it does not refer to yet; all else of it stays as it is.
+
+        Raises:
+            StartError: If somebody changed the rule's statement, so that it is not plain where a set belongs.
+        """
+        found = self.find()
+        if not found:
+            raise StartError(f"rule group {self._name} in {self._scope} is gone; run it again")
+        group, token = self._read(found)
+        ours = self._rule_of(blocklist, group["Rules"])
+        rules: list[Any] = [each for each in group["Rules"] if each != ours]
+        if ours:
+            rules.append({**ours, "Statement": _any_of(self._extended(ours, arns))})
+        else:
+            priority = _free(_FIRST_PRIORITY[blocklist.action], {each["Priority"] for each in rules})
+            rules.append(_rule(self.rule_name(blocklist), priority, _action(blocklist.action, status), arns))
+        # What a rule group is updated without is taken from it.
+        bodies = group.get("CustomResponseBodies")
+        kept: Any = {"CustomResponseBodies": bodies} if bodies else {}
+        with aws_errors(f"updating rule group {self._name}"):
+            self._writing.update_rule_group(
+                Name=self._name,
+                Scope=scope_name(self._scope),
+                Id=found["Id"],
+                Description=DESCRIPTION,
+                Rules=sorted(rules, key=lambda each: int(each["Priority"])),
+                VisibilityConfig=group["VisibilityConfig"],
+                LockToken=token,
+                **kept,
+            )
+
+    def _read(self, found: RuleGroupSummaryTypeDef) -> tuple[RuleGroupTypeDef, str]:
+        self._listing.pace.wait()
+        with aws_errors(f"reading rule group {self._name}"):
+            answer = self._listing.client.get_rule_group(
+                Name=self._name, Scope=scope_name(self._scope), Id=found["Id"]
+            )
+        return answer["RuleGroup"], answer["LockToken"]
+
+    def _rule_of(self, blocklist: Blocklist, rules: Sequence[Any]) -> Any:
+        return next((each for each in rules if each["Name"] == self.rule_name(blocklist)), None)
+
+    def _extended(self, rule: Mapping[str, Any], arns: Sequence[str]) -> list[str]:
+        statement = rule["Statement"]
+        several = statement.get("OrStatement", {}).get("Statements", [statement])
+        if not all(each.keys() == {SET_REFERENCE} and each[SET_REFERENCE].keys() == {"ARN"} for each in several):
+            line = f"rule {rule['Name']} of rule group {self._name} was changed by somebody else"
+            raise StartError(f"{line}: let it refer to {', '.join(arns)}, too, or delete it and run this again")
+        there = [each[SET_REFERENCE]["ARN"] for each in several]
+        return [*there, *(arn for arn in arns if arn not in there)]
+
+
+def _rule(name: str, priority: int, action: dict[str, Any], arns: Sequence[str]) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "Priority": priority,
+        "Statement": _any_of(arns),
+        "Action": action,
+        "VisibilityConfig": _visible(name),
+    }
+
+
+def _any_of(arns: Sequence[str]) -> dict[str, Any]:
+    statements = [{SET_REFERENCE: {"ARN": arn}} for arn in arns]
+    return {"OrStatement": {"Statements": statements}} if len(statements) > 1 else statements[0]
+
+
+def _action(action: Action, status: int | None) -> dict[str, Any]:
+    custom = action is Action.BLOCK and status is not None
+    return {_ACTIONS[action]: {"CustomResponse": {"ResponseCode": status}} if custom else {}}
+
+
+def _free(first: int, taken: set[int]) -> int:
+    while first in taken:
+        first += 1
+    return first
+
+
+def _visible(name: str) -> Any:
+    return {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
+
+
+def web_acl_rule(name: str, arn: str, scope: Scope) -> str:
+    """Say how a rule group is put into a web ACL."""
+    rule = {
+        "Name": name,
+        "Priority": 0,
+        "Statement": {"RuleGroupReferenceStatement": {"ARN": arn}},
+        "OverrideAction": {"None": {}},
+        "VisibilityConfig": _visible(name),
+    }
+    return (
+        f"Put rule group {name} into your {scope} web ACL: f2b touches none. In the console: Add rules, My own "
+        f"rules and rule groups, Rule group; or add this to its rules, with a priority before what lets through:\n"
+        f"  {json.dumps(rule)}\n"
+        f"It takes {CAPACITY} WCU of the web ACL, one for each IP set that it may refer to now or later."
+    )

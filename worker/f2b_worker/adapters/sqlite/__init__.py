@@ -1,0 +1,1 @@
+"""The ledger, the queue and the notebook of standalone mode in one file."""

@@ -1,0 +1,237 @@
+"""The queue of standalone mode: a table of the state file."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from f2b_worker.adapters.sqlite.file import sqlite_errors
+from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.errors import F2bError
+from f2b_worker.ports import Message
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from f2b_worker.adapters.sqlite.state import StateFile
+    from f2b_worker.adapters.sqlite.writer import Writer
+    from f2b_worker.ports import Clock, DeadLetter
+
+RECEIVE_MAX = 10
+VISIBILITY_S = 60.0
+LATE_MS = 60_000
+"""Nothing more is taken while the oldest message waits for so long: the judge cannot keep up, and the file grows.
+
+It is twice what an infraction that only extends a ban may be made to wait.
+"""
+
+DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
+"""As long as SQS keeps a message at most."""
+
+_DETAIL_CHARACTERS_MAX = 256
+_READ = "SELECT id, body, sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
+_READ_NEW = "SELECT id, body, sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
+_OLDEST = "SELECT sent_at_ms FROM inbox ORDER BY id LIMIT 1"
+_INSERT = "INSERT INTO inbox (body, sent_at_ms) VALUES (?, ?)"
+_DELETE = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
+_BURY = "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)"
+
+
+class SqliteInbox:
+    """What HTTP took and nobody has judged yet, oldest first.
+
+    Which messages are in hand is remembered by this process alone: if it dies, all of them come again.
+
+    Args:
+        state: The open file.
+        clock: Dates what is put in and what is buried.
+        linger_s: A receive that waits brings something so often at most; the first one after a silence does at
+            once.
+    """
+
+    def __init__(self, state: StateFile, clock: Clock, *, linger_s: float = 0.1) -> None:
+        self._reading = state.reader()
+        self._writer = state.writer
+        self._clock = clock
+        self._linger_s = linger_s
+        self._opened_ms = clock.now_ms()
+        self._looked_s = float("-inf")
+        self._overload: str | None = None
+        self._news = threading.Condition()
+        self._may_have_new = True
+        self._handed_out = 0  # ids rise in the order of commits, so everything below was handed out
+        self._in_hand: dict[int, int] = {}  # deliveries by id
+        self._released: dict[int, int] = {}
+        self._received_s = float("-inf")
+        self._closed = False
+
+    @property
+    def visibility_s(self) -> float:
+        """How often messages in hand want to be kept; here they stay hidden until the process ends."""
+        return VISIBILITY_S
+
+    def receive(self, *, wait_s: float) -> list[Message]:
+        """Receive up to ten messages, waiting up to *wait_s* for the first, which wakes at once who waits."""
+        with self._news, sqlite_errors("receiving infractions"):
+            if self._news.wait_for(self._has_some, wait_s) and wait_s:
+                self._gather()
+            again = dict(islice(self._released.items(), RECEIVE_MAX))
+            rows = self._reading.execute(_READ, (_array(again),)).fetchall() if again else []
+            room = RECEIVE_MAX - len(rows)
+            if room and self._may_have_new:
+                new = self._reading.execute(_READ_NEW, (self._handed_out, room)).fetchall()
+                self._may_have_new = len(new) == room
+                self._handed_out = new[-1][0] if new else self._handed_out
+                rows += new
+            for number in again:
+                del self._released[number]
+            for number, _, _ in rows:
+                self._in_hand[number] = again.get(number, 0) + 1
+            return [
+                Message(str(number), str(number), body, sent_at_ms, self._in_hand[number])
+                for number, body, sent_at_ms in rows
+            ]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages for good; deleting twice is no error."""
+        if not messages:
+            return
+        numbers = [int(message.id) for message in messages]
+        self._writer.do("deleting judged messages", partial(_run, _DELETE, (_array(numbers),)))
+        with self._news:
+            for number in numbers:
+                self._in_hand.pop(number, None)
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Do nothing: what is in hand stays hidden."""
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Make messages visible again, at once."""
+        with self._news:
+            for message in messages:
+                deliveries = self._in_hand.pop(int(message.id), None)
+                if deliveries is not None:
+                    self._released[int(message.id)] = deliveries
+            self._news.notify_all()
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Put *letter* among the dead ones, and forget those of two weeks ago."""
+        now_ms = self._clock.now_ms()
+        values = (now_ms, letter.reason, _text(letter.detail), letter.message_id, _text(letter.body))
+        self._writer.do("storing a dead letter", partial(_bury, values, now_ms - DEAD_LETTERS_KEPT_MS))
+
+    def announce(self) -> None:
+        """Wake who waits in a receive: something was put in."""
+        with self._news:
+            self._may_have_new = True
+            self._news.notify_all()
+
+    def close(self) -> None:
+        """Let whoever waits in a receive go."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+    def overload(self) -> str | None:
+        """Say in one line that nothing more should be put in, if so; it looks once a second at most.
+
+        Time during which nobody was there to judge does not count.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_s >= 1:
+            self._looked_s = now_s
+            self._overload = self._look_for_overload()
+        return self._overload
+
+    def dead_letters(self) -> int:
+        """Count the dead letters."""
+        with sqlite_errors("counting dead letters"):
+            number: int = self._reading.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
+            return number
+
+    def _look_for_overload(self) -> str | None:
+        try:
+            with self._news, sqlite_errors("looking at what waits"):
+                row = self._reading.execute(_OLDEST).fetchone()
+        except F2bError as error:
+            return str(error)
+        late_ms = self._clock.now_ms() - max(row[0], self._opened_ms) if row else 0
+        return f"infractions wait for {late_ms // 1000} s to be judged" if late_ms > LATE_MS else None
+
+    def _gather(self) -> None:
+        """Let messages gather while they come all the time: a small flush costs nearly as much as a large one."""
+        pause_s = self._received_s + self._linger_s - self._clock.monotonic_s()
+        if pause_s > 0:
+            self._news.wait_for(lambda: self._closed, pause_s)
+        self._received_s = self._clock.monotonic_s()
+
+    def _has_some(self) -> bool:
+        return bool(self._closed or self._released or self._may_have_new)
+
+
+class SqliteQueue:
+    """The end of the inbox that the HTTP interface puts messages into, in another process.
+
+    It writes in the event loop's own thread: everybody there waits for the disk anyway, and two changes of threads
+    take as long as the fsync between them.
+
+    Args:
+        writer: Writes to the file, safely.
+        clock: Dates messages.
+        announce: Called when messages are on disk.
+    """
+
+    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None]) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._announce = announce
+
+    async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
+        """Store message bodies; answers when they are on disk, or why they are not."""
+        del within_s  # the writer has a time of its own
+        now_ms = self._clock.now_ms()
+        try:
+            self._writer.do("storing infractions", partial(_insert, [(body, now_ms) for body in bodies]))
+        except F2bError as error:
+            return [error] * len(bodies)
+        self._announce()
+        return [None] * len(bodies)
+
+    async def check(self) -> None:
+        """Return if the file can be written to."""
+        self._writer.do("writing to the state file", _touch)
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        self._writer.close()
+
+
+def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> None:
+    for row in rows:
+        connection.execute(_INSERT, row)
+
+
+def _touch(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA user_version").fetchone()
+
+
+def _bury(letter: tuple[object, ...], older_ms: int, connection: sqlite3.Connection) -> None:
+    connection.execute(_BURY, letter)
+    connection.execute("DELETE FROM dead_letters WHERE at_ms < ?", (older_ms,))
+
+
+def _run(statement: str, values: Sequence[str], connection: sqlite3.Connection) -> None:
+    connection.execute(statement, values).fetchall()
+
+
+def _array(numbers: object) -> str:
+    return to_json(list(numbers)).decode()  # type: ignore[call-overload]
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,84 @@
+"""A state file that this process works on, alone: opened once, and shared by all that is kept in it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from itertools import count
+from typing import TYPE_CHECKING
+
+from f2b_worker.adapters.sqlite.file import (
+    FileLock,
+    make_or_open,
+    open_existing,
+    open_to_store,
+    sqlite_errors,
+)
+from f2b_worker.adapters.sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+_CHECKPOINT_WAITS_MS = 100
+"""Whoever wants to write waits for it."""
+
+
+class StateFile:
+    """The file's lock, its writer, and connections to read.
+
+    Attributes:
+        writer: Writes what would be found again, if the power failed, from messages that are still there.
+        safe_writer: Writes all else: it returns only when that is on disk.
+        ledger_lock: Held by who reads offenders to write them.
+        change_numbers: Numbers the changes of bans, in the order of their commits; it never goes back.
+
+    Raises:
+        StartError: If it cannot be opened, or another process works on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path)
+        self.ledger_lock = threading.Lock()
+        try:
+            writing = make_or_open(path)
+        except BaseException:
+            self._lock.close()
+            raise
+        self.path = path
+        (newest,) = writing.execute("SELECT coalesce(max(changed), 0) FROM offenders").fetchone()
+        self.change_numbers: Iterator[int] = count(newest + 1)
+        self.writer = Writer(writing)
+        self.safe_writer = Writer(open_to_store(path))
+        self._opened: list[sqlite3.Connection] = []
+
+    def reader(self) -> sqlite3.Connection:
+        """Open a connection that sees whatever the writer has committed; for one reader at a time.
+
+        Readers that share one would hold each other's view back: a connection sees nothing new while any of its
+        queries is under way.
+        """
+        self._opened.append(open_existing(self.path))
+        return self._opened[-1]
+
+    def restart_log(self) -> None:
+        """Let the write-ahead log be written from its start again, if nobody reads in it just now.
+
+        SQLite's own checkpoints do so only where nothing was written meanwhile, so under a load that never pauses
+        the log may grow without end (https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files).
+        """
+        with sqlite_errors("restarting the log"), closing(open_existing(self.path, writing=True)) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAITS_MS}")
+            # Most of the work first, beside writers: the second one keeps them waiting.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+    def close(self) -> None:
+        """Finish what was begun, and let the next process have the file; twice is no error."""
+        self.writer.close()
+        self.safe_writer.close()
+        for each in self._opened:
+            each.close()
+        self._lock.close()

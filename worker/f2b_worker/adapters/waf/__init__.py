@@ -1,0 +1,1 @@
+"""IP sets: to find them, to read and to write them."""

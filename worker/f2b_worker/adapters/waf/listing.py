@@ -1,0 +1,141 @@
+"""What there is in AWS WAF, page by page, and which rules refer to which IP sets."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.waf.ip_set import scope_name
+from f2b_worker.errors import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_wafv2 import WAFV2Client
+    from mypy_boto3_wafv2.type_defs import IPSetSummaryTypeDef, RuleGroupSummaryTypeDef
+
+    from f2b_worker.domain.blocklists import Scope
+    from f2b_worker.ports import Clock
+
+READS_PER_S = 4.0
+"""WAF answers five Get or List requests a second to all callers of an account together."""
+
+READS_BESIDE_PER_S = 1.0
+"""What is left when an enforcer reads its sets at four a second."""
+
+READS_OF_A_COMMAND_PER_S = 2.0
+"""For a command beside a running fleet: an enforcer seldom needs all of its four, and the command tries again."""
+
+SET_REFERENCE = "IPSetReferenceStatement"
+GROUP_REFERENCE = "RuleGroupReferenceStatement"
+_PAGE = 100
+
+
+class Pace:
+    """Lets a second's reads go at once, and the others one by one; threads may share it.
+
+    Attributes:
+        per_s: How many reads may go in a second.
+    """
+
+    def __init__(self, clock: Clock, per_s: float | None = None) -> None:
+        self.per_s = per_s or READS_PER_S
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._never = threading.Event()
+        self._free_s = float("-inf")
+
+    def wait(self) -> None:
+        """Wait for the turn of one read."""
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            # As if a second without a read had saved up its reads, and no more.
+            turn_s = self._free_s = max(self._free_s, now_s - 1.0) + 1 / self.per_s
+        if turn_s > now_s:
+            self._clock.wait(self._never, turn_s - now_s)
+
+
+class WafListing:
+    """Lists and gets what WAF has, in no hurry.
+
+    Args:
+        client: Tries again when it is throttled.
+        clock: For the pace.
+        per_s: How many reads may go in a second; by default nearly all.
+    """
+
+    def __init__(self, client: WAFV2Client, clock: Clock, per_s: float | None = None) -> None:
+        self.client = client
+        self.pace = Pace(clock, per_s)
+
+    def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
+        """List the IP sets."""
+        return self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope)
+
+    def rule_groups(self, scope: Scope) -> Iterator[RuleGroupSummaryTypeDef]:
+        """List the account's own rule groups."""
+        return self._pages(self.client.list_rule_groups, "RuleGroups", "the rule groups", scope)
+
+    def referenced(self, scope: Scope) -> frozenset[str]:
+        """Find the ARNs of the IP sets that a web ACL's rules refer to, at any depth or by way of a rule group."""
+        sets: set[str] = set()
+        groups: set[str] = set()
+        for summary in self._pages(self.client.list_web_acls, "WebACLs", "the web ACLs", scope):
+            rules = self._web_acl(scope, summary)
+            sets |= references(rules, SET_REFERENCE)
+            # Firewall Manager adds groups of another account, which cannot hold sets of this one, nor be read.
+            groups |= {
+                arn for arn in references(rules, GROUP_REFERENCE) if _account(arn) == _account(summary["ARN"])
+            }
+        for arn in sorted(groups):
+            sets |= references(self._rule_group(arn), SET_REFERENCE)
+        return frozenset(sets)
+
+    def _web_acl(self, scope: Scope, summary: Any) -> Any:
+        self.pace.wait()
+        name = summary["Name"]
+        try:
+            with aws_errors(f"reading web ACL {name}"):
+                answer = self.client.get_web_acl(Name=name, Scope=scope_name(scope), Id=summary["Id"])
+        except Missing:  # deleted since it was listed
+            return {}
+        return answer["WebACL"]
+
+    def _rule_group(self, arn: str) -> Any:
+        self.pace.wait()
+        try:
+            with aws_errors(f"reading rule group {arn}"):
+                return self.client.get_rule_group(ARN=arn)["RuleGroup"]
+        except Missing:
+            return {}
+
+    def _pages(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
+        marker: dict[str, str] = {}
+        while True:
+            self.pace.wait()
+            with aws_errors(f"listing {what}"):
+                page = ask(Scope=scope_name(scope), Limit=_PAGE, **marker)
+            yield from page[key]
+            # WAF may name a next page that turns out to be empty.
+            if not page.get("NextMarker") or not page[key]:
+                return
+            marker = {"NextMarker": page["NextMarker"]}
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def references(tree: Any, kind: str) -> frozenset[str]:
+    """Collect the ARNs in statements of one *kind*, wherever in a web ACL or a rule group they stand.
+
+    Rules nest statements in And, Or and Not, and in the scope-down statements of rate-based rules and of managed
+    rule groups; Firewall Manager's own groups stand beside the rules.
+    """
+    if isinstance(tree, dict):
+        own = {tree[kind]["ARN"]} if kind in tree else set()
+        return frozenset(own).union(*(references(each, kind) for each in tree.values()))
+    if isinstance(tree, list):
+        return frozenset().union(*(references(each, kind) for each in tree))
+    return frozenset()

@@ -1,0 +1,384 @@
+"""The settings of the worker and of the shim: frozen, built once at the edge, passed down.
+
+Command line over environment (`F2B_…`) over the file's `[worker]` table over the default.
+Each field's description gives its unit and its reason; the command's help and docs/settings.md show it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from f2b_worker.config.cores import usable_cores
+from f2b_worker.config.toml_file import read_toml
+from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.errors import StartError
+
+ENV_PREFIX = "F2B_"
+_OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
+PROCESSES_MAX = 64
+NO_QUEUE = "-"
+"""The queue of a command that needs none."""
+
+_FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
+        return _split(",".join(value))
+    return value
+
+
+def _age_ms(value: object) -> int | None:
+    age_ms = parse_duration_ms(value)
+    return age_ms or None
+
+
+def _processes(value: object) -> object:
+    return min(PROCESSES_MAX, usable_cores()) if value == "cores" else value
+
+
+def _is_on(value: object) -> bool:
+    return str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
+
+
+def _old_level(value: object) -> object:
+    """Read a level as the old service spelt it, too."""
+    level = value.lower() if isinstance(value, str) else value
+    return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+
+    file_values: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: command line, environment, file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values)
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_LEVEL_HELP = "The least serious log lines to show: debug, info, warning or error."
+
+
+STATE_FILE = Path("f2b.db")
+
+
+class WorkerSettings(_Settings):
+    """What a worker needs to know."""
+
+    queue: Annotated[str, Field(description="The SQS queue that infractions come from: its URL, or its name.")]
+    table: Annotated[
+        str, Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
+    ] = "f2b"
+    ip_set: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description='A WAF IP set of the blocklist "block"; NAME also stands for NAME-ipv4 and NAME-ipv6, and '
+            "each of these for those numbered after it, NAME-ipv4-2 and so on. May be repeated. Without it, and "
+            "without blocklists in the file, this worker judges and does not enforce."
+        ),
+    ] = ()
+    scope: Annotated[
+        Literal["REGIONAL", "CLOUDFRONT"],
+        Field(description="The scope of the --ip-set; CLOUDFRONT is always reached in us-east-1."),
+    ] = "REGIONAL"
+    processes: Annotated[
+        int,
+        BeforeValidator(_processes),
+        Field(
+            ge=1,
+            le=PROCESSES_MAX,
+            description="Worker processes. Each uses one core at most, and about 110 MB of memory; several have a "
+            "parent, 70 MB, which starts again who dies, and ends with exit code 4 when one dies six times in a "
+            "row within a minute of its start. The default is one for each whole core that affinity and the "
+            "container's CPU quota allow, 64 at most: say how many where memory is scarcer than cores.",
+        ),
+    ] = "cores"  # type: ignore[assignment]  # as above
+    max_age: Annotated[
+        int | None,
+        BeforeValidator(_age_ms),
+        Field(
+            description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
+            "that SQS keeps a message, so that a backlog is judged whole."
+        ),
+    ] = "14d"  # type: ignore[assignment]  # pydantic-settings validates defaults, too
+    poll_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="Seconds that one receive waits for a message. Shorter costs more requests "
+            "(5 s: half a million a month, $0.21); SIGTERM waits for the receive to end.",
+        ),
+    ] = 5
+    linger_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=5,
+            description="Seconds that a busy worker goes on receiving before it judges, so that one write serves "
+            "many infractions. An idle worker never waits.",
+        ),
+    ] = 0.1
+    extend_resolution_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=30,
+            description="Seconds that infractions which only extend a running ban wait at most for others of the "
+            "same address, while many addresses are banned: so a write serves many. Few wait for a second. Their "
+            "messages stay in the queue until then.",
+        ),
+    ] = 20.0
+    receivers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="Long polls side by side while the queue is busy, to hide its latency; one when idle.",
+        ),
+    ] = 4
+    unban_lag_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="Seconds that an ended ban may stay in its IP set, waiting to ride along with an update: "
+            "WAF allows one a second.",
+        ),
+    ] = 60.0
+    max_new_bans_per_minute: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Surge guard: when more bans than this start within a minute, bans from there on are "
+            "stored but kept out of the IP sets, until somebody has looked and says f2b-worker release. A proxy "
+            "that reports wrong addresses must not ban the world. 0 switches it off, the default: only you know "
+            "how many an attack may bring.",
+        ),
+    ] = 0
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65535,
+            description="Serve Prometheus metrics on this port, and /healthz and /readyz beside them, of all "
+            "processes together. Off by default.",
+        ),
+    ] = None
+    standalone: Annotated[
+        bool,
+        Field(
+            description="Run without SQS and DynamoDB: take infractions by HTTP, as f2b-shim does, and keep all "
+            "that is known in the file --state. f2b-shim's other settings come from their environment variables."
+        ),
+    ] = False
+    state: Annotated[
+        str | None,
+        Field(
+            description="The file of --standalone, f2b.db by default: a SQLite database on a local disk. Commands "
+            "that show or change what a worker knows look there instead of into the table."
+        ),
+    ] = None
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535, description="The port on which --standalone takes infractions."),
+    ] = 8000
+    host: Annotated[
+        str,
+        Field(
+            description="The address on which --standalone listens. All, by default: whoever reaches it can have "
+            "addresses banned."
+        ),
+    ] = "0.0.0.0"  # noqa: S104 - see its description
+    log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
+        of_a_fleet = values.get("queue", NO_QUEUE) != NO_QUEUE or "table" in values
+        if not _is_on(values.get("standalone")):
+            if of_a_fleet and values.get("state"):
+                raise ValueError("--state is the file of --standalone: leave it out, or --queue and --table")
+            return values
+        if of_a_fleet:
+            raise ValueError("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+        if str(values.get("processes", 1)) != "1":
+            raise ValueError("--standalone has one judge: leave --processes out")
+        return {**values, "queue": NO_QUEUE}
+
+    @property
+    def state_file(self) -> Path | None:
+        """The file that takes the place of queue and table, if any."""
+        if self.state:
+            return Path(self.state)
+        return STATE_FILE if self.standalone else None
+
+
+class ShimSettings(_Settings):
+    """What the HTTP shim needs to know."""
+
+    queue: Annotated[
+        str, Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name.")
+    ]
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535, description="The port to listen on.", json_schema_extra={"also": ["-p"]}),
+    ] = 8000
+    host: Annotated[
+        str,
+        Field(
+            description="The address to listen on. All, by default, since it serves other containers: whoever "
+            "reaches it can have addresses banned."
+        ),
+    ] = "0.0.0.0"  # noqa: S104 - see its description
+    workers: Annotated[
+        int,
+        Field(
+            ge=1, le=64, description="Processes that share the port; one uses one core. One that dies is replaced."
+        ),
+    ] = 1
+    token: Annotated[
+        tuple[SecretStr, ...],
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description="A bearer token that opens the interface; health checks stay open. May be repeated, so "
+            "that tokens can change one by one. Others on the host see the command line: use the environment."
+        ),
+    ] = ()
+    rate_limit: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Requests a second that one peer may make, and at once; 0 is no limit. A peer is whoever "
+            "connects: behind a load balancer, that is the load balancer.",
+        ),
+    ] = 0.0
+    body_bytes: Annotated[
+        int,
+        Field(ge=1024, le=16 * 1024 * 1024, description="The longest body of a POST; longer ones are refused."),
+    ] = 524_288
+    waiting: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Infractions that may wait for the queue at once; more are refused with 503, so that an "
+            "outage of the queue cannot fill the memory (about 0.5 KB each).",
+        ),
+    ] = 50_000
+    request_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=300,
+            description="Seconds that a client may take for its request's body, and to read the answer; half of "
+            "it for the headers. Slower ones are cut.",
+        ),
+    ] = 10.0
+    idle_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=3600,
+            description="Seconds that a connection may stay open between requests. Longer than your load "
+            "balancer's, or it meets closed connections: 65 for an ALB with its default of 60.",
+        ),
+    ] = 65.0
+    expose_state: Annotated[
+        bool,
+        Field(
+            description="Show /state/infractions and /state/requests, as the log level debug does: who reaches "
+            "the port then sees who was reported."
+        ),
+    ] = False
+    log_level: Annotated[
+        LogLevel,
+        BeforeValidator(_old_level),
+        Field(description=LOG_LEVEL_HELP, json_schema_extra={"also": ["-l", "--loglevel"]}),
+    ] = "info"
+
+
+SettingsT = TypeVar("SettingsT", bound=_Settings)
+
+
+def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = None) -> SettingsT:
+    """Build settings from the command line's values, the environment and the file.
+
+    Args:
+        model: Which settings.
+        given: What stood on the command line; None and empty values count as not given.
+        config: The TOML file, if any.
+
+    Raises:
+        StartError: Naming each setting that is wrong, and a misspelt environment variable.
+    """
+    _refuse_misspelt_environment()
+    chosen = {name: value for name, value in given.items() if value is not None and value != ()}
+    values = _worker_table(config) if config and model is WorkerSettings else {}
+    loader: type[SettingsT] = type(
+        model.__name__, (model,), {"file_values": values, "__module__": model.__module__}
+    )
+    try:
+        # Back to the model itself: a class made here could not be pickled for a child process.
+        return cast("SettingsT", model.model_construct(**dict(loader(**chosen))))
+    except ValidationError as error:
+        lines = [_line(one["loc"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        raise StartError("; ".join(lines)) from error
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    return f"{option_name(str(place[0]))}: {message}" if place else message
+
+
+def _worker_table(config: Path) -> dict[str, Any]:
+    table = read_toml(config).get("worker", {})
+    if not isinstance(table, dict):
+        raise StartError(f"{config}: worker: write it as a table, [worker]")
+    return table
+
+
+def option_name(field: str) -> str:
+    """Name a field as the command line does."""
+    return f"--{field.replace('_', '-')}"
+
+
+def env_name(field: str) -> str:
+    """Name a field as the environment does."""
+    return f"{ENV_PREFIX}{field.upper()}"
+
+
+def _refuse_misspelt_environment() -> None:
+    known = _OTHERS | {env_name(field) for model in (WorkerSettings, ShimSettings) for field in model.model_fields}
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX) and name not in known and not name.startswith(_FOREIGN_PREFIXES):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise StartError(f"environment variable {name} is no setting of f2b{hint}")

@@ -1,0 +1,215 @@
+"""Why an address is banned, or is not: what is remembered of it is judged again, with the reasons as data.
+
+The judge himself is asked, so that an explanation cannot contradict a verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import NEVER_BANNED, Networks
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.judge.verdicts import judge, weight_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from f2b_worker.domain.addresses import Address
+    from f2b_worker.domain.jails import Jail, Window
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, Judgement, Offender, OffenderId
+
+
+class Status(StrEnum):
+    """Where an address stands in a jail: the reason in one word."""
+
+    BANNED = "banned"
+    NEVER_BANNED = "never_banned"
+    DUE = "due"
+    WATCHED = "watched"
+    BAN_ENDED = "ban_ended"
+    QUIET = "quiet"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the ledger holds of one offender; *history* was read after *offender*, so it is no older."""
+
+    who: OffenderId
+    offender: Offender
+    history: tuple[Ban, ...]
+
+    @property
+    def anything(self) -> bool:
+        """Whether it is anything at all."""
+        return bool(self.offender.hits or self.offender.ban or self.history)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCount:
+    """How full one window of the jail is.
+
+    Attributes:
+        hits: The infractions in it that no ban has used, in time order.
+    """
+
+    window: Window
+    hits: tuple[Hit, ...]
+
+    @property
+    def counted(self) -> int:
+        """For how many infractions the hits count."""
+        return weight_of(self.hits)
+
+    @property
+    def missing(self) -> int:
+        """How many more make a ban."""
+        return self.window.maxretry - self.counted
+
+    @property
+    def oldest_drops_ms(self) -> int | None:
+        """When the oldest of them no longer counts; None if there is none."""
+        return min(FOREVER_MS, self.hits[0].at_ms + self.window.findtime_ms) if self.hits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """The rule by which an address is never banned.
+
+    Attributes:
+        rule: `own_range` or `ignoreip`, as the counters name it.
+        network: The first entry that holds the address, or another that is judged as one with it.
+        lifts: Whether bans that were stored before are no longer enforced: the enforcer knows the defaults'
+            ignoreip and no other.
+    """
+
+    rule: str
+    network: str
+    lifts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one address is banned in one jail, or is not.
+
+    Attributes:
+        ban: The running ban as it was stored, with its evidence.
+        due: The running ban that the judge finds and that no worker has stored yet.
+        window: Which window the evidence of either of them broke; None if the jail has no such window any more.
+        counts: Every window of the jail, with what no ban has used.
+        newest: The newest infraction that no ban has used, in a window or not.
+        exemption: Why infractions do not count, if they do not.
+        earlier: The bans before the running one, oldest first.
+    """
+
+    who: OffenderId
+    status: Status
+    ban: Ban | None
+    due: Ban | None
+    window: Window | None
+    counts: tuple[WindowCount, ...]
+    newest: Hit | None
+    exemption: Exemption | None
+    earlier: tuple[Ban, ...]
+
+
+def explain(
+    remembered: Remembered, jail: Jail, address: Address, *, allowed: Networks, now_ms: int
+) -> Explanation:
+    """Say why *address* is banned at *now_ms*, or is not.
+
+    Args:
+        remembered: What the ledger holds of it.
+        jail: The policy that it is judged by.
+        address: Decides what is exempt.
+        allowed: The addresses that no jail may ban: the defaults' ignoreip.
+        now_ms: At its end a ban still counts.
+    """
+    past = _past(remembered)
+    last = past[-1] if past else None
+    ban = last if last and last.until_ms >= now_ms else None
+    judgement = judge(replace(remembered.offender, ban=last), (), jail, key=remembered.who.key)
+    exemption = _exemption(jail, address, allowed)
+    explanation = Explanation(
+        who=remembered.who,
+        status=Status.UNKNOWN,
+        ban=ban,
+        due=None if ban or exemption else _due(judgement, now_ms),
+        window=None,
+        counts=tuple(_count(window, judgement.unused, now_ms) for window in jail.windows),
+        newest=judgement.unused[-1] if judgement.unused else None,
+        exemption=exemption,
+        earlier=past[:-1] if ban else past,
+    )
+    broken = _broken(explanation.ban or explanation.due, jail.windows)
+    return replace(explanation, status=_status(explanation), window=broken)
+
+
+def _past(remembered: Remembered) -> tuple[Ban, ...]:
+    """Put the bans in order; those in the history carry their evidence."""
+    last = remembered.offender.ban
+    bans = {last.start_ms: last} if last else {}
+    bans.update((ban.start_ms, ban) for ban in remembered.history)
+    return tuple(bans[start_ms] for start_ms in sorted(bans))
+
+
+def _due(judgement: Judgement, now_ms: int) -> Ban | None:
+    return next((ban for ban in judgement.changed[-1:] if ban.until_ms >= now_ms), None)
+
+
+def _count(window: Window, unused: tuple[Hit, ...], now_ms: int) -> WindowCount:
+    # Clocks of a fleet differ: a hit may be ahead of this one, and the window that ends with it counts.
+    end_ms = max(now_ms, unused[-1].at_ms) if unused else now_ms
+    return WindowCount(window, tuple(hit for hit in unused if hit.at_ms > end_ms - window.findtime_ms))
+
+
+def _exemption(jail: Jail, address: Address, allowed: Networks) -> Exemption | None:
+    key = jail.key(address)
+    if allowed.touches(key):
+        return Exemption("ignoreip", _first(allowed.entries, key), lifts=True)
+    rule = jail.ignores(address)
+    if rule is None:
+        return None
+    networks = NEVER_BANNED if rule == "own_range" else jail.ignore
+    return Exemption(rule, _first(networks.entries, key), lifts=False)
+
+
+def _first(entries: Iterable[str], key: str) -> str:
+    return next(entry for entry in entries if Networks([entry]).touches(key))
+
+
+def _broken(ban: Ban | None, windows: Iterable[Window]) -> Window | None:
+    if not ban or not ban.evidence:
+        return None
+    oldest, newest = ban.evidence[0], ban.evidence[-1]
+    counted = weight_of(ban.evidence)
+    fitting = (
+        each
+        for each in windows
+        # The evidence is as little as was needed: without its oldest hit it would not have been enough.
+        if counted - oldest.weight < each.maxretry <= counted and newest.at_ms - oldest.at_ms < each.findtime_ms
+    )
+    return next(fitting, None)
+
+
+def _status(found: Explanation) -> Status:
+    lifted = found.exemption and found.exemption.lifts
+    reasons = (
+        (Status.BANNED, found.ban and not lifted),
+        (Status.NEVER_BANNED, found.exemption),
+        (Status.DUE, found.due),
+        (Status.WATCHED, any(count.hits for count in found.counts)),
+        (Status.BAN_ENDED, found.earlier),
+        (Status.QUIET, found.newest),
+    )
+    return next((status for status, applies in reasons if applies), Status.UNKNOWN)
+
+
+def entry_over(key: str, entries: Collection[str]) -> str | None:
+    """Find the narrowest of an IP set's entries that holds all of the network *key*."""
+    network = ip_network(key)
+    wider = (str(network.supernet(new_prefix=prefix)) for prefix in range(network.prefixlen, -1, -1))
+    return next((entry for entry in wider if entry in entries), None)

@@ -1,0 +1,340 @@
+"""One family of one blocklist: its IP sets, what they hold, and what waits to be written into or out of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
+from f2b_worker.domain.plan.admission import Admission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
+
+_NOBODY = Networks()
+
+
+@dataclass(slots=True)
+class KeptSet:
+    """One IP set as the enforcer knows it.
+
+    Attributes:
+        held: What it holds; all of it that is not *foreign* is ours.
+        foreign: What somebody else put there and we leave there.
+        removals: What of ours has to go, and when it is due, on a clock that never goes back.
+        known: Whether it was ever read.
+    """
+
+    id: str
+    held: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
+    removals: dict[str, float] = field(default_factory=dict)
+    known: bool = False
+    _due_s: float | None = None
+
+    @property
+    def ours(self) -> int:
+        """How many entries of ours stay in it."""
+        return len(self.held) - len(self.foreign) - len(self.removals)
+
+    @property
+    def due_s(self) -> float | None:
+        """When the first removal is due; None without any."""
+        if self._due_s is None and self.removals:
+            self._due_s = min(self.removals.values())
+        return self._due_s
+
+    def remove_at(self, entry: str, due_s: float) -> None:
+        """Have *entry* removed at that time, or sooner if that was said before."""
+        due_s = min(due_s, self.removals.get(entry, due_s))
+        self.removals[entry] = due_s
+        if len(self.removals) == 1 or (self._due_s is not None and due_s < self._due_s):
+            self._due_s = due_s
+
+    def keep(self, entry: str) -> None:
+        """Have *entry* stay."""
+        if self.removals.pop(entry, None) == self._due_s:
+            self._due_s = None
+
+
+class Drift(NamedTuple):
+    """What a reading found that nobody here wrote: entries of somebody else's, and bans that are gone."""
+
+    foreign: frozenset[str]
+    gone: frozenset[str]
+
+
+class Group:
+    """The IP sets of one family of one blocklist, kept by differences: no change costs more than O(log n).
+
+    An entry stays in the set where it is. What is in two sets goes out of the emptier one.
+
+    Args:
+        blocklist: The blocklist's name.
+        family: 4 or 6.
+        policy: What becomes of foreign entries.
+        allowed: The allowlist: what of ours touches it goes at once.
+        unban_lag_s: How long a removal may wait for an update that it can ride along with.
+        capacity: Entries in one set.
+
+    Attributes:
+        wanted: The end of every wanted entry, in epoch milliseconds.
+        pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
+        foreign_changed: The sets whose foreign entries changed since somebody last cleared this.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        blocklist: str,
+        family: int,
+        *,
+        policy: Foreign = Foreign.KEEP,
+        allowed: Networks = _NOBODY,
+        unban_lag_s: float = 60.0,
+        capacity: int = SET_CAPACITY,
+    ) -> None:
+        self.blocklist = blocklist
+        self.family = family
+        self.policy = policy
+        self.capacity = capacity
+        self.sets: dict[str, KeptSet] = {}
+        self.wanted: dict[str, int] = {}
+        self.pending: dict[str, float] = {}
+        self.foreign_changed: set[str] = set()
+        self._allowed = allowed
+        self._unban_lag_s = unban_lag_s
+        self._homes: dict[str, tuple[str, ...]] = {}
+        self._admission = Admission()
+        self._refused: set[str] = set()
+        self._urgent: set[str] = set()
+        self._suspects: dict[str, int] = {}
+        self._refusals = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many wanted entries find no room."""
+        return len(self._admission.left_out)
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Since when the longest waiting ban waits."""
+        return next(iter(self.pending.values()), None)
+
+    def oldest_removal_s(self, kept: KeptSet) -> float | None:
+        """Tell since when, at the earliest, something waits to go out of a set; None where nothing does."""
+        return None if kept.due_s is None else kept.due_s - self._unban_lag_s
+
+    def holds(self, entry: str) -> bool:
+        """Tell whether a set holds *entry*, whoever put it there."""
+        return entry in self._homes
+
+    def is_settled(self, entry: str) -> bool:
+        """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""
+        return entry in self._homes or entry in self._admission.left_out or entry in self._refused
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether all that waits was refused together with a bad entry: it goes in when nothing else waits."""
+        return bool(self.pending) and self.pending.keys() <= self._suspects.keys()
+
+    def next_in(self) -> Iterable[str]:
+        """Find the waiting entries that may be written now, the longest waiting first.
+
+        WAF names one bad entry of an update and refuses all of it. So who was refused least often goes first, and
+        by halves when that happens again: then many bad ones cost the good ones little.
+        """
+        if not self._suspects or not self.pending:
+            return self.pending
+        least = min(self._suspects.get(entry, 0) for entry in self.pending)
+        first = [entry for entry in self.pending if self._suspects.get(entry, 0) == least]
+        return first if self._refusals < 2 or not least else first[: (len(first) + 1) // 2]
+
+    def is_held_elsewhere(self, entry: str, kept: KeptSet, usable: AbstractSet[str]) -> bool:
+        """Tell whether a set of *usable* other than *kept* holds *entry*."""
+        return any(home != kept.id and home in usable for home in self._homes.get(entry, ()))
+
+    def must_be_held(self, entry: str) -> bool:
+        """Tell whether *entry* is to be in some set."""
+        return entry in self.wanted and entry not in self._admission.left_out and entry not in self._refused
+
+    def add_set(self, set_id: str, now_s: float) -> None:
+        """Take in a set that was never read."""
+        self.sets[set_id] = KeptSet(set_id)
+        self._resize()
+        self._settle_all((), now_s)
+
+    def drop_set(self, set_id: str, now_s: float) -> None:
+        """Take it that a set is no longer there: its bans have to go into the others."""
+        kept = self.sets.pop(set_id)
+        for entry in kept.held:
+            self._leave_home(entry, set_id)
+        self.foreign_changed.discard(set_id)
+        self._resize()
+        self._settle_all(kept.held, now_s)
+
+    def want(self, entry: str, until_ms: int, now_s: float) -> None:
+        """Want *entry* in one of the sets until then."""
+        is_new = entry not in self.wanted
+        self.wanted[entry] = until_ms
+        if is_new and self.policy is not Foreign.KEEP:
+            self._take_over(entry)
+        self._settle(entry, now_s)
+
+    def unwant(self, entry: str, now_s: float, *, at_once: bool = False) -> None:
+        """Want *entry* no longer; *at_once* for one that must not wait for an update to ride along with."""
+        self.wanted.pop(entry, None)
+        if at_once and entry in self._homes:
+            self._urgent.add(entry)
+        self._settle(entry, now_s)
+
+    def allow(self, allowed: Networks, now_s: float) -> None:
+        """Use another allowlist: what waits for its removal and touches it goes at once."""
+        self._allowed = allowed
+        for kept in self.sets.values():
+            for entry in list(kept.removals):
+                self._place(entry, now_s)
+
+    def suspect(self, entries: Iterable[str]) -> None:
+        """Take it that an update was refused because of one of *entries*."""
+        for entry in entries:
+            self._suspects[entry] = self._suspects.get(entry, 0) + 1
+        self._refusals += 1
+
+    def take_over(self, entry: str, now_s: float) -> None:
+        """Make a foreign entry our own that is wanted in another form."""
+        self._take_over(entry)
+        self._settle(entry, now_s)
+
+    def refuse(self, entry: str, now_s: float) -> None:
+        """Keep out an entry that WAF does not take."""
+        self._refused.add(entry)
+        self._settle(entry, now_s)
+
+    def accept(self, entry: str, now_s: float) -> None:
+        """Try an entry again that WAF did not take."""
+        if entry in self._refused:
+            self._refused.discard(entry)
+            self._suspects[entry] = self._refusals = 2
+            self._settle(entry, now_s)
+
+    def read(
+        self, set_id: str, entries: AbstractSet[str], is_foreign: Callable[[str], bool], now_s: float
+    ) -> Drift:
+        """Take in what a set holds; *is_foreign* tells of an entry that was not there before who put it there."""
+        kept = self.sets[set_id]
+        kept.known = True
+        appeared, gone = entries - kept.held, kept.held - entries
+        ours_gone = frozenset(gone - kept.foreign - kept.removals.keys())
+        for entry in gone:
+            self._take_out(kept, entry)
+        strange = frozenset(entry for entry in appeared if is_foreign(entry))
+        for entry in appeared:
+            self._put_in(kept, entry)
+        for entry in strange:
+            self._meet(kept, entry)
+        if strange or gone:
+            self.foreign_changed.add(set_id)
+        self._resize()
+        self._settle_all(appeared | gone, now_s)
+        return Drift(strange, ours_gone)
+
+    def written(self, set_id: str, added: Iterable[str], removed: Iterable[str], now_s: float) -> None:
+        """Take it that an update of a set took effect."""
+        kept = self.sets[set_id]
+        self._refusals = 0
+        for entry in removed:
+            self._take_out(kept, entry)
+        for entry in added:
+            self._put_in(kept, entry)
+        for changed in (removed, added):
+            for entry in changed:
+                self._place(entry, now_s)
+
+    def _meet(self, kept: KeptSet, entry: str) -> None:
+        """Deal with an entry that somebody else put into a set, as the policy says."""
+        if self.policy is Foreign.REMOVE:
+            self._urgent.add(entry)
+        elif self.policy is Foreign.KEEP or entry not in self.wanted:
+            kept.foreign.add(entry)
+
+    def _take_over(self, entry: str) -> None:
+        """Make a foreign entry that is wanted now our own."""
+        for home in self._homes.get(entry, ()):
+            if entry in self.sets[home].foreign:
+                self.sets[home].foreign.discard(entry)
+                self.foreign_changed.add(home)
+        self._resize()
+
+    def _put_in(self, kept: KeptSet, entry: str) -> None:
+        kept.held.add(entry)
+        homes = self._homes.get(entry, ())
+        if kept.id not in homes:
+            self._homes[entry] = (*homes, kept.id)
+
+    def _take_out(self, kept: KeptSet, entry: str) -> None:
+        kept.held.discard(entry)
+        kept.foreign.discard(entry)
+        kept.keep(entry)
+        self._leave_home(entry, kept.id)
+
+    def _leave_home(self, entry: str, set_id: str) -> None:
+        homes = tuple(home for home in self._homes.get(entry, ()) if home != set_id)
+        if homes:
+            self._homes[entry] = homes
+        else:
+            self._homes.pop(entry, None)
+            self._urgent.discard(entry)
+
+    def _resize(self) -> None:
+        # A set that was never read counts as if it were ours alone: nothing is displaced before more is known.
+        self._admission.resize(sum(max(0, self.capacity - len(kept.foreign)) for kept in self.sets.values()))
+
+    def _settle(self, entry: str, now_s: float) -> None:
+        """Find out anew whether *entry* fits, and what has to be done for it and for those that it displaces."""
+        self._weigh(entry)
+        self._place(entry, now_s)
+        if self._admission.changed:
+            self._settle_all((), now_s)
+
+    def _settle_all(self, entries: Iterable[str], now_s: float) -> None:
+        for entry in entries:
+            self._weigh(entry)
+        changed, self._admission.changed = self._admission.changed, set()
+        for entry in changed.union(entries):
+            self._place(entry, now_s)
+
+    def _weigh(self, entry: str) -> None:
+        until_ms = self.wanted.get(entry)
+        # What somebody else keeps in a set needs no room of ours.
+        if until_ms is None or entry in self._refused or self._is_foreign(entry):
+            self._admission.drop(entry)
+        else:
+            self._admission.put(entry, until_ms)
+
+    def _is_foreign(self, entry: str) -> bool:
+        return any(entry in self.sets[home].foreign for home in self._homes.get(entry, ()))
+
+    def _place(self, entry: str, now_s: float) -> None:
+        """Note what has to be done so that *entry* is in one set if it fits, and in none of ours if not."""
+        homes = self._homes.get(entry, ())
+        admitted = entry in self._admission.admitted
+        if admitted and not homes:
+            self.pending.setdefault(entry, now_s)
+            return
+        self.pending.pop(entry, None)
+        self._suspects.pop(entry, None)
+        stays = self._fullest(homes) if admitted else None
+        for home in homes:
+            kept = self.sets[home]
+            if home == stays or entry in kept.foreign:
+                kept.keep(entry)
+            else:
+                kept.remove_at(entry, now_s if self._is_urgent(entry) else now_s + self._unban_lag_s)
+
+    def _is_urgent(self, entry: str) -> bool:
+        return entry in self._urgent or self._allowed.touches(entry)
+
+    def _fullest(self, homes: tuple[str, ...]) -> str:
+        return homes[0] if len(homes) == 1 else max(homes, key=lambda home: (len(self.sets[home].held), home))

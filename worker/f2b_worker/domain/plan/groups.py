@@ -1,0 +1,179 @@
+"""All groups of IP sets of one Region, and the way of a wanted key into them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.addresses import family_of
+from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.domain.plan.collapse import Collapser
+from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.roster import Want
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.blocklists import Blocklist, Collapse
+
+FAMILIES = (4, 6)
+
+
+class Board:
+    """The groups of several blocklists: two each, one a family.
+
+    Args:
+        blocklists: The blocklists of the Region.
+        allowed: The allowlist, which no collapsed network may touch.
+        unban_lag_s: How long a removal may wait for an update that it can ride along with.
+        capacity: Entries in one set.
+
+    Attributes:
+        groups: By the blocklist's name and the family.
+    """
+
+    def __init__(
+        self,
+        blocklists: Iterable[Blocklist],
+        allowed: Networks,
+        *,
+        unban_lag_s: float,
+        capacity: int = SET_CAPACITY,
+    ) -> None:
+        self.groups: dict[tuple[str, int], Group] = {}
+        self._collapsers: dict[str, Collapser] = {}
+        self._crowded: dict[str, set[str]] = {}
+        for each in blocklists:
+            for family in FAMILIES:
+                self.groups[each.name, family] = Group(
+                    each.name,
+                    family,
+                    policy=each.foreign,
+                    allowed=allowed,
+                    unban_lag_s=unban_lag_s,
+                    capacity=capacity,
+                )
+            if each.collapse:
+                self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed)
+
+    def _collapser(self, blocklist: str, collapse: Collapse, allowed: Networks) -> Collapser:
+        return Collapser(
+            collapse,
+            allowed,
+            holds=lambda entry: self._group(blocklist, entry).holds(entry),
+            is_settled=lambda entry: self._group(blocklist, entry).is_settled(entry),
+        )
+
+    @property
+    def pending(self) -> int:
+        """How many entries wait to be written."""
+        return sum(len(group.pending) for group in self.groups.values())
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether entries wait that were refused together with a bad one."""
+        return any(group.is_suspect for group in self.groups.values())
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Since when the longest waiting ban waits."""
+        waits = (group.oldest_s for group in self.groups.values())
+        return min((since_s for since_s in waits if since_s is not None), default=None)
+
+    def holds(self, blocklist: str, key: str) -> bool:
+        """Tell whether a set of a blocklist holds *key*, or the network that it collapsed into."""
+        collapser = self._collapsers.get(blocklist)
+        return self._group(blocklist, key).holds(key) or bool(collapser and collapser.covers(key))
+
+    def start(self, wanted: Mapping[str, Mapping[str, int]], now_s: float) -> None:
+        """Take in everything that is wanted in each blocklist."""
+        everything = ((name, each) for name, ends_ms in wanted.items() for each in ends_ms.items())
+        self.take_in((Want(name, key, until_ms) for name, (key, until_ms) in everything), now_s)
+
+    def take_in(self, changes: Iterable[Want], now_s: float) -> None:
+        """Take in what changed."""
+        for each in changes:
+            self._change(each, now_s)
+        self.settle(now_s)
+
+    def _change(self, change: Want, now_s: float) -> None:
+        blocklist, key, until_ms, at_once = change
+        collapser = self._collapsers.get(blocklist)
+        if until_ms is not None:
+            if collapser:
+                collapser.put(key, until_ms)
+            else:
+                self._group(blocklist, key).want(key, until_ms, now_s)
+            return
+        if collapser:
+            collapser.drop(key)
+        # With a collapser, too, a key on the allowlist goes at once.
+        if at_once or not collapser:
+            self._group(blocklist, key).unwant(key, now_s, at_once=at_once)
+
+    def settle(self, now_s: float) -> None:
+        """Go on with networks that collapse or part, after a set was read or written."""
+        for blocklist, collapser in self._collapsers.items():
+            collapser.settle()
+            changes, collapser.changes = collapser.changes, {}
+            for entry, until_ms in changes.items():
+                group = self._group(blocklist, entry)
+                if until_ms is not None:
+                    group.want(entry, until_ms, now_s)
+                elif entry in group.wanted:
+                    group.unwant(entry, now_s)
+
+    def allow(self, allowed: Networks, now_s: float) -> None:
+        """Use another allowlist."""
+        for group in self.groups.values():
+            group.allow(allowed, now_s)
+        for blocklist, collapser in self._collapsers.items():
+            for name in collapser.allow(allowed):
+                self._group(blocklist, name).unwant(name, now_s, at_once=True)
+        self.settle(now_s)
+
+    def take_over(self, group: Group, entries: Iterable[str], now_s: float) -> None:
+        """Make foreign entries our own that the network around them stands for."""
+        collapser = self._collapsers.get(group.blocklist)
+        if collapser:
+            for entry in [entry for entry in entries if collapser.wants(entry)]:
+                group.take_over(entry, now_s)
+
+    def is_network(self, blocklist: str, entry: str) -> bool:
+        """Tell whether *entry* is what keys of a blocklist collapse into, rather than a key."""
+        collapser = self._collapsers.get(blocklist)
+        return collapser is not None and collapser.is_network(entry)
+
+    def is_explained(self, blocklist: str, entry: str, ours: Mapping[str, int], since_ms: int) -> bool:
+        """Tell whether a ban that lasted until *since_ms* explains an entry, or those that collapse into it do.
+
+        Args:
+            blocklist: Whose set holds the entry.
+            entry: What was found.
+            ours: The remembered keys, and when the last ban of each ended.
+            since_ms: Bans that ended before explain nothing.
+        """
+        if entry in ours and ours[entry] >= since_ms:
+            return True
+        collapser = self._collapsers.get(blocklist)
+        if collapser is None or not collapser.is_network(entry):
+            return False
+        if blocklist not in self._crowded:
+            # Seconds of work where much is remembered, so once; what collapsed since then is known to be wanted.
+            self._crowded[blocklist] = collapser.crowded(ours)
+        return entry in self._crowded[blocklist] or collapser.is_collapsed(entry)
+
+    def refuse(self, entry: str, now_s: float) -> bool:
+        """Keep an entry that WAF does not take out of every group; tell whether any wanted it."""
+        wanting = [group for group in self.groups.values() if entry in group.wanted]
+        for group in wanting:
+            group.refuse(entry, now_s)
+        return bool(wanting)
+
+    def accept(self, entry: str, now_s: float) -> None:
+        """Try an entry again that WAF did not take."""
+        for group in self.groups.values():
+            group.accept(entry, now_s)
+
+    def _group(self, blocklist: str, entry: str) -> Group:
+        return self.groups[blocklist, family_of(entry)]

@@ -1,0 +1,140 @@
+"""The enforcer's decision: which IP set to write next, and what, so that the sets equal the active bans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from f2b_worker.domain.plan.group import Group, KeptSet
+
+PATIENCE_S = 5.0
+"""How long a due removal waits for a second in which no ban waits; then it takes every other one."""
+
+COMPACTION_SLACK = 500
+"""Room that stays in a set that takes another's entries in, so that the next bans do not part them again."""
+
+
+class Why(StrEnum):
+    """What made an update worth a second of WAF's budget."""
+
+    BANS = "bans"
+    REMOVALS = "removals"
+    COMPACTION = "compaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The next content of one IP set.
+
+    Attributes:
+        entries: All of it, since UpdateIPSet replaces the whole set.
+    """
+
+    group: Group
+    set_id: str
+    entries: frozenset[str]
+    added: frozenset[str]
+    removed: frozenset[str]
+    why: Why
+
+
+def next_update(
+    groups: Iterable[Group], now_s: float, usable: AbstractSet[str], *, after_removals: bool = False
+) -> Update | None:
+    """Choose the next update, or None if nothing has to be written now.
+
+    New bans come first: those of the group that waits longest, all of them into one set. Removals ride along, or
+    take a second in which no ban waits; so does compaction.
+
+    Args:
+        groups: What is wanted, held and waiting.
+        now_s: The time, on the clock that the waiting times come from.
+        usable: The ids of the sets whose contents are known for certain and that can be written.
+        after_removals: Whether the last update was for removals alone: then bans come first whatever is due.
+    """
+    groups = list(groups)
+    impatient = None if after_removals else _removals(groups, now_s - PATIENCE_S, usable)
+    return impatient or _bans(groups, usable) or _removals(groups, now_s, usable) or _compaction(groups, usable)
+
+
+def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
+    waiting = [(since_s, group) for group in groups if (since_s := group.oldest_s) is not None]
+    for _, group in sorted(waiting, key=lambda each: (each[1].is_suspect, each[0])):
+        kept = _with_room(group, usable)
+        if kept:
+            return _update(group, kept, usable, Why.BANS)
+    return None
+
+
+def _with_room(group: Group, usable: AbstractSet[str]) -> KeptSet | None:
+    """Choose the set for the waiting bans: one that takes all of them, or else the one that takes most."""
+    rooms = [(_room(group, kept, usable), kept) for kept in _usable(group, usable)]
+    for_all = [kept for room, kept in rooms if room >= len(group.pending)]
+    if for_all:
+        return max(for_all, key=lambda kept: (bool(kept.removals), len(kept.held)))
+    room, kept = max(rooms, key=lambda each: each[0], default=(0, None))
+    return kept if room > 0 else None
+
+
+def _removals(groups: Iterable[Group], due_by_s: float, usable: AbstractSet[str]) -> Update | None:
+    due = [
+        (due_s, group, kept)
+        for group in groups
+        for kept in _usable(group, usable)
+        if (due_s := kept.due_s) is not None and due_s <= due_by_s
+    ]
+    for _, group, kept in sorted(due, key=lambda each: each[0]):
+        update = _update(group, kept, usable, Why.REMOVALS)
+        if update.removed:
+            return update
+    return None
+
+
+def _compaction(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
+    """Copy the entries of a half-empty set into a fuller one; as duplicates they go out of it later."""
+    for group in groups:
+        kept = sorted(_usable(group, usable), key=lambda each: len(each.held))
+        for place, source in enumerate(kept[:-1]):
+            target = _fuller(group, source, kept[place + 1 :], usable)
+            if target:
+                copied = frozenset(source.held - source.foreign - source.removals.keys() - target.held)
+                return _update(group, target, usable, Why.COMPACTION, copied=copied)
+    return None
+
+
+def _fuller(group: Group, source: KeptSet, others: list[KeptSet], usable: AbstractSet[str]) -> KeptSet | None:
+    """Find the fullest set with room for all of ours in a set that is at most half full of it."""
+    if not 0 < source.ours <= group.capacity // 2:
+        return None
+    needed = source.ours + min(COMPACTION_SLACK, 1 + group.capacity // 20)
+    return next((each for each in reversed(others) if _room(group, each, usable) >= needed), None)
+
+
+def _usable(group: Group, usable: AbstractSet[str]) -> Iterator[KeptSet]:
+    return (kept for kept in group.sets.values() if kept.known and kept.id in usable)
+
+
+def _room(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> int:
+    return group.capacity - len(kept.held) + sum(1 for _ in _removable(group, kept, usable))
+
+
+def _removable(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> Iterator[str]:
+    """Find the entries that may go out of a set now; one copy of two only while the other is certain."""
+    for entry in kept.removals:
+        if not group.must_be_held(entry) or group.is_held_elsewhere(entry, kept, usable):
+            yield entry
+
+
+def _update(
+    group: Group, kept: KeptSet, usable: AbstractSet[str], why: Why, copied: frozenset[str] = frozenset()
+) -> Update:
+    removed = frozenset(_removable(group, kept, usable))
+    room = group.capacity - len(kept.held) + len(removed) - len(copied)
+    added = copied.union(islice(group.next_in(), max(0, room)))
+    return Update(group, kept.id, frozenset(kept.held - removed | added), added, removed, why)

@@ -1,0 +1,1 @@
+"""The loop that makes bans out of messages: receive, read, sort by offender, judge, settle."""

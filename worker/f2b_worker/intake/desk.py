@@ -1,0 +1,268 @@
+"""Messages in hand: what of them is still to be judged, and of which nothing is left to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+from pydantic_core import to_json
+
+from f2b_worker.domain.judge.docket import Reason, Refusal
+from f2b_worker.observe import metrics
+from f2b_worker.ports import DeadLetter
+from f2b_worker.wire import UnreadableError, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from f2b_worker.domain.judge.docket import Clerk, Docket
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.intake.known_bans import KnownBan, KnownBans
+    from f2b_worker.ports import Message
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
+
+
+@dataclass(slots=True, eq=False)
+class InHand:
+    """One message, since when it is in hand, and how many piles and letters still hold something of it."""
+
+    message: Message
+    since_s: float
+    open: int = 0
+    is_kept: bool = False
+
+
+@dataclass(slots=True)
+class Pile:
+    """The infractions of one offender that wait to be judged, and the messages that they came with.
+
+    Attributes:
+        since_s: When the first of them came, on a clock that never goes back.
+        known: The ban into whose time all of them fell, if there is one: they only extend it.
+        is_fed: Whether some of them follow from bans, and stand in no message.
+    """
+
+    since_s: float
+    known: KnownBan | None = None
+    is_fed: bool = False
+    hits: list[Hit] = field(default_factory=list)
+    messages: list[InHand] = field(default_factory=list)
+    oldest_ms: int = 2**63
+    newest_ms: int = -(2**63)
+    _reach_ms: int = 0
+
+    def add(self, hits: Sequence[Hit], messages: Sequence[InHand]) -> None:
+        """Lay further infractions, and the messages that they came with, on the pile."""
+        self.hits += hits
+        self.messages += messages
+        for each in messages:
+            each.open += 1
+        times_ms = sorted([hit.at_ms for hit in hits])
+        self.oldest_ms = min(self.oldest_ms, times_ms[0])
+        self.newest_ms = max(self.newest_ms, times_ms[-1])
+        if self.known:
+            self._follow(self.known.ban, times_ms)
+
+    def join(self, other: Pile) -> None:
+        """Take over another pile of the same offender."""
+        for each in other.messages:
+            each.open -= 1
+        self.add(other.hits, other.messages)
+        self.is_fed = self.is_fed or other.is_fed
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether all that is to be stored is a later end of a known ban."""
+        return self.known is not None and self.newest_ms + self.known.ban.length_ms > self.known.ban.until_ms
+
+    def _follow(self, ban: Ban, times_ms: Sequence[int]) -> None:
+        """Find out whether these fell into the ban, too, with its end as those before them moved it."""
+        reach_ms = max(self._reach_ms, ban.until_ms)
+        for at_ms in times_ms:
+            if not ban.start_ms < at_ms <= reach_ms:
+                self.known = None  # the whole pile is recorded and judged as of anybody
+                return
+            reach_ms = max(reach_ms, at_ms + ban.length_ms)
+        self._reach_ms = reach_ms
+
+
+class Letter(NamedTuple):
+    """What is to be stored in the dead-letter queue, and the messages that stay until it is."""
+
+    dead: DeadLetter
+    messages: tuple[InHand, ...]
+
+
+class Desk:
+    """Where the intake lays the messages that it received, sorted by offender.
+
+    Attributes:
+        piles: What is still to be judged.
+        letters: What is still to be stored in the dead-letter queue.
+    """
+
+    def __init__(self) -> None:
+        self.piles: dict[OffenderId, Pile] = {}
+        self.letters: list[Letter] = []
+        self._in_hand: dict[str, InHand] = {}
+        self._done: dict[str, InHand] = {}
+        self._fed: dict[OffenderId, Pile] = {}
+
+    @property
+    def infractions(self) -> int:
+        """How many infractions wait."""
+        return sum(len(pile.hits) for pile in self.piles.values())
+
+    @property
+    def messages(self) -> list[Message]:
+        """All messages in hand."""
+        return [each.message for each in self._in_hand.values()]
+
+    @property
+    def unfinished(self) -> int:
+        """How many messages hold something that is still to be done."""
+        return len(self._in_hand) - len(self._done)
+
+    def done(self, most: int | None) -> list[InHand]:
+        """All or so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
+        return list(islice(self._done.values(), most))
+
+    def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:
+        """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
+        # A message that comes again while it is in hand has a new receipt, and only that one deletes it.
+        in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
+        in_hand.message = replace(message, body="")
+        in_hand.open += 1
+        self._done.pop(message.id, None)
+        self._read(message, in_hand, clerk, known, now_ms=now_ms, now_s=now_s)
+        self._close([in_hand])
+
+    def _read(  # noqa: PLR0913
+        self, message: Message, in_hand: InHand, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float
+    ) -> None:
+        try:
+            body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
+        except UnreadableError as error:
+            self._write_letter(message.body, [Refusal(error.reason, str(error), None)], [in_hand])
+            return
+        docket = clerk.sort_out(body.infractions, now_ms=now_ms)
+        _count(docket)
+        for who, hits in docket.hits.items():
+            pile = self.piles.get(who)
+            if pile is None:
+                pile = self.piles[who] = Pile(now_s, known.get(who))
+            pile.add(hits, [in_hand])
+        self._write_letters(body.refused + docket.refused, [in_hand])
+
+    def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
+        """Note infractions that follow from the bans of *who*: its messages stay until these are judged, too."""
+        pile = self.piles[who]
+        for other, hits in fed.items():
+            self._fed.setdefault(other, Pile(pile.since_s, is_fed=True)).add(hits, pile.messages)
+
+    def lay_out_fed(self) -> None:
+        """Lay out what was noted; not earlier, since somebody's pile may be under judgement."""
+        for who, fed in self._fed.items():
+            if who in self.piles:
+                self.piles[who].join(fed)
+            else:
+                self.piles[who] = fed
+        self._fed = {}
+
+    def finish(self, who: OffenderId) -> None:
+        """Mark everything of one offender as judged."""
+        self._close(self.piles.pop(who).messages)
+
+    def give_up(self, who: OffenderId, why: str) -> None:
+        """Turn everything of one offender, whom the ledger refuses for good, into letters.
+
+        What follows from bans has no letter: its messages come again, and bring it about again.
+        """
+        pile = self.piles[who]
+        if pile.is_fed:
+            self._keep(pile.messages)
+        else:
+            self._write_letters([_refusal(who, hit, why) for hit in pile.hits], pile.messages)
+        self.finish(who)
+
+    def bury(self, letter: Letter) -> None:
+        """Mark a letter as stored."""
+        self.letters.remove(letter)
+        self._close(letter.messages)
+
+    def give_up_letter(self, letter: Letter) -> None:
+        """Leave the messages of a letter that cannot be stored in the queue, whatever else becomes of them."""
+        self._keep(letter.messages)
+        self.bury(letter)
+
+    def held_since(self, time_s: float) -> list[Message]:
+        """The messages that are in hand since *time_s* or longer; may be asked from another thread."""
+        return [each.message for each in list(self._in_hand.values()) if each.since_s <= time_s]
+
+    def put_away(self, done: Iterable[InHand]) -> None:
+        """Forget messages of which nothing is left to do: they were deleted, or stay in the queue."""
+        for each in done:
+            self._in_hand.pop(each.message.id, None)
+            self._done.pop(each.message.id, None)
+
+    def _keep(self, messages: Iterable[InHand]) -> None:
+        for each in messages:
+            each.is_kept = True
+
+    def _close(self, messages: Iterable[InHand]) -> None:
+        for each in messages:
+            each.open -= 1
+            if not each.open:
+                self._done[each.message.id] = each
+
+    def _write_letters(self, refused: Sequence[Refusal], messages: Sequence[InHand]) -> None:
+        for items, part in _in_letters(refused):
+            self._write_letter(items, part, messages)
+
+    def _write_letter(self, body: str, why: Sequence[Refusal], messages: Sequence[InHand]) -> None:
+        reasons = Counter(one.reason.value for one in why)
+        for each in messages:
+            each.open += 1
+        dead = DeadLetter(body, reasons, why[0].detail, messages[0].message.id)
+        self.letters.append(Letter(dead, tuple(messages)))
+
+
+def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
+    network, _, _ = who.key.partition("/")
+    item = {"ip": network, "jail": who.jail, "at": hit.at_ms / 1000, "id": hit.id, "weight": hit.weight}
+    return Refusal(Reason.LEDGER_REFUSED, why, item)
+
+
+def _count(docket: Docket) -> None:
+    for reason, number in docket.ignored.items():
+        metrics.ignored.labels(reason).inc(number)
+    for jail, number in docket.unknown_jails.items():
+        metrics.unknown_jail.inc(number)
+        log.debug("unknown_jail", jail=jail, infractions=number, judged_by="defaults")
+
+
+def _in_letters(refused: Sequence[Refusal]) -> Iterator[tuple[str, list[Refusal]]]:
+    """Cut what is refused into lists that fit into one message each, as JSON beside what they hold."""
+    texts: list[bytes] = []
+    part: list[Refusal] = []
+    size_bytes = 0
+    for one in refused:
+        text = to_json(one.item, inf_nan_mode="strings")
+        if part and size_bytes + len(text) > LETTER_BYTES_MAX:
+            yield _as_list(texts), part
+            texts, part, size_bytes = [], [], 0
+        texts.append(text)
+        part.append(one)
+        size_bytes += len(text) + 1
+    if part:
+        yield _as_list(texts), part
+
+
+def _as_list(texts: Sequence[bytes]) -> str:
+    return f"[{b','.join(texts).decode()}]"

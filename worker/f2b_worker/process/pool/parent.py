@@ -1,0 +1,121 @@
+"""The parent of a pool: it starts the processes, restarts who dies, answers for all of them and stops them."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import nullcontext
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import Counter
+
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.observe.http import health_app
+from f2b_worker.observe.shared import registry_of_all, shared_metrics
+from f2b_worker.process.pool.child import Child
+from f2b_worker.process.pool.liveness import dead, unready
+from f2b_worker.process.worker import EXIT_STOPPED, STOP_WITHIN_S, serve_health
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+    from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.process.pool.liveness import Health
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def run_pool(settings: WorkerSettings, config: Path | None) -> int:
+    """Run `settings.processes` workers until a signal stops them or one cannot live; answer the exit code.
+
+    Raises:
+        StartError: If they cannot start as configured, or their health and metrics cannot be served.
+    """
+    children = [Child(settings, config, number) for number in range(settings.processes)]
+    asked_to_stop = _forward_signals(children)
+    with shared_metrics() if settings.metrics_port else nullcontext():
+        deaths = Counter("f2b_process_deaths", "Worker processes that died", registry=None)
+        if settings.metrics_port:
+            _serve(settings.metrics_port, [child.health for child in children], asked_to_stop, deaths)
+        return _run(children, asked_to_stop, deaths)
+
+
+def _run(children: Sequence[Child], asked_to_stop: Sequence[int], deaths: Counter) -> int:
+    code: int | None = None
+    try:
+        while code is None:
+            code = EXIT_STOPPED if asked_to_stop else _tend(children, SystemClock().monotonic_s(), deaths)
+            if code is None:
+                _wait(children)
+    finally:
+        _stop([child.process for child in children if child.process])
+    log.info("pool_stopped", code=code)
+    return code
+
+
+def _serve(port: int, every: Sequence[Health], asked_to_stop: Sequence[int], deaths: Counter) -> None:
+    registry = registry_of_all()
+    registry.register(deaths)
+    clock = SystemClock()
+    app = health_app(
+        dead=lambda: dead(every, clock),
+        unready=lambda: "stopping" if asked_to_stop else unready(every, clock),
+        remark=lambda: next(filter(None, (each.remark() for each in every)), None),
+        registry=registry,
+    )
+    serve_health(port, app)
+
+
+def _tend(children: Sequence[Child], now_s: float, deaths: Counter) -> int | None:
+    """Hear everybody, start who is due, and look after who died; answer the exit code if the pool must end."""
+    for child in children:
+        child.listen(now_s)
+        if child.process and child.process.exitcode is not None:
+            deaths.inc()
+            code = child.bury(now_s)
+            if code is not None:
+                return code
+        if child.process is None and child.starts_s <= now_s:
+            child.start(now_s)
+    return None
+
+
+def _wait(children: Sequence[Child]) -> None:
+    """Wait until somebody tells something, dies, or is to be started, or a signal came: it cuts no wait short."""
+    wait([sign for child in children for sign in child.signs], timeout=0.5)
+
+
+def _forward_signals(children: Sequence[Child]) -> list[int]:
+    """Pass signals on to the children; the answer fills when one came that asks for the stop."""
+    came: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        came.append(number)
+        for child in children:
+            child.send(signal.SIGTERM)
+
+    def reload(number: int, _frame: object) -> None:
+        for child in children:
+            child.send(number)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+    signal.signal(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the command blocked it when it began
+    return came
+
+
+def _stop(children: list[BaseProcess]) -> None:
+    for child in children:
+        if child.is_alive():
+            child.terminate()
+    clock = SystemClock()
+    ends_s = clock.monotonic_s() + STOP_WITHIN_S
+    for child in children:
+        child.join(max(0.0, ends_s - clock.monotonic_s()))
+        if child.is_alive():
+            child.kill()
+            child.join()

@@ -1,0 +1,102 @@
+"""The worker of standalone mode: the same judge and the same enforcers, over one file."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqlite.inbox import SqliteInbox
+from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
+from f2b_worker.adapters.sqlite.state import StateFile
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.settings import NO_QUEUE, STATE_FILE, ShimSettings, load
+from f2b_worker.errors import F2bError
+from f2b_worker.process.assembly import chosen_blocklists, kept_ms, open_state_fronts, patiently
+from f2b_worker.process.standalone.child import HttpChild
+from f2b_worker.process.worker import assemble, problem_of, run_parts
+from f2b_worker.shim.serve import listen, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from threading import Event
+
+    from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.process.worker import Parts
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+TIDY_EVERY_S = 60.0
+
+NICE = 5
+"""How far the judge stands back where there are too few cores: each request waits for the HTTP process, and nobody
+for the judge. It still has a quarter of a core that both want; at 10, a tenth."""
+
+
+def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
+    """Run until a signal stops it or a part dies; answer the exit code.
+
+    Args:
+        settings: The worker's settings.
+        config: The jails file.
+
+    Raises:
+        StartError: If it cannot start as configured.
+    """
+    state = StateFile(settings.state_file or STATE_FILE)
+    try:
+        return run_parts(lambda: _open(state, settings, config), settings, config)
+    finally:
+        state.close()
+
+
+def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Parts:
+    jails, clock = read_jails(config), SystemClock()
+    inbox = SqliteInbox(state, clock, linger_s=settings.linger_s)
+    _tell_of_dead_letters(inbox, state)
+    ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
+    blocklists = chosen_blocklists(jails, settings)
+    fronts = patiently(settings, lambda: open_state_fronts(state, blocklists, clock), config)
+    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, fronts=fronts)
+    parts.interrupt = inbox.close
+    http = _start_http(settings, state)
+    os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
+    parts.others = {
+        "http": partial(
+            http.run,
+            parts.stop,
+            problem=partial(problem_of, parts),
+            overload=inbox.overload,
+            on_news=inbox.announce,
+        ),
+        "tidier": partial(_tidy_now_and_then, state, ledger, parts.stop),
+    }
+    return parts
+
+
+def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
+    own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
+    how = serving(load(ShimSettings, {"queue": NO_QUEUE, "workers": 1, **own}))
+    return HttpChild(how, state.path, listen(how))
+
+
+def _tidy_now_and_then(state: StateFile, ledger: SqliteLedger, stop: Event) -> None:
+    while not stop.is_set():
+        removed = PURGED_AT_ONCE
+        try:
+            while removed >= PURGED_AT_ONCE and not stop.is_set():
+                removed = ledger.purge()
+            state.restart_log()
+        except F2bError as error:  # tidiness only: the next time is soon enough
+            log.warning("tidying_failed", reason=str(error))
+        stop.wait(TIDY_EVERY_S)
+
+
+def _tell_of_dead_letters(inbox: SqliteInbox, state: StateFile) -> None:
+    number = inbox.dead_letters()
+    if number:
+        look = f'sqlite3 {state.path} "SELECT * FROM dead_letters"'  # noqa: S608 - for people to run
+        log.warning("dead_letters", number=number, look=look)

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from f2b_producer import Producer
 from f2b_producer.testing import RecordingClient, unpack
 from f2b_worker.domain.jails import Policy
-from f2b_worker.domain.judge.docket import Infraction, sort_out
+from f2b_worker.domain.judge.infractions import Infraction
+from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.wire import Body, read_body, write_pack
 
 settings.register_profile("contract", deadline=None, derandomize=True, database=None)
@@ -88,9 +89,9 @@ def test_the_producers_own_reader_says_what_the_worker_reads(reports: list[Repor
 @settings(PROFILE, max_examples=50)
 def test_every_address_that_the_producer_takes_the_worker_takes(reports: list[Report]) -> None:
     infractions = [each for body in sent(reports) for each in read(body).infractions]
-    docket = sort_out(infractions, Policy(), now_ms=2**43, max_age_ms=None)
-    assert docket.refused == []
-    assert sum(map(len, docket.hits.values())) + docket.ignored.total() == len(reports)
+    found = Sorter(Policy(), None).sort_out(infractions, now_ms=2**43)
+    assert found.refused == []
+    assert sum(map(len, found.hits.values())) + found.ignored.total() == len(reports)
 
 
 @given(ip=st.text("0123456789abcdef:./%x -", max_size=20) | st.ip_addresses().map(str))
@@ -102,8 +103,8 @@ def test_both_sides_agree_on_what_an_address_is(ip: str) -> None:
     with Producer("memory:", client=queue) as producer:
         producer.report(ip, at=NOW_MS / 1000)
         taken = not any(producer.stats().refused.values())
-    docket = sort_out([Infraction(ip, "default", NOW_MS, "i")], Policy(), now_ms=NOW_MS, max_age_ms=None)
-    assert taken is (docket.refused == [])
+    found = Sorter(Policy(), None).sort_out([Infraction(ip, "default", NOW_MS, "i")], now_ms=NOW_MS)
+    assert taken is (found.refused == [])
 
 
 def test_a_pack_that_is_sent_again_is_the_same_infractions() -> None:

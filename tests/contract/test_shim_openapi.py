@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from f2b_worker.domain.judge.docket import FUTURE_ALLOWED_MS
+from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.app import make_app
 from f2b_worker.shim.limits import Limits
 from f2b_worker.shim.openapi import document

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.domain.jails import Policy
-from f2b_worker.domain.judge.docket import sort_out
+from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.errors import StartError
 from f2b_worker.wire import Body, UnreadableError, read_body, write_pack
 
@@ -144,9 +144,9 @@ def test_a_pack_with_bytes_cut_or_overwritten_is_read_or_refused(
 @settings(PROFILE, max_examples=200)
 def test_the_docket_accounts_for_every_infraction_that_was_read(items: list[object]) -> None:
     body = read(json.dumps(items)) or Body([], [])
-    docket = sort_out(body.infractions, Policy(), now_ms=SENT_MS, max_age_ms=None)
-    judged = sum(len(hits) for hits in docket.hits.values())
-    assert judged + len(docket.refused) + docket.ignored.total() == len(body.infractions)
+    found = Sorter(Policy(), None).sort_out(body.infractions, now_ms=SENT_MS)
+    judged = sum(len(hits) for hits in found.hits.values())
+    assert judged + len(found.refused) + found.ignored.total() == len(body.infractions)
 
 
 WORDS = st.sampled_from([

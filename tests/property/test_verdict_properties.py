@@ -13,7 +13,8 @@ from demo import checker
 from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, canonical, display, key_of, parse_address
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
-from f2b_worker.domain.judge.docket import Infraction, sort_out
+from f2b_worker.domain.judge.infractions import Infraction
+from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
 from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
@@ -54,9 +55,9 @@ def settle(ledger: MemoryLedger, jail: Jail, pending: Pending, settled_ms: int =
 
 
 def batch(infractions: Sequence[Infraction], jail: Jail) -> Pending:
-    docket = sort_out(infractions, Policy(jail), now_ms=10**12, max_age_ms=None)
-    assert docket.refused == []
-    return dict(docket.hits)
+    found = Sorter(Policy(jail), None).sort_out(infractions, now_ms=10**12)
+    assert found.refused == []
+    return dict(found.hits)
 
 
 Batches = Sequence[Sequence[Infraction]]
@@ -276,9 +277,9 @@ def test_nobody_is_banned_who_must_never_be_in_any_spelling(
     value = int(network.network_address) + data.draw(st.integers(0, network.num_addresses - 1))
     address = ipaddress.IPv4Address(value) if network.version == 4 else ipaddress.IPv6Address(value)
     infractions = [Infraction(text, "default", 1, str(n)) for n, text in enumerate(spellings(address) * 3)]
-    docket = sort_out(infractions, Policy(), now_ms=1, max_age_ms=None)
-    assert (dict(docket.hits), docket.refused) == ({}, [])
-    assert docket.ignored == {"own_range": len(infractions)}
+    found = Sorter(Policy(), None).sort_out(infractions, now_ms=1)
+    assert (dict(found.hits), found.refused) == ({}, [])
+    assert found.ignored == {"own_range": len(infractions)}
 
 
 @given(IPV4 | st.ip_addresses(v=6))

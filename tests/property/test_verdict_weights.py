@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2b_worker.domain.judge.docket import Infraction
+from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
 from f2b_worker.testing import MemoryLedger
 from tests.property.judging import Deed, Law, in_order, incomplete, is_broken, jail_of, split, term_of, unsound

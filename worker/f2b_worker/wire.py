@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import from_json
 
 from f2b_worker.domain.jails import DEFAULT_JAIL
-from f2b_worker.domain.judge.docket import Infraction, Reason, Refusal
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

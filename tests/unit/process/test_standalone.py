@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from f2b_worker.domain.judge.docket import Infraction
+from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.errors import Unavailable
 from f2b_worker.process.standalone.child import NEWS, OVERLOAD, PROBLEM
 from f2b_worker.process.standalone.http import Parent, StateOutbox

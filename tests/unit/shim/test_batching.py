@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.domain.judge.docket import Infraction
+from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.errors import AccessDenied, F2bError, Throttled, Unavailable
 from f2b_worker.shim.batching import ANSWER_WITHIN_S, LINGER_S, SENDS_MAX, BatchingOutbox
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes, write_body

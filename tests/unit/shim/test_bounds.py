@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.judge.docket import Infraction
+from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.shim.guards import RateLimit
 from f2b_worker.shim.state import Request, State
 

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from f2b_worker.domain.jails import Policy
-from f2b_worker.domain.judge.docket import Infraction, Reason
+from f2b_worker.domain.judge.infractions import Infraction, Reason
 from f2b_worker.domain.judge.verdicts import Hit
 from f2b_worker.wire import PACK_ITEMS_MAX, Body, UnreadableError, read_body, schema, write_pack
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from f2b_worker.domain.judge.docket import Infraction, Reason
+from f2b_worker.domain.judge.infractions import Infraction, Reason
 from f2b_worker.wire import Body, UnreadableError, read_body, read_weight
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "wire.schema.json"

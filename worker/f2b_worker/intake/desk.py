@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from pydantic_core import to_json
 
-from f2b_worker.domain.judge.docket import Reason, Refusal
+from f2b_worker.domain.judge.infractions import Reason, Refusal
 from f2b_worker.observe import metrics
 from f2b_worker.ports import DeadLetter
 from f2b_worker.wire import UnreadableError, read_body
@@ -18,7 +18,7 @@ from f2b_worker.wire import UnreadableError, read_body
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from f2b_worker.domain.judge.docket import Clerk, Docket
+    from f2b_worker.domain.judge.sorting import Sorted, Sorter
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.intake.known_bans import KnownBan, KnownBans
     from f2b_worker.ports import Message
@@ -133,32 +133,32 @@ class Desk:
         """All or so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
         return list(islice(self._done.values(), most))
 
-    def take(self, message: Message, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float) -> None:
+    def take(self, message: Message, sorter: Sorter, known: KnownBans, *, now_ms: int, now_s: float) -> None:
         """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
         # A message that comes again while it is in hand has a new receipt, and only that one deletes it.
         in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
         in_hand.message = replace(message, body="")
         in_hand.open += 1
         self._done.pop(message.id, None)
-        self._read(message, in_hand, clerk, known, now_ms=now_ms, now_s=now_s)
+        self._read(message, in_hand, sorter, known, now_ms=now_ms, now_s=now_s)
         self._close([in_hand])
 
     def _read(  # noqa: PLR0913
-        self, message: Message, in_hand: InHand, clerk: Clerk, known: KnownBans, *, now_ms: int, now_s: float
+        self, message: Message, in_hand: InHand, sorter: Sorter, known: KnownBans, *, now_ms: int, now_s: float
     ) -> None:
         try:
             body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
         except UnreadableError as error:
             self._write_letter(message.body, [Refusal(error.reason, str(error), None)], [in_hand])
             return
-        docket = clerk.sort_out(body.infractions, now_ms=now_ms)
-        _count(docket)
-        for who, hits in docket.hits.items():
+        found = sorter.sort_out(body.infractions, now_ms=now_ms)
+        _count(found)
+        for who, hits in found.hits.items():
             pile = self.piles.get(who)
             if pile is None:
                 pile = self.piles[who] = Pile(now_s, known.get(who))
             pile.add(hits, [in_hand])
-        self._write_letters(body.refused + docket.refused, [in_hand])
+        self._write_letters(body.refused + found.refused, [in_hand])
 
     def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
         """Note infractions that follow from the bans of *who*: its messages stay until these are judged, too."""
@@ -239,10 +239,10 @@ def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
     return Refusal(Reason.LEDGER_REFUSED, why, item)
 
 
-def _count(docket: Docket) -> None:
-    for reason, number in docket.ignored.items():
+def _count(found: Sorted) -> None:
+    for reason, number in found.ignored.items():
         metrics.ignored.labels(reason).inc(number)
-    for jail, number in docket.unknown_jails.items():
+    for jail, number in found.unknown_jails.items():
         metrics.unknown_jail.inc(number)
         log.debug("unknown_jail", jail=jail, infractions=number, judged_by="defaults")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.backoff import backoff_s
-from f2b_worker.domain.judge.docket import Clerk
 from f2b_worker.domain.judge.lateness import Lateness
+from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.errors import F2bError, Rejected
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.judging import Judging
@@ -81,7 +81,7 @@ class Intake:
         self._linger_s = linger_s
         self._flush_messages = flush_messages
         self._policy = policy
-        self._clerk = Clerk(policy, max_age_ms)
+        self._sorter = Sorter(policy, max_age_ms)
         self._lateness = Lateness(clock.now_ms())
         self._judging = Judging(
             ledger, policy, clock, self._lateness, extend_resolution_s=extend_resolution_s, on_ban=on_ban
@@ -98,7 +98,7 @@ class Intake:
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next message on; may be called from another thread."""
         self._policy = policy
-        self._clerk = Clerk(policy, self._max_age_ms)
+        self._sorter = Sorter(policy, self._max_age_ms)
         self._judging.use(policy)
 
     def run(self, stop: threading.Event) -> None:
@@ -167,7 +167,7 @@ class Intake:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         desk = self._desk
         for message in messages:
-            desk.take(message, self._clerk, self._judging.known, now_ms=now_ms, now_s=now_s)
+            desk.take(message, self._sorter, self._judging.known, now_ms=now_ms, now_s=now_s)
         if messages:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)

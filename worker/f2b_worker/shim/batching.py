@@ -13,7 +13,7 @@ from f2b_worker.shim.packing import Parcel, size_bytes, write_body
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.shim.outbox import Queue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import from_json
 
 from f2b_worker.domain.addresses import parse_address
-from f2b_worker.domain.judge.docket import FUTURE_ALLOWED_MS, Infraction, Reason, Refusal
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
+from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
 from f2b_worker.wire import read_simple
 

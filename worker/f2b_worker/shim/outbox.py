@@ -9,7 +9,7 @@ from f2b_worker.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.errors import F2bError
 
 

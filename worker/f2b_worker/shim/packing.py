@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.errors import F2bError
 
 # SQS bills 64 KiB chunks (https://aws.amazon.com/sqs/pricing/). Some room is left for the names of the columns,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import DEFAULT_JAIL
-from f2b_worker.domain.judge.docket import Infraction, Reason, Refusal
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.errors import F2bError
 from f2b_worker.shim import metrics
 from f2b_worker.shim.items import Items, Placed, chunks, documents, read_infraction, read_items

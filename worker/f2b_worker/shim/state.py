@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
 
 ADDRESSES_MAX = 10_000
 REQUESTS_MAX = 1_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.errors import F2bError
 
 

@@ -28,7 +28,7 @@ from f2b_worker.shim.serve import uvicorn_config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.domain.judge.docket import Infraction
+    from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.shim.outbox import Outbox
 
 BUSY_S = 1.0

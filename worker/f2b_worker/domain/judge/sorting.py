@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import MINUTE_MS
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.jails import Policy
 
 FUTURE_ALLOWED_MS = 5 * MINUTE_MS
-"""Clocks of a fleet differ; beyond this a time is a mistake (DESIGN.md, verdicts, rule 7)."""
+"""Clocks of a fleet differ; beyond this a time is a mistake (docs/design.md, verdicts, rule 7)."""
 
 _ANY_AGE_MS = -(2**63)
 
@@ -25,51 +25,8 @@ PLACES_MAX = 100_000
 """Addresses whose place is remembered, about 400 bytes each; finding it anew costs 4 µs."""
 
 
-class Reason(StrEnum):
-    """Why a message or an infraction was refused: the label of its counter."""
-
-    NOT_JSON = "not_json"
-    UNKNOWN_VERSION = "unknown_version"
-    EMPTY = "empty"
-    BAD_SHAPE = "bad_shape"
-    NO_IP = "no_ip"
-    BAD_ADDRESS = "bad_address"
-    BAD_JAIL = "bad_jail"
-    BAD_TIME = "bad_time"
-    BAD_WEIGHT = "bad_weight"
-    TOO_OLD = "too_old"
-    IN_FUTURE = "in_future"
-    LEDGER_REFUSED = "ledger_refused"
-
-
-class Infraction(NamedTuple):
-    """One report as it came: an address that misbehaved, where and when, which, and for how many it counts."""
-
-    ip: str
-    jail: str
-    at_ms: int
-    id: str
-    note: str | None = None
-    weight: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One infraction that does not count.
-
-    Attributes:
-        reason: The counter's label.
-        detail: One clear line for people.
-        item: What was refused, in the simple wire form where it could be read so far.
-    """
-
-    reason: Reason
-    detail: str
-    item: object
-
-
 @dataclass(slots=True)
-class Docket:
+class Sorted:
     """Infractions sorted out: what is judged, what is refused, what is ignored and why."""
 
     hits: dict[OffenderId, list[Hit]] = field(default_factory=lambda: defaultdict(list))
@@ -88,7 +45,7 @@ class _Place:
     unknown_jail: bool = False
 
 
-class Clerk:
+class Sorter:
     """Decides for each infraction whom it is held against, if anybody, and remembers where it sent whom.
 
     Args:
@@ -101,9 +58,9 @@ class Clerk:
         self._max_age_ms = max_age_ms
         self._places: dict[tuple[str, str], _Place] = {}
 
-    def sort_out(self, infractions: Iterable[Infraction], *, now_ms: int) -> Docket:
+    def sort_out(self, infractions: Iterable[Infraction], *, now_ms: int) -> Sorted:
         """Sort out *infractions*, in any order; *now_ms* is what too old and in the future refer to."""
-        docket = Docket()
+        into = Sorted()
         oldest_ms = _ANY_AGE_MS if self._max_age_ms is None else now_ms - self._max_age_ms
         newest_ms = now_ms + FUTURE_ALLOWED_MS
         by_source: dict[tuple[str, str], list[Infraction]] = {}
@@ -114,22 +71,22 @@ class Clerk:
                 except KeyError:
                     by_source[infraction[:2]] = [infraction]
             else:
-                docket.refused.append(_out_of_time(infraction, newest_ms))
+                into.refused.append(_out_of_time(infraction, newest_ms))
         for source, found in by_source.items():
-            self._enter(docket, source, found)
-        return docket
+            self._enter(into, source, found)
+        return into
 
-    def _enter(self, docket: Docket, source: tuple[str, str], found: Sequence[Infraction]) -> None:
+    def _enter(self, into: Sorted, source: tuple[str, str], found: Sequence[Infraction]) -> None:
         place = self._place(source)
         if place.wrong:
-            docket.refused += [_refuse(each, Reason.BAD_ADDRESS, place.wrong) for each in found]
+            into.refused += [_refuse(each, Reason.BAD_ADDRESS, place.wrong) for each in found]
             return
         if place.unknown_jail:
-            docket.unknown_jails[source[1]] += len(found)
+            into.unknown_jails[source[1]] += len(found)
         if place.who is None:
-            docket.ignored[place.ignored] += len(found)
+            into.ignored[place.ignored] += len(found)
         else:
-            docket.hits[place.who] += [Hit(each.at_ms, each.id, each.weight) for each in found]
+            into.hits[place.who] += [Hit(each.at_ms, each.id, each.weight) for each in found]
 
     def _place(self, source: tuple[str, str]) -> _Place:
         place = self._places.get(source)
@@ -140,11 +97,6 @@ class Clerk:
                     self._places.clear()
                 self._places[source] = place
         return place
-
-
-def sort_out(infractions: Iterable[Infraction], policy: Policy, *, now_ms: int, max_age_ms: int | None) -> Docket:
-    """Sort out *infractions* once; see `Clerk`."""
-    return Clerk(policy, max_age_ms).sort_out(infractions, now_ms=now_ms)
 
 
 def _place_of(source: tuple[str, str], policy: Policy) -> _Place:

@@ -2,7 +2,8 @@ import pytest
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, Jail, Policy
-from f2b_worker.domain.judge.docket import Docket, Infraction, Reason, sort_out
+from f2b_worker.domain.judge.infractions import Infraction, Reason
+from f2b_worker.domain.judge.sorting import Sorted, Sorter
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 
 NOW_MS = 1_800_000_000_000
@@ -17,14 +18,14 @@ def infraction(
     return Infraction(ip, jail, at_ms, f"id-{ip}", note)
 
 
-def sort(*infractions: Infraction, max_age_ms: int | None = DAY_MS) -> Docket:
-    return sort_out(infractions, POLICY, now_ms=NOW_MS, max_age_ms=max_age_ms)
+def sort(*infractions: Infraction, max_age_ms: int | None = DAY_MS) -> Sorted:
+    return Sorter(POLICY, max_age_ms).sort_out(infractions, now_ms=NOW_MS)
 
 
 def test_a_good_infraction_is_a_hit_of_its_jail_and_key() -> None:
-    docket = sort(infraction())
-    assert docket.hits == {OffenderId("login", "203.0.113.0/24"): [Hit(NOW_MS, "id-203.0.113.7")]}
-    assert (docket.refused, docket.ignored, docket.unknown_jails) == ([], {}, {})
+    found = sort(infraction())
+    assert found.hits == {OffenderId("login", "203.0.113.0/24"): [Hit(NOW_MS, "id-203.0.113.7")]}
+    assert (found.refused, found.ignored, found.unknown_jails) == ([], {}, {})
 
 
 @pytest.mark.parametrize(
@@ -39,21 +40,21 @@ def test_a_good_infraction_is_a_hit_of_its_jail_and_key() -> None:
 def test_an_infraction_out_of_time_is_refused_from_the_next_millisecond_on(
     at_ms: int, reason: Reason | None
 ) -> None:
-    docket = sort(infraction(at_ms=at_ms))
-    assert [refusal.reason for refusal in docket.refused] == ([reason] if reason else [])
-    assert len(docket.hits) == (0 if reason else 1)
+    found = sort(infraction(at_ms=at_ms))
+    assert [refusal.reason for refusal in found.refused] == ([reason] if reason else [])
+    assert len(found.hits) == (0 if reason else 1)
 
 
 def test_without_max_age_any_age_is_judged_but_the_future_is_not() -> None:
-    docket = sort(infraction(at_ms=0), infraction(at_ms=NOW_MS + DAY_MS), max_age_ms=None)
-    assert [refusal.reason for refusal in docket.refused] == [Reason.IN_FUTURE]
-    assert len(docket.hits) == 1
+    found = sort(infraction(at_ms=0), infraction(at_ms=NOW_MS + DAY_MS), max_age_ms=None)
+    assert [refusal.reason for refusal in found.refused] == [Reason.IN_FUTURE]
+    assert len(found.hits) == 1
 
 
 def test_an_unknown_jail_is_counted_and_judged_by_the_defaults_under_its_own_name() -> None:
-    docket = sort(infraction(jail="typo"), infraction("203.0.113.8", jail="typo"), infraction(jail="default"))
-    assert docket.unknown_jails == {"typo": 2}
-    assert set(docket.hits) == {
+    found = sort(infraction(jail="typo"), infraction("203.0.113.8", jail="typo"), infraction(jail="default"))
+    assert found.unknown_jails == {"typo": 2}
+    assert set(found.hits) == {
         OffenderId("typo", "203.0.113.7/32"),
         OffenderId("typo", "203.0.113.8/32"),
         OffenderId("default", "203.0.113.7/32"),
@@ -61,23 +62,23 @@ def test_an_unknown_jail_is_counted_and_judged_by_the_defaults_under_its_own_nam
 
 
 def test_what_is_ignored_is_counted_by_reason_and_not_refused() -> None:
-    docket = sort(infraction("::ffff:10.0.0.1"), infraction("198.51.100.7"), infraction("198.51.100.8"))
-    assert docket.ignored == {"own_range": 1, "ignoreip": 2}
-    assert (dict(docket.hits), docket.refused) == ({}, [])
+    found = sort(infraction("::ffff:10.0.0.1"), infraction("198.51.100.7"), infraction("198.51.100.8"))
+    assert found.ignored == {"own_range": 1, "ignoreip": 2}
+    assert (dict(found.hits), found.refused) == ({}, [])
 
 
 @pytest.mark.parametrize(
     "ip", ["example.org", "10.0.0.0/8", "fe80::1%eth0", "203.0.113.7:80", "", "203.0.113.007", "203.0.113.7\0"]
 )
 def test_a_bad_address_is_set_aside_alone(ip: str) -> None:
-    docket = sort(infraction("203.0.113.7"), infraction(ip), infraction("203.0.113.9"))
-    assert [refusal.reason for refusal in docket.refused] == [Reason.BAD_ADDRESS]
-    assert [len(hits) for hits in docket.hits.values()] == [2]
+    found = sort(infraction("203.0.113.7"), infraction(ip), infraction("203.0.113.9"))
+    assert [refusal.reason for refusal in found.refused] == [Reason.BAD_ADDRESS]
+    assert [len(hits) for hits in found.hits.values()] == [2]
 
 
 def test_spellings_of_one_address_are_one_offender() -> None:
-    docket = sort(infraction("203.0.113.7"), infraction("::ffff:203.0.113.7"), infraction("::FFFF:CB00:7107"))
-    assert [len(hits) for hits in docket.hits.values()] == [3]
+    found = sort(infraction("203.0.113.7"), infraction("::ffff:203.0.113.7"), infraction("::FFFF:CB00:7107"))
+    assert [len(hits) for hits in found.hits.values()] == [3]
 
 
 def test_a_refusal_holds_the_infraction_in_the_simple_form() -> None:
@@ -93,5 +94,5 @@ def test_a_refusal_holds_the_infraction_in_the_simple_form() -> None:
 
 
 def test_the_order_in_which_infractions_come_is_kept_for_each_offender() -> None:
-    docket = sort(infraction(at_ms=NOW_MS), infraction(at_ms=NOW_MS - 5))
-    assert [hit.at_ms for [*hits] in docket.hits.values() for hit in hits] == [NOW_MS, NOW_MS - 5]
+    found = sort(infraction(at_ms=NOW_MS), infraction(at_ms=NOW_MS - 5))
+    assert [hit.at_ms for [*hits] in found.hits.values() for hit in hits] == [NOW_MS, NOW_MS - 5]

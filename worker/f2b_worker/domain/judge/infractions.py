@@ -1,0 +1,50 @@
+"""What is reported: an infraction, and why one may be refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """Why a message or an infraction was refused: the label of its counter."""
+
+    NOT_JSON = "not_json"
+    UNKNOWN_VERSION = "unknown_version"
+    EMPTY = "empty"
+    BAD_SHAPE = "bad_shape"
+    NO_IP = "no_ip"
+    BAD_ADDRESS = "bad_address"
+    BAD_JAIL = "bad_jail"
+    BAD_TIME = "bad_time"
+    BAD_WEIGHT = "bad_weight"
+    TOO_OLD = "too_old"
+    IN_FUTURE = "in_future"
+    LEDGER_REFUSED = "ledger_refused"
+
+
+class Infraction(NamedTuple):
+    """One report as it came: an address that misbehaved, where and when, which, and for how many it counts."""
+
+    ip: str
+    jail: str
+    at_ms: int
+    id: str
+    note: str | None = None
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One infraction that does not count.
+
+    Attributes:
+        reason: The counter's label.
+        detail: One clear line for people.
+        item: What was refused, in the simple wire form where it could be read so far.
+    """
+
+    reason: Reason
+    detail: str
+    item: object

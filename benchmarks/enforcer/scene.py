@@ -22,8 +22,8 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import standing_item
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
-from f2b_worker.ports import Sentence
 from localstack.local_aws import REGION
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class Scene:
         """Store bans as another worker would: through the ledger's adapter, in transactions."""
         stored_ms = now_ms()
         ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
-        answers = self.ledger.commit({OffenderId(JAIL, key): Sentence(Offender(), (ban,)) for key in keys})
+        answers = self.ledger.commit({OffenderId(JAIL, key): Decision(Offender(), (ban,)) for key in keys})
         failed = [each for each in answers.values() if isinstance(each, Exception)]
         if failed:
             raise BenchError(f"{len(failed)} bans could not be stored: {failed[0]}")

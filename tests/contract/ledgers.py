@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
 from f2b_worker.errors import Retryable
-from f2b_worker.ports import BanBook, Ledger, Sentence
+from f2b_worker.ports import BanBook, Ledger
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def prolonged(ban: Ban, during: Hit) -> Ban:
 
 
 def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
-    return remembered(ledger.commit({who: Sentence(seen, bans)})[who])
+    return remembered(ledger.commit({who: Decision(seen, bans)})[who])
 
 
 def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:
@@ -76,7 +77,7 @@ def settle_at_last(ledger: Ledger, new: Sequence[Hit]) -> Offender:
         try:
             answer = ledger.record({WHO: new})[WHO]
             while changed := judge(remembered(answer), new, JAIL, key=WHO.key).changed:
-                answer = ledger.commit({WHO: Sentence(remembered(answer), changed)})[WHO]
+                answer = ledger.commit({WHO: Decision(remembered(answer), changed)})[WHO]
             return remembered(answer)
         except AssertionError:
             assert isinstance(answer, Retryable)

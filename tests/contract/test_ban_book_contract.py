@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Retryable
-from f2b_worker.ports import Ledger, Sentence, StandingBan
+from f2b_worker.ports import Ledger, StandingBan
 from tests.contract.ledgers import WHO, Book, ban, hits
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ KEY = "203.0.113.7/32"
 
 
 def store(ledger: Ledger, who: OffenderId, *bans: Ban) -> None:
-    assert isinstance(ledger.commit({who: Sentence(Offender(), bans)})[who], Offender)
+    assert isinstance(ledger.commit({who: Decision(Offender(), bans)})[who], Offender)
 
 
 def test_a_stranger_is_an_offender_without_a_past(ledger: Book) -> None:
@@ -38,7 +39,7 @@ def test_an_offender_is_read_as_it_was_recorded(ledger: Book) -> None:
 def test_an_offender_is_read_as_its_ban_left_it(ledger: Book) -> None:
     seen = ledger.record({WHO: hits(1, 2, 3)})[WHO]
     assert isinstance(seen, Offender)
-    committed = ledger.commit({WHO: Sentence(seen, (ban(3),))})[WHO]
+    committed = ledger.commit({WHO: Decision(seen, (ban(3),))})[WHO]
     ledger.record({WHO: hits(5000)})
     assert ledger.offender(WHO) == Offender(frozenset(hits(5000)), ban(3), revision=1)
     assert committed == Offender(frozenset(), ban(3), revision=1)

@@ -11,9 +11,9 @@ from botocore.stub import Stubber
 
 from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Retryable, Throttled
-from f2b_worker.ports import BanBook, Sentence
 from f2b_worker.testing import FakeClock
 from tests.contract.ledgers import (
     KEPT_MS,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+    from f2b_worker.ports import BanBook
     from localstack.faults import FaultKind
     from localstack.local_aws import LocalAws
 
@@ -146,13 +147,13 @@ def test_the_history_keeps_every_ban_with_its_evidence_oldest_first(ledger: Book
 
 def test_standing_shows_the_last_ban_of_everybody_ended_or_not(ledger: Book, colleague: Book) -> None:
     many = {OffenderId("login", f"198.51.100.{number}/32"): ban(-90_000 + number) for number in range(12)}
-    ledger.commit({who: Sentence(Offender(), (ban(-190_000), last)) for who, last in many.items()})
+    ledger.commit({who: Decision(Offender(), (ban(-190_000), last)) for who, last in many.items()})
     assert standing(colleague) == many
 
 
 def test_changes_since_zero_are_all_bans(ledger: Book, colleague: Book) -> None:
     many = {OffenderId("login", f"198.51.100.{number}/32"): ban(number) for number in range(12)}
-    ledger.commit({who: Sentence(Offender(), (new,)) for who, new in many.items()})
+    ledger.commit({who: Decision(Offender(), (new,)) for who, new in many.items()})
     assert {each.who: each.ban for each in colleague.changes(0).bans} == many
 
 
@@ -251,7 +252,7 @@ class TestDynamoDb:
     ) -> None:
         aws_in_process.edge.fault("dynamodb:*", "throttle", code=code, times=2)
         assert isinstance(dynamo.record({WHO: hits(1)})[WHO], Retryable)
-        assert isinstance(dynamo.commit({WHO: Sentence(Offender(), (ban(1),))})[WHO], Retryable)
+        assert isinstance(dynamo.commit({WHO: Decision(Offender(), (ban(1),))})[WHO], Retryable)
         assert commit(dynamo, record(dynamo, hit(1)), ban(1)).ban == ban(1)
 
     @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
@@ -265,7 +266,7 @@ class TestDynamoDb:
                 "TransactionCanceledException",
                 modeled_fields={"CancellationReasons": reasons},
             )
-            answer = dynamo.commit({WHO: Sentence(Offender(), (ban(1),))})[WHO]
+            answer = dynamo.commit({WHO: Decision(Offender(), (ban(1),))})[WHO]
         assert isinstance(answer, Retryable)
 
     @pytest.mark.parametrize("call", ["UpdateItem", "TransactWriteItems", "BatchGetItem"])
@@ -298,7 +299,7 @@ class TestDynamoDb:
         cancelled = "TransactionCanceledException"  # that of all together, and then that of the first alone
         aws_in_process.edge.fault("dynamodb:TransactWriteItems", "throttle", code=cancelled, times=2)
         recorded = dynamo.record({who: hits(1) for who in everybody})
-        banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        banned = dynamo.commit({who: Decision(Offender(), (ban(1),)) for who in everybody})
         for answers, kind in ((recorded, "Throttled"), (banned, "Unavailable")):
             assert list(answers) == everybody
             kinds = [type(answer).__name__ for answer in answers.values()]
@@ -310,7 +311,7 @@ class TestDynamoDb:
     ) -> None:
         everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(MANY)]
         aws_in_process.edge.fault("dynamodb:TransactWriteItems", "throttle", times=1)
-        banned = dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        banned = dynamo.commit({who: Decision(Offender(), (ban(1),)) for who in everybody})
         assert {type(answer) for answer in banned.values()} == {Throttled}
         assert not standing(dynamo)
 
@@ -357,7 +358,7 @@ class TestDynamoDb:
 
         dynamodb.meta.events.register("provide-client-params.dynamodb.Query", two_a_page)
         everybody = [OffenderId("login", f"198.51.100.{number}/32") for number in range(20)]
-        dynamo.commit({who: Sentence(Offender(), (ban(1),)) for who in everybody})
+        dynamo.commit({who: Decision(Offender(), (ban(1),)) for who in everybody})
         assert sorted(standing(dynamo)) == sorted(everybody)
         assert sorted(each.who for each in dynamo.changes(0).bans) == sorted(everybody)
 

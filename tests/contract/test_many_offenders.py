@@ -9,9 +9,9 @@ import pytest
 
 from f2b_worker.adapters.dynamodb.items import history_key, state_key
 from f2b_worker.domain.jails import MINUTE_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
 from f2b_worker.errors import Rejected, Unavailable
-from f2b_worker.ports import Sentence
 from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ def record_all(ledger: Book, *new: Hit, crowd: Sequence[OffenderId] = CROWD) -> 
 
 def ban_all(ledger: Book) -> dict[OffenderId, Offender]:
     seen = record_all(ledger, *hits(0, 1))
-    answers = ledger.commit({who: Sentence(each, (ban(1, evidence=hits(0, 1)),)) for who, each in seen.items()})
+    answers = ledger.commit({who: Decision(each, (ban(1, evidence=hits(0, 1)),)) for who, each in seen.items()})
     return {who: remembered(answer) for who, answer in answers.items()}
 
 
-def longer(seen: dict[OffenderId, Offender]) -> dict[OffenderId, Sentence]:
+def longer(seen: dict[OffenderId, Offender]) -> dict[OffenderId, Decision]:
     """Extend everybody's ban by an infraction in its tenth second."""
-    sentences = {}
+    decisions = {}
     for who, each in seen.items():
         assert each.ban
-        sentences[who] = Sentence(each, (replace(prolonged(each.ban, hit(10)), evidence=()),))
-    return sentences
+        decisions[who] = Decision(each, (replace(prolonged(each.ban, hit(10)), evidence=()),))
+    return decisions
 
 
 def unanimous(answers: dict[OffenderId, Any]) -> Any:
@@ -108,7 +108,7 @@ class TestBanning:
         seen = record_all(ledger, *hits(0, 1))
         faster = [CROWD[0], CROWD[5], CROWD[59]]
         theirs = {who: commit(colleague, seen[who], ban(1, length_ms=MINUTE_MS), who=who) for who in faster}
-        answers = ledger.commit({who: Sentence(each, (ban(1),)) for who, each in seen.items()})
+        answers = ledger.commit({who: Decision(each, (ban(1),)) for who, each in seen.items()})
         assert {who: answers.pop(who) for who in faster} == theirs
         assert unanimous(answers) == Offender(frozenset(), ban(1), 1)
         lengths_ms = {each.who: each.ban.length_ms for each in ledger.standing()}
@@ -117,8 +117,8 @@ class TestBanning:
 
 class TestExtending:
     def test_many_bans_that_last_longer_are_stored_everywhere(self, ledger: Book, colleague: Book) -> None:
-        sentences = longer(ban_all(ledger))
-        answers = ledger.commit(sentences)
+        decisions = longer(ban_all(ledger))
+        answers = ledger.commit(decisions)
         extended = prolonged(ban(1), hit(10))
         assert unanimous(answers).ban == extended
         assert unanimous(answers).revision == 2
@@ -147,16 +147,16 @@ class TestExtending:
         assert {each.who for each in colleague.changes(cursor).bans} == set(CROWD)
 
     def test_who_was_banned_anew_meanwhile_is_not_extended(self, ledger: Book, colleague: Book) -> None:
-        sentences = longer(ban_all(ledger))
+        decisions = longer(ban_all(ledger))
         current = commit(colleague, remembered_of(colleague, FIRST), ban(5000, 2), who=FIRST)
-        answers = ledger.commit(sentences)
+        answers = ledger.commit(decisions)
         assert answers.pop(FIRST) == current
         assert unanimous(answers).revision == 2
         assert [each.ban for each in ledger.standing_of(FIRST.key)] == [ban(5000, 2)]
 
     def test_a_ban_is_never_made_shorter(self, ledger: Book, colleague: Book) -> None:
         seen = ban_all(ledger)
-        far = {who: Sentence(each, (prolonged(ban(1), hit(100)),)) for who, each in seen.items()}
+        far = {who: Decision(each, (prolonged(ban(1), hit(100)),)) for who, each in seen.items()}
         colleague.commit(far)
         ledger.commit(longer(seen))
         assert {each.ban for each in ledger.standing()} == {prolonged(ban(1), hit(100))}
@@ -179,14 +179,14 @@ class TestDynamoDb:
     ) -> None:
         seen = record_all(dynamo, hit(1))
         aws_in_process.edge.reset_calls()
-        dynamo.commit({who: Sentence(each, (ban(1),)) for who, each in seen.items()})
+        dynamo.commit({who: Decision(each, (ban(1),)) for who, each in seen.items()})
         assert calls(aws_in_process) == {"TransactWriteItems": 6, "BatchGetItem": 6}
 
     def test_a_ban_that_the_table_refuses_is_refused_alone(self, dynamo: DynamoLedger) -> None:
         seen = record_all(dynamo, hit(1))
         endless = ban(1, evidence=[Hit(1, f"{number:090d}") for number in range(5_000)])  # an item has 400 KB
         answers = dynamo.commit(
-            {who: Sentence(each, (endless if who == FIRST else ban(1),)) for who, each in seen.items()}
+            {who: Decision(each, (endless if who == FIRST else ban(1),)) for who, each in seen.items()}
         )
         assert isinstance(answers.pop(FIRST), Rejected)
         assert unanimous(answers).ban == ban(1)
@@ -244,11 +244,11 @@ class TestDynamoDb:
         clock: FakeClock,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        sentences = longer(ban_all(dynamo))
+        decisions = longer(ban_all(dynamo))
         monkeypatch.setattr(
             dynamo._many, "_extend_offenders", lambda seen, _bans: dict.fromkeys(seen, Unavailable(""))
         )
-        dynamo.commit(sentences)
+        dynamo.commit(decisions)
         other = open_ledger(clock)
         seen = record_all(other, hit(10))
         assert unanimous(seen).ban == plain(ban(1))

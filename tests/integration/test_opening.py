@@ -11,9 +11,9 @@ from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.ports import Sentence
 from f2b_worker.process.assembly import open_ban_book, open_fronts, open_notebooks
 from f2b_worker.testing import FakeClock
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
@@ -151,7 +151,7 @@ class TestRelease:
         ):
             who = OffenderId("login", f"192.0.2.{number}/32")
             ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, observed=observed)
-            book.commit({who: Sentence(book.offender(who), (ban,))})
+            book.commit({who: Decision(book.offender(who), (ban,))})
         book.close()
         notebooks = open_notebooks(SETTINGS)
         assert list(notebooks) == ["eu-central-1", "us-east-1"]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import Networks, family_of, network_of
 from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import AUDIT_S, FIND_S, Enforcer
 from f2b_worker.errors import F2bError, Throttled, Unavailable
-from f2b_worker.ports import Changes, Sentence
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from f2b_worker.ports import Lease
+    from f2b_worker.ports import Changes, Lease
 
 UNBAN_LAG_S = 20.0
 LATE_S = 7.0
@@ -159,7 +159,7 @@ class World:
         if seen.ban and seen.ban.until_ms >= now_ms and not seen.ban.observed:  # an extension
             until_ms = max(ban.until_ms, seen.ban.until_ms)
             ban = Ban(seen.ban.start_ms, until_ms, 1, ban.length_ms, 1, blocklists=seen.ban.blocklists)
-        self.ledger.commit({who: Sentence(seen, (ban,))})
+        self.ledger.commit({who: Decision(seen, (ban,))})
         self.bans[who] = (ban, self.clock.monotonic_s())
 
     def observe(self, key: str, jail: str) -> None:
@@ -169,7 +169,7 @@ class World:
         seen = self.ledger.offender(who)
         if seen.ban is None or seen.ban.until_ms < now_ms:
             ban = Ban(now_ms, now_ms + 50_000, 2 if seen.ban else 1, 50_000, observed=True)
-            self.ledger.commit({who: Sentence(seen, (ban,))})
+            self.ledger.commit({who: Decision(seen, (ban,))})
             self.bans[who] = (ban, self.clock.monotonic_s())
 
     def restart(self, number: int, *allowed: str) -> None:

@@ -13,10 +13,10 @@ from demo import checker
 from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, canonical, display, key_of, parse_address
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 
 settings.register_profile("verdicts", deadline=None, derandomize=True, database=None)
@@ -43,15 +43,15 @@ def settle(ledger: MemoryLedger, jail: Jail, pending: Pending, settled_ms: int =
     answers = ledger.record(stored)
     while answers:
         yield
-        sentences: dict[OffenderId, Sentence] = {}
+        decisions: dict[OffenderId, Decision] = {}
         for who, offender in answers.items():
             assert isinstance(offender, Offender)
-            judgement = judge(offender, pending[who], jail, key=who.key)
-            if judgement.changed:
-                sentences[who] = Sentence(offender, judgement.changed)
+            verdict = judge(offender, pending[who], jail, key=who.key)
+            if verdict.changed:
+                decisions[who] = Decision(offender, verdict.changed)
             elif len(offender.hits) > jail.hits_kept:
-                ledger.trim(who, forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms))
-        answers = ledger.commit(sentences)
+                ledger.trim(who, forgettable(offender.hits, verdict.unused, jail, settled_ms=settled_ms))
+        answers = ledger.commit(decisions)
 
 
 def batch(infractions: Sequence[Infraction], jail: Jail) -> Pending:

@@ -245,9 +245,9 @@ def _some_after(first_ms: int) -> st.SearchStrategy[list[Hit]]:
 
 
 def _forgotten(stored: frozenset[Hit], jail: Jail, settled_ms: int) -> frozenset[Hit]:
-    judgement = judge(Offender(stored), (), jail, key=KEY)
-    assert judgement.changed == ()
-    return stored - forgettable(stored, judgement.unused, jail, settled_ms=settled_ms)
+    verdict = judge(Offender(stored), (), jail, key=KEY)
+    assert verdict.changed == ()
+    return stored - forgettable(stored, verdict.unused, jail, settled_ms=settled_ms)
 
 
 def _verdicts(stored: frozenset[Hit], late: list[Hit], jail: Jail) -> tuple[Ban, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 
 
@@ -118,14 +119,6 @@ class Changes:
     cursor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """Bans of one offender, oldest first, and what they were decided from."""
-
-    seen: Offender
-    changed: tuple[Ban, ...]
-
-
 class Ledger(Protocol):
     """Offenders and bans, as the intake uses them. Every answer is strongly consistent."""
 
@@ -137,7 +130,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         """Store bans, each offender's all or none of them.
 
         If an offender's ban changed since it was judged, nothing is stored for it. Either way the answer is

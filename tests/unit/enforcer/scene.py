@@ -11,9 +11,10 @@ from prometheus_client import REGISTRY
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
 from f2b_worker.domain.jails import Jail, Policy
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.ports import Changes, Sentence
+from f2b_worker.ports import Changes
 from f2b_worker.testing import (
     FakeClock,
     MemoryIpSet,
@@ -213,7 +214,7 @@ class Scene:
             assert isinstance(seen, Offender)
             length_ms = round(seconds * 1000)
             ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
-            self.ledger.commit({who: Sentence(seen, (ban,))})
+            self.ledger.commit({who: Decision(seen, (ban,))})
 
     def pass_time(
         self, seconds: float, *, every_s: float | None = None, do: Callable[[], None] | None = None

@@ -16,8 +16,9 @@ from f2b_worker.testing import FakeClock, MemoryInbox, MemoryLedger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import DeadLetter, Message, Sentence
+    from f2b_worker.ports import DeadLetter, Message
 
 NOW_MS = FakeClock().now_ms()
 NOW_S = NOW_MS // 1000
@@ -119,11 +120,11 @@ class Ledger(MemoryLedger):
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
         return self._answer(hits, super().record)
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         self.commits += 1
         if self.before_commit:
             self.before_commit.pop(0)()
-        return self._answer(sentences, super().commit)
+        return self._answer(decisions, super().commit)
 
     def _answer(self, asked: Mapping[OffenderId, Any], do: Callable[..., Any]) -> dict[OffenderId, Any]:
         if self.outage:

@@ -11,7 +11,7 @@ from f2b_worker.domain.jails import DAY_MS, SECOND_MS, Jail, Policy, Window
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
 from f2b_worker.errors import Unavailable
-from f2b_worker.offline.replay import Verdict, judge_rows
+from f2b_worker.offline.replay import ReplayedBan, judge_rows
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, NOW_S, Scene, body, who
 
 KEY = f"{GOOD_IP}/32"
@@ -183,5 +183,5 @@ class TestReplay:
         assert _counts(judge_rows(rows, Policy(jails=both), []).verdicts) == {"login": 1, "scan": 2}
 
 
-def _counts(verdicts: list[Verdict]) -> dict[str, int]:
+def _counts(verdicts: list[ReplayedBan]) -> dict[str, int]:
     return {each.who.jail: each.ban.count for each in verdicts}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.domain.jails import DAY_MS, Policy
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.intake.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.intake.loop import KEPT_AFTER, PUT_AWAY
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, Scene, body, who
 
@@ -213,7 +213,7 @@ def test_a_ban_that_a_colleague_extended_further_stays_as_it_is(known: Known) ->
     seen = known.ledger.offender(WHO)
     assert seen.ban
     further = replace(seen.ban, until_ms=NOW_MS + 2 * DAY_MS, extended=7)
-    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (further,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (further,))})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban == replace(further, evidence=())
@@ -225,7 +225,7 @@ def test_hits_before_a_ban_that_a_colleague_started_meanwhile_change_nothing(kno
     known.step(known.hit())
     seen = known.ledger.offender(WHO)
     anew = Ban(NOW_MS + 2000, NOW_MS + 2000 + DAY_MS, 2, DAY_MS)
-    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (anew,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (anew,))})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban == anew
@@ -279,7 +279,7 @@ def test_what_a_colleague_banned_over_is_recorded_and_judged_as_of_anybody(known
     known.step(json.dumps([{"ip": GOOD_IP, "at": at_s + after, "id": f"{after}"} for after in (1, 200, 290)]))
     seen = known.ledger.offender(WHO)
     anew = Ban(NOW_MS + 100_000, NOW_MS + 100_000 + 110_000, 2, 110_000)  # 200 extends it, and so 290 does
-    MemoryLedger.commit(known.ledger, {WHO: Sentence(seen, (anew,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (anew,))})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban.start_ms == anew.start_ms

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Throttled, Unavailable
-from f2b_worker.ports import Message, Sentence
 from f2b_worker.testing import MemoryInbox, MemoryLedger
 from tests.unit.intake.scene import (
     BAD_IP,
@@ -28,6 +28,9 @@ from tests.unit.intake.scene import (
     items,
     who,
 )
+
+if TYPE_CHECKING:
+    from f2b_worker.ports import Message
 
 
 @pytest.fixture
@@ -206,7 +209,7 @@ class TestRaces:
             evidence = tuple(Hit(item["at"] * 1000, item["id"]) for item in items(GOOD_IP))
             ban = Ban(evidence[-1].at_ms, evidence[-1].at_ms + 600_000, 1, 600_000, evidence=evidence)
             offender = Offender(frozenset(evidence))
-            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Sentence(offender, (ban,))})
+            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(offender, (ban,))})
 
         scene.ledger.before_commit = [other_worker_bans]
         scene.work(body(GOOD_IP))
@@ -231,7 +234,7 @@ class TestRaces:
                 if answer.ban
                 else Ban(NOW_MS - 1000, hit.at_ms + 600_000, 1, 600_000)
             )
-            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Sentence(answer, (ban,))})
+            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(answer, (ban,))})
 
         scene.ledger.before_commit = [lambda seconds=seconds: extend(seconds) for seconds in (10, 20, 30, 40)]  # type: ignore[misc]
         scene.work(body(GOOD_IP), json.dumps({"ip": GOOD_IP, "at": NOW_S + 60, "id": "last"}))

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from f2b_worker.offline.replay import Row, Verdict
+    from f2b_worker.offline.replay import ReplayedBan, Row
 
 OFFENDERS_SHOWN = 40
 BINS = 120
 
 
-def draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
+def draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:
     """Write the picture to *path*; its ending chooses the format.
 
     The bans below are those of the offenders that were banned for longest, at most `OFFENDERS_SHOWN`.
@@ -35,7 +35,7 @@ def draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
     figure.savefig(path)
 
 
-def _last_ms(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> int:
+def _last_ms(rows: Sequence[Row], verdicts: Sequence[ReplayedBan]) -> int:
     """Where the picture ends: a ban may run for ever."""
     last_ms = max((at_ms for _, _, at_ms, _ in rows), default=0)
     lengths_ms = [verdict.ban.length_ms for verdict in verdicts]
@@ -52,7 +52,7 @@ def _draw_infractions(axes: Axes, rows: Sequence[Row]) -> None:
         axes.legend()
 
 
-def _draw_bans(axes: Axes, verdicts: Sequence[Verdict], last_ms: int) -> None:
+def _draw_bans(axes: Axes, verdicts: Sequence[ReplayedBan], last_ms: int) -> None:
     banned_ms: dict[str, int] = {}
     for who, ban in verdicts:
         name = f"{display(who.key)} ({who.jail})"

@@ -24,7 +24,7 @@ from f2b_worker.offline.replay import compare, judge_rows, read_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from f2b_worker.offline.replay import BadLine, Replay, Row, Verdict
+    from f2b_worker.offline.replay import BadLine, Replay, ReplayedBan, Row
 
 BAD_LINES_SHOWN = 10
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -87,7 +87,7 @@ def replay(
     _summarise(result)
 
 
-def _show(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+def _show(verdicts: Sequence[ReplayedBan], *, as_json: bool) -> None:
     lines = (json.dumps(ban_object(*verdict)) for verdict in verdicts) if as_json else ban_table(verdicts)
     for line in lines:
         click.echo(line)
@@ -163,7 +163,7 @@ def _show_difference(result: Replay, other: Replay, path: Path) -> None:
             click.echo(f"{sign} {who.jail:12} {display(who.key)}")
 
 
-def _draw(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
+def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:
     try:
         from f2b_worker.cli.plot import draw  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender, OffenderId, next_ban
-from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ class LedgerAdopter:
         for _ in range(_ROUNDS_MAX):
             bans = {who: self._ban(who, offender, blocklist) for who, offender in known.items()}
             # A commit answers what is remembered: strangers are banned by the first, the others by the second.
-            answers = self._ledger.commit({who: Sentence(known[who], (ban,)) for who, ban in bans.items() if ban})
+            answers = self._ledger.commit({who: Decision(known[who], (ban,)) for who, ban in bans.items() if ban})
             known = {who: _offender(answer) for who, answer in answers.items()}
             if not known:
                 return

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Retryable
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
-from f2b_worker.ports import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.judge.lateness import Lateness
-    from f2b_worker.domain.judge.verdicts import Ban, Hit, Judgement, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, Verdict
     from f2b_worker.intake.desk import Desk, Pile
     from f2b_worker.ports import Clock, Ledger
 
@@ -121,20 +121,20 @@ class Judging:
         held_up: Exception | None = None
         answers = self._answers(desk, due)
         for _ in range(_ROUNDS_MAX):
-            sentences: dict[OffenderId, Sentence] = {}
+            decisions: dict[OffenderId, Decision] = {}
             for who, answer in answers.items():
-                found = self._sentence_or_error(who, answer, desk)
-                if isinstance(found, Sentence):
-                    sentences[who] = found
+                found = self._decision_or_error(who, answer, desk)
+                if isinstance(found, Decision):
+                    decisions[who] = found
                 elif found:
                     held_up = found
-            if not sentences:
+            if not decisions:
                 break
-            answers = self._ledger.commit(sentences)
+            answers = self._ledger.commit(decisions)
             self._on_ban()
-            _announce(sentences, answers)
+            _announce(decisions, answers)
         else:
-            raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
+            raise Retryable(f"{len(decisions)} offenders are still contended after {_ROUNDS_MAX} rounds")
         if held_up:
             raise held_up
 
@@ -150,9 +150,9 @@ class Judging:
                 new[who] = self._worth_storing(who, pile)
         return answers | self._ledger.record(new) if new else answers
 
-    def _sentence_or_error(
+    def _decision_or_error(
         self, who: OffenderId, answer: Offender | Exception, desk: Desk
-    ) -> Sentence | Exception | None:
+    ) -> Decision | Exception | None:
         pile = desk.piles[who]
         if not isinstance(answer, Offender):
             return self._fail_one(who, answer, desk)
@@ -168,26 +168,26 @@ class Judging:
     def _worth_storing(self, who: OffenderId, pile: Pile) -> list[Hit]:
         return sorted(worth_storing(pile.hits, self._policy.jail(who.jail), key=who.key))
 
-    def _judge_one(self, who: OffenderId, offender: Offender, desk: Desk) -> Sentence | None:
+    def _judge_one(self, who: OffenderId, offender: Offender, desk: Desk) -> Decision | None:
         jail = self._policy.jail(who.jail)
         hits = desk.piles[who].hits
-        judgement = judge(offender, hits, jail, key=who.key)
-        if jail.overalljails and any(ban.evidence for ban in judgement.changed):  # a new one
-            judgement = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
-        if judgement.changed:
-            return Sentence(offender, judgement.changed)
-        self._close(who, offender, judgement, desk)
+        verdict = judge(offender, hits, jail, key=who.key)
+        if jail.overalljails and any(ban.evidence for ban in verdict.changed):  # a new one
+            verdict = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
+        if verdict.changed:
+            return Decision(offender, verdict.changed)
+        self._close(who, offender, verdict, desk)
         return None
 
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
         return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
 
-    def _close(self, who: OffenderId, offender: Offender, judgement: Judgement, desk: Desk) -> None:
+    def _close(self, who: OffenderId, offender: Offender, verdict: Verdict, desk: Desk) -> None:
         """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
         jail = self._policy.jail(who.jail)
         if len(offender.hits) > jail.hits_kept:
             settled_ms = self._lateness.settled_ms(self._clock.now_ms())
-            spent = forgettable(offender.hits, judgement.unused, jail, settled_ms=settled_ms)
+            spent = forgettable(offender.hits, verdict.unused, jail, settled_ms=settled_ms)
             if spent:
                 self._trim(who, spent)
         self._feed(who, offender, desk)
@@ -252,12 +252,12 @@ def _covers(ban: Ban | None, pile: Pile) -> bool:
 
 
 def _announce(
-    sentences: Mapping[OffenderId, Sentence], answers: Mapping[OffenderId, Offender | Exception]
+    decisions: Mapping[OffenderId, Decision], answers: Mapping[OffenderId, Offender | Exception]
 ) -> None:
-    for who, sentence in sentences.items():
+    for who, decision in decisions.items():
         answer = answers[who]
-        if not isinstance(answer, Offender) or answer.revision != sentence.seen.revision + 1:
+        if not isinstance(answer, Offender) or answer.revision != decision.seen.revision + 1:
             continue  # not stored, or not known to be
-        for ban in sentence.changed:
+        for ban in decision.changed:
             if ban.evidence:  # a new ban; an extended one was announced when it started
                 log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

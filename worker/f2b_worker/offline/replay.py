@@ -43,7 +43,7 @@ class BadLine:
         return self.reason if self.number is None else f"line {self.number}: {self.reason}"
 
 
-class Verdict(NamedTuple):
+class ReplayedBan(NamedTuple):
     """One ban of the replay."""
 
     who: OffenderId
@@ -61,7 +61,7 @@ class Replay:
         bad_lines: What was no infraction.
     """
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[ReplayedBan] = field(default_factory=list)
     infractions: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     bad_lines: list[BadLine] = field(default_factory=list)
@@ -166,16 +166,16 @@ def judge_rows(rows: Iterable[Row], policy: Policy, bad: list[BadLine]) -> Repla
     return result
 
 
-def _judged_one_by_one(hits: dict[OffenderId, list[Hit]], policy: Policy) -> Iterator[Verdict]:
+def _judged_one_by_one(hits: dict[OffenderId, list[Hit]], policy: Policy) -> Iterator[ReplayedBan]:
     for who, heard in hits.items():
         case = Case(None, policy.jail(who.jail), who.key)
         heard.sort(key=_AT)
         for hit in heard:
             case.hear(hit)
-        yield from (Verdict(who, ban) for ban in case.close().changed)
+        yield from (ReplayedBan(who, ban) for ban in case.close().changed)
 
 
-def _judged_in_time_order(hits: dict[OffenderId, list[Hit]], policy: Policy) -> Iterator[Verdict]:
+def _judged_in_time_order(hits: dict[OffenderId, list[Hit]], policy: Policy) -> Iterator[ReplayedBan]:
     court = _Court(policy)
     for _, _, who, hit in sorted(
         (hit.at_ms, int(hit.id), who, hit) for who, heard in hits.items() for hit in heard
@@ -208,13 +208,13 @@ class _Court:
             for hit in hits:
                 self.hear(other, hit)
 
-    def close(self) -> Iterator[Verdict]:
+    def close(self) -> Iterator[ReplayedBan]:
         for of_key in self._cases.values():
             for who, case in of_key.items():
-                yield from (Verdict(who, ban) for ban in case.close().changed)
+                yield from (ReplayedBan(who, ban) for ban in case.close().changed)
 
 
-def _place(one: Verdict) -> tuple[int, int, int]:
+def _place(one: ReplayedBan) -> tuple[int, int, int]:
     """Order bans by their start; the number of the line that was one too many breaks ties."""
     last = one.ban.evidence[-1].id
     return (one.ban.start_ms, 0, int(last)) if last.isdecimal() else (one.ban.start_ms, 1, 0)
@@ -284,7 +284,7 @@ class Difference:
     both: tuple[OffenderId, ...]
 
 
-def compare(this: Sequence[Verdict], other: Sequence[Verdict]) -> Difference:
+def compare(this: Sequence[ReplayedBan], other: Sequence[ReplayedBan]) -> Difference:
     """Compare the offenders of two replays of the same file, in order of their first ban."""
     ours, theirs = dict.fromkeys(one.who for one in this), dict.fromkeys(one.who for one in other)
     return Difference(

@@ -14,8 +14,9 @@ from f2b_worker.ports import Changes, Notes, StandingBan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import EntryKind, Sentence
+    from f2b_worker.ports import EntryKind
 
 _HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
@@ -68,25 +69,23 @@ class MemoryLedger:
                 self._offenders.put(who, known)
         return answers
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         """Store each offender's bans, all or none; answer what is remembered then."""
         answers: dict[OffenderId, Offender | Exception] = {}
-        for who, sentence in sentences.items():
+        for who, decision in decisions.items():
             with self._lock:
                 current = self._offenders.get(who)
-                if current.revision == sentence.seen.revision:
-                    current = self._store(who, current, sentence)
+                if current.revision == decision.seen.revision:
+                    current = self._store(who, current, decision)
                 answers[who] = current
         return answers
 
-    def _store(self, who: OffenderId, current: Offender, sentence: Sentence) -> Offender:
-        last = sentence.changed[-1]
-        spent = {hit for hit in sentence.seen.hits if hit.at_ms <= last.until_ms}
+    def _store(self, who: OffenderId, current: Offender, decision: Decision) -> Offender:
         history = self._history.setdefault(who, {})
-        for ban in sentence.changed:
+        for ban in decision.changed:
             evidence = ban.evidence or (history[ban.start_ms].evidence if ban.start_ms in history else ())
             history[ban.start_ms] = replace(ban, evidence=evidence)
-        stored = Offender(current.hits - spent, replace(last, evidence=()), current.revision + 1)
+        stored = decision.applied(current)
         self._offenders.put(who, stored)
         self._changed[who] = next(self._changes)
         return stored

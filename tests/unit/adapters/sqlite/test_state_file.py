@@ -21,9 +21,9 @@ from f2b_worker.adapters.sqlite.notebook import SqliteNotebook, notebooks_in
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Missing, Rejected, StartError, Unavailable
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class TestOpening:
     def test_a_file_that_was_closed_has_forgotten_nothing(self, path: Path) -> None:
         first = StateFile(path)
         ledger_in(first).record({WHO: [HIT]})
-        ledger_in(first).commit({OffenderId("ssh", WHO.key): Sentence(Offender(), (BAN,))})
+        ledger_in(first).commit({OffenderId("ssh", WHO.key): Decision(Offender(), (BAN,))})
         first.close()
 
         again = StateFile(path)
@@ -77,13 +77,13 @@ class TestOpening:
 
     def test_changes_after_a_restart_come_after_those_before_it(self, path: Path) -> None:
         first = StateFile(path)
-        ledger_in(first).commit({WHO: Sentence(Offender(), (BAN,))})
+        ledger_in(first).commit({WHO: Decision(Offender(), (BAN,))})
         cursor = ledger_in(first).changes(0).cursor
         first.close()
 
         again = StateFile(path)
         other = OffenderId("ssh", WHO.key)
-        ledger_in(again).commit({other: Sentence(Offender(), (BAN,))})
+        ledger_in(again).commit({other: Decision(Offender(), (BAN,))})
         assert [each.who for each in ledger_in(again).changes(cursor).bans] == [other]
         again.close()
 
@@ -253,7 +253,7 @@ class TestPurging:
         never_banned, banned, banned_long = crowd(3)
         ledger.record({never_banned: [HIT]})
         for_a_week = Ban(clock.now_ms(), clock.now_ms() + 7 * DAY_MS, 1, 7 * DAY_MS)
-        ledger.commit({banned: Sentence(Offender(), (BAN,)), banned_long: Sentence(Offender(), (for_a_week,))})
+        ledger.commit({banned: Decision(Offender(), (BAN,)), banned_long: Decision(Offender(), (for_a_week,))})
 
         clock.advance(KEPT_MS / 1000)
         assert ledger.purge() == 0
@@ -268,7 +268,7 @@ class TestPurging:
     def test_a_hit_during_a_long_ban_does_not_shorten_its_memory(self, state: StateFile) -> None:
         clock = FakeClock()
         ledger = ledger_in(state, clock)
-        ledger.commit({WHO: Sentence(Offender(), (Ban(clock.now_ms(), clock.now_ms() + 9 * DAY_MS, 1, 1),))})
+        ledger.commit({WHO: Decision(Offender(), (Ban(clock.now_ms(), clock.now_ms() + 9 * DAY_MS, 1, 1),))})
         ledger.record({WHO: [HIT]})
         clock.advance(10 * DAY_MS / 1000)
         assert ledger.purge() == 0
@@ -283,9 +283,9 @@ class TestPurging:
     def test_who_follows_the_bans_misses_none_after_the_newest_was_purged(self, state: StateFile) -> None:
         clock = FakeClock()
         ledger = ledger_in(state, clock)
-        ledger.commit({WHO: Sentence(Offender(), (BAN,))})
+        ledger.commit({WHO: Decision(Offender(), (BAN,))})
         cursor = ledger.changes(0).cursor
         clock.advance(10 * DAY_MS / 1000)
         ledger.purge()
-        ledger.commit({WHO: Sentence(Offender(), (BAN,))})
+        ledger.commit({WHO: Decision(Offender(), (BAN,))})
         assert [each.who for each in ledger.changes(cursor).bans] == [WHO]

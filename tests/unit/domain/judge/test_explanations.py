@@ -4,6 +4,7 @@ import pytest
 
 from f2b_worker.domain.addresses import Networks, parse_address
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Window
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.explanations import (
     Exemption,
     Explanation,
@@ -13,7 +14,6 @@ from f2b_worker.domain.judge.explanations import (
     explain,
 )
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 
 IP = "203.0.113.7"
@@ -32,7 +32,7 @@ def remembered(hits: tuple[Hit, ...], jail: Jail = JAIL, ip: str = IP) -> Rememb
     who, ledger = OffenderId(jail.name, jail.key(parse_address(ip))), MemoryLedger()
     ledger.record({who: hits})
     while changed := judge(ledger.offender(who), (), jail, key=who.key).changed:
-        ledger.commit({who: Sentence(ledger.offender(who), changed)})
+        ledger.commit({who: Decision(ledger.offender(who), changed)})
     return Remembered(who, ledger.offender(who), tuple(ledger.history(who)))
 
 

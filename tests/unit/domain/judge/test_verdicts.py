@@ -7,18 +7,18 @@ import pytest
 
 from f2b_worker.domain.addresses import display, parse_address
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import (
     UNUSED_MAX,
     Ban,
     Hit,
-    Judgement,
     Offender,
     OffenderId,
+    Verdict,
     forgettable,
     judge,
     worth_storing,
 )
-from f2b_worker.ports import Sentence
 from f2b_worker.testing import MemoryLedger
 
 KEY = "203.0.113.7/32"
@@ -30,13 +30,13 @@ def at(*seconds: float) -> list[Hit]:
     return [Hit(round(each * 1000), f"id-{each}") for each in seconds]
 
 
-def judged(*seconds: float, jail: Jail = JAIL, seen: Offender | None = None) -> Judgement:
+def judged(*seconds: float, jail: Jail = JAIL, seen: Offender | None = None) -> Verdict:
     return judge(seen or Offender(), at(*seconds), jail, key=KEY)
 
 
-def spans(judgement: Judgement) -> list[tuple[float, float]]:
+def spans(verdict: Verdict) -> list[tuple[float, float]]:
     """Return the stored bans' starts and ends in seconds."""
-    return [(ban.start_ms / 1000, ban.until_ms / 1000) for ban in judgement.changed]
+    return [(ban.start_ms / 1000, ban.until_ms / 1000) for ban in verdict.changed]
 
 
 def banned(start_s: int, until_s: int, count: int = 1, *, evidence: tuple[Hit, ...] = ()) -> Offender:
@@ -78,8 +78,8 @@ def test_the_same_infraction_counts_once() -> None:
 
 
 def test_hits_remembered_and_hits_just_come_are_judged_together() -> None:
-    judgement = judged(1, seen=Offender(hits=frozenset(at(0, 2))))
-    assert spans(judgement) == [(2, 1802)]
+    verdict = judged(1, seen=Offender(hits=frozenset(at(0, 2))))
+    assert spans(verdict) == [(2, 1802)]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 700, 3), (3, 700, 2, 1, 0), (700, 0, 3, 2, 1)])
@@ -111,9 +111,9 @@ def test_a_hit_up_to_and_at_the_end_extends_the_ban_by_its_own_length(
 
 
 def test_a_hit_after_the_end_does_not_extend() -> None:
-    judgement = judged(1802.001, seen=banned(2, 1802))
-    assert judgement.changed == ()
-    assert judgement.unused == tuple(at(1802.001))
+    verdict = judged(1802.001, seen=banned(2, 1802))
+    assert verdict.changed == ()
+    assert verdict.unused == tuple(at(1802.001))
 
 
 def test_each_extension_is_counted_and_keeps_start_count_and_evidence() -> None:
@@ -124,8 +124,8 @@ def test_each_extension_is_counted_and_keeps_start_count_and_evidence() -> None:
 
 @pytest.mark.parametrize("hit_s", [0, 1.5, 2])
 def test_a_hit_at_or_before_the_start_of_the_last_ban_changes_nothing(hit_s: float) -> None:
-    judgement = judged(hit_s, seen=banned(2, 1802))
-    assert judgement == Judgement((), ())
+    verdict = judged(hit_s, seen=banned(2, 1802))
+    assert verdict == Verdict((), ())
 
 
 def test_a_repeated_hit_of_the_ban_changes_nothing() -> None:
@@ -145,8 +145,8 @@ def test_hits_of_a_ban_do_not_count_towards_the_next_one() -> None:
 
 
 def test_the_bans_of_one_judging_are_told_oldest_first_with_an_extension_before_them() -> None:
-    judgement = judged(900, 5000, 5001, 5002, 9000, 9001, 9002, seen=banned(2, 1802))
-    assert spans(judgement) == [(2, 2700), (5002, 6802), (9002, 10802)]
+    verdict = judged(900, 5000, 5001, 5002, 9000, 9001, 9002, seen=banned(2, 1802))
+    assert spans(verdict) == [(2, 2700), (5002, 6802), (9002, 10802)]
 
 
 def test_a_jail_that_only_observes_marks_its_bans_and_a_ban_keeps_its_mode() -> None:
@@ -158,7 +158,7 @@ def test_a_jail_that_only_observes_marks_its_bans_and_a_ban_keeps_its_mode() -> 
     assert longer.observed
 
 
-def weighed(*weights: int, seen: Offender | None = None) -> Judgement:
+def weighed(*weights: int, seen: Offender | None = None) -> Verdict:
     """Judge one infraction a second with these weights."""
     heard = [Hit(second * 1000, f"id-{second}", weight) for second, weight in enumerate(weights)]
     return judge(seen or Offender(), heard, JAIL, key=KEY)
@@ -253,9 +253,9 @@ def test_the_random_part_follows_from_the_offender_and_the_start() -> None:
 )
 def test_any_of_several_windows_bans(seconds: tuple[int, ...], starts: list[int], evidence: int) -> None:
     jail = replace(JAIL, windows=(Window(3, 10_000), Window(5, 1_000_000)))
-    judgement = judged(*seconds, jail=jail)
-    assert [start for start, _ in spans(judgement)] == starts
-    assert sum(len(ban.evidence) for ban in judgement.changed) == evidence
+    verdict = judged(*seconds, jail=jail)
+    assert [start for start, _ in spans(verdict)] == starts
+    assert sum(len(ban.evidence) for ban in verdict.changed) == evidence
 
 
 def test_unused_hits_are_those_since_the_last_ban_in_time_order() -> None:
@@ -348,12 +348,12 @@ def settle(ledger: MemoryLedger, jail: Jail, who: OffenderId, hit: Hit) -> None:
     """Take one infraction through the ledger, as the intake does."""
     offender = ledger.record({who: [hit]})[who]
     while isinstance(offender, Offender):
-        judgement = judge(offender, [hit], jail, key=who.key)
-        if not judgement.changed:
+        verdict = judge(offender, [hit], jail, key=who.key)
+        if not verdict.changed:
             if len(offender.hits) > jail.hits_kept:
-                ledger.trim(who, forgettable(offender.hits, judgement.unused, jail, settled_ms=hit.at_ms))
+                ledger.trim(who, forgettable(offender.hits, verdict.unused, jail, settled_ms=hit.at_ms))
             return
-        offender = ledger.commit({who: Sentence(offender, judgement.changed)})[who]
+        offender = ledger.commit({who: Decision(offender, verdict.changed)})[who]
     raise offender
 
 

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
-    from f2b_worker.ports import Clock, Sentence
+    from f2b_worker.ports import Clock
 
 MANY = 5
 """From so many offenders on, batches cost less than single writes, which answer sooner."""
@@ -106,15 +107,15 @@ class DynamoLedger(DynamoBanBook):
                 ExpressionAttributeValues={":ttl": _ttl(kept_until_ms)},
             )
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         """Store each offender's bans in a transaction; answer what is remembered then.
 
         Bans that only last longer are stored without one when they are many.
         """
-        longer = {who: each for who, each in sentences.items() if _only_extends(each)}
+        longer = {who: each for who, each in decisions.items() if _only_extends(each)}
         answers = self._many.extend(longer) if len(longer) >= MANY else {}
-        answers |= self._bans.commit({who: each for who, each in sentences.items() if who not in answers})
-        return {who: answers[who] for who in sentences}
+        answers |= self._bans.commit({who: each for who, each in decisions.items() if who not in answers})
+        return {who: answers[who] for who in decisions}
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
@@ -129,9 +130,9 @@ class DynamoLedger(DynamoBanBook):
         self._known.learn(who, answer.get("Attributes", {}))
 
 
-def _only_extends(sentence: Sentence) -> bool:
+def _only_extends(decision: Decision) -> bool:
     """Tell whether the last ban lasts longer, and nothing else happened."""
-    last, changed = sentence.seen.ban, sentence.changed
+    last, changed = decision.seen.ban, decision.changed
     if last is None or len(changed) > 1:
         return False
     longer = replace(last, until_ms=changed[0].until_ms, extended=changed[0].extended)

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
-    from f2b_worker.ports import Clock, Sentence
+    from f2b_worker.ports import Clock
 
 KNOWN_MAX = 50_000
 """Offenders whose items are remembered, about 1 KB each: who comes again soon is updated, not inserted."""
@@ -179,7 +180,7 @@ class ManyOffenders:
             raise Throttled("reading the ledger: DynamoDB leaves keys unread")
         return {who: self._known.learn(who, found.get(offender_pk(who), {})) for who in batch}
 
-    def extend(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def extend(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
 
         Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
@@ -191,20 +192,21 @@ class ManyOffenders:
         """
         seen = {
             who: known
-            for who, sentence in sentences.items()
-            if (known := self._known.get(who)) and known[1].revision == sentence.seen.revision
+            for who, decision in decisions.items()
+            if (known := self._known.get(who)) and known[1].revision == decision.seen.revision
         }
-        followers = [self._standing_statement(who, sentences[who].changed[-1]) for who in seen]
+        followers = [self._standing_statement(who, decisions[who].last) for who in seen]
         failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
         if failed:
             return dict.fromkeys(seen, failed[0])
-        return self._extend_offenders(seen, {who: sentences[who].changed[-1] for who in seen})
+        # The item is known as it is: whatever hits it holds beside those that were seen are spent, too.
+        after = {who: _applied(replace(decisions[who], seen=known[1])) for who, known in seen.items()}
+        return self._extend_offenders(seen, after)
 
     def _extend_offenders(
-        self, seen: Mapping[OffenderId, tuple[int, Offender]], bans: Mapping[OffenderId, Ban]
+        self, seen: Mapping[OffenderId, tuple[int, Offender]], after: Mapping[OffenderId, Offender]
     ) -> dict[OffenderId, Offender | Exception]:
         answers: dict[OffenderId, Offender | Exception] = {}
-        after = {who: _extended(seen[who][1], ban) for who, ban in bans.items()}
         statements = [self._state_statement(who, *seen[who], extended) for who, extended in after.items()]
         for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
@@ -251,6 +253,7 @@ class ManyOffenders:
         return number((from_ms + self._kept_ms) // 1000)
 
 
-def _extended(seen: Offender, ban: Ban) -> Offender:
-    kept = frozenset(hit for hit in seen.hits if hit.at_ms > ban.until_ms) or frozenset(sorted(seen.hits)[-1:])
-    return Offender(kept, ban, seen.revision + 1)
+def _applied(decision: Decision) -> Offender:
+    """Say what is remembered once this is stored: one spent hit stays if no other is left, for no set is empty."""
+    after = decision.applied(decision.seen)
+    return after if after.hits else replace(after, hits=frozenset(sorted(decision.seen.hits)[-1:]))

@@ -7,6 +7,7 @@ for eleven bans, and a colleague's verdict on one of them another write.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
-    from f2b_worker.ports import Clock, Sentence
+    from f2b_worker.ports import Clock
 
     Answers = dict[OffenderId, Offender | Exception]
     _Writes = list[TransactWriteItemTypeDef]
@@ -74,18 +76,18 @@ class BanTransactions:
         self._clock = clock
         self._kept_ms = kept_ms
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> Answers:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans; answer what is remembered then, or what is in the way."""
         answers: Answers = {}
-        for part in self._threads.map(self._store, list(self._in_transactions(sentences))):
+        for part in self._threads.map(self._store, list(self._in_transactions(decisions))):
             answers |= part
         return answers
 
-    def _in_transactions(self, sentences: Mapping[OffenderId, Sentence]) -> Iterator[dict[OffenderId, _Writes]]:
+    def _in_transactions(self, decisions: Mapping[OffenderId, Decision]) -> Iterator[dict[OffenderId, _Writes]]:
         part: dict[OffenderId, _Writes] = {}
         items = 0
-        for who, sentence in sentences.items():
-            more = self._writes(who, sentence)
+        for who, decision in decisions.items():
+            more = self._writes(who, decision)
             if part and items + len(more) > ITEMS_MAX:
                 yield part
                 part, items = {}, 0
@@ -131,22 +133,22 @@ class BanTransactions:
                 raise
         return set()
 
-    def _writes(self, who: OffenderId, sentence: Sentence) -> _Writes:
+    def _writes(self, who: OffenderId, decision: Decision) -> _Writes:
         """Make what has to be written for one offender; its state comes first, and bears the condition."""
-        changed = sentence.changed[:_BANS_OF_ONE]
-        history = [self._history_write(who, ban) for ban in _for_history(sentence.seen, changed)]
-        state = self._state_write(who, sentence.seen, changed[-1])
-        return [state, self._standing_write(who, changed[-1]), *history]
+        now = replace(decision, changed=decision.changed[:_BANS_OF_ONE])
+        history = [self._history_write(who, ban) for ban in _for_history(now)]
+        return [self._state_write(who, now), self._standing_write(who, now.last), *history]
 
-    def _state_write(self, who: OffenderId, seen: Offender, ban: Ban) -> TransactWriteItemTypeDef:
+    def _state_write(self, who: OffenderId, decision: Decision) -> TransactWriteItemTypeDef:
+        seen, after = decision.seen, decision.applied(decision.seen)
         values: dict[str, Any] = {
-            ":ban": {"M": ban_item(ban)},
+            ":ban": {"M": ban_item(decision.last)},
             ":seen": number(seen.revision),
-            ":next": number(seen.revision + 1),
+            ":next": number(after.revision),
             ":one": number(1),
-            ":ttl": self._ttl_after(ban),
+            ":ttl": self._ttl_after(decision.last),
         }
-        spent = [hit for hit in seen.hits if hit.at_ms <= ban.until_ms]
+        spent = seen.hits - after.hits
         if spent:
             values[":spent"] = hits_value(spent)
         return {
@@ -188,11 +190,11 @@ class BanTransactions:
         return number((ban.until_ms + self._kept_ms) // 1000)
 
 
-def _for_history(seen: Offender, changed: Sequence[Ban]) -> list[Ban]:
-    """Put the last ban first, if its extensions stand in the offender's state only."""
-    last = seen.ban
-    if last and last.extended and last.start_ms != changed[0].start_ms:
-        return [last, *changed]
+def _for_history(decision: Decision) -> list[Ban]:
+    """Put the ban that stood before first, if its extensions stand in the offender's state only."""
+    before, changed = decision.seen.ban, decision.changed
+    if before and before.extended and before.start_ms != changed[0].start_ms:
+        return [before, *changed]
     return list(changed)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
+    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit
-    from f2b_worker.ports import Clock, Sentence
+    from f2b_worker.ports import Clock
 
     Answers = Mapping[OffenderId, Offender]
 
@@ -130,9 +130,9 @@ class SqliteLedger(SqliteBanBook):
         """Add hits to what is remembered; answer everything that is remembered then."""
         return self._in_parts("recording", hits, self._record)
 
-    def commit(self, sentences: Mapping[OffenderId, Sentence]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
         """Store bans, each offender's all or none; answer what is remembered then."""
-        return self._in_parts("banning", sentences, self._commit)
+        return self._in_parts("banning", decisions, self._commit)
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
@@ -184,18 +184,18 @@ class SqliteLedger(SqliteBanBook):
             self._write(self._state.writer, "recording infractions", hit_rows(new))
         return answers
 
-    def _commit(self, sentences: Mapping[OffenderId, Sentence]) -> Answers:
-        stored = self._read(sentences)
-        answers = {who: stored.get(who, STRANGER).offender for who in sentences}
+    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        stored = self._read(decisions)
+        answers = {who: stored.get(who, STRANGER).offender for who in decisions}
         standing: list[tuple[OffenderId, Offender, int, int]] = []
         history: list[tuple[OffenderId, Ban, int]] = []
-        for who, sentence in sentences.items():
-            if answers[who].revision != sentence.seen.revision:
+        for who, decision in decisions.items():
+            if answers[who].revision != decision.seen.revision:
                 continue
-            answers[who] = after = _after(answers[who], sentence)
+            answers[who] = after = decision.applied(answers[who])
             day = self._kept_until_day(after.ban)
             standing.append((who, after, day, next(self._state.change_numbers)))
-            history += [(who, ban, self._kept_until_day(ban)) for ban in sentence.changed]
+            history += [(who, ban, self._kept_until_day(ban)) for ban in decision.changed]
         if standing:
             # Safely: an entry in an IP set whose ban got lost with the power would pass for somebody else's.
             self._write(self._state.safe_writer, "banning", ban_rows(standing), history_rows(history))
@@ -221,13 +221,6 @@ class SqliteLedger(SqliteBanBook):
     def _kept_until_day(self, ban: Ban | None) -> int:
         from_ms = max(self._clock.now_ms(), ban.until_ms if ban else 0)
         return (from_ms + self._kept_ms) // DAY_MS + 1
-
-
-def _after(seen: Offender, sentence: Sentence) -> Offender:
-    """Say what is remembered of an offender once its sentence is stored."""
-    last = sentence.changed[-1]
-    spent = {hit for hit in sentence.seen.hits if hit.at_ms <= last.until_ms}
-    return Offender(seen.hits - spent, replace(last, evidence=()), seen.revision + 1)
 
 
 def _write_all(rows: Iterable[Rows], connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.addresses import Address
     from f2b_worker.domain.jails import Jail, Window
-    from f2b_worker.domain.judge.verdicts import Ban, Hit, Judgement, Offender, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, Verdict
 
 
 class Status(StrEnum):
@@ -131,16 +131,16 @@ def explain(
     past = _past(remembered)
     last = past[-1] if past else None
     ban = last if last and last.until_ms >= now_ms else None
-    judgement = judge(replace(remembered.offender, ban=last), (), jail, key=remembered.who.key)
+    verdict = judge(replace(remembered.offender, ban=last), (), jail, key=remembered.who.key)
     exemption = _exemption(jail, address, allowed)
     explanation = Explanation(
         who=remembered.who,
         status=Status.UNKNOWN,
         ban=ban,
-        due=None if ban or exemption else _due(judgement, now_ms),
+        due=None if ban or exemption else _due(verdict, now_ms),
         window=None,
-        counts=tuple(_count(window, judgement.unused, now_ms) for window in jail.windows),
-        newest=judgement.unused[-1] if judgement.unused else None,
+        counts=tuple(_count(window, verdict.unused, now_ms) for window in jail.windows),
+        newest=verdict.unused[-1] if verdict.unused else None,
         exemption=exemption,
         earlier=past[:-1] if ban else past,
     )
@@ -156,8 +156,8 @@ def _past(remembered: Remembered) -> tuple[Ban, ...]:
     return tuple(bans[start_ms] for start_ms in sorted(bans))
 
 
-def _due(judgement: Judgement, now_ms: int) -> Ban | None:
-    return next((ban for ban in judgement.changed[-1:] if ban.until_ms >= now_ms), None)
+def _due(verdict: Verdict, now_ms: int) -> Ban | None:
+    return next((ban for ban in verdict.changed[-1:] if ban.until_ms >= now_ms), None)
 
 
 def _count(window: Window, unused: tuple[Hit, ...], now_ms: int) -> WindowCount:

@@ -9,7 +9,7 @@ MARGIN_MS = 10 * MINUTE_MS
 
 
 class Lateness:
-    """The largest delay between an infraction and its judgement within the last one to two hours.
+    """The largest delay between an infraction and its verdict within the last one to two hours.
 
     For the first hour everything counts as late: a worker that has just started does not know what backlog
     others see.

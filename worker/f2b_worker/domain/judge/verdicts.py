@@ -79,7 +79,7 @@ class Offender:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Verdict:
     """What the judge found.
 
     Attributes:
@@ -93,7 +93,7 @@ class Judgement:
 
 def judge(
     offender: Offender, hits: Iterable[Hit], jail: Jail, *, key: str, elsewhere: Sequence[Ban] = ()
-) -> Judgement:
+) -> Verdict:
     """Judge *hits* together with what is remembered, in time order, whatever order they came in.
 
     Args:
@@ -224,10 +224,10 @@ class Case:
         elif at_ms > self.start_ms and at_ms + self._length_ms > self._until_ms:
             self._extend(at_ms)
 
-    def close(self) -> Judgement:
+    def close(self) -> Verdict:
         """Answer what was found."""
         self._keep_ban()
-        return Judgement(tuple(self._changed), tuple(self.unused))
+        return Verdict(tuple(self._changed), tuple(self.unused))
 
     def _extend(self, at_ms: int) -> None:
         until_ms = min(FOREVER_MS, at_ms + self._length_ms)

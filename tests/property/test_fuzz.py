@@ -137,12 +137,14 @@ def test_a_pack_with_bytes_cut_or_overwritten_is_read_or_refused(
     changed = text[:start] + data.draw(st.text(max_size=5)) + text[end:]
     body = read(changed)
     if body is not None:
-        assert len(body.infractions) + len(body.refused) == len(json.loads(changed)["dt_ms"])
+        # A cut can take "dt_ms" and the list "ip" together: then it is one infraction, in the simple form.
+        left = json.loads(changed)
+        assert len(body.infractions) + len(body.refused) == (len(left["dt_ms"]) if "dt_ms" in left else 1)
 
 
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=5) | IPS.map(lambda ip: {"ip": ip}), min_size=1, max_size=6))
 @settings(PROFILE, max_examples=200)
-def test_the_docket_accounts_for_every_infraction_that_was_read(items: list[object]) -> None:
+def test_the_sorter_accounts_for_every_infraction_that_was_read(items: list[object]) -> None:
     body = read(json.dumps(items)) or Body([], [])
     found = Sorter(Policy(), None).sort_out(body.infractions, now_ms=SENT_MS)
     judged = sum(len(hits) for hits in found.hits.values())

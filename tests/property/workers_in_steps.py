@@ -159,7 +159,7 @@ class Worker:
 
     def _settle(self, messages: Sequence[Message]) -> None:
         try:
-            self._intake.settle(messages, self._stop)
+            self._intake.turn(messages, self._stop)
         except DeathError:
             self.restart()
         except BaseException as error:  # noqa: BLE001  # whatever it is, the test's own thread raises it

@@ -54,7 +54,7 @@ class Known(Scene):
         ids = [self.inbox.put(each) for each in bodies]
         messages = self.worker.gather()
         self.stop.clear()
-        self.worker.settle(messages, stop or threading.Event())
+        self.worker.turn(messages, stop or threading.Event())
         return ids
 
     def hit(self, *, ip: str = GOOD_IP, name: str = "") -> str:

@@ -106,13 +106,13 @@ class Intake:
         patience = Patience(self._clock)
         while not stop.is_set():
             messages, failure = self._try_to_gather()
-            self.settle(messages, stop)  # what was held back is due even if nothing can be received
+            self.turn(messages, stop)  # what was held back is due even if nothing can be received
             if failure:
                 self.problem = str(failure)
                 patience.suffer(failure, stop)
             else:
                 patience.recover()
-        self.settle([], stop)
+        self.turn([], stop)
 
     def _try_to_gather(self) -> tuple[list[Message], F2bError | None]:
         try:
@@ -144,13 +144,13 @@ class Intake:
         due_s = self._judging.due_in_s(self._desk)
         return self._poll_s if due_s is None else min(self._poll_s, max(0, math.ceil(due_s)))
 
-    def settle(self, messages: Sequence[Message], stop: threading.Event) -> None:
+    def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""
         self._lay_out(messages)
         patience = Patience(self._clock)
         while True:
             try:
-                self._try_to_settle(hurry=stop.is_set())
+                self._try_turn(hurry=stop.is_set())
             except F2bError as error:
                 if stop.is_set():
                     break
@@ -174,7 +174,7 @@ class Intake:
         if desk.letters:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
 
-    def _try_to_settle(self, *, hurry: bool) -> None:
+    def _try_turn(self, *, hurry: bool) -> None:
         crowded = self._desk.unfinished > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
         try:
             self._judging.judge(self._desk, hurry=hurry or crowded)

@@ -35,7 +35,7 @@ class InHand:
     message: Message
     since_s: float
     open: int = 0
-    is_kept: bool = False
+    stays: bool = False
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class Desk:
         """
         pile = self.piles[who]
         if pile.is_fed:
-            self._keep(pile.messages)
+            self._leave_in_queue(pile.messages)
         else:
             self._write_letters([_refusal(who, hit, why) for hit in pile.hits], pile.messages)
         self.finish(who)
@@ -198,7 +198,7 @@ class Desk:
 
     def give_up_letter(self, letter: Letter) -> None:
         """Leave the messages of a letter that cannot be stored in the queue, whatever else becomes of them."""
-        self._keep(letter.messages)
+        self._leave_in_queue(letter.messages)
         self.bury(letter)
 
     def held_since(self, time_s: float) -> list[Message]:
@@ -211,9 +211,9 @@ class Desk:
             self._in_hand.pop(each.message.id, None)
             self._done.pop(each.message.id, None)
 
-    def _keep(self, messages: Iterable[InHand]) -> None:
+    def _leave_in_queue(self, messages: Iterable[InHand]) -> None:
         for each in messages:
-            each.is_kept = True
+            each.stays = True
 
     def _close(self, messages: Iterable[InHand]) -> None:
         for each in messages:

@@ -185,7 +185,7 @@ class Intake:
         while self._desk.letters:
             self._bury(self._desk.letters[-1])
         done = self._desk.done(most)
-        settled = [each.message for each in done if not each.is_kept]
+        settled = [each.message for each in done if not each.stays]
         if settled:
             self._inbox.delete(settled)
         self._desk.put_away(done)

@@ -22,7 +22,7 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.observe import log
 from f2b_worker.ports import Changes, StandingBan
-from f2b_worker.process.assembly import open_fronts
+from f2b_worker.process.assembly import open_regions
 from f2b_worker.testing import MemoryLedger
 
 
@@ -48,10 +48,10 @@ def main() -> None:
     log.configure("info")
     clock = SystemClock()
     blocklists = (Blocklist("block", (NAME,)),)
-    (front,) = open_fronts(WorkerSettings(queue=NAME, table=NAME, ip_set=(NAME,)), blocklists, clock)
+    (ports,) = open_regions(WorkerSettings(queue=NAME, table=NAME, ip_set=(NAME,)), blocklists, clock)
     bans = Bans()
     enforcer = Enforcer(
-        bans, front.finder, front.lease, front.notebook, blocklists=blocklists, allowed=Networks([]), clock=clock
+        bans, ports.finder, ports.lease, ports.notebook, blocklists=blocklists, allowed=Networks([]), clock=clock
     )
     wake, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=enforcer.run, args=(wake, stop))

@@ -1,4 +1,4 @@
-"""What a worker and its commands open in AWS: one front a Region, and the notes of each."""
+"""What a worker and its commands open in AWS: one ports a Region, and the notes of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.process.assembly import open_ban_book, open_fronts, open_notebooks
+from f2b_worker.process.assembly import open_ban_book, open_notebooks, open_regions
 from f2b_worker.testing import FakeClock
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
@@ -56,9 +56,9 @@ class TestFronts:
         monkeypatch.setenv("AWS_REGION", home)
         monkeypatch.setenv("AWS_DEFAULT_REGION", home)
         provisioned(*NAMES, "--config", str(config))
-        fronts = open_fronts(SETTINGS, BLOCKLISTS, FakeClock())
-        assert {front.region: [each.name for each in front.blocklists] for front in fronts} == together
-        found = {name: sets for front in fronts for name, sets in front.finder.find().items()}
+        regions = open_regions(SETTINGS, BLOCKLISTS, FakeClock())
+        assert {ports.region: [each.name for each in ports.blocklists] for ports in regions} == together
+        found = {name: sets for ports in regions for name, sets in ports.finder.find().items()}
         assert {name: [each.name for each in sets] for name, sets in found.items()} == {
             "block": ["block-ipv4", "block-ipv6"],
             "captcha": ["doubt-ipv4", "doubt-ipv6"],
@@ -67,15 +67,15 @@ class TestFronts:
         (ip_set, _) = found["edge"]
         assert ":us-east-1:" in ip_set.id
         ip_set.write(["192.0.2.1/32"], ip_set.read().token)
-        assert all(front.lease.hold() for front in fronts)
+        assert all(ports.lease.hold() for ports in regions)
 
     @pytest.mark.usefixtures("cloud")
     def test_workers_with_other_blocklists_never_enforce_in_one_region_at_once_and_know_of_each_other(
         self, config: Path
     ) -> None:
         provisioned(*NAMES, "--config", str(config))
-        (old,) = open_fronts(SETTINGS, BLOCKLISTS[:1], FakeClock())
-        (new,) = open_fronts(SETTINGS, BLOCKLISTS[:2], FakeClock())
+        (old,) = open_regions(SETTINGS, BLOCKLISTS[:1], FakeClock())
+        (new,) = open_regions(SETTINGS, BLOCKLISTS[:2], FakeClock())
         assert old.lease.hold()
         assert not new.lease.hold()
         assert old.conflict == ""
@@ -88,18 +88,18 @@ class TestFronts:
     def test_the_lease_is_renewed_while_many_sets_are_found(self) -> None:
         provisioned(*NAMES)
         clock, other_clock = FakeClock(), FakeClock()
-        (front,) = open_fronts(SETTINGS, BLOCKLISTS[:1], clock)
-        (other,) = open_fronts(SETTINGS, BLOCKLISTS[:1], other_clock)
-        assert front.lease.hold()
+        (ports,) = open_regions(SETTINGS, BLOCKLISTS[:1], clock)
+        (other,) = open_regions(SETTINGS, BLOCKLISTS[:1], other_clock)
+        assert ports.lease.hold()
         assert not other.lease.hold()
         for each in (clock, other_clock):
             each.advance(TAKEOVER_S - 1)
-        front.finder.find()
+        ports.finder.find()
         other_clock.advance(RENEW_S)
         assert not other.lease.hold()
 
     def test_without_a_blocklist_there_is_nothing_to_open(self, cloud: Cloud) -> None:
-        assert open_fronts(SETTINGS, (), FakeClock()) == []
+        assert open_regions(SETTINGS, (), FakeClock()) == []
         assert cloud.aws.edge.calls() == {}
 
     @pytest.mark.usefixtures("cloud")
@@ -113,7 +113,7 @@ class TestFronts:
     def test_a_blocklist_of_which_no_set_exists_is_named(self) -> None:
         provisioned(*NAMES)
         with pytest.raises(Missing, match="IP set doubt: neither it nor doubt-ipv4 nor doubt-ipv6 exists"):
-            open_fronts(SETTINGS, BLOCKLISTS[:2], FakeClock())
+            open_regions(SETTINGS, BLOCKLISTS[:2], FakeClock())
 
     @pytest.mark.usefixtures("cloud")
     def test_the_line_about_a_missing_set_of_the_files_blocklists_names_a_command_that_makes_it(
@@ -124,7 +124,7 @@ class TestFronts:
         command = told.partition("f2b-worker provision ")[2].split()
         assert command[-2:] == ["--config", str(config)]
         provisioned(*command)
-        assert len(open_fronts(SETTINGS, BLOCKLISTS, FakeClock())) == 1
+        assert len(open_regions(SETTINGS, BLOCKLISTS, FakeClock())) == 1
 
 
 class TestRelease:

@@ -15,7 +15,7 @@ from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
-from f2b_worker.process.assembly import Front, as_text, chosen_blocklists, kept_ms
+from f2b_worker.process.assembly import RegionPorts, as_text, chosen_blocklists, kept_ms
 from f2b_worker.process.worker import (
     EXIT_PART_DIED,
     EXIT_STOPPED,
@@ -187,8 +187,8 @@ class TestConflict:
     def parts(self, *otherwise: str) -> Parts:
         return replace(
             parts(Loop()),
-            fronts=[
-                Front(
+            regions=[
+                RegionPorts(
                     f"eu-west-{number}",
                     (Blocklist("block", ("f2b",)),),
                     lease=cast("Any", SimpleNamespace(otherwise=theirs)),

@@ -1,4 +1,4 @@
-"""`f2b-shim`: the HTTP interface of the old service in front of the queue."""
+"""`f2b-shim`: the HTTP interface of the old service in ports of the queue."""
 
 from __future__ import annotations
 

@@ -49,13 +49,13 @@ KEPT_MS = 60 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class RegionPorts:
     """All that one enforcer needs of AWS: the blocklists that are reached in one Region.
 
     Attributes:
         region: The Region's name.
         blocklists: Those with IP sets there, of either scope.
-        bans: The ledger's bans; each front follows their changes at its own pace.
+        bans: The ledger's bans; each ports follows their changes at its own pace.
         finder: Finds their IP sets.
         lease: Held by the one process that enforces there.
         notebook: What that process must not forget.
@@ -227,7 +227,7 @@ def open_finders(blocklists: Sequence[Blocklist], clock: Clock) -> list[WafFinde
     ]
 
 
-def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock: Clock) -> list[Front]:
+def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock: Clock) -> list[RegionPorts]:
     """Open what the enforcers need, one for each Region, and see that all IP sets are there.
 
     Raises:
@@ -238,7 +238,7 @@ def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock
         return []
     client = dynamodb_client(connections=4)
     owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-    fronts = []
+    regions = []
     for region, here in by_region(blocklists).items():
         # One lease a Region, whatever is configured: two configurations must never write at once.
         name, enforces = f"enforcer/{region}", as_text(here)
@@ -247,24 +247,24 @@ def open_fronts(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock
         finder.check()
         bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
         notebook = DynamoNotebook(client, settings.table, region=region)
-        fronts.append(Front(region, here, bans, finder, lease, notebook))
-    return fronts
+        regions.append(RegionPorts(region, here, bans, finder, lease, notebook))
+    return regions
 
 
-def open_state_fronts(state: StateFile, blocklists: Sequence[Blocklist], clock: Clock) -> list[Front]:
+def open_state_regions(state: StateFile, blocklists: Sequence[Blocklist], clock: Clock) -> list[RegionPorts]:
     """Open what the enforcers of standalone mode need, one for each Region, and see that all IP sets are there.
 
     Raises:
         Missing: If a name in a blocklist stands for no IP set.
         StartError: If an IP set belongs to two blocklists.
     """
-    fronts = []
+    regions = []
     for region, here in by_region(blocklists).items() if blocklists else ():
         finder = open_finder(region, here, clock)
         finder.check()
         notebook = SqliteNotebook(state.reader(), state.safe_writer, region=region)
-        fronts.append(Front(region, here, SqliteBanBook(state.reader()), finder, SqliteLease(), notebook))
-    return fronts
+        regions.append(RegionPorts(region, here, SqliteBanBook(state.reader()), finder, SqliteLease(), notebook))
+    return regions
 
 
 def as_text(blocklists: Iterable[Blocklist]) -> str:

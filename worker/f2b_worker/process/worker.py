@@ -23,9 +23,9 @@ from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.process.assembly import (
     chosen_blocklists,
-    open_fronts,
     open_inbox,
     open_ledger,
+    open_regions,
     patiently,
     warn_of_bans_without_a_place,
 )
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.ports import Inbox, Ledger
-    from f2b_worker.process.assembly import Front
+    from f2b_worker.process.assembly import RegionPorts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -76,14 +76,14 @@ class Parts:
         interrupt: Ends what the intake may be waiting for.
         others: Further loops by name; each ends by itself once `stop` is set.
         wakes: One event an enforcer: each clears its own.
-        fronts: What each enforcer works with.
+        regions: What each enforcer works with.
         blocklists: What the enforcers enforce until this process ends.
     """
 
     intake: Intake
     enforcers: Sequence[Enforcer] = ()
     wakes: Sequence[threading.Event] = ()
-    fronts: Sequence[Front] = ()
+    regions: Sequence[RegionPorts] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     reloads: list[int] = field(default_factory=list)
     blocklists: tuple[Blocklist, ...] = ()
@@ -162,19 +162,19 @@ def _open(settings: WorkerSettings, config: Path | None) -> Parts:
     queue = patiently(settings, lambda: open_inbox(settings), config)
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
-    fronts = patiently(settings, lambda: open_fronts(settings, blocklists, clock), config)
-    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, fronts=fronts)
+    regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
+    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions)
     parts.close = inbox.close
     return parts
 
 
 def assemble(
-    settings: WorkerSettings, jails: Jails, *, inbox: Inbox, ledger: Ledger, fronts: Sequence[Front]
+    settings: WorkerSettings, jails: Jails, *, inbox: Inbox, ledger: Ledger, regions: Sequence[RegionPorts]
 ) -> Parts:
     """Make the loops out of what was opened."""
     blocklists = chosen_blocklists(jails, settings)
     warn_of_bans_without_a_place(jails.policy, blocklists)
-    wakes = [threading.Event() for _ in fronts]
+    wakes = [threading.Event() for _ in regions]
     intake = Intake(
         inbox,
         ledger,
@@ -186,23 +186,23 @@ def assemble(
         extend_resolution_s=settings.extend_resolution_s,
         on_ban=partial(_set_all, wakes),
     )
-    enforcers = [_enforcer(front, ledger, intake, allowed=jails.allowed, settings=settings) for front in fronts]
-    return Parts(intake, enforcers, wakes, fronts, blocklists=blocklists)
+    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
+    return Parts(intake, enforcers, wakes, regions, blocklists=blocklists)
 
 
 def _enforcer(
-    front: Front, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
-        front.bans,
-        front.finder,
-        front.lease,
-        front.notebook,
-        blocklists=front.blocklists,
+        ports.bans,
+        ports.finder,
+        ports.lease,
+        ports.notebook,
+        blocklists=ports.blocklists,
         allowed=allowed,
         clock=clock,
-        region=front.region,
+        region=ports.region,
         unban_lag_s=settings.unban_lag_s,
         max_new_bans_per_minute=settings.max_new_bans_per_minute,
         adopter=LedgerAdopter(ledger, lambda: intake.policy, clock),
@@ -234,7 +234,7 @@ def conflict_of(parts: Parts) -> str | None:
 
     A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
     """
-    return next((each.conflict for each in parts.fronts if each.conflict), None)
+    return next((each.conflict for each in parts.regions if each.conflict), None)
 
 
 def state_of(parts: Parts) -> State:
@@ -244,7 +244,7 @@ def state_of(parts: Parts) -> State:
 
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:
     """Log where another configuration is enforced; call it as often as you like."""
-    for each in parts.fronts:
+    for each in parts.regions:
         metrics.enforcer_configured_otherwise.labels(each.region).set(bool(each.conflict))
         if each.conflict:
             remedy = (

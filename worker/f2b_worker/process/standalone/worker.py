@@ -15,7 +15,7 @@ from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import NO_QUEUE, STATE_FILE, ShimSettings, load
 from f2b_worker.errors import F2bError
-from f2b_worker.process.assembly import chosen_blocklists, kept_ms, open_state_fronts, patiently
+from f2b_worker.process.assembly import chosen_blocklists, kept_ms, open_state_regions, patiently
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.worker import assemble, problem_of, run_parts
 from f2b_worker.shim.serve import listen, serving
@@ -59,8 +59,8 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     _tell_of_dead_letters(inbox, state)
     ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
     blocklists = chosen_blocklists(jails, settings)
-    fronts = patiently(settings, lambda: open_state_fronts(state, blocklists, clock), config)
-    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, fronts=fronts)
+    regions = patiently(settings, lambda: open_state_regions(state, blocklists, clock), config)
+    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions)
     parts.interrupt = inbox.close
     http = _start_http(settings, state)
     os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.plan.group import KeptSet
+    from f2b_worker.domain.plan.group import SetState
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets, Watch
     from f2b_worker.ports import Adopter, Clock, Notebook
@@ -87,7 +87,7 @@ class ForeignEntries:
             self._note(kept)
             watch.group.foreign_changed.discard(kept.id)
 
-    def _note(self, kept: KeptSet) -> None:
+    def _note(self, kept: SetState) -> None:
         entries = frozenset(kept.foreign)
         if entries != self._noted.get(kept.id, frozenset()):
             self._notebook.note_entries("foreign", kept.id, entries)
@@ -112,6 +112,6 @@ class ForeignEntries:
             return iter(())
         kept = watch.kept
         # Who was adopted may be wanted in the shape of a network only.
-        self._sets.board.take_over(watch.group, kept.foreign, self._clock.monotonic_s())
+        self._sets.groups.take_over(watch.group, kept.foreign, self._clock.monotonic_s())
         touching = self._allowlisted.get(kept.id, frozenset())
         return (entry for entry in kept.foreign if entry not in touching)

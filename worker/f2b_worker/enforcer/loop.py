@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.domain.plan.groups import Board
+from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
@@ -230,23 +230,23 @@ class Enforcer:
         return self._term
 
     def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
-        board = Board(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
-        own = OwnEntries(notes, notebook=self._notebook, board=board, alarms=self._alarms, clock=self._clock)
+        groups = Groups(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
+        own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
-            board,
+            groups,
             notes.foreign,
             clock=self._clock,
             pace=self._pace,
             alarms=self._alarms,
             may_write=self._may_write,
             own=own,
-            is_explained=lambda name, entry, since_ms: board.is_explained(
+            is_explained=lambda name, entry, since_ms: groups.is_explained(
                 name, entry, self._roster.ours, since_ms
             ),
         )
         sets.use(found)
-        board.start(self._roster.wanted, self._clock.monotonic_s())
+        groups.start(self._roster.wanted, self._clock.monotonic_s())
         return own, sets
 
     def _holds(self, blocklist: str, key: str) -> bool:
-        return self._term is not None and self._term.sets.board.holds(blocklist, key)
+        return self._term is not None and self._term.sets.groups.holds(blocklist, key)

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, KeptSet
-    from f2b_worker.domain.plan.groups import Board
+    from f2b_worker.domain.plan.group import Group, SetState
+    from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Watch
     from f2b_worker.ports import Clock, Notebook, Notes
@@ -29,16 +29,16 @@ class OwnEntries:
     Args:
         notes: What an enforcer noted before.
         notebook: Where it is noted.
-        board: What is wanted and held.
+        groups: What is wanted and held.
         alarms: Where failures go.
         clock: Dates the notes.
     """
 
-    def __init__(self, notes: Notes, *, notebook: Notebook, board: Board, alarms: Alarms, clock: Clock) -> None:
+    def __init__(self, notes: Notes, *, notebook: Notebook, groups: Groups, alarms: Alarms, clock: Clock) -> None:
         self._networks = dict(notes.networks)
         self._swept_ms = dict(notes.swept_ms)
         self._notebook = notebook
-        self._board = board
+        self._groups = groups
         self._alarms = alarms
         self._clock = clock
         self._noted_s = clock.monotonic_s()
@@ -51,10 +51,10 @@ class OwnEntries:
         """Tell from which time on bans may have left an entry in a set after their end."""
         return self._swept_ms.get(set_id, 0) - MARGIN_MS
 
-    def note_networks(self, group: Group, kept: KeptSet, added: AbstractSet[str]) -> None:
+    def note_networks(self, group: Group, kept: SetState, added: AbstractSet[str]) -> None:
         """Note the networks that a set holds, and is about to hold; call it before that is written."""
         before = self.networks(kept.id)
-        new = (entry for entry in added if self._board.is_network(group.blocklist, entry))
+        new = (entry for entry in added if self._groups.is_network(group.blocklist, entry))
         networks = frozenset(before & (kept.held - kept.foreign)).union(new)
         # A network that is gone may be forgotten with the next one: DynamoDB is not asked for that alone.
         if networks <= before and (networks or not before):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, KeptSet
-    from f2b_worker.domain.plan.groups import Board
+    from f2b_worker.domain.plan.group import Group, SetState
+    from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.domain.plan.updates import Update
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.own import OwnEntries
@@ -67,7 +67,7 @@ class Watch:
     paused_until_s: float = _NEVER_S
 
     @property
-    def kept(self) -> KeptSet:
+    def kept(self) -> SetState:
         """What its group knows of it."""
         return self.group.sets[self.ip_set.id]
 
@@ -76,7 +76,7 @@ class Sets:
     """Reads and writes the IP sets of a Region, within WAF's budgets; one that fails costs the others nothing.
 
     Args:
-        board: What is wanted and held.
+        groups: What is wanted and held.
         noted: The foreign entries of each set that an enforcer noted before.
         clock: Paces everything.
         pace: The budget of updates, which outlives the lease.
@@ -88,7 +88,7 @@ class Sets:
 
     def __init__(  # noqa: PLR0913
         self,
-        board: Board,
+        groups: Groups,
         noted: Mapping[str, AbstractSet[str]],
         *,
         clock: Clock,
@@ -98,7 +98,7 @@ class Sets:
         is_explained: Callable[[str, str, int], bool],
         may_write: Callable[[], bool],
     ) -> None:
-        self.board = board
+        self.groups = groups
         self.watches: dict[str, Watch] = {}
         self.quarantined: dict[str, float] = {}
         self.appeared = False
@@ -129,7 +129,7 @@ class Sets:
         for blocklist, ip_sets in found.items():
             for ip_set in ip_sets:
                 ids.add(ip_set.id)
-                group = self.board.groups.get((blocklist, ip_set.family))
+                group = self.groups.by_place.get((blocklist, ip_set.family))
                 if group and ip_set.id not in self.watches:
                     self.watches[ip_set.id] = Watch(ip_set, group)
                     group.add_set(ip_set.id, self._clock.monotonic_s())
@@ -181,7 +181,7 @@ class Sets:
         elif drift.foreign or drift.gone:
             self._alarms.metrics.drifted(watch.ip_set.name, len(drift.foreign) + len(drift.gone))
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
-        self.board.settle(now_s)
+        self.groups.settle(now_s)
         self.appeared = True
         watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
         watch.is_lost = False
@@ -207,7 +207,7 @@ class Sets:
         usable = {
             set_id for set_id, watch in self.watches.items() if watch.is_certain and now_s >= watch.paused_until_s
         }
-        update = next_update(self.board.groups.values(), now_s, usable, after_removals=self._after_removals)
+        update = next_update(self.groups.by_place.values(), now_s, usable, after_removals=self._after_removals)
         if update:
             self._write(self.watches[update.set_id], update)
 
@@ -246,7 +246,7 @@ class Sets:
         # Nothing that was tried with an older token can take effect any more.
         watch.token, watch.seen_s, watch.tried = token, now_s, _NOTHING
         update.group.written(update.set_id, update.added, update.removed, now_s)
-        self.board.settle(now_s)
+        self.groups.settle(now_s)
         self._recover(watch)
         self._alarms.metrics.updated(watch.ip_set.name)
         log.info(
@@ -282,7 +282,7 @@ class Sets:
         now_s = self._clock.monotonic_s()
         del self.watches[watch.ip_set.id]
         watch.group.drop_set(watch.ip_set.id, now_s)
-        self.board.settle(now_s)
+        self.groups.settle(now_s)
         self._alarms.troubles.pop(watch.ip_set.id, None)
         self._alarms.metrics.ip_sets_deleted.inc()
         self._alarms.metrics.forget_ip_set(watch.ip_set.name)
@@ -296,7 +296,7 @@ class Sets:
             entry = canonical(error.entry)
         except ValueError:
             entry = ""
-        if entry not in update.entries or not self.board.refuse(entry, now_s):
+        if entry not in update.entries or not self.groups.refuse(entry, now_s):
             self._fail(watch, error)
             return
         if entry in update.added:
@@ -308,9 +308,9 @@ class Sets:
         """Try the entries again that WAF refused long ago: one at a time, and when nothing else waits."""
         now_s = self._clock.monotonic_s()
         due = next((entry for entry, until_s in self.quarantined.items() if until_s <= now_s), None)
-        if due and not self.board.is_suspect and now_s >= self._pace.next_s:
+        if due and not self.groups.is_suspect and now_s >= self._pace.next_s:
             del self.quarantined[due]
-            self.board.accept(due, now_s)
+            self.groups.accept(due, now_s)
 
     def next_s(self) -> float | None:
         """Tell when something may be done that may not be done now."""

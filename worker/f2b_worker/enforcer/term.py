@@ -54,7 +54,7 @@ class Term:
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist."""
         self.roster.allow(allowed)
-        self.sets.board.allow(allowed, self.clock.monotonic_s())
+        self.sets.groups.allow(allowed, self.clock.monotonic_s())
         self.foreign.allow(allowed)
 
     def enforce(self) -> None:
@@ -79,14 +79,14 @@ class Term:
 
     @property
     def _is_waiting(self) -> bool:
-        return self.sets.board.pending > 0
+        return self.sets.groups.pending > 0
 
     def _pass_on(self) -> None:
-        """Tell the board what changed in the roster."""
+        """Tell the groups what changed in the roster."""
         now_s = self.clock.monotonic_s()
         changes, self.roster.changes = self.roster.changes, []
         if changes:
-            self.sets.board.take_in(changes, now_s)
+            self.sets.groups.take_in(changes, now_s)
 
     def pause_s(self) -> float:
         """Tell in how many seconds there may be something to do again."""
@@ -98,11 +98,11 @@ class Term:
     def tell(self) -> None:
         """Tell whoever enforces next, and people, how things stand."""
         self.own.sweep(self.sets.watches.values())
-        shown, board = self.alarms.metrics, self.sets.board
+        shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
-        shown.bans_waiting.set(board.pending)
-        oldest_s = board.oldest_s
+        shown.bans_waiting.set(groups.pending)
+        oldest_s = groups.oldest_s
         shown.oldest_waiting_s.set(0 if oldest_s is None else self.clock.monotonic_s() - oldest_s)
         shown.entries_quarantined.set(len(self.sets.quarantined))
         self._tell_left_out()
@@ -110,7 +110,7 @@ class Term:
 
     def _tell_left_out(self) -> None:
         left_out = dict.fromkeys(self.roster.wanted, 0)
-        for group in self.sets.board.groups.values():
+        for group in self.sets.groups.by_place.values():
             left_out[group.blocklist] += group.left_out
         for blocklist, number in left_out.items():
             self.alarms.metrics.show_left_out(blocklist, number)

@@ -55,7 +55,7 @@ class RegionPorts:
     Attributes:
         region: The Region's name.
         blocklists: Those with IP sets there, of either scope.
-        bans: The ledger's bans; each ports follows their changes at its own pace.
+        bans: The ledger's bans; each Region follows their changes at its own pace.
         finder: Finds their IP sets.
         lease: Held by the one process that enforces there.
         notebook: What that process must not forget.

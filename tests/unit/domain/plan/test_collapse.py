@@ -6,7 +6,7 @@ import pytest
 
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse
-from f2b_worker.domain.plan.groups import Board
+from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update
 
@@ -20,21 +20,21 @@ class Bench:
 
     def __init__(self, *allowed: str) -> None:
         blocklist = Blocklist("block", ("f2b",), collapse=Collapse(3, 24, 48))
-        self.board = Board([blocklist], Networks(allowed), unban_lag_s=0.0)
-        self.group = self.board.groups["block", 4]
+        self.groups = Groups([blocklist], Networks(allowed), unban_lag_s=0.0)
+        self.group = self.groups.by_place["block", 4]
         self.group.add_set("4", 0.0)
         self.group.read("4", frozenset(), lambda _: True, 0.0)
         self.history: list[set[str]] = []
 
     def want(self, *entries: str, until_ms: int | None = 1000) -> None:
-        self.board.take_in([Want("block", entry, until_ms) for entry in entries], 0.0)
+        self.groups.take_in([Want("block", entry, until_ms) for entry in entries], 0.0)
 
     def settle(self) -> set[str]:
         """Write until nothing is left to write; remember what the set held on the way."""
         while update := next_update([self.group], 0.0, {"4"}):
             self.group.written("4", update.added, update.removed, 0.0)
             self.history.append(set(self.group.sets["4"].held))
-            self.board.settle(0.0)
+            self.groups.settle(0.0)
         return set(self.group.sets["4"].held)
 
 
@@ -92,7 +92,7 @@ def test_a_network_goes_at_once_when_the_allowlist_reaches_into_it() -> None:
     bench = Bench()
     bench.want(*NEIGHBOURS)
     assert bench.settle() == {NET}
-    bench.board.allow(Networks(["203.0.113.77"]), 0.0)
+    bench.groups.allow(Networks(["203.0.113.77"]), 0.0)
     assert bench.settle() == set(NEIGHBOURS)
 
 
@@ -109,23 +109,23 @@ def test_a_key_counts_as_held_while_its_network_is() -> None:
     bench = Bench()
     bench.want(A, B, C)
     bench.settle()
-    assert bench.board.holds("block", A)
-    assert not bench.board.holds("block", "198.51.100.1/32")
+    assert bench.groups.holds("block", A)
+    assert not bench.groups.holds("block", "198.51.100.1/32")
 
 
 @pytest.mark.parametrize("remembered", [{A: 5, B: 5, C: 5}, {A: 5, B: 5}])
 def test_a_network_of_ours_is_recognised_by_the_bans_in_it(remembered: dict[str, int]) -> None:
-    board = Bench().board
-    assert board.is_explained("block", NET, remembered, 0) is (len(remembered) == 3)
+    groups = Bench().groups
+    assert groups.is_explained("block", NET, remembered, 0) is (len(remembered) == 3)
 
 
 def test_a_key_is_explained_by_a_ban_that_lasted_long_enough() -> None:
-    board = Bench().board
-    assert board.is_explained("block", A, {A: 5}, 5)
-    assert not board.is_explained("block", A, {A: 5}, 6)
-    assert not board.is_explained("block", A, {}, -1)
+    groups = Bench().groups
+    assert groups.is_explained("block", A, {A: 5}, 5)
+    assert not groups.is_explained("block", A, {A: 5}, 6)
+    assert not groups.is_explained("block", A, {}, -1)
 
 
 def test_what_is_no_address_among_the_bans_does_not_matter() -> None:
-    board = Bench().board
-    assert board.is_explained("block", NET, {A: 5, B: 5, C: 5, "not-an-address": 5}, 0)
+    groups = Bench().groups
+    assert groups.is_explained("block", NET, {A: 5, B: 5, C: 5, "not-an-address": 5}, 0)

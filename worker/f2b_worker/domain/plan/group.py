@@ -17,7 +17,7 @@ _NOBODY = Networks()
 
 
 @dataclass(slots=True)
-class KeptSet:
+class SetState:
     """One IP set as the enforcer knows it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Group:
         self.family = family
         self.policy = policy
         self.capacity = capacity
-        self.sets: dict[str, KeptSet] = {}
+        self.sets: dict[str, SetState] = {}
         self.wanted: dict[str, int] = {}
         self.pending: dict[str, float] = {}
         self.foreign_changed: set[str] = set()
@@ -122,7 +122,7 @@ class Group:
         """Since when the longest waiting ban waits."""
         return next(iter(self.pending.values()), None)
 
-    def oldest_removal_s(self, kept: KeptSet) -> float | None:
+    def oldest_removal_s(self, kept: SetState) -> float | None:
         """Tell since when, at the earliest, something waits to go out of a set; None where nothing does."""
         return None if kept.due_s is None else kept.due_s - self._unban_lag_s
 
@@ -151,7 +151,7 @@ class Group:
         first = [entry for entry in self.pending if self._suspects.get(entry, 0) == least]
         return first if self._refusals < 2 or not least else first[: (len(first) + 1) // 2]
 
-    def is_held_elsewhere(self, entry: str, kept: KeptSet, usable: AbstractSet[str]) -> bool:
+    def is_held_elsewhere(self, entry: str, kept: SetState, usable: AbstractSet[str]) -> bool:
         """Tell whether a set of *usable* other than *kept* holds *entry*."""
         return any(home != kept.id and home in usable for home in self._homes.get(entry, ()))
 
@@ -161,7 +161,7 @@ class Group:
 
     def add_set(self, set_id: str, now_s: float) -> None:
         """Take in a set that was never read."""
-        self.sets[set_id] = KeptSet(set_id)
+        self.sets[set_id] = SetState(set_id)
         self._resize()
         self._settle_all((), now_s)
 
@@ -252,7 +252,7 @@ class Group:
             for entry in changed:
                 self._place(entry, now_s)
 
-    def _meet(self, kept: KeptSet, entry: str) -> None:
+    def _meet(self, kept: SetState, entry: str) -> None:
         """Deal with an entry that somebody else put into a set, as the policy says."""
         if self.policy is Foreign.REMOVE:
             self._urgent.add(entry)
@@ -267,13 +267,13 @@ class Group:
                 self.foreign_changed.add(home)
         self._resize()
 
-    def _put_in(self, kept: KeptSet, entry: str) -> None:
+    def _put_in(self, kept: SetState, entry: str) -> None:
         kept.held.add(entry)
         homes = self._homes.get(entry, ())
         if kept.id not in homes:
             self._homes[entry] = (*homes, kept.id)
 
-    def _take_out(self, kept: KeptSet, entry: str) -> None:
+    def _take_out(self, kept: SetState, entry: str) -> None:
         kept.held.discard(entry)
         kept.foreign.discard(entry)
         kept.keep(entry)

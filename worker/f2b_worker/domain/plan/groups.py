@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FAMILIES = (4, 6)
 
 
-class Board:
+class Groups:
     """The groups of several blocklists: two each, one a family.
 
     Args:
@@ -29,7 +29,7 @@ class Board:
         capacity: Entries in one set.
 
     Attributes:
-        groups: By the blocklist's name and the family.
+        by_place: By the blocklist's name and the family.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Board:
         unban_lag_s: float,
         capacity: int = SET_CAPACITY,
     ) -> None:
-        self.groups: dict[tuple[str, int], Group] = {}
+        self.by_place: dict[tuple[str, int], Group] = {}
         self._collapsers: dict[str, Collapser] = {}
         self._crowded: dict[str, set[str]] = {}
         for each in blocklists:
             for family in FAMILIES:
-                self.groups[each.name, family] = Group(
+                self.by_place[each.name, family] = Group(
                     each.name,
                     family,
                     policy=each.foreign,
@@ -67,17 +67,17 @@ class Board:
     @property
     def pending(self) -> int:
         """How many entries wait to be written."""
-        return sum(len(group.pending) for group in self.groups.values())
+        return sum(len(group.pending) for group in self.by_place.values())
 
     @property
     def is_suspect(self) -> bool:
         """Whether entries wait that were refused together with a bad one."""
-        return any(group.is_suspect for group in self.groups.values())
+        return any(group.is_suspect for group in self.by_place.values())
 
     @property
     def oldest_s(self) -> float | None:
         """Since when the longest waiting ban waits."""
-        waits = (group.oldest_s for group in self.groups.values())
+        waits = (group.oldest_s for group in self.by_place.values())
         return min((since_s for since_s in waits if since_s is not None), default=None)
 
     def holds(self, blocklist: str, key: str) -> bool:
@@ -125,7 +125,7 @@ class Board:
 
     def allow(self, allowed: Networks, now_s: float) -> None:
         """Use another allowlist."""
-        for group in self.groups.values():
+        for group in self.by_place.values():
             group.allow(allowed, now_s)
         for blocklist, collapser in self._collapsers.items():
             for name in collapser.allow(allowed):
@@ -165,15 +165,15 @@ class Board:
 
     def refuse(self, entry: str, now_s: float) -> bool:
         """Keep an entry that WAF does not take out of every group; tell whether any wanted it."""
-        wanting = [group for group in self.groups.values() if entry in group.wanted]
+        wanting = [group for group in self.by_place.values() if entry in group.wanted]
         for group in wanting:
             group.refuse(entry, now_s)
         return bool(wanting)
 
     def accept(self, entry: str, now_s: float) -> None:
         """Try an entry again that WAF did not take."""
-        for group in self.groups.values():
+        for group in self.by_place.values():
             group.accept(entry, now_s)
 
     def _group(self, blocklist: str, entry: str) -> Group:
-        return self.groups[blocklist, family_of(entry)]
+        return self.by_place[blocklist, family_of(entry)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, KeptSet
+    from f2b_worker.domain.plan.group import Group, SetState
 
 PATIENCE_S = 5.0
 """How long a due removal waits for a second in which no ban waits; then it takes every other one."""
@@ -72,7 +72,7 @@ def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
     return None
 
 
-def _with_room(group: Group, usable: AbstractSet[str]) -> KeptSet | None:
+def _with_room(group: Group, usable: AbstractSet[str]) -> SetState | None:
     """Choose the set for the waiting bans: one that takes all of them, or else the one that takes most."""
     rooms = [(_room(group, kept, usable), kept) for kept in _usable(group, usable)]
     for_all = [kept for room, kept in rooms if room >= len(group.pending)]
@@ -108,7 +108,7 @@ def _compaction(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | N
     return None
 
 
-def _fuller(group: Group, source: KeptSet, others: list[KeptSet], usable: AbstractSet[str]) -> KeptSet | None:
+def _fuller(group: Group, source: SetState, others: list[SetState], usable: AbstractSet[str]) -> SetState | None:
     """Find the fullest set with room for all of ours in a set that is at most half full of it."""
     if not 0 < source.ours <= group.capacity // 2:
         return None
@@ -116,15 +116,15 @@ def _fuller(group: Group, source: KeptSet, others: list[KeptSet], usable: Abstra
     return next((each for each in reversed(others) if _room(group, each, usable) >= needed), None)
 
 
-def _usable(group: Group, usable: AbstractSet[str]) -> Iterator[KeptSet]:
+def _usable(group: Group, usable: AbstractSet[str]) -> Iterator[SetState]:
     return (kept for kept in group.sets.values() if kept.known and kept.id in usable)
 
 
-def _room(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> int:
+def _room(group: Group, kept: SetState, usable: AbstractSet[str]) -> int:
     return group.capacity - len(kept.held) + sum(1 for _ in _removable(group, kept, usable))
 
 
-def _removable(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> Iterator[str]:
+def _removable(group: Group, kept: SetState, usable: AbstractSet[str]) -> Iterator[str]:
     """Find the entries that may go out of a set now; one copy of two only while the other is certain."""
     for entry in kept.removals:
         if not group.must_be_held(entry) or group.is_held_elsewhere(entry, kept, usable):
@@ -132,7 +132,7 @@ def _removable(group: Group, kept: KeptSet, usable: AbstractSet[str]) -> Iterato
 
 
 def _update(
-    group: Group, kept: KeptSet, usable: AbstractSet[str], why: Why, copied: frozenset[str] = frozenset()
+    group: Group, kept: SetState, usable: AbstractSet[str], why: Why, copied: frozenset[str] = frozenset()
 ) -> Update:
     removed = frozenset(_removable(group, kept, usable))
     room = group.capacity - len(kept.held) + len(removed) - len(copied)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plan.group import SetState
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.sets import Sets, Watch
+    from f2b_worker.enforcer.sets import Sets, WatchedSet
     from f2b_worker.ports import Adopter, Clock, Notebook
 
 ADOPT_EVERY_S = 1.0
@@ -75,7 +75,7 @@ class ForeignEntries:
                 )
         return self._adopt()
 
-    def _look_at(self, watch: Watch) -> None:
+    def _look_at(self, watch: WatchedSet) -> None:
         kept = watch.kept
         if not kept.known:
             return
@@ -107,7 +107,7 @@ class ForeignEntries:
                     has_adopted = True
         return has_adopted
 
-    def _adoptable(self, watch: Watch) -> Iterator[str]:
+    def _adoptable(self, watch: WatchedSet) -> Iterator[str]:
         if watch.group.policy is not Foreign.ADOPT:
             return iter(())
         kept = watch.kept

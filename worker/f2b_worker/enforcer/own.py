@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.plan.group import Group, SetState
     from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.sets import Watch
+    from f2b_worker.enforcer.sets import WatchedSet
     from f2b_worker.ports import Clock, Notebook, Notes
 
 SWEEP_S = 300.0
@@ -63,7 +63,7 @@ class OwnEntries:
             self._notebook.note_entries("networks", kept.id, networks)
             self._networks[kept.id] = networks
 
-    def sweep(self, watches: Iterable[Watch]) -> None:
+    def sweep(self, watches: Iterable[WatchedSet]) -> None:
         """Note now and then until when all ended bans have left each set."""
         now_s = self._clock.monotonic_s()
         if now_s - self._noted_s < SWEEP_S:

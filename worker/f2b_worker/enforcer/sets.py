@@ -45,7 +45,7 @@ _NEVER_S = float("-inf")
 
 
 @dataclass(slots=True)
-class Watch:
+class WatchedSet:
     """One set as it is watched.
 
     Attributes:
@@ -99,7 +99,7 @@ class Sets:
         may_write: Callable[[], bool],
     ) -> None:
         self.groups = groups
-        self.watches: dict[str, Watch] = {}
+        self.watches: dict[str, WatchedSet] = {}
         self.quarantined: dict[str, float] = {}
         self.appeared = False
         self._noted = noted
@@ -124,14 +124,14 @@ class Sets:
         return all(watch.kept.known for watch in self.watches.values())
 
     def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
-        """Watch the sets that there are; those that are watched and were not found are looked at soon."""
+        """WatchedSet the sets that there are; those that are watched and were not found are looked at soon."""
         ids = set()
         for blocklist, ip_sets in found.items():
             for ip_set in ip_sets:
                 ids.add(ip_set.id)
                 group = self.groups.by_place.get((blocklist, ip_set.family))
                 if group and ip_set.id not in self.watches:
-                    self.watches[ip_set.id] = Watch(ip_set, group)
+                    self.watches[ip_set.id] = WatchedSet(ip_set, group)
                     group.add_set(ip_set.id, self._clock.monotonic_s())
                     log.info("ip_set_found", ip_set=ip_set.name, blocklist=blocklist)
         for set_id, watch in self.watches.items():
@@ -147,14 +147,14 @@ class Sets:
                 continue
             self._read(watch)
 
-    def _is_due(self, watch: Watch, now_s: float) -> bool:
+    def _is_due(self, watch: WatchedSet, now_s: float) -> bool:
         if now_s < watch.paused_until_s:
             return False
         if watch.is_certain:
             return now_s - watch.seen_s >= AUDIT_S
         return not watch.is_lost or now_s >= self._pace.next_s
 
-    def _read(self, watch: Watch) -> None:
+    def _read(self, watch: WatchedSet) -> None:
         watch.was_tried = True
         try:
             contents = watch.ip_set.read()
@@ -170,7 +170,7 @@ class Sets:
         else:
             self._take_in(watch, contents)
 
-    def _take_in(self, watch: Watch, contents: IpSetContents) -> None:
+    def _take_in(self, watch: WatchedSet, contents: IpSetContents) -> None:
         now_s = self._clock.monotonic_s()
         set_id, group = watch.ip_set.id, watch.group
         is_first = not watch.kept.known
@@ -189,7 +189,7 @@ class Sets:
         if not group.pending and not watch.kept.removals:
             self._recover(watch)
 
-    def _evidence(self, watch: Watch, *, is_first: bool) -> Evidence:
+    def _evidence(self, watch: WatchedSet, *, is_first: bool) -> Evidence:
         set_id, blocklist = watch.ip_set.id, watch.group.blocklist
         since_ms = self._own.since_ms(set_id)
         return Evidence(
@@ -211,7 +211,7 @@ class Sets:
         if update:
             self._write(self.watches[update.set_id], update)
 
-    def _write(self, watch: Watch, update: Update) -> None:
+    def _write(self, watch: WatchedSet, update: Update) -> None:
         self._own.note_networks(update.group, update.group.sets[update.set_id], update.added)
         if not self._may_write():
             return
@@ -239,7 +239,7 @@ class Sets:
         else:
             self._written(watch, update, token)
 
-    def _written(self, watch: Watch, update: Update, token: str) -> None:
+    def _written(self, watch: WatchedSet, update: Update, token: str) -> None:
         now_s = self._clock.monotonic_s()
         self._pace.succeed()
         self._after_removals = update.why is Why.REMOVALS
@@ -258,13 +258,13 @@ class Sets:
             holds=len(update.entries),
         )
 
-    def _recover(self, watch: Watch) -> None:
+    def _recover(self, watch: WatchedSet) -> None:
         if watch.failures:
             log.info("ip_set_is_back", ip_set=watch.ip_set.name, failures=watch.failures)
         watch.failures = 0
         self._alarms.troubles.pop(watch.ip_set.id, None)
 
-    def _fail(self, watch: Watch, error: F2bError) -> None:
+    def _fail(self, watch: WatchedSet, error: F2bError) -> None:
         """Leave a set alone for a while; what it holds is read again then."""
         watch.failures += 1
         watch.is_certain = False
@@ -277,7 +277,7 @@ class Sets:
         watch.paused_until_s = self._clock.monotonic_s() + pause_s
         self._alarms.complain(watch.ip_set.name, error)
 
-    def _is_deleted(self, watch: Watch, error: Missing) -> None:
+    def _is_deleted(self, watch: WatchedSet, error: Missing) -> None:
         """Let a set go that somebody deleted; its bans go into the others of its group."""
         now_s = self._clock.monotonic_s()
         del self.watches[watch.ip_set.id]
@@ -289,7 +289,7 @@ class Sets:
         remedy = "make it again with `f2b-worker provision`, and refer to it in the rule"
         self._alarms.ring("ip_set_deleted", watch.ip_set.name, reason=str(error), remedy=remedy)
 
-    def _quarantine(self, watch: Watch, update: Update, error: BadEntry) -> None:
+    def _quarantine(self, watch: WatchedSet, update: Update, error: BadEntry) -> None:
         """Leave out the one entry that WAF refuses; the others go in with the next update."""
         now_s = self._clock.monotonic_s()
         try:

@@ -9,7 +9,7 @@ import structlog
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
-from f2b_worker.domain.plan.origin import Evidence, is_foreign
+from f2b_worker.domain.plan.origin import Traces, is_foreign
 from f2b_worker.domain.plan.updates import Why, next_update
 from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
@@ -189,10 +189,10 @@ class Sets:
         if not group.pending and not watch.kept.removals:
             self._recover(watch)
 
-    def _evidence(self, watch: WatchedSet, *, is_first: bool) -> Evidence:
+    def _evidence(self, watch: WatchedSet, *, is_first: bool) -> Traces:
         set_id, blocklist = watch.ip_set.id, watch.group.blocklist
         since_ms = self._own.since_ms(set_id)
-        return Evidence(
+        return Traces(
             tried=watch.tried,
             # What was under way when the lease changed hands may have come after the first reading.
             is_known=not is_first and watch.seen_s >= self._settled_s,

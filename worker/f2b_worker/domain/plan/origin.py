@@ -13,7 +13,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Traces:
     """What tells whose the entries of one set are.
 
     Attributes:
@@ -31,7 +31,7 @@ class Evidence:
     is_explained: Callable[[str], bool] = lambda _: False
 
 
-def is_foreign(entry: str, evidence: Evidence) -> bool:
+def is_foreign(entry: str, evidence: Traces) -> bool:
     """Tell whether somebody else put *entry* into a set that did not hold it before, as far as anybody knew."""
     if entry in evidence.tried:
         return False

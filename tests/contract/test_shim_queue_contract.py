@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from f2b_worker.adapters.sqs.direct import DirectCalls, direct_calls
-from f2b_worker.adapters.sqs.queue import BotoCalls, SqsOutbox
+from f2b_worker.adapters.sqs.queue import BotoCalls, SqsQueue
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Throttled, Unavailable
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Desk:
     account: str
     url: str
 
-    def run(self, use: Callable[[SqsOutbox], Awaitable[T]], url: str = "") -> T:
+    def run(self, use: Callable[[SqsQueue], Awaitable[T]], url: str = "") -> T:
         async def main() -> T:
-            outbox = SqsOutbox(self.calls(), queue_url=url or self.url)
+            outbox = SqsQueue(self.calls(), queue_url=url or self.url)
             try:
                 return await use(outbox)
             finally:
@@ -160,19 +160,19 @@ def test_a_batch_of_which_sqs_stores_a_part_is_told_body_by_body() -> None:
 
         async def close(self) -> None: ...
 
-    outcomes = asyncio.run(SqsOutbox(Calls(), queue_url="q").send(["a", "b", "c"], within_s=WITHIN_S))
+    outcomes = asyncio.run(SqsQueue(Calls(), queue_url="q").send(["a", "b", "c"], within_s=WITHIN_S))
     assert asked == [["a", "b", "c"], ["b"]], "what may pass is tried again, and nothing else"
     assert [type(each).__name__ for each in outcomes] == ["NoneType", "NoneType", "Rejected"]
 
 
 def test_a_check_tells_whether_the_queue_answers(desk: Desk, aws_in_process: LocalAws) -> None:
-    desk.run(SqsOutbox.check)
+    desk.run(SqsQueue.check)
     aws_in_process.edge.fault("sqs:GetQueueAttributes", "error")
     with pytest.raises(Unavailable):
-        desk.run(SqsOutbox.check)
+        desk.run(SqsQueue.check)
     aws_in_process.edge.clear_faults()
     aws_in_process.edge.fault("sqs:GetQueueAttributes", "throttle", code="AccessDenied")
-    desk.run(SqsOutbox.check)
+    desk.run(SqsQueue.check)
 
 
 class TestDirectCalls:
@@ -181,7 +181,7 @@ class TestDirectCalls:
         return open_desk("direct")
 
     def test_one_connection_serves_call_after_call_and_a_closed_one_is_replaced(self, desk: Desk) -> None:
-        async def use(outbox: SqsOutbox) -> int:
+        async def use(outbox: SqsQueue) -> int:
             calls: Any = outbox._calls
             for _ in range(5):
                 assert await outbox.send(["a"], within_s=WITHIN_S) == [None]
@@ -193,7 +193,7 @@ class TestDirectCalls:
         assert desk.run(use) == 1
 
     def test_an_answer_that_came_too_late_is_nobody_elses(self, desk: Desk, aws_in_process: LocalAws) -> None:
-        async def use(outbox: SqsOutbox) -> list[F2bError | None]:
+        async def use(outbox: SqsQueue) -> list[F2bError | None]:
             aws_in_process.edge.fault("sqs:SendMessageBatch", "delay", delay_s=0.3, times=1)
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
@@ -222,7 +222,7 @@ class TestDirectCalls:
         source = Source()
 
         async def use() -> None:
-            outbox = SqsOutbox(DirectCalls(desk.client, source), queue_url=desk.url)
+            outbox = SqsQueue(DirectCalls(desk.client, source), queue_url=desk.url)
             assert await outbox.send(["a"], within_s=WITHIN_S) == [None]
             assert await outbox.send(["b"], within_s=WITHIN_S) == [None]
             assert source.asked == 1

@@ -14,7 +14,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from f2b_worker.adapters.sqs.direct import DirectCalls
-from f2b_worker.adapters.sqs.queue import SqsOutbox
+from f2b_worker.adapters.sqs.queue import SqsQueue
 from f2b_worker.errors import F2bError, Unavailable
 from tests.conftest import skip_or_fail
 
@@ -79,7 +79,7 @@ async def send(
     """Send through TLS to the queue of a client without it."""
     async with tls_before(int(sqs.meta.endpoint_url.rpartition(":")[2]), certificate) as port:
         client = boto3.client("sqs", endpoint_url=f"https://{HOST}:{port}", region_name="us-east-1")
-        outbox = SqsOutbox(DirectCalls(client, Credentials(account, "local")), queue_url=queue_url)
+        outbox = SqsQueue(DirectCalls(client, Credentials(account, "local")), queue_url=queue_url)
         try:
             return await outbox.send(BODIES, within_s=5)
         finally:

@@ -56,9 +56,9 @@ def _serve(settings: ShimSettings) -> None:
 
 def _open_outbox(queue_url: str) -> Outbox:
     from f2b_worker.adapters.sqs.direct import direct_calls  # noqa: PLC0415 - the same extra
-    from f2b_worker.adapters.sqs.queue import BotoCalls, SqsOutbox  # noqa: PLC0415
+    from f2b_worker.adapters.sqs.queue import BotoCalls, SqsQueue  # noqa: PLC0415
     from f2b_worker.shim.batching import BatchingOutbox  # noqa: PLC0415
 
     client = sqs_client(queue_url, connections=_CALLS_MAX, answer_within_s=2)
     calls = direct_calls(client) or BotoCalls(client, calls_max=_CALLS_MAX)
-    return BatchingOutbox(SqsOutbox(calls, queue_url=queue_url))
+    return BatchingOutbox(SqsQueue(calls, queue_url=queue_url))

@@ -35,7 +35,7 @@ class SqsCalls(Protocol):
         ...
 
 
-class SqsOutbox:
+class SqsQueue:
     """The queue that the shim sends message bodies to."""
 
     def __init__(self, calls: SqsCalls, *, queue_url: str) -> None:

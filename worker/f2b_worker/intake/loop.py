@@ -103,15 +103,15 @@ class Intake:
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
-        patience = Patience(self._clock)
+        pauses = Pauses(self._clock)
         while not stop.is_set():
             messages, failure = self._try_to_gather()
             self.turn(messages, stop)  # what was held back is due even if nothing can be received
             if failure:
                 self.problem = str(failure)
-                patience.suffer(failure, stop)
+                pauses.suffer(failure, stop)
             else:
-                patience.recover()
+                pauses.recover()
         self.turn([], stop)
 
     def _try_to_gather(self) -> tuple[list[Message], F2bError | None]:
@@ -147,7 +147,7 @@ class Intake:
     def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""
         self._lay_out(messages)
-        patience = Patience(self._clock)
+        pauses = Pauses(self._clock)
         while True:
             try:
                 self._try_turn(hurry=stop.is_set())
@@ -155,7 +155,7 @@ class Intake:
                 if stop.is_set():
                     break
                 self.problem = str(error)
-                patience.suffer(error, stop)
+                pauses.suffer(error, stop)
             else:
                 self.problem = None
                 return
@@ -231,7 +231,7 @@ class Intake:
             log.warning("release_failed", reason=str(error), messages=len(messages))
 
 
-class Patience:
+class Pauses:
     """Waits longer after each failure in a row, and says so once."""
 
     def __init__(self, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from f2b_worker.domain.blocklists import Foreign
 from f2b_worker.domain.plan.group import Group
-from f2b_worker.domain.plan.updates import PATIENCE_S, Update, Why, next_update
+from f2b_worker.domain.plan.updates import REMOVALS_WAIT_S, Update, Why, next_update
 
 LAG_S = 60.0
 
@@ -141,7 +141,7 @@ class TestRemovals:
     def test_a_removal_that_waited_for_too_long_takes_every_other_second(self) -> None:
         bench, other = Bench([A]), Bench([])
         other.want(B)
-        now_s = bench.now_s + LAG_S + PATIENCE_S
+        now_s = bench.now_s + LAG_S + REMOVALS_WAIT_S
         first = next_update([bench.group, other.group], now_s, {"0"})
         second = next_update([bench.group, other.group], now_s, {"0"}, after_removals=True)
         assert first is not None

@@ -27,7 +27,7 @@ from f2b_worker.adapters.dynamodb.items import (
     number,
     state_key,
 )
-from f2b_worker.adapters.dynamodb.many import Known, ManyOffenders
+from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.transactions import BanTransactions
 from f2b_worker.errors import F2bError
 
@@ -61,7 +61,7 @@ class DynamoLedger(DynamoBanBook):
         super().__init__(client, table, clock)
         self._kept_ms = kept_ms
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
-        self._known = Known(clock)
+        self._known = SeenItems(clock)
         self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, kept_ms=kept_ms)
         self._bans = BanTransactions(client, table, self._io, read=self._many.read, clock=clock, kept_ms=kept_ms)
 

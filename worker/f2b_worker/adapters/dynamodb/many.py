@@ -51,7 +51,7 @@ _READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
 
 
-class Known:
+class SeenItems:
     """Items as they were last seen, the least recently seen ones forgotten; for any number of threads."""
 
     def __init__(self, clock: Clock, most: int = KNOWN_MAX) -> None:
@@ -105,7 +105,7 @@ class ManyOffenders:
         client: DynamoDBClient,
         table: str,
         threads: ThreadPoolExecutor,
-        known: Known,
+        known: SeenItems,
         *,
         clock: Clock,
         kept_ms: int,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.plan.group import Group, SetState
 
-PATIENCE_S = 5.0
+REMOVALS_WAIT_S = 5.0
 """How long a due removal waits for a second in which no ban waits; then it takes every other one."""
 
 COMPACTION_SLACK = 500
@@ -59,7 +59,7 @@ def next_update(
         after_removals: Whether the last update was for removals alone: then bans come first whatever is due.
     """
     groups = list(groups)
-    impatient = None if after_removals else _removals(groups, now_s - PATIENCE_S, usable)
+    impatient = None if after_removals else _removals(groups, now_s - REMOVALS_WAIT_S, usable)
     return impatient or _bans(groups, usable) or _removals(groups, now_s, usable) or _compaction(groups, usable)
 
 

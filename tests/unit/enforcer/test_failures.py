@@ -116,7 +116,7 @@ class TestFailures:
         scene.v4.fails = [Rejected("too many references")] * 2
         scene.ban(B)
         scene.pass_time(3)
-        assert (scene.enforcer.ready, scene.enforcer.trouble) == (False, "too many references")
+        assert (scene.enforcer.ready, scene.enforcer.problem) == (False, "too many references")
         scene.pass_time(12)
         assert (scene.enforcer.ready, set(scene.v4.held)) == (True, {A, B})
 
@@ -124,7 +124,7 @@ class TestFailures:
         scene.settle(A)
         scene.v4.deleted = scene.v6.deleted = True
         scene.pass_time(70)
-        assert scene.enforcer.trouble == "no IP set of blocklist block is there"
+        assert scene.enforcer.problem == "no IP set of blocklist block is there"
         fresh = scene.make_set()
         scene.pass_time(70)
         assert (scene.enforcer.ready, set(fresh.held)) == (True, {A})

@@ -105,7 +105,7 @@ class TestLedgerThatTakesLong:
             wait(event, timeout_s),
         )[1]
         scene.run(30)
-        assert scene.enforcer.trouble == "the ledger does not answer"
+        assert scene.enforcer.problem == "the ledger does not answer"
 
     def test_its_answer_after_the_lease_is_lost_does_not_make_the_loop_spin(
         self, scene: Scene, aside: Aside

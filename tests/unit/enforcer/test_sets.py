@@ -262,9 +262,9 @@ class TestFailures:
         scene.v4.fails = [AccessDenied("not authorised")]
         scene.ban(B)
         scene.pass_time(3)
-        assert (scene.enforcer.ready, scene.enforcer.trouble) == (False, "not authorised")
+        assert (scene.enforcer.ready, scene.enforcer.problem) == (False, "not authorised")
         scene.pass_time(6)
-        assert (scene.enforcer.ready, scene.enforcer.trouble) == (True, "")
+        assert (scene.enforcer.ready, scene.enforcer.problem) == (True, None)
         assert scene.v4.held == {A, B}
 
     def test_a_ledger_that_fails_makes_it_not_ready_and_removes_nothing(self, scene: Scene) -> None:

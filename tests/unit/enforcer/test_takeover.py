@@ -242,7 +242,7 @@ class TestLeaseAndTime:
         scene.run(10)
         assert scene.enforcer.ready
         scene.run(30)
-        assert scene.enforcer.trouble == "WAF does not answer"
+        assert scene.enforcer.problem == "WAF does not answer"
         scene.finder.failure = None
         scene.v4.edit({FOREIGN})
         scene.ban(A)

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @dataclass
 class Worker:
     dead: str | None = None
-    unready: str | None = None
-    remark: str | None = None
+    problem: str | None = None
+    conflict: str | None = None
 
     def get(self, path: str) -> tuple[str, str]:
         """Ask the app as a server would; answer status and text."""
         answered: list[Any] = []
-        app = health_app(lambda: self.dead, lambda: self.unready, lambda: self.remark)
+        app = health_app(lambda: self.dead, lambda: self.problem, lambda: self.conflict)
         environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
         body = app(environ, lambda status, headers, _info=None: answered.append((status, headers)))  # type: ignore[arg-type]
         return answered[0][0], b"".join(body).decode()
@@ -37,16 +37,16 @@ def test_a_worker_that_works_lives_and_is_ready() -> None:
 
 
 def test_a_worker_that_waits_for_aws_lives_and_says_in_one_line_why_it_is_not_ready() -> None:
-    worker = Worker(unready="reading IP set f2b-ipv4:\nnot allowed")
+    worker = Worker(problem="reading IP set f2b-ipv4:\nnot allowed")
     assert worker.get("/healthz")[0] == "200 OK"
     assert worker.get("/readyz") == ("503 Service Unavailable", "reading IP set f2b-ipv4: not allowed\n")
 
 
 def test_what_somebody_should_see_to_is_said_and_keeps_no_worker_from_being_ready() -> None:
-    worker = Worker(remark="the worker that enforces\nis configured otherwise")
+    worker = Worker(conflict="the worker that enforces\nis configured otherwise")
     assert worker.get("/readyz") == ("200 OK", "ok, but the worker that enforces is configured otherwise\n")
     assert worker.get("/healthz") == ("200 OK", "ok\n")
-    worker.unready = "queue f2b: no answer"
+    worker.problem = "queue f2b: no answer"
     assert worker.get("/readyz") == ("503 Service Unavailable", "queue f2b: no answer\n")
 
 
@@ -57,7 +57,7 @@ def test_a_worker_of_which_a_part_died_does_not_live() -> None:
 @pytest.mark.parametrize("path", ["/metrics", "/"])
 def test_the_metrics_are_where_they_were(path: str) -> None:
     metrics.messages_settled.inc(0)
-    status, text = Worker(dead="x", unready="y").get(path)
+    status, text = Worker(dead="x", problem="y").get(path)
     assert status == "200 OK"
     assert "f2b_messages_settled_total" in text
 

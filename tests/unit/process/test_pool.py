@@ -12,12 +12,12 @@ from f2b_worker.process.pool.liveness import (
     Health,
     Restarts,
     dead,
-    unready,
+    problem,
 )
-from f2b_worker.process.worker import State
+from f2b_worker.process.worker import Condition
 from f2b_worker.testing import FakeClock
 
-WELL = State(None, None)
+WELL = Condition(None, None)
 
 
 def test_each_death_in_a_row_is_followed_by_a_longer_pause() -> None:
@@ -47,7 +47,7 @@ class Pair:
         for each in self.both:
             each.start(self.clock.monotonic_s())
 
-    def tell(self, *told: State) -> None:
+    def tell(self, *told: Condition) -> None:
         for each, state in zip(self.both, told, strict=False):
             each.hear(state, self.clock.monotonic_s())
 
@@ -56,8 +56,8 @@ class Pair:
         return dead(self.both, self.clock)
 
     @property
-    def unready(self) -> str | None:
-        return unready(self.both, self.clock)
+    def problem(self) -> str | None:
+        return problem(self.both, self.clock)
 
 
 @pytest.fixture
@@ -66,32 +66,32 @@ def pair() -> Pair:
 
 
 def test_the_pool_is_ready_once_every_process_said_so(pair: Pair) -> None:
-    assert pair.unready == "worker-0 starts"
+    assert pair.problem == "worker-0 starts"
     pair.tell(WELL)
-    assert pair.unready == "worker-1 starts"
+    assert pair.problem == "worker-1 starts"
     pair.tell(WELL, WELL)
-    assert pair.unready is None
+    assert pair.problem is None
     assert pair.dead is None
 
 
 def test_the_reason_of_the_one_that_is_not_ready_is_said(pair: Pair) -> None:
-    pair.tell(WELL, State("queue f2b: no answer", None))
-    assert pair.unready == "worker-1: queue f2b: no answer"
+    pair.tell(WELL, Condition("queue f2b: no answer", None))
+    assert pair.problem == "worker-1: queue f2b: no answer"
     assert pair.dead is None
     pair.tell(WELL, WELL)
-    assert pair.unready is None
+    assert pair.problem is None
 
 
 def test_who_is_dead_is_named_until_its_successor_has_started(pair: Pair) -> None:
     pair.tell(WELL, WELL)
     pair.both[1].end()
     assert pair.dead == "worker-1 is dead, and is started again soon"
-    assert pair.unready == pair.dead
+    assert pair.problem == pair.dead
     pair.both[1].start(pair.clock.monotonic_s())
     assert pair.dead is None
-    assert pair.unready == "worker-1 starts"
+    assert pair.problem == "worker-1 starts"
     pair.tell(WELL, WELL)
-    assert pair.unready is None
+    assert pair.problem is None
 
 
 def test_who_gives_no_sign_of_life_hangs_until_it_gives_one(pair: Pair) -> None:
@@ -100,7 +100,7 @@ def test_who_gives_no_sign_of_life_hangs_until_it_gives_one(pair: Pair) -> None:
     assert pair.dead is None
     pair.tell(WELL)
     pair.clock.advance(1)
-    assert pair.dead == pair.unready == f"worker-1 hangs: it gave no sign of life for {SILENT_S + 1:.0f} s"
+    assert pair.dead == pair.problem == f"worker-1 hangs: it gave no sign of life for {SILENT_S + 1:.0f} s"
     pair.tell(WELL, WELL)
     assert pair.dead is None
 
@@ -113,6 +113,6 @@ def test_who_starts_may_be_silent_for_as_long_as_it_waits_for_aws(pair: Pair) ->
 
 
 def test_what_somebody_should_see_to_is_said_with_the_name_of_who_said_it(pair: Pair) -> None:
-    pair.tell(WELL, State(None, "configured otherwise"))
-    assert [each.remark() for each in pair.both] == [None, "worker-1: configured otherwise"]
-    assert pair.unready is None
+    pair.tell(WELL, Condition(None, "configured otherwise"))
+    assert [each.conflict() for each in pair.both] == [None, "worker-1: configured otherwise"]
+    assert pair.problem is None

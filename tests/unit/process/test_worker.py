@@ -39,7 +39,7 @@ class Loop:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.problem: str | None = None
-        self.trouble = ""
+        self.problem = ""
         self.used: list[object] = []
 
     def keep_in_hand(self, stop: threading.Event) -> None:
@@ -86,7 +86,7 @@ def test_a_process_is_ready_while_no_part_has_a_problem() -> None:
     running = parts(intake, enforcer, other)
 
     assert problem_of(running) is None
-    other.trouble = "IP set f2b-ipv4: not allowed"
+    other.problem = "IP set f2b-ipv4: not allowed"
     assert problem_of(running) == "IP set f2b-ipv4: not allowed"
     intake.problem = "queue f2b: no answer"
     assert problem_of(running) == "queue f2b: no answer"

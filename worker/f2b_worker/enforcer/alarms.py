@@ -33,11 +33,11 @@ class Alarms:
         region: Where the IP sets are that it is about.
 
     Attributes:
-        troubles: One line of reason for each thing that keeps bans from being enforced until somebody acts.
+        problems: One line of reason for each thing that keeps bans from being enforced until somebody acts.
     """
 
     def __init__(self, clock: Clock, region: str = "") -> None:
-        self.troubles: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
         self._clock = clock
         self._region = region
         self._rung_s: dict[tuple[str, str], float] = {}
@@ -75,7 +75,7 @@ class Alarms:
 
 
 class Patience:
-    """What fails and is tried again: pauses that grow, and a trouble when it does not come back soon.
+    """What fails and is tried again: pauses that grow, and a problem when it does not come back soon.
 
     Args:
         about: What it is.
@@ -97,11 +97,11 @@ class Patience:
             self._since_s = now_s
         self._failures += 1
         if isinstance(error, Permanent) or now_s - self._since_s >= PATIENCE_S:
-            self._alarms.troubles[self._about] = str(error)
+            self._alarms.problems[self._about] = str(error)
         self._alarms.complain(self._about, error)
         return backoff_s(self._failures)
 
     def succeed(self) -> None:
         """Take it that it works again."""
         self._failures = 0
-        self._alarms.troubles.pop(self._about, None)
+        self._alarms.problems.pop(self._about, None)

@@ -104,12 +104,12 @@ class Enforcer:
     @property
     def ready(self) -> bool:
         """Whether nothing that somebody must see to keeps bans from being enforced."""
-        return not self._alarms.troubles
+        return not self._alarms.problems
 
     @property
-    def trouble(self) -> str:
-        """One line about what keeps bans from being enforced; empty if nothing does."""
-        return next(iter(list(self._alarms.troubles.values())), "")
+    def problem(self) -> str | None:
+        """One line about what keeps bans from being enforced, or None."""
+        return next(iter(list(self._alarms.problems.values())), None)
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist from the next tick on; may be called from another thread."""
@@ -187,7 +187,7 @@ class Enforcer:
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
-        self._alarms.troubles.clear()
+        self._alarms.problems.clear()
         self._alarms.metrics.clear()
 
     def _new_search(self) -> Search:

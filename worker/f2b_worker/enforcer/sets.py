@@ -174,8 +174,8 @@ class Sets:
         now_s = self._clock.monotonic_s()
         set_id, group = watch.ip_set.id, watch.group
         is_first = not watch.kept.known
-        evidence = self._evidence(watch, is_first=is_first)
-        drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, evidence), now_s)
+        traces = self._traces(watch, is_first=is_first)
+        drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, traces), now_s)
         if is_first:
             group.foreign_changed.add(set_id)
         elif drift.foreign or drift.gone:
@@ -189,7 +189,7 @@ class Sets:
         if not group.pending and not watch.kept.removals:
             self._recover(watch)
 
-    def _evidence(self, watch: WatchedSet, *, is_first: bool) -> Traces:
+    def _traces(self, watch: WatchedSet, *, is_first: bool) -> Traces:
         set_id, blocklist = watch.ip_set.id, watch.group.blocklist
         since_ms = self._own.since_ms(set_id)
         return Traces(
@@ -262,7 +262,7 @@ class Sets:
         if watch.failures:
             log.info("ip_set_is_back", ip_set=watch.ip_set.name, failures=watch.failures)
         watch.failures = 0
-        self._alarms.troubles.pop(watch.ip_set.id, None)
+        self._alarms.problems.pop(watch.ip_set.id, None)
 
     def _fail(self, watch: WatchedSet, error: F2bError) -> None:
         """Leave a set alone for a while; what it holds is read again then."""
@@ -271,7 +271,7 @@ class Sets:
         pause_s = min(PAUSE_MAX_S, backoff_s(watch.failures))
         if isinstance(error, Permanent):
             pause_s = BACKOFF_MAX_S
-            self._alarms.troubles[watch.ip_set.id] = str(error)
+            self._alarms.problems[watch.ip_set.id] = str(error)
             event = "ip_set_no_access" if isinstance(error, AccessDenied) else "ip_set_rejects"
             self._alarms.ring(event, watch.ip_set.name, reason=str(error))
         watch.paused_until_s = self._clock.monotonic_s() + pause_s
@@ -283,7 +283,7 @@ class Sets:
         del self.watches[watch.ip_set.id]
         watch.group.drop_set(watch.ip_set.id, now_s)
         self.groups.settle(now_s)
-        self._alarms.troubles.pop(watch.ip_set.id, None)
+        self._alarms.problems.pop(watch.ip_set.id, None)
         self._alarms.metrics.ip_sets_deleted.inc()
         self._alarms.metrics.forget_ip_set(watch.ip_set.name)
         remedy = "make it again with `f2b-worker provision`, and refer to it in the rule"

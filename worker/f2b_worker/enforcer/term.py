@@ -124,9 +124,9 @@ class Term:
         for blocklist in self.roster.wanted:
             about = f"blocklist {blocklist}"
             if blocklist in kept:
-                self.alarms.troubles.pop(about, None)
+                self.alarms.problems.pop(about, None)
             else:
-                self.alarms.troubles[about] = f"no IP set of blocklist {blocklist} is there"
+                self.alarms.problems[about] = f"no IP set of blocklist {blocklist} is there"
                 self.alarms.ring("ip_sets_missing", blocklist, remedy="make them with `f2b-worker provision`")
         if self.roster.unreadable:
             keys = sorted(self.roster.unreadable)

@@ -26,30 +26,30 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 def health_app(
     dead: Callable[[], str | None],
-    unready: Callable[[], str | None],
-    remark: Callable[[], str | None] = lambda: None,
+    problem: Callable[[], str | None],
+    conflict: Callable[[], str | None] = lambda: None,
     registry: CollectorRegistry = REGISTRY,
 ) -> WSGIApplication:
     """Make the app that answers `/healthz`, `/readyz` and, with Prometheus metrics, every other path.
 
     Args:
         dead: Says in one line what has died, or None; then `/healthz` answers 503.
-        unready: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
-        remark: Says in one line what somebody should see to although work gets done; `/readyz` adds it to its 200.
+        problem: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
+        conflict: Says in one line what needs attention although work gets done; `/readyz` adds it to "ok".
         registry: Where the metrics are.
     """
     metrics = make_wsgi_app(registry)
-    questions = {"/healthz": dead, "/readyz": unready}
+    questions = {"/healthz": dead, "/readyz": problem}
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         question = questions.get(environ.get("PATH_INFO", ""))
         if question is None:
             exposed: Iterable[bytes] = metrics(environ, start_response)
             return exposed
-        problem = question()
-        start_response("503 Service Unavailable" if problem else "200 OK", [_TEXT])
-        said = remark() if not problem and question is unready else None
-        return [f"{_line(problem or (f'ok, but {said}' if said else 'ok'))}\n".encode()]
+        wrong = question()
+        start_response("503 Service Unavailable" if wrong else "200 OK", [_TEXT])
+        said = conflict() if not wrong and question is problem else None
+        return [f"{_line(wrong or (f'ok, but {said}' if said else 'ok'))}\n".encode()]
 
     return app
 

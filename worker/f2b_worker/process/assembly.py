@@ -69,11 +69,11 @@ class RegionPorts:
     notebook: Notebook
 
     @property
-    def conflict(self) -> str:
-        """One line about a worker that enforces here and is configured otherwise; empty if none does."""
+    def conflict(self) -> str | None:
+        """One line about a worker that enforces here and is configured otherwise, or None."""
         theirs = self.lease.otherwise
         if not theirs:
-            return ""
+            return None
         return f"{self.region}: the worker that enforces is configured otherwise: {theirs}; this one: " + as_text(
             self.blocklists
         )

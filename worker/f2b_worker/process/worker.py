@@ -54,7 +54,7 @@ _CHECK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Condition:
     """How one worker process does.
 
     Attributes:
@@ -104,7 +104,7 @@ def _set_all(events: Sequence[threading.Event]) -> None:
 
 
 def run_worker(
-    settings: WorkerSettings, config: Path | None, *, tell: Callable[[State], None] | None = None
+    settings: WorkerSettings, config: Path | None, *, tell: Callable[[Condition], None] | None = None
 ) -> int:
     """Run one worker process until a signal stops it or a part dies; answer the exit code.
 
@@ -124,7 +124,7 @@ def run_parts(
     settings: WorkerSettings,
     config: Path | None,
     *,
-    tell: Callable[[State], None] | None = None,
+    tell: Callable[[Condition], None] | None = None,
 ) -> int:
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
     reloads = _note_reloads()
@@ -136,8 +136,8 @@ def run_parts(
             settings.metrics_port,
             health_app(
                 dead=lambda: "a part of this worker died" if died.is_set() else None,
-                unready=lambda: problem_of(parts),
-                remark=lambda: conflict_of(parts),
+                problem=lambda: problem_of(parts),
+                conflict=lambda: conflict_of(parts),
             ),
         )
     _stop_on_signals(parts)
@@ -225,7 +225,7 @@ def problem_of(parts: Parts) -> str | None:
     """Say in one line what keeps the loops from doing their work now, or None."""
     if parts.stop.is_set():
         return "stopping"
-    problems = (parts.intake.problem, *(each.trouble for each in parts.enforcers))
+    problems = (parts.intake.problem, *(each.problem for each in parts.enforcers))
     return next((each for each in problems if each), None)
 
 
@@ -237,9 +237,9 @@ def conflict_of(parts: Parts) -> str | None:
     return next((each.conflict for each in parts.regions if each.conflict), None)
 
 
-def state_of(parts: Parts) -> State:
+def condition_of(parts: Parts) -> Condition:
     """Say how this process does."""
-    return State(problem_of(parts), conflict_of(parts))
+    return Condition(problem_of(parts), conflict_of(parts))
 
 
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:
@@ -297,17 +297,17 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def _wait(parts: Parts, settings: WorkerSettings, config: Path | None, tell: Callable[[State], None]) -> None:
+def _wait(parts: Parts, settings: WorkerSettings, config: Path | None, tell: Callable[[Condition], None]) -> None:
     """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
     parent = os.getppid()
     alarms = Alarms(SystemClock())
-    tell(state_of(parts))
+    tell(condition_of(parts))
     while not parts.stop.wait(_CHECK_EVERY_S):
         if parts.reloads:
             parts.reloads.clear()
             reload_jails(parts, settings, config)
         report_conflicts(parts, alarms)
-        tell(state_of(parts))
+        tell(condition_of(parts))
         if os.getppid() != parent:
             log.warning("parent_died")
             parts.stop.set()

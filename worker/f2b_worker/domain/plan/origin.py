@@ -31,11 +31,11 @@ class Traces:
     is_explained: Callable[[str], bool] = lambda _: False
 
 
-def is_foreign(entry: str, evidence: Traces) -> bool:
+def is_foreign(entry: str, traces: Traces) -> bool:
     """Tell whether somebody else put *entry* into a set that did not hold it before, as far as anybody knew."""
-    if entry in evidence.tried:
+    if entry in traces.tried:
         return False
     # In a set that we know, what we did not write is not ours, banned or not.
-    if evidence.is_known or entry in evidence.foreign:
+    if traces.is_known or entry in traces.foreign:
         return True
-    return entry not in evidence.networks and not evidence.is_explained(entry)
+    return entry not in traces.networks and not traces.is_explained(entry)

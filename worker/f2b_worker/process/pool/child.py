@@ -14,7 +14,7 @@ from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log as log_lines
 from f2b_worker.observe.shared import mark_dead, remove_files
 from f2b_worker.process.pool.liveness import Health, Restarts
-from f2b_worker.process.worker import EXIT_PART_DIED, State, run_worker
+from f2b_worker.process.worker import EXIT_PART_DIED, Condition, run_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ class Child:
             while self._tells and self._tells.poll():
                 self._hear(self._tells.recv(), now_s)
 
-    def _hear(self, told: State | str, now_s: float) -> None:
+    def _hear(self, told: Condition | str, now_s: float) -> None:
         if isinstance(told, str):
             self._refusal = told
         else:
@@ -125,7 +125,7 @@ def _work(settings: WorkerSettings, config: Path | None, number: int, speaks: Co
     log_lines.configure(settings.log_level)
     structlog.contextvars.bind_contextvars(worker=number)
     try:
-        code = run_worker(settings, config, tell=lambda state: _tell(speaks, state))
+        code = run_worker(settings, config, tell=lambda condition: _tell(speaks, condition))
     except F2bError as error:
         with suppress(OSError):  # the parent is dead, too
             speaks.send(str(error))
@@ -133,8 +133,8 @@ def _work(settings: WorkerSettings, config: Path | None, number: int, speaks: Co
     raise SystemExit(code)
 
 
-def _tell(speaks: Connection, state: State) -> None:
-    short = State(*(text and text[:_TOLD_MAX] for text in (state.problem, state.conflict)))
+def _tell(speaks: Connection, condition: Condition) -> None:
+    short = Condition(*(text and text[:_TOLD_MAX] for text in (condition.problem, condition.conflict)))
     try:
         speaks.send(short)
     except OSError:  # nobody would restart this process or stop it

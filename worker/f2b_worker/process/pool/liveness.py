@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.ports import Clock
-    from f2b_worker.process.worker import State
+    from f2b_worker.process.worker import Condition
 
 LIVES_S = 60.0
 """Who lived for so long was well: its next death is a first one."""
@@ -54,13 +54,13 @@ class Health:
     name: str
     runs: bool = False
     since_s: float = 0.0
-    told: State | None = None
+    told: Condition | None = None
 
     def start(self, now_s: float) -> None:
         """Take it that a process was started."""
         self.runs, self.since_s, self.told = True, now_s, None
 
-    def hear(self, told: State, now_s: float) -> None:
+    def hear(self, told: Condition, now_s: float) -> None:
         """Take note of what the process tells."""
         self.told, self.since_s = told, now_s
 
@@ -77,7 +77,7 @@ class Health:
             return f"{self.name} hangs: it gave no sign of life for {silent_s:.0f} s"
         return None
 
-    def unready(self, now_s: float) -> str | None:
+    def problem(self, now_s: float) -> str | None:
         """Say in one line why it does not do its work now, or answer None."""
         if dead := self.dead(now_s):
             return dead
@@ -85,7 +85,7 @@ class Health:
             return f"{self.name} starts"
         return f"{self.name}: {self.told.problem}" if self.told.problem else None
 
-    def remark(self) -> str | None:
+    def conflict(self) -> str | None:
         """Say in one line what somebody should see to although it does its work, or answer None."""
         told = self.told
         return f"{self.name}: {told.conflict}" if told and told.conflict else None
@@ -96,6 +96,6 @@ def dead(every: Sequence[Health], clock: Clock) -> str | None:
     return next(filter(None, (each.dead(clock.monotonic_s()) for each in every)), None)
 
 
-def unready(every: Sequence[Health], clock: Clock) -> str | None:
+def problem(every: Sequence[Health], clock: Clock) -> str | None:
     """Say in one line which process does not do its work now, and why, or answer None."""
-    return next(filter(None, (each.unready(clock.monotonic_s()) for each in every)), None)
+    return next(filter(None, (each.problem(clock.monotonic_s()) for each in every)), None)

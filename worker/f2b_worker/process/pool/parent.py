@@ -14,7 +14,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.observe.http import health_app
 from f2b_worker.observe.shared import registry_of_all, shared_metrics
 from f2b_worker.process.pool.child import Child
-from f2b_worker.process.pool.liveness import dead, unready
+from f2b_worker.process.pool.liveness import dead, problem
 from f2b_worker.process.worker import EXIT_STOPPED, STOP_WITHIN_S, serve_health
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _serve(port: int, every: Sequence[Health], asked_to_stop: Sequence[int], dea
     clock = SystemClock()
     app = health_app(
         dead=lambda: dead(every, clock),
-        unready=lambda: "stopping" if asked_to_stop else unready(every, clock),
-        remark=lambda: next(filter(None, (each.remark() for each in every)), None),
+        problem=lambda: "stopping" if asked_to_stop else problem(every, clock),
+        conflict=lambda: next(filter(None, (each.conflict() for each in every)), None),
         registry=registry,
     )
     serve_health(port, app)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 
 
+RECEIVE_MAX = 10
+"""So many messages one receive brings at most: SQS's limit, and so everybody's."""
+
+
 class Clock(Protocol):
     """Time, as a value to be handed in."""
 

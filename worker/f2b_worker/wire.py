@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import from_json
 
-from f2b_worker.domain.jails import DEFAULT_JAIL
-from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
+from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, simple_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,14 +29,13 @@ VERSION = 1
 PACK_ITEMS_MAX = 10_000
 NOTE_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
-_JAIL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
 _EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
 
 # Read loosely and checked one by one, so that one wrong item costs the others nothing; published strictly.
 _AddressText = Annotated[Any, WithJsonSchema({"type": "string", "description": "IPv4 or IPv6 address"})]
-_JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{_JAIL.pattern}$"})]
+_JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{JAIL_NAME.pattern}$"})]
 _Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
 _Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
 _Notes = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
@@ -207,8 +206,8 @@ class _Raw(NamedTuple):
 def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
     if not isinstance(raw.ip, str):
         return Refusal(Reason.BAD_ADDRESS, f"ip: {ascii(raw.ip)[:60]} is no text", item)
-    if not isinstance(raw.jail, str) or not _JAIL.fullmatch(raw.jail):
-        detail = f"jail: {ascii(raw.jail)[:70]} is not 1-64 of A-Z a-z 0-9 . _ -"
+    if not isinstance(raw.jail, str) or not JAIL_NAME.fullmatch(raw.jail):
+        detail = f"jail: {ascii(raw.jail)[:70]} is not {JAIL_NAME_RULE}"
         return Refusal(Reason.BAD_JAIL, detail, item)
     note = raw.note[:NOTE_CHARACTERS_MAX] if isinstance(raw.note, str) else None
     try:
@@ -249,7 +248,7 @@ def _read_clean(pack: Pack) -> list[Infraction] | None:
     number = len(pack.dt_ms)
     ips = _picked(pack.ip, pack.of, number)
     jails = _picked(pack.jail or [DEFAULT_JAIL], [0] * number if pack.in_ is None else pack.in_, number)
-    if ips is None or jails is None or not all(map(_JAIL.fullmatch, set(jails))):
+    if ips is None or jails is None or not all(map(JAIL_NAME.fullmatch, set(jails))):
         return None
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
     next(moments_ms)
@@ -287,11 +286,7 @@ def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
         note = notes.get(str(index)) if notes else None
         weight = 1 if weights is None else _cell(weights, index)
         item_id = f"{pack.id}.{index}"
-        item = {"ip": ip, "jail": jail, "at": at_ms / 1000, "id": item_id}
-        if note is not None:
-            item["note"] = note
-        if weights is not None:
-            item["weight"] = weight
+        item = simple_item(ip, jail, at_ms, item_id, note=note, weight=weight)
         if ip is None:
             yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
         else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.errors import F2bError, Unavailable
-from f2b_worker.intake.receivers import RECEIVE_MAX, Receivers
+from f2b_worker.intake.receivers import Receivers
+from f2b_worker.ports import RECEIVE_MAX
 from f2b_worker.testing import MemoryInbox
 
 if TYPE_CHECKING:

@@ -349,7 +349,7 @@ def test_an_enabled_that_is_neither_is_told() -> None:
 
 def test_a_jail_whose_name_f2b_does_not_allow_is_told(tmp_path: Path) -> None:
     result = imported("[my jail]\nenabled = true\n[a.b]\nenabled = true\nbantime = -1\n")
-    assert result.wrong == ("[my jail]: a jail is named by 1 to 64 of A-Z a-z 0-9 . _ -: left out",)
+    assert result.wrong == ("[my jail]: a jail is named by 1-64 of A-Z a-z 0-9 . _ -: left out",)
     assert jails(result, tmp_path).policy.jail("a.b").bantime_ms == FOREVER_MS
 
 

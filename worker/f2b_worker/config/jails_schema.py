@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Action, Foreign, Scope
 from f2b_worker.domain.durations import parse_duration_ms
-from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, MINUTE_MS
+from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, JAIL_NAME, MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ Maxretry = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
 BanCount = Annotated[int, Field(ge=1, le=1000)]
 Multiple = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Name = Annotated[str, Field(pattern=f"^{JAIL_NAME.pattern}$")]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 

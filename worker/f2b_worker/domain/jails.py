@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -27,6 +28,11 @@ DAY_MS = 24 * 60 * MINUTE_MS
 
 FOREVER_MS = 253_402_300_800_000
 """The year 10000: the end of a ban that has none, and a length that reaches it."""
+
+JAIL_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What names a jail; nothing that means something in a URL, a log line or a key of the ledger."""
+
+JAIL_NAME_RULE = "1-64 of A-Z a-z 0-9 . _ -"
 
 DEFAULT_JAIL = "default"
 DEFAULT_BLOCKLIST = "block"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from pydantic_core import to_json
 
-from f2b_worker.domain.judge.infractions import Reason, Refusal
+from f2b_worker.domain.judge.infractions import Reason, Refusal, simple_item
 from f2b_worker.observe import metrics
 from f2b_worker.ports import DeadLetter
 from f2b_worker.wire import UnreadableError, read_body
@@ -235,7 +235,7 @@ class Desk:
 
 def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
-    item = {"ip": network, "jail": who.jail, "at": hit.at_ms / 1000, "id": hit.id, "weight": hit.weight}
+    item = simple_item(network, who.jail, hit.at_ms, hit.id, weight=hit.weight)
     return Refusal(Reason.LEDGER_REFUSED, why, item)
 
 

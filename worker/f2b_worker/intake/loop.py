@@ -18,6 +18,7 @@ from f2b_worker.errors import F2bError, Rejected
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.judging import Judging
 from f2b_worker.observe import metrics
+from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
     import threading
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-RECEIVE_MAX = 10
 KEPT_AFTER = 0.4
 """After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 

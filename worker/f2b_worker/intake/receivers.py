@@ -6,12 +6,13 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from f2b_worker.ports import RECEIVE_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.ports import DeadLetter, Inbox, Message
 
-RECEIVE_MAX = 10
 REST_S = 0.02
 """So long a poll rests after an answer that was not full: the next one brings several messages for one call."""
 

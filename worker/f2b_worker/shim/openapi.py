@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME
 from f2b_worker.wire import Simple
 
 _ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -23,7 +24,7 @@ _JAIL: dict[str, Any] = {
     "name": "jail",
     "in": "query",
     "description": "The jail of infractions that name none.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "default"},
+    "schema": {"type": "string", "pattern": f"^{JAIL_NAME.pattern}$", "default": DEFAULT_JAIL},
 }
 _RESULT = {
     "type": "object",

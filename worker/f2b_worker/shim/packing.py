@@ -36,22 +36,11 @@ def size_bytes(infraction: Infraction) -> int:
 def write_body(infractions: Sequence[Infraction]) -> str:
     """Write infractions as one message body: a pack, or a list of objects where one has an id of its own."""
     if any(each.id for each in infractions):
-        return json.dumps([_simple(each) for each in infractions], separators=(",", ":"))
+        return json.dumps([each.as_item() for each in infractions], separators=(",", ":"))
     notes = {place: each.note for place, each in enumerate(infractions) if each.note is not None}
     weights = [each.weight for each in infractions]
     rows = [each[:3] for each in infractions]
     return write_pack(rows, notes=notes, weights=None if max(weights) == 1 else weights)
-
-
-def _simple(infraction: Infraction) -> dict[str, object]:
-    item: dict[str, object] = {"ip": infraction.ip, "jail": infraction.jail, "at": infraction.at_ms / 1000}
-    if infraction.id:
-        item["id"] = infraction.id
-    if infraction.note is not None:
-        item["note"] = infraction.note
-    if infraction.weight != 1:
-        item["weight"] = infraction.weight
-    return item
 
 
 class Parcel:

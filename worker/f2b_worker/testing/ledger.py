@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
 
 if TYPE_CHECKING:
@@ -167,11 +168,9 @@ class MemoryNotebook:
     def read(self) -> Notes:
         """Read everything that was noted."""
         self._fail_if_told()
-        from_ms, released_ms = self._held_back_from_ms, self._released_ms
-        if from_ms is not None and released_ms is not None and from_ms <= released_ms:
-            from_ms = None
+        from_ms = held_back_from(self._held_back_from_ms, self._released_ms)
         foreign, networks = (dict(self._entries[kind]) for kind in ("foreign", "networks"))
-        return Notes(foreign, from_ms, released_ms, networks, dict(self._swept_ms))
+        return Notes(foreign, from_ms, self._released_ms, networks, dict(self._swept_ms))
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one IP set; none remove the note."""

@@ -16,6 +16,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Notes
 
 if TYPE_CHECKING:
@@ -64,9 +65,8 @@ class DynamoNotebook:
                         entries[kind][arn] = _unpacked(item["entries"]["B"])
                     elif kind == _SWEPT:
                         swept_ms = {arn: int(each["N"]) for arn, each in item["swept_ms"]["M"].items()}
-        held_back_from_ms, released_ms = _number(surge, "held_back_from_ms"), _number(surge, "released_ms")
-        if held_back_from_ms is not None and held_back_from_ms <= (released_ms or 0):
-            held_back_from_ms = None
+        released_ms = _number(surge, "released_ms")
+        held_back_from_ms = held_back_from(_number(surge, "held_back_from_ms"), released_ms)
         return Notes(entries["foreign"], held_back_from_ms, released_ms, entries["networks"], swept_ms)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.errors import F2bError
-from f2b_worker.ports import Message
+from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.ports import Clock, DeadLetter
 
-RECEIVE_MAX = 10
 VISIBILITY_S = 60.0
 LATE_MS = 60_000
 """Nothing more is taken while the oldest message waits for so long: the judge cannot keep up, and the file grows.

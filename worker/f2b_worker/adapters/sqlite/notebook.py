@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
+from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Notes
 
 if TYPE_CHECKING:
@@ -50,9 +51,8 @@ class SqliteNotebook:
         with self._lock, sqlite_errors("reading the enforcer's notes"):
             query = "SELECT name, content FROM notes WHERE region = ?"
             notes = {name: json.loads(content) for name, content in self._reading.execute(query, (self._region,))}
-        held_back_from_ms, released_ms = notes.get(_SURGE), notes.get(_RELEASE)
-        if held_back_from_ms is not None and held_back_from_ms <= (released_ms or 0):
-            held_back_from_ms = None
+        released_ms = notes.get(_RELEASE)
+        held_back_from_ms = held_back_from(notes.get(_SURGE), released_ms)
         foreign, networks = _entries(notes, "foreign"), _entries(notes, "networks")
         return Notes(foreign, held_back_from_ms, released_ms, networks, notes.get(_SWEPT, {}))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import Missing, Unavailable
-from f2b_worker.ports import Message
+from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.ports import DeadLetter
 
-BATCH_MAX = 10
+BATCH_MAX = 10  # of messages that one call deletes or makes visible
 IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
 
@@ -86,7 +86,7 @@ class SqsInbox:
         with aws_errors("receiving infractions"):
             answer = self._client.receive_message(
                 QueueUrl=self._queue_url,
-                MaxNumberOfMessages=BATCH_MAX,
+                MaxNumberOfMessages=RECEIVE_MAX,
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )

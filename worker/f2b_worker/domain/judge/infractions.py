@@ -34,6 +34,24 @@ class Infraction(NamedTuple):
     note: str | None = None
     weight: int = 1
 
+    def as_item(self) -> dict[str, object]:
+        """Write it in the simple wire form."""
+        return simple_item(*self[:4], note=self.note, weight=self.weight)
+
+
+def simple_item(  # noqa: PLR0913 - the fields of an infraction
+    ip: object, jail: object, at_ms: int, infraction_id: str, *, note: object = None, weight: object = 1
+) -> dict[str, object]:
+    """Write an infraction in the simple wire form, without what is as by default; it may be wrong in any field."""
+    item: dict[str, object] = {"ip": ip, "jail": jail, "at": at_ms / 1000}
+    if infraction_id:
+        item["id"] = infraction_id
+    if note is not None:
+        item["note"] = note
+    if weight != 1 or isinstance(weight, bool):  # True is 1 to Python, and wrong on the wire
+        item["weight"] = weight
+    return item
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -119,9 +119,4 @@ def _out_of_time(infraction: Infraction, newest_ms: int) -> Refusal:
 
 
 def _refuse(infraction: Infraction, reason: Reason, detail: str) -> Refusal:
-    item = {"ip": infraction.ip, "jail": infraction.jail, "at": infraction.at_ms / 1000, "id": infraction.id}
-    if infraction.note:
-        item["note"] = infraction.note
-    if infraction.weight != 1:
-        item["weight"] = infraction.weight
-    return Refusal(reason, detail, item)
+    return Refusal(reason, detail, infraction.as_item())

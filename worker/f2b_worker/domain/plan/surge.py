@@ -18,6 +18,20 @@ REMEMBERED_S = 900.0
 """How long after a ban became known it counts; by their own times, a backlog's bans are no surge."""
 
 
+def held_back_from(noted_ms: int | None, released_ms: int | None) -> int | None:
+    """Tell from when on bans are held back: a release ends a surge that was noted from its time or earlier.
+
+    So a release is never lost, whoever writes last, and a later surge stays.
+
+    Args:
+        noted_ms: Since when a surge was noted, if one was.
+        released_ms: When somebody last released held back bans, if ever.
+    """
+    if noted_ms is None or released_ms is None or noted_ms > released_ms:
+        return noted_ms
+    return None
+
+
 class SurgeGuard:
     """Counts the starts of new bans, on the bans' own times.
 

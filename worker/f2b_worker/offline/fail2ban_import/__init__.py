@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.jails import JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.offline.fail2ban_import.ini import DEFAULT, Fail2banFileError, Ini, Source
 from f2b_worker.offline.fail2ban_import.options import (
     COUNTERPARTS,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Fail2banFileError", "Imported", "Source", "import_fail2ban"]
 
 _NO_JAILS = (DEFAULT, "INCLUDES", *DAEMON_SECTIONS)
-_JAIL_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECTIONS_SHOWN = 4
 _ORDER = (
     "in fail2ban .local files come after .conf files; here the files count in the order in which they are named"
@@ -103,10 +102,10 @@ def _jail_names(ini: Ini, findings: _Findings, *, all_jails: bool) -> Iterator[s
     for name in ini.sections:
         if name in _NO_JAILS or not (all_jails or _is_enabled(ini, name, findings)):
             continue
-        if _JAIL_NAME.fullmatch(name):
+        if JAIL_NAME.fullmatch(name):
             yield name
         else:
-            findings.add_wrong(f"[{name}]: a jail is named by 1 to 64 of A-Z a-z 0-9 . _ -: left out")
+            findings.add_wrong(f"[{name}]: a jail is named by {JAIL_NAME_RULE}: left out")
 
 
 def _is_enabled(ini: Ini, name: str, findings: _Findings) -> bool:

@@ -327,6 +327,25 @@ class TestDynamoDb:
         assert len(kept_until_s) == 3
         assert min(kept_until_s) * 1000 >= max(lasting.until_ms, clock.now_ms()) + KEPT_MS // 2
 
+    def test_a_ban_that_was_over_when_it_was_stored_is_kept_as_long_as_one_that_ends_now(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, clock: FakeClock
+    ) -> None:
+        # After an outage the backlog is judged on its own times; its messages may come again for as long as any.
+        clock.advance(40 * DAY_MS / SECOND_MS)
+        commit(dynamo, record(dynamo, hit(1)), ban(1))
+        kept_until_s = {int(item["ttl"]["N"]) for item in every_item(dynamodb)}
+        assert kept_until_s == {(clock.now_ms() + KEPT_MS) // 1000}
+
+    def test_everything_that_is_written_after_a_reload_is_kept_for_as_long_as_the_new_jails_ask(
+        self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, clock: FakeClock
+    ) -> None:
+        dynamo.keep_for(3 * KEPT_MS)
+        commit(dynamo, record(dynamo, hit(1)), ban(1))
+        dynamo.record({OffenderId("login", f"198.51.100.{number}/32"): [hit(1)] for number in range(9)})
+        kept_until_s = [int(item["ttl"]["N"]) for item in every_item(dynamodb)]
+        assert len(kept_until_s) == 3 + 9
+        assert min(kept_until_s) >= (clock.now_ms() + 3 * KEPT_MS) // 1000
+
     def test_an_offender_who_was_never_banned_is_collected_after_the_last_hit(
         self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, clock: FakeClock
     ) -> None:

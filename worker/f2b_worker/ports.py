@@ -146,6 +146,10 @@ class Ledger(Protocol):
         """Forget hits that can no longer count."""
         ...
 
+    def keep_for(self, kept_ms: int) -> None:
+        """Remember offenders for so long after the last hit and the last ban's end, from the next write on."""
+        ...
+
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""
         ...

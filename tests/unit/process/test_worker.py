@@ -12,10 +12,9 @@ from prometheus_client import REGISTRY
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
-from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
-from f2b_worker.process.assembly import RegionPorts, as_text, chosen_blocklists, kept_ms
+from f2b_worker.process.assembly import RegionPorts, as_text, chosen_blocklists
 from f2b_worker.process.worker import (
     EXIT_PART_DIED,
     EXIT_STOPPED,
@@ -222,14 +221,3 @@ class TestConflict:
             for region in ("eu-west-0", "eu-west-1")
         ]
         assert shown == [0, 1]
-
-
-def test_offenders_are_remembered_for_longer_than_any_jail_counts() -> None:
-    policy = Policy(Jail(forget_ms=100 * DAY_MS), {"login": Jail(forget_ms=300 * DAY_MS)})
-
-    assert kept_ms(policy, 14 * DAY_MS) == 600 * DAY_MS
-
-
-def test_offenders_are_remembered_for_ever_where_nothing_is_forgotten() -> None:
-    assert kept_ms(Policy(Jail(forget_ms=None)), 14 * DAY_MS) == FOREVER_MS // 2
-    assert kept_ms(Policy(), None) == FOREVER_MS // 2

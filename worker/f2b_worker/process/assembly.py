@@ -25,7 +25,8 @@ from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION, region_of
 from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S
 from f2b_worker.config.settings import NO_QUEUE
 from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
+from f2b_worker.domain.judge.retention import KEPT_MS, kept_ms
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ T = TypeVar("T")
 
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
-
-KEPT_MS = 60 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +173,6 @@ def open_ban_book(settings: WorkerSettings) -> BanBook:
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
     return DynamoLedger(client, settings.table, SystemClock(), kept_ms=KEPT_MS, io_threads=1)
-
-
-def kept_ms(policy: Policy, max_age_ms: int | None) -> int:
-    """Work out how long offenders are remembered: longer than any jail counts or any infraction is late."""
-    forgets = [jail.forget_ms for jail in (policy.defaults, *policy.jails.values())]
-    if None in forgets or max_age_ms is None:
-        return FOREVER_MS // 2
-    return max(KEPT_MS, 2 * max_age_ms, *(2 * forget for forget in forgets if forget))
 
 
 def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:

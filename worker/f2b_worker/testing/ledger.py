@@ -51,7 +51,11 @@ def _unpacked(packed: bytes) -> Iterator[Hit]:
 
 
 class MemoryLedger:
-    """Offenders and bans in memory, for any number of threads."""
+    """Offenders and bans in memory, for any number of threads.
+
+    Attributes:
+        kept_ms: For how long it was last told to remember offenders; it remembers them as long as it lives.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,6 +63,7 @@ class MemoryLedger:
         self._history: dict[OffenderId, dict[int, Ban]] = {}
         self._changed: dict[OffenderId, int] = {}
         self._changes = count(1)
+        self.kept_ms: int | None = None
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
         """Add hits to what is remembered; answer everything that is remembered then."""
@@ -90,6 +95,10 @@ class MemoryLedger:
         self._offenders.put(who, stored)
         self._changed[who] = next(self._changes)
         return stored
+
+    def keep_for(self, kept_ms: int) -> None:
+        """Take note of it."""
+        self.kept_ms = kept_ms
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""

@@ -273,6 +273,17 @@ class TestPurging:
         clock.advance(10 * DAY_MS / 1000)
         assert ledger.purge() == 0
 
+    def test_what_is_written_after_a_reload_stays_for_as_long_as_the_new_jails_ask(self, state: StateFile) -> None:
+        clock = FakeClock()
+        ledger = ledger_in(state, clock)
+        earlier, later = crowd(2)
+        ledger.record({earlier: [HIT]})
+        ledger.keep_for(10 * KEPT_MS)
+        ledger.record({later: [HIT]})
+        clock.advance(9 * KEPT_MS / 1000)
+        assert ledger.purge() == 1
+        assert ledger.offender(later).hits == {HIT}
+
     def test_much_is_purged_in_parts(self, state: StateFile) -> None:
         clock = FakeClock()
         ledger = ledger_in(state, clock)

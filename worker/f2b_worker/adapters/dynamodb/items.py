@@ -39,6 +39,11 @@ def number(value: int) -> dict[str, str]:
     return {"N": str(value)}
 
 
+def ttl(at_ms: int) -> dict[str, str]:
+    """Write until when an item is kept: DynamoDB's garbage collection counts in seconds."""
+    return number(at_ms // 1000)
+
+
 def offender_pk(who: OffenderId) -> str:
     """Name the partition of one offender; a jail's name has no `#`."""
     return f"offender#{who.jail}#{who.key}"

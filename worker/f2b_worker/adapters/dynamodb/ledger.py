@@ -26,9 +26,11 @@ from f2b_worker.adapters.dynamodb.items import (
     hits_value,
     number,
     state_key,
+    ttl,
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.transactions import BanTransactions
+from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
@@ -59,11 +61,17 @@ class DynamoLedger(DynamoBanBook):
         self, client: DynamoDBClient, table: str, clock: Clock, *, kept_ms: int, io_threads: int = 8
     ) -> None:
         super().__init__(client, table, clock)
-        self._kept_ms = kept_ms
+        self._retention = Retention(kept_ms)
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
         self._known = SeenItems(clock)
-        self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, kept_ms=kept_ms)
-        self._bans = BanTransactions(client, table, self._io, read=self._many.read, clock=clock, kept_ms=kept_ms)
+        self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, retention=self._retention)
+        self._bans = BanTransactions(
+            client, table, self._io, read=self._many.read, clock=clock, retention=self._retention
+        )
+
+    def keep_for(self, kept_ms: int) -> None:
+        """Remember offenders for so long after the last hit and the last ban, from the next write on."""
+        self._retention.kept_ms = kept_ms
 
     def close(self) -> None:
         """Let the I/O threads end."""
@@ -77,7 +85,8 @@ class DynamoLedger(DynamoBanBook):
         return {who: answers[who] for who in hits}
 
     def _record_one(self, who: OffenderId, hits: Sequence[Hit]) -> Offender:
-        kept_until_ms = self._clock.now_ms() + self._kept_ms
+        now_ms = self._clock.now_ms()
+        kept_until_ms = self._retention.until_ms(None, now_ms=now_ms)
         with aws_errors(f"recording {who.key} in {who.jail}"):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -87,13 +96,15 @@ class DynamoLedger(DynamoBanBook):
                 ExpressionAttributeValues={
                     ":hits": hits_value(hits),
                     ":one": number(1),
-                    ":ttl": _ttl(kept_until_ms),
+                    ":ttl": ttl(kept_until_ms),
                 },
                 ReturnValues="ALL_NEW",
             )
         offender = self._known.learn(who, answer.get("Attributes", {}))
-        if offender.ban and offender.ban.until_ms + self._kept_ms // 2 > kept_until_ms:
-            self._keep_until(who, offender.ban.until_ms + self._kept_ms)
+        longer_ms = self._retention.until_ms(offender.ban, now_ms=now_ms)
+        # Half of the time would do (see `kept_ms`), so a write for a little more is not worth its price.
+        if longer_ms - kept_until_ms > self._retention.kept_ms // 2:
+            self._keep_until(who, longer_ms)
         return offender
 
     def _keep_until(self, who: OffenderId, kept_until_ms: int) -> None:
@@ -104,7 +115,7 @@ class DynamoLedger(DynamoBanBook):
                 Key=state_key(who),
                 UpdateExpression="SET #ttl = :ttl",
                 ExpressionAttributeNames={"#ttl": "ttl"},
-                ExpressionAttributeValues={":ttl": _ttl(kept_until_ms)},
+                ExpressionAttributeValues={":ttl": ttl(kept_until_ms)},
             )
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
@@ -137,10 +148,6 @@ def _only_extends(decision: Decision) -> bool:
         return False
     longer = replace(last, until_ms=changed[0].until_ms, extended=changed[0].extended)
     return replace(changed[0], evidence=()) == replace(longer, evidence=())
-
-
-def _ttl(at_ms: int) -> dict[str, str]:
-    return number(at_ms // 1000)
 
 
 def _gathered(answers: dict[OffenderId, Future[Offender]]) -> dict[OffenderId, Offender | Exception]:

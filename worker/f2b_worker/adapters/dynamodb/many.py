@@ -23,6 +23,7 @@ from f2b_worker.adapters.dynamodb.items import (
     offender_pk,
     standing_key,
     state_key,
+    ttl,
     version_of,
 )
 from f2b_worker.adapters.dynamodb.statements import Statement, insert, run, update
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.domain.judge.decisions import Decision
+    from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.ports import Clock
 
@@ -97,7 +99,7 @@ class ManyOffenders:
         threads: Where batches run side by side.
         known: Shared with whoever else writes to offenders.
         clock: Stamps changes.
-        kept_ms: How long an offender is remembered.
+        retention: Until when an offender is kept.
     """
 
     def __init__(  # noqa: PLR0913
@@ -108,14 +110,14 @@ class ManyOffenders:
         known: SeenItems,
         *,
         clock: Clock,
-        kept_ms: int,
+        retention: Retention,
     ) -> None:
         self._client = client
         self._table = table
         self._threads = threads
         self._known = known
         self._clock = clock
-        self._kept_ms = kept_ms
+        self._retention = retention
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
         """Add hits; who is left out of the answer was contended and has to be written alone."""
@@ -249,8 +251,7 @@ class ManyOffenders:
         return update(self._table, state_key(who), written, unless_changed=unchanged)
 
     def _ttl(self, ban: Ban | None) -> dict[str, str]:
-        from_ms = max(self._clock.now_ms(), ban.until_ms if ban else 0)
-        return number((from_ms + self._kept_ms) // 1000)
+        return ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
 
 
 def _applied(decision: Decision) -> Offender:

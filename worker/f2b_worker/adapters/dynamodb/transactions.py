@@ -22,6 +22,7 @@ from f2b_worker.adapters.dynamodb.items import (
     number,
     standing_item,
     state_key,
+    ttl,
 )
 from f2b_worker.errors import F2bError, Rejected
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from f2b_worker.domain.judge.decisions import Decision
+    from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
     from f2b_worker.ports import Clock
 
@@ -56,7 +58,7 @@ class BanTransactions:
         threads: Where transactions run side by side.
         read: Reads offenders, and remembers them.
         clock: Stamps changes.
-        kept_ms: How long an offender is remembered after the end of its last ban.
+        retention: Until when an offender and its bans are kept.
     """
 
     def __init__(  # noqa: PLR0913
@@ -67,14 +69,14 @@ class BanTransactions:
         *,
         read: Callable[[Sequence[OffenderId]], Answers],
         clock: Clock,
-        kept_ms: int,
+        retention: Retention,
     ) -> None:
         self._client = client
         self._table = table
         self._threads = threads
         self._read = read
         self._clock = clock
-        self._kept_ms = kept_ms
+        self._retention = retention
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans; answer what is remembered then, or what is in the way."""
@@ -146,7 +148,7 @@ class BanTransactions:
             ":seen": number(seen.revision),
             ":next": number(after.revision),
             ":one": number(1),
-            ":ttl": self._ttl_after(decision.last),
+            ":ttl": self._ttl(decision.last),
         }
         spent = seen.hits - after.hits
         if spent:
@@ -167,12 +169,12 @@ class BanTransactions:
 
     def _standing_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
         item = standing_item(who, ban, partition=partition_of(who.key), changed_ms=self._clock.now_ms())
-        return {"Put": {"TableName": self._table, "Item": item | {"ttl": self._ttl_after(ban)}}}
+        return {"Put": {"TableName": self._table, "Item": item | {"ttl": self._ttl(ban)}}}
 
     def _history_write(self, who: OffenderId, ban: Ban) -> TransactWriteItemTypeDef:
         # An update, since an extended ban no longer carries the evidence that its first write stored.
         values = {f":{name}": value for name, value in ban_item(ban).items()}
-        values[":ttl"] = self._ttl_after(ban)
+        values[":ttl"] = self._ttl(ban)
         if ban.evidence:
             values[":evidence"] = evidence_item(ban)
         names = {f"#{name[1:]}": name[1:] for name in values}
@@ -186,8 +188,8 @@ class BanTransactions:
             }
         }
 
-    def _ttl_after(self, ban: Ban) -> dict[str, str]:
-        return number((ban.until_ms + self._kept_ms) // 1000)
+    def _ttl(self, ban: Ban) -> dict[str, str]:
+        return ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
 
 
 def _for_history(decision: Decision) -> list[Ban]:

@@ -19,6 +19,7 @@ from f2b_worker.adapters.sqlite.rows import (
     read_offenders,
 )
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.domain.judge.verdicts import Offender, OffenderId
 from f2b_worker.errors import F2bError, Rejected
 from f2b_worker.ports import Changes, StandingBan
@@ -124,7 +125,7 @@ class SqliteLedger(SqliteBanBook):
         super().__init__(state.reader())
         self._state = state
         self._clock = clock
-        self._kept_ms = kept_ms
+        self._retention = Retention(kept_ms)
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
         """Add hits to what is remembered; answer everything that is remembered then."""
@@ -141,6 +142,10 @@ class SqliteLedger(SqliteBanBook):
             left = stored.offender.hits.difference(spent)
             if len(left) < len(stored.offender.hits):
                 self._write(self._state.writer, "trimming", hit_rows([(who, left, stored.kept_until_day)]))
+
+    def keep_for(self, kept_ms: int) -> None:
+        """Remember offenders for so long after the last hit and the last ban, from the next write on."""
+        self._retention.kept_ms = kept_ms
 
     def purge(self) -> int:
         """Remove some of what need not be remembered any more; answer how many rows that were."""
@@ -219,8 +224,7 @@ class SqliteLedger(SqliteBanBook):
         return removed
 
     def _kept_until_day(self, ban: Ban | None) -> int:
-        from_ms = max(self._clock.now_ms(), ban.until_ms if ban else 0)
-        return (from_ms + self._kept_ms) // DAY_MS + 1
+        return self._retention.until_ms(ban, now_ms=self._clock.now_ms()) // DAY_MS + 1
 
 
 def _write_all(rows: Iterable[Rows], connection: sqlite3.Connection) -> None:

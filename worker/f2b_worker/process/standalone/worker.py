@@ -14,8 +14,9 @@ from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import NO_QUEUE, STATE_FILE, ShimSettings, load
+from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
-from f2b_worker.process.assembly import chosen_blocklists, kept_ms, open_state_regions, patiently
+from f2b_worker.process.assembly import chosen_blocklists, open_state_regions, patiently
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.worker import assemble, problem_of, run_parts
 from f2b_worker.shim.serve import listen, serving

@@ -15,6 +15,8 @@ from f2b_worker.testing import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from f2b_worker.errors import F2bError
+
 
 NOW_MS = FakeClock().now_ms()
 TABLE = "f2b"
@@ -45,7 +47,7 @@ def plain(stored: Ban) -> Ban:
     return Ban(stored.start_ms, stored.until_ms, stored.count, stored.length_ms, stored.extended)
 
 
-def remembered(answer: Offender | Exception) -> Offender:
+def remembered(answer: Offender | F2bError) -> Offender:
     assert isinstance(answer, Offender), answer
     return answer
 

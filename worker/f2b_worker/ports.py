@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+    from f2b_worker.errors import F2bError
 
 
 RECEIVE_MAX = 10
@@ -44,14 +45,14 @@ class Message:
     Attributes:
         id: The same at every delivery.
         receipt: Names this delivery.
-        deliveries: How often it has been delivered, this time included.
+        body: The text.
+        sent_at_ms: When the queue took it.
     """
 
     id: str
     receipt: str
     body: str
     sent_at_ms: int
-    deliveries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,14 @@ class Changes:
     cursor: int
 
 
+Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
+"""What the ledger holds of each offender, or why it cannot say."""
+
+
 class Ledger(Protocol):
     """Offenders and bans, as the intake uses them. Every answer is strongly consistent."""
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then.
 
         Adding the same hit again changes nothing. One offender's failure is its own: it stands in the
@@ -134,7 +139,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, each offender's all or none of them.
 
         If an offender's ban changed since it was judged, nothing is stored for it. Either way the answer is

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import DeadLetter, Message
+    from f2b_worker.ports import Answers, DeadLetter, Message
 
 NOW_MS = FakeClock().now_ms()
 NOW_S = NOW_MS // 1000
@@ -117,10 +117,10 @@ class Ledger(MemoryLedger):
         self.before_commit: list[Callable[[], object]] = []
         self.commits = 0
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         return self._answer(hits, super().record)
 
-    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         self.commits += 1
         if self.before_commit:
             self.before_commit.pop(0)()

@@ -12,7 +12,7 @@ import pytest
 
 from f2b_worker.domain.jails import DAY_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.intake.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.intake.loop import KEPT_AFTER, PUT_AWAY
@@ -21,6 +21,8 @@ from tests.unit.intake.scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from f2b_worker.ports import Answers
 
 RESOLUTION_S = 5.0
 FLUSH_MESSAGES = 100
@@ -33,7 +35,7 @@ class CountingLedger(Ledger):
 
     recorded = 0
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         self.recorded += len(hits)
         return super().record(hits)
 

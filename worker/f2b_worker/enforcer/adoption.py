@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.judge.verdicts import Ban
+    from f2b_worker.errors import F2bError
     from f2b_worker.ports import Clock, Ledger
 
 ADOPTED_JAIL = "adopted"
@@ -55,7 +56,7 @@ class LedgerAdopter:
         return replace(ban, observed=False, blocklists=(blocklist,))
 
 
-def _offender(answer: Offender | Exception) -> Offender:
+def _offender(answer: Offender | F2bError) -> Offender:
     if isinstance(answer, Exception):
         raise answer
     return answer

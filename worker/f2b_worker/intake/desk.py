@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-from pydantic_core import to_json
-
 from f2b_worker.domain.judge.infractions import Reason, Refusal, simple_item
-from f2b_worker.observe import metrics
-from f2b_worker.ports import DeadLetter
-from f2b_worker.wire import UnreadableError, read_body
+from f2b_worker.intake.reading import letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from f2b_worker.domain.judge.sorting import Sorted, Sorter
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.intake.known_bans import KnownBan, KnownBans
-    from f2b_worker.ports import Message
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
+    from f2b_worker.intake.reading import Contents
+    from f2b_worker.ports import DeadLetter, Message
 
 
 @dataclass(slots=True, eq=False)
@@ -120,11 +110,6 @@ class Desk:
         return sum(len(pile.hits) for pile in self.piles.values())
 
     @property
-    def messages(self) -> list[Message]:
-        """All messages in hand."""
-        return [each.message for each in self._in_hand.values()]
-
-    @property
     def unfinished(self) -> int:
         """How many messages hold something that is still to be done."""
         return len(self._in_hand) - len(self._done)
@@ -133,32 +118,20 @@ class Desk:
         """All or so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
         return list(islice(self._done.values(), most))
 
-    def take(self, message: Message, sorter: Sorter, known: KnownBans, *, now_ms: int, now_s: float) -> None:
-        """Read a message, and lay out what is in it; what cannot be judged becomes a letter."""
-        # A message that comes again while it is in hand has a new receipt, and only that one deletes it.
+    def take(self, message: Message, contents: Contents, known: KnownBans, *, now_s: float) -> None:
+        """Lay out what is in a message; one that comes again while it is in hand is laid out again, too."""
+        # It has a new receipt then, and only that one deletes it.
         in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
         in_hand.message = replace(message, body="")
         in_hand.open += 1
         self._done.pop(message.id, None)
-        self._read(message, in_hand, sorter, known, now_ms=now_ms, now_s=now_s)
-        self._close([in_hand])
-
-    def _read(  # noqa: PLR0913
-        self, message: Message, in_hand: InHand, sorter: Sorter, known: KnownBans, *, now_ms: int, now_s: float
-    ) -> None:
-        try:
-            body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
-        except UnreadableError as error:
-            self._write_letter(message.body, [Refusal(error.reason, str(error), None)], [in_hand])
-            return
-        found = sorter.sort_out(body.infractions, now_ms=now_ms)
-        _count(found)
-        for who, hits in found.hits.items():
+        for who, hits in contents.hits.items():
             pile = self.piles.get(who)
             if pile is None:
                 pile = self.piles[who] = Pile(now_s, known.get(who))
             pile.add(hits, [in_hand])
-        self._write_letters(body.refused + found.refused, [in_hand])
+        self._add_letters(contents.letters, [in_hand])
+        self._close([in_hand])
 
     def feed(self, who: OffenderId, fed: Mapping[OffenderId, Sequence[Hit]]) -> None:
         """Note infractions that follow from the bans of *who*: its messages stay until these are judged, too."""
@@ -188,7 +161,8 @@ class Desk:
         if pile.is_fed:
             self._leave_in_queue(pile.messages)
         else:
-            self._write_letters([_refusal(who, hit, why) for hit in pile.hits], pile.messages)
+            refused = [_refusal(who, hit, why) for hit in pile.hits]
+            self._add_letters(letters(refused, pile.messages[0].message.id), pile.messages)
         self.finish(who)
 
     def bury(self, letter: Letter) -> None:
@@ -204,6 +178,13 @@ class Desk:
     def held_since(self, time_s: float) -> list[Message]:
         """The messages that are in hand since *time_s* or longer; may be asked from another thread."""
         return [each.message for each in list(self._in_hand.values()) if each.since_s <= time_s]
+
+    def clear(self) -> list[Message]:
+        """Forget everything; answer the messages that were in hand."""
+        messages = [each.message for each in self._in_hand.values()]
+        for each in (self.piles, self.letters, self._in_hand, self._done, self._fed):
+            each.clear()
+        return messages
 
     def put_away(self, done: Iterable[InHand]) -> None:
         """Forget messages of which nothing is left to do: they were deleted, or stay in the queue."""
@@ -221,48 +202,14 @@ class Desk:
             if not each.open:
                 self._done[each.message.id] = each
 
-    def _write_letters(self, refused: Sequence[Refusal], messages: Sequence[InHand]) -> None:
-        for items, part in _in_letters(refused):
-            self._write_letter(items, part, messages)
-
-    def _write_letter(self, body: str, why: Sequence[Refusal], messages: Sequence[InHand]) -> None:
-        reasons = Counter(one.reason.value for one in why)
-        for each in messages:
-            each.open += 1
-        dead = DeadLetter(body, reasons, why[0].detail, messages[0].message.id)
-        self.letters.append(Letter(dead, tuple(messages)))
+    def _add_letters(self, dead: Iterable[DeadLetter], messages: Sequence[InHand]) -> None:
+        for each in dead:
+            for message in messages:
+                message.open += 1
+            self.letters.append(Letter(each, tuple(messages)))
 
 
 def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
     item = simple_item(network, who.jail, hit.at_ms, hit.id, weight=hit.weight)
     return Refusal(Reason.LEDGER_REFUSED, why, item)
-
-
-def _count(found: Sorted) -> None:
-    for reason, number in found.ignored.items():
-        metrics.ignored.labels(reason).inc(number)
-    for jail, number in found.unknown_jails.items():
-        metrics.unknown_jail.inc(number)
-        log.debug("unknown_jail", jail=jail, infractions=number, judged_by="defaults")
-
-
-def _in_letters(refused: Sequence[Refusal]) -> Iterator[tuple[str, list[Refusal]]]:
-    """Cut what is refused into lists that fit into one message each, as JSON beside what they hold."""
-    texts: list[bytes] = []
-    part: list[Refusal] = []
-    size_bytes = 0
-    for one in refused:
-        text = to_json(one.item, inf_nan_mode="strings")
-        if part and size_bytes + len(text) > LETTER_BYTES_MAX:
-            yield _as_list(texts), part
-            texts, part, size_bytes = [], [], 0
-        texts.append(text)
-        part.append(one)
-        size_bytes += len(text) + 1
-    if part:
-        yield _as_list(texts), part
-
-
-def _as_list(texts: Sequence[bytes]) -> str:
-    return f"[{b','.join(texts).decode()}]"

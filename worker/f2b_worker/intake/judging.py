@@ -11,6 +11,7 @@ from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import AccessDenied, F2bError, Missing, Retryable
+from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.judge.lateness import Lateness
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, Verdict
-    from f2b_worker.intake.desk import Desk, Pile
-    from f2b_worker.ports import Clock, Ledger
+    from f2b_worker.intake.desk import Pile
+    from f2b_worker.ports import Answers, Clock, Ledger
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -38,7 +39,7 @@ _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
 
 class Judging:
-    """Judges what lies on the desk against the ledger.
+    """Judges what lies on its desk against the ledger.
 
     Infractions during a ban only move its end. Those of an offender that this worker knows to be banned are not
     recorded, and wait for each other: alone for a moment, among many for *extend_resolution_s* at most. The ledger
@@ -51,6 +52,10 @@ class Judging:
         lateness: Says how long unused hits must be kept.
         extend_resolution_s: How long infractions that only extend a ban wait for others of the same address.
         on_ban: Called after bans were stored.
+
+    Attributes:
+        desk: What is in hand. Laid out and put away by who has things judged, in the same thread.
+        known: The bans that this worker knows of.
     """
 
     def __init__(  # noqa: PLR0913
@@ -71,18 +76,19 @@ class Judging:
         self._on_ban = on_ban
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self.known = KnownBans()
+        self.desk = Desk()
 
     def use(self, policy: Policy) -> None:
-        """Judge by *policy* from the next pile on; may be called from another thread."""
+        """Judge by *policy* from now on; not while piles are under judgement."""
         self._policy = policy
 
-    def due_in_s(self, desk: Desk) -> float | None:
+    def due_in_s(self) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""
-        now = self._now(desk)
-        return min((self._due_in_s(pile, now) for pile in desk.piles.values()), default=None)
+        now = self._now()
+        return min((self._due_in_s(pile, now) for pile in self.desk.piles.values()), default=None)
 
-    def _now(self, desk: Desk) -> _Now:
-        waits_s = min(self._resolution_s, len(desk.piles) / EXTENSIONS_PER_S)
+    def _now(self) -> _Now:
+        waits_s = min(self._resolution_s, len(self.desk.piles) / EXTENSIONS_PER_S)
         return _Now(self._clock.monotonic_s(), self._clock.now_ms(), waits_s)
 
     def _due_in_s(self, pile: Pile, now: _Now) -> float:
@@ -95,13 +101,19 @@ class Judging:
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
         return max(pile.since_s + now.waits_s, soonest_s) - now.s
 
-    def _due(self, desk: Desk) -> list[OffenderId]:
+    def _due(self) -> list[OffenderId]:
         """Find what is due: the piles are in the order in which they came, so the oldest extensions go first."""
-        now = self._now(desk)
-        longer = (who for who, pile in desk.piles.items() if pile.is_longer and self._due_in_s(pile, now) <= 0)
-        return _at_once(desk) + list(islice(longer, EXTENSIONS_AT_ONCE))
+        now = self._now()
+        longer = (
+            who for who, pile in self.desk.piles.items() if pile.is_longer and self._due_in_s(pile, now) <= 0
+        )
+        return self._at_once() + list(islice(longer, EXTENSIONS_AT_ONCE))
 
-    def judge(self, desk: Desk, *, hurry: bool) -> None:
+    def _at_once(self) -> list[OffenderId]:
+        """Find the piles that wait for nothing: they are to be recorded, or leave nothing to store."""
+        return [who for who, pile in self.desk.piles.items() if not pile.is_longer]
+
+    def judge(self, *, hurry: bool) -> None:
         """Judge the piles that are due, in a *hurry* all, and take from the desk what is done.
 
         Of many bans that only last longer, some are left for the next turn.
@@ -109,21 +121,21 @@ class Judging:
         Raises:
             F2bError: If some must wait for the end of an outage; the others are done.
         """
-        due = list(desk.piles) if hurry else self._due(desk)
+        due = list(self.desk.piles) if hurry else self._due()
         while due:
             try:
-                self._judge(desk, due)
+                self._judge(due)
             finally:
-                desk.lay_out_fed()
-            due = list(desk.piles) if hurry else _at_once(desk)
+                self.desk.lay_out_fed()
+            due = list(self.desk.piles) if hurry else self._at_once()
 
-    def _judge(self, desk: Desk, due: Iterable[OffenderId]) -> None:
-        held_up: Exception | None = None
-        answers = self._answers(desk, due)
+    def _judge(self, due: Iterable[OffenderId]) -> None:
+        held_up: F2bError | None = None
+        answers = self._answers(due)
         for _ in range(_ROUNDS_MAX):
             decisions: dict[OffenderId, Decision] = {}
             for who, answer in answers.items():
-                found = self._decision_or_error(who, answer, desk)
+                found = self._decision_or_error(who, answer)
                 if isinstance(found, Decision):
                     decisions[who] = found
                 elif found:
@@ -138,51 +150,49 @@ class Judging:
         if held_up:
             raise held_up
 
-    def _answers(self, desk: Desk, due: Iterable[OffenderId]) -> dict[OffenderId, Offender | Exception]:
+    def _answers(self, due: Iterable[OffenderId]) -> Answers:
         """Record what is new; what only extends a known ban is judged by what is known."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         new: dict[OffenderId, list[Hit]] = {}
         for who in due:
-            pile = desk.piles[who]
+            pile = self.desk.piles[who]
             if pile.known:
                 answers[who] = pile.known.seen
             else:
                 new[who] = self._worth_storing(who, pile)
         return answers | self._ledger.record(new) if new else answers
 
-    def _decision_or_error(
-        self, who: OffenderId, answer: Offender | Exception, desk: Desk
-    ) -> Decision | Exception | None:
-        pile = desk.piles[who]
+    def _decision_or_error(self, who: OffenderId, answer: Offender | F2bError) -> Decision | F2bError | None:
+        pile = self.desk.piles[who]
         if not isinstance(answer, Offender):
-            return self._fail_one(who, answer, desk)
+            return self._fail_one(who, answer)
         if pile.known and not _covers(answer.ban, pile):
             pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next turn
             self.known.learn(who, answer, self._clock.monotonic_s())
             return None
         try:
-            return self._judge_one(who, answer, desk)
+            return self._judge_one(who, answer)
         except F2bError as error:  # what else had to be read for this offender
-            return self._fail_one(who, error, desk)
+            return self._fail_one(who, error)
 
     def _worth_storing(self, who: OffenderId, pile: Pile) -> list[Hit]:
         return sorted(worth_storing(pile.hits, self._policy.jail(who.jail), key=who.key))
 
-    def _judge_one(self, who: OffenderId, offender: Offender, desk: Desk) -> Decision | None:
+    def _judge_one(self, who: OffenderId, offender: Offender) -> Decision | None:
         jail = self._policy.jail(who.jail)
-        hits = desk.piles[who].hits
+        hits = self.desk.piles[who].hits
         verdict = judge(offender, hits, jail, key=who.key)
         if jail.overalljails and any(ban.evidence for ban in verdict.changed):  # a new one
             verdict = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
         if verdict.changed:
             return Decision(offender, verdict.changed)
-        self._close(who, offender, verdict, desk)
+        self._close(who, offender, verdict)
         return None
 
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
         return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
 
-    def _close(self, who: OffenderId, offender: Offender, verdict: Verdict, desk: Desk) -> None:
+    def _close(self, who: OffenderId, offender: Offender, verdict: Verdict) -> None:
         """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
         jail = self._policy.jail(who.jail)
         if len(offender.hits) > jail.hits_kept:
@@ -190,23 +200,23 @@ class Judging:
             spent = forgettable(offender.hits, verdict.unused, jail, settled_ms=settled_ms)
             if spent:
                 self._trim(who, spent)
-        self._feed(who, offender, desk)
+        self._feed(who, offender)
         self.known.learn(who, offender, self._clock.monotonic_s())
-        metrics.infractions_judged.inc(len(desk.piles[who].hits))
-        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(desk.piles[who].hits))
-        desk.finish(who)
+        metrics.infractions_judged.inc(len(self.desk.piles[who].hits))
+        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(self.desk.piles[who].hits))
+        self.desk.finish(who)
 
-    def _feed(self, who: OffenderId, offender: Offender, desk: Desk) -> None:
+    def _feed(self, who: OffenderId, offender: Offender) -> None:
         """Let the bans that these infractions brought about count in the jails that are fed by bans.
 
         They are read from the ledger, so that whoever judges the messages again, because their first judge
         died between the ban and this, feeds them, too. Infractions after the last ban's start brought none about.
         """
         policy = self._policy
-        oldest_ms = desk.piles[who].oldest_ms
+        oldest_ms = self.desk.piles[who].oldest_ms
         if offender.ban and oldest_ms <= offender.ban.start_ms and feeds_any(who, policy):
             bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= oldest_ms]
-            desk.feed(who, fed_by(who, bans, policy))
+            self.desk.feed(who, fed_by(who, bans, policy))
 
     def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:
         try:
@@ -214,7 +224,7 @@ class Judging:
         except F2bError as error:  # tidiness only: the next verdict tries again
             log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
 
-    def _fail_one(self, who: OffenderId, error: Exception, desk: Desk) -> Exception | None:
+    def _fail_one(self, who: OffenderId, error: F2bError) -> F2bError | None:
         """Answer the error if all must wait for its end; otherwise give up on this offender.
 
         What the ledger refuses for a reason of the offender's own goes to the dead-letter queue, and the rest of
@@ -224,7 +234,7 @@ class Judging:
             return error
         log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
         metrics.ledger_refused.inc()
-        desk.give_up(who, str(error))
+        self.desk.give_up(who, str(error))
         return None
 
 
@@ -234,12 +244,7 @@ class _Now(NamedTuple):
     waits_s: float
 
 
-def _at_once(desk: Desk) -> list[OffenderId]:
-    """Find the piles that wait for nothing: they are to be recorded, or leave nothing to store."""
-    return [who for who, pile in desk.piles.items() if not pile.is_longer]
-
-
-def _must_wait(error: Exception) -> bool:
+def _must_wait(error: F2bError) -> bool:
     """Tell whether an error is everybody's, and passes, rather than one offender's own."""
     return isinstance(error, (Retryable, AccessDenied, Missing))
 
@@ -251,9 +256,7 @@ def _covers(ban: Ban | None, pile: Pile) -> bool:
     return ban.start_ms < pile.oldest_ms
 
 
-def _announce(
-    decisions: Mapping[OffenderId, Decision], answers: Mapping[OffenderId, Offender | Exception]
-) -> None:
+def _announce(decisions: Mapping[OffenderId, Decision], answers: Mapping[OffenderId, Offender | F2bError]) -> None:
     for who, decision in decisions.items():
         answer = answers[who]
         if not isinstance(answer, Offender) or answer.revision != decision.seen.revision + 1:

@@ -13,10 +13,10 @@ import structlog
 
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.lateness import Lateness
-from f2b_worker.domain.judge.sorting import Sorter
+from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError, Rejected
-from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.judging import Judging
+from f2b_worker.intake.reading import Reader
 from f2b_worker.observe import metrics
 from f2b_worker.ports import RECEIVE_MAX
 
@@ -75,31 +75,40 @@ class Intake:
         on_ban: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
+        self._ledger = ledger
         self._clock = clock
         self._max_age_ms = max_age_ms
         self._poll_s = poll_s
         self._linger_s = linger_s
         self._flush_messages = flush_messages
         self._policy = policy
-        self._sorter = Sorter(policy, max_age_ms)
+        self._next_policy = policy
+        self._reader = Reader(policy, max_age_ms)
         self._lateness = Lateness(clock.now_ms())
         self._judging = Judging(
             ledger, policy, clock, self._lateness, extend_resolution_s=extend_resolution_s, on_ban=on_ban
         )
-        self._desk = Desk()
+        self._desk = self._judging.desk
         self._kept_s = float("-inf")
         self.problem: str | None = None  # why it does not get on, if it does not
 
     @property
     def policy(self) -> Policy:
-        """The jails that it judges by."""
-        return self._policy
+        """The jails that it judges by, from the next turn on at the latest."""
+        return self._next_policy
 
     def use(self, policy: Policy) -> None:
-        """Judge by *policy* from the next message on; may be called from another thread."""
-        self._policy = policy
-        self._sorter = Sorter(policy, self._max_age_ms)
-        self._judging.use(policy)
+        """Judge by *policy* from the next turn on; may be called from another thread."""
+        self._next_policy = policy
+
+    def _take_over_policy(self) -> None:
+        """Change all that follows from the jails between two turns: so one policy stores a pile and closes it."""
+        policy = self._next_policy
+        if policy is not self._policy:
+            self._policy = policy
+            self._reader = Reader(policy, self._max_age_ms)
+            self._judging.use(policy)
+            self._ledger.keep_for(kept_ms(policy, self._max_age_ms))
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
@@ -141,11 +150,12 @@ class Intake:
         """Wait no longer than what is held back may, nor while something is to be put away."""
         if self._desk.done(1):
             return 0.0
-        due_s = self._judging.due_in_s(self._desk)
+        due_s = self._judging.due_in_s()
         return self._poll_s if due_s is None else min(self._poll_s, max(0, math.ceil(due_s)))
 
     def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""
+        self._take_over_policy()
         self._lay_out(messages)
         pauses = Pauses(self._clock)
         while True:
@@ -167,7 +177,8 @@ class Intake:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         desk = self._desk
         for message in messages:
-            desk.take(message, self._sorter, self._judging.known, now_ms=now_ms, now_s=now_s)
+            contents = self._reader.read(message, now_ms=now_ms)
+            desk.take(message, contents, self._judging.known, now_s=now_s)
         if messages:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)
@@ -177,7 +188,7 @@ class Intake:
     def _try_turn(self, *, hurry: bool) -> None:
         crowded = self._desk.unfinished > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
         try:
-            self._judging.judge(self._desk, hurry=hurry or crowded)
+            self._judging.judge(hurry=hurry or crowded)
         finally:  # what is done is done, whoever else has to wait
             self._put_away(None if hurry else PUT_AWAY * self._flush_messages)
 
@@ -222,8 +233,7 @@ class Intake:
             log.debug("not_kept", reason=str(error), messages=len(messages))
 
     def _let_go(self) -> None:
-        messages = self._desk.messages
-        self._desk = Desk()
+        messages = self._desk.clear()
         try:
             if messages:
                 self._inbox.release(messages)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from f2b_worker.ports import Message
+from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ class MemoryInbox:
         """Send one message; answer its id."""
         message_id = f"message-{next(self._numbers)}"
         at_ms = self._now_ms if sent_at_ms is None else sent_at_ms
-        self.waiting.append(Message(message_id, f"receipt-{message_id}", body, at_ms, deliveries=0))
+        self.waiting.append(Message(message_id, f"receipt-{message_id}", body, at_ms))
         return message_id
 
     def receive(self, *, wait_s: float) -> list[Message]:
@@ -41,9 +40,8 @@ class MemoryInbox:
         del wait_s
         self._fail_if_told()
         received: list[Message] = []
-        while self.waiting and len(received) < 10:
+        while self.waiting and len(received) < RECEIVE_MAX:
             message = self.waiting.popleft()
-            message = replace(message, deliveries=message.deliveries + 1)
             self.in_flight[message.id] = message
             received.append(message)
         return received

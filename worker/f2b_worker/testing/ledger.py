@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import EntryKind
+    from f2b_worker.ports import Answers, EntryKind
 
 _HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
@@ -65,9 +65,9 @@ class MemoryLedger:
         self._changes = count(1)
         self.kept_ms: int | None = None
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         for who, new in hits.items():
             with self._lock:
                 seen = self._offenders.get(who)
@@ -75,9 +75,9 @@ class MemoryLedger:
                 self._offenders.put(who, known)
         return answers
 
-    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store each offender's bans, all or none; answer what is remembered then."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         for who, decision in decisions.items():
             with self._lock:
                 current = self._offenders.get(who)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
-    from f2b_worker.ports import Clock
+    from f2b_worker.ports import Answers, Clock
 
 MANY = 5
 """From so many offenders on, batches cost less than single writes, which answer sooner."""
@@ -77,7 +77,7 @@ class DynamoLedger(DynamoBanBook):
         """Let the I/O threads end."""
         self._io.shutdown()
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered: one write each offender, and no read but of strangers who are none."""
         answers = self._many.record(hits) if len(hits) >= MANY else {}
         alone = {who: self._io.submit(self._record_one, who, hits[who]) for who in hits if who not in answers}
@@ -118,7 +118,7 @@ class DynamoLedger(DynamoBanBook):
                 ExpressionAttributeValues={":ttl": ttl(kept_until_ms)},
             )
 
-    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store each offender's bans in a transaction; answer what is remembered then.
 
         Bans that only last longer are stored without one when they are many.
@@ -150,8 +150,8 @@ def _only_extends(decision: Decision) -> bool:
     return replace(changed[0], evidence=()) == replace(longer, evidence=())
 
 
-def _gathered(answers: dict[OffenderId, Future[Offender]]) -> dict[OffenderId, Offender | Exception]:
-    gathered: dict[OffenderId, Offender | Exception] = {}
+def _gathered(answers: dict[OffenderId, Future[Offender]]) -> Answers:
+    gathered: Answers = {}
     for who, answer in answers.items():
         try:
             gathered[who] = answer.result()

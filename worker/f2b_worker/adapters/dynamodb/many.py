@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
-    from f2b_worker.ports import Clock
+    from f2b_worker.ports import Answers, Clock
 
 KNOWN_MAX = 50_000
 """Offenders whose items are remembered, about 1 KB each: who comes again soon is updated, not inserted."""
@@ -119,9 +119,9 @@ class ManyOffenders:
         self._clock = clock
         self._retention = retention
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits; who is left out of the answer was contended and has to be written alone."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         left = list(hits)
         for _ in range(_ROUNDS):
             if not left:
@@ -130,9 +130,7 @@ class ManyOffenders:
             left = [who for who in left if who not in answers]
         return answers
 
-    def _record_round(
-        self, hits: Mapping[OffenderId, Sequence[Hit]], answers: dict[OffenderId, Offender | Exception]
-    ) -> None:
+    def _record_round(self, hits: Mapping[OffenderId, Sequence[Hit]], answers: Answers) -> None:
         after = {who: self._after(who, new) for who, new in hits.items()}
         statements = [self._record_statement(who, *written) for who, written in after.items()]
         unknown: list[OffenderId] = []
@@ -158,9 +156,9 @@ class ManyOffenders:
             return insert(self._table, state_key(who) | written)
         return update(self._table, state_key(who), written, unless_changed={"v": number(version - 1)})
 
-    def read(self, offenders: Iterable[OffenderId]) -> dict[OffenderId, Offender | Exception]:
+    def read(self, offenders: Iterable[OffenderId]) -> Answers:
         """Read offenders, and remember them; a stranger is an offender without a past."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         for batch in batches(offenders, _READ_MAX):
             try:
                 answers |= self._read_batch(batch)
@@ -182,7 +180,7 @@ class ManyOffenders:
             raise Throttled("reading the ledger: DynamoDB leaves keys unread")
         return {who: self._known.learn(who, found.get(offender_pk(who), {})) for who in batch}
 
-    def extend(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def extend(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
 
         Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
@@ -207,8 +205,8 @@ class ManyOffenders:
 
     def _extend_offenders(
         self, seen: Mapping[OffenderId, tuple[int, Offender]], after: Mapping[OffenderId, Offender]
-    ) -> dict[OffenderId, Offender | Exception]:
-        answers: dict[OffenderId, Offender | Exception] = {}
+    ) -> Answers:
+        answers: Answers = {}
         statements = [self._state_statement(who, *seen[who], extended) for who, extended in after.items()]
         for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:

@@ -35,10 +35,9 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.retention import Retention
-    from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
-    from f2b_worker.ports import Clock
+    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+    from f2b_worker.ports import Answers, Clock
 
-    Answers = dict[OffenderId, Offender | Exception]
     _Writes = list[TransactWriteItemTypeDef]
 
 ITEMS_MAX = 33

@@ -64,8 +64,8 @@ class SqliteInbox:
         self._news = threading.Condition()
         self._may_have_new = True
         self._handed_out = 0  # ids rise in the order of commits, so everything below was handed out
-        self._in_hand: dict[int, int] = {}  # deliveries by id
-        self._released: dict[int, int] = {}
+        self._in_hand: set[int] = set()
+        self._released: dict[int, None] = {}  # in the order in which they were released
         self._received_s = float("-inf")
         self._closed = False
 
@@ -79,7 +79,7 @@ class SqliteInbox:
         with self._news, sqlite_errors("receiving infractions"):
             if self._news.wait_for(self._has_some, wait_s) and wait_s:
                 self._gather()
-            again = dict(islice(self._released.items(), RECEIVE_MAX))
+            again = list(islice(self._released, RECEIVE_MAX))
             rows = self._reading.execute(_READ, (_array(again),)).fetchall() if again else []
             room = RECEIVE_MAX - len(rows)
             if room and self._may_have_new:
@@ -89,12 +89,8 @@ class SqliteInbox:
                 rows += new
             for number in again:
                 del self._released[number]
-            for number, _, _ in rows:
-                self._in_hand[number] = again.get(number, 0) + 1
-            return [
-                Message(str(number), str(number), body, sent_at_ms, self._in_hand[number])
-                for number, body, sent_at_ms in rows
-            ]
+            self._in_hand.update(number for number, _, _ in rows)
+            return [Message(str(number), str(number), body, sent_at_ms) for number, body, sent_at_ms in rows]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error."""
@@ -103,8 +99,7 @@ class SqliteInbox:
         numbers = [int(message.id) for message in messages]
         self._writer.do("deleting judged messages", partial(_run, _DELETE, (_array(numbers),)))
         with self._news:
-            for number in numbers:
-                self._in_hand.pop(number, None)
+            self._in_hand.difference_update(numbers)
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Do nothing: what is in hand stays hidden."""
@@ -112,10 +107,10 @@ class SqliteInbox:
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible again, at once."""
         with self._news:
-            for message in messages:
-                deliveries = self._in_hand.pop(int(message.id), None)
-                if deliveries is not None:
-                    self._released[int(message.id)] = deliveries
+            for number in (int(message.id) for message in messages):
+                if number in self._in_hand:
+                    self._in_hand.remove(number)
+                    self._released[number] = None
             self._news.notify_all()
 
     def bury(self, letter: DeadLetter) -> None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit
-    from f2b_worker.ports import Clock
+    from f2b_worker.ports import Answers, Clock
 
-    Answers = Mapping[OffenderId, Offender]
+    _Offenders = Mapping[OffenderId, Offender]
 
 WorkT = TypeVar("WorkT")
 
@@ -127,11 +127,11 @@ class SqliteLedger(SqliteBanBook):
         self._clock = clock
         self._retention = Retention(kept_ms)
 
-    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> dict[OffenderId, Offender | Exception]:
+    def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then."""
         return self._in_parts("recording", hits, self._record)
 
-    def commit(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, Offender | Exception]:
+    def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, each offender's all or none; answer what is remembered then."""
         return self._in_parts("banning", decisions, self._commit)
 
@@ -153,17 +153,17 @@ class SqliteLedger(SqliteBanBook):
             return self._state.writer.do("purging", self._purge)
 
     def _in_parts(
-        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], Answers]
-    ) -> dict[OffenderId, Offender | Exception]:
+        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], _Offenders]
+    ) -> Answers:
         """Run parts one by one, so that whoever else writes to the file waits for a part only."""
-        answers: dict[OffenderId, Offender | Exception] = {}
+        answers: Answers = {}
         for part in batches(work.items(), WRITTEN_AT_ONCE):
             answers |= self._part(doing, dict(part), run)
         return answers
 
     def _part(
-        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], Answers]
-    ) -> dict[OffenderId, Offender | Exception]:
+        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], _Offenders]
+    ) -> Answers:
         try:
             with self._state.ledger_lock, sqlite_errors(f"{doing} {len(work)} offenders"):
                 return {**run(work)}
@@ -174,7 +174,7 @@ class SqliteLedger(SqliteBanBook):
         except F2bError as error:
             return dict.fromkeys(work, error)
 
-    def _record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
+    def _record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> _Offenders:
         stored = self._read(hits)
         answers: dict[OffenderId, Offender] = {}
         new: list[tuple[OffenderId, frozenset[Hit], int]] = []
@@ -189,7 +189,7 @@ class SqliteLedger(SqliteBanBook):
             self._write(self._state.writer, "recording infractions", hit_rows(new))
         return answers
 
-    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> _Offenders:
         stored = self._read(decisions)
         answers = {who: stored.get(who, STRANGER).offender for who in decisions}
         standing: list[tuple[OffenderId, Offender, int, int]] = []

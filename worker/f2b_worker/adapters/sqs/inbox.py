@@ -88,7 +88,7 @@ class SqsInbox:
                 QueueUrl=self._queue_url,
                 MaxNumberOfMessages=RECEIVE_MAX,
                 WaitTimeSeconds=int(wait_s),
-                MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["SentTimestamp"],
             )
         return [_message(raw) for raw in answer.get("Messages", [])]
 
@@ -160,7 +160,6 @@ def _message(raw: MessageTypeDef) -> Message:
         receipt=raw["ReceiptHandle"],
         body=raw.get("Body", ""),
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
-        deliveries=int(attributes.get("ApproximateReceiveCount", 1)),
     )
 
 

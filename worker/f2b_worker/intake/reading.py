@@ -1,0 +1,96 @@
+"""From one message to hits by offender, and to letters for what in it is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+from pydantic_core import to_json
+
+from f2b_worker.domain.judge.infractions import Refusal
+from f2b_worker.domain.judge.sorting import Sorter
+from f2b_worker.observe import metrics
+from f2b_worker.ports import DeadLetter
+from f2b_worker.wire import UnreadableError, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.judge.sorting import Sorted
+    from f2b_worker.domain.judge.verdicts import Hit, OffenderId
+    from f2b_worker.ports import Message
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
+
+
+class Contents(NamedTuple):
+    """What is in one message: hits to be judged, and letters about what is refused."""
+
+    hits: Mapping[OffenderId, Sequence[Hit]]
+    letters: Sequence[DeadLetter]
+
+
+class Reader:
+    """Reads messages, and counts what is ignored.
+
+    Args:
+        policy: The jails.
+        max_age_ms: Older infractions are refused; None accepts any age.
+    """
+
+    def __init__(self, policy: Policy, max_age_ms: int | None) -> None:
+        self._sorter = Sorter(policy, max_age_ms)
+
+    def read(self, message: Message, *, now_ms: int) -> Contents:
+        """Read one message; *now_ms* is what too old and in the future refer to."""
+        try:
+            body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
+        except UnreadableError as error:
+            refused = [Refusal(error.reason, str(error), None)]
+            return Contents({}, [_letter(message.body, refused, message.id)])
+        found = self._sorter.sort_out(body.infractions, now_ms=now_ms)
+        _count(found)
+        return Contents(found.hits, list(letters(body.refused + found.refused, message.id)))
+
+
+def letters(refused: Sequence[Refusal], message_id: str) -> Iterator[DeadLetter]:
+    """Write letters about what is refused, each short enough for one message."""
+    for items, part in _in_parts(refused):
+        yield _letter(items, part, message_id)
+
+
+def _letter(body: str, why: Sequence[Refusal], message_id: str) -> DeadLetter:
+    return DeadLetter(body, Counter(one.reason.value for one in why), why[0].detail, message_id)
+
+
+def _count(found: Sorted) -> None:
+    for reason, number in found.ignored.items():
+        metrics.ignored.labels(reason).inc(number)
+    for jail, number in found.unknown_jails.items():
+        metrics.unknown_jail.inc(number)
+        log.debug("unknown_jail", jail=jail, infractions=number, judged_by="defaults")
+
+
+def _in_parts(refused: Sequence[Refusal]) -> Iterator[tuple[str, list[Refusal]]]:
+    """Cut what is refused into lists that fit into one message each, as JSON beside what they hold."""
+    texts: list[bytes] = []
+    part: list[Refusal] = []
+    size_bytes = 0
+    for one in refused:
+        text = to_json(one.item, inf_nan_mode="strings")
+        if part and size_bytes + len(text) > LETTER_BYTES_MAX:
+            yield _as_list(texts), part
+            texts, part, size_bytes = [], [], 0
+        texts.append(text)
+        part.append(one)
+        size_bytes += len(text) + 1
+    if part:
+        yield _as_list(texts), part
+
+
+def _as_list(texts: Sequence[bytes]) -> str:
+    return f"[{b','.join(texts).decode()}]"

@@ -22,7 +22,7 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.observe import log
 from f2b_worker.ports import Changes, StandingBan
-from f2b_worker.process.assembly import open_regions
+from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import MemoryLedger
 
 

@@ -14,7 +14,8 @@ from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.process.assembly import open_ban_book, open_notebooks, open_regions
+from f2b_worker.process.assembly import open_ban_book, open_notebooks
+from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import FakeClock
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
@@ -78,7 +79,7 @@ class TestFronts:
         (new,) = open_regions(SETTINGS, BLOCKLISTS[:2], FakeClock())
         assert old.lease.hold()
         assert not new.lease.hold()
-        assert old.conflict == ""
+        assert old.conflict is None
         assert new.conflict == (
             "us-east-1: the worker that enforces is configured otherwise: block (block REGIONAL keep);"
             " this one: block (block REGIONAL keep), captcha (doubt REGIONAL keep)"

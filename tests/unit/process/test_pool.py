@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from f2b_worker.process.assembly import Condition
 from f2b_worker.process.pool.liveness import (
     LIVES_S,
     RESTARTS_MAX,
@@ -14,7 +15,6 @@ from f2b_worker.process.pool.liveness import (
     dead,
     problem,
 )
-from f2b_worker.process.worker import Condition
 from f2b_worker.testing import FakeClock
 
 WELL = Condition(None, None)

@@ -14,14 +14,12 @@ from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
-from f2b_worker.process.assembly import RegionPorts, as_text, chosen_blocklists
+from f2b_worker.process.assembly import Parts, chosen_blocklists
+from f2b_worker.process.regions import RegionPorts, as_text
 from f2b_worker.process.worker import (
     EXIT_PART_DIED,
     EXIT_STOPPED,
-    Parts,
-    conflict_of,
     end,
-    problem_of,
     reload_jails,
     report_conflicts,
     start,
@@ -38,7 +36,6 @@ class Loop:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.problem: str | None = None
-        self.problem = ""
         self.used: list[object] = []
 
     def keep_in_hand(self, stop: threading.Event) -> None:
@@ -84,13 +81,13 @@ def test_a_process_is_ready_while_no_part_has_a_problem() -> None:
     intake, enforcer, other = Loop(), Loop(), Loop()
     running = parts(intake, enforcer, other)
 
-    assert problem_of(running) is None
+    assert running.problem is None
     other.problem = "IP set f2b-ipv4: not allowed"
-    assert problem_of(running) == "IP set f2b-ipv4: not allowed"
+    assert running.problem == "IP set f2b-ipv4: not allowed"
     intake.problem = "queue f2b: no answer"
-    assert problem_of(running) == "queue f2b: no answer"
+    assert running.problem == "queue f2b: no answer"
     running.end()
-    assert problem_of(running) == "stopping"
+    assert running.problem == "stopping"
 
 
 class TestReload:
@@ -113,7 +110,8 @@ class TestReload:
         text = "[blocklists.captcha]\nip_set = 'doubt'\n"
         running = parts(Loop(), Loop())
         assert "restart" in self.reloaded(running, tmp_path / "f2b.toml", text)["blocklists"]
-        running.blocklists = chosen_blocklists(read_jails(tmp_path / "f2b.toml"), WorkerSettings(queue="f2b"))
+        as_before = chosen_blocklists(read_jails(tmp_path / "f2b.toml"), WorkerSettings(queue="f2b"))
+        running = replace(running, blocklists=as_before)
         assert "blocklists" not in self.reloaded(running, tmp_path / "f2b.toml", text)
 
     def test_a_file_that_cannot_be_used_leaves_what_there_is(self, tmp_path: Path) -> None:
@@ -198,15 +196,15 @@ class TestConflict:
         )
 
     def test_a_fleet_with_one_configuration_has_nothing_to_say(self) -> None:
-        assert conflict_of(self.parts("", "")) is None
+        assert self.parts("", "").conflict is None
 
     def test_who_stands_by_behind_another_configuration_says_which_and_is_ready_all_the_same(self) -> None:
         standby = self.parts("", "captcha (doubt REGIONAL keep)")
-        line = conflict_of(standby) or ""
+        line = standby.conflict or ""
         assert "eu-west-1" in line
         assert "captcha (doubt REGIONAL keep)" in line
         assert "block (f2b REGIONAL keep)" in line
-        assert problem_of(standby) is None
+        assert standby.problem is None
 
     def test_it_is_logged_once_a_minute_and_shown_in_the_metrics(self) -> None:
         clock = FakeClock()

@@ -18,7 +18,8 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS,
 from f2b_worker.domain.judge.explanations import Explanation, Remembered, Status, entry_over
 from f2b_worker.domain.judge.explanations import explain as explained
 from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
-from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_finders
+from f2b_worker.process.assembly import chosen_blocklists, open_ban_book
+from f2b_worker.process.regions import open_finders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -146,7 +146,6 @@ class Following:
         aside: Does slow work, perhaps in a thread.
 
     Attributes:
-        is_asked: Whether somebody wants it asked for news as soon as they are of use.
         is_failing: Whether the last reading failed.
     """
 
@@ -160,7 +159,7 @@ class Following:
         clock: Clock,
         aside: Aside,
     ) -> None:
-        self.is_asked = False
+        self._is_asked = False
         self.is_failing = False
         self._bans = bans
         self._roster = roster
@@ -195,6 +194,10 @@ class Following:
         """What is set when a reading that is under way has something to hand over; None if none is."""
         return self._reading.has_news if self._reading else None
 
+    def ask(self) -> None:
+        """Ask the ledger for news as soon as they are of use, instead of at the next turn."""
+        self._is_asked = True
+
     def follow(self, slot_s: float, *, is_waiting: bool) -> None:
         """Take in what is known by now, end the bans whose end has passed, and ask on.
 
@@ -224,7 +227,7 @@ class Following:
         due_s = self._mark.ended_s + max(FOLLOW_S, self._mark.took_s)
         # A reading begins so early that its news are there in time.
         early_s = slot_s - self._mark.took_s
-        if self.is_asked:
+        if self._is_asked:
             return min(due_s, early_s)
         if is_waiting and self._mark.took_s <= QUICK_S:
             return min(due_s, max(early_s, self._mark.ended_s + QUICK_S))
@@ -232,7 +235,7 @@ class Following:
 
     def _read_news(self) -> None:
         self._turns += 1
-        self.is_asked = False  # who asks from now on wants another reading
+        self._is_asked = False  # who asks from now on wants another reading
         self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began_s=self._clock.monotonic_s())
         self._aside(self._reading.work)
 
@@ -249,7 +252,7 @@ class Following:
             self._mark = _mark(reading.cursor(), reading.began_s, self._clock)
             self.is_failing = False
         except F2bError:
-            self.is_asked = self.is_failing = True
+            self._is_asked = self.is_failing = True
             raise
 
     def _take_in(self, found: Iterable[StandingBan]) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plan.group import SetState
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.sets import Sets, WatchedSet
+    from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.enforcer.watched import WatchedSet
     from f2b_worker.ports import Adopter, Clock, Notebook
 
 ADOPT_EVERY_S = 1.0
@@ -54,18 +55,21 @@ class ForeignEntries:
         self._alarms = alarms
         self._clock = clock
         self._allowlisted: dict[str, AbstractSet[str]] = {}
+        self._changed: set[str] = set()  # the ids of the sets whose foreign entries are to be looked at
         self._adopted_s = float("-inf")
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist: every entry is looked at again."""
         self._allowed = allowed
-        for watch in self._sets.watches.values():
-            watch.group.foreign_changed.add(watch.ip_set.id)
+        self._changed.update(self._sets.watches)
 
     def settle(self) -> bool:
         """Note, report and adopt what has to be; tell whether the ledger has new bans."""
+        for group in self._sets.groups.by_place.values():
+            self._changed |= group.take_foreign_changes()
+        self._changed &= self._sets.watches.keys()
         for watch in self._sets.watches.values():
-            if watch.ip_set.id in watch.group.foreign_changed:
+            if watch.ip_set.id in self._changed:
                 self._look_at(watch)
             touching = self._allowlisted.get(watch.ip_set.id)
             if touching:
@@ -85,7 +89,7 @@ class ForeignEntries:
         )
         with self._alarms.tolerate("noting foreign entries"):
             self._note(kept)
-            watch.group.foreign_changed.discard(kept.id)
+            self._changed.discard(kept.id)
 
     def _note(self, kept: SetState) -> None:
         entries = frozenset(kept.foreign)

@@ -51,14 +51,14 @@ class HoldingBack:
         """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
         if not sets.all_tried:
             return
+        has_read = sets.take_has_read()
         if not self._is_applied:
             self._is_applied = True
             self._roster.hold_back(self._from_ms)
-        elif self._from_ms is not None and sets.appeared:
+        elif self._from_ms is not None and has_read:
             self._roster.reconsider()
-        if sets.appeared and self._doubted:
+        if has_read and self._doubted:
             self._count_again()
-        sets.appeared = False
         if sets.all_known:
             self._doubted.clear()
         counted = self._take_fresh()
@@ -79,7 +79,7 @@ class HoldingBack:
         self._alarms.metrics.bans_held_back.set(len(self._roster.held_back))
 
     def _take_fresh(self) -> list[Fresh]:
-        fresh, self._roster.fresh = self._roster.fresh, []
+        fresh = self._roster.take_fresh()
         if not self._guard.limit:
             return []
         return [each for each in fresh if self._roster.is_new(each)]

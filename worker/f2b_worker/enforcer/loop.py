@@ -151,7 +151,7 @@ class Enforcer:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
         if self._term and follow:  # to begin is to read all bans anyway
-            self._term.following.is_asked = True
+            self._term.following.ask()
         if not self._has_lease():
             return FOLLOW_S
         term = self._term or self._begin()
@@ -203,7 +203,7 @@ class Enforcer:
         mark = learn(self._bans, self._roster, clock)
         following = Following(self._bans, self._roster, mark, alarms=alarms, clock=clock, aside=aside)
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
-        self._roster.changes.clear()
+        self._roster.take_changes()  # the groups start with all that is wanted
         own, sets = self._known_sets(found, notes)
         self._term = Term(
             sets=sets,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.plan.group import Group, SetState
     from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.sets import WatchedSet
+    from f2b_worker.enforcer.watched import WatchedSet
     from f2b_worker.ports import Clock, Notebook, Notes
 
 SWEEP_S = 300.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,13 +11,13 @@ from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.domain.plan.origin import Traces, is_foreign
 from f2b_worker.domain.plan.updates import Why, next_update
 from f2b_worker.enforcer.pace import ReadPace
+from f2b_worker.enforcer.watched import WatchedSet
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, SetState
     from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.domain.plan.updates import Update
     from f2b_worker.enforcer.alarms import Alarms
@@ -41,35 +40,6 @@ PAUSE_MAX_S = 2.0
 """How long a set that WAF fails to serve is left alone: so soon after an outage its bans begin to go in."""
 
 _NOTHING: frozenset[str] = frozenset()
-_NEVER_S = float("-inf")
-
-
-@dataclass(slots=True)
-class WatchedSet:
-    """One set as it is watched.
-
-    Attributes:
-        is_certain: Whether its contents are known as of `seen_s`, and *token* is theirs.
-        was_tried: Whether it was read, or could not be.
-        is_lost: Whether somebody wrote first: it is read right before the next update, when the token is fresh.
-        tried: What an update without an answer may have put in, or may yet put in.
-    """
-
-    ip_set: IpSet
-    group: Group
-    token: str = ""
-    seen_s: float = _NEVER_S
-    is_certain: bool = False
-    was_tried: bool = False
-    is_lost: bool = False
-    tried: frozenset[str] = _NOTHING
-    failures: int = 0
-    paused_until_s: float = _NEVER_S
-
-    @property
-    def kept(self) -> SetState:
-        """What its group knows of it."""
-        return self.group.sets[self.ip_set.id]
 
 
 class Sets:
@@ -101,7 +71,7 @@ class Sets:
         self.groups = groups
         self.watches: dict[str, WatchedSet] = {}
         self.quarantined: dict[str, float] = {}
-        self.appeared = False
+        self._has_read = False
         self._noted = noted
         self._clock = clock
         self._pace = pace
@@ -117,6 +87,11 @@ class Sets:
     def all_tried(self) -> bool:
         """Whether every set was read or could not be; before that, bans may be where nobody looked."""
         return all(watch.was_tried for watch in self.watches.values())
+
+    def take_has_read(self) -> bool:
+        """Tell whether a set was read since this was last asked."""
+        has_read, self._has_read = self._has_read, False
+        return has_read
 
     @property
     def all_known(self) -> bool:
@@ -176,13 +151,11 @@ class Sets:
         is_first = not watch.kept.known
         traces = self._traces(watch, is_first=is_first)
         drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, traces), now_s)
-        if is_first:
-            group.foreign_changed.add(set_id)
-        elif drift.foreign or drift.gone:
+        if not is_first and (drift.foreign or drift.gone):
             self._alarms.metrics.drifted(watch.ip_set.name, len(drift.foreign) + len(drift.gone))
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
         self.groups.settle(now_s)
-        self.appeared = True
+        self._has_read = True
         watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
         watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.

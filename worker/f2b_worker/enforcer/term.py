@@ -73,7 +73,7 @@ class Term:
         self.surge.watch(self.sets)
         self._pass_on()
         if self.foreign.settle():
-            self.following.is_asked = True
+            self.following.ask()
         if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
             self.sets.write_next()
 
@@ -84,7 +84,7 @@ class Term:
     def _pass_on(self) -> None:
         """Tell the groups what changed in the roster."""
         now_s = self.clock.monotonic_s()
-        changes, self.roster.changes = self.roster.changes, []
+        changes = self.roster.take_changes()
         if changes:
             self.sets.groups.take_in(changes, now_s)
 

@@ -1,43 +1,49 @@
-"""Opens what a worker or a command needs of AWS; names what is missing together with the command that makes it."""
+"""Puts the parts of a worker together, and opens what it or a command needs of AWS.
+
+What is missing is named together with the command that makes it.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.provisioning.fleet import check_table
-from f2b_worker.adapters.sqlite.file import SqliteLease, open_existing, open_to_store
+from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
-from f2b_worker.adapters.sqlite.notebook import SqliteNotebook, notebooks_in
+from f2b_worker.adapters.sqlite.notebook import notebooks_in
 from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
-from f2b_worker.adapters.waf.finder import WafFinder
-from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION, region_of
-from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S
+from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION
+from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import NO_QUEUE
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import KEPT_MS, kept_ms
+from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
+from f2b_worker.intake.loop import Intake
+from f2b_worker.intake.receivers import Receivers
+from f2b_worker.process.regions import open_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.ports import BanBook, Clock, Notebook
+    from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
+    from f2b_worker.process.regions import RegionPorts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -48,34 +54,146 @@ START_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class RegionPorts:
-    """All that one enforcer needs of AWS: the blocklists that are reached in one Region.
+class Condition:
+    """How one worker process does.
 
     Attributes:
-        region: The Region's name.
-        blocklists: Those with IP sets there, of either scope.
-        bans: The ledger's bans; each Region follows their changes at its own pace.
-        finder: Finds their IP sets.
-        lease: Held by the one process that enforces there.
-        notebook: What that process must not forget.
+        problem: What keeps it from doing its work now, in one line, or None.
+        conflict: What somebody should see to although it does its work, in one line, or None.
     """
 
-    region: str
-    blocklists: tuple[Blocklist, ...]
-    bans: BanBook
-    finder: WafFinder
-    lease: DynamoLease | SqliteLease
-    notebook: Notebook
+    problem: str | None
+    conflict: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The loops of one worker process, and the events that stop and wake them.
+
+    Attributes:
+        close: Ends what feeds the intake, after it.
+        interrupt: Ends what the intake may be waiting for.
+        others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
+        wakes: One event an enforcer: each clears its own.
+        regions: What each enforcer works with.
+        blocklists: What the enforcers enforce until this process ends.
+    """
+
+    intake: Intake
+    enforcers: Sequence[Enforcer] = ()
+    wakes: Sequence[threading.Event] = ()
+    regions: Sequence[RegionPorts] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+    blocklists: tuple[Blocklist, ...] = ()
+    close: Callable[[], None] = lambda: None
+    interrupt: Callable[[], None] = lambda: None
+    others: Mapping[str, Callable[[Parts], None]] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str | None:
+        """One line about what keeps the loops from doing their work now, or None."""
+        if self.stop.is_set():
+            return "stopping"
+        problems = (self.intake.problem, *(each.problem for each in self.enforcers))
+        return next((each for each in problems if each), None)
 
     @property
     def conflict(self) -> str | None:
-        """One line about a worker that enforces here and is configured otherwise, or None."""
-        theirs = self.lease.otherwise
-        if not theirs:
-            return None
-        return f"{self.region}: the worker that enforces is configured otherwise: {theirs}; this one: " + as_text(
-            self.blocklists
-        )
+        """One line about which other configuration is enforced, or None.
+
+        A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
+        """
+        return next((each.conflict for each in self.regions if each.conflict), None)
+
+    @property
+    def condition(self) -> Condition:
+        """How this process does."""
+        return Condition(self.problem, self.conflict)
+
+    def end(self) -> None:
+        """Ask every loop to stop."""
+        self.stop.set()
+        self.interrupt()
+        _set_all(self.wakes)
+
+
+def _set_all(events: Sequence[threading.Event]) -> None:
+    for each in events:
+        each.set()
+
+
+def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
+    """Open what a worker needs of AWS, and make its loops.
+
+    Raises:
+        StartError: If something is missing or wrong.
+    """
+    jails = read_jails(config)
+    blocklists = chosen_blocklists(jails, settings)
+    clock = SystemClock()
+    queue = patiently(settings, lambda: open_inbox(settings), config)
+    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
+    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
+    regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
+    return assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions, close=inbox.close)
+
+
+def assemble(  # noqa: PLR0913
+    settings: WorkerSettings,
+    jails: Jails,
+    *,
+    inbox: Inbox,
+    ledger: Ledger,
+    regions: Sequence[RegionPorts],
+    close: Callable[[], None] = lambda: None,
+    interrupt: Callable[[], None] = lambda: None,
+    others: Mapping[str, Callable[[Parts], None]] = MappingProxyType({}),
+) -> Parts:
+    """Make the loops out of what was opened; see `Parts`."""
+    blocklists = chosen_blocklists(jails, settings)
+    warn_of_bans_without_a_place(jails.policy, blocklists)
+    wakes = [threading.Event() for _ in regions]
+    intake = Intake(
+        inbox,
+        ledger,
+        jails.policy,
+        SystemClock(),
+        max_age_ms=settings.max_age,
+        poll_s=settings.poll_s,
+        linger_s=settings.linger_s,
+        extend_resolution_s=settings.extend_resolution_s,
+        on_ban=partial(_set_all, wakes),
+    )
+    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
+    return Parts(
+        intake,
+        enforcers,
+        wakes,
+        regions,
+        blocklists=blocklists,
+        close=close,
+        interrupt=interrupt,
+        others=others,
+    )
+
+
+def _enforcer(
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+) -> Enforcer:
+    clock = SystemClock()
+    return Enforcer(
+        ports.bans,
+        ports.finder,
+        ports.lease,
+        ports.notebook,
+        blocklists=ports.blocklists,
+        allowed=allowed,
+        clock=clock,
+        region=ports.region,
+        unban_lag_s=settings.unban_lag_s,
+        max_new_bans_per_minute=settings.max_new_bans_per_minute,
+        adopter=LedgerAdopter(ledger, lambda: intake.policy, clock),
+    )
 
 
 def chosen_blocklists(jails: Jails, settings: WorkerSettings) -> tuple[Blocklist, ...]:
@@ -183,89 +301,3 @@ def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
     patiently(settings, lambda: check_table(client, settings.table))
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
     return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
-
-
-def by_region(blocklists: Iterable[Blocklist]) -> dict[str, tuple[Blocklist, ...]]:
-    """Sort blocklists by the Region in which they are reached."""
-    home = wafv2_client(None).meta.region_name
-    regions = {each: region_of(each.scope) or home for each in blocklists}
-    return {
-        region: tuple(each for each in regions if regions[each] == region)
-        for region in sorted(set(regions.values()))
-    }
-
-
-def open_finder(
-    region: str,
-    blocklists: Sequence[Blocklist],
-    clock: Clock,
-    *,
-    reads_per_s: float | None = None,
-    meanwhile: Callable[[], None] = lambda: None,
-) -> WafFinder:
-    """Open what finds the IP sets of *blocklists*, all of one Region."""
-    # Many workers may start at once, and WAF answers five Get or List requests a second.
-    looking = wafv2_client(region, attempts=8)
-    writing = wafv2_client(region, validated=False)
-    return WafFinder(looking, blocklists, clock, writing=writing, reads_per_s=reads_per_s, meanwhile=meanwhile)
-
-
-def open_finders(blocklists: Sequence[Blocklist], clock: Clock) -> list[WafFinder]:
-    """Open a finder for each Region, for a command beside a running fleet, which has the first claim to WAF."""
-    return [
-        open_finder(region, here, clock, reads_per_s=READS_OF_A_COMMAND_PER_S)
-        for region, here in by_region(blocklists).items()
-    ]
-
-
-def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], clock: Clock) -> list[RegionPorts]:
-    """Open what the enforcers need, one for each Region, and see that all IP sets are there.
-
-    Raises:
-        Missing: If a name in a blocklist stands for no IP set.
-        StartError: If an IP set belongs to two blocklists.
-    """
-    if not blocklists:
-        return []
-    client = dynamodb_client(connections=4)
-    owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-    regions = []
-    for region, here in by_region(blocklists).items():
-        # One lease a Region, whatever is configured: two configurations must never write at once.
-        name, enforces = f"enforcer/{region}", as_text(here)
-        lease = DynamoLease(client, settings.table, name=name, owner=owner, clock=clock, enforces=enforces)
-        finder = open_finder(region, here, clock, meanwhile=lease.renew)
-        finder.check()
-        bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
-        notebook = DynamoNotebook(client, settings.table, region=region)
-        regions.append(RegionPorts(region, here, bans, finder, lease, notebook))
-    return regions
-
-
-def open_state_regions(state: StateFile, blocklists: Sequence[Blocklist], clock: Clock) -> list[RegionPorts]:
-    """Open what the enforcers of standalone mode need, one for each Region, and see that all IP sets are there.
-
-    Raises:
-        Missing: If a name in a blocklist stands for no IP set.
-        StartError: If an IP set belongs to two blocklists.
-    """
-    regions = []
-    for region, here in by_region(blocklists).items() if blocklists else ():
-        finder = open_finder(region, here, clock)
-        finder.check()
-        notebook = SqliteNotebook(state.reader(), state.safe_writer, region=region)
-        regions.append(RegionPorts(region, here, SqliteBanBook(state.reader()), finder, SqliteLease(), notebook))
-    return regions
-
-
-def as_text(blocklists: Iterable[Blocklist]) -> str:
-    """Write down what an enforcer makes of blocklists: the same text means the same contents of the same sets."""
-    return ", ".join(
-        f"{each.name} ({' '.join([*sorted(each.ip_sets), each.scope, each.foreign, *_collapsed(each)])})"
-        for each in sorted(blocklists, key=lambda each: each.name)
-    )
-
-
-def _collapsed(blocklist: Blocklist) -> list[str]:
-    collapse = blocklist.collapse
-    return [f"collapse={collapse.at_least}/{collapse.ipv4_prefix}/{collapse.ipv6_prefix}"] if collapse else []

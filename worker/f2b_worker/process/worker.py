@@ -1,11 +1,10 @@
-"""One worker process: opens what it needs, runs the intake and the enforcers, stops in order."""
+"""One worker process: runs its loops, heeds signals, reads the jails again, stops in order."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,33 +13,19 @@ import structlog
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
-from f2b_worker.intake.loop import Intake
-from f2b_worker.intake.receivers import Receivers
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
-from f2b_worker.process.assembly import (
-    chosen_blocklists,
-    open_inbox,
-    open_ledger,
-    open_regions,
-    patiently,
-    warn_of_bans_without_a_place,
-)
+from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from pathlib import Path
     from wsgiref.types import WSGIApplication
 
-    from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.ports import Inbox, Ledger
-    from f2b_worker.process.assembly import RegionPorts
+    from f2b_worker.process.assembly import Condition, Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -51,56 +36,6 @@ STOP_WITHIN_S = 9.0
 """Container platforms kill ten seconds after SIGTERM."""
 
 _CHECK_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """How one worker process does.
-
-    Attributes:
-        problem: What keeps it from doing its work now, in one line, or None.
-        conflict: What somebody should see to although it does its work, in one line, or None.
-    """
-
-    problem: str | None
-    conflict: str | None
-
-
-@dataclass(slots=True)
-class Parts:
-    """The loops of one worker process, and the events that stop and wake them.
-
-    Attributes:
-        reloads: The signals that asked to read the jails again since that was done.
-        close: Ends what feeds the intake, after it.
-        interrupt: Ends what the intake may be waiting for.
-        others: Further loops by name; each ends by itself once `stop` is set.
-        wakes: One event an enforcer: each clears its own.
-        regions: What each enforcer works with.
-        blocklists: What the enforcers enforce until this process ends.
-    """
-
-    intake: Intake
-    enforcers: Sequence[Enforcer] = ()
-    wakes: Sequence[threading.Event] = ()
-    regions: Sequence[RegionPorts] = ()
-    stop: threading.Event = field(default_factory=threading.Event)
-    reloads: list[int] = field(default_factory=list)
-    blocklists: tuple[Blocklist, ...] = ()
-    close: Callable[[], None] = lambda: None
-    interrupt: Callable[[], None] = lambda: None
-    others: Mapping[str, Callable[[], None]] = field(default_factory=dict)
-
-    def end(self) -> None:
-        """Ask every loop to stop."""
-        self.stop.set()
-        self.interrupt()
-        _set_all(self.wakes)
-
-
-def _set_all(events: Sequence[threading.Event]) -> None:
-    for each in events:
-        each.set()
 
 
 def run_worker(
@@ -116,7 +51,7 @@ def run_worker(
     Raises:
         StartError: If it cannot start as configured.
     """
-    return run_parts(lambda: _open(settings, config), settings, config, tell=tell)
+    return run_parts(lambda: open_worker(settings, config), settings, config, tell=tell)
 
 
 def run_parts(
@@ -129,15 +64,14 @@ def run_parts(
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
     reloads = _note_reloads()
     parts = open_parts()
-    parts.reloads = reloads
     died = threading.Event()
     if settings.metrics_port and not tell:
         serve_health(
             settings.metrics_port,
             health_app(
                 dead=lambda: "a part of this worker died" if died.is_set() else None,
-                problem=lambda: problem_of(parts),
-                conflict=lambda: conflict_of(parts),
+                problem=lambda: parts.problem,
+                conflict=lambda: parts.conflict,
             ),
         )
     _stop_on_signals(parts)
@@ -150,63 +84,9 @@ def run_parts(
         else {"queue": settings.queue, "table": settings.table}
     )
     log.info("working", **where, blocklists=blocklists)
-    _wait(parts, settings, config, tell or (lambda _state: None))
+    _wait(parts, reloads, settings, config, tell or (lambda _condition: None))
     parts.end()
     return end(threads, died)
-
-
-def _open(settings: WorkerSettings, config: Path | None) -> Parts:
-    jails = read_jails(config)
-    blocklists = chosen_blocklists(jails, settings)
-    clock = SystemClock()
-    queue = patiently(settings, lambda: open_inbox(settings), config)
-    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
-    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
-    regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
-    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions)
-    parts.close = inbox.close
-    return parts
-
-
-def assemble(
-    settings: WorkerSettings, jails: Jails, *, inbox: Inbox, ledger: Ledger, regions: Sequence[RegionPorts]
-) -> Parts:
-    """Make the loops out of what was opened."""
-    blocklists = chosen_blocklists(jails, settings)
-    warn_of_bans_without_a_place(jails.policy, blocklists)
-    wakes = [threading.Event() for _ in regions]
-    intake = Intake(
-        inbox,
-        ledger,
-        jails.policy,
-        SystemClock(),
-        max_age_ms=settings.max_age,
-        poll_s=settings.poll_s,
-        linger_s=settings.linger_s,
-        extend_resolution_s=settings.extend_resolution_s,
-        on_ban=partial(_set_all, wakes),
-    )
-    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
-    return Parts(intake, enforcers, wakes, regions, blocklists=blocklists)
-
-
-def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
-) -> Enforcer:
-    clock = SystemClock()
-    return Enforcer(
-        ports.bans,
-        ports.finder,
-        ports.lease,
-        ports.notebook,
-        blocklists=ports.blocklists,
-        allowed=allowed,
-        clock=clock,
-        region=ports.region,
-        unban_lag_s=settings.unban_lag_s,
-        max_new_bans_per_minute=settings.max_new_bans_per_minute,
-        adopter=LedgerAdopter(ledger, lambda: intake.policy, clock),
-    )
 
 
 def serve_health(port: int, app: WSGIApplication) -> None:
@@ -219,27 +99,6 @@ def serve_health(port: int, app: WSGIApplication) -> None:
         serve(port, app)
     except OSError as error:
         raise StartError(f"--metrics-port {port}: {error.strerror or error}") from error
-
-
-def problem_of(parts: Parts) -> str | None:
-    """Say in one line what keeps the loops from doing their work now, or None."""
-    if parts.stop.is_set():
-        return "stopping"
-    problems = (parts.intake.problem, *(each.problem for each in parts.enforcers))
-    return next((each for each in problems if each), None)
-
-
-def conflict_of(parts: Parts) -> str | None:
-    """Say in one line which other configuration is enforced, or None.
-
-    A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
-    """
-    return next((each.conflict for each in parts.regions if each.conflict), None)
-
-
-def condition_of(parts: Parts) -> Condition:
-    """Say how this process does."""
-    return Condition(problem_of(parts), conflict_of(parts))
 
 
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:
@@ -276,7 +135,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     loops: dict[str, Callable[[], None]] = {
         "intake": take_in,
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
-        **parts.others,
+        **{name: partial(run, parts) for name, run in parts.others.items()},
     }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
         loops[f"enforcer-{number}"] = partial(enforcer.run, wake, parts.stop)
@@ -297,17 +156,23 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def _wait(parts: Parts, settings: WorkerSettings, config: Path | None, tell: Callable[[Condition], None]) -> None:
+def _wait(
+    parts: Parts,
+    reloads: list[int],
+    settings: WorkerSettings,
+    config: Path | None,
+    tell: Callable[[Condition], None],
+) -> None:
     """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
     parent = os.getppid()
     alarms = Alarms(SystemClock())
-    tell(condition_of(parts))
+    tell(parts.condition)
     while not parts.stop.wait(_CHECK_EVERY_S):
-        if parts.reloads:
-            parts.reloads.clear()
+        if reloads:
+            reloads.clear()
             reload_jails(parts, settings, config)
         report_conflicts(parts, alarms)
-        tell(condition_of(parts))
+        tell(parts.condition)
         if os.getppid() != parent:
             log.warning("parent_died")
             parts.stop.set()

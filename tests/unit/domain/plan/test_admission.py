@@ -32,9 +32,9 @@ def test_room_that_vanishes_costs_the_ends_that_come_first() -> None:
 def test_it_tells_what_moved() -> None:
     admission = Admission(1)
     admission.put(A, 10)
-    admission.changed.clear()
+    admission.take_changes()
     admission.put(B, 20)
-    assert admission.changed == {A, B}
+    assert admission.take_changes() == {A, B}
 
 
 def test_it_agrees_with_sorting_after_any_changes() -> None:

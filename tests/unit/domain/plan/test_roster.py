@@ -60,7 +60,7 @@ def test_only_what_changed_is_told() -> None:
     take_in(bans, A, ban(2500))
     bans.expire(2501)
     bans.expire(9999)
-    assert bans.changes == [Want("block", A, 2000), Want("block", A, 2500), Want("block", A, None)]
+    assert bans.take_changes() == [Want("block", A, 2000), Want("block", A, 2500), Want("block", A, None)]
 
 
 def test_a_ban_of_a_blocklist_that_others_keep_is_remembered_and_not_wanted() -> None:
@@ -94,9 +94,9 @@ def test_a_network_that_holds_one_allowlisted_address_is_not_wanted() -> None:
 def test_a_changed_allowlist_lets_out_at_once_and_in_again() -> None:
     bans = roster()
     take_in(bans, A, ban(2000))
-    bans.changes.clear()
+    bans.take_changes()
     bans.allow(Networks(["203.0.113.1"]))
-    assert bans.changes == [Want("block", A, None, at_once=True)]
+    assert bans.take_changes() == [Want("block", A, None, at_once=True)]
     bans.allow(Networks())
     assert bans.wanted["block"] == {A: 2000}
 
@@ -105,9 +105,9 @@ def test_a_full_reading_replaces_everything_and_tells_the_difference() -> None:
     bans = roster()
     take_in(bans, A, ban(2000))
     take_in(bans, B, ban(2000))
-    bans.changes.clear()
+    bans.take_changes()
     bans.replace([(OffenderId("login", B), ban(2000)), (OffenderId("login", HOME), ban(3000))], NOW_MS)
-    assert bans.changes == [Want("block", HOME, 3000), Want("block", A, None)]
+    assert bans.take_changes() == [Want("block", HOME, 3000), Want("block", A, None)]
     assert bans.ours.keys() == {B, HOME}
 
 
@@ -116,7 +116,7 @@ def test_a_ban_is_fresh_once_however_often_it_is_extended_or_read_again() -> Non
     for until_ms in (2000, 2500, 2500):
         take_in(bans, A, ban(until_ms, start_ms=900))
     take_in(bans, A, ban(9000, start_ms=950))
-    assert [each.start_ms for each in bans.fresh] == [900, 950]
+    assert [each.start_ms for each in bans.take_fresh()] == [900, 950]
 
 
 def test_thousands_of_extensions_do_not_pile_up() -> None:

@@ -19,16 +19,25 @@ class Admission:
     Attributes:
         admitted: The end of each entry that fits, in epoch milliseconds.
         left_out: The end of each entry that does not.
-        changed: The entries that moved between the two since somebody last cleared this.
     """
 
     def __init__(self, room: int = 0) -> None:
         self.admitted: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
-        self.changed: set[str] = set()
+        self._changed: set[str] = set()
         self._room = room
         self._worst: list[tuple[int, int, str]] = []
         self._best: list[tuple[int, int, str]] = []
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether `take_changes` has something to tell."""
+        return bool(self._changed)
+
+    def take_changes(self) -> set[str]:
+        """Take the entries that moved between the two since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def put(self, entry: str, until_ms: int) -> None:
         """Take *entry* as wanted until then."""
@@ -64,13 +73,13 @@ class Admission:
                 self._evict()
             del self.left_out[entry]
             self._admit(entry, until_ms)
-            self.changed.add(entry)
+            self._changed.add(entry)
 
     def _evict(self) -> None:
         until_ms, _, entry = self._next_out()
         del self.admitted[entry]
         self._leave_out(entry, until_ms)
-        self.changed.add(entry)
+        self._changed.add(entry)
 
     def _next_out(self) -> tuple[int, int, str]:
         while self.admitted.get(self._worst[0][2]) != self._worst[0][0]:

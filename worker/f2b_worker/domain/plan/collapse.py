@@ -41,9 +41,6 @@ class Collapser:
         allowed: A network that touches the allowlist is never written.
         holds: Tells whether a set holds an entry.
         is_settled: Tells whether an entry is held, or will not be.
-
-    Attributes:
-        changes: The entries whose end changed since somebody last cleared this; None: no longer wanted.
     """
 
     def __init__(
@@ -54,7 +51,7 @@ class Collapser:
         holds: Callable[[str], bool],
         is_settled: Callable[[str], bool],
     ) -> None:
-        self.changes: dict[str, int | None] = {}
+        self._changes: dict[str, int | None] = {}
         self._collapse = collapse
         self._allowed = allowed
         self._holds = holds
@@ -140,6 +137,11 @@ class Collapser:
             self._advance(name, found)
         return lifted
 
+    def take_changes(self) -> dict[str, int | None]:
+        """Take the entries whose end changed since this was last asked; None: no longer wanted."""
+        changes, self._changes = self._changes, {}
+        return changes
+
     def settle(self) -> None:
         """Go on with the networks that wait until their members, or they themselves, are held."""
         for name in list(self._moving):
@@ -187,4 +189,4 @@ class Collapser:
         around = self._networks.get(name) if name else None
         if around and around.phase is not _Phase.COLLAPSED:
             ends_ms.append(around.members.get(entry))
-        self.changes[entry] = max((end_ms for end_ms in ends_ms if end_ms is not None), default=None)
+        self._changes[entry] = max((end_ms for end_ms in ends_ms if end_ms is not None), default=None)

@@ -82,7 +82,6 @@ class Group:
     Attributes:
         wanted: The end of every wanted entry, in epoch milliseconds.
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
-        foreign_changed: The sets whose foreign entries changed since somebody last cleared this.
     """
 
     def __init__(  # noqa: PLR0913
@@ -102,7 +101,7 @@ class Group:
         self.sets: dict[str, SetState] = {}
         self.wanted: dict[str, int] = {}
         self.pending: dict[str, float] = {}
-        self.foreign_changed: set[str] = set()
+        self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._unban_lag_s = unban_lag_s
         self._homes: dict[str, tuple[str, ...]] = {}
@@ -170,7 +169,7 @@ class Group:
         kept = self.sets.pop(set_id)
         for entry in kept.held:
             self._leave_home(entry, set_id)
-        self.foreign_changed.discard(set_id)
+        self._foreign_changed.discard(set_id)
         self._resize()
         self._settle_all(kept.held, now_s)
 
@@ -202,6 +201,11 @@ class Group:
             self._suspects[entry] = self._suspects.get(entry, 0) + 1
         self._refusals += 1
 
+    def take_foreign_changes(self) -> set[str]:
+        """Take the ids of the sets whose foreign entries changed since this was last asked."""
+        changed, self._foreign_changed = self._foreign_changed, set()
+        return changed
+
     def take_over(self, entry: str, now_s: float) -> None:
         """Make a foreign entry our own that is wanted in another form."""
         self._take_over(entry)
@@ -224,7 +228,7 @@ class Group:
     ) -> Drift:
         """Take in what a set holds; *is_foreign* tells of an entry that was not there before who put it there."""
         kept = self.sets[set_id]
-        kept.known = True
+        is_first, kept.known = not kept.known, True
         appeared, gone = entries - kept.held, kept.held - entries
         ours_gone = frozenset(gone - kept.foreign - kept.removals.keys())
         for entry in gone:
@@ -234,8 +238,8 @@ class Group:
             self._put_in(kept, entry)
         for entry in strange:
             self._meet(kept, entry)
-        if strange or gone:
-            self.foreign_changed.add(set_id)
+        if strange or gone or is_first:
+            self._foreign_changed.add(set_id)
         self._resize()
         self._settle_all(appeared | gone, now_s)
         return Drift(strange, ours_gone)
@@ -264,7 +268,7 @@ class Group:
         for home in self._homes.get(entry, ()):
             if entry in self.sets[home].foreign:
                 self.sets[home].foreign.discard(entry)
-                self.foreign_changed.add(home)
+                self._foreign_changed.add(home)
         self._resize()
 
     def _put_in(self, kept: SetState, entry: str) -> None:
@@ -295,14 +299,13 @@ class Group:
         """Find out anew whether *entry* fits, and what has to be done for it and for those that it displaces."""
         self._weigh(entry)
         self._place(entry, now_s)
-        if self._admission.changed:
+        if self._admission.has_changes:
             self._settle_all((), now_s)
 
     def _settle_all(self, entries: Iterable[str], now_s: float) -> None:
         for entry in entries:
             self._weigh(entry)
-        changed, self._admission.changed = self._admission.changed, set()
-        for entry in changed.union(entries):
+        for entry in self._admission.take_changes().union(entries):
             self._place(entry, now_s)
 
     def _weigh(self, entry: str) -> None:

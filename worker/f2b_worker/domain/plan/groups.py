@@ -115,8 +115,7 @@ class Groups:
         """Go on with networks that collapse or part, after a set was read or written."""
         for blocklist, collapser in self._collapsers.items():
             collapser.settle()
-            changes, collapser.changes = collapser.changes, {}
-            for entry, until_ms in changes.items():
+            for entry, until_ms in collapser.take_changes().items():
                 group = self._group(blocklist, entry)
                 if until_ms is not None:
                     group.want(entry, until_ms, now_s)

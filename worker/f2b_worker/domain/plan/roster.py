@@ -59,8 +59,6 @@ class Roster:
         unreadable: What stands in the place of a key and is none; such bans are left out.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
-        changes: What changed since somebody last cleared this.
-        fresh: The bans that nobody counted yet.
     """
 
     def __init__(
@@ -74,8 +72,8 @@ class Roster:
         self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
-        self.changes: list[Want] = []
-        self.fresh: list[Fresh] = []
+        self._changes: list[Want] = []
+        self._fresh: list[Fresh] = []
         self._allowed = allowed
         self._holds = holds
         self._held_back_from_ms: int | None = None
@@ -87,6 +85,16 @@ class Roster:
     def active(self) -> int:
         """How many keys are under a ban that should be enforced."""
         return len(self._running) - len(self.allowlisted)
+
+    def take_changes(self) -> list[Want]:
+        """Take what changed since this was last asked, in the order in which it did."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def take_fresh(self) -> list[Fresh]:
+        """Take the bans that are new since this was last asked."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
 
     def take_in(self, who: OffenderId, ban: Ban, now_ms: int) -> None:
         """Take the last ban of one offender as it is now."""
@@ -164,7 +172,7 @@ class Roster:
         running[who.jail] = ban
         self._bans += known is None
         if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
-            self.fresh.append(Fresh(ban.start_ms, who.key, ban.blocklists))
+            self._fresh.append(Fresh(ban.start_ms, who.key, ban.blocklists))
         heappush(self._ends, (ban.until_ms, who.key, who.jail))
         if len(self._ends) > 2 * self._bans + _SLACK:
             self._rebuild_ends()
@@ -207,7 +215,7 @@ class Roster:
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
             if wanted.get(key) != until_ms:
-                self.changes.append(Want(name, key, until_ms, at_once))
+                self._changes.append(Want(name, key, until_ms, at_once))
                 if until_ms is None:
                     del wanted[key]
                 else:

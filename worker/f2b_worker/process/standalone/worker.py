@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,9 +15,10 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import NO_QUEUE, STATE_FILE, ShimSettings, load
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
-from f2b_worker.process.assembly import chosen_blocklists, open_state_regions, patiently
+from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently
+from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild
-from f2b_worker.process.worker import assemble, problem_of, run_parts
+from f2b_worker.process.worker import run_parts
 from f2b_worker.shim.serve import listen, serving
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.process.worker import Parts
+    from f2b_worker.process.assembly import Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -61,21 +61,22 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
     blocklists = chosen_blocklists(jails, settings)
     regions = patiently(settings, lambda: open_state_regions(state, blocklists, clock), config)
-    parts = assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions)
-    parts.interrupt = inbox.close
     http = _start_http(settings, state)
     os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
-    parts.others = {
-        "http": partial(
-            http.run,
-            parts.stop,
-            problem=partial(problem_of, parts),
-            overload=inbox.overload,
-            on_news=inbox.announce,
-        ),
-        "tidier": partial(_tidy_now_and_then, state, ledger, parts.stop),
-    }
-    return parts
+    return assemble(
+        settings,
+        jails,
+        inbox=inbox,
+        ledger=ledger,
+        regions=regions,
+        interrupt=inbox.close,
+        others={
+            "http": lambda parts: http.run(
+                parts.stop, problem=lambda: parts.problem, overload=inbox.overload, on_news=inbox.announce
+            ),
+            "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
+        },
+    )
 
 
 def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:

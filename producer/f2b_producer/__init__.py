@@ -10,7 +10,7 @@ from f2b_producer._infraction import REASONS
 
 TYPE_CHECKING = False  # `typing` alone would cost a third of what this import may cost
 if TYPE_CHECKING:
-    from f2b_producer._sender import QueueClient
+    from f2b_producer._queue import QueueClient
     from f2b_producer._stats import Health, Stats
 
 __all__ = ["REASONS", "Health", "Producer", "QueueClient", "Stats"]
@@ -18,7 +18,7 @@ __all__ = ["REASONS", "Health", "Producer", "QueueClient", "Stats"]
 
 def __getattr__(name: str) -> object:
     if name == "QueueClient":
-        from f2b_producer._sender import QueueClient  # noqa: PLC0415 - as above
+        from f2b_producer._queue import QueueClient  # noqa: PLC0415 - as above
 
         return QueueClient
     if name in {"Health", "Stats"}:

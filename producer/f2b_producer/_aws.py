@@ -3,7 +3,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from f2b_producer._sender import QueueClient
+    from f2b_producer._queue import QueueClient
 
 CONNECT_TIMEOUT_S = 2  # a queue in the same region answers in milliseconds
 READ_TIMEOUT_S = 5

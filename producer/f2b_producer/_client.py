@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self
 
-    from f2b_producer._sender import QueueClient
+    from f2b_producer._queue import QueueClient
     from f2b_producer._stats import Health, Stats
 
 GROUP_ID_MAX_CHARACTERS = 128

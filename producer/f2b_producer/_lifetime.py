@@ -7,14 +7,13 @@ import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from f2b_producer._client import Producer
     from f2b_producer._pump import Pump
 
 # A pump lives as long as its producer or its thread.
 _flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDictionary()
 
 
-def attend(producer: "Producer", pump: "Pump", flush_timeout_s: float) -> None:
+def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
     _flush_timeouts_s[pump] = flush_timeout_s
     weakref.finalize(producer, pump.retire).atexit = False  # close_all does more, in order

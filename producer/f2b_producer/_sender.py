@@ -1,10 +1,11 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from f2b_producer._aws import connect
 from f2b_producer._pack import Pack
+from f2b_producer._queue import QueueClient
 
 BATCH_MAX_ENTRIES = 10
 BATCH_MAX_BYTES = 262_144  # 256 KiB: what a queue made before the limit rose to 1 MiB still takes
@@ -13,13 +14,6 @@ ROUND_MAX_S = 10.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 2.0
 ERROR_MAX_CHARACTERS = 300
-
-
-class QueueClient(Protocol):
-    """What is needed of an SQS client; boto3's fits. It is used by one thread at a time."""
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> Any:  # noqa: N803 - boto3's names
-        """Send up to ten messages and say under "Successful" and "Failed" what became of each."""
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from f2b_producer._client import Producer
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
-from f2b_producer._sender import QueueClient
+from f2b_producer._queue import QueueClient
 from f2b_producer._stats import Bell
 
 if TYPE_CHECKING:

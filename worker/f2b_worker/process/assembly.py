@@ -15,6 +15,7 @@ import structlog
 
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.provisioning.fleet import check_table
@@ -27,7 +28,7 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import NO_QUEUE
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
-from f2b_worker.domain.judge.retention import KEPT_MS, kept_ms
+from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
@@ -290,7 +291,7 @@ def open_ban_book(settings: WorkerSettings) -> BanBook:
         return SqliteBanBook(open_existing(settings.state_file))
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
-    return DynamoLedger(client, settings.table, SystemClock(), kept_ms=KEPT_MS, io_threads=1)
+    return DynamoBanBook(client, settings.table, SystemClock())
 
 
 def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.aws import dynamodb_client, wafv2_client
+from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
-from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.sqlite.file import SqliteLease
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
@@ -17,7 +17,6 @@ from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.waf.finder import WafFinder
 from f2b_worker.adapters.waf.ip_set import region_of
 from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S
-from f2b_worker.domain.judge.retention import KEPT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,7 +109,7 @@ def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], cloc
         lease = DynamoLease(client, settings.table, name=name, owner=owner, clock=clock, enforces=enforces)
         finder = open_finder(region, here, clock, meanwhile=lease.renew)
         finder.check()
-        bans = DynamoLedger(client, settings.table, clock, kept_ms=KEPT_MS, io_threads=1)
+        bans = DynamoBanBook(client, settings.table, clock)
         notebook = DynamoNotebook(client, settings.table, region=region)
         regions.append(RegionPorts(region, here, bans, finder, lease, notebook))
     return regions

@@ -115,8 +115,9 @@ class BatchingOutbox:
         return filled
 
     def _begin(self, loop: asyncio.AbstractEventLoop, *, named: bool) -> Parcel:
-        parcel = self._filling[named] = Parcel(named=named)
-        parcel.expiry = loop.call_later(self._answer_within_s, self._expire, parcel)
+        parcel = self._filling[named] = Parcel(
+            named=named, expires=lambda made: loop.call_later(self._answer_within_s, self._expire, made)
+        )
         self._open.append(parcel)
         if self._linger is None:
             self._linger = loop.call_later(self._linger_s, self._linger_is_over)

@@ -9,7 +9,7 @@ from f2b_worker.wire import write_pack
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.errors import F2bError
@@ -46,22 +46,25 @@ def write_body(infractions: Sequence[Infraction]) -> str:
 class Parcel:
     """One message body in the making, and who waits for it.
 
+    Args:
+        named: See below.
+        expires: Starts the timer that fails the parcel when it is not stored in time.
+
     Attributes:
         named: Whether its infractions have ids of their own; the two kinds are never mixed.
         infractions: What goes into it.
         waiting: One future for each request that has infractions in it.
         size_bytes: About how long the body will be.
-        expiry: Fails the parcel when it is not stored in time.
     """
 
-    __slots__ = ("expiry", "infractions", "named", "size_bytes", "waiting")
+    __slots__ = ("_expiry", "infractions", "named", "size_bytes", "waiting")
 
-    def __init__(self, *, named: bool) -> None:
+    def __init__(self, *, named: bool, expires: Callable[[Parcel], asyncio.TimerHandle]) -> None:
         self.named = named
         self.infractions: list[Infraction] = []
         self.waiting: list[asyncio.Future[F2bError | None]] = []
         self.size_bytes = 0
-        self.expiry: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = expires(self)
 
     def has_room(self, more_bytes: int) -> bool:
         """Tell whether an infraction of *more_bytes* still fits."""
@@ -80,9 +83,9 @@ class Parcel:
 
     def settle(self, failure: F2bError | None) -> None:
         """Tell everybody who waits how it went; telling a second time changes nothing."""
-        if self.expiry is not None:
-            self.expiry.cancel()
-            self.expiry = None
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():  # its client may have gone

@@ -70,11 +70,6 @@ class WafIpSet:
         return self._name
 
     @property
-    def scope(self) -> Scope:
-        """What the web ACLs that may refer to it protect."""
-        return self._scope
-
-    @property
     def family(self) -> int:
         """The family, 4 or 6, of everything that it holds."""
         return self._family

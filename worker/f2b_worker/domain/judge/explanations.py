@@ -106,7 +106,6 @@ class Explanation:
     """
 
     who: OffenderId
-    status: Status
     ban: Ban | None
     due: Ban | None
     window: Window | None
@@ -114,6 +113,20 @@ class Explanation:
     newest: Hit | None
     exemption: Exemption | None
     earlier: tuple[Ban, ...]
+
+    @property
+    def status(self) -> Status:
+        """How it stands, in one word: the first that applies."""
+        lifted = self.exemption and self.exemption.lifts
+        reasons = (
+            (Status.BANNED, self.ban and not lifted),
+            (Status.NEVER_BANNED, self.exemption),
+            (Status.DUE, self.due),
+            (Status.WATCHED, any(count.hits for count in self.counts)),
+            (Status.BAN_ENDED, self.earlier),
+            (Status.QUIET, self.newest),
+        )
+        return next((status for status, applies in reasons if applies), Status.UNKNOWN)
 
 
 def explain(
@@ -133,19 +146,17 @@ def explain(
     ban = last if last and last.until_ms >= now_ms else None
     verdict = judge(replace(remembered.offender, ban=last), (), jail, key=remembered.who.key)
     exemption = _exemption(jail, address, allowed)
-    explanation = Explanation(
+    due = None if ban or exemption else _due(verdict, now_ms)
+    return Explanation(
         who=remembered.who,
-        status=Status.UNKNOWN,
         ban=ban,
-        due=None if ban or exemption else _due(verdict, now_ms),
-        window=None,
+        due=due,
+        window=_broken(ban or due, jail.windows),
         counts=tuple(_count(window, verdict.unused, now_ms) for window in jail.windows),
         newest=verdict.unused[-1] if verdict.unused else None,
         exemption=exemption,
         earlier=past[:-1] if ban else past,
     )
-    broken = _broken(explanation.ban or explanation.due, jail.windows)
-    return replace(explanation, status=_status(explanation), window=broken)
 
 
 def _past(remembered: Remembered) -> tuple[Ban, ...]:
@@ -193,19 +204,6 @@ def _broken(ban: Ban | None, windows: Iterable[Window]) -> Window | None:
         if counted - oldest.weight < each.maxretry <= counted and newest.at_ms - oldest.at_ms < each.findtime_ms
     )
     return next(fitting, None)
-
-
-def _status(found: Explanation) -> Status:
-    lifted = found.exemption and found.exemption.lifts
-    reasons = (
-        (Status.BANNED, found.ban and not lifted),
-        (Status.NEVER_BANNED, found.exemption),
-        (Status.DUE, found.due),
-        (Status.WATCHED, any(count.hits for count in found.counts)),
-        (Status.BAN_ENDED, found.earlier),
-        (Status.QUIET, found.newest),
-    )
-    return next((status for status, applies in reasons if applies), Status.UNKNOWN)
 
 
 def entry_over(key: str, entries: Collection[str]) -> str | None:

@@ -2,6 +2,9 @@
 
 Every adapter behind a port has an in-memory twin in `f2b_worker.testing`, and one contract suite runs over both.
 All methods raise only errors of `f2b_worker.errors`.
+
+Each port says from which threads it is called; docs/architecture.md shows them. One that does not speak of several
+threads at once is called by one at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ RECEIVE_MAX = 10
 
 
 class Clock(Protocol):
-    """Time, as a value to be handed in."""
+    """Time, as a value to be handed in; for any number of threads at once."""
 
     def now_ms(self) -> int:
         """Tell the wall-clock time in epoch milliseconds."""
@@ -77,7 +80,10 @@ class DeadLetter:
 
 
 class Inbox(Protocol):
-    """The queue that infractions come from, as the intake uses it."""
+    """The queue that infractions come from, as the intake uses it.
+
+    Several threads at once: the receivers receive, the intake deletes, releases and buries, and its keeper keeps.
+    """
 
     @property
     def visibility_s(self) -> float:
@@ -129,7 +135,10 @@ Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
 
 
 class Ledger(Protocol):
-    """Offenders and bans, as the intake uses them. Every answer is strongly consistent."""
+    """Offenders and bans, as the intake uses them. Every answer is strongly consistent.
+
+    Two threads at once: the intake's, and that of an enforcer which adopts entries by `commit`.
+    """
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then.
@@ -165,7 +174,10 @@ class Ledger(Protocol):
 
 
 class BanBook(Protocol):
-    """The bans, as the enforcer and the command line read them. Every answer is strongly consistent."""
+    """The bans, as the enforcer and the command line read them. Every answer is strongly consistent.
+
+    Several threads at once: the enforcer's, which learns all bans first, and those aside of it, which follow.
+    """
 
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender, ended ones that are still remembered included."""
@@ -193,7 +205,7 @@ class BanBook(Protocol):
 
 
 class Lease(Protocol):
-    """The right to be the one that enforces."""
+    """The right to be the one that enforces; `hold` and `release` are called from the enforcer's thread."""
 
     def hold(self) -> bool:
         """Take or keep the lease; tell whether this process holds it now. Call it about once a second."""
@@ -213,7 +225,7 @@ class IpSetContents:
 
 
 class IpSet(Protocol):
-    """One WAF IP set of one family."""
+    """One WAF IP set of one family, read and written from the enforcer's thread only."""
 
     @property
     def id(self) -> str:
@@ -255,7 +267,10 @@ class IpSet(Protocol):
 
 
 class IpSetFinder(Protocol):
-    """Which IP sets there are; asked at the start and about once a minute, perhaps from another thread."""
+    """Which IP sets there are; asked at the start and about once a minute.
+
+    Two threads at once, both aside of the enforcer's: one finds, one looks for references.
+    """
 
     def find(self) -> Mapping[str, Sequence[IpSet]]:
         """Find the IP sets of each blocklist by its name, both families, in the order of their numbers.
@@ -295,7 +310,10 @@ EntryKind: TypeAlias = Literal["foreign", "networks"]
 
 
 class Notebook(Protocol):
-    """What the enforcer must still know after a takeover or a restart. Every answer is strongly consistent."""
+    """What the enforcer must still know after a takeover or a restart. Every answer is strongly consistent.
+
+    It is called from the enforcer's thread only; a command in another process may write a release meanwhile.
+    """
 
     def read(self) -> Notes:
         """Read everything that was noted."""
@@ -322,7 +340,7 @@ class Notebook(Protocol):
 
 
 class Adopter(Protocol):
-    """Who takes charge of entries that somebody else put into an IP set."""
+    """Who takes charge of entries that somebody else put into an IP set; called from the enforcer's thread."""
 
     def adopt(self, entries: Iterable[str], blocklist: str) -> None:
         """Give each of *entries*, ranges included, a normal ban that is enforced in *blocklist*.

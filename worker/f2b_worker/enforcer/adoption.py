@@ -48,6 +48,7 @@ class LedgerAdopter:
     def _ban(self, who: OffenderId, offender: Offender, blocklist: str) -> Ban | None:
         now_ms = self._clock.now_ms()
         last = offender.ban
+        # A second blocklist joins the running ban: one address has one ban in a jail.
         if last and last.until_ms >= now_ms and not last.observed:
             if blocklist in last.blocklists:
                 return None

@@ -50,10 +50,12 @@ class Alarms:
     def ring(self, event: str, about: str = "", **details: object) -> None:
         """Log an error about something that somebody must look at."""
         if self._is_new(event, about):
+            # Once a minute for each event and thing: a set that fails for hours must not fill the log.
             log.error(event, about=about, **details)
 
     def complain(self, about: str, error: F2bError) -> None:
         """Count a failed call, and log it as one that is tried again."""
+        # Counted each time, whatever is logged of it.
         metrics.aws_failures.labels(type(error).__name__).inc()
         if self._is_new(type(error).__name__, about):
             log.warning("enforcer_waits", about=about, kind=type(error).__name__, reason=str(error))
@@ -96,6 +98,7 @@ class Patience:
         if not self._failures:
             self._since_s = now_s
         self._failures += 1
+        # What passes by itself within seconds is no problem that a probe should see.
         if isinstance(error, Permanent) or now_s - self._since_s >= PATIENCE_S:
             self._alarms.problems[self._about] = str(error)
         self._alarms.complain(self._about, error)

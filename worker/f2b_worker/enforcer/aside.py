@@ -59,6 +59,7 @@ class Question(Generic[T]):
     def answer(self) -> T | F2bError | None:
         """Take the answer if there is a new one; ask again if it is time to."""
         if not self._is_open and self._clock.monotonic_s() >= self._next_s:
+            # Counted from the question, so that a slow answer does not make it rarer.
             self._next_s = self._clock.monotonic_s() + self._every_s
             self._is_open = True
             self._aside(self._work)

@@ -77,6 +77,7 @@ class Reading:
             changes = self._bans.changes(self._cursor)
             self._read(changes.bans)
             self._cursor = changes.cursor
+        # An error that nobody expects must reach the loop, or it would wait for this reading for ever.
         except BaseException as error:  # noqa: BLE001 - raised again in the loop
             self._error = error
         self.is_over = True
@@ -96,6 +97,7 @@ class Reading:
     def take(self) -> list[StandingBan]:
         """Take what was found since the last time."""
         self.has_news.clear()
+        # It must wake the loop once more, so that the end is taken, too.
         if self.is_over:
             self.has_news.set()
         return [each for _ in range(len(self._helpings)) for each in self._helpings.popleft()]
@@ -172,6 +174,7 @@ class Following:
         # What was taken in since all bans were read, and since one of the questions behind was asked.
         self._known: dict[OffenderId, Ban] = {}
         self._newer: dict[OffenderId, Ban] = {}
+        # The first two readings come soon after `learn`, so both wait for their whole time.
         self._late = self._question(lambda: self._late_changes(self._mark.cursor), LOOK_BACK_S)
         self._all = self._question(lambda: list(self._bans.changes(0).bans), RESYNC_S)
 
@@ -209,6 +212,7 @@ class Following:
             F2bError: If the ledger did not answer.
         """
         self._take_news()
+        # Under a steady load a reading follows the other; now and then these have to wait for the two behind.
         if self._reading is None and self._turns >= _TURNS:
             self._ask_behind()
         if self._reading is None and self._clock.monotonic_s() >= self._due_s(slot_s, is_waiting=is_waiting):
@@ -216,6 +220,7 @@ class Following:
             self._take_news()
         if self._reading is None:
             self._ask_behind()
+        # A ledger that was not read for long may hold an extension: nothing ends on what is known from before.
         if self._clock.monotonic_s() - self._mark.ended_s <= STALE_S:
             self._roster.expire(self._clock.now_ms())
 

@@ -67,6 +67,7 @@ class ForeignEntries:
         """Note, report and adopt what has to be; tell whether the ledger has new bans."""
         for group in self._sets.groups.by_place.values():
             self._changed |= group.take_foreign_changes()
+        # A set that is gone has nothing to be looked at.
         self._changed &= self._sets.watches.keys()
         for watch in self._sets.watches.values():
             if watch.ip_set.id in self._changed:
@@ -88,6 +89,7 @@ class ForeignEntries:
             watch.ip_set.name, entries=len(kept.foreign), allowlisted=len(self._allowlisted[kept.id])
         )
         with self._alarms.tolerate("noting foreign entries"):
+            # Looked at again at the next turn if the notebook fails: a successor must know them.
             self._note(kept)
             self._changed.discard(kept.id)
 

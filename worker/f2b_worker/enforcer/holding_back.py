@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.plan.surge import held_back_from
+
 if TYPE_CHECKING:
     from f2b_worker.domain.plan.roster import Fresh, Roster
     from f2b_worker.domain.plan.surge import SurgeGuard
@@ -82,6 +84,7 @@ class HoldingBack:
         fresh = self._roster.take_fresh()
         if not self._guard.limit:
             return []
+        # What a set holds already was let in before: after a restart all bans are fresh, and none is new.
         return [each for each in fresh if self._roster.is_new(each)]
 
     def _count_again(self) -> None:
@@ -91,6 +94,7 @@ class HoldingBack:
             return
         self._guard.uncount(each.start_ms for each in held)
         self._doubted = [each for each in self._doubted if self._roster.is_new(each)]
+        # Only what was held back in doubt is let in by itself; a sure surge waits for somebody to look.
         if self._from_ms is not None and self._from_ms == self._doubted_from_ms and self._guard.first() is None:
             self._from_ms, self._is_noted = None, False
             self._roster.hold_back(None)
@@ -119,6 +123,6 @@ class HoldingBack:
 
     def _take_release(self, released_ms: int | None) -> None:
         self._guard.release(released_ms)
-        if released_ms is not None and self._from_ms is not None and self._from_ms <= released_ms:
+        if self._from_ms is not None and held_back_from(self._from_ms, released_ms) is None:
             self._from_ms = None
             self._roster.hold_back(None)

@@ -59,6 +59,7 @@ class OwnEntries:
         # A network that is gone may be forgotten with the next one: DynamoDB is not asked for that alone.
         if networks <= before and (networks or not before):
             return
+        # Before the update leaves: if this process dies right after it, its successor knows whose they are.
         with self._alarms.tolerate("noting collapsed networks"):
             self._notebook.note_entries("networks", kept.id, networks)
             self._networks[kept.id] = networks

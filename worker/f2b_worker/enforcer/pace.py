@@ -57,6 +57,7 @@ class UpdatePace:
 
     def begin(self, now_s: float) -> None:
         """Spend the budget of now."""
+        # Updates without a free second between them leave no room to another writer.
         self._in_a_row = self._in_a_row + 1 if now_s - self._began_s < 2 * UPDATE_EVERY_S else 1
         self._began_s = now_s
         self._wait()
@@ -73,6 +74,7 @@ class UpdatePace:
 
     def _pick_up(self) -> None:
         self._refusals = 0
+        # Halved, not forgotten: one success between many refusals is luck.
         self._slow_s /= 2
         self._wait()
 
@@ -80,6 +82,7 @@ class UpdatePace:
         """Take it that WAF asked for fewer calls."""
         self._refusals += 1
         self._met_s = self._began_s
+        # A single refusal tells only that somebody else wrote within this second.
         if self._refusals > REFUSALS:
             self._slow_s = min(PACE_MAX_S, 1.2 * max(self._slow_s, UPDATE_EVERY_S))
         self.next_s = self._began_s + max(UPDATE_EVERY_S, self._slow_s)
@@ -89,6 +92,7 @@ class UpdatePace:
         self._losses += 1
         self._met_s = self._began_s
         self._pick_up()
+        # Two writers with the same rhythm would meet each second.
         if self._losses > 1:
             self.next_s += self._chance() * UPDATE_EVERY_S / 2
 

@@ -50,6 +50,7 @@ class Search:
         if self._first is None:
             found = self._question.answer()
             if isinstance(found, F2bError):
+                # Nothing is enforced before the first answer: it is asked for again sooner than later ones.
                 self._question.ask_in(self._patience.fail(found))
                 return None
             if found is not None:

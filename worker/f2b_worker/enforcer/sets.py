@@ -99,7 +99,7 @@ class Sets:
         return all(watch.kept.known for watch in self.watches.values())
 
     def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
-        """WatchedSet the sets that there are; those that are watched and were not found are looked at soon."""
+        """Watch the sets that there are; those that are watched and were not found are looked at soon."""
         ids = set()
         for blocklist, ip_sets in found.items():
             for ip_set in ip_sets:
@@ -110,6 +110,7 @@ class Sets:
                     group.add_set(ip_set.id, self._clock.monotonic_s())
                     log.info("ip_set_found", ip_set=ip_set.name, blocklist=blocklist)
         for set_id, watch in self.watches.items():
+            # The list may lag behind: only a reading of the set itself tells that it is gone.
             if set_id not in ids:
                 watch.is_certain = False
 
@@ -117,6 +118,7 @@ class Sets:
         """Read the sets whose contents are not certain, and those that nobody looked into for a minute."""
         now_s = self._clock.monotonic_s()
         due = [watch for watch in self.watches.values() if self._is_due(watch, now_s)]
+        # First what no update can be made of; WAF answers few reads a second.
         for watch in sorted(due, key=lambda each: (each.is_certain, each.seen_s)):
             if not watch.ip_set.is_at_hand and not self._reads.begin(now_s):
                 continue
@@ -127,6 +129,7 @@ class Sets:
             return False
         if watch.is_certain:
             return now_s - watch.seen_s >= AUDIT_S
+        # Right before the update: a token that is read early goes stale again under a busy writer.
         return not watch.is_lost or now_s >= self._pace.next_s
 
     def _read(self, watch: WatchedSet) -> None:
@@ -188,6 +191,7 @@ class Sets:
         self._own.note_networks(update.group, update.group.sets[update.set_id], update.added)
         if not self._may_write():
             return
+        # Before the call: whatever becomes of it, WAF may count it.
         self._pace.begin(self._clock.monotonic_s())
         try:
             token = watch.ip_set.write(update.entries, watch.token)
@@ -243,6 +247,7 @@ class Sets:
         watch.is_certain = False
         pause_s = min(PAUSE_MAX_S, backoff_s(watch.failures))
         if isinstance(error, Permanent):
+            # Somebody has to act first, and the budget is everybody's.
             pause_s = BACKOFF_MAX_S
             self._alarms.problems[watch.ip_set.id] = str(error)
             event = "ip_set_no_access" if isinstance(error, AccessDenied) else "ip_set_rejects"
@@ -272,6 +277,7 @@ class Sets:
         if entry not in update.entries or not self.groups.refuse(entry, now_s):
             self._fail(watch, error)
             return
+        # WAF names one bad entry at a time: there may be more among those that were added with it.
         if entry in update.added:
             update.group.suspect(update.added - {entry})
         self.quarantined[entry] = now_s + QUARANTINE_S

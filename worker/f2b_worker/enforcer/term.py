@@ -64,16 +64,20 @@ class Term:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
         found = self.search.news()
+        # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
         if found is not None:
             self.sets.use(found)
         self.references.report()
         self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
         self.sets.read_due()
         self.sets.retry_quarantined()
+        # Between the reading of the sets and the first update: what a set holds already is no new ban.
         self.surge.watch(self.sets)
         self._pass_on()
+        # After the roster was passed on, so that an adopted entry which is wanted by now counts as ours.
         if self.foreign.settle():
             self.following.ask()
+        # Not before every set was looked into: a ban may be in one of them, and needs no update.
         if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
             self.sets.write_next()
 
@@ -102,6 +106,7 @@ class Term:
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
         shown.bans_waiting.set(groups.pending)
+        # Zero where nothing waits: an alert on this gauge must fall silent by itself.
         oldest_s = groups.oldest_s
         shown.oldest_waiting_s.set(0 if oldest_s is None else self.clock.monotonic_s() - oldest_s)
         shown.entries_quarantined.set(len(self.sets.quarantined))

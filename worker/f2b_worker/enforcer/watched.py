@@ -31,6 +31,7 @@ class WatchedSet:
     is_certain: bool = False
     was_tried: bool = False
     is_lost: bool = False
+    # Kept until an update with a newer token succeeds: until then WAF may still carry it out.
     tried: frozenset[str] = _NOTHING
     failures: int = 0
     paused_until_s: float = NEVER_S

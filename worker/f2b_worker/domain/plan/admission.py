@@ -63,11 +63,13 @@ class Admission:
             self._balance()
 
     def _balance(self) -> None:
+        # The room may have shrunk: somebody else put entries into a set.
         while len(self.admitted) > max(0, self._room):
             self._evict()
         while self.left_out:
             until_ms, number, entry = self._next_in()
             if len(self.admitted) >= self._room:
+                # Only who ends later takes another's place; else two would push each other out for ever.
                 if not self.admitted or (until_ms, -number) <= self._next_out()[:2]:
                     return
                 self._evict()
@@ -82,6 +84,7 @@ class Admission:
         self._changed.add(entry)
 
     def _next_out(self) -> tuple[int, int, str]:
+        # An entry whose end moved, or that is gone, left its old place in the heap.
         while self.admitted.get(self._worst[0][2]) != self._worst[0][0]:
             heappop(self._worst)
         return self._worst[0]

@@ -108,6 +108,7 @@ class Collapser:
         if found is None:
             found = self._networks[name] = _Network(is_allowed=self._allowed.touches(name))
         found.members[key] = until_ms
+        # A network lasts as long as the longest ban in it.
         found.until_ms = max(found.until_ms, until_ms)
         self._show(name, found, key)
 
@@ -121,6 +122,7 @@ class Collapser:
         found = self._networks.get(name)
         if found is None or key not in found.members:
             return
+        # Only the member that ends last can shorten it; all members are looked through for nobody else.
         if found.members.pop(key) == found.until_ms:
             found.until_ms = max(found.members.values(), default=0)
         self._show(name, found, key)
@@ -131,6 +133,7 @@ class Collapser:
         lifted = set()
         for name, found in self._networks.items():
             found.is_allowed = allowed.touches(name)
+            # An address that must never be banned lies in it. It goes at once; its members come back one by one.
             if found.is_allowed and found.phase is not _Phase.PARTED:
                 lifted.add(name)
                 self._turn(name, found, _Phase.PARTED)
@@ -151,6 +154,7 @@ class Collapser:
         self._write(key)
         self._write(name)
         self._advance(name, found)
+        # Without members nobody is left to wait for.
         if not found.members:
             self._turn(name, found, _Phase.PARTED)
             del self._networks[name]
@@ -164,7 +168,9 @@ class Collapser:
         if found.phase is _Phase.PARTED:
             return _Phase.RISING if enough else _Phase.PARTED
         if enough:
+            # The members stay in the sets until the network is held: nobody in it is let through in between.
             return _Phase.COLLAPSED if self._holds(name) else _Phase.RISING
+        # And the other way round: the network stays until each member is held again, or cannot be.
         return _Phase.PARTED if all(map(self._is_settled, found.members)) else _Phase.FALLING
 
     def _turn(self, name: str, found: _Network, phase: _Phase) -> None:
@@ -181,6 +187,7 @@ class Collapser:
 
     def _write(self, entry: str) -> None:
         """Note until when an entry is wanted, be it as a key, as a network, or as both."""
+        # One entry can be both: banned itself, as a range that somebody adopted, and the network of others.
         ends_ms = [self._direct.get(entry)]
         found = self._networks.get(entry)
         if found and found.phase is not _Phase.PARTED:

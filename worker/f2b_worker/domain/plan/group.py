@@ -48,6 +48,7 @@ class SetState:
 
     def remove_at(self, entry: str, due_s: float) -> None:
         """Have *entry* removed at that time, or sooner if that was said before."""
+        # What was promised earlier must not be put off by a ban that ends a second time.
         due_s = min(due_s, self.removals.get(entry, due_s))
         self.removals[entry] = due_s
         if len(self.removals) == 1 or (self._due_s is not None and due_s < self._due_s):
@@ -55,6 +56,7 @@ class SetState:
 
     def keep(self, entry: str) -> None:
         """Have *entry* stay."""
+        # The first is gone; which is next is looked up when somebody asks, not for each of thousands.
         if self.removals.pop(entry, None) == self._due_s:
             self._due_s = None
 
@@ -177,6 +179,7 @@ class Group:
         """Want *entry* in one of the sets until then."""
         is_new = entry not in self.wanted
         self.wanted[entry] = until_ms
+        # Under `keep`, an entry that somebody else put in stays theirs, banned or not: only they may take it out.
         if is_new and self.policy is not Foreign.KEEP:
             self._take_over(entry)
         self._settle(entry, now_s)
@@ -184,6 +187,7 @@ class Group:
     def unwant(self, entry: str, now_s: float, *, at_once: bool = False) -> None:
         """Want *entry* no longer; *at_once* for one that must not wait for an update to ride along with."""
         self.wanted.pop(entry, None)
+        # Only what is held: the last set that lets it go forgets it, and for others nobody would.
         if at_once and entry in self._homes:
             self._urgent.add(entry)
         self._settle(entry, now_s)
@@ -220,6 +224,7 @@ class Group:
         """Try an entry again that WAF did not take."""
         if entry in self._refused:
             self._refused.discard(entry)
+            # As if refused twice: it is tried when nothing else waits, so another refusal costs nobody anything.
             self._suspects[entry] = self._refusals = 2
             self._settle(entry, now_s)
 
@@ -230,6 +235,7 @@ class Group:
         kept = self.sets[set_id]
         is_first, kept.known = not kept.known, True
         appeared, gone = entries - kept.held, kept.held - entries
+        # Before anything is taken out: nobody lost what was foreign, or was due to go.
         ours_gone = frozenset(gone - kept.foreign - kept.removals.keys())
         for entry in gone:
             self._take_out(kept, entry)
@@ -247,11 +253,13 @@ class Group:
     def written(self, set_id: str, added: Iterable[str], removed: Iterable[str], now_s: float) -> None:
         """Take it that an update of a set took effect."""
         kept = self.sets[set_id]
+        # WAF took all of this update, so what it refused before was not in it.
         self._refusals = 0
         for entry in removed:
             self._take_out(kept, entry)
         for entry in added:
             self._put_in(kept, entry)
+        # Only now are the homes of all of them known: what left this set may stand in another.
         for changed in (removed, added):
             for entry in changed:
                 self._place(entry, now_s)
@@ -268,6 +276,7 @@ class Group:
         for home in self._homes.get(entry, ()):
             if entry in self.sets[home].foreign:
                 self.sets[home].foreign.discard(entry)
+                # Its room is ours now, and counts for our bans.
                 self._foreign_changed.add(home)
         self._resize()
 
@@ -324,10 +333,12 @@ class Group:
         homes = self._homes.get(entry, ())
         admitted = entry in self._admission.admitted
         if admitted and not homes:
+            # A ban that changes while it waits keeps its place: the longest waiting goes first.
             self.pending.setdefault(entry, now_s)
             return
         self.pending.pop(entry, None)
         self._suspects.pop(entry, None)
+        # One copy is enough. It stays in the fuller set, so that the emptier one may become free.
         stays = self._fullest(homes) if admitted else None
         for home in homes:
             kept = self.sets[home]

@@ -100,6 +100,7 @@ class Groups:
         blocklist, key, until_ms, at_once = change
         collapser = self._collapsers.get(blocklist)
         if until_ms is not None:
+            # A collapser decides in which form a key is wanted; `settle` takes its decision up.
             if collapser:
                 collapser.put(key, until_ms)
             else:
@@ -119,6 +120,7 @@ class Groups:
                 group = self._group(blocklist, entry)
                 if until_ms is not None:
                     group.want(entry, until_ms, now_s)
+                # A member may go that was never wanted by itself, since it came when its network was held.
                 elif entry in group.wanted:
                     group.unwant(entry, now_s)
 
@@ -126,6 +128,7 @@ class Groups:
         """Use another allowlist."""
         for group in self.by_place.values():
             group.allow(allowed, now_s)
+        # After the groups, so that what waits to go is urgent already when its network lets go of it.
         for blocklist, collapser in self._collapsers.items():
             for name in collapser.allow(allowed):
                 self._group(blocklist, name).unwant(name, now_s, at_once=True)

@@ -106,6 +106,7 @@ class Roster:
             return
         self._remember(who.key, ban.until_ms)
         blocklists = tuple(name for name in ban.blocklists if name in self.wanted)
+        # A ban that was over when it was found counts for escalation and is never written.
         if ban.until_ms < now_ms or not blocklists:
             self._end(who.jail, who.key)
         else:
@@ -116,6 +117,7 @@ class Roster:
 
     def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
         """Take *bans* for all that there are."""
+        # Whoever is not among *bans* was forgotten by the ledger, and would stay in the sets for ever.
         gone = {(key, jail) for key, running in self._running.items() for jail in running}
         self.ours = {}
         for who, ban in bans:
@@ -129,6 +131,7 @@ class Roster:
         while self._ends and self._ends[0][0] < now_ms:
             until_ms, key, jail = heappop(self._ends)
             running = self._running.get(key, {}).get(jail)
+            # An extension leaves the earlier end in the heap.
             if running and running.until_ms == until_ms:
                 self._end(jail, key)
 
@@ -147,6 +150,7 @@ class Roster:
             return
         for key, running in self._running.items():
             if any(each.start_ms >= min(concerned) for each in running.values()):
+                # What a set holds stays there: holding back lets nobody new in, and lifts nothing.
                 self._resolve(key, only_held=True)
 
     def reconsider(self) -> None:
@@ -171,9 +175,11 @@ class Roster:
             return
         running[who.jail] = ban
         self._bans += known is None
+        # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
         if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
             self._fresh.append(Fresh(ban.start_ms, who.key, ban.blocklists))
         heappush(self._ends, (ban.until_ms, who.key, who.jail))
+        # Each extension left an end behind; of hot addresses these would be most of the heap.
         if len(self._ends) > 2 * self._bans + _SLACK:
             self._rebuild_ends()
         self._resolve(who.key)
@@ -192,6 +198,7 @@ class Roster:
         if not running:
             del self._running[key]
         self._resolve(key)
+        # Not before `_resolve`, which would take the key for one that may be banned.
         if not running:
             self.allowlisted.discard(key)
 

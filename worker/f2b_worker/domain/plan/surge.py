@@ -49,6 +49,7 @@ class SurgeGuard:
         """Count only bans that start after *released_ms*."""
         if released_ms is not None and released_ms > (self.released_ms or 0):
             self.released_ms = released_ms
+            # Who released them has seen all that started up to that time.
             del self._starts_ms[: bisect_left(self._starts_ms, released_ms + 1)]
 
     def count(self, starts_ms: Iterable[int], now_s: float) -> int | None:
@@ -81,6 +82,7 @@ class SurgeGuard:
         return True
 
     def _forget(self, before_s: float) -> None:
+        # By when they became known: a backlog's bans start long ago, and must count as long as any.
         while self._known and self._known[0][0] < before_s:
             self._drop(self._known.popleft()[1])
 
@@ -92,6 +94,7 @@ class SurgeGuard:
     def _first_of_surge(self, first_ms: int, last_ms: int) -> int | None:
         """Find the first ban of a minute with more than the limit, among all minutes that touch that time."""
         starts_ms = self._starts_ms
+        # A late ban can fill a minute of long ago; no minute that touches none of the new ones has changed.
         low = bisect_left(starts_ms, first_ms - MINUTE_MS + 1)
         high = bisect_left(starts_ms, last_ms + MINUTE_MS)
         for place in range(low, high - self.limit):

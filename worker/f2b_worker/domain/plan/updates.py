@@ -59,12 +59,14 @@ def next_update(
         after_removals: Whether the last update was for removals alone: then bans come first whatever is due.
     """
     groups = list(groups)
+    # Under a steady stream of bans removals would wait for ever; every other update at most is theirs.
     impatient = None if after_removals else _removals(groups, now_s - REMOVALS_WAIT_S, usable)
     return impatient or _bans(groups, usable) or _removals(groups, now_s, usable) or _compaction(groups, usable)
 
 
 def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
     waiting = [(since_s, group) for group in groups if (since_s := group.oldest_s) is not None]
+    # WAF may refuse all that a suspect group has; what is not suspect must not wait for that.
     for _, group in sorted(waiting, key=lambda each: (each[1].is_suspect, each[0])):
         kept = _with_room(group, usable)
         if kept:
@@ -77,6 +79,7 @@ def _with_room(group: Group, usable: AbstractSet[str]) -> SetState | None:
     rooms = [(_room(group, kept, usable), kept) for kept in _usable(group, usable)]
     for_all = [kept for room, kept in rooms if room >= len(group.pending)]
     if for_all:
+        # One update does both where removals wait. Else the fullest: so the emptiest set becomes free.
         return max(for_all, key=lambda kept: (bool(kept.removals), len(kept.held)))
     room, kept = max(rooms, key=lambda each: each[0], default=(0, None))
     return kept if room > 0 else None
@@ -91,6 +94,7 @@ def _removals(groups: Iterable[Group], due_by_s: float, usable: AbstractSet[str]
     ]
     for _, group, kept in sorted(due, key=lambda each: each[0]):
         update = _update(group, kept, usable, Why.REMOVALS)
+        # A due entry may be the only certain copy of a ban; then nothing can go yet.
         if update.removed:
             return update
     return None
@@ -110,6 +114,7 @@ def _compaction(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | N
 
 def _fuller(group: Group, source: SetState, others: list[SetState], usable: AbstractSet[str]) -> SetState | None:
     """Find the fullest set with room for all of ours in a set that is at most half full of it."""
+    # A fuller set is not worth the updates: it would fill again soon.
     if not 0 < source.ours <= group.capacity // 2:
         return None
     needed = source.ours + min(COMPACTION_SLACK, 1 + group.capacity // 20)

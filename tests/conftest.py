@@ -1,25 +1,25 @@
-"""What more than one folder of tests needs: the local AWS, and the oracle's folder."""
+"""What more than one folder of tests needs: the local AWS, and the oracle's folder.
+
+A fixture imports what only it needs, so that a test without AWS starts in half a second.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import boto3
 import pytest
-from botocore.session import Session
-
-from f2b_worker.adapters import aws
-from localstack.local_aws import INTERFERING_VARIABLES, LocalAws, LocalAwsError
-from localstack.localstack_sqs import LocalStackSqs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import boto3
     from botocore.loaders import Loader
+
+    from localstack.local_aws import LocalAws
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -48,20 +48,14 @@ def skip_or_fail(reason: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
     """SQS, DynamoDB and WAF as processes on loopback; SQS is LocalStack's own with F2B_TEST_SQS=localstack."""
+    from localstack.local_aws import LocalAwsError
+    from tests.aws import started
+
     try:
-        with _localstack_url() as sqs_url, LocalAws(sqs_upstream=sqs_url) as aws:
+        with started(on_localstack=ON_LOCALSTACK) as aws:
             yield aws
     except LocalAwsError as error:
         skip_or_fail(f"the local AWS does not start: {error}")
-
-
-@contextmanager
-def _localstack_url() -> Iterator[str | None]:
-    if not ON_LOCALSTACK:
-        yield None
-        return
-    with LocalStackSqs() as localstack:
-        yield localstack.endpoint_url
 
 
 @pytest.fixture
@@ -73,31 +67,27 @@ def account() -> str:
 @pytest.fixture
 def aws_in_process(local_aws: LocalAws, account: str, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """Point boto3 in this process at the local AWS, in an account of this test's own."""
-    for name in INTERFERING_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in local_aws.environment(account).items():
-        monkeypatch.setenv(name, value)
-    local_aws.edge.clear_faults()
-    local_aws.edge.deliver()
-    local_aws.edge.set_waf_rate(1.0)
+    from tests.aws import point_this_process_at
+
+    point_this_process_at(local_aws, account, monkeypatch)
     return local_aws
 
 
 @pytest.fixture(scope="session")
 def models() -> Loader:
     """Reads the services' models once for all commands that run in this process: that is most of their time."""
-    return Session().get_component("data_loader")  # type: ignore[no-any-return]
+    from tests.aws import loader_of_models
+
+    return loader_of_models()
 
 
 @pytest.fixture
 def quick_sessions(models: Loader, monkeypatch: pytest.MonkeyPatch) -> Callable[[], boto3.Session]:
     """Let whatever makes AWS clients in this process make them of models that were read before."""
+    from f2b_worker.adapters import aws
+    from tests.aws import session_with
 
-    def session() -> boto3.Session:
-        made = Session()
-        made.register_component("data_loader", models)
-        return boto3.Session(botocore_session=made)
-
+    session = partial(session_with, models)
     monkeypatch.setattr(aws, "_session", session)
     return session
 

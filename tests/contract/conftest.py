@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Load schemathesis's plugin for these tests only: it is half a second of whatever else is tested."""
+    config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import click
-    from pydantic_settings import BaseSettings
+    from pydantic import BaseModel
 
 COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
     "f2b-worker": (worker, []),
     "f2b-shim": (shim, []),
     **{f"f2b-worker {name}": (worker, [name]) for name in worker.commands},
 }
-SETTINGS: dict[str, tuple[type[BaseSettings], tuple[str, ...]]] = {
+SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "f2b-worker": (WorkerSettings, tuple(WorkerSettings.model_fields)),
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
     "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),

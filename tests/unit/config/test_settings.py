@@ -53,9 +53,9 @@ def shown(config: Path | None, **given: Any) -> None:
     click.echo(json.dumps(load(WorkerSettings, given, config).model_dump()))
 
 
-def queue_beside(field: str) -> str:
-    """Name a queue that goes together with an option."""
-    return "-" if field == "state" else "f2b"
+def beside(field: str) -> dict[str, object]:
+    """Choose what goes together with an option: a queue, unless it belongs to standalone mode."""
+    return {"standalone": True} if field == "state" else {"queue": "f2b"}
 
 
 def complaint(**given: object) -> str:
@@ -109,7 +109,21 @@ def test_standalone_mode_can_be_chosen_everywhere_and_needs_no_queue(
     assert json.loads(CliRunner().invoke(shown, ["--standalone"]).output)["standalone"]
     monkeypatch.setenv("F2B_STANDALONE", "1")
     assert load(WorkerSettings, {}).standalone
-    assert load(WorkerSettings, {"queue": "-", "ip_set": "a"}).ip_set == ("a",)  # of a command without a queue
+
+
+@pytest.mark.parametrize("model", [WorkerSettings, ShimSettings])
+def test_a_command_that_needs_no_queue_has_none_whatever_the_environment_says(
+    model: type[WorkerSettings | ShimSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(model, {}, needs_queue=False).queue is None
+    monkeypatch.setenv("F2B_QUEUE", "f2b")
+    assert load(model, {"queue": "other", "port": "80"}, needs_queue=False).queue is None
+
+
+@pytest.mark.parametrize("name", ["F2B_QUEUE", "F2B_TABLE", "F2B_PROCESSES"])
+def test_an_empty_variable_counts_as_not_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "")
+    assert load(WorkerSettings, {"standalone": True}) == load(WorkerSettings, {"standalone": "yes"})
 
 
 @pytest.mark.parametrize("given", [{"queue": "f2b"}, {"table": "f2b"}, {"queue": "f2b", "table": "other"}])
@@ -126,11 +140,11 @@ def test_standalone_mode_refuses_several_judges(monkeypatch: pytest.MonkeyPatch)
         load(WorkerSettings, {"standalone": True})
 
 
-@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"queue": "-", "table": "f2b"}])
+@pytest.mark.parametrize("given", [{"queue": "f2b"}, {"table": "f2b"}])
 def test_a_fleet_refuses_a_state_file_rather_than_ignore_one_of_both(given: dict[str, str]) -> None:
     with pytest.raises(StartError, match=r"^--state is the file of --standalone: leave it out, or --queue and"):
-        load(WorkerSettings, {"state": "f2b.db", **given})
-    assert load(WorkerSettings, {"queue": "-", "state": "f2b.db"}).state_file == Path("f2b.db")
+        load(WorkerSettings, {"state": "f2b.db", **given}, needs_queue="queue" in given)
+    assert load(WorkerSettings, {"state": "f2b.db"}, needs_queue=False).state_file == Path("f2b.db")
 
 
 def test_a_fleet_has_no_state_file() -> None:
@@ -141,7 +155,7 @@ def test_a_fleet_has_no_state_file() -> None:
 def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, value = EVERY_OPTION[field]
     monkeypatch.setenv(f"F2B_{field.upper()}", text)
-    given = {} if field == "queue" else {"queue": queue_beside(field)}
+    given = {} if field == "queue" else beside(field)
     assert getattr(load(WorkerSettings, given), field) == value
 
 
@@ -149,14 +163,15 @@ def test_every_option_can_be_given_in_the_environment(field: str, monkeypatch: p
 def test_every_option_can_be_given_in_the_file(field: str, file: Path) -> None:
     text, value = EVERY_OPTION[field]
     file.write_text(f"[worker]\n{field} = '{text}'\n", "utf-8")
-    given = {} if field == "queue" else {"queue": queue_beside(field)}
+    given = {} if field == "queue" else beside(field)
     assert getattr(load(WorkerSettings, given, file), field) == value
 
 
 @pytest.mark.parametrize("field", sorted(EVERY_OPTION.keys() - {"ip_set"}))
 def test_every_option_can_be_given_on_the_command_line(field: str) -> None:
     text, value = EVERY_OPTION[field]
-    run = CliRunner().invoke(shown, ["--queue", queue_beside(field), option_name(field), text])
+    other = ["--standalone"] if field == "state" else ["--queue", "f2b"]
+    run = CliRunner().invoke(shown, [*other, option_name(field), text])
     assert json.loads(run.output)[field] == value
 
 
@@ -201,6 +216,7 @@ def test_a_max_age_of_zero_accepts_any_age(text: str, ms: int | None) -> None:
         ("F2B_CONFG", "; did you mean F2B_CONFIG?"),
         ("F2B_Queue_Url", ""),
         ("F2B_XYZZY", ""),
+        ("f2b_queue", "; did you mean F2B_QUEUE?"),
     ],
 )
 def test_a_misspelt_variable_is_refused_with_a_hint(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,4 @@
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -23,18 +22,6 @@ PLAIN = Rules(maxretry=3, findtime_s=600, bantime_s=1800)
 DOUBLING = Rules(maxretry=5, findtime_s=3600, bantime_s=3600, increment=True, maxtime_s=7 * 24 * 3600)
 SETTINGS = {"3-600-1800": PLAIN, "5-3600-3600-doubling-1w": DOUBLING}
 IP = "203.0.113.7"
-
-
-@pytest.fixture
-def oracle() -> Path:
-    root = Path(__file__).parents[3]
-    folder = root / os.environ.get("F2B_TEST_ORACLE", "../shared/oracle")
-    if not folder.is_dir():
-        reason = "no oracle data: F2B_TEST_ORACLE names no folder"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
 
 
 def hits(*at_s: float, ip: str = IP, jail: str = "login") -> list[Infraction]:

@@ -126,7 +126,7 @@ class TestBlocklists:
         config = folder / "f2b.toml"
         config.write_text(text)
         return chosen_blocklists(
-            read_jails(config), WorkerSettings(queue="-", ip_set=ip_set, scope=cast("Any", scope))
+            read_jails(config), WorkerSettings(queue=None, ip_set=ip_set, scope=cast("Any", scope))
         )
 
     def test_without_any_ip_set_nothing_is_enforced(self, tmp_path: Path) -> None:

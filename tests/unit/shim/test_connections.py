@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from f2b_worker.shim.connections import GuardedProtocol
 from f2b_worker.shim.limits import ConnectionLimits, Limits
 from f2b_worker.shim.serve import Serving, uvicorn_config
 from f2b_worker.testing import FakeClock, MemoryOutbox
@@ -89,6 +92,14 @@ def on_a_line(talk: Callable[[Line], Awaitable[None]]) -> Line:
 
 def get(path: str = f"/infraction/{IP}", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: shim", *headers, "", ""]).encode()
+
+
+@pytest.mark.parametrize("hook", ["_start_asgi_task", "on_response_complete", "send_400_response"])
+def test_what_a_connection_overrides_is_still_uvicorns_to_call(hook: str) -> None:
+    theirs, ours = getattr(HttpToolsProtocol, hook), getattr(GuardedProtocol, hook)
+    assert theirs is not ours
+    assert list(inspect.signature(theirs).parameters) == list(inspect.signature(ours).parameters)
+    assert f"self.{hook}" in inspect.getsource(HttpToolsProtocol)
 
 
 def test_an_answer_goes_out_whole_in_one_write_and_the_connection_stays() -> None:

@@ -12,7 +12,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
 from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import NO_QUEUE, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.addresses import display, family_of, parse_address
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
 from f2b_worker.domain.judge.explanations import Explanation, Remembered, Status, entry_over
@@ -89,7 +89,7 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     with IP sets named by option or in the file, which of them hold the address now. Give the jails file that the
     workers have: what is missing to a ban follows from it.
     """
-    settings = subcommand_settings({"queue": NO_QUEUE, **given}, config)
+    settings = subcommand_settings(given, config, needs_queue=False)
     jails = read_jails(subcommand_config(config))
     asked = _address(address, jails.policy)
     remembered = _remembered(open_ban_book(settings), jails.policy, asked, jail)

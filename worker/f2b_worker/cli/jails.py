@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from pydantic import ValidationError
@@ -24,8 +24,6 @@ from f2b_worker.offline.fail2ban_import import import_fail2ban as imported
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pydantic_settings import PydanticBaseSettingsSource
-
     from f2b_worker.domain.jails import Jail, Policy
 
 EXAMPLE_FILE = "f2b.toml"
@@ -36,18 +34,6 @@ class RefusedError(F2bError):
     """The command leaves everything as it is; the text says why."""
 
     exit_code = 1
-
-
-class _WorkerTable(WorkerSettings):
-    """The `[worker]` table alone: what the environment says cannot hide what is wrong in it."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the table as the only source."""
-        del settings_cls
-        return (init_settings,)
 
 
 @click.command(epilog="Example: f2b-worker check --config f2b.toml")
@@ -82,7 +68,8 @@ def _worker_errors(path: Path) -> Iterator[str]:
         if key not in known:
             yield f"{path}: worker.{key}: no such key{did_you_mean(key, fields)}"
     try:
-        _WorkerTable(**{"queue": STANDARD_OUTPUT, **known})
+        # The table alone: what the environment says cannot hide what is wrong in it.
+        WorkerSettings.model_validate({"queue": None, **known})
     except ValidationError as error:
         for one in error.errors():
             place = ".".join(str(part) for part in one["loc"])

@@ -13,13 +13,13 @@ from f2b_worker.config.settings import WorkerSettings, env_name, load, option_na
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
-    from pydantic_settings import BaseSettings
 
 Command = Any
 
 
-def settings_options(model: type[BaseSettings], *names: str) -> Callable[[Command], Command]:
+def settings_options(model: type[BaseModel], *names: str) -> Callable[[Command], Command]:
     """Give a command one option for each field of *model*, or for those in *names*."""
 
     def decorate(command: Command) -> Command:
@@ -75,12 +75,14 @@ config_option = click.option(
 )
 
 
-def subcommand_settings(given: dict[str, Any], config: Path | None = None) -> WorkerSettings:
+def subcommand_settings(
+    given: dict[str, Any], config: Path | None = None, *, needs_queue: bool = True
+) -> WorkerSettings:
     """Load a subcommand's settings; an option may also stand before the subcommand."""
     parent = click.get_current_context().find_root().params
     before = {name: value for name, value in parent.items() if name != "config" and value not in (None, ())}
     after = {name: value for name, value in given.items() if value not in (None, ())}
-    return load(WorkerSettings, before | after, subcommand_config(config))
+    return load(WorkerSettings, before | after, subcommand_config(config), needs_queue=needs_queue)
 
 
 def subcommand_config(config: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ from f2b_worker.cli.options import default_text
 from f2b_worker.config.settings import ShimSettings, WorkerSettings, env_name, option_name
 
 if TYPE_CHECKING:
-    from pydantic_settings import BaseSettings
+    from pydantic import BaseModel
 
 _HEAD = """\
 # Settings
@@ -25,7 +25,7 @@ def page() -> str:
     return "\n".join([_HEAD, _table("f2b-worker", WorkerSettings), _table("f2b-shim", ShimSettings)])
 
 
-def _table(command: str, model: type[BaseSettings]) -> str:
+def _table(command: str, model: type[BaseModel]) -> str:
     rows = [
         f"## `{command}`",
         "",

@@ -9,7 +9,7 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
-from f2b_worker.config.settings import NO_QUEUE, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.process.assembly import open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def release(**given: Any) -> None:
     Look first: f2b-worker bans shows what is banned, f2b-worker explain why. Says since when bans were held back
     and how many wait; the enforcer takes them in within seconds. Nothing happens if none are held back.
     """
-    settings = subcommand_settings({"queue": NO_QUEUE, **given})
+    settings = subcommand_settings(given, needs_queue=False)
     now_ms = SystemClock().now_ms()
     notebooks = open_notebooks(settings)
     held_ms = {region: notebook.read().held_back_from_ms for region, notebook in notebooks.items()}

@@ -48,8 +48,8 @@ def _serve(settings: ShimSettings) -> None:
     except ImportError as error:
         raise StartError("the shim needs more packages: pip install 'f2b-worker[shim]'") from error
     log.configure(settings.log_level)
-    client = sqs_client(settings.queue, connections=1, answer_within_s=2)
-    queue_url = queue_url_of(client, settings.queue)
+    client = sqs_client(settings.required_queue, connections=1, answer_within_s=2)
+    queue_url = queue_url_of(client, settings.required_queue)
     client.close()
     serve(serving(settings), partial(_open_outbox, queue_url), SystemClock())
 

@@ -20,7 +20,7 @@ from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
 from f2b_worker.cli.show import ban_object, ban_table
-from f2b_worker.config.settings import NO_QUEUE, WorkerSettings, load
+from f2b_worker.config.settings import WorkerSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.process.assembly import open_ban_book
@@ -83,7 +83,7 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger, those that end first on top."""
-    settings = subcommand_settings({"queue": NO_QUEUE, **given})
+    settings = subcommand_settings(given, needs_queue=False)
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]
     running.sort(key=lambda each: each.ban.until_ms)

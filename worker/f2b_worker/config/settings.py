@@ -9,16 +9,9 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from f2b_worker.config.cores import usable_cores
 from f2b_worker.config.toml_file import read_toml
@@ -28,9 +21,6 @@ from f2b_worker.errors import StartError
 ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
 PROCESSES_MAX = 64
-NO_QUEUE = "-"
-"""The queue of a command that needs none."""
-
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 
@@ -61,23 +51,16 @@ def _old_level(value: object) -> object:
     return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
 
 
-class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    file_values: ClassVar[dict[str, Any]] = {}
+    queue: str | None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: command line, environment, file."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values)
+    @property
+    def required_queue(self) -> str:
+        """The queue, for whoever cannot do without: standalone mode and commands that need none have none."""
+        assert self.queue is not None
+        return self.queue
 
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -90,13 +73,14 @@ STATE_FILE = Path("f2b.db")
 class WorkerSettings(_Settings):
     """What a worker needs to know."""
 
-    queue: Annotated[str, Field(description="The SQS queue that infractions come from: its URL, or its name.")]
+    queue: Annotated[
+        str | None, Field(description="The SQS queue that infractions come from: its URL, or its name.")
+    ]
     table: Annotated[
         str, Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
     ] = "f2b"
     ip_set: Annotated[
         tuple[str, ...],
-        NoDecode,
         BeforeValidator(_split),
         Field(
             description='A WAF IP set of the blocklist "block"; NAME also stands for NAME-ipv4 and NAME-ipv6, and '
@@ -127,7 +111,7 @@ class WorkerSettings(_Settings):
             description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
             "that SQS keeps a message, so that a backlog is judged whole."
         ),
-    ] = "14d"  # type: ignore[assignment]  # pydantic-settings validates defaults, too
+    ] = "14d"  # type: ignore[assignment]  # defaults are validated, too
     poll_s: Annotated[
         int,
         Field(
@@ -223,7 +207,7 @@ class WorkerSettings(_Settings):
     @classmethod
     def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
-        of_a_fleet = values.get("queue", NO_QUEUE) != NO_QUEUE or "table" in values
+        of_a_fleet = values.get("queue") is not None or "table" in values
         if not _is_on(values.get("standalone")):
             if of_a_fleet and values.get("state"):
                 raise ValueError("--state is the file of --standalone: leave it out, or --queue and --table")
@@ -232,7 +216,7 @@ class WorkerSettings(_Settings):
             raise ValueError("--standalone keeps queue and ledger in --state: leave --queue and --table out")
         if str(values.get("processes", 1)) != "1":
             raise ValueError("--standalone has one judge: leave --processes out")
-        return {**values, "queue": NO_QUEUE}
+        return {**values, "queue": None}
 
     @property
     def state_file(self) -> Path | None:
@@ -246,7 +230,8 @@ class ShimSettings(_Settings):
     """What the HTTP shim needs to know."""
 
     queue: Annotated[
-        str, Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name.")
+        str | None,
+        Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name."),
     ]
     port: Annotated[
         int,
@@ -267,7 +252,6 @@ class ShimSettings(_Settings):
     ] = 1
     token: Annotated[
         tuple[SecretStr, ...],
-        NoDecode,
         BeforeValidator(_split),
         Field(
             description="A bearer token that opens the interface; health checks stay open. May be repeated, so "
@@ -329,29 +313,35 @@ class ShimSettings(_Settings):
 SettingsT = TypeVar("SettingsT", bound=_Settings)
 
 
-def load(model: type[SettingsT], given: dict[str, Any], config: Path | None = None) -> SettingsT:
+def load(
+    model: type[SettingsT], given: dict[str, Any], config: Path | None = None, *, needs_queue: bool = True
+) -> SettingsT:
     """Build settings from the command line's values, the environment and the file.
 
     Args:
         model: Which settings.
         given: What stood on the command line; None and empty values count as not given.
         config: The TOML file, if any.
+        needs_queue: Whether there must be a queue; else there is none, whatever file and environment say.
 
     Raises:
         StartError: Naming each setting that is wrong, and a misspelt environment variable.
     """
     _refuse_misspelt_environment()
+    table = _worker_table(config) if config and model is WorkerSettings else {}
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
-    values = _worker_table(config) if config and model is WorkerSettings else {}
-    loader: type[SettingsT] = type(
-        model.__name__, (model,), {"file_values": values, "__module__": model.__module__}
-    )
+    no_queue = {} if needs_queue else {"queue": None}
     try:
-        # Back to the model itself: a class made here could not be pickled for a child process.
-        return cast("SettingsT", model.model_construct(**dict(loader(**chosen))))
+        return model.model_validate(table | _environment(model) | chosen | no_queue)
     except ValidationError as error:
         lines = [_line(one["loc"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
         raise StartError("; ".join(lines)) from error
+
+
+def _environment(model: type[_Settings]) -> dict[str, str]:
+    """Read the variables that say something; an empty one counts as not given."""
+    values = {field: os.environ.get(env_name(field)) for field in model.model_fields}
+    return {field: value for field, value in values.items() if value}
 
 
 def _line(place: tuple[int | str, ...], message: str) -> str:
@@ -378,7 +368,8 @@ def env_name(field: str) -> str:
 def _refuse_misspelt_environment() -> None:
     known = _OTHERS | {env_name(field) for model in (WorkerSettings, ShimSettings) for field in model.model_fields}
     for name in os.environ:
-        if name.startswith(ENV_PREFIX) and name not in known and not name.startswith(_FOREIGN_PREFIXES):
-            near = difflib.get_close_matches(name, known, n=1)
+        capitals = name.upper()
+        if capitals.startswith(ENV_PREFIX) and name not in known and not capitals.startswith(_FOREIGN_PREFIXES):
+            near = difflib.get_close_matches(capitals if capitals in known else name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise StartError(f"environment variable {name} is no setting of f2b{hint}")

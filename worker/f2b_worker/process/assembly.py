@@ -25,7 +25,6 @@ from f2b_worker.adapters.sqlite.notebook import notebooks_in
 from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
 from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import NO_QUEUE
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import kept_ms
@@ -247,7 +246,7 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
 
 
 def _remedy(settings: WorkerSettings, config: Path | None) -> str:
-    if settings.queue != NO_QUEUE:
+    if settings.queue is not None:
         return f"make it with: {_provision_command(settings, config)}"
     named = settings.model_copy(update={"queue": settings.table})
     return (
@@ -262,14 +261,14 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
     file = f" --config {config}" if config else ""
     if settings.standalone:
         return f"f2b-worker provision --standalone{sets}{scope}{file}"
-    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
+    queue = settings.required_queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}{scope}{file}"
 
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.queue, connections=settings.receivers + IO_THREADS + 1)
-    queue_url = queue_url_of(client, settings.queue)
+    client = sqs_client(settings.required_queue, connections=settings.receivers + IO_THREADS + 1)
+    queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
         queue_url=queue_url,

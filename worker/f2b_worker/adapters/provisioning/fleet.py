@@ -42,8 +42,8 @@ class Step:
 
 def steps(settings: WorkerSettings) -> Iterator[Step]:
     """List what a worker with *settings* needs of SQS and DynamoDB, in the order in which it can be made."""
-    sqs = sqs_client(settings.queue, connections=1)
-    queue = settings.queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
+    sqs = sqs_client(settings.required_queue, connections=1)
+    queue = settings.required_queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
     dead = f"{queue}-dead"
     yield Step(
         f"dead-letter queue {dead}",

@@ -12,7 +12,7 @@ from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import NO_QUEUE, STATE_FILE, ShimSettings, load
+from f2b_worker.config.settings import STATE_FILE, ShimSettings, load
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently
@@ -81,7 +81,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
 
 def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
     own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
-    how = serving(load(ShimSettings, {"queue": NO_QUEUE, "workers": 1, **own}))
+    how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False))
     return HttpChild(how, state.path, listen(how))
 
 

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.lease import RENEW_S, TAKEOVER_S
-from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.jails import SECOND_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.process.assembly import open_ban_book, open_notebooks
+from f2b_worker.ports import Notes
+from f2b_worker.process.assembly import open_ledger, open_notebooks
 from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import FakeClock
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
@@ -38,7 +39,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-class TestFronts:
+class TestRegions:
     @pytest.mark.usefixtures("cloud")
     @pytest.mark.parametrize(
         ("home", "together"),
@@ -69,6 +70,18 @@ class TestFronts:
         assert ":us-east-1:" in ip_set.id
         ip_set.write(["192.0.2.1/32"], ip_set.read().token)
         assert all(ports.lease.hold() for ports in regions)
+
+    @pytest.mark.usefixtures("cloud")
+    def test_every_kind_of_note_is_read_beside_the_bans(self, config: Path) -> None:
+        provisioned(*NAMES, "--config", str(config))
+        (ports,) = open_regions(SETTINGS, BLOCKLISTS, FakeClock())
+        foreign, networks = frozenset({"192.0.2.1/32"}), frozenset({"203.0.113.0/24", "2001:db8::/48"})
+        ports.notebook.note_entries("foreign", "arn:v4", foreign)
+        ports.notebook.note_entries("networks", "arn:v6", networks)
+        ports.notebook.note_swept({"arn:v4": 5})
+        ports.notebook.note_surge(7)
+        assert list(ports.bans.standing()) == []
+        assert ports.notebook.read() == Notes({"arn:v4": foreign}, 7, None, {"arn:v6": networks}, {"arn:v4": 5})
 
     @pytest.mark.usefixtures("cloud")
     def test_workers_with_other_blocklists_never_enforce_in_one_region_at_once_and_know_of_each_other(
@@ -145,15 +158,14 @@ class TestRelease:
         provisioned(*NAMES[:4])
         now_ms = 1_700_000_000 * SECOND_MS
         long_ms = 10**12
-        book = open_ban_book(SETTINGS)
-        assert isinstance(book, DynamoLedger)
+        ledger = open_ledger(SETTINGS, Policy(), SystemClock())
         for number, (start_ms, length_ms, observed) in enumerate(
             [(now_ms - 1, long_ms, False), (now_ms, long_ms, False), (now_ms, 1, False), (now_ms, long_ms, True)]
         ):
             who = OffenderId("login", f"192.0.2.{number}/32")
             ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, observed=observed)
-            book.commit({who: Decision(book.offender(who), (ban,))})
-        book.close()
+            ledger.commit({who: Decision(ledger.offender(who), (ban,))})
+        ledger.close()
         notebooks = open_notebooks(SETTINGS)
         assert list(notebooks) == ["eu-central-1", "us-east-1"]
         for each in notebooks.values():

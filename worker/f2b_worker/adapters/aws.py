@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from pydantic_core import from_json
 
 from f2b_worker import errors
 
@@ -163,17 +164,37 @@ def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | Non
     return client
 
 
-def dynamodb_client(*, connections: int) -> DynamoDBClient:
+def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:
     """Make a DynamoDB client that gives up early and tries again: an item answers in milliseconds.
 
     botocore does not check what it sends: of 102 µs for one of 25 statements in a call that took 37.
+
+    Args:
+        connections: How many threads call at once.
+        plain_queries: Whether answers to queries are taken as the JSON that they are. Only for a client of which
+            no user queries binary attributes: these would stay base64 text.
     """
     config = _config(connections=connections, read_timeout_s=5, attempts=4)
     with aws_errors("DynamoDB client"):
         client: DynamoDBClient = _session().client(
             "dynamodb", config=config.merge(Config(parameter_validation=False))
         )
+    if plain_queries:
+        client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly)
     return client
+
+
+def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Take the answer to a query as the JSON that it is.
+
+    botocore goes through each attribute of each item to decode bytes, of which there are none here: of 1.7 s of
+    CPU for 25,000 bans that took 1.4 s. What a handler leaves in the second dictionary stands for what it would
+    have parsed (botocore.endpoint, `_do_get_response`).
+    """
+    if response_dict["status_code"] == 200:
+        with suppress(ValueError):  # botocore says what is wrong with it
+            customized_response_dict.update(from_json(response_dict["body"]))
+            response_dict["body"] = b"{}"
 
 
 def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = True) -> WAFV2Client:

@@ -279,7 +279,7 @@ def open_inbox(settings: WorkerSettings) -> SqsInbox:
 
 def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
     """Open the ledger to judge by *policy*."""
-    client = dynamodb_client(connections=16)
+    client = dynamodb_client(connections=16, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
@@ -288,7 +288,7 @@ def open_ban_book(settings: WorkerSettings) -> BanBook:
     """Open the ledger to read its bans, while a worker may be writing to it."""
     if settings.state_file:
         return SqliteBanBook(open_existing(settings.state_file))
-    client = dynamodb_client(connections=2)
+    client = dynamodb_client(connections=2, plain_queries=True)
     patiently(settings, lambda: check_table(client, settings.table))
     return DynamoBanBook(client, settings.table, SystemClock())
 

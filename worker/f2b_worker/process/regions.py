@@ -101,6 +101,8 @@ def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], cloc
     if not blocklists:
         return []
     client = dynamodb_client(connections=4)
+    # Notes are binary, bans are many: each is read by a client of its own.
+    bans_client = dynamodb_client(connections=4, plain_queries=True)
     owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
     regions = []
     for region, here in by_region(blocklists).items():
@@ -109,7 +111,7 @@ def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], cloc
         lease = DynamoLease(client, settings.table, name=name, owner=owner, clock=clock, enforces=enforces)
         finder = open_finder(region, here, clock, meanwhile=lease.renew)
         finder.check()
-        bans = DynamoBanBook(client, settings.table, clock)
+        bans = DynamoBanBook(bans_client, settings.table, clock)
         notebook = DynamoNotebook(client, settings.table, region=region)
         regions.append(RegionPorts(region, here, bans, finder, lease, notebook))
     return regions

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
-
-from pydantic_core import from_json
 
 from f2b_worker.adapters.aws import aws_errors
 from f2b_worker.adapters.dynamodb.items import (
@@ -40,7 +37,7 @@ class DynamoBanBook:
     """The bans in one DynamoDB table.
 
     Args:
-        client: A DynamoDB client.
+        client: A DynamoDB client; many bans are read in a fifth of the time by one made with `plain_queries`.
         table: The table's name; `f2b-worker provision` makes it.
         clock: This follower's own time.
     """
@@ -49,7 +46,6 @@ class DynamoBanBook:
         self._client = client
         self._table = table
         self._clock = clock
-        client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly, unique_id="f2b-query")
 
     def offender(self, who: OffenderId) -> Offender:
         """Read what is remembered of one offender; a stranger is an offender without a past."""
@@ -118,19 +114,6 @@ class DynamoBanBook:
             )
             for page in pages:
                 yield from page["Items"]
-
-
-def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Take the answer to a query as the JSON that it is.
-
-    botocore goes through each attribute of each item to decode bytes, of which there are none here: of 1.7 s of
-    CPU for 25,000 bans that took 1.4 s. What a handler leaves in the second dictionary stands for what it would
-    have parsed (botocore.endpoint, `_do_get_response`).
-    """
-    if response_dict["status_code"] == 200:
-        with suppress(ValueError):  # botocore says what is wrong with it
-            customized_response_dict.update(from_json(response_dict["body"]))
-            response_dict["body"] = b"{}"
 
 
 def partition_of(key: str) -> str:

@@ -161,10 +161,11 @@ def test_the_command_has_hang_ups_wait_before_the_half_second_of_imports() -> No
     assert not {"boto3", "botocore", "click", "pydantic", "structlog"} & set(loaded)
 
 
-def test_the_version_is_one_line() -> None:
-    answer = run("f2b-worker", "--version")
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b-shim"])
+def test_the_version_is_one_line(command: str) -> None:
+    answer = run(command, "--version")
     assert answer.exit_code == 0
-    assert re.fullmatch(r"f2b-worker, version \d+\.\d+\.\d+\S*\n", answer.output)
+    assert re.fullmatch(rf"{command}, version \d+\.\d+\.\d+\S*\n", answer.output)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "f2b-worker init"])

@@ -30,6 +30,7 @@ _CALLS_MAX = 16  # as many as the outbox has batches under way
 )
 @settings_options(ShimSettings)
 @config_option
+@click.version_option(package_name="f2b-worker")
 def main(config: Path | None, **given: Any) -> None:
     """Take infractions by HTTP and put them into the queue.
 

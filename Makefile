@@ -17,7 +17,8 @@ NO_SUCH_TEST := $(if $(ARGS),5,0)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs lock clean
+	bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs wheels \
+	lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -105,6 +106,10 @@ format: $(STAMP) ## Format, and fix what can be fixed
 docs: $(STAMP) ## Write the generated pages again: settings, and the wire format's JSON Schema
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
+
+wheels: $(STAMP) ## Build both distributions into dist/
+	@rm -f dist/f2b_*.whl
+	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
 
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade

@@ -229,7 +229,8 @@ def test_standalone_mode_without_its_packages_says_what_to_install(monkeypatch: 
     monkeypatch.setitem(sys.modules, "f2b_worker.process.standalone.worker", None)
     refused = run("f2b-worker", "--standalone")
     assert refused.exit_code == 3
-    assert refused.stderr == "f2b-worker: --standalone needs more packages: pip install 'f2b-worker[shim]'\n"
+    told = "--standalone needs more packages: install f2b-worker with its extra [shim], as README.md shows"
+    assert refused.stderr == f"f2b-worker: {told}\n"
 
 
 def test_every_wrong_value_is_named_at_once() -> None:

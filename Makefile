@@ -7,14 +7,18 @@ FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
 PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
+LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
+# An old release may call what one that it needs has deprecated since.
+OLD := -W ignore::DeprecationWarning
 # Some container images set it, and then every process that a test starts compiles all it imports again: a second each.
 unexport PYTHONDONTWRITEBYTECODE
 # With ARGS="-k name", either half may have no such test; pytest calls that 5.
 NO_SUCH_TEST := $(if $(ARGS),5,0)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-fast test-localstack bench bench-judge bench-enforcer bench-producer bench-shim \
-	bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs lock clean
+.PHONY: help install run demo test test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
+	bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs wheels \
+	lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -44,6 +48,14 @@ test: $(STAMP) ## Run every test, the fast ones first
 
 test-fast: $(STAMP) ## Run the tests that start no worker
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS)
+
+test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyproject.toml allows: 2 minutes
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .lowest
+	@# First the producer alone: beside the worker it would get the worker's boto3.
+	@$(LOWEST) --editable 'producer[aws]' --group test
+	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit/producer $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(LOWEST) --editable '.[plot,shim]'
+	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit tests/contract $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python $(PYTEST) -m "localstack or localstack_only" $(ARGS)
@@ -95,9 +107,13 @@ docs: $(STAMP) ## Write the generated pages again: settings, and the wire format
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
 
+wheels: $(STAMP) ## Build both distributions into dist/
+	@rm -f dist/f2b_*.whl
+	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
+
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .emu .lowest dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

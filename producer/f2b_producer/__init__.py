@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from f2b_producer._queue import QueueClient
     from f2b_producer._stats import Health, Stats
 
+    __version__: str
+
 __all__ = ["REASONS", "Health", "Producer", "QueueClient", "Stats"]
 
 
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> object:
         from f2b_producer import _stats  # noqa: PLC0415 - as above
 
         return getattr(_stats, name)
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - costs more than all else here
+
+        return version("f2b-producer")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

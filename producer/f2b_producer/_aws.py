@@ -32,9 +32,7 @@ def connect(queue_url: str) -> "QueueClient":
         from botocore.config import Config  # noqa: PLC0415 - 0.1 s of import, in the background only
         from botocore.session import get_session  # noqa: PLC0415
     except ImportError as error:
-        raise MissingBoto3Error(
-            "boto3 is not installed: pip install 'f2b-producer[aws]', or give Producer a client"
-        ) from error
+        raise MissingBoto3Error("boto3 is not installed: pip install boto3, or give Producer a client") from error
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,

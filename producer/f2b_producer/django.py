@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["F2BMiddleware"]
 
-KEYS = ("producer", "statuses", "decide", "trusted_hops", "trusted_proxies")
+_KEYS = ("producer", "statuses", "decide", "trusted_hops", "trusted_proxies")
 
 
 class F2BMiddleware:
@@ -62,10 +62,10 @@ def _watch() -> Watch:
     given = getattr(settings, "F2B", None)
     if not isinstance(given, dict) or given.get("producer") is None:
         raise ImproperlyConfigured('F2B must be a dict with at least "producer" and "trusted_hops"')
-    if unknown := given.keys() - set(KEYS):
-        raise ImproperlyConfigured(f"F2B has no {', '.join(sorted(unknown))}; it has {', '.join(KEYS)}")
+    if unknown := given.keys() - set(_KEYS):
+        raise ImproperlyConfigured(f"F2B has no {', '.join(sorted(unknown))}; it has {', '.join(_KEYS)}")
     try:
-        said: list[Any] = [given.get(key) for key in KEYS]
+        said: list[Any] = [given.get(key) for key in _KEYS]
         return Watch(*said)
     except ValueError as error:
         raise ImproperlyConfigured(f"F2B: {error}") from error

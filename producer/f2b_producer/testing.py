@@ -14,8 +14,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-MAX_ENTRIES = 10
-MAX_BATCH_BYTES = 262_144
+__all__ = ["RecordingClient", "Seen", "unpack"]
+
+_MAX_ENTRIES = 10
+_MAX_BATCH_BYTES = 262_144
 
 
 class Seen(NamedTuple):
@@ -87,9 +89,9 @@ def unpack(body: str) -> list[Seen]:
 
 
 def _refuse_what_sqs_refuses(entries: list[dict[str, str]]) -> None:
-    if not 1 <= len(entries) <= MAX_ENTRIES:
+    if not 1 <= len(entries) <= _MAX_ENTRIES:
         raise ValueError(f"AWS.SimpleQueueService.TooManyEntriesInBatchRequest: {len(entries)}")
     if len({entry["Id"] for entry in entries}) < len(entries):
         raise ValueError("AWS.SimpleQueueService.BatchEntryIdsNotDistinct")
-    if sum(len(entry["MessageBody"].encode()) for entry in entries) > MAX_BATCH_BYTES:
+    if sum(len(entry["MessageBody"].encode()) for entry in entries) > _MAX_BATCH_BYTES:
         raise ValueError("AWS.SimpleQueueService.BatchRequestTooLong")

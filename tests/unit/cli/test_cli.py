@@ -161,10 +161,11 @@ def test_the_command_has_hang_ups_wait_before_the_half_second_of_imports() -> No
     assert not {"boto3", "botocore", "click", "pydantic", "structlog"} & set(loaded)
 
 
-def test_the_version_is_one_line() -> None:
-    answer = run("f2b-worker", "--version")
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b-shim"])
+def test_the_version_is_one_line(command: str) -> None:
+    answer = run(command, "--version")
     assert answer.exit_code == 0
-    assert re.fullmatch(r"f2b-worker, version \d+\.\d+\.\d+\S*\n", answer.output)
+    assert re.fullmatch(rf"{command}, version \d+\.\d+\.\d+\S*\n", answer.output)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "f2b-worker init"])
@@ -228,7 +229,8 @@ def test_standalone_mode_without_its_packages_says_what_to_install(monkeypatch: 
     monkeypatch.setitem(sys.modules, "f2b_worker.process.standalone.worker", None)
     refused = run("f2b-worker", "--standalone")
     assert refused.exit_code == 3
-    assert refused.stderr == "f2b-worker: --standalone needs more packages: pip install 'f2b-worker[shim]'\n"
+    told = "--standalone needs more packages: install f2b-worker with its extra [shim], as README.md shows"
+    assert refused.stderr == f"f2b-worker: {told}\n"
 
 
 def test_every_wrong_value_is_named_at_once() -> None:

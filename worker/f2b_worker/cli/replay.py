@@ -167,7 +167,7 @@ def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> N
     try:
         from f2b_worker.cli.plot import draw  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
-        raise StartError("a plot needs more packages: pip install 'f2b-worker[plot]'") from error
+        raise StartError("a plot needs more packages: pip install matplotlib") from error
     draw(rows, verdicts, path)
 
 

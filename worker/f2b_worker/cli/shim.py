@@ -11,7 +11,7 @@ import click
 from f2b_worker.adapters.aws import sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.inbox import queue_url_of
-from f2b_worker.cli.options import config_option, settings_options
+from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.config.settings import ShimSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
@@ -30,6 +30,7 @@ _CALLS_MAX = 16  # as many as the outbox has batches under way
 )
 @settings_options(ShimSettings)
 @config_option
+@click.version_option(package_name="f2b-worker")
 def main(config: Path | None, **given: Any) -> None:
     """Take infractions by HTTP and put them into the queue.
 
@@ -46,7 +47,7 @@ def _serve(settings: ShimSettings) -> None:
     try:
         from f2b_worker.shim.serve import serve, serving  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
-        raise StartError("the shim needs more packages: pip install 'f2b-worker[shim]'") from error
+        raise StartError(f"the shim needs more packages: {INSTALL_SHIM}") from error
     log.configure(settings.log_level)
     client = sqs_client(settings.required_queue, connections=1, answer_within_s=2)
     queue_url = queue_url_of(client, settings.required_queue)

@@ -15,7 +15,7 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
-from f2b_worker.cli.options import config_option, settings_options, subcommand_settings
+from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options, subcommand_settings
 from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
@@ -74,7 +74,7 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     try:
         from f2b_worker.process.standalone.worker import run_standalone  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
-        raise StartError("--standalone needs more packages: pip install 'f2b-worker[shim]'") from error
+        raise StartError(f"--standalone needs more packages: {INSTALL_SHIM}") from error
     return run_standalone(settings, config)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock, Ledger
 
 ADOPTED_JAIL = "adopted"
+"""The jail of the bans that stand for other people's entries."""
+
 _ROUNDS_MAX = 5
 
 

@@ -59,7 +59,7 @@ class _Wrong:
         return f"{self.option} = {self.text!r}: {self.reason}: left out"
 
 
-Settings = dict[str, Value | _Wrong]
+_Settings = dict[str, Value | _Wrong]
 
 
 def import_fail2ban(sources: Sequence[Source], *, all_jails: bool = False) -> Imported:
@@ -117,9 +117,9 @@ def _is_enabled(ini: Ini, name: str, findings: _Findings) -> bool:
         return False
 
 
-def _settings(ini: Ini, section: str) -> Settings:
+def _settings(ini: Ini, section: str) -> _Settings:
     """Read all that f2b has a counterpart for, by f2b's key, as it holds in *section*."""
-    found: Settings = {}
+    found: _Settings = {}
     for option, (key, read) in COUNTERPARTS.items():
         place = "Definition" if option == "dbpurgeage" and ini.raw(section, option) is None else section
         try:
@@ -130,7 +130,7 @@ def _settings(ini: Ini, section: str) -> Settings:
     return found
 
 
-def _recidive(ini: Ini, jail: str) -> Settings:
+def _recidive(ini: Ini, jail: str) -> _Settings:
     return {RECIDIVE: True} if is_recidive(jail, _filter(ini, jail)) else {}
 
 
@@ -141,7 +141,7 @@ def _filter(ini: Ini, jail: str) -> str:
         return ""
 
 
-def _difference(jail: Settings, defaults: Settings) -> Settings:
+def _difference(jail: _Settings, defaults: _Settings) -> _Settings:
     """Keep what the defaults do not say already; ignoreip of a jail adds to theirs."""
     kept = {key: value for key, value in jail.items() if value != defaults.get(key)}
     if isinstance(kept.get("ignoreip"), tuple):
@@ -149,7 +149,7 @@ def _difference(jail: Settings, defaults: Settings) -> Settings:
     return {key: value for key, value in kept.items() if value != ()}
 
 
-def _entries(settings: Settings) -> tuple[str, ...]:
+def _entries(settings: _Settings) -> tuple[str, ...]:
     value = settings.get("ignoreip", ())
     return tuple(str(entry) for entry in value) if isinstance(value, tuple) else ()
 
@@ -169,7 +169,7 @@ class _Findings:
         """Add something that could not be taken over."""
         self._wrong.setdefault(what, []).extend(sections)
 
-    def wrong_values(self, section: str, settings: Settings) -> None:
+    def wrong_values(self, section: str, settings: _Settings) -> None:
         """Add what is wrong in *settings*."""
         for value in settings.values():
             if isinstance(value, _Wrong):
@@ -179,7 +179,7 @@ class _Findings:
                 reason = "neither an address nor a CIDR, and f2b asks no DNS for host names"
                 self.add_wrong(str(_Wrong("ignoreip", entry, reason)), section)
 
-    def taken_back(self, section: str, jail: Settings, defaults: Settings) -> None:
+    def taken_back(self, section: str, jail: _Settings, defaults: _Settings) -> None:
         """Add what a jail takes back of the defaults: in a jails file it cannot."""
         for key in defaults.keys() - jail.keys() - {"ignoreip"}:
             self.add_wrong(f"{key} is empty, but a jail of f2b cannot take a default back: left out", section)
@@ -214,7 +214,7 @@ def _in(sections: Sequence[str]) -> str:
     return f" ({', '.join(shown)})" if shown else ""
 
 
-def _lines(sources: Sequence[Source], defaults: Settings, jails: Mapping[str, Settings]) -> Iterator[str]:
+def _lines(sources: Sequence[Source], defaults: _Settings, jails: Mapping[str, _Settings]) -> Iterator[str]:
     yield "# Made by f2b-worker import-fail2ban from:"
     for source in sources:
         yield f"#   {_text(source.name)}"
@@ -225,7 +225,7 @@ def _lines(sources: Sequence[Source], defaults: Settings, jails: Mapping[str, Se
     yield ""
 
 
-def _table(head: str, settings: Settings) -> Iterator[str]:
+def _table(head: str, settings: _Settings) -> Iterator[str]:
     yield ""
     yield head
     for key, value in settings.items():

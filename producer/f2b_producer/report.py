@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from f2b_producer._queue import QueueClient
 from f2b_producer._stats import Bell
 
 if TYPE_CHECKING:
-    from f2b_producer._tail import LogFilter
+    from f2b_producer.logs import LogFilter
 
 EXIT_ALL_SENT = 0
 EXIT_SOME_NOT = 1
@@ -161,13 +162,13 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
     log = Path(args.tail)
     if log.exists() and not (log.is_file() and os.access(log, os.R_OK)):
         parser.error(f"{args.tail} is not a file that can be read")
-    from f2b_producer import _tail  # noqa: PLC0415 - who reports one address needs none of it
+    from f2b_producer import logs  # noqa: PLC0415 - who reports one address needs none of it
 
     try:
         read("::", args.jail, 0, args.note)  # a wrong jail would be refused at every line
-        return _tail.LogFilter(
-            [line for given in args.failregex for line in _tail.regexes(given, "failregex")],
-            [line for given in args.ignoreregex for line in _tail.regexes(given, "ignoreregex")],
+        return logs.LogFilter(
+            [line for given in args.failregex for line in logs.regexes(given, "failregex")],
+            [line for given in args.ignoreregex for line in logs.regexes(given, "ignoreregex")],
         )
     except ValueError as error:
         parser.error(str(error))
@@ -264,7 +265,8 @@ def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClie
         else:
             # While the queue is away, the log itself is the buffer: it is read on when there is room.
             _send(infractions, args, client, tally, keep_trying=end.silent)
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(log_filter.counts.items()))
+    told = sorted((what.replace("_", " "), count) for what, count in vars(log_filter.counts).items() if count)
+    counts = ", ".join(f"{count} {what}" for what, count in told)
     _complain(f"{args.tail}: {counts or 'no lines'}; sent {tally.sent}")
 
 
@@ -281,15 +283,15 @@ def _rung_by_signals() -> Iterator[Bell]:
 
 
 def _read_log(log_filter: "LogFilter", args: argparse.Namespace, end: Bell, tally: Tally) -> Iterator[Infraction]:
-    from f2b_producer import _tail  # noqa: PLC0415 - as above
+    from f2b_producer import logs  # noqa: PLC0415 - as above
 
-    lines = _tail.Tail(args.tail, from_start=args.from_start, wait=lambda: not end.wait(_tail.POLL_S))
+    lines = logs.Tail(args.tail, from_start=args.from_start, wait=lambda: not end.wait(logs.tail.POLL_S))
     if lines.is_waiting:
         _complain(f"{args.tail} is not there yet: waiting for it")
     for line in lines:
         if not end.silent():
             return
-        if found := log_filter.find(line):
+        if found := log_filter.find(line.decode("utf-8", "replace"), now_ms=time.time_ns() // 1_000_000):
             ip, at_ms = found
             try:
                 yield read(ip, args.jail, at_ms / 1000, args.note, args.weight)

@@ -20,6 +20,9 @@ configure()  # as its command does before anything else
 
 ROOT = Path(__file__).resolve().parents[2]
 AWS_CONTRACT = "Only adapters know AWS"
+PRODUCER_CONTRACT = (
+    "Of the producer the worker knows the reader of logs, and nothing else: they share the wire format"
+)
 DOMAIN_CONTRACT = "The domain is pure: no I/O, no clock, no AWS, no framework"
 
 
@@ -65,6 +68,13 @@ def test_lint_refuses_boto3_in_every_module_outside_the_adapters(module: str) ->
 @pytest.mark.parametrize("module", DOMAIN)
 def test_lint_refuses_a_clock_in_every_module_of_the_domain(module: str) -> None:
     assert not is_kept(DOMAIN_CONTRACT, importer=module, imported="time")
+
+
+@pytest.mark.parametrize(
+    ("imported", "kept"), [("f2b_producer._client", False), ("f2b_producer", False), ("f2b_producer.logs", True)]
+)
+def test_of_the_producer_the_worker_may_import_the_reader_of_logs_alone(imported: str, kept: bool) -> None:
+    assert is_kept(PRODUCER_CONTRACT, importer="f2b_worker.offline.replay", imported=imported) is kept
 
 
 def test_adapters_may_import_boto3() -> None:

@@ -65,9 +65,9 @@ def explained_constants(source: ast.Module) -> set[str]:
 
 
 def is_for_others(module: str) -> bool:
-    """Whatever has no underscore in the producer, and in the worker whatever says so."""
+    """Whatever has no underscore in the producer, but for the parts of `logs`; in the worker what says so."""
     if module.startswith("f2b_producer"):
-        return "._" not in module and module not in COMMANDS
+        return not any(part in module for part in ("._", ".logs.")) and module not in COMMANDS
     return any("__all__" in assigned(node) for node in MODULES[module].body)
 
 

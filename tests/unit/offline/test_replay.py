@@ -181,6 +181,15 @@ def test_a_log_is_judged_by_fail2bans_own_regex(tmp_path: Path) -> None:
     assert "4 lines: 3 matched, 0 ignored, 1 without a match" in answer.stderr
 
 
+def test_a_regex_that_cannot_be_used_is_named_before_the_log_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(LOG)
+
+    told = run("--from-log", path, "--failregex", "<HOST> [z-a]", code=3).stderr
+
+    assert told == "f2b-worker: failregex '<HOST> [z-a]' at character 9: bad character range z-a\n"
+
+
 @pytest.mark.parametrize("args", [[], ["--from-log", "LOG"], ["-", "--from-log", "LOG", "--failregex", "<HOST>"]])
 def test_what_to_read_must_be_said_once_and_wholly(tmp_path: Path, args: list[str]) -> None:
     path = tmp_path / "auth.log"

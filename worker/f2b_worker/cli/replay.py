@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from f2b_producer.logs import FilterError, LogFilter
 from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
-from f2b_worker.logs.reader import read_log
 from f2b_worker.offline.replay import compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
@@ -108,11 +108,15 @@ def _jail(  # noqa: PLR0913 - one for each option
 def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], log_jail: str) -> list[Row]:
     if not failregex:
         raise click.UsageError("--from-log needs at least one --failregex.")
+    try:
+        log_filter = LogFilter(failregex, ignoreregex)
+    except FilterError as error:
+        raise StartError(str(error)) from error
+    written_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
     with log.open(encoding="utf-8", errors="replace") as lines:
-        reference_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
-        reading = read_log(lines, failregex, ignoreregex, reference_ms=reference_ms)
-        rows = [(log_jail, found.ip, found.at_ms, 1) for found in reading]
-    counts = reading.counts
+        found = (log_filter.find(line, now_ms=written_ms) for line in lines)
+        rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
+    counts = log_filter.counts
     click.echo(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "
         f"{counts.no_match} without a match, {counts.no_address} without an address, "

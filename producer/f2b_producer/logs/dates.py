@@ -1,8 +1,7 @@
 """Finds the time stamp of a log line, as fail2ban's date detector does for the common forms.
 
 A stamp at the start of the line goes before any other: what stands there was written by the program that
-logs, while the rest of the line may be an attacker's words. The worker reads logs by its own twin of this
-module; a contract test holds the two together.
+logs, while the rest of the line may be an attacker's words.
 """
 
 import re
@@ -52,7 +51,6 @@ _ANYWHERE = tuple(re.compile(rf"(?<!\w)(?P<stamp>{form})(?![0-9])") for form in 
 _CHOICES = "|".join(f"({_bare(form)})" for form in _FORMS)
 _ANY_AT_START = re.compile(rf"{_LEAD}(?:{_CHOICES})(?![0-9])")
 _ANY_ANYWHERE = re.compile(rf"(?<!\w)(?:{_CHOICES})(?![0-9])")
-_EPOCH = len(_FORMS) - 1
 _WALL = ("year", "month", "day", "hour", "minute", "second", "fraction", "zone")
 
 

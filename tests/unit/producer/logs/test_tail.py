@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from f2b_producer import _tail
-from f2b_producer._failregex import FilterError
-from f2b_producer._tail import LINE_MAX_CHARACTERS, LogFilter, Tail, regexes
+from f2b_producer.logs import Counts, FilterError, LogFilter, Tail, regexes, tail
+from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient, unpack
 
@@ -129,8 +128,8 @@ def test_a_file_that_was_truncated_and_has_grown_beyond_is_read_from_its_start(l
 
 
 def test_a_line_without_end_does_not_fill_the_memory(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tail, "_LINE_MAX_BYTES", 10)
-    monkeypatch.setattr(_tail, "_READ_BYTES", 4)
+    monkeypatch.setattr(tail, "_LINE_MAX_BYTES", 10)
+    monkeypatch.setattr(tail, "_READ_BYTES", 4)
     add(log, "x" * 100 + "\nshort\n")
     lines = follow(log, nothing, from_start=True)
     assert lines == ["x" * 12, "short"]
@@ -139,13 +138,13 @@ def test_a_line_without_end_does_not_fill_the_memory(log: Path, monkeypatch: pyt
 def test_an_end_of_more_than_a_line_is_not_searched_for_its_beginning(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_tail, "_LINE_MAX_BYTES", 4)
+    monkeypatch.setattr(tail, "_LINE_MAX_BYTES", 4)
     add(log, "much longer than that\n")
     assert follow(log, lambda: add(log, "a\n")) == ["a"]
 
 
 def test_every_line_is_counted_by_what_became_of_it() -> None:
-    log_filter = LogFilter(["from <HOST>"], ["monitoring"], zone=UTC, clock=lambda: AT_S + 60.0)
+    log_filter = LogFilter(["from <HOST>"], ["monitoring"], zone=UTC)
     lines = [
         b"no date yet from 203.0.113.1",
         LINE.format("203.0.113.7").encode(),
@@ -155,7 +154,7 @@ def test_every_line_is_counted_by_what_became_of_it() -> None:
         b"Nov 22 18:05:11 accepted\r",
         b"x" * (LINE_MAX_CHARACTERS + 1),
     ]
-    assert [log_filter.find(line) for line in lines] == [
+    assert [log_filter.find(line.decode(errors="replace"), now_ms=int(AT_S + 60) * 1000) for line in lines] == [
         ("203.0.113.1", int(AT_S + 60) * 1000),
         ("203.0.113.7", int(AT_S) * 1000),
         ("203.0.113.8", int(AT_S) * 1000),
@@ -164,14 +163,7 @@ def test_every_line_is_counted_by_what_became_of_it() -> None:
         None,
         None,
     ]
-    assert dict(log_filter.counts) == {
-        "matched": 3,
-        "no address": 1,
-        "ignored": 1,
-        "no match": 1,
-        "too long": 1,
-        "no date": 2,
-    }
+    assert log_filter.counts == Counts(matched=3, no_address=1, ignored=1, no_match=1, too_long=1, no_date=2)
 
 
 def test_regexes_come_from_a_file_one_a_line(tmp_path: Path) -> None:
@@ -236,7 +228,7 @@ def test_what_the_log_tells_is_sent_with_its_time_and_a_signal_ends_it_well(
     log: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(_tail, "POLL_S", 5.0)  # the signal ends the wait
+    monkeypatch.setattr(tail, "POLL_S", 5.0)  # the signal ends the wait
     add(log, LINE.format("203.0.113.7") + "2026-11-22T18:05:10Z ok\n" + LINE.format("2001:db8::1"))
     queue = Impatient()
     args = ["--queue", "memory:", "--jail", "login", "--note", "n", "--failregex", "failed from <HOST>$"]
@@ -289,5 +281,5 @@ def test_a_dry_run_shows_each_at_once_and_ends_with_0(log: Path, number: signal.
 
 
 def test_nothing_of_this_is_loaded_for_reporting_alone() -> None:
-    code = "import sys, f2b_producer, f2b_producer.report; sys.exit('f2b_producer._tail' in sys.modules)"
+    code = "import sys, f2b_producer, f2b_producer.report; sys.exit('f2b_producer.logs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

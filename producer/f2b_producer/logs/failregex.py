@@ -4,20 +4,13 @@ The tags become named groups, by fail2ban's own names (`ip4`, `ip6`, `dns`, `fid
 `fail2ban-client get JAIL failregex` prints, where they are expanded already, is understood too.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING
-
-from f2b_worker.errors import StartError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _SHOWN_CHARACTERS = 120
 
@@ -54,6 +47,10 @@ _INTERPOLATION = re.compile(r"%%|%\([\w/.-]+\)s")
 _ADDRESS_GROUPS = ("fid", "ip4", "ip6", "host")  # the first that took part names who did it
 
 
+class FilterError(ValueError):
+    """A regex or a filter file that cannot be used; its text is one line for the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failregex:
     """One failregex, compiled.
@@ -88,12 +85,12 @@ def compile_failregexes(texts: Iterable[str]) -> tuple[Failregex, ...]:
     """Compile failregex options, each of one or several lines.
 
     Raises:
-        StartError: Naming the regex and the place, if one is wrong, unsupported or cannot name an address,
+        FilterError: Naming the regex and the place, if one is wrong, unsupported or cannot name an address,
             or if there is none.
     """
     compiled = tuple(_failregex(line) for line in _lines(texts))
     if not compiled:
-        raise StartError("no failregex is given")
+        raise FilterError("no failregex is given")
     return compiled
 
 
@@ -101,7 +98,7 @@ def compile_ignoreregexes(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     """Compile ignoreregex options, each of one or several lines; they need no tag.
 
     Raises:
-        StartError: Naming the regex and the place, if one is wrong or unsupported.
+        FilterError: Naming the regex and the place, if one is wrong or unsupported.
     """
     return tuple(_compile("ignoreregex", line) for line in _lines(texts))
 
@@ -206,7 +203,7 @@ def _address(text: str) -> str:
     return bare
 
 
-def _wrong(option: str, source: str, reason: str, place: int | None = None) -> StartError:
+def _wrong(option: str, source: str, reason: str, place: int | None = None) -> FilterError:
     shown = source if len(source) <= _SHOWN_CHARACTERS else source[:_SHOWN_CHARACTERS] + "…"
     where = "" if place is None else f" at character {place + 1}"
-    return StartError(f"{option} {shown!r}{where}: {reason}")
+    return FilterError(f"{option} {shown!r}{where}: {reason}")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from f2b_worker.errors import StartError
-from f2b_worker.logs.failregex import compile_failregexes, compile_ignoreregexes
-from f2b_worker.logs.reader import LINE_MAX_CHARACTERS, Counts, Found, read_log
+from f2b_producer.logs import Counts, FilterError, Found, LogFilter
+from f2b_producer.logs.failregex import compile_failregexes, compile_ignoreregexes
+from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
 
 NOW_MS = int(datetime(2026, 11, 22, 18, 30, tzinfo=UTC).timestamp() * 1000)
 AT_MS = int(datetime(2026, 11, 22, 18, 5, 9, tzinfo=UTC).timestamp() * 1000)
@@ -135,19 +135,19 @@ def test_several_lines_are_several_regexes_and_the_first_that_matches_counts() -
     ],
 )
 def test_what_cannot_be_used_is_named_in_one_line(regex: str, complaint: str) -> None:
-    with pytest.raises(StartError, match=re.escape(complaint)) as refused:
+    with pytest.raises(FilterError, match=re.escape(complaint)) as refused:
         compile_failregexes([regex])
     assert "\n" not in str(refused.value)
 
 
 def test_no_regex_at_all_is_refused() -> None:
-    with pytest.raises(StartError, match="no failregex is given"):
+    with pytest.raises(FilterError, match="no failregex is given"):
         compile_failregexes(["", "\n"])
 
 
 def test_an_ignoreregex_needs_no_tag_and_is_named_when_wrong() -> None:
     assert len(compile_ignoreregexes(["a\nb", "<HOST>"])) == 3
-    with pytest.raises(StartError, match=r"ignoreregex '\(' at character 1"):
+    with pytest.raises(FilterError, match=r"ignoreregex '\(' at character 1"):
         compile_ignoreregexes(["("])
 
 
@@ -166,20 +166,15 @@ Nov 22 18:05:12 web sshd[7]: Accepted
 
 
 def test_each_line_of_a_log_is_found_or_counted() -> None:
-    reading = read_log(
-        [*LOG, f"from 203.0.113.7 port {'x' * LINE_MAX_CHARACTERS}\n"],
-        ["from <HOST> port"],
-        ["monitoring$"],
-        zone=UTC,
-        reference_ms=NOW_MS,
-    )
-    assert list(reading) == [
-        Found("203.0.113.1", NOW_MS, 1),
-        Found("203.0.113.7", AT_MS, 2),
-        Found("203.0.113.8", AT_MS, 3),
+    log_filter = LogFilter(["from <HOST> port"], ["monitoring$"], zone=UTC)
+    lines = [*LOG, f"from 203.0.113.7 port {'x' * LINE_MAX_CHARACTERS}\n"]
+    assert [found for line in lines if (found := log_filter.find(line, now_ms=NOW_MS))] == [
+        Found("203.0.113.1", NOW_MS),
+        Found("203.0.113.7", AT_MS),
+        Found("203.0.113.8", AT_MS),
     ]
-    assert reading.counts == Counts(matched=3, ignored=1, no_match=1, no_address=1, too_long=1, no_date=2)
-    assert reading.counts.lines == len(LOG) + 1
+    assert log_filter.counts == Counts(matched=3, ignored=1, no_match=1, no_address=1, too_long=1, no_date=2)
+    assert log_filter.counts.lines == len(LOG) + 1
 
 
 @pytest.mark.parametrize(
@@ -193,9 +188,9 @@ def test_each_line_of_a_log_is_found_or_counted() -> None:
     ],
 )
 def test_the_stamp_is_cut_out_and_nothing_else_before_the_regex_sees_the_line(line: str, regex: str) -> None:
-    assert list(read_log([line], [regex], zone=UTC, reference_ms=NOW_MS)) == [Found("203.0.113.7", AT_MS, 1)]
+    assert LogFilter([regex], zone=UTC).find(line, now_ms=NOW_MS) == Found("203.0.113.7", AT_MS)
 
 
 def test_a_wrong_regex_is_refused_before_a_line_is_read() -> None:
-    with pytest.raises(StartError):
-        read_log(iter(LOG), ["("], reference_ms=NOW_MS)
+    with pytest.raises(FilterError):
+        LogFilter(["("])

@@ -1,117 +1,15 @@
-"""Follows a live log, across rotation and truncation, and finds the infractions in it."""
+"""Follows a live log, across rotation and truncation."""
 
-import configparser
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from datetime import tzinfo
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from f2b_producer._dates import Dates
-from f2b_producer._failregex import FilterError, compile_failregexes, compile_ignoreregexes
+from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
 
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
-LINE_MAX_CHARACTERS = 16 * 1024  # a regex that backtracks is only slow on what is long
 _LINE_MAX_BYTES = 4 * LINE_MAX_CHARACTERS  # as UTF-8 at most: a line without end must not fill the memory
 _READ_BYTES = 1 << 16
 _HEAD_BYTES = 128  # one log begins with another first line than the next: they carry times
-
-
-class LogFilter:
-    """Finds infractions in log lines by fail2ban's failregex lines.
-
-    Args:
-        failregexes: Each of one or several lines; the first that matches counts.
-        ignoreregexes: Lines that match one of these are no infractions.
-        zone: Of stamps that name none; None is the machine's local zone.
-        clock: Epoch seconds, for lines before the first stamp and for stamps without a year.
-
-    Raises:
-        FilterError: Naming the regex and the place, if one is wrong or unsupported.
-
-    Attributes:
-        counts: How many lines `matched`, were `ignored`, had `no match`, `no address`, `no date` (they have
-            the time of the line before) or were `too long`.
-    """
-
-    def __init__(
-        self,
-        failregexes: Iterable[str],
-        ignoreregexes: Iterable[str] = (),
-        *,
-        zone: tzinfo | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._failregexes = compile_failregexes(failregexes)
-        self._ignoreregexes = compile_ignoreregexes(ignoreregexes)
-        self._dates = Dates(zone)
-        self._clock = clock
-        self._last_ms: int | None = None
-        self.counts: Counter[str] = Counter()
-
-    def find(self, line: bytes) -> tuple[str, int] | None:
-        """Return the address that *line* reports and the epoch milliseconds when; None if it reports nobody."""
-        text = line.decode("utf-8", "replace")
-        if len(text) > LINE_MAX_CHARACTERS:
-            self.counts["too long"] += 1
-            return None
-        now_ms = int(self._clock() * 1000)
-        ip = self._judge(self._without_date(text.rstrip("\r\n"), now_ms))
-        return (ip, now_ms if self._last_ms is None else self._last_ms) if ip else None
-
-    def _without_date(self, line: str, now_ms: int) -> str:
-        stamp = self._dates.find(line, now_ms)
-        if stamp is None:
-            self.counts["no date"] += 1
-            return line
-        self._last_ms = stamp.at_ms
-        return line[: stamp.start] + line[stamp.end :]
-
-    def _judge(self, line: str) -> str | None:
-        tried = (failregex.search(line) for failregex in self._failregexes)
-        ip = next((found for found in tried if found is not None), None)
-        if ip is None:
-            self.counts["no match"] += 1
-            return None
-        if any(ignored.search(line) for ignored in self._ignoreregexes):
-            self.counts["ignored"] += 1
-            return None
-        self.counts["matched" if ip else "no address"] += 1
-        return ip
-
-
-def regexes(argument: str, option: str) -> list[str]:
-    """Return the regexes that an argument gives.
-
-    Args:
-        argument: A regex, or ``@`` and a file: one regex a line, or a fail2ban filter without variables.
-        option: Whose regexes are taken from a fail2ban filter: failregex or ignoreregex.
-
-    Raises:
-        FilterError: If the file cannot be read.
-    """
-    if not argument.startswith("@"):
-        return [argument]
-    try:
-        text = Path(argument[1:]).read_text("utf-8")
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8
-        raise FilterError(f"{argument[1:]} cannot be read: {error}") from None
-    if "\n[Definition]" in "\n" + text:
-        return [_defined(text, option, argument[1:])]
-    return [line for line in text.split("\n") if not line.lstrip().startswith("#")]
-
-
-def _defined(text: str, option: str, name: str) -> str:
-    filter_file = configparser.RawConfigParser(delimiters=("=",), strict=False)
-    try:
-        filter_file.read_string(text)
-    except configparser.Error as error:
-        raise FilterError(f"{name} is no fail2ban filter: {' '.join(str(error).split())}") from None
-    found = filter_file.get("Definition", option, fallback="")
-    # Each % is written twice there; variables stay, to be refused by name.
-    return found if "%(" in found.replace("%%", "") else found.replace("%%", "%")
 
 
 class Tail:

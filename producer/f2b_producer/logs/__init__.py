@@ -1,0 +1,10 @@
+"""Reads logs with fail2ban's filters: a live one for `f2b-report --tail`, an old one for `f2b-worker replay`.
+
+The worker imports it, and nothing else of this package.
+"""
+
+from f2b_producer.logs.failregex import FilterError
+from f2b_producer.logs.filters import Counts, Found, LogFilter, regexes
+from f2b_producer.logs.tail import Tail
+
+__all__ = ["Counts", "FilterError", "Found", "LogFilter", "Tail", "regexes"]

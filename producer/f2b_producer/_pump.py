@@ -5,10 +5,10 @@ from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
-from f2b_producer._journal import Journal
 from f2b_producer._pack import Pack, encode
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
+from f2b_producer._states import StateLog
 from f2b_producer._stats import Bell, Counter, Health, Stats
 
 PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
@@ -52,7 +52,7 @@ class Pump:
         self._hurry = Bell()  # ends the linger
         self._urgent = Bell()  # ends the pause between rounds
         self._refused = {reason: Counter() for reason in REASONS}
-        self._journal = Journal()
+        self._state_log = StateLog()
         self._starting = threading.Lock()
         self._turning = threading.Lock()
         self._settled = threading.Condition()
@@ -141,7 +141,7 @@ class Pump:
         self._ending = self._stopped = True
         left = len(self._buffer) + self._buffer.in_flight
         if left:
-            self._journal.left_behind(left, self._last_error)
+            self._state_log.left_behind(left, self._last_error)
         self._buffer.drop_all()
         self._ring_all()
         thread = self._thread
@@ -173,7 +173,7 @@ class Pump:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             self._arrived.hush()  # the next report tries again
-            self._journal.no_thread(error)
+            self._state_log.no_thread(error)
         else:
             self._thread = thread
 
@@ -214,7 +214,7 @@ class Pump:
             try:
                 self._send_some()
             except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
-                self._journal.crashed()
+                self._state_log.crashed()
                 self._settle_lost()
             self._tell()
 
@@ -228,9 +228,9 @@ class Pump:
             self._sender.send, self._kept, settle=self._settle, wait=self._back_off, clock=self._clock
         )
         if self._kept:
-            self._journal.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
+            self._state_log.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
         else:
-            self._journal.sending()
+            self._state_log.sending()
 
     def _rest(self) -> None:
         if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
@@ -244,7 +244,7 @@ class Pump:
         sent = sum(pack.infractions for pack in outcome.sent)
         malformed = sum(pack.infractions for pack in outcome.malformed)
         if malformed:
-            self._journal.malformed(malformed, outcome.error)
+            self._state_log.malformed(malformed, outcome.error)
         with self._settled:
             self._sent += sent
             self._send_errors += outcome.error is not None
@@ -264,9 +264,9 @@ class Pump:
             self._settled.notify_all()
 
     def _tell(self) -> None:
-        self._journal.refused(reason for reason, counter in self._refused.items() if counter.value())
+        self._state_log.refused(reason for reason, counter in self._refused.items() if counter.value())
         dropped = self._buffer.dropped.value()
-        self._journal.overflow(dropped - self._dropped_told, self._clock())
+        self._state_log.overflow(dropped - self._dropped_told, self._clock())
         self._dropped_told = dropped
 
     def _done(self) -> int:

@@ -16,7 +16,7 @@ def _say(level: int, message: str, *args: object, exc_info: bool = False) -> Non
         _log.log(level, message, *args, exc_info=exc_info)
 
 
-class Journal:
+class StateLog:
     """Logs changes of state: one line when something goes wrong and one when it is well again."""
 
     def __init__(self) -> None:

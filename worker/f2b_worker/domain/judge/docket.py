@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.jails import Policy
 
 FUTURE_ALLOWED_MS = 5 * MINUTE_MS
-"""Clocks of a fleet differ; beyond this a time is a mistake (DESIGN.md, verdicts, rule 7)."""
+"""Clocks of a fleet differ; beyond this a time is a mistake (docs/design.md, verdicts, rule 7)."""
 
 _ANY_AGE_MS = -(2**63)
 

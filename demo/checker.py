@@ -1,4 +1,4 @@
-"""An independent reading of DESIGN.md's "Verdicts", to check the judge's bans against.
+"""An independent reading of the "Verdicts" of docs/design.md, to check the judge's bans against.
 
 It shares no code and no ideas with the judge: plain loops over integer milliseconds. The exact reading, for
 one (maxretry, findtime) pair, factor 1, no rndtime, nothing ever forgotten or lifted:

@@ -1,4 +1,4 @@
-"""An independent reading of DESIGN.md's "Verdicts" with weights and several windows, to check bans against.
+"""An independent reading of the "Verdicts" of docs/design.md with weights and several windows, as a check.
 
 It is `demo.checker` once more, for what that leaves out, and as slow and plain: it shares no code with the judge.
 All bans and deeds that a function is given are of one offender, and no ban is ever forgotten.

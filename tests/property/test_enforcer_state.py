@@ -1,4 +1,4 @@
-"""DESIGN.md's promises 3 to 5, whatever happens in whatever order."""
+"""The promises 3 to 5 of docs/design.md, whatever happens in whatever order."""
 
 from __future__ import annotations
 

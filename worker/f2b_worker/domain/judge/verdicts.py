@@ -1,6 +1,6 @@
 """The judge: an exact sliding window per jail and address, on the infractions' own times.
 
-The rules are DESIGN.md's "Verdicts"; this docstring says why order and repetition do not matter.
+The rules are those of docs/design.md, "Verdicts"; this docstring says why order and repetition do not matter.
 All that is remembered of an offender is the last ban and the hits that no ban has used. An infraction that
 comes again is either at or before the last ban's start (and belongs to the past), within the ban (and moves its
 end to where it already is), or among the unused hits (which are a set). An infraction that comes late is judged

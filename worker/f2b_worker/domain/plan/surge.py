@@ -1,6 +1,6 @@
 """The surge guard: more new bans within a minute than anybody expects are a mistake until somebody has looked.
 
-A broken X-Forwarded-For must not ban the world (DESIGN.md, promise 7).
+A broken X-Forwarded-For must not ban the world (docs/design.md, promise 7).
 """
 
 from __future__ import annotations

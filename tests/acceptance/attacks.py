@@ -25,6 +25,11 @@ def real_attack(oracle: Path, name: str) -> list[Infraction]:
     return shifted(read(oracle / f"{name}.infractions.ndjson"), now_ms() - 1000)
 
 
+def report(ip: str, times: int) -> list[str]:
+    """Make so many message bodies about one address, as of now."""
+    return [f'{{"ip": "{ip}", "id": "{ip}-{number}"}}' for number in range(times)]
+
+
 def now_ms() -> int:
     """Tell the time."""
     return time.time_ns() // 1_000_000

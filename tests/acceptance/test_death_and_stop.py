@@ -1,26 +1,32 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import eventually
-from tests.acceptance.attacks import REPLAY, now_ms, real_attack, send_bodies, send_in_small_messages, wrongs
+from demo.fleet import BIN, NAME, eventually
+from tests.acceptance.attacks import (
+    REPLAY,
+    now_ms,
+    real_attack,
+    report,
+    send_bodies,
+    send_in_small_messages,
+    wrongs,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
 
 def set_visibility_timeout(fleet: Fleet, seconds: int) -> None:
     fleet.sqs.set_queue_attributes(QueueUrl=fleet.queue_url, Attributes={"VisibilityTimeout": str(seconds)})
-
-
-def report(ip: str, times: int) -> list[str]:
-    return [f'{{"ip": "{ip}", "id": "{ip}-{number}"}}' for number in range(times)]
 
 
 @pytest.mark.localstack
@@ -78,6 +84,25 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
 
     assert worker.wait(10) == 0
     assert fleet.queued() == 3
+
+
+def test_a_worker_outlives_who_started_it(fleet: Fleet) -> None:
+    command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
+    starter = 'nohup "$@" >/dev/null 2>&1 & echo $!'
+    started = subprocess.run(
+        ["sh", "-c", starter, "sh", *command], env=fleet.environment, capture_output=True, text=True, check=True
+    )
+    worker = int(started.stdout)
+    try:
+        send_bodies(fleet, report("203.0.113.9", 5))
+        eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the first address is banned", 30, 0.5)
+        # It looked once a second for a starter that is gone.
+        time.sleep(3)
+        send_bodies(fleet, report("203.0.113.10", 5))
+        eventually(lambda: "203.0.113.10/32" in fleet.ip_set_entries(), "another address is banned", 30, 0.5)
+    finally:
+        os.kill(worker, signal.SIGTERM)
+        eventually(lambda: not Path(f"/proc/{worker}").exists(), "it ends when it is told to", 15)
 
 
 def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet: Fleet) -> None:

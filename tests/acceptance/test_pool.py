@@ -16,16 +16,12 @@ import pytest
 
 from demo.fleet import eventually, free_port
 from f2b_worker.process.pool.liveness import SILENT_S
-from tests.acceptance.attacks import send_bodies
+from tests.acceptance.attacks import report, send_bodies
 
 if TYPE_CHECKING:
     from demo.fleet import Fleet
 
 BLOCKED_OR_CAUGHT = re.compile(r"^Sig(?:Blk|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
-
-
-def report(ip: str, times: int) -> list[str]:
-    return [f'{{"ip": "{ip}", "id": "{ip}-{number}"}}' for number in range(times)]
 
 
 def children_of(pid: int) -> list[int]:

@@ -11,7 +11,7 @@ from f2b_worker.adapters.dynamodb.items import history_key, state_key
 from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
-from f2b_worker.errors import Rejected, Unavailable
+from f2b_worker.errors import Invalid, Unavailable
 from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class TestDynamoDb:
         answers = dynamo.commit(
             {who: Decision(each, (endless if who == FIRST else ban(1),)) for who, each in seen.items()}
         )
-        assert isinstance(answers.pop(FIRST), Rejected)
+        assert isinstance(answers.pop(FIRST), Invalid)
         assert unanimous(answers).ban == ban(1)
         assert FIRST not in {each.who for each in dynamo.standing()}
 

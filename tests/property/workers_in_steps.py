@@ -7,7 +7,7 @@ from collections import Counter, deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.errors import Rejected, Unavailable
+from f2b_worker.errors import Invalid, Unavailable
 from f2b_worker.intake.loop import Intake
 from f2b_worker.testing import MemoryInbox
 
@@ -149,7 +149,7 @@ class Worker:
         return answer
 
     def _answer(self, name: str, do: Callable[..., Any], asked: tuple[Any, ...]) -> Any:
-        error = {Fate.ONE_AWAY: Unavailable("away"), Fate.ONE_REFUSED: Rejected("refused")}.get(self._fate)
+        error = {Fate.ONE_AWAY: Unavailable("away"), Fate.ONE_REFUSED: Invalid("refused")}.get(self._fate)
         if error is None or name not in ("record", "commit") or not asked[0]:
             return do(*asked)
         (of_offenders,) = asked

@@ -10,6 +10,7 @@
         ├── Missing          a queue, a table or an IP set that is not there
         ├── BadEntry         WAF refused one address of an update
         └── Rejected         anything else that AWS will not do
+            └── Invalid      what was sent is wrong in itself: nobody else's calls fail for it
     StartError               a F2bError that ends the command with its own exit code
 
 Adapters map botocore's error codes to these once, with the cause attached.
@@ -64,6 +65,10 @@ class BadEntry(Permanent):
 
 class Rejected(Permanent):
     """AWS refused the call for a reason that has no class of its own."""
+
+
+class Invalid(Rejected):
+    """What was sent is wrong in itself, an item that is too large for instance; what others send is not."""
 
 
 class StartError(F2bError):

@@ -10,9 +10,11 @@ from typing import Any
 import botocore.exceptions
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, part_of, sqs_client, wafv2_client
 
 FOREIGN = sorted(
     (
@@ -77,8 +79,9 @@ KINDS = {
         ResourceNotFoundException WAFNonexistentItemException
     """,
     errors.LockLost: "WAFOptimisticLockException",
+    errors.Invalid: "ValidationException ValidationError com.amazon.coral.validate#ValidationException",
     errors.Rejected: """
-        ValidationException ConditionalCheckFailedException WAFLimitsExceededException InvalidParameterValue
+        ConditionalCheckFailedException WAFLimitsExceededException InvalidParameterValue
         WAFInvalidParameterException ACodeThatIsNotYetInvented
     """,
 }
@@ -88,6 +91,70 @@ KINDS = {
 def test_each_code_has_its_class(kind: type[errors.F2bError]) -> None:
     codes = KINDS[kind].split()
     assert {code: type(ours(client_error(code))) for code in codes} == dict.fromkeys(codes, kind)
+
+
+def codes_of(service: str) -> set[str]:
+    """Every error that a service's model knows, under each name by which it may come."""
+    model = Session().get_service_model(service)
+    shapes = [model.shape_for(name) for name in model.shape_names]
+    errors_of_model = [shape for shape in shapes if shape.metadata.get("exception")]
+    return {shape.metadata.get("error", {}).get("code", shape.name) for shape in errors_of_model} | {
+        shape.name for shape in errors_of_model
+    }
+
+
+COMMON = """
+    AccessDenied ExpiredToken IncompleteSignature InternalFailure InvalidAction InvalidClientTokenId
+    MalformedQueryString MissingAuthenticationTokenException NotAuthorized OptInRequired RequestExpired
+    ServiceUnavailable UnknownOperationException ReplicatedWriteConflictException IDPCommunicationError
+"""
+PROXIES = "301 302 400 401 403 404 405 407 408 413 418 421 429 451"
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sqs", "sts", "wafv2"])
+def test_no_error_that_a_service_knows_is_taken_for_one_items_own_but_those_of_validation(service: str) -> None:
+    own = {code for code in codes_of(service) if isinstance(ours(client_error(code)), errors.Invalid)}
+    assert own <= {"ValidationException"}
+
+
+@pytest.mark.parametrize("code", [*COMMON.split(), *PROXIES.split(), ""])
+def test_what_anybody_on_the_way_may_answer_is_not_taken_for_one_items_own(code: str) -> None:
+    assert not isinstance(ours(client_error(code, 400)), errors.Invalid)
+
+
+def test_an_answer_that_is_no_json_is_worth_another_try() -> None:
+    assert type(ours(ResponseParserError("Expecting value: <html>"))) is errors.Unavailable
+
+
+def test_an_answer_without_the_part_that_aws_always_sends_is_worth_another_try() -> None:
+    assert part_of({"Items": []}, "Items", "reading") == []
+    with pytest.raises(errors.Unavailable, match="reading: the answer has no Items"):
+        part_of({}, "Items", "reading")
+
+
+@pytest.mark.parametrize(
+    ("names", "region"),
+    [
+        ({"AWS_REGION": "eu-west-3"}, "eu-west-3"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+    ],
+)
+def test_the_region_may_stand_in_either_variable(
+    names: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    for client in (
+        dynamodb_client(connections=1),
+        wafv2_client(None),
+        sqs_client("http://127.0.0.1:4566/000000000000/f2b", connections=1),
+    ):
+        assert client.meta.region_name == region
+        client.close()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

@@ -12,7 +12,7 @@ from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
-from f2b_worker.errors import AccessDenied, F2bError, Missing, Rejected, Throttled, Unavailable
+from f2b_worker.errors import AccessDenied, F2bError, Invalid, Missing, Rejected, Throttled, Unavailable
 from f2b_worker.testing import MemoryInbox, MemoryLedger
 from tests.unit.intake.scene import (
     BAD_IP,
@@ -150,7 +150,7 @@ class TestOutages:
 
 class TestOneBadOffender:
     def test_what_the_ledger_refuses_for_good_is_buried_alone_and_the_rest_is_judged(self, scene: Scene) -> None:
-        scene.ledger.refused = {who(BAD_IP): Rejected("an item of 400 KB")}
+        scene.ledger.refused = {who(BAD_IP): Invalid("an item of 400 KB")}
         before = counted("refused", reason="ledger_refused")
         mixed = json.dumps([*items(BAD_IP, 2), *items(OTHER_IP)])
         scene.work(body(GOOD_IP), mixed)
@@ -164,13 +164,16 @@ class TestOneBadOffender:
         assert counted("refused", reason="ledger_refused") == before + 2
 
     def test_what_was_buried_for_the_ledgers_sake_can_be_sent_again(self, scene: Scene) -> None:
-        scene.ledger.refused = {who(BAD_IP): Rejected("an item of 400 KB")}
+        scene.ledger.refused = {who(BAD_IP): Invalid("an item of 400 KB")}
         scene.work(body(BAD_IP))
         scene.ledger.refused = {}
         scene.work(scene.inbox.dead[0].body)
         assert scene.ledger.banned().keys() == {who(BAD_IP)}
 
-    @pytest.mark.parametrize("error", [Unavailable("no answer"), AccessDenied("no role"), Missing("no table")])
+    @pytest.mark.parametrize(
+        "error",
+        [Unavailable("no answer"), AccessDenied("no role"), Missing("no table"), Rejected("nobody listed this")],
+    )
     def test_a_failure_that_is_not_the_offenders_own_keeps_nobodys_verdict_waiting(
         self, scene: Scene, error: F2bError
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -24,12 +25,13 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 from pydantic_core import from_json
 
 from f2b_worker import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
@@ -93,11 +95,16 @@ _MISSING = {
     "ResourceNotFound",  # of one statement in a batch
     "WAFNonexistentItemException",
 }
+_INVALID = {
+    "ValidationException",
+    "ValidationError",  # of one statement in a batch, or of one item in a transaction
+}
 _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_THROTTLED, errors.Throttled),
     **dict.fromkeys(_UNAVAILABLE, errors.Unavailable),
     **dict.fromkeys(_DENIED, errors.AccessDenied),
     **dict.fromkeys(_MISSING, errors.Missing),
+    **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
 _QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
@@ -112,7 +119,7 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise _from_code(error, doing) from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
-    except (BotoConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         raise errors.Unavailable(f"{doing}: {error}") from error
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
@@ -136,8 +143,20 @@ def _from_code(error: ClientError, doing: str) -> errors.F2bError:
 
 def error_of(code: str, line: str) -> errors.F2bError:
     """Turn the code of a part of an answer into our error; *line* is what the user reads."""
-    kind = _KINDS.get(code)
-    return kind(line) if kind else errors.Rejected(f"{line} ({code})")
+    kind = _KINDS.get(code, errors.Rejected)
+    return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
+
+
+def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
+    """Take a part of an answer that AWS always sends.
+
+    Raises:
+        Unavailable: If it is missing: something else than AWS answered with a 200, a proxy for instance.
+    """
+    try:
+        return answer[name]
+    except KeyError:
+        raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
 
 
 def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
@@ -193,8 +212,10 @@ def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict
     """
     if response_dict["status_code"] == 200:
         with suppress(ValueError):  # botocore says what is wrong with it
-            customized_response_dict.update(from_json(response_dict["body"]))
-            response_dict["body"] = b"{}"
+            answer = from_json(response_dict["body"])
+            if isinstance(answer, dict):
+                customized_response_dict.update(answer)
+                response_dict["body"] = b"{}"
 
 
 def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = True) -> WAFV2Client:
@@ -216,7 +237,12 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
 
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
-    return boto3.session.Session()
+    session = boto3.session.Session()
+    # botocore reads AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    if session.region_name is None and (region := os.environ.get("AWS_REGION")):
+        return boto3.session.Session(region_name=region)
+    return session
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

@@ -10,7 +10,7 @@ import structlog
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import AccessDenied, F2bError, Missing, Retryable
+from f2b_worker.errors import F2bError, Invalid, Retryable
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
@@ -225,12 +225,11 @@ class Judging:
             log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
 
     def _fail_one(self, who: OffenderId, error: F2bError) -> F2bError | None:
-        """Answer the error if all must wait for its end; otherwise give up on this offender.
+        """Answer the error, for whose end all wait, unless it is a known fault of this offender's own.
 
-        What the ledger refuses for a reason of the offender's own goes to the dead-letter queue, and the rest of
-        its messages is done.
+        Only that sends its infractions to the dead-letter queue; then the rest of its messages is done.
         """
-        if _must_wait(error):
+        if not isinstance(error, Invalid):
             return error
         log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
         metrics.ledger_refused.inc()
@@ -242,11 +241,6 @@ class _Now(NamedTuple):
     s: float
     ms: int
     waits_s: float
-
-
-def _must_wait(error: F2bError) -> bool:
-    """Tell whether an error is everybody's, and passes, rather than one offender's own."""
-    return isinstance(error, (Retryable, AccessDenied, Missing))
 
 
 def _covers(ban: Ban | None, pile: Pile) -> bool:

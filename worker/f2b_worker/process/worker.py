@@ -84,7 +84,7 @@ def run_parts(
         else {"queue": settings.queue, "table": settings.table}
     )
     log.info("working", **where, blocklists=blocklists)
-    _wait(parts, reloads, settings, config, tell or (lambda _condition: None))
+    _wait(parts, reloads, settings, config, tell)
     parts.end()
     return end(threads, died)
 
@@ -161,21 +161,27 @@ def _wait(
     reloads: list[int],
     settings: WorkerSettings,
     config: Path | None,
-    tell: Callable[[Condition], None],
+    tell: Callable[[Condition], None] | None,
 ) -> None:
-    """Wait for the stop, or for the death of the parent: nobody else would stop an orphan."""
+    """Wait for the stop; in a child of a pool also for the death of its parent: nobody else would stop it."""
     parent = os.getppid()
     alarms = Alarms(SystemClock())
-    tell(parts.condition)
+    _tell(parts, tell)
     while not parts.stop.wait(_CHECK_EVERY_S):
         if reloads:
             reloads.clear()
             reload_jails(parts, settings, config)
         report_conflicts(parts, alarms)
-        tell(parts.condition)
-        if os.getppid() != parent:
+        _tell(parts, tell)
+        # A worker that nobody is told of may outlive who started it, as under nohup.
+        if tell and os.getppid() != parent:
             log.warning("parent_died")
             parts.stop.set()
+
+
+def _tell(parts: Parts, tell: Callable[[Condition], None] | None) -> None:
+    if tell:
+        tell(parts.condition)
 
 
 def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:

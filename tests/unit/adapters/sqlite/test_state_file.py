@@ -23,7 +23,7 @@ from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
-from f2b_worker.errors import Missing, Rejected, StartError, Unavailable
+from f2b_worker.errors import Invalid, Missing, StartError, Unavailable
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class TestFailing:
             ),
         )
         answers = ledger_in(state).record({who: [HIT] for who in crowd(10)})
-        assert [type(answer).__name__ for answer in answers.values()] == ["Offender"] * 3 + ["Rejected"] + [
+        assert [type(answer).__name__ for answer in answers.values()] == ["Offender"] * 3 + ["Invalid"] + [
             "Offender"
         ] * 6
 
@@ -220,7 +220,7 @@ class TestFailing:
             file.execute("INSERT INTO inbox (body, sent_at_ms) VALUES ('x', 1)")
             file.execute("INSERT INTO inbox (body, sent_at_ms) VALUES (NULL, 1)")
 
-        with pytest.raises(Rejected, match=r"^storing: "):
+        with pytest.raises(Invalid, match=r"^storing: "):
             state.writer.do("storing", half)
         assert state.reader().execute("SELECT count(*) FROM inbox").fetchone() == (0,)
         state.writer.do("storing", lambda _: None)

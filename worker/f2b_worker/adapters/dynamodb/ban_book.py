@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.dynamodb.items import (
     STATE,
     as_ban,
@@ -113,7 +113,7 @@ class DynamoBanBook:
                 TableName=self._table, ConsistentRead=True, ExpressionAttributeValues=values, **query
             )
             for page in pages:
-                yield from page["Items"]
+                yield from part_of(page, "Items", "reading the bans")
 
 
 def partition_of(key: str) -> str:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.items import (
     hits_value,
@@ -87,7 +87,8 @@ class DynamoLedger(DynamoBanBook):
     def _record_one(self, who: OffenderId, hits: Sequence[Hit]) -> Offender:
         now_ms = self._clock.now_ms()
         kept_until_ms = self._retention.until_ms(None, now_ms=now_ms)
-        with aws_errors(f"recording {who.key} in {who.jail}"):
+        doing = f"recording {who.key} in {who.jail}"
+        with aws_errors(doing):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
@@ -100,7 +101,7 @@ class DynamoLedger(DynamoBanBook):
                 },
                 ReturnValues="ALL_NEW",
             )
-        offender = self._known.learn(who, answer.get("Attributes", {}))
+        offender = self._known.learn(who, part_of(answer, "Attributes", doing))
         longer_ms = self._retention.until_ms(offender.ban, now_ms=now_ms)
         # Half of the time would do (see `kept_ms`), so a write for a little more is not worth its price.
         if longer_ms - kept_until_ms > self._retention.kept_ms // 2:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (
@@ -174,7 +174,8 @@ class ManyOffenders:
                 break
             with aws_errors("reading the ledger"):
                 answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
-            found.update((item["pk"]["S"], item) for item in answer["Responses"].get(self._table, []))
+            responses = part_of(answer, "Responses", "reading the ledger")
+            found.update((item["pk"]["S"], item) for item in responses.get(self._table, []))
             asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
         if asked:
             raise Throttled("reading the ledger: DynamoDB leaves keys unread")

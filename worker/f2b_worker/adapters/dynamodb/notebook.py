@@ -15,7 +15,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Notes
 
@@ -57,7 +57,7 @@ class DynamoNotebook:
                 ExpressionAttributeValues={":pk": self._partition},
             )
             for page in pages:
-                for item in page["Items"]:
+                for item in part_of(page, "Items", "reading the enforcer's notes"):
                     kind, _, arn = item["sk"]["S"].partition("#")
                     if kind == _SURGE:
                         surge = item

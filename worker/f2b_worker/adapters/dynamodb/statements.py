@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of
+from f2b_worker.adapters.aws import aws_errors, error_of, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError
 
@@ -106,9 +106,10 @@ def _run_batch(client: DynamoDBClient, batch: Sequence[Statement]) -> list[Outco
                     for each in batch
                 ]
             )
+        responses = part_of(answer, "Responses", "writing to the ledger")
     except F2bError as error:
         return [error] * len(batch)
-    return [_outcome(response) for response in answer["Responses"]]
+    return [_outcome(response) for response in responses]
 
 
 def _outcome(response: Any) -> Outcome:

@@ -24,7 +24,7 @@ from f2b_worker.adapters.dynamodb.items import (
     state_key,
     ttl,
 )
-from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.errors import F2bError, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -130,7 +130,7 @@ class BanTransactions:
                 if lost:
                     return lost
                 if _TOO_LARGE in _reasons(error):
-                    raise Rejected(f"{doing}: an item is too large for DynamoDB") from error
+                    raise Invalid(f"{doing}: an item is too large for DynamoDB") from error
                 raise
         return set()
 
@@ -203,7 +203,7 @@ def _may_be_of_one(error: F2bError, left: Mapping[OffenderId, _Writes]) -> bool:
     """Tell whether a transaction for several failed for what may be the reason of one of them."""
     cause = error.__cause__
     cancelled = isinstance(cause, ClientError) and error_code(cause) == _CANCELLED
-    return len(left) > 1 and (cancelled or isinstance(error, Rejected))
+    return len(left) > 1 and (cancelled or isinstance(error, Invalid))
 
 
 def _lost(error: ClientError, left: Mapping[OffenderId, _Writes]) -> set[OffenderId]:

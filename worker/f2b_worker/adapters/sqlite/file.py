@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import F2bError, Missing, Rejected, StartError, Unavailable
+from f2b_worker.errors import F2bError, Invalid, Missing, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def sqlite_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeError) as error:
-        raise Rejected(f"{doing}: {error}") from error
+        raise Invalid(f"{doing}: {error}") from error
     except sqlite3.Error as error:
         # A full disk, a lock that another process holds: worth another try. A damaged file is not, but whoever
         # holds messages must hold on to them until somebody has looked.

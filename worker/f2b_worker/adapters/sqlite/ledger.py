@@ -21,7 +21,7 @@ from f2b_worker.adapters.sqlite.rows import (
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.domain.judge.verdicts import Offender, OffenderId
-from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.errors import F2bError, Invalid
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class SqliteLedger(SqliteBanBook):
         try:
             with self._state.ledger_lock, sqlite_errors(f"{doing} {len(work)} offenders"):
                 return {**run(work)}
-        except Rejected as error:
+        except Invalid as error:
             if len(work) > 1:  # somebody's fault, but not everybody's
                 return {who: self._part(doing, {who: each}, run)[who] for who, each in work.items()}
             return dict.fromkeys(work, error)

@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import Missing, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
@@ -24,6 +24,7 @@ IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
 
 _DETAIL_CHARACTERS_MAX = 256
+_RECEIVING = "receiving infractions"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 
@@ -83,7 +84,7 @@ class SqsInbox:
 
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
-        with aws_errors("receiving infractions"):
+        with aws_errors(_RECEIVING):
             answer = self._client.receive_message(
                 QueueUrl=self._queue_url,
                 MaxNumberOfMessages=RECEIVE_MAX,
@@ -141,8 +142,9 @@ class SqsInbox:
 
     def bury(self, letter: DeadLetter) -> None:
         """Send *letter* to the dead-letter queue; returns only when it is stored there."""
-        with aws_errors("sending to the dead-letter queue"):
-            self._client.send_message(
+        doing = "sending to the dead-letter queue"
+        with aws_errors(doing):
+            answer = self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=letter.body,
                 MessageAttributes={
@@ -151,13 +153,14 @@ class SqsInbox:
                     "f2b.message_id": _text(letter.message_id),
                 },
             )
+        part_of(answer, "MessageId", doing)  # without it nothing is stored, whatever the status says
 
 
 def _message(raw: MessageTypeDef) -> Message:
     attributes = raw.get("Attributes", {})
     return Message(
-        id=raw["MessageId"],
-        receipt=raw["ReceiptHandle"],
+        id=part_of(raw, "MessageId", _RECEIVING),
+        receipt=part_of(raw, "ReceiptHandle", _RECEIVING),
         body=raw.get("Body", ""),
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import Scope
 from f2b_worker.ports import IpSetContents
@@ -85,8 +85,10 @@ class WafIpSet:
         self._opened = None
         if answer is None:
             answer = self._get()
+        doing = f"reading IP set {self._name}"
+        held, token = part_of(answer, "IPSet", doing), part_of(answer, "LockToken", doing)
         self._describe(answer)
-        return IpSetContents(frozenset(map(canonical, answer["IPSet"]["Addresses"])), answer["LockToken"])
+        return IpSetContents(frozenset(map(canonical, part_of(held, "Addresses", doing))), token)
 
     def forget_opening(self) -> None:
         """Let the next `read` ask WAF: it is long ago that the set was opened."""
@@ -111,7 +113,7 @@ class WafIpSet:
                 LockToken=token,
                 **described,
             )
-        return answer["NextLockToken"]
+        return str(part_of(answer, "NextLockToken", f"updating IP set {self._name}"))
 
 
 def scope_name(scope: Scope) -> ScopeName:

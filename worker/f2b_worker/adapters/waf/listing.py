@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.errors import Missing
 
@@ -100,13 +100,13 @@ class WafListing:
                 answer = self.client.get_web_acl(Name=name, Scope=scope_name(scope), Id=summary["Id"])
         except Missing:  # deleted since it was listed
             return {}
-        return answer["WebACL"]
+        return part_of(answer, "WebACL", f"reading web ACL {name}")
 
     def _rule_group(self, arn: str) -> Any:
         self.pace.wait()
         try:
             with aws_errors(f"reading rule group {arn}"):
-                return self.client.get_rule_group(ARN=arn)["RuleGroup"]
+                return part_of(self.client.get_rule_group(ARN=arn), "RuleGroup", f"reading rule group {arn}")
         except Missing:
             return {}
 

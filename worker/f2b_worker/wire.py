@@ -30,6 +30,13 @@ PACK_ITEMS_MAX = 10_000
 NOTE_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Every escape of JSON is found whole, so that neither half of a pair, nor a "u" behind an escaped backslash, is
+# taken for a half alone.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
 _EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
 
@@ -108,8 +115,8 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
         UnreadableError: If nothing in it can be used.
     """
     try:
-        data = from_json(body, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # TypeError: a lone surrogate, which no UTF-8 has
+        data = parse_json(body)
+    except (ValueError, TypeError) as error:
         raise UnreadableError(Reason.NOT_JSON, f"not JSON: {error}") from None
     if isinstance(data, dict):
         if data.get("v", VERSION) != VERSION or isinstance(data.get("v"), bool):
@@ -122,9 +129,31 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
         raise UnreadableError(Reason.BAD_SHAPE, "an infraction is a JSON object, or a list of such objects")
     if not data:
         raise UnreadableError(Reason.EMPTY, "the list is empty")
+    if len(data) > PACK_ITEMS_MAX:
+        detail = f"a list holds {PACK_ITEMS_MAX:,} infractions at most, this one {len(data):,}: send several"
+        raise UnreadableError(Reason.BAD_SHAPE, detail)
     return _sorted_by_use(
         read_simple(item, f"{message_id}.{place}", sent_at_ms) for place, item in enumerate(data)
     )
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON in which half a surrogate pair, which is no character, stands for U+FFFD.
+
+    Programs that cut text to a length make such halves; one in a note must not cost a whole list.
+
+    Raises:
+        ValueError, TypeError: If it is no JSON.
+    """
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError):
+        whole = text.decode() if isinstance(text, bytes) else text
+        mended = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", whole)
+        mended = _ESCAPE.sub(lambda escape: r"\ufffd" if escape["half"] else escape[0], mended)
+        if mended == whole:
+            raise
+        return from_json(mended, allow_inf_nan=False)
 
 
 def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
@@ -343,7 +372,9 @@ def _places(texts: Iterable[str]) -> dict[str, int]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of both forms."""
-    adapter: TypeAdapter[Any] = TypeAdapter(Pack | Simple | Annotated[list[Simple], Field(min_length=1)])
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        Pack | Simple | Annotated[list[Simple], Field(min_length=1, max_length=PACK_ITEMS_MAX)]
+    )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "f2b message body, version 1",

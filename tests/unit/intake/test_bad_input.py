@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import structlog
 
 from f2b_worker.domain.jails import SECOND_MS
 from tests.unit.intake.scene import (
@@ -128,3 +129,16 @@ class TestBadInput:
         assert counted("ignored", reason="own_range") == before + 5
         assert scene.ledger.banned() == {}
         assert (scene.inbox.dead, scene.inbox.left) == ([], set())
+
+
+def test_a_private_address_is_worth_one_warning_an_hour_that_names_it_and_what_to_look_for(scene: Scene) -> None:
+    with structlog.testing.capture_logs() as lines:
+        scene.work(body("10.0.3.7"), body("10.0.3.8"), body(GOOD_IP))
+        scene.clock.advance(3599)
+        scene.work(body("10.0.3.9"))
+        warned = [line for line in lines if line["event"] == "never_banned"]
+        assert [(line["log_level"], line["address"]) for line in warned] == [("warning", "10.0.3.7")]
+        assert "trusted_hops" in warned[0]["remedy"]
+        scene.clock.advance(2)
+        scene.work(body("10.0.3.9"))
+    assert [line["address"] for line in lines if line["event"] == "never_banned"] == ["10.0.3.7", "10.0.3.9"]

@@ -14,7 +14,7 @@ from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.addresses import display, family_of, parse_address
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, OWN_RANGE, SECOND_MS
 from f2b_worker.domain.judge.explanations import Explanation, Remembered, Status, entry_over
 from f2b_worker.domain.judge.explanations import explain as explained
 from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
@@ -276,7 +276,7 @@ def _quiet(found: Explanation) -> str:
 
 
 def _exempt(exemption: Exemption, jail: str) -> str:
-    if exemption.rule == "own_range":
+    if exemption.rule == OWN_RANGE:
         return f"{_OWN_RANGES.get(exemption.network, 'private')} address ({exemption.network})"
     whose = "all jails" if exemption.lifts else f"jail {jail}"
     return f"in ignoreip of {whose} ({exemption.network})"

@@ -34,6 +34,9 @@ JAIL_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 JAIL_NAME_RULE = "1-64 of A-Z a-z 0-9 . _ -"
 
+OWN_RANGE = "own_range"
+"""Why infractions of private, loopback and similar addresses do not count."""
+
 DEFAULT_JAIL = "default"
 DEFAULT_BLOCKLIST = "block"
 
@@ -116,7 +119,7 @@ class Jail:
 
     def _ignores(self, span: Span) -> str | None:
         if self.own_ranges and NEVER_BANNED.meets(span):
-            return "own_range"
+            return OWN_RANGE
         if self.ignore.meets(span):
             return "ignoreip"
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from pydantic_core import to_json
 
+from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.judge.infractions import Refusal
 from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.observe import metrics
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+WARN_EVERY_MS = 60 * MINUTE_MS
+_OWN_RANGE_HINT = (
+    "private, loopback and similar addresses are never banned; behind a load balancer all requests come from one:"
+    " is trusted_hops set in the application?"
+)
 
 LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attributes included
 
@@ -44,6 +51,7 @@ class Reader:
 
     def __init__(self, policy: Policy, max_age_ms: int | None) -> None:
         self._sorter = Sorter(policy, max_age_ms)
+        self._warned_ms = -WARN_EVERY_MS
 
     def read(self, message: Message, *, now_ms: int) -> Contents:
         """Read one message; *now_ms* is what too old and in the future refer to."""
@@ -54,6 +62,9 @@ class Reader:
             return Contents({}, [_letter(message.body, refused, message.id)])
         found = self._sorter.sort_out(body.infractions, now_ms=now_ms)
         _count(found)
+        if found.own and now_ms - self._warned_ms >= WARN_EVERY_MS:
+            self._warned_ms = now_ms
+            log.warning("never_banned", address=found.own, remedy=_OWN_RANGE_HINT)
         return Contents(found.hits, list(letters(body.refused + found.refused, message.id)))
 
 

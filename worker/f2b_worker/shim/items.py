@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic_core import from_json
-
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
-from f2b_worker.wire import read_simple
+from f2b_worker.wire import parse_json, read_simple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,6 +121,6 @@ def _lines(body: bytes) -> Iterator[Any]:
 
 def _parsed(text: bytes) -> Any:
     try:
-        return from_json(text, allow_inf_nan=False)
+        return parse_json(text)
     except (ValueError, TypeError) as error:
         return Refusal(Reason.NOT_JSON, f"not JSON: {error}", None)

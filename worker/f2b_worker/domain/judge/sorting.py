@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import parse_address
-from f2b_worker.domain.jails import MINUTE_MS
+from f2b_worker.domain.jails import MINUTE_MS, OWN_RANGE
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 
@@ -27,11 +27,16 @@ PLACES_MAX = 100_000
 
 @dataclass(slots=True)
 class Sorted:
-    """Infractions sorted out: what is judged, what is refused, what is ignored and why."""
+    """Infractions sorted out: what is judged, what is refused, what is ignored and why.
+
+    Attributes:
+        own: One of the addresses, if any, that were ignored since they are private, loopback or similar.
+    """
 
     hits: dict[OffenderId, list[Hit]] = field(default_factory=lambda: defaultdict(list))
     refused: list[Refusal] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    own: str | None = None
     unknown_jails: Counter[str] = field(default_factory=Counter)
 
 
@@ -85,6 +90,8 @@ class Sorter:
             into.unknown_jails[source[1]] += len(found)
         if place.who is None:
             into.ignored[place.ignored] += len(found)
+            if place.ignored == OWN_RANGE:
+                into.own = source[0]
         else:
             into.hits[place.who] += [Hit(each.at_ms, each.id, each.weight) for each in found]
 

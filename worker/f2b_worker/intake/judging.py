@@ -134,7 +134,7 @@ class Judging:
             self._on_ban()
             _announce(sentences, answers)
         else:
-            raise Retryable(f"{len(sentences)} offenders are still contended after {_ROUNDS_MAX} rounds")
+            raise Retryable(f"others changed {len(sentences)} offenders in each of {_ROUNDS_MAX} rounds")
         if held_up:
             raise held_up
 

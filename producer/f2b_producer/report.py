@@ -29,13 +29,13 @@ CHUNK = 20_000  # infractions between two waits for the queue, so that long inpu
 DESCRIPTION = """\
 Report infractions to f2b.
 
-Without an IP, or with -, lines are read from standard input, one JSON object each:
+Without an IP, or with -, it reads lines from standard input, one JSON object each:
   {"ip": "203.0.113.7", "jail": "login", "at": "2026-11-22T17:45:00Z", "note": "bad password"}
-Only "ip" is required. "at" ("time" is taken too) is RFC 3339 with a zone or epoch seconds, default now.
-"weight" says for how many infractions a line counts, 1 to 1000, default 1. Other keys are ignored.
-A bad line is named on standard error and the rest is sent.
+Only "ip" is required. "at" (or "time") is RFC 3339 with a zone, or epoch seconds; default: now.
+"weight" says for how many infractions a line counts: 1 to 1000, default 1. Other keys are ignored.
+A bad line is named on standard error. The rest is sent.
 
-With --tail, a log is followed until SIGTERM or Ctrl-C, and what a fail2ban failregex matches is reported.
+With --tail, it follows a log until SIGTERM or Ctrl-C, and reports the lines that match a fail2ban failregex.
 """
 EPILOG = """\
 example:
@@ -104,14 +104,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("ip", nargs="*", metavar="IP", help="an IPv4 or IPv6 address; - reads standard input")
-    parser.add_argument("--jail", default=DEFAULT_JAIL, help="jail of those that name none (default: %(default)s)")
-    parser.add_argument("--note", help="note for those that have none, cut to 200 characters")
+    parser.add_argument(
+        "--jail", default=DEFAULT_JAIL, help="the jail for lines without one (default: %(default)s)"
+    )
+    parser.add_argument("--note", help="the note for lines without one, cut to 200 characters")
     parser.add_argument(
         "--weight",
         metavar="N",
         type=_weight,
         default=1,
-        help=f"each that has no weight counts for so many, 1 to {WEIGHT_MAX:,} (default: 1)",
+        help=f"the weight for lines without one, 1 to {WEIGHT_MAX:,} (default: 1)",
     )
     parser.add_argument(
         "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue (env: F2B_QUEUE)"
@@ -137,23 +139,23 @@ def _add_log_options(group: "argparse._ArgumentGroup") -> None:
         metavar="REGEX",
         action="append",
         default=[],
-        help="report the address that <HOST> or <ADDR> stands for; @FILE reads one a line, or a fail2ban filter;"
-        " may be repeated",
+        help="report the address that <HOST> or <ADDR> matches; @FILE reads one regex a line, or a fail2ban"
+        " filter; may be repeated",
     )
     group.add_argument(
         "--ignoreregex",
         metavar="REGEX",
         action="append",
         default=[],
-        help="report nothing for lines that match this; @FILE and repeating as above",
+        help="report nothing for lines that match this; @FILE as above; may be repeated",
     )
-    group.add_argument("--from-start", action="store_true", help="report what is in the log already, too")
+    group.add_argument("--from-start", action="store_true", help="also report what is already in the log")
 
 
 def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "LogFilter | None":
     if args.tail is None:
         if args.failregex or args.ignoreregex or args.from_start:
-            parser.error("--failregex, --ignoreregex and --from-start go with --tail FILE")
+            parser.error("--failregex, --ignoreregex and --from-start need --tail FILE")
         return None
     if args.ip:
         parser.error("give addresses or --tail, not both")
@@ -177,7 +179,7 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= 3_600:
-        raise argparse.ArgumentTypeError("not more than 0 and at most 3,600 seconds")
+        raise argparse.ArgumentTypeError("must be more than 0 and at most 3,600 seconds")
     return seconds
 
 

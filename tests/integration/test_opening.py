@@ -94,7 +94,7 @@ class TestRegions:
         assert not new.lease.hold()
         assert old.conflict is None
         assert new.conflict == (
-            "us-east-1: the worker that enforces is configured otherwise: block (block REGIONAL keep);"
+            "us-east-1: the worker that enforces has other blocklists: block (block REGIONAL keep);"
             " this one: block (block REGIONAL keep), captcha (doubt REGIONAL keep)"
         )
 
@@ -192,6 +192,6 @@ class TestRelease:
     def test_a_missing_table_is_named_with_a_command_that_makes_it(self, command: tuple[str, ...]) -> None:
         told = refusal(run(*command, "--table", "ledger"))
         assert told.startswith("f2b-worker: table ledger: ")
-        assert "does --table name the workers' table" in told
+        assert "check that --table, Region and account are those of the workers" in told
         provisioned(*told.partition("f2b-worker provision ")[2].split())
         assert run(*command, "--table", "ledger").exit_code == 0

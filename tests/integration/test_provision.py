@@ -183,7 +183,9 @@ class TestStart:
         cloud.dynamodb.delete_table(TableName="ledger")
         make_other_table(cloud.dynamodb)
         given = NAMES[2:4] if command else NAMES
-        assert "table ledger has no local index 'changes', so it is not f2b's" in refusal(run(*command, *given))
+        assert "table ledger has no local index 'changes', so it is not a table of f2b" in refusal(
+            run(*command, *given)
+        )
 
     @pytest.mark.usefixtures("cloud")
     def test_the_bans_of_a_missing_table_are_refused_by_its_name(self) -> None:

@@ -209,12 +209,12 @@ def test_a_wrong_value_ends_with_3_and_names_the_option(command: str, wrong: lis
     [
         (
             ("--standalone", "--queue", "f2b"),
-            "--standalone keeps queue and ledger in --state: leave --queue and --table out",
+            "--standalone keeps queue and ledger in --state: leave out --queue and --table",
         ),
-        (("--standalone", "--processes", "2"), "--standalone has one judge: leave --processes out"),
+        (("--standalone", "--processes", "2"), "--standalone has one judge process: leave out --processes"),
         (
             ("--queue", "f2b", "--state", "f2b.db"),
-            "--state is the file of --standalone: leave it out, or --queue and --table",
+            "--state is the file of --standalone: leave out --state, or leave out --queue and --table",
         ),
     ],
 )
@@ -242,7 +242,7 @@ def test_every_wrong_value_is_named_at_once() -> None:
 def test_a_misspelt_variable_ends_with_3_and_is_named(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("F2B_QUEU", "f2b")
     arguments = ["203.0.113.7"] if command.endswith("explain") else []
-    assert "F2B_QUEU is no setting of f2b; did you mean F2B_QUEUE?" in line(run(command, *arguments))
+    assert "F2B_QUEU is not a setting of f2b; did you mean F2B_QUEUE?" in line(run(command, *arguments))
 
 
 @pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision"])

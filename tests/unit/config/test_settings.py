@@ -130,19 +130,20 @@ def test_an_empty_variable_counts_as_not_given(name: str, monkeypatch: pytest.Mo
 def test_standalone_mode_refuses_what_belongs_to_a_fleet_in_one_line(given: dict[str, str]) -> None:
     with pytest.raises(StartError) as refused:
         load(WorkerSettings, {"standalone": True, **given})
-    assert str(refused.value) == ("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+    assert str(refused.value) == ("--standalone keeps queue and ledger in --state: leave out --queue and --table")
 
 
 def test_standalone_mode_refuses_several_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(WorkerSettings, {"standalone": True, "processes": "1"}).standalone
     monkeypatch.setenv("F2B_PROCESSES", "2")
-    with pytest.raises(StartError, match=r"^--standalone has one judge: leave --processes out$"):
+    with pytest.raises(StartError, match=r"^--standalone has one judge process: leave out --processes$"):
         load(WorkerSettings, {"standalone": True})
 
 
 @pytest.mark.parametrize("given", [{"queue": "f2b"}, {"table": "f2b"}])
 def test_a_fleet_refuses_a_state_file_rather_than_ignore_one_of_both(given: dict[str, str]) -> None:
-    with pytest.raises(StartError, match=r"^--state is the file of --standalone: leave it out, or --queue and"):
+    told = r"^--state is the file of --standalone: leave out --state, or leave out --queue and"
+    with pytest.raises(StartError, match=told):
         load(WorkerSettings, {"state": "f2b.db", **given}, needs_queue="queue" in given)
     assert load(WorkerSettings, {"state": "f2b.db"}, needs_queue=False).state_file == Path("f2b.db")
 
@@ -221,7 +222,7 @@ def test_a_max_age_of_zero_accepts_any_age(text: str, ms: int | None) -> None:
 )
 def test_a_misspelt_variable_is_refused_with_a_hint(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "f2b")
-    assert complaint() == f"environment variable {name} is no setting of f2b{hint}"
+    assert complaint() == f"environment variable {name} is not a setting of f2b{hint}"
 
 
 @pytest.mark.parametrize(

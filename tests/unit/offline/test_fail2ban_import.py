@@ -326,7 +326,7 @@ def test_a_jails_own_ignoreip_adds_only_what_is_new_and_the_difference_is_told(t
         ("bantime.factor = 2 * 3", "bantime.factor = '2 * 3': f2b takes numbers above 0"),
         ("bantime.multipliers = 1 x", "bantime.multipliers = '1 x': f2b takes numbers above 0"),
         ("bantime = %(nothing)s", "bantime = '%(nothing)s': %(nothing)s is set nowhere in these files"),
-        ("bantime = %(bantime)s", "bantime = '%(bantime)s': its %(…)s lead back to itself"),
+        ("bantime = %(bantime)s", "bantime = '%(bantime)s': its %(…)s refers to itself"),
         ("bantime = 5%", "bantime = '5%': a single % means nothing: write %%"),
     ],
 )

@@ -79,15 +79,15 @@ class Answer:
 @settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
 @config_option
 @click.option(
-    "--jail", metavar="NAME", help="This jail only. By default: each jail in the file or with a ban of IP."
+    "--jail", metavar="NAME", help="Only this jail. By default: every jail in the file or with a ban of IP."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a jail, on a line of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each jail, one a line.")
 def explain(address: str, *, jail: str | None, as_json: bool, config: Path | None, **given: Any) -> None:
     """Say why an address is banned, or why it is not.
 
-    Shows the running ban with the infractions behind it, those that no ban has used yet, the earlier bans, and,
-    with IP sets named by option or in the file, which of them hold the address now. Give the jails file that the
-    workers have: what is missing to a ban follows from it.
+    Shows the running ban with its infractions, the infractions that no ban has used yet, and the earlier bans. If
+    IP sets are named by option or in the file, it also shows which of them hold the address now. Give the jails
+    file of the workers: the command needs it to say what is missing for a ban.
     """
     settings = subcommand_settings(given, config, needs_queue=False)
     jails = read_jails(subcommand_config(config))
@@ -132,7 +132,7 @@ def _address(text: str, policy: Policy) -> Address:
     jails = (policy.defaults, *policy.jails.values())
     widest = min(each.ipv4_prefix if address.family == 4 else each.ipv6_prefix for each in jails)
     if prefix and int(prefix) < widest:
-        raise click.BadParameter(f"'{text}' is wider than what any jail judges as one", param_hint="IP")
+        raise click.BadParameter(f"'{text}' is larger than the networks that jails judge as one", param_hint="IP")
     return address
 
 

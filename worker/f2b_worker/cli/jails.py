@@ -41,7 +41,7 @@ class RefusedError(F2bError):
 def check(config: Path | None) -> None:
     """Say everything that is wrong in a jails file, or what its jails mean.
 
-    Nothing is asked of AWS. Exit codes: 0 right, 1 wrong, 2 wrong usage.
+    It makes no call to AWS. Exit codes: 0 right, 1 wrong, 2 wrong usage.
     """
     path = subcommand_config(config)
     if path is None:
@@ -109,7 +109,7 @@ def _increment(jail: Jail) -> str:
 def init(file: str, *, force: bool) -> None:
     """Write a jails file to start from: fail2ban's defaults and three jails, with the reasons as comments.
 
-    FILE is f2b.toml unless given; - is standard output. Exit codes: 0 written, 1 not, 2 wrong usage.
+    FILE is f2b.toml by default; - is standard output. Exit codes: 0 written, 1 not written, 2 wrong usage.
     """
     text = resources.files("f2b_worker.config").joinpath(EXAMPLE_FILE).read_text("utf-8")
     if file == STANDARD_OUTPUT:
@@ -135,16 +135,20 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE…"
 )
-@click.option("--all", "all_jails", is_flag=True, help="Take over the jails that are not enabled, too.")
+@click.option("--all", "all_jails", is_flag=True, help="Also take over the jails that are not enabled.")
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to FILE, not to standard output."
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the --output FILE.")
 def import_fail2ban(files: Sequence[Path], output: Path | None, *, all_jails: bool, force: bool) -> None:
-    """Turn fail2ban's jails into a jails file, and say what has no counterpart.
+    """Turn fail2ban's jails into a jails file, and say what f2b does not have.
 
-    Name the files in fail2ban's order, later ones override: jail.conf, jail.d/*.conf, jail.local, jail.d/*.local;
-    fail2ban.conf, too, for its dbpurgeage. Exit codes: 0 done, 1 something could not be taken over, 2 wrong usage.
+    Name the files in fail2ban's order: jail.conf, jail.d/*.conf, jail.local, jail.d/*.local. Later files override
+    earlier ones. Add fail2ban.conf for its dbpurgeage.
+
+    Exit codes: 0 done, 1 something could not be taken over, 2 wrong usage.
     """
     result = imported([_source(file) for file in files], all_jails=all_jails)
     if output:

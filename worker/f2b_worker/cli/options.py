@@ -74,7 +74,7 @@ config_option = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar="F2B_CONFIG",
-    help="The jails and, under [worker], these settings: a TOML file.  [env: F2B_CONFIG]",
+    help="A TOML file with the jails and, under [worker], these settings.  [env: F2B_CONFIG]",
 )
 
 

@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     default=SET_CAPACITY,
     show_default=True,
     metavar="N",
-    help="Make as many IP sets as N addresses of each family need in every blocklist; an IP set holds 10,000.",
+    help="In every blocklist, make enough IP sets for N addresses of each family. An IP set holds 10,000.",
 )
 @click.option(
     "--rule-group",
     metavar="NAME",
-    help="Make a rule group, too, with one rule for each blocklist, which does what its action says: block, "
+    help="Also make a rule group. It has one rule for each blocklist, with the blocklist's action: block, "
     "captcha, challenge or count.",
 )
 @click.option(
     "--status",
     type=click.IntRange(200, 599),
     metavar="CODE",
-    help="The HTTP status with which rules that are made now block; 403 by default.",
+    help="The HTTP status of requests that the new rules block; 403 by default.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is missing, and make nothing.")
 def provision(
@@ -55,14 +55,14 @@ def provision(
     config: Path | None,
     **given: Any,
 ) -> None:
-    """Make whatever is missing of queue, dead-letter queue, table, IP sets and, if you like, a rule group.
+    """Make the queue, dead-letter queue, table, IP sets and, if you like, a rule group, where they are missing.
 
-    What is there stays as it is; running it again changes nothing, and with a larger --capacity adds IP sets, also
-    while workers run. An IP set NAME is made as NAME-ipv4 and NAME-ipv6, then NAME-ipv4-2 and so on; so are those
-    of the file's blocklists. A web ACL is never touched: the last lines say how to put the rule group into yours.
+    It does not change what exists. You can run it again, also while workers run: a larger --capacity adds IP sets.
+    For an IP set NAME it makes NAME-ipv4 and NAME-ipv6, then NAME-ipv4-2 and so on. It does the same for the
+    blocklists of the file. It never changes a web ACL: its last lines say how to put the rule group into yours.
     """
     if status is not None and not rule_group:
-        raise click.UsageError("--status is what the rules of a --rule-group answer: give both")
+        raise click.UsageError("--status is for the rules of a --rule-group: give both")
     settings = subcommand_settings(given, config)
     blocklists = chosen_blocklists(read_jails(subcommand_config(config)), settings)
     if not settings.standalone:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Settings
 
-Generated from the settings models by `make docs`; do not edit. The command line beats the environment, the
-environment beats the `[worker]` table of the file given by `--config`, and that beats the default. A misspelt
-`F2B_…` variable or key is refused.
+This page is generated from the settings models by `make docs`; do not edit it. A setting can be given in several
+places. The first of these wins: the command line, the environment, the `[worker]` table of the `--config` file,
+the default. A misspelt `F2B_…` variable or key is refused.
 """
 
 

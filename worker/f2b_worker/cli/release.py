@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: f2b-worker release --table f2b")
 @settings_options(WorkerSettings, "table", "state")
 def release(**given: Any) -> None:
-    """Let the bans into the IP sets that the surge guard holds back.
+    """Release the bans that the surge guard holds back: let them into the IP sets.
 
-    Look first: f2b-worker bans shows what is banned, f2b-worker explain why. Says since when bans were held back
-    and how many wait; the enforcer takes them in within seconds. Nothing happens if none are held back.
+    Look first: f2b-worker bans shows what is banned, f2b-worker explain says why. The command says since when bans
+    were held back and how many wait. The enforcer writes them within seconds. If no bans are held back, nothing
+    happens.
     """
     settings = subcommand_settings(given, needs_queue=False)
     now_ms = SystemClock().now_ms()

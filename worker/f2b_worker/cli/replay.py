@@ -43,11 +43,21 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 )
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE…")
 @click.option(
-    "--from-log", "log", type=EXISTING, help="Read a log by --failregex instead of files of infractions."
+    "--from-log", "log", type=EXISTING, help="Read a log with --failregex, instead of files of infractions."
 )
-@click.option("--failregex", multiple=True, help="With --from-log: fail2ban's own, with <HOST>; may be repeated.")
-@click.option("--ignoreregex", multiple=True, help="With --from-log: what is no infraction; may be repeated.")
-@click.option("--jail", "log_jail", default="default", show_default=True, help="With --from-log: the jail.")
+@click.option(
+    "--failregex", multiple=True, help="With --from-log: a fail2ban failregex with <HOST>; may be repeated."
+)
+@click.option(
+    "--ignoreregex", multiple=True, help="With --from-log: lines that are no infractions; may be repeated."
+)
+@click.option(
+    "--jail",
+    "log_jail",
+    default="default",
+    show_default=True,
+    help="With --from-log: the jail of the infractions.",
+)
 @click.option("--config", type=EXISTING, help="Judge by these jails.")
 @click.option("--maxretry", type=click.IntRange(1, 1000), default=5, show_default=True, help="Without --config.")
 @click.option("--findtime", callback=_duration, default="10m", show_default=True, help="Without --config.")
@@ -59,18 +69,25 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 )
 @click.option("--maxtime", callback=_duration, help="Without --config: no ban lasts longer.")
 @click.option(
-    "--dbpurgeage", callback=_duration, default="-1", help="Without --config: how long a ban counts; for ever."
+    "--dbpurgeage",
+    callback=_duration,
+    default="-1",
+    help="Without --config: how long a ban counts; for ever by default.",
 )
 @click.option("--compare", "other", type=EXISTING,
-              help="Say what this configuration would ban more and less.")  # fmt: skip
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.svg or FILE.png.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a ban, times in epoch seconds.")
+              help="Also say what this other configuration would ban, more and less.")  # fmt: skip
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the result into this file, .svg or .png."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object for each ban, with times in epoch seconds."
+)
 def replay(
     files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, as_json: bool, **rest: Any
 ) -> None:
-    """Judge files of infractions on their own clock, with the real judge and without AWS.
+    """Say what jails would have banned: judge files of infractions by their own times, without AWS.
 
-    FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz, or - for standard input. Nothing is sent anywhere.
+    FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz; - is standard input. The command sends nothing.
     """
     of_log = {name: rest.pop(name) for name in ("log", "failregex", "ignoreregex", "log_jail")}
     policy = read_jails(config).policy if config else Policy(_jail(**rest))

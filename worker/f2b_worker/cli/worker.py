@@ -56,9 +56,9 @@ class F2bGroup(click.Group):
 def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     """Judge infractions from a queue, and keep WAF IP sets equal to the active bans.
 
-    Standalone, they come by HTTP instead, and one file takes the place of SQS and DynamoDB.
+    In standalone mode the infractions come by HTTP, and one file replaces SQS and DynamoDB.
 
-    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
+    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part of the worker died.
     """
     if ctx.invoked_subcommand:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it may end with its terminal
@@ -80,9 +80,9 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 
 @main.command(epilog="Example: f2b-worker bans --table f2b --json")
 @settings_options(WorkerSettings, "table", "state")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each ban, one a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
-    """Show the active bans in the ledger, those that end first on top."""
+    """Show the active bans in the ledger. Those that end first are on top."""
     settings = subcommand_settings(given, needs_queue=False)
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]

@@ -83,9 +83,9 @@ class WorkerSettings(_Settings):
         tuple[str, ...],
         BeforeValidator(_split),
         Field(
-            description='A WAF IP set of the blocklist "block"; NAME also stands for NAME-ipv4 and NAME-ipv6, and '
-            "each of these for those numbered after it, NAME-ipv4-2 and so on. May be repeated. Without it, and "
-            "without blocklists in the file, this worker judges and does not enforce."
+            description='A WAF IP set of the blocklist "block". NAME also means NAME-ipv4 and NAME-ipv6, and '
+            "the sets numbered after them: NAME-ipv4-2 and so on. May be repeated. Without it, and without "
+            "blocklists in the file, this worker judges but does not enforce."
         ),
     ] = ()
     scope: Annotated[
@@ -98,10 +98,11 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=PROCESSES_MAX,
-            description="Worker processes. Each uses one core at most, and about 110 MB of memory; several have a "
-            "parent, 70 MB, which starts again who dies, and ends with exit code 4 when one dies six times in a "
-            "row within a minute of its start. The default is one for each whole core that affinity and the "
-            "container's CPU quota allow, 64 at most: say how many where memory is scarcer than cores.",
+            description="Worker processes. Each uses one core at most, and about 110 MB of memory. Several have "
+            "a parent process of 70 MB, which restarts a process that dies. The parent ends with exit code 4 when "
+            "one dies six times in a row within a minute of its start. The default is one process for each whole "
+            "core that affinity and the container's CPU quota allow, 64 at most. Give a number if there is "
+            "little memory.",
         ),
     ] = "cores"  # type: ignore[assignment]  # as above
     max_age: Annotated[
@@ -109,7 +110,7 @@ class WorkerSettings(_Settings):
         BeforeValidator(_age_ms),
         Field(
             description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
-            "that SQS keeps a message, so that a backlog is judged whole."
+            "time that SQS keeps a message, so that a whole backlog is judged."
         ),
     ] = "14d"  # type: ignore[assignment]  # defaults are validated, too
     poll_s: Annotated[
@@ -117,8 +118,8 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             le=8,
-            description="Seconds that one receive waits for a message. Shorter costs more requests "
-            "(5 s: half a million a month, $0.21); SIGTERM waits for the receive to end.",
+            description="Seconds that one receive waits for a message. A shorter wait costs more requests "
+            "(5 s: half a million a month, $0.21). SIGTERM waits until the receive ends.",
         ),
     ] = 5
     linger_s: Annotated[
@@ -126,8 +127,8 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             le=5,
-            description="Seconds that a busy worker goes on receiving before it judges, so that one write serves "
-            "many infractions. An idle worker never waits.",
+            description="Seconds that a busy worker goes on receiving before it judges. So one write serves many "
+            "infractions. An idle worker never waits.",
         ),
     ] = 0.1
     extend_resolution_s: Annotated[
@@ -135,9 +136,9 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             le=30,
-            description="Seconds that infractions which only extend a running ban wait at most for others of the "
-            "same address, while many addresses are banned: so a write serves many. Few wait for a second. Their "
-            "messages stay in the queue until then.",
+            description="Some infractions only extend a running ban. While many addresses are banned, these "
+            "wait so many seconds at most for others of the same address, so that one write serves many. While "
+            "few are banned, they wait for a second. Their messages stay in the queue until then.",
         ),
     ] = 20.0
     receivers: Annotated[
@@ -145,7 +146,8 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=16,
-            description="Long polls side by side while the queue is busy, to hide its latency; one when idle.",
+            description="Long polls at the same time while the queue is busy, to hide its latency. An idle worker "
+            "has one.",
         ),
     ] = 4
     unban_lag_s: Annotated[
@@ -153,18 +155,18 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             le=3600,
-            description="Seconds that an ended ban may stay in its IP set, waiting to ride along with an update: "
-            "WAF allows one a second.",
+            description="Seconds that an ended ban may stay in its IP set, until an update for other reasons "
+            "takes it out, too. WAF allows one update a second.",
         ),
     ] = 60.0
     max_new_bans_per_minute: Annotated[
         int,
         Field(
             ge=0,
-            description="Surge guard: when more bans than this start within a minute, bans from there on are "
-            "stored but kept out of the IP sets, until somebody has looked and says f2b-worker release. A proxy "
-            "that reports wrong addresses must not ban the world. 0 switches it off, the default: only you know "
-            "how many an attack may bring.",
+            description="Surge guard. When more bans than this start within a minute, f2b stores the bans from "
+            "there on but keeps them out of the IP sets, until an operator has looked and runs f2b-worker "
+            "release. A proxy that reports wrong addresses must not ban the world. 0, the default, switches the "
+            "guard off: only you know how many bans an attack may bring.",
         ),
     ] = 0
     metrics_port: Annotated[
@@ -172,22 +174,22 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=65535,
-            description="Serve Prometheus metrics on this port, and /healthz and /readyz beside them, of all "
-            "processes together. Off by default.",
+            description="Serve Prometheus metrics on this port, and also /healthz and /readyz, for all processes "
+            "together. Off by default.",
         ),
     ] = None
     standalone: Annotated[
         bool,
         Field(
-            description="Run without SQS and DynamoDB: take infractions by HTTP, as f2b-shim does, and keep all "
-            "that is known in the file --state. f2b-shim's other settings come from their environment variables."
+            description="Run without SQS and DynamoDB: take infractions by HTTP, as f2b-shim does, and keep "
+            "everything in the file --state. f2b-shim's other settings come from their environment variables."
         ),
     ] = False
     state: Annotated[
         str | None,
         Field(
-            description="The file of --standalone, f2b.db by default: a SQLite database on a local disk. Commands "
-            "that show or change what a worker knows look there instead of into the table."
+            description="The file of --standalone, f2b.db by default: a SQLite database on a local disk. With it, "
+            "commands that show or change what a worker knows use this file instead of the table."
         ),
     ] = None
     port: Annotated[
@@ -197,8 +199,8 @@ class WorkerSettings(_Settings):
     host: Annotated[
         str,
         Field(
-            description="The address on which --standalone listens. All, by default: whoever reaches it can have "
-            "addresses banned."
+            description="The address on which --standalone listens; by default all. Everybody who reaches it can "
+            "have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
     log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
@@ -210,12 +212,14 @@ class WorkerSettings(_Settings):
         of_a_fleet = values.get("queue") is not None or "table" in values
         if not _is_on(values.get("standalone")):
             if of_a_fleet and values.get("state"):
-                raise ValueError("--state is the file of --standalone: leave it out, or --queue and --table")
+                raise ValueError(
+                    "--state is the file of --standalone: leave out --state, or leave out --queue and --table"
+                )
             return values
         if of_a_fleet:
-            raise ValueError("--standalone keeps queue and ledger in --state: leave --queue and --table out")
+            raise ValueError("--standalone keeps queue and ledger in --state: leave out --queue and --table")
         if str(values.get("processes", 1)) != "1":
-            raise ValueError("--standalone has one judge: leave --processes out")
+            raise ValueError("--standalone has one judge process: leave out --processes")
         return {**values, "queue": None}
 
     @property
@@ -240,30 +244,33 @@ class ShimSettings(_Settings):
     host: Annotated[
         str,
         Field(
-            description="The address to listen on. All, by default, since it serves other containers: whoever "
-            "reaches it can have addresses banned."
+            description="The address to listen on; by default all, because the shim serves other containers. "
+            "Everybody who reaches it can have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
     workers: Annotated[
         int,
         Field(
-            ge=1, le=64, description="Processes that share the port; one uses one core. One that dies is replaced."
+            ge=1,
+            le=64,
+            description="Processes that share the port. Each uses one core. If one dies, it is replaced.",
         ),
     ] = 1
     token: Annotated[
         tuple[SecretStr, ...],
         BeforeValidator(_split),
         Field(
-            description="A bearer token that opens the interface; health checks stay open. May be repeated, so "
-            "that tokens can change one by one. Others on the host see the command line: use the environment."
+            description="A bearer token that requests need. Health checks need none. May be repeated, so that "
+            "you can change tokens one by one. Other users of the host see the command line: use the "
+            "environment."
         ),
     ] = ()
     rate_limit: Annotated[
         float,
         Field(
             ge=0,
-            description="Requests a second that one peer may make, and at once; 0 is no limit. A peer is whoever "
-            "connects: behind a load balancer, that is the load balancer.",
+            description="Requests that one peer may make in a second, and at once; 0 is no limit. The peer is the "
+            "address that connects: behind a load balancer, the load balancer.",
         ),
     ] = 0.0
     body_bytes: Annotated[
@@ -274,7 +281,7 @@ class ShimSettings(_Settings):
         int,
         Field(
             ge=1,
-            description="Infractions that may wait for the queue at once; more are refused with 503, so that an "
+            description="Infractions that may wait for the queue at once. More are refused with 503. So an "
             "outage of the queue cannot fill the memory (about 0.5 KB each).",
         ),
     ] = 50_000
@@ -283,8 +290,8 @@ class ShimSettings(_Settings):
         Field(
             gt=0,
             le=300,
-            description="Seconds that a client may take for its request's body, and to read the answer; half of "
-            "it for the headers. Slower ones are cut.",
+            description="Seconds that a client may take to send the body, and to read the answer; for the "
+            "headers it may take half of them. Slower clients are cut.",
         ),
     ] = 10.0
     idle_s: Annotated[
@@ -292,15 +299,15 @@ class ShimSettings(_Settings):
         Field(
             gt=0,
             le=3600,
-            description="Seconds that a connection may stay open between requests. Longer than your load "
-            "balancer's, or it meets closed connections: 65 for an ALB with its default of 60.",
+            description="Seconds that a connection may stay open between requests. It must be longer than that of "
+            "your load balancer, or the balancer uses closed connections: 65 for an ALB with its default of 60.",
         ),
     ] = 65.0
     expose_state: Annotated[
         bool,
         Field(
-            description="Show /state/infractions and /state/requests, as the log level debug does: who reaches "
-            "the port then sees who was reported."
+            description="Show /state/infractions and /state/requests, as the log level debug does. Then "
+            "everybody who reaches the port sees which addresses were reported."
         ),
     ] = False
     log_level: Annotated[
@@ -372,4 +379,4 @@ def _refuse_misspelt_environment() -> None:
         if capitals.startswith(ENV_PREFIX) and name not in known and not capitals.startswith(_FOREIGN_PREFIXES):
             near = difflib.get_close_matches(capitals if capitals in known else name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise StartError(f"environment variable {name} is no setting of f2b{hint}")
+            raise StartError(f"environment variable {name} is not a setting of f2b{hint}")

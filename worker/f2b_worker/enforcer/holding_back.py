@@ -104,8 +104,8 @@ class HoldingBack:
             "surge",
             held_back=len(self._roster.held_back),
             limit=self._guard.limit,
-            remedy="more new bans within a minute than max_new_bans_per_minute; after a look let them in with"
-            " `f2b-worker release --table TABLE`",
+            remedy="more bans started within a minute than max_new_bans_per_minute; look at them, then let them"
+            " in with `f2b-worker release --table TABLE`",
         )
 
     def _note(self) -> None:

@@ -105,5 +105,5 @@ class References:
                 continue
             self._alarms.metrics.show_reference(each.name, is_missing=each.id in unreferenced)
             if each.id in unreferenced:
-                remedy = "its bans have no effect; refer to it in a rule of a web ACL in use"
+                remedy = "its bans have no effect; refer to this set in a rule of a web ACL that is in use"
                 self._alarms.ring("ip_set_unreferenced", each.name, remedy=remedy)

@@ -135,5 +135,5 @@ class Term:
                 self.alarms.ring("ip_sets_missing", blocklist, remedy="make them with `f2b-worker provision`")
         if self.roster.unreadable:
             keys = sorted(self.roster.unreadable)
-            remedy = "these bans are not enforced; somebody wrote into the ledger what is no address"
+            remedy = "these bans are not enforced; somebody wrote keys into the ledger that are no addresses"
             self.alarms.ring("key_unreadable", number=len(keys), keys=keys[:5], remedy=remedy)

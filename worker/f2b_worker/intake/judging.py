@@ -146,7 +146,7 @@ class Judging:
             self._on_ban()
             _announce(decisions, answers)
         else:
-            raise Retryable(f"{len(decisions)} offenders are still contended after {_ROUNDS_MAX} rounds")
+            raise Retryable(f"others changed {len(decisions)} offenders in each of {_ROUNDS_MAX} rounds")
         if held_up:
             raise held_up
 

@@ -250,7 +250,7 @@ def _remedy(settings: WorkerSettings, config: Path | None) -> str:
         return f"make it with: {_provision_command(settings, config)}"
     named = settings.model_copy(update={"queue": settings.table})
     return (
-        "does --table name the workers' table, and are Region and account theirs? A first one is made with: "
+        "check that --table, Region and account are those of the workers. To make a first table, run: "
         + _provision_command(named, config)
     )
 

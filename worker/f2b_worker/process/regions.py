@@ -53,7 +53,7 @@ class RegionPorts:
         theirs = self.lease.otherwise
         if not theirs:
             return None
-        return f"{self.region}: the worker that enforces is configured otherwise: {theirs}; this one: " + as_text(
+        return f"{self.region}: the worker that enforces has other blocklists: {theirs}; this one: " + as_text(
             self.blocklists
         )
 

@@ -106,9 +106,7 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
     for each in parts.regions:
         metrics.enforcer_configured_otherwise.labels(each.region).set(bool(each.conflict))
         if each.conflict:
-            remedy = (
-                "bans are enforced as the other worker has it; give all workers on one table the same blocklists"
-            )
+            remedy = "the other worker's blocklists are enforced; give all workers on one table the same ones"
             alarms.ring("configured_otherwise", each.region, reason=each.conflict, remedy=remedy)
 
 
@@ -199,7 +197,7 @@ def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) ->
     log.info(
         "jails_reloaded",
         jails=sorted(jails.policy.jails),
-        **({"blocklists": "changed in the file: restart the worker to use them so"} if changed else {}),
+        **({"blocklists": "changed in the file: restart the worker to use them"} if changed else {}),
     )
     warn_of_bans_without_a_place(jails.policy, parts.blocklists)
 

@@ -68,8 +68,8 @@ def later(text: str) -> Reply:
 
 
 OK = line(200, "ok")
-NOT_FOUND = line(404, "there is nothing here; see /openapi.json")
-NO_TOKEN = line(401, "show a bearer token", (b"www-authenticate", b'Bearer realm="f2b"'), _CLOSE)
+NOT_FOUND = line(404, "no such path; see /openapi.json")
+NO_TOKEN = line(401, "a bearer token is required", (b"www-authenticate", b'Bearer realm="f2b"'), _CLOSE)
 BODY_TOO_LARGE = line(413, "the body is too large; report in several requests", _CLOSE)
 
 
@@ -80,4 +80,4 @@ def not_allowed(methods: bytes) -> Reply:
 
 def too_often(wait_s: float) -> Reply:
     """Say when the next request may pass."""
-    return line(429, "this address asks too often; try again", retry_after(wait_s), _CLOSE)
+    return line(429, "this address sends too many requests; try again", retry_after(wait_s), _CLOSE)

@@ -75,7 +75,7 @@ class Reports:
                 await asyncio.sleep(0)
         if not found:
             metrics.refused.labels(Reason.EMPTY).inc()
-            return json_reply(400, {"stored": 0, "results": [], "detail": "there is nothing in it"})
+            return json_reply(400, {"stored": 0, "results": [], "detail": "the body has no infraction"})
         for refusal in items.bad.values():
             metrics.refused.labels(refusal.reason).inc()
         failures = await self._store_all(items.good)

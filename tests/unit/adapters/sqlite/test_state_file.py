@@ -103,7 +103,7 @@ class TestOpening:
             file.execute(f"PRAGMA user_version = {VERSION + 1}")
         for opening in (StateFile, open_existing):
             with pytest.raises(
-                StartError, match=f"format {VERSION + 1}, of a newer f2b; this one knows {VERSION}"
+                StartError, match=f"in format {VERSION + 1}; this f2b knows format {VERSION}: update f2b"
             ):
                 opening(path)
         FileLock(path).close()  # a refused start holds nothing back
@@ -112,7 +112,7 @@ class TestOpening:
         with closing(sqlite3.connect(path)) as file:
             file.execute("CREATE TABLE precious (x)")
         for opening in (make_or_open, open_existing):
-            with pytest.raises(StartError, match=f"{path} is no state file of f2b"):
+            with pytest.raises(StartError, match=f"{path} is not a state file of f2b"):
                 opening(path)
         with closing(sqlite3.connect(path)) as file:
             assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("precious",)]

@@ -196,7 +196,7 @@ def test_a_file_of_regexes_that_cannot_be_read_is_named(tmp_path: Path, content:
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (["--failregex", "<HOST>"], "go with --tail FILE"),
+        (["--failregex", "<HOST>"], "need --tail FILE"),
         (["--tail", "no.log"], "--tail needs a --failregex"),
         (["--tail", "no.log", "--failregex", "a"], "'a': has no <HOST>"),
         (["--tail", "no.log", "--failregex", "<HOST>", "--ignoreregex", "("], "ignoreregex '(' at character 1"),

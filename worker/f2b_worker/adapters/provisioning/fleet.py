@@ -113,7 +113,9 @@ def check_table(client: DynamoDBClient, table: str) -> None:
     with aws_errors(f"table {table}"):
         found = client.describe_table(TableName=table)["Table"]
     if "changes" not in {index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])}:
-        raise Rejected(f"table {table} has no local index 'changes', so it is not f2b's; choose another name")
+        raise Rejected(
+            f"table {table} has no local index 'changes', so it is not a table of f2b; choose another name"
+        )
 
 
 def _make_table(client: DynamoDBClient, table: str) -> None:

@@ -150,10 +150,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     ours, version = _number(connection, "application_id"), _number(connection, "user_version")
     if ours != APPLICATION_ID:
-        raise StartError(f"{path} is no state file of f2b; name another with --state")
+        raise StartError(f"{path} is not a state file of f2b; give another with --state")
     if version > VERSION:
         raise StartError(
-            f"state file {path} has format {version}, of a newer f2b; this one knows {VERSION}: update it"
+            f"a newer f2b wrote state file {path} in format {version}; this f2b knows format {VERSION}: update f2b"
         )
 
 

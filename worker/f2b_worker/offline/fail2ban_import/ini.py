@@ -70,7 +70,7 @@ class Ini:
 
     def _interpolated(self, section: str, text: str, depth: int) -> str:
         if depth > _DEPTH_MAX:
-            raise ValueError("its %(…)s lead back to itself")
+            raise ValueError("its %(…)s refers to itself")
 
         def one(match: re.Match[str]) -> str:
             if match[1] is None:

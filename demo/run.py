@@ -20,7 +20,7 @@ findtime = "10m"
 bantime = "2m"
 "bantime.increment" = true
 """
-EXPORTED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+EXPORTED = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 TERMINAL = Path("/dev/stderr")
 
 

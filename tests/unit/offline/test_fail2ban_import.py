@@ -220,7 +220,7 @@ def test_a_local_file_before_a_conf_file_is_told_since_fail2ban_reads_them_the_o
 
 
 def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
-    assert imported(JAIL_CONF).notes[-1] == "no jail is enabled: --all takes over those that are not, too"
+    assert imported(JAIL_CONF).notes[-1] == "no jail is enabled: --all takes over the jails that are not enabled, too"
     assert set(jails(imported(JAIL_CONF, all_jails=True), tmp_path).policy.jails) == {
         "sshd",
         "nginx-http-auth",
@@ -288,7 +288,7 @@ def test_of_a_jail_that_is_fed_by_bans_only_what_reads_fail2bans_log_goes_withou
 
 def test_a_recidive_of_one_jail_is_told_to_be_one_of_all() -> None:
     told = imported('[repeat]\nenabled = true\nfilter = recidive[_jailname="sshd"]\n').notes
-    assert told == ("filter (repeat): its _jailname has no counterpart: the bans of all other jails count",)
+    assert told == ("filter (repeat): f2b has no _jailname: the bans of all other jails count",)
 
 
 def test_a_list_file_of_ignoreip_stays_one(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_value_that_cannot_be_taken_over_is_told_once_and_left_out(line: str, 
 
 def test_a_default_that_a_jail_empties_is_told() -> None:
     result = imported("[DEFAULT]\nbantime.maxtime = 1w\n[a]\nenabled = 1\nbantime.maxtime =\n")
-    assert result.wrong == ("a: bantime.maxtime is empty, but a jail of f2b cannot take a default back: left out",)
+    assert result.wrong == ("a: bantime.maxtime is empty, but a jail of f2b cannot remove a default: left out",)
 
 
 def test_an_enabled_that_is_neither_is_told() -> None:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _REFUSED = {
     "bantime.formula": "f2b computes no formulas: write the multiples of bantime as "
     '"bantime.multipliers" = [1, 2, 4, 8]',
-    "ignoreself": "write own_ranges (on by default): it spares private, loopback and similar addresses. A worker "
-    "does not run on the hosts that are attacked; their public addresses belong into ignoreip",
+    "ignoreself": "write own_ranges (on by default): private, loopback and similar addresses are never banned. A "
+    "worker does not run on the attacked hosts: add their public addresses to ignoreip",
 }
 """fail2ban's keys that are refused with what to write instead."""
 
@@ -98,7 +98,7 @@ def _unfit(tables: dict[str, Any]) -> Iterator[str]:
             yield f'blocklists.{name}: no ip_set: name one, as in ip_set = "f2b-{name}"'
     defaults = _tables({"defaults": tables.get("defaults")})
     if defaults.get("defaults", {}).get("recidive") is True:
-        yield "defaults.recidive: every jail would be fed by the others; say it of one jail"
+        yield "defaults.recidive: every jail would be fed by the others; write it in one jail only"
     jails = _tables(tables.get("jails"))
     for place, table in (defaults | {f"jails.{name}": table for name, table in jails.items()}).items():
         for key, name in _blocklists_named(table):

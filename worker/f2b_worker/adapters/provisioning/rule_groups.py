@@ -191,8 +191,8 @@ def web_acl_rule(name: str, arn: str, scope: Scope) -> str:
         "VisibilityConfig": _visible(name),
     }
     return (
-        f"Put rule group {name} into your {scope} web ACL: f2b touches none. In the console: Add rules, My own "
-        f"rules and rule groups, Rule group; or add this to its rules, with a priority before what lets through:\n"
+        f"Put rule group {name} into your {scope} web ACL: f2b never changes one. In the console: Add rules, My "
+        f"own rules and rule groups, Rule group. Or add this to its rules, before the rules that allow requests:\n"
         f"  {json.dumps(rule)}\n"
         f"It takes {CAPACITY} WCU of the web ACL, one for each IP set that it may refer to now or later."
     )

@@ -29,7 +29,7 @@ _SECTIONS_SHOWN = 4
 _ORDER = (
     "in fail2ban .local files come after .conf files; here the files count in the order in which they are named"
 )
-_FED_BY_ALL = "its _jailname has no counterpart: the bans of all other jails count"
+_FED_BY_ALL = "f2b has no _jailname: the bans of all other jails count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _note_the_unusual(sources: Sequence[Source], names: Sequence[str], findings:
     if "local" in ends and "conf" in ends[ends.index("local") :]:
         findings.note("order of the files", _ORDER)
     if not names:
-        findings.note("no jail is enabled", "--all takes over those that are not, too")
+        findings.note("no jail is enabled", "--all takes over the jails that are not enabled, too")
 
 
 def _jail_names(ini: Ini, findings: _Findings, *, all_jails: bool) -> Iterator[str]:
@@ -182,7 +182,7 @@ class _Findings:
     def taken_back(self, section: str, jail: _Settings, defaults: _Settings) -> None:
         """Add what a jail takes back of the defaults: in a jails file it cannot."""
         for key in defaults.keys() - jail.keys() - {"ignoreip"}:
-            self.add_wrong(f"{key} is empty, but a jail of f2b cannot take a default back: left out", section)
+            self.add_wrong(f"{key} is empty, but a jail of f2b cannot remove a default: left out", section)
         if set(_entries(defaults)) - set(_entries(jail)):
             self.note(
                 "ignoreip", "a jail's own list adds to that of the defaults, and does not replace it", section

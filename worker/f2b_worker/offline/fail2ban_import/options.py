@@ -25,7 +25,7 @@ _LOG = (
 )
 _LOG_FORMAT = f"f2b-report finds out by itself: {_LOG}"
 _WAF = "bans go into the WAF IP sets of --ip-set, or of the jail's blocklist, and no command is run"
-_RULE = "a WAF rule knows no ports of a host: say in the web ACL what the rule that uses the IP sets covers"
+_RULE = "a WAF rule has no ports: the rule in the web ACL that uses the IP sets says which requests it is for"
 _MAIL = "f2b sends no mail: alert on the metrics of --metrics-port"
 _SERVER = "belongs to fail2ban's server; f2b-worker's own settings are in docs/settings.md"
 _CACHE = "nothing is cached, because no command is run"
@@ -39,18 +39,18 @@ _ADVICE = {
     "maxlines": "a failure is one line: write a failregex for the one that counts",
     "logtimezone": "a time without a zone is in that of the machine that reads the log: set TZ for f2b-report",
     "journalmatch": "the journal is not read: let journald forward to a file, or report from the application",
-    "usedns": "host names are never resolved: whoever controls a name could have others banned",
+    "usedns": "host names are never resolved: the owner of a name could have others banned",
     "ignorecommand": "no command is run: list networks in ignoreip, also as file:LIST, or do not report them",
     "ignorecache": _CACHE,
-    "maxmatches": "f2b keeps with each ban the infractions that it is backed by",
+    "maxmatches": "f2b keeps the infractions that each ban is based on",
     "bantime.formula": 'no formulas: write the multiples of bantime as "bantime.multipliers" = [1, 2, 4, 8]',
 }
 _ACTION_VARIABLES = ("action_", "abuseipdb_", "blocklist_de_", "cloudflare_")
 _OF_RECIDIVE = ("filter", "logpath", "journalmatch", "backend", "mode")  # how it reads fail2ban's log
 _UNKNOWN = "no jail option that f2b knows: left out"
 _OWN_RANGES = (
-    "became own_ranges, which spares private, loopback and similar addresses; a worker does not run on the hosts "
-    "that are attacked: add their public addresses to ignoreip"
+    "became own_ranges: private, loopback and similar addresses are never banned. A worker does not run on the "
+    "attacked hosts: add their public addresses to ignoreip"
 )
 _INCLUDES = "included files are not read: if they set more than paths, name them, too, in fail2ban's order"
 

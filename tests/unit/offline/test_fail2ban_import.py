@@ -220,9 +220,7 @@ def test_a_local_file_before_a_conf_file_is_told_since_fail2ban_reads_them_the_o
 
 
 def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
-    assert (
-        imported(JAIL_CONF).notes[-1] == "no jail is enabled: --all takes over the jails that are not enabled, too"
-    )
+    assert imported(JAIL_CONF).notes[-1] == "no jail is enabled: --all takes over those that are not enabled, too"
     assert set(jails(imported(JAIL_CONF, all_jails=True), tmp_path).policy.jails) == {
         "sshd",
         "nginx-http-auth",

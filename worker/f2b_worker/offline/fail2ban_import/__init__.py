@@ -95,7 +95,7 @@ def _note_the_unusual(sources: Sequence[Source], names: Sequence[str], findings:
     if "local" in ends and "conf" in ends[ends.index("local") :]:
         findings.note("order of the files", _ORDER)
     if not names:
-        findings.note("no jail is enabled", "--all takes over the jails that are not enabled, too")
+        findings.note("no jail is enabled", "--all takes over those that are not enabled, too")
 
 
 def _jail_names(ini: Ini, findings: _Findings, *, all_jails: bool) -> Iterator[str]:

@@ -255,6 +255,15 @@ class TestDynamoDb:
         other.commit(longer(seen))
         assert {other.offender(who).ban for who in CROWD} == {prolonged(ban(1), hit(10))}
 
+    def test_a_batch_that_is_refused_for_one_of_them_is_written_one_by_one(
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws
+    ) -> None:
+        aws_in_process.edge.fault("dynamodb:BatchExecuteStatement", "throttle", code="ValidationException")
+        aws_in_process.edge.fault("dynamodb:BatchGetItem", "throttle", code="ValidationException", times=1)
+        decisions = longer(ban_all(dynamo))
+        answers = dynamo.commit(decisions)
+        assert {remembered(answer).ban for answer in answers.values()} == {prolonged(ban(1), hit(10))}
+
     def test_one_statement_that_fails_costs_the_others_nothing(
         self, dynamo: DynamoLedger, dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:

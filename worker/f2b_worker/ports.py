@@ -82,7 +82,7 @@ class DeadLetter:
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it.
 
-    Several threads at once: the receivers receive, the intake deletes, releases and buries, and its keeper keeps.
+    Several threads at once: the receivers receive, the intake does all else, and its keeper keeps, too.
     """
 
     @property
@@ -137,7 +137,7 @@ Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
 class Ledger(Protocol):
     """Offenders and bans, as the intake uses them. Every answer is strongly consistent.
 
-    Two threads at once: the intake's, and that of an enforcer which adopts entries by `commit`.
+    Several threads at once: the intake's, and those of enforcers which adopt entries by `commit`.
     """
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
@@ -205,7 +205,10 @@ class BanBook(Protocol):
 
 
 class Lease(Protocol):
-    """The right to be the one that enforces; `hold` and `release` are called from the enforcer's thread."""
+    """The right to be the one that enforces.
+
+    Several threads at once: the enforcer's holds and releases; while a slow search goes on, it is renewed aside.
+    """
 
     def hold(self) -> bool:
         """Take or keep the lease; tell whether this process holds it now. Call it about once a second."""

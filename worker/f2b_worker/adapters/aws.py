@@ -98,6 +98,7 @@ _MISSING = {
 _INVALID = {
     "ValidationException",
     "ValidationError",  # of one statement in a batch, or of one item in a transaction
+    "SerializationException",  # a value of the wrong type: botocore does not check what it sends
 }
 _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_THROTTLED, errors.Throttled),
@@ -237,12 +238,10 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
 
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
-    session = boto3.session.Session()
-    # botocore reads AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
+    # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    if session.region_name is None and (region := os.environ.get("AWS_REGION")):
-        return boto3.session.Session(region_name=region)
-    return session
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
+    return boto3.session.Session(region_name=region or None)
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

@@ -174,7 +174,7 @@ class Following:
         # What was taken in since all bans were read, and since one of the questions behind was asked.
         self._known: dict[OffenderId, Ban] = {}
         self._newer: dict[OffenderId, Ban] = {}
-        # The first two readings come soon after `learn`, so both wait for their whole time.
+        # `learn` has just read everything: each is asked for the first time after its whole time.
         self._late = self._question(lambda: self._late_changes(self._mark.cursor), LOOK_BACK_S)
         self._all = self._question(lambda: list(self._bans.changes(0).bans), RESYNC_S)
 
@@ -198,7 +198,7 @@ class Following:
         return self._reading.has_news if self._reading else None
 
     def ask(self) -> None:
-        """Ask the ledger for news as soon as they are of use, instead of at the next turn."""
+        """Ask the ledger for news as soon as they are of use, sooner than every second."""
         self._is_asked = True
 
     def follow(self, slot_s: float, *, is_waiting: bool) -> None:

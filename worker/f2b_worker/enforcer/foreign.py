@@ -89,7 +89,7 @@ class ForeignEntries:
             watch.ip_set.name, entries=len(kept.foreign), allowlisted=len(self._allowlisted[kept.id])
         )
         with self._alarms.tolerate("noting foreign entries"):
-            # Looked at again at the next turn if the notebook fails: a successor must know them.
+            # Looked at again at the next tick if the notebook fails: a successor must know them.
             self._note(kept)
             self._changed.discard(kept.id)
 

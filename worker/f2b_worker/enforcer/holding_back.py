@@ -84,7 +84,7 @@ class HoldingBack:
         fresh = self._roster.take_fresh()
         if not self._guard.limit:
             return []
-        # What a set holds already was let in before: after a restart all bans are fresh, and none is new.
+        # What a set holds was let in before: after a restart all bans are fresh, and few are new.
         return [each for each in fresh if self._roster.is_new(each)]
 
     def _count_again(self) -> None:

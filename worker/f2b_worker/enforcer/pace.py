@@ -82,7 +82,7 @@ class UpdatePace:
         """Take it that WAF asked for fewer calls."""
         self._refusals += 1
         self._met_s = self._began_s
-        # A single refusal tells only that somebody else wrote within this second.
+        # A few refusals tell only that somebody else wrote within the same seconds.
         if self._refusals > REFUSALS:
             self._slow_s = min(PACE_MAX_S, 1.2 * max(self._slow_s, UPDATE_EVERY_S))
         self.next_s = self._began_s + max(UPDATE_EVERY_S, self._slow_s)

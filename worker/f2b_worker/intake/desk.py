@@ -140,7 +140,7 @@ class Desk:
             self._fed.setdefault(other, Pile(pile.since_s, is_fed=True)).add(hits, pile.messages)
 
     def lay_out_fed(self) -> None:
-        """Lay out what was noted; not earlier, since somebody's pile may be under verdict."""
+        """Lay out what was noted; not earlier, since somebody's pile may just be judged."""
         for who, fed in self._fed.items():
             if who in self.piles:
                 self.piles[who].join(fed)

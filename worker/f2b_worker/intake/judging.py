@@ -79,7 +79,7 @@ class Judging:
         self.desk = Desk()
 
     def use(self, policy: Policy) -> None:
-        """Judge by *policy* from now on; not while piles are under judgement."""
+        """Judge by *policy* from now on; not while piles are being judged."""
         self._policy = policy
 
     def due_in_s(self) -> float | None:
@@ -167,7 +167,7 @@ class Judging:
         if not isinstance(answer, Offender):
             return self._fail_one(who, answer)
         if pile.known and not _covers(answer.ban, pile):
-            pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next turn
+            pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next round
             self.known.learn(who, answer, self._clock.monotonic_s())
             return None
         try:

@@ -102,7 +102,7 @@ class Intake:
         self._next_policy = policy
 
     def _take_over_policy(self) -> None:
-        """Change all that follows from the jails between two turns: so one policy stores a pile and closes it."""
+        """Change all that follows from the jails, between two tries: one policy stores and closes a pile."""
         policy = self._next_policy
         if policy is not self._policy:
             self._policy = policy
@@ -159,6 +159,7 @@ class Intake:
         self._lay_out(messages)
         pauses = Pauses(self._clock)
         while True:
+            self._take_over_policy()  # it may be what ends the trouble
             try:
                 self._try_turn(hurry=stop.is_set())
             except F2bError as error:

@@ -65,7 +65,7 @@ def serve(port: int, app: WSGIApplication) -> WSGIServer:
         OSError: If the port is taken.
     """
     server = make_server("", port, app, _Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 
 

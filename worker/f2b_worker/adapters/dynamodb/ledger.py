@@ -5,8 +5,8 @@
     offender#<jail>#<key>       ban#<start_ms>       history: every ban with its evidence
     bans#<shard>                <key>#<jail>         the last ban again, in a few fixed partitions;
                                                      local index "changes" on changed_ms
-    lease#<name>                lease                see dynamodb_lease
-    enforcer#<Region>           …                    see dynamodb_notebook
+    lease#<name>                lease                see lease.py
+    enforcer#<Region>           …                    see notebook.py
 
 Hits are added by one UpdateItem that answers the whole item: a set union is idempotent and commutes, and the
 answer is strongly consistent. A ban is stored in a transaction on the offender, its history and its place beside

@@ -28,7 +28,7 @@ from f2b_worker.adapters.dynamodb.items import (
 )
 from f2b_worker.adapters.dynamodb.statements import Statement, insert, run, update
 from f2b_worker.domain.judge.verdicts import Offender
-from f2b_worker.errors import F2bError, Throttled
+from f2b_worker.errors import F2bError, Invalid, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -138,6 +138,8 @@ class ManyOffenders:
             if outcome is None:
                 self._known.keep(who, *after[who])
                 answers[who] = after[who][1]
+            elif isinstance(outcome, Invalid):
+                continue  # perhaps another's of the same batch: written alone, it is found out whose
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
@@ -160,11 +162,16 @@ class ManyOffenders:
         """Read offenders, and remember them; a stranger is an offender without a past."""
         answers: Answers = {}
         for batch in batches(offenders, _READ_MAX):
-            try:
-                answers |= self._read_batch(batch)
-            except F2bError as error:
-                answers |= dict.fromkeys(batch, error)
+            answers |= self._read_or_error(batch)
         return answers
+
+    def _read_or_error(self, batch: Sequence[OffenderId]) -> Answers:
+        try:
+            return {**self._read_batch(batch)}
+        except F2bError as error:
+            if isinstance(error, Invalid) and len(batch) > 1:
+                return {who: self._read_or_error([who])[who] for who in batch}
+            return dict.fromkeys(batch, error)
 
     def _read_batch(self, batch: Sequence[OffenderId]) -> dict[OffenderId, Offender]:
         found: dict[str, Item] = {}
@@ -198,6 +205,8 @@ class ManyOffenders:
         }
         followers = [self._standing_statement(who, decisions[who].last) for who in seen]
         failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
+        if any(isinstance(each, Invalid) for each in failed):
+            return {}  # one offender's own fault: written alone, it is found out whose
         if failed:
             return dict.fromkeys(seen, failed[0])
         # The item is known as it is: whatever hits it holds beside those that were seen are spent, too.

@@ -38,7 +38,7 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
         if queue.startswith(("http://", "https://")):
             client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
             return queue
-        return client.get_queue_url(QueueName=queue)["QueueUrl"]
+        return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
 
 
 def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
@@ -54,7 +54,8 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
         raise Missing(f"queue {queue_url} has no dead-letter queue")
     _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
     with aws_errors(f"dead-letter queue {name}"):
-        return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+        return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))
 
 
 def visibility_s_of(client: SQSClient, queue_url: str) -> int:

@@ -63,13 +63,13 @@ class Admission:
             self._balance()
 
     def _balance(self) -> None:
-        # The room may have shrunk: somebody else put entries into a set.
+        # The room may have shrunk: a set is gone, or somebody else put entries into one.
         while len(self.admitted) > max(0, self._room):
             self._evict()
         while self.left_out:
             until_ms, number, entry = self._next_in()
             if len(self.admitted) >= self._room:
-                # Only who ends later takes another's place; else two would push each other out for ever.
+                # A strict order, by end and then by address; else two would push each other out for ever.
                 if not self.admitted or (until_ms, -number) <= self._next_out()[:2]:
                     return
                 self._evict()

@@ -133,7 +133,7 @@ class Collapser:
         lifted = set()
         for name, found in self._networks.items():
             found.is_allowed = allowed.touches(name)
-            # An address that must never be banned lies in it. It goes at once; its members come back one by one.
+            # It touches the allowlist now. It goes at once; its members are wanted by themselves again.
             if found.is_allowed and found.phase is not _Phase.PARTED:
                 lifted.add(name)
                 self._turn(name, found, _Phase.PARTED)

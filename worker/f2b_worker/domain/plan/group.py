@@ -276,8 +276,8 @@ class Group:
         for home in self._homes.get(entry, ()):
             if entry in self.sets[home].foreign:
                 self.sets[home].foreign.discard(entry)
-                # Its room is ours now, and counts for our bans.
                 self._foreign_changed.add(home)
+        # Its room is ours now, and counts for our bans.
         self._resize()
 
     def _put_in(self, kept: SetState, entry: str) -> None:

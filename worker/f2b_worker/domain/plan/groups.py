@@ -128,7 +128,7 @@ class Groups:
         """Use another allowlist."""
         for group in self.by_place.values():
             group.allow(allowed, now_s)
-        # After the groups, so that what waits to go is urgent already when its network lets go of it.
+        # After the groups: what `settle` places below is placed by the new allowlist.
         for blocklist, collapser in self._collapsers.items():
             for name in collapser.allow(allowed):
                 self._group(blocklist, name).unwant(name, now_s, at_once=True)

@@ -117,7 +117,7 @@ class Roster:
 
     def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
         """Take *bans* for all that there are."""
-        # Whoever is not among *bans* was forgotten by the ledger, and would stay in the sets for ever.
+        # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
         gone = {(key, jail) for key, running in self._running.items() for jail in running}
         self.ours = {}
         for who, ban in bans:
@@ -150,7 +150,7 @@ class Roster:
             return
         for key, running in self._running.items():
             if any(each.start_ms >= min(concerned) for each in running.values()):
-                # What a set holds stays there: holding back lets nobody new in, and lifts nothing.
+                # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
                 self._resolve(key, only_held=True)
 
     def reconsider(self) -> None:
@@ -197,10 +197,8 @@ class Roster:
         self._bans -= 1
         if not running:
             del self._running[key]
-        self._resolve(key)
-        # Not before `_resolve`, which would take the key for one that may be banned.
-        if not running:
             self.allowlisted.discard(key)
+        self._resolve(key)
 
     def _note_allowlisted(self, key: str) -> None:
         if self._allowed.touches(key):

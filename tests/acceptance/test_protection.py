@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +27,11 @@ def blocked_since(local_aws: LocalAws, account: str, ip_set: str, after: int) ->
             for entry in change["removed"]:
                 since_s.pop(entry, None)
     return since_s
+
+
+def with_clock_off(seconds: int) -> tuple[str, ...]:
+    """Name the program that is a worker on a machine whose clock is so far ahead."""
+    return sys.executable, str(Path(__file__).with_name("shifted_clock.py")), str(seconds)
 
 
 def entries(addresses: Iterable[str]) -> set[str]:
@@ -56,3 +63,49 @@ def test_an_ip_set_that_is_made_anew_has_all_bans_within_15_s(
 
     eventually(is_whole, "the new set has all bans", 40, 0.1)
     assert max(blocked_since(local_aws, account, name, before).values()) - made_s <= 15
+
+
+@pytest.mark.parametrize(("judges_s", "enforces_s"), [(-90, 90), (90, -90)])
+def test_a_new_ban_is_in_its_set_within_5_s_whatever_the_clocks_of_the_workers(
+    fleet: Fleet, local_aws: LocalAws, account: str, judges_s: int, enforces_s: int
+) -> None:
+    fleet.start_worker(program=with_clock_off(enforces_s))
+    send_bodies(fleet, report("203.0.113.250", 3))
+    eventually(lambda: "203.0.113.250/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.6)
+    for _ in range(3):  # whoever judges, these three outnumber who enforces
+        fleet.start_worker(program=with_clock_off(judges_s))
+    time.sleep(4)
+
+    sent_s: dict[str, float] = {}
+    for host in range(1, 14):
+        address = f"203.0.113.{host}"
+        sent_s[f"{address}/32"] = time.time()
+        send_bodies(fleet, report(address, 3))
+        time.sleep(1.1)
+
+    def held() -> dict[str, float]:
+        return blocked_since(local_aws, account, "f2b-ipv4", 0)
+
+    eventually(lambda: sent_s.keys() <= held().keys(), "all are blocked", 30, 0.1)
+    late = {entry: held()[entry] - since_s for entry, since_s in sent_s.items() if held()[entry] - since_s > 5}
+    assert late == {}
+
+
+@pytest.mark.parametrize("off_s", [-90, 90])
+def test_a_worker_whose_clock_is_off_enforces_a_ban_until_its_end_and_lifts_it_then(
+    fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path, off_s: int
+) -> None:
+    config, log = tmp_path / "short.toml", tmp_path / "worker.log"
+    config.write_text('[defaults]\nmaxretry = 3\nbantime = "10s"\n')
+    options = ("--config", str(config), "--unban-lag-s", "0")
+    fleet.start_worker(*options, log=log, program=with_clock_off(off_s))
+    send_bodies(fleet, report("203.0.113.1", 3))
+
+    def removals_s() -> list[float]:
+        changes = local_aws.edge.waf_changes(account)
+        return [each["at_s"] for each in changes if "203.0.113.1/32" in each["removed"]]
+
+    eventually(lambda: bool(removals_s()), "the ban is lifted", 40, 0.2)
+    [ban] = fleet.bans()
+    assert 0 <= removals_s()[0] - ban.until_ms / 1000 <= 8
+    assert log.read_text().count("clock_is_off") == 1

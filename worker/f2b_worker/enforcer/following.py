@@ -37,6 +37,9 @@ PAUSE_MAX_S = 5.0
 STALE_S = 3.0
 """How old the ledger's last answer may be when a ban ends: it may have been extended since."""
 
+CLOCK_MARGIN_MS = 2000
+"""How long after its end a ban is over here: so far this clock may be ahead, and nothing is lifted early."""
+
 QUICK_S = 0.25
 """A ledger that answers so soon is asked once more right before an update, for what has come meanwhile."""
 
@@ -222,7 +225,7 @@ class Following:
             self._ask_behind()
         # A ledger that was not read for long may hold an extension: nothing ends on what is known from before.
         if self._clock.monotonic_s() - self._mark.ended_s <= STALE_S:
-            self._roster.expire(self._clock.now_ms())
+            self._roster.expire(_over_ms(self._clock))
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
         """Tell when it is to be asked for news; None while they are awaited."""
@@ -261,7 +264,7 @@ class Following:
             raise
 
     def _take_in(self, found: Iterable[StandingBan]) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms = _over_ms(self._clock)
         for who, ban in ((each.who, each.ban) for each in found):
             self._roster.take_in(who, ban, now_ms)
             self._known[who] = self._newer[who] = ban
@@ -285,8 +288,14 @@ class Following:
 
 
 def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], clock: Clock) -> None:
-    roster.replace(bans.items(), clock.now_ms())
-    roster.expire(clock.now_ms())
+    now_ms = _over_ms(clock)
+    roster.replace(bans.items(), now_ms)
+    roster.expire(now_ms)
+
+
+def _over_ms(clock: Clock) -> int:
+    """Tell the time before which bans must have ended that are over for certain."""
+    return clock.now_ms() - CLOCK_MARGIN_MS
 
 
 def _mark(cursor: int, began_s: float, clock: Clock) -> Mark:

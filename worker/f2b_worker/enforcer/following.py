@@ -34,11 +34,11 @@ RESYNC_AGAIN_S = 10.0
 PAUSE_MAX_S = 5.0
 """A ledger that takes long is left alone for as long as it took, and for so long at most."""
 
-STALE_S = 3.0
-"""How old the ledger's last answer may be when a ban ends: it may have been extended since."""
-
 CLOCK_MARGIN_MS = 2000
-"""How long after its end a ban is over here: so far this clock may be ahead, and nothing is lifted early."""
+"""How long after its end a ban is over here: so far this clock may be ahead, and nothing is lifted early.
+
+What extends a ban in its last moments has so long to be stored, too.
+"""
 
 QUICK_S = 0.25
 """A ledger that answers so soon is asked once more right before an update, for what has come meanwhile."""
@@ -47,6 +47,13 @@ HELPING = SET_CAPACITY
 """So many new bans are handed over before the others are read: no update takes more of them."""
 
 _TURNS = 10
+
+
+class Moment(NamedTuple):
+    """One moment, on the clock that never goes back and as time of the day."""
+
+    s: float
+    ms: int
 
 
 class Reading:
@@ -59,13 +66,13 @@ class Reading:
         bans: The ledger's bans.
         cursor: Where the last reading ended.
         is_new: Tells whether a ban is news.
-        began_s: When it began.
+        began: When it began.
     """
 
     def __init__(
-        self, bans: BanBook, cursor: int, is_new: Callable[[StandingBan], bool], *, began_s: float
+        self, bans: BanBook, cursor: int, is_new: Callable[[StandingBan], bool], *, began: Moment
     ) -> None:
-        self.began_s = began_s
+        self.began = began
         self.has_news = threading.Event()
         self.is_over = False
         self._bans = bans
@@ -117,9 +124,17 @@ class Reading:
 
 
 class Mark(NamedTuple):
-    """How far the ledger was read: where to go on from, and when that reading ended and how long it took."""
+    """How far the ledger was read.
+
+    Attributes:
+        cursor: Where to go on from.
+        began_ms: When that reading began: what was stored before is known.
+        ended_s: When it ended.
+        took_s: How long it took, for the next one's pace.
+    """
 
     cursor: int
+    began_ms: int
     ended_s: float
     took_s: float
 
@@ -130,10 +145,10 @@ def learn(bans: BanBook, roster: Roster, clock: Clock) -> Mark:
     Raises:
         F2bError: If the ledger did not answer; then the roster is as it was.
     """
-    began_s = clock.monotonic_s()
+    began = _now(clock)
     changes = bans.changes(0)
-    _replace(roster, {each.who: each.ban for each in changes.bans}, clock)
-    return _mark(changes.cursor, began_s, clock)
+    _replace(roster, {each.who: each.ban for each in changes.bans}, _over_ms(began.ms))
+    return _mark(changes.cursor, began, clock)
 
 
 class Following:
@@ -223,9 +238,7 @@ class Following:
             self._take_news()
         if self._reading is None:
             self._ask_behind()
-        # A ledger that was not read for long may hold an extension: nothing ends on what is known from before.
-        if self._clock.monotonic_s() - self._mark.ended_s <= STALE_S:
-            self._roster.expire(_over_ms(self._clock))
+        self._roster.expire(_over_ms(self._mark.began_ms))
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
         """Tell when it is to be asked for news; None while they are awaited."""
@@ -244,7 +257,7 @@ class Following:
     def _read_news(self) -> None:
         self._turns += 1
         self._is_asked = False  # who asks from now on wants another reading
-        self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began_s=self._clock.monotonic_s())
+        self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began=_now(self._clock))
         self._aside(self._reading.work)
 
     def _take_news(self) -> None:
@@ -252,21 +265,20 @@ class Following:
         if reading is None or not reading.has_news.is_set():
             return
         is_over = reading.is_over
-        self._take_in(reading.take())
+        self._take_in(reading.take(), _over_ms(reading.began.ms))
         if not is_over:
             return
         self._reading = None
         try:
-            self._mark = _mark(reading.cursor(), reading.began_s, self._clock)
+            self._mark = _mark(reading.cursor(), reading.began, self._clock)
             self.is_failing = False
         except F2bError:
             self._is_asked = self.is_failing = True
             raise
 
-    def _take_in(self, found: Iterable[StandingBan]) -> None:
-        now_ms = _over_ms(self._clock)
+    def _take_in(self, found: Iterable[StandingBan], over_ms: int) -> None:
         for who, ban in ((each.who, each.ban) for each in found):
-            self._roster.take_in(who, ban, now_ms)
+            self._roster.take_in(who, ban, over_ms)
             self._known[who] = self._newer[who] = ban
 
     def _ask_behind(self) -> None:
@@ -279,25 +291,33 @@ class Following:
         if not self._all.is_open:
             late = self._late.news("reading late bans", self._alarms)
             if late is not None:
-                self._take_in([each for each in late if each.who not in self._newer])
+                found = [each for each in late if each.who not in self._newer]
+                self._take_in(found, _over_ms(self._mark.began_ms))
 
     def _take_all(self, everything: Iterable[StandingBan]) -> None:
         bans = {each.who: each.ban for each in everything} | self._newer
-        _replace(self._roster, bans, self._clock)
+        _replace(self._roster, bans, _over_ms(self._mark.began_ms))
         self._known = dict(self._newer)
 
 
-def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], clock: Clock) -> None:
-    now_ms = _over_ms(clock)
-    roster.replace(bans.items(), now_ms)
-    roster.expire(now_ms)
+def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], over_ms: int) -> None:
+    roster.replace(bans.items(), over_ms)
+    roster.expire(over_ms)
 
 
-def _over_ms(clock: Clock) -> int:
-    """Tell the time before which bans must have ended that are over for certain."""
-    return clock.now_ms() - CLOCK_MARGIN_MS
+def _now(clock: Clock) -> Moment:
+    return Moment(clock.monotonic_s(), clock.now_ms())
 
 
-def _mark(cursor: int, began_s: float, clock: Clock) -> Mark:
+def _over_ms(began_ms: int) -> int:
+    """Tell the time before which a ban must have ended that a reading finds over: it saw what extended that ban.
+
+    Args:
+        began_ms: When the reading began, however long it took.
+    """
+    return began_ms - CLOCK_MARGIN_MS
+
+
+def _mark(cursor: int, began: Moment, clock: Clock) -> Mark:
     ended_s = clock.monotonic_s()
-    return Mark(cursor, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began_s))
+    return Mark(cursor, began.ms, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began.s))

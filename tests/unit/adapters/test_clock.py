@@ -60,14 +60,16 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     there_s=st.floats(0, QUICK_S / 2),
     back_s=st.floats(0, QUICK_S / 2),
 )
-def test_one_answer_tells_the_time_to_two_and_a_half_seconds(
+def test_one_answer_tells_the_time_to_four_seconds_and_who_was_corrected_is_never_ahead(
     off_s: float, phase_s: float, there_s: float, back_s: float
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         machine = Machine(off_s, START_S + phase_s)
         patch.setattr(clock, "time", machine)
         machine.call(there_s=there_s, back_s=back_s)
-        assert abs(machine.error_ms) <= AGREES_MS + 500 + 500 * QUICK_S + 2
+        assert -1000 - 1000 * QUICK_S - AGREES_MS <= machine.error_ms <= 1000 + 1000 * QUICK_S + AGREES_MS
+        if machine.aws.ahead_ms:
+            assert -1000 - 1000 * QUICK_S - 2 <= machine.error_ms <= 2
 
 
 @pytest.mark.parametrize("off_s", [-90.0, -1.9, -0.9, 0.0, 0.9, 1.9, 90.0, 3600.0])
@@ -91,7 +93,7 @@ def test_a_clock_that_is_moved_or_put_right_while_it_runs_is_noticed(machine: Ma
         machine.off_s = off_s
         machine.true_s += LOOK_EVERY_S
         machine.call()
-        assert abs(machine.error_ms) <= 600
+        assert -1100 <= machine.error_ms <= 2
     assert machine.aws.ahead_ms == 0
 
 
@@ -119,4 +121,4 @@ def test_an_answer_that_took_long_tells_nothing(machine: Machine) -> None:
     machine.call(there_s=4.0)
     assert machine.aws.ahead_ms == 0
     machine.call()
-    assert abs(machine.error_ms) <= 600
+    assert -1100 <= machine.error_ms <= 2

@@ -14,7 +14,6 @@ from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.enforcer.following import CLOCK_MARGIN_MS
 from f2b_worker.ports import Changes
 from f2b_worker.testing import (
     FakeClock,
@@ -35,7 +34,6 @@ A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"
 V6 = "2001:db8::/64"
 UNBAN_LAG_S = 30.0
-CLOCK_MARGIN_S = CLOCK_MARGIN_MS / 1000
 REGION = "eu-central-1"
 
 

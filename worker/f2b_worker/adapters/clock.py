@@ -66,7 +66,7 @@ class AwsTime:
             if earliest_ms - AGREES_MS <= right_ms <= latest_ms + AGREES_MS:
                 break
         else:
-            right_ms = (earliest_ms + latest_ms) // 2
+            right_ms = earliest_ms  # never ahead of AWS's: who is ahead lifts bans early
         if right_ms != self.ahead_ms:
             self._set(right_ms, now_s)
 

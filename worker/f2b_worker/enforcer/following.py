@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.enforcer.aside import Question
+from f2b_worker.enforcer.lifting import Lifting
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ RESYNC_AGAIN_S = 10.0
 
 PAUSE_MAX_S = 5.0
 """A ledger that takes long is left alone for as long as it took, and for so long at most."""
-
-CLOCK_MARGIN_MS = 2000
-"""How long after its end a ban is over here: so far this clock may be ahead, and nothing is lifted early.
-
-What extends a ban in its last moments has so long to be stored, too.
-"""
 
 QUICK_S = 0.25
 """A ledger that answers so soon is asked once more right before an update, for what has come meanwhile."""
@@ -75,6 +70,7 @@ class Reading:
         self.began = began
         self.has_news = threading.Event()
         self.is_over = False
+        self.rows = 0
         self._bans = bans
         self._cursor = cursor
         self._is_new = is_new
@@ -96,6 +92,7 @@ class Reading:
     def _read(self, bans: Iterable[StandingBan]) -> None:
         helping: list[StandingBan] = []
         for each in bans:
+            self.rows += 1
             if self._is_new(each):
                 helping.append(each)
                 if len(helping) == HELPING:
@@ -147,7 +144,7 @@ def learn(bans: BanBook, roster: Roster, clock: Clock) -> Mark:
     """
     began = _now(clock)
     changes = bans.changes(0)
-    _replace(roster, {each.who: each.ban for each in changes.bans}, _over_ms(began.ms))
+    _replace(roster, {each.who: each.ban for each in changes.bans}, began.ms)
     return _mark(changes.cursor, began, clock)
 
 
@@ -167,6 +164,7 @@ class Following:
 
     Attributes:
         is_failing: Whether the last reading failed.
+        lifting: When what ended may go.
     """
 
     def __init__(  # noqa: PLR0913
@@ -181,6 +179,7 @@ class Following:
     ) -> None:
         self._is_asked = False
         self.is_failing = False
+        self.lifting = Lifting(clock)
         self._bans = bans
         self._roster = roster
         self._alarms = alarms
@@ -238,7 +237,7 @@ class Following:
             self._take_news()
         if self._reading is None:
             self._ask_behind()
-        self._roster.expire(_over_ms(self._mark.began_ms))
+        self._roster.expire(self._mark.began_ms)
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
         """Tell when it is to be asked for news; None while they are awaited."""
@@ -265,13 +264,14 @@ class Following:
         if reading is None or not reading.has_news.is_set():
             return
         is_over = reading.is_over
-        self._take_in(reading.take(), _over_ms(reading.began.ms))
+        self._take_in(reading.take(), reading.began.ms)
         if not is_over:
             return
         self._reading = None
         try:
             self._mark = _mark(reading.cursor(), reading.began, self._clock)
             self.is_failing = False
+            self.lifting.have_read(reading.rows)
         except F2bError:
             self._is_asked = self.is_failing = True
             raise
@@ -292,11 +292,11 @@ class Following:
             late = self._late.news("reading late bans", self._alarms)
             if late is not None:
                 found = [each for each in late if each.who not in self._newer]
-                self._take_in(found, _over_ms(self._mark.began_ms))
+                self._take_in(found, self._mark.began_ms)
 
     def _take_all(self, everything: Iterable[StandingBan]) -> None:
         bans = {each.who: each.ban for each in everything} | self._newer
-        _replace(self._roster, bans, _over_ms(self._mark.began_ms))
+        _replace(self._roster, bans, self._mark.began_ms)
         self._known = dict(self._newer)
 
 
@@ -307,15 +307,6 @@ def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], over_ms: int) -> No
 
 def _now(clock: Clock) -> Moment:
     return Moment(clock.monotonic_s(), clock.now_ms())
-
-
-def _over_ms(began_ms: int) -> int:
-    """Tell the time before which a ban must have ended that a reading finds over: it saw what extended that ban.
-
-    Args:
-        began_ms: When the reading began, however long it took.
-    """
-    return began_ms - CLOCK_MARGIN_MS
 
 
 def _mark(cursor: int, began: Moment, clock: Clock) -> Mark:

@@ -74,6 +74,7 @@ class Term:
         # After the roster was passed on, so that an adopted entry which is wanted by now counts as ours.
         if self.foreign.settle():
             self.following.ask()
+        self.sets.groups.spare(self.following.lifting.spared_s)
         # Not before every set was looked into: a ban may be in one of them, and needs no update.
         if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
             self.sets.write_next()

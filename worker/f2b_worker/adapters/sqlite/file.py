@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import F2bError, Invalid, Missing, StartError, Unavailable
+from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,10 @@ APPLICATION_ID = 0x6632622E
 BUSY_S = 5.0
 """How long somebody waits for another process."""
 
+LOG, INDEX, LOCK = "-wal", "-shm", "-lock"
+"""How the names of the files beside it end."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CHECKPOINT_PAGES = 4000  # 16 MB of log: a checkpoint costs two more fsyncs
 
 _SCHEMA = f"""
@@ -67,9 +71,23 @@ def sqlite_errors(doing: str) -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeError) as error:
         raise Invalid(f"{doing}: {error}") from error
     except sqlite3.Error as error:
-        # A full disk, a lock that another process holds: worth another try. A damaged file is not, but whoever
-        # holds messages must hold on to them until somebody has looked.
-        raise Unavailable(f"{doing}: {error}") from error
+        raise _error_of(error, doing) from error
+
+
+def _error_of(error: sqlite3.Error, doing: str) -> F2bError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells kinds of one error apart
+    if _is_damage(error):
+        return FileLost(f"{doing}: the state file is damaged: {error}")
+    if code == sqlite3.SQLITE_FULL:
+        return Unavailable(f"{doing}: the disk of the state file is full: make room on it")
+    if code == sqlite3.SQLITE_READONLY:
+        return Unavailable(f"{doing}: the state file is read-only: make it writable again")
+    return Unavailable(f"{doing}: {error}")  # a lock that another process holds, for instance
+
+
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def make_or_open(path: Path) -> sqlite3.Connection:
@@ -80,25 +98,66 @@ def make_or_open(path: Path) -> sqlite3.Connection:
     is gone before all that follows from it is there, and what was lost is judged again.
 
     Raises:
-        StartError: If it cannot be opened, is no state file, or a newer f2b wrote it.
+        StartError: If it cannot be opened, is damaged, is no state file, or a newer f2b wrote it.
     """
-    connection = _connect(path, "rwc")
+    _refuse_lone_log(path)
+    connection = connect(path, "rwc")
     try:
         if not path.stat().st_size:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         _check(connection, path)
+        check_pages(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA cache_size = -65536")  # KiB
-    except sqlite3.Error as error:
+    except (sqlite3.Error, FileLost) as error:
         connection.close()
-        raise StartError(f"cannot use state file {path}: {error}") from error
+        raise _unusable(path, error) from error
     except F2bError:
         connection.close()
         raise
     return connection
+
+
+def _refuse_lone_log(path: Path) -> None:
+    """Refuse a log whose file is gone: SQLite would remove it, and begin anew without a word."""
+    beside = Path(f"{path}{LOG}")
+    if _size(beside) and not _size(path):
+        missing = "empty" if path.exists() else "gone"
+        raise StartError(
+            f"state file {path} is {missing}, but {beside} is not: put the file back, or remove that to begin anew"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StartError(f"cannot open {path}: {error.strerror}") from error
+
+
+def check_pages(connection: sqlite3.Connection, table: str = "") -> None:
+    """See that the pages of *table*, or of the whole file, fit together: 200 MB take a quarter of a second.
+
+    Raises:
+        FileLost: If they do not.
+    """
+    what = f"({table})" if table else ""
+    with sqlite_errors("checking it"):
+        found: str = connection.execute(f"PRAGMA quick_check{what}").fetchone()[0]
+    if found != "ok":
+        raise FileLost(f"the state file is damaged: {found.splitlines()[-1]}")
+
+
+def _unusable(path: Path, error: Exception) -> StartError:
+    if _is_damage(error) or isinstance(error, FileLost):
+        remedy = "put a copy back, as docs/standalone.md shows, or move the file away to begin anew"
+        return StartError(f"state file {path} is damaged, or no database ({error}): {remedy}")
+    return StartError(f"cannot use state file {path}: {error}")
 
 
 def open_to_store(path: Path) -> sqlite3.Connection:
@@ -121,7 +180,7 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
     """
     if not path.exists():
         raise Missing(f"there is no state file {path}: f2b-worker --standalone makes it")
-    connection = _connect(path, "rw")
+    connection = connect(path, "rw")
     try:
         _check(connection, path)
         if not writing:
@@ -130,11 +189,16 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
         connection.close()
         if isinstance(error, F2bError):
             raise
-        raise StartError(f"cannot use state file {path}: {error}") from error
+        raise _unusable(path, error) from error
     return connection
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a state file as it is, in SQLite's *mode*.
+
+    Raises:
+        StartError: If it cannot be opened.
+    """
     try:
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -173,7 +237,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        beside = Path(f"{path}-lock")
+        beside = Path(f"{path}{LOCK}")
         self._handle: int | None = None
         try:
             handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -108,6 +108,7 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
+_REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 _QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
 
 
@@ -236,12 +237,29 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     return client
 
 
+def asked_region(client: Any, queue_url: str = "") -> str:
+    """Name the Region that a client asks, and what chose it: if something is missing, it may be the wrong one."""
+    region: str = client.meta.region_name
+    return f"Region {region} ({_chooser_of(region, queue_url)})"
+
+
+def _chooser_of(region: str, queue_url: str) -> str:
+    found = _QUEUE_REGION.match(queue_url)
+    if found and found.group(1) == region:
+        return "of the queue's URL"
+    for name in _REGION_VARIABLES:
+        if os.environ.get(name):
+            return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return f"of the AWS profile {profile}"
+
+
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    return boto3.session.Session(region_name=region or None)
+    region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    return boto3.session.Session(region_name=region)
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

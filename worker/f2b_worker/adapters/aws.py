@@ -243,6 +243,15 @@ def asked_region(client: Any, queue_url: str = "") -> str:
     return f"Region {region} ({_chooser_of(region, queue_url)})"
 
 
+@contextmanager
+def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
+    """Let whatever is missing be said together with the Region that was asked."""
+    try:
+        yield
+    except errors.Missing as error:
+        raise errors.Missing(f"{error}; asked in {asked_region(client, queue_url)}") from error
+
+
 def _chooser_of(region: str, queue_url: str) -> str:
     found = _QUEUE_REGION.match(queue_url)
     if found and found.group(1) == region:

@@ -141,7 +141,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     def guarded(name: str, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except FileLost as error:
+        except (FileLost, StartError) as error:
             log.error("part_died", part=name, reason=str(error))
             died.set()
             parts.end()

@@ -5,6 +5,7 @@
     inbox          message bodies that are stored and not yet judged
     dead_letters   what was refused, and why
     notes          what the enforcer must not forget
+    schema         the version, and the oldest one whose workers may work with the file
 
 The format has a version of its own (`PRAGMA user_version`). Only what garbage collection goes by is in days.
 """
@@ -18,12 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, StartError, Unavailable
+from f2b_worker.domain.schema import Known, Schema, schema_of
+from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = 1
+KNOWN = Known(Schema(version=VERSION, readable_from=1), oldest=1)
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
 
@@ -58,7 +61,6 @@ CREATE TABLE notes (
     region TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (region, name)
 ) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
@@ -108,6 +110,8 @@ def make_or_open(path: Path) -> sqlite3.Connection:
             connection.executescript(_SCHEMA)
         _check(connection, path)
         check_pages(connection)
+        if KNOWN.is_newer_than(read_schema(connection, path)):
+            mark_schema(connection, KNOWN.written)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -212,13 +216,46 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    ours, version = _number(connection, "application_id"), _number(connection, "user_version")
-    if ours != APPLICATION_ID:
+    if _number(connection, "application_id") != APPLICATION_ID:
         raise StartError(f"{path} is not a state file of f2b; give another with --state")
-    if version > VERSION:
-        raise StartError(
-            f"a newer f2b wrote state file {path} in format {version}; this f2b knows format {VERSION}: update f2b"
+    refusal = KNOWN.refusal(read_schema(connection, path), f"state file {path}")
+    if refusal:
+        raise StartError(refusal)
+
+
+def read_schema(connection: sqlite3.Connection, path: Path) -> Schema | None:
+    """Read how the file is marked; None if an f2b wrote it that knew no marks.
+
+    Raises:
+        Rejected: If the mark cannot be read.
+    """
+    version = _number(connection, "user_version")
+    marked = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema'").fetchone()
+    row = connection.execute("SELECT version, readable_from FROM schema").fetchone() if marked else None
+    says = row[0] if row and isinstance(row[0], int) else None
+    if row is None or (says is not None and says < version):
+        # Whoever wrote that version did not say who else may read it.
+        return Schema(version, version) if version > 1 else None
+    found = schema_of(*row)
+    if found is None or found.version != version:
+        raise Rejected(
+            f"state file {path} has format {version}, and in its table schema {row}: no f2b writes that; "
+            "put a copy back, as docs/standalone.md shows"
         )
+    return found
+
+
+def mark_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Mark the file, unless it is marked with this version or a later one."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER, readable_from INTEGER)")
+        row = connection.execute("SELECT version FROM schema").fetchone()
+        if row and _number(connection, "user_version") >= schema.version:
+            return
+        connection.execute("DELETE FROM schema")
+        connection.execute("INSERT INTO schema (version, readable_from) VALUES (?, ?)", schema)
+        connection.execute(f"PRAGMA user_version = {int(schema.version)}")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

@@ -56,6 +56,9 @@ T = TypeVar("T")
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
 
+LEDGER_CONNECTIONS = 16
+"""So many threads may ask DynamoDB at once for the judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -137,8 +140,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
-    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
-    schema = open_schema(settings)
+    table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
+    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
+    schema = DynamoSchema(table, settings.table)
     patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
     return assemble(
@@ -291,16 +295,13 @@ def open_inbox(settings: WorkerSettings) -> SqsInbox:
     )
 
 
-def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
-    """Open the ledger to judge by *policy*."""
-    client = dynamodb_client(connections=16, plain_queries=True)
+def open_ledger(
+    settings: WorkerSettings, policy: Policy, clock: Clock, client: DynamoDBClient | None = None
+) -> DynamoLedger:
+    """Open the ledger to judge by *policy*, with a client that is there or one of its own."""
+    client = client or dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
-
-
-def open_schema(settings: WorkerSettings) -> DynamoSchema:
-    """Open what says in which layout the table is."""
-    return DynamoSchema(dynamodb_client(connections=1), settings.table)
 
 
 def open_ban_book(settings: WorkerSettings) -> BanBook:

@@ -82,7 +82,8 @@ class DeadLetter:
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it.
 
-    Several threads at once: the receivers receive, the intake does all else, and its keeper keeps, too.
+    Several threads at once: the receivers receive, the keeper keeps, and letters are buried and messages
+    deleted aside of the intake.
     """
 
     @property
@@ -106,8 +107,8 @@ class Inbox(Protocol):
         """Make messages visible to every worker again, at once."""
         ...
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         ...
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
-from f2b_worker.enforcer.aside import in_a_thread
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

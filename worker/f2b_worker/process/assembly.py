@@ -162,6 +162,7 @@ def assemble(  # noqa: PLR0913
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
+        offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
     enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
@@ -267,7 +268,7 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + IO_THREADS + 1)
+    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,

@@ -113,11 +113,15 @@ class SqliteInbox:
                     self._released[number] = None
             self._news.notify_all()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Put *letter* among the dead ones, and forget those of two weeks ago."""
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Put *letters* among the dead ones, all or none, and forget those of two weeks ago."""
         now_ms = self._clock.now_ms()
-        values = (now_ms, letter.reason, _text(letter.detail), letter.message_id, _text(letter.body))
-        self._writer.do("storing a dead letter", partial(_bury, values, now_ms - DEAD_LETTERS_KEPT_MS))
+        rows = [(now_ms, each.reason, _text(each.detail), each.message_id, _text(each.body)) for each in letters]
+        try:
+            self._writer.do("storing dead letters", partial(_bury, rows, now_ms - DEAD_LETTERS_KEPT_MS))
+        except F2bError as error:
+            return [error] * len(letters)
+        return [None] * len(letters)
 
     def announce(self) -> None:
         """Wake who waits in a receive: something was put in."""
@@ -214,8 +218,8 @@ def _touch(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA user_version").fetchone()
 
 
-def _bury(letter: tuple[object, ...], older_ms: int, connection: sqlite3.Connection) -> None:
-    connection.execute(_BURY, letter)
+def _bury(rows: Sequence[tuple[object, ...]], older_ms: int, connection: sqlite3.Connection) -> None:
+    connection.executemany(_BURY, rows)
     connection.execute("DELETE FROM dead_letters WHERE at_ms < ?", (older_ms,))
 
 

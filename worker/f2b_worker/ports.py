@@ -271,7 +271,7 @@ class IpSet(Protocol):
 
 
 class IpSetFinder(Protocol):
-    """Which IP sets there are; asked at the start and about once a minute.
+    """Which IP sets there are; asked at the start and every few seconds.
 
     Two threads at once, both aside of the enforcer's: one finds, one looks for references.
     """

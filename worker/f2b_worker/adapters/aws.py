@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from botocore.parsers import ResponseParserError
 from pydantic_core import from_json
 
 from f2b_worker import errors
+from f2b_worker.adapters.clock import AWS_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -236,12 +238,29 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     return client
 
 
+_BEGAN_S = "f2b_began_s"
+
+
+def _note_begin(request: Any, **_: object) -> None:
+    request.context[_BEGAN_S] = time.monotonic()
+
+
+def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, Any], **_: object) -> None:
+    """Let the machine's clock be compared with AWS's, by every answer of AWS, refusals for a wrong time too."""
+    headers = response_dict["headers"] if response_dict else {}
+    if _BEGAN_S in context and "x-amzn-requestid" in headers:  # else it is not AWS that answers
+        AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
+
+
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    return boto3.session.Session(region_name=region or None)
+    session = boto3.session.Session(region_name=region or None)
+    session.events.register("request-created", _note_begin)
+    session.events.register("response-received", _learn_time)
+    return session
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

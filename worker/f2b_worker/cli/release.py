@@ -28,8 +28,8 @@ def release(**given: Any) -> None:
     happens.
     """
     settings = subcommand_settings(given, needs_queue=False)
-    now_ms = SystemClock().now_ms()
     notebooks = open_notebooks(settings)
+    now_ms = SystemClock().now_ms()
     held_ms = {region: notebook.read().held_back_from_ms for region, notebook in notebooks.items()}
     tripped = {region: from_ms for region, from_ms in held_ms.items() if from_ms is not None}
     if not tripped:

@@ -84,8 +84,9 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger. Those that end first are on top."""
     settings = subcommand_settings(given, needs_queue=False)
+    book = open_ban_book(settings)
     now_ms = SystemClock().now_ms()
-    running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]
+    running = [each for each in book.standing() if each.ban.until_ms >= now_ms]
     running.sort(key=lambda each: each.ban.until_ms)
     shown = [(each.who, each.ban) for each in running]
     lines = (json.dumps(ban_object(*each)) for each in shown) if as_json else ban_table(shown)

@@ -69,7 +69,8 @@ class DynamoBanBook:
         The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at once.
         """
         now_ms = self._clock.now_ms()
-        return Changes(self._changed_since(cursor - _OVERLAP_MS), now_ms)
+        # A clock that was put back left a cursor in the future, before which others store.
+        return Changes(self._changed_since(min(cursor, now_ms) - _OVERLAP_MS), now_ms)
 
     def late_changes(self, cursor: int) -> Iterator[StandingBan]:
         """Read those that writers stored whose clocks are up to five minutes slow, and much else again."""

@@ -112,6 +112,11 @@ class Groups:
         if at_once or not collapser:
             self._group(blocklist, key).unwant(key, now_s, at_once=at_once)
 
+    def spare(self, until_s: float) -> None:
+        """Let what is to go since *until_s* or longer stay for now."""
+        for group in self.by_place.values():
+            group.spared_s = until_s
+
     def settle(self, now_s: float) -> None:
         """Go on with networks that collapse or part, after a set was read or written."""
         for blocklist, collapser in self._collapsers.items():

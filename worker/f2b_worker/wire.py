@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import from_json
 
-from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
+from f2b_worker.domain.addresses import BOM
+from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, simple_item
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ VERSION = 1
 PACK_ITEMS_MAX = 10_000
 NOTE_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
+_NUMBER = re.compile(r"\s*[0-9]{1,40}(\.[0-9]*)?\s*")
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Every escape of JSON is found whole, so that neither half of a pair, nor a "u" behind an escaped backslash, is
@@ -38,7 +40,11 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
+_ID_LONGEST = 64
 _EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
+_LATEST_S = FOREVER_MS // 1000  # what is later was meant in a smaller unit
+_SMALLER_UNITS = (("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 # Read loosely and checked one by one, so that one wrong item costs the others nothing; published strictly.
 _AddressText = Annotated[Any, WithJsonSchema({"type": "string", "description": "IPv4 or IPv6 address"})]
@@ -46,6 +52,18 @@ _JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{JAIL
 _Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
 _Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
 _Notes = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
+_Id = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": _ID_LONGEST},
+                {"type": "number"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
 _Weight = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WEIGHT_MAX})]
 _At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
 
@@ -59,7 +77,7 @@ class Simple(BaseModel):
     ip: _AddressText
     jail: _JailText = DEFAULT_JAIL
     at: _At = None
-    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    id: _Id = None
     note: _Note = None
     weight: _Weight = 1
 
@@ -138,7 +156,7 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON in which half a surrogate pair, which is no character, stands for U+FFFD.
+    """Parse JSON, which may begin with a BOM, and in which half a surrogate pair stands for U+FFFD.
 
     Programs that cut text to a length make such halves; one in a note must not cost a whole list.
 
@@ -148,12 +166,19 @@ def parse_json(text: str | bytes) -> Any:
     try:
         return from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError):
-        whole = text.decode() if isinstance(text, bytes) else text
-        mended = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", whole)
+        whole = _decoded(text) if isinstance(text, bytes) else text
+        mended = whole.lstrip().removeprefix(BOM)
+        mended = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", mended)
         mended = _ESCAPE.sub(lambda escape: r"\ufffd" if escape["half"] else escape[0], mended)
         if mended == whole:
             raise
         return from_json(mended, allow_inf_nan=False)
+
+
+def _decoded(text: bytes) -> str:
+    if text.startswith(_UTF_16):
+        raise ValueError("it is UTF-16: send UTF-8")
+    return text.decode()
 
 
 def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
@@ -177,11 +202,15 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
     except ValidationError as error:
         return Refusal(Reason.BAD_SHAPE, _first_error(error), item)
     try:
+        item_id = fallback_id if simple.id is None else read_id(simple.id)
+    except ValueError as error:
+        return Refusal(Reason.BAD_SHAPE, str(error), item)
+    try:
         at_ms = sent_at_ms if simple.at is None else read_time_ms(simple.at)
     except ValueError as error:
         # 1e999 is read as infinity, which JSON cannot hold.
         return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if _finite(simple.at) else "inf"})
-    raw = _Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note)
+    raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note)
     return _checked(raw, simple.weight, item)
 
 
@@ -200,15 +229,45 @@ def read_time_ms(at: object) -> int:
             # RFC 3339 allows a lower-case z and the leap second, which datetime does not know.
             moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", at.upper()))
         except ValueError:
-            raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds") from None
+            raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds{_quotes_hint(at)}") from None
         if moment.tzinfo is None:
-            raise ValueError(f"at: {at[:40]!a} has no zone; add Z or an offset")
+            raise ValueError(f"at: {at[:40]!a} has no zone; add Z or an offset{_quotes_hint(at)}")
         return round(moment.timestamp() * 1000)
     if isinstance(at, bool) or not isinstance(at, (int, float)):
         raise ValueError(f"at: {ascii(at)[:40]} is neither RFC 3339 nor epoch seconds")  # noqa: TRY004
-    if not _EARLIEST_MS <= at * 1000 <= _LATEST_MS:
-        raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds")
+    if not _EARLIEST_MS <= at * 1000 < FOREVER_MS:
+        raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds{_unit_hint(at)}")
     return round(at * 1000)
+
+
+def _unit_hint(at: float) -> str:
+    """Name the smaller unit in which a time was given that is too late in seconds; nothing for other numbers."""
+    if at < _LATEST_S:
+        return ""
+    units = (f"; it is in {name}: divide it by {each:,}" for name, each in _SMALLER_UNITS if at < _LATEST_S * each)
+    return next(units, "")
+
+
+def _quotes_hint(at: str) -> str:
+    """Say that a number stands in quotes; nothing for other texts."""
+    if not _NUMBER.fullmatch(at):
+        return ""
+    return f"; it is a number in quotes: leave the quotes out{_unit_hint(float(at))}"
+
+
+def read_id(given: object) -> str:
+    """Read what names an infraction; a number is its text.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # to JSON, 66.0 is 66
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool) and _finite(given)
+    text = str(given) if is_number else given
+    if not isinstance(text, str) or not 1 <= len(text) <= _ID_LONGEST:
+        raise ValueError(f"id: {ascii(given)[:40]} is neither 1-{_ID_LONGEST} characters nor a number")
+    return text
 
 
 def read_weight(weight: object) -> int:

@@ -350,6 +350,21 @@ def test_what_does_not_fit_together_is_told_beside_what_is_wrong_alone(file: Pat
     assert len(jails_errors(file)) == 2
 
 
+def test_a_bom_before_the_file_is_no_part_of_it(file: Path) -> None:
+    assert jails(file, "\ufeff[defaults]\nmaxretry = 7\n").policy.defaults.windows[0].maxretry == 7
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_in_utf_16_is_named_as_that(file: Path, encoding: str) -> None:
+    file.write_bytes("\ufeff[defaults]".encode(encoding))
+    assert jails_errors(file)[0].endswith("; the file is UTF-16: save it as UTF-8")
+
+
+def test_white_space_around_an_address_in_ignoreip_does_not_matter(file: Path) -> None:
+    read = jails(file, "[defaults]\nignoreip = [' 203.0.113.7 ', '\t2001:db8::/32']\n")
+    assert ignored(read.policy.jail("default"), "203.0.113.7", "2001:db8::7") == [True, True]
+
+
 LIST = """\ufeff# our own
 198.51.100.7
 2001:db8::/32   # the office

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 IPV4_BITS = 32
 IPV6_BITS = 128
+PORT_MAX = 65_535
+_PORT_MAX_DIGITS = 5
+BOM = "\ufeff"
+"""The mark with which editors and shells of some systems begin a text."""
+
 _IPV4_MAPPED = 0xFFFF << IPV4_BITS
 
 
@@ -35,23 +40,62 @@ class Span(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Read one address as people and proxies write it.
+    """Read one address as people and proxies write it: see `plain_address` for what may stand around it.
 
     An IPv4-mapped IPv6 address is the IPv4 address that it carries.
 
     Raises:
-        ValueError: With a reason, if *text* is anything but exactly one address: a name, a range,
-            a port, a zone, a leading zero.
+        ValueError: With a reason, if *text* is anything but exactly one address: a name, a range, a zone,
+            a leading zero.
     """
     try:
         if ":" not in text:
             return Address(4, int.from_bytes(inet_pton(AF_INET, text)))
         value = int.from_bytes(inet_pton(AF_INET6, text))
     except (OSError, ValueError):  # ValueError: a NUL inside
-        raise ValueError(_what_is_wrong(text)) from None
+        return parse_address(plain_address(text))
     if value >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
         return Address(4, value & 0xFFFFFFFF)
     return Address(6, value)
+
+
+def plain_address(text: str) -> str:
+    """Return the address in *text* without what may stand around it: white space, a BOM, brackets, a port.
+
+    The producer's `_address.py` reads the same, and tests/spellings.py holds both to one table: neither package
+    can import the other.
+
+    Raises:
+        ValueError: With a reason, if it holds anything but exactly one address.
+    """
+    try:
+        inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError):
+        bare = _bare(text)
+    else:
+        return text
+    try:
+        inet_pton(AF_INET6 if ":" in bare else AF_INET, bare)
+    except (OSError, ValueError):
+        raise ValueError(_what_is_wrong(text)) from None
+    return bare
+
+
+def _bare(text: str) -> str:
+    text = text.strip().strip(BOM).strip()
+    if text.startswith("["):
+        address, bracket, rest = text[1:].partition("]")
+        return address if bracket and (not rest or _is_port(rest)) else text
+    address, colon, port = text.rpartition(":")
+    # Dots end an address, so a colon behind them begins a port; 2001:db8::1:80 is an address itself.
+    return address if "." in address and _is_port(colon + port) else text
+
+
+def _is_port(text: str) -> bool:
+    number = text[1:]
+    if text[0] != ":" or not (number.isascii() and number.isdigit() and len(number) <= _PORT_MAX_DIGITS):
+        return False
+    return int(number) <= PORT_MAX
 
 
 def _what_is_wrong(text: str) -> str:

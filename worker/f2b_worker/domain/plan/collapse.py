@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import network_of
+from f2b_worker.domain.addresses import judged_network_of, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +52,9 @@ class Collapser:
         is_settled: Callable[[str], bool],
     ) -> None:
         self._changes: dict[str, int | None] = {}
-        self._collapse = collapse
+        self._at_least = collapse.at_least
+        self._ipv4_prefix, self._ipv6_prefix = collapse.ipv4_prefix, collapse.ipv6_prefix
+        self._ipv4_ending, self._ipv6_ending = f"/{collapse.ipv4_prefix}", f"/{collapse.ipv6_prefix}"
         self._allowed = allowed
         self._holds = holds
         self._is_settled = is_settled
@@ -61,24 +63,28 @@ class Collapser:
         self._direct: dict[str, int] = {}
 
     def network(self, key: str) -> str | None:
-        """Name the network that *key* would collapse into; None if it is no smaller itself."""
-        return network_of(key, ipv4_prefix=self._collapse.ipv4_prefix, ipv6_prefix=self._collapse.ipv6_prefix)
+        """Name the network that *key* would collapse into; None if it is no smaller itself, or has no neighbours.
+
+        Where a /64 is not one customer, those beside it have nothing to do with it.
+        """
+        name = judged_network_of(key, ipv4_prefix=self._ipv4_prefix, ipv6_prefix=self._ipv6_prefix)
+        return name if name and self.is_network(name) else None
 
     def crowded(self, keys: Iterable[str]) -> set[str]:
         """Find the networks in which enough of *keys* lie."""
         counted = Counter(self._network_or_none(key) for key in keys)
-        return {name for name, number in counted.items() if name and number >= self._collapse.at_least}
+        return {name for name, number in counted.items() if name and number >= self._at_least}
 
     def _network_or_none(self, key: str) -> str | None:
         try:
-            return self.network(key)
+            # Also what no longer collapses: an older worker may have written it, and it is not somebody else's.
+            return network_of(key, ipv4_prefix=self._ipv4_prefix, ipv6_prefix=self._ipv6_prefix)
         except ValueError:
             return None  # no key at all; the roster names it
 
     def is_network(self, entry: str) -> bool:
         """Tell whether *entry* is as large as a network that keys collapse into."""
-        prefix = self._collapse.ipv6_prefix if ":" in entry else self._collapse.ipv4_prefix
-        return entry.endswith(f"/{prefix}")
+        return entry.endswith(self._ipv6_ending if ":" in entry else self._ipv4_ending)
 
     def wants(self, key: str) -> bool:
         """Tell whether *key* is wanted, be it as itself or in the network around it."""
@@ -164,7 +170,7 @@ class Collapser:
             self._turn(name, found, phase)
 
     def _next_phase(self, name: str, found: _Network) -> _Phase:
-        enough = len(found.members) >= self._collapse.at_least and not found.is_allowed
+        enough = len(found.members) >= self._at_least and not found.is_allowed
         if found.phase is _Phase.PARTED:
             return _Phase.RISING if enough else _Phase.PARTED
         if enough:

@@ -368,7 +368,7 @@ def test_no_ban_and_no_collapsed_network_covers_more_than_one_customer_where_a_6
     assert ipaddress.IPv6Network(key).prefixlen >= length
     narrow = key_of(parse_address(str(address)), ipv6_prefix=128)
     assert jail.key_over(narrow) == key
-    collapser = Collapser(Collapse(2, 24, collapsed_prefix), Networks(), holds=bool, is_settled=bool)
+    collapser = Collapser(Collapse(2, 24, collapsed_prefix), Networks(), Networks(), holds=bool, is_settled=bool)
     for around in (collapser.network(key), collapser.network(narrow)):
         assert around is None or ipaddress.IPv6Network(around).prefixlen >= length
 

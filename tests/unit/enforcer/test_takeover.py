@@ -130,6 +130,18 @@ class TestAnotherConfiguration:
         scene.pass_time(400)
         assert scene.v6.held == set()
 
+    def test_a_network_that_hits_whom_a_jail_ignores_by_now_is_taken_apart_at_once(self) -> None:
+        scene = Scene(Blocklist("block", ("f2b",), collapse=Collapse(3)))
+        scene.ban(*NEIGHBOURS)
+        scene.pass_time(150)
+        assert scene.v4.held == {NET}
+        scene.apart = ("203.0.113.77",)
+        scene.restart()
+        scene.pass_time(5)
+        assert scene.v4.held == set(NEIGHBOURS)
+        scene.pass_time(150)
+        assert scene.v4.held == set(NEIGHBOURS)
+
     def test_a_network_is_noted_before_it_is_written_and_forgotten_when_it_is_gone(self) -> None:
         scene = Scene(Blocklist("block", ("f2b",), collapse=Collapse(3)))
         scene.ban(*NEIGHBOURS, seconds=100)

@@ -51,10 +51,10 @@ class Term:
     alarms: Alarms
     clock: Clock
 
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist."""
+    def allow(self, allowed: Networks, apart: Networks) -> None:
+        """Use another allowlist, and other addresses that no collapsed network may hit."""
         self.roster.allow(allowed)
-        self.sets.groups.allow(allowed, self.clock.monotonic_s())
+        self.sets.groups.allow(allowed, self.clock.monotonic_s(), apart=apart)
         self.foreign.allow(allowed)
 
     def enforce(self) -> None:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.jails import Policy
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
@@ -165,7 +164,7 @@ def assemble(  # noqa: PLR0913
         offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
-    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
+    enforcers = [_enforcer(ports, ledger, intake, jails=jails, settings=settings) for ports in regions]
     return Parts(
         intake,
         enforcers,
@@ -179,7 +178,7 @@ def assemble(  # noqa: PLR0913
 
 
 def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, jails: Jails, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
@@ -188,7 +187,8 @@ def _enforcer(
         ports.lease,
         ports.notebook,
         blocklists=ports.blocklists,
-        allowed=allowed,
+        allowed=jails.allowed,
+        apart=jails.apart,
         clock=clock,
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,

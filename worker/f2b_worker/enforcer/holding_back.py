@@ -57,7 +57,7 @@ class HoldingBack:
         if not self._is_applied:
             self._is_applied = True
             self._roster.hold_back(self._from_ms)
-        elif self._from_ms is not None and has_read:
+        if has_read:
             self._roster.reconsider()
         if has_read and self._doubted:
             self._count_again()

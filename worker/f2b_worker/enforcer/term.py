@@ -101,10 +101,12 @@ class Term:
 
     def tell(self) -> None:
         """Tell whoever enforces next, and people, how things stand."""
-        self.own.sweep(self.sets.watches.values())
+        # A set of which nobody knows what is ours may hold any ended ban.
+        self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
+        shown.bans_unreadable.set(len(self.roster.undated))
         shown.bans_waiting.set(groups.pending)
         # Zero where nothing waits: an alert on this gauge must fall silent by itself.
         oldest_s = groups.oldest_s

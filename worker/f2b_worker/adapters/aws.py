@@ -160,7 +160,7 @@ def odd_answers(doing: str) -> Iterator[None]:
 def odd_answer(doing: str, error: Exception) -> errors.F2bError:
     """Make the error for an answer that is not AWS's, from what reading it raised."""
     return errors.Unavailable(
-        f"{doing}: the answer is not in the form of AWS's ({type(error).__name__}); is it AWS that answers?"
+        f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
     )
 
 

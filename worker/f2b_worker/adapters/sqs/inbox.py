@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import Missing, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
@@ -52,7 +52,8 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
     policy = answer.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
         raise Missing(f"queue {queue_url} has no dead-letter queue")
-    _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    with odd_answers(f"queue {queue_url}"):
+        _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))
@@ -62,7 +63,8 @@ def visibility_s_of(client: SQSClient, queue_url: str) -> int:
     """Ask how long a received message of *queue_url* stays hidden."""
     with aws_errors(f"queue {queue_url}"):
         answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
-    return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
+    with odd_answers(f"queue {queue_url}"):
+        return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
 
 
 class SqsInbox:
@@ -92,7 +94,8 @@ class SqsInbox:
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-        return [_message(raw) for raw in answer.get("Messages", [])]
+        with odd_answers(_RECEIVING):
+            return [_message(raw) for raw in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.
@@ -110,7 +113,8 @@ class SqsInbox:
                     {"Id": str(place), "ReceiptHandle": message.receipt} for place, message in enumerate(batch)
                 ],
             )
-        _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
+        with odd_answers("deleting judged messages"):
+            _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
 
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
@@ -154,15 +158,15 @@ class SqsInbox:
                     "f2b.message_id": _text(letter.message_id),
                 },
             )
-        part_of(answer, "MessageId", doing)  # without it nothing is stored, whatever the status says
+        part_of(answer, "MessageId", doing, str)  # without it nothing is stored, whatever the status says
 
 
 def _message(raw: MessageTypeDef) -> Message:
     attributes = raw.get("Attributes", {})
     return Message(
-        id=part_of(raw, "MessageId", _RECEIVING),
-        receipt=part_of(raw, "ReceiptHandle", _RECEIVING),
-        body=raw.get("Body", ""),
+        id=part_of(raw, "MessageId", _RECEIVING, str),
+        receipt=part_of(raw, "ReceiptHandle", _RECEIVING, str),
+        body=part_of(raw, "Body", _RECEIVING, str) if "Body" in raw else "",
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )
 

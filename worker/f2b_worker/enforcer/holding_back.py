@@ -49,6 +49,11 @@ class HoldingBack:
         guard.release(notes.released_ms)
         roster.hold_back(None)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether bans are held back."""
+        return self._from_ms is not None
+
     def watch(self, sets: Sets) -> None:
         """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
         if not sets.all_tried:

@@ -116,6 +116,11 @@ class Enforcer:
         """One line about what keeps bans from being enforced, or None."""
         return next(iter(list(self._alarms.problems.values())), None)
 
+    @property
+    def remark(self) -> str | None:
+        """One line about what somebody should look at although bans are enforced, or None."""
+        return next(iter(self._alarms.remarks), None)
+
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist from the next tick on; may be called from another thread."""
         self._next_allowed = allowed
@@ -204,6 +209,7 @@ class Enforcer:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
         self._alarms.problems.clear()
+        self._alarms.remarks = ()
         self._alarms.metrics.clear()
 
     def _new_search(self) -> Search:

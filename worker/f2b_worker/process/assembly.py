@@ -101,11 +101,12 @@ class Parts:
 
     @property
     def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or None.
+        """One line about which other configuration is enforced, or what else somebody should look at, or None.
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        return next((each.conflict for each in self.regions if each.conflict), None)
+        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        return next((each for each in lines if each), None)
 
     @property
     def condition(self) -> Condition:

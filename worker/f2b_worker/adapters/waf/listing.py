@@ -72,8 +72,7 @@ class WafListing:
     def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
         """List the IP sets."""
         for each in self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope):
-            for name in ("Name", "Id", "ARN"):
-                part_of(each, name, "listing the IP sets", str)
+            part_of(each, "Name", "listing the IP sets", str)
             yield each
 
     def rule_groups(self, scope: Scope) -> Iterator[RuleGroupSummaryTypeDef]:

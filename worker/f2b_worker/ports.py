@@ -300,6 +300,7 @@ class Notes:
         released_ms: When somebody last released held back bans.
         networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
         swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
+        lost: The notes that are there and cannot be read, by their name: `surge`, `foreign#<id of the IP set>` …
     """
 
     foreign: Mapping[str, frozenset[str]]
@@ -307,6 +308,11 @@ class Notes:
     released_ms: int | None = None
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     swept_ms: Mapping[str, int] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+    def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
+        """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
+        return f"{kind}#{ip_set_id}" in self.lost
 
 
 EntryKind: TypeAlias = Literal["foreign", "networks"]

@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,6 +20,7 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
+    PaginationError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
@@ -110,6 +112,18 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
+ODD = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through an answer that has not the form of AWS's."""
+
+_AFTER_THE_REQUEST = {
+    "botocore.endpoint",
+    "botocore.credentials",
+    "botocore.tokens",
+    "botocore.paginate",
+    "botocore.waiter",
+}
+"""The modules of botocore through which an answer comes, but no request in the making."""
+
 _QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
 
 
@@ -122,10 +136,44 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise _from_code(error, doing) from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
-    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
         raise errors.Unavailable(f"{doing}: {error}") from error
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
+    except Exception as error:
+        if isinstance(error, errors.F2bError) or not _is_about_an_answer(error):
+            raise
+        raise odd_answer(doing, error) from error
+
+
+@contextmanager
+def odd_answers(doing: str) -> Iterator[None]:
+    """Take what Python raises in the block, which only reads an answer, for an answer that is not AWS's.
+
+    Raises:
+        Unavailable: A proxy, for instance, answered with a 200: the next answer may be AWS's.
+    """
+    try:
+        yield
+    except ODD as error:
+        raise odd_answer(doing, error) from error
+
+
+def odd_answer(doing: str, error: Exception) -> errors.F2bError:
+    """Make the error for an answer that is not AWS's, from what reading it raised."""
+    return errors.Unavailable(
+        f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
+    )
+
+
+def _is_about_an_answer(error: Exception) -> bool:
+    """Tell whether botocore failed on what was answered, in a form that it does not expect.
+
+    It checks that an answer is JSON or XML, and then goes through it as if it had the form of the service's model.
+    What fails in our own code, or on the way of a request, is a defect and must be seen.
+    """
+    modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
+    return not modules.isdisjoint(_AFTER_THE_REQUEST)
 
 
 def error_code(error: ClientError) -> str:
@@ -150,16 +198,27 @@ def error_of(code: str, line: str) -> errors.F2bError:
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
 
 
-def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
+def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:
     """Take a part of an answer that AWS always sends.
 
+    Args:
+        answer: As botocore parsed it.
+        name: The part's.
+        doing: Begins the line that the user reads.
+        kind: What the part must be an instance of: botocore does not check the text of a member, for instance.
+
     Raises:
-        Unavailable: If it is missing: something else than AWS answered with a 200, a proxy for instance.
+        Unavailable: If it is missing or another: not AWS answered with a 200, but a proxy, for instance.
     """
     try:
-        return answer[name]
+        part = answer[name]
     except KeyError:
         raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
+    if not isinstance(part, kind):
+        raise errors.Unavailable(
+            f"{doing}: the answer's {name} is a {type(part).__name__}, no {kind.__name__}; is it AWS that answers?"
+        )
+    return part
 
 
 def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.judge.infractions import Reason, Refusal, simple_item
+from f2b_worker.domain.judge.infractions import Refusal, simple_item
 from f2b_worker.intake.reading import letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from f2b_worker.domain.judge.infractions import Reason
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.errors import F2bError
     from f2b_worker.intake.known_bans import KnownBan, KnownBans
@@ -164,7 +165,7 @@ class Desk:
         """Mark everything of one offender as judged."""
         self._close(self.piles.pop(who).messages)
 
-    def give_up(self, who: OffenderId, why: str) -> None:
+    def give_up(self, who: OffenderId, reason: Reason, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters.
 
         What follows from bans has no letter: its messages come again, and bring it about again.
@@ -173,7 +174,7 @@ class Desk:
         if pile.is_fed:
             self._leave_in_queue(pile.messages)
         else:
-            refused = [_refusal(who, hit, why) for hit in pile.hits]
+            refused = [_refusal(who, hit, reason, why) for hit in pile.hits]
             self._add_letters(letters(refused, pile.messages[0].message.id), pile.messages)
         self.finish(who)
 
@@ -234,7 +235,7 @@ class Desk:
             self.letters.append(Letter(each, tuple(messages)))
 
 
-def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
+def _refusal(who: OffenderId, hit: Hit, reason: Reason, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
     item = simple_item(network, who.jail, hit.at_ms, hit.id, weight=hit.weight)
-    return Refusal(Reason.LEDGER_REFUSED, why, item)
+    return Refusal(reason, why, item)

@@ -11,8 +11,9 @@ import structlog
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
+from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Rejected, Retryable
+from f2b_worker.errors import F2bError, Invalid, Rejected, Retryable, Unreadable
 from f2b_worker.intake.budget import BULKY, BULKY_AT_ONCE, Budget, affordable
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
@@ -311,7 +312,8 @@ class Judging:
             return error
         log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
         metrics.ledger_refused.inc()
-        self.desk.give_up(who, str(error))
+        reason = Reason.STATE_UNREADABLE if isinstance(error, Unreadable) else Reason.LEDGER_REFUSED
+        self.desk.give_up(who, reason, str(error))
         return None
 
 
@@ -352,4 +354,5 @@ def _announce(decisions: Mapping[OffenderId, Decision], answers: Mapping[Offende
             continue  # not stored, or not known to be
         for ban in decision.changed:
             if ban.evidence:  # a new ban; an extended one was announced when it started
-                log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
+                event = "would_ban" if ban.observed else "banned"
+                log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

@@ -32,6 +32,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -98,11 +100,12 @@ class Parts:
 
     @property
     def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or None.
+        """One line about which other configuration is enforced, or what else somebody should look at, or None.
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        return next((each.conflict for each in self.regions if each.conflict), None)
+        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        return next((each for each in lines if each), None)
 
     @property
     def condition(self) -> Condition:
@@ -285,20 +288,34 @@ def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> Dynam
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_ban_book(settings: WorkerSettings) -> BanBook:
-    """Open the ledger to read its bans, while a worker may be writing to it."""
+def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
+    """Open the ledger to read its bans, while a worker may be writing to it.
+
+    Args:
+        settings: Say where it is.
+        aside: Told of each item that cannot be read.
+    """
     if settings.state_file:
-        return SqliteBanBook(open_existing(settings.state_file))
+        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     client = dynamodb_client(connections=2, plain_queries=True)
     patiently(settings, lambda: check_table(client, settings.table))
-    return DynamoBanBook(client, settings.table, SystemClock())
+    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
-def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
-    """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+def open_notebooks(
+    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside, writing: bool = True
+) -> Mapping[str, Notebook]:
+    """Open the notes of every Region in which this fleet may enforce, by the Region's name.
+
+    Args:
+        settings: Say where they are.
+        aside: Told of each note that cannot be read.
+        writing: Whether they are opened to be written, too.
+    """
     if settings.state_file:
-        return notebooks_in(open_to_store(settings.state_file))
+        connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
+        return notebooks_in(connection, aside=aside)
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
-    return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
+    return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}

@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MessageAttributeValueTypeDef,
         MessageTypeDef,
         SendMessageBatchRequestEntryTypeDef,
+        SendMessageBatchResultTypeDef,
     )
 
     from f2b_worker.ports import DeadLetter
@@ -62,7 +63,8 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
     policy = answer.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
         raise Missing(f"queue {queue_url} has no dead-letter queue")
-    _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    with odd_answers(f"queue {queue_url}"):
+        _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))
@@ -72,7 +74,8 @@ def visibility_s_of(client: SQSClient, queue_url: str) -> int:
     """Ask how long a received message of *queue_url* stays hidden."""
     with aws_errors(f"queue {queue_url}"):
         answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
-    return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
+    with odd_answers(f"queue {queue_url}"):
+        return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
 
 
 class SqsInbox:
@@ -104,7 +107,8 @@ class SqsInbox:
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-        return [_message(raw) for raw in answer.get("Messages", [])]
+        with odd_answers(_RECEIVING):
+            return [_message(raw) for raw in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.
@@ -122,7 +126,8 @@ class SqsInbox:
                     {"Id": str(place), "ReceiptHandle": message.receipt} for place, message in enumerate(batch)
                 ],
             )
-        _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
+        with odd_answers("deleting judged messages"):
+            _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
 
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
@@ -165,15 +170,14 @@ class SqsInbox:
                     QueueUrl=self._dead_letter_url,
                     Entries=[_entry(str(place), letter) for place, letter in enumerate(letters)],
                 )
+            with odd_answers(_BURYING):
+                return _outcomes(answer, len(letters))
         except Rejected as error:
             if len(letters) == 1:
                 return [error]
             return [answer for letter in letters for answer in self._bury([letter])]  # one of them may be why
         except F2bError as error:
             return [error] * len(letters)
-        stored = {each.get("Id") for each in answer.get("Successful", []) if each.get("MessageId")}
-        failed = {each.get("Id"): each for each in answer.get("Failed", [])}
-        return [None if at in stored else _why_not(failed.get(at)) for at in map(str, range(len(letters)))]
 
 
 def _in_calls(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
@@ -203,6 +207,12 @@ def _entry(entry_id: str, letter: DeadLetter) -> SendMessageBatchRequestEntryTyp
     }
 
 
+def _outcomes(answer: SendMessageBatchResultTypeDef, letters: int) -> Sequence[F2bError | None]:
+    stored = {each["Id"] for each in answer.get("Successful", []) if each.get("MessageId")}
+    failed = {each["Id"]: each for each in answer.get("Failed", [])}
+    return [None if at in stored else _why_not(failed.get(at)) for at in map(str, range(letters))]
+
+
 def _why_not(failed: BatchResultErrorEntryTypeDef | None) -> F2bError:
     """Say why a letter is not stored although its call succeeded; one that the answer leaves out is sent again."""
     if failed is None:
@@ -215,9 +225,9 @@ def _why_not(failed: BatchResultErrorEntryTypeDef | None) -> F2bError:
 def _message(raw: MessageTypeDef) -> Message:
     attributes = raw.get("Attributes", {})
     return Message(
-        id=part_of(raw, "MessageId", _RECEIVING),
-        receipt=part_of(raw, "ReceiptHandle", _RECEIVING),
-        body=raw.get("Body", ""),
+        id=part_of(raw, "MessageId", _RECEIVING, str),
+        receipt=part_of(raw, "ReceiptHandle", _RECEIVING, str),
+        body=part_of(raw, "Body", _RECEIVING, str) if "Body" in raw else "",
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )
 

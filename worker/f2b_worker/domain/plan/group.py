@@ -146,6 +146,10 @@ class Group:
         """Tell whether a set holds *entry*, whoever put it there."""
         return entry in self._homes
 
+    def keeps(self, entry: str) -> bool:
+        """Tell whether a set holds *entry*, and it is ours."""
+        return entry in self._homes and not self._is_foreign(entry)
+
     def is_settled(self, entry: str) -> bool:
         """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""
         return entry in self._homes or entry in self._admission.left_out or entry in self._refused

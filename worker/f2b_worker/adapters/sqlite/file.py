@@ -30,6 +30,9 @@ KNOWN = Known(Schema(version=VERSION, readable_from=1), oldest=1)
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
 
+CHANGES_MAX = 2**53
+"""No change of a ban is numbered higher; what is stored as one and larger was put there by somebody else."""
+
 BUSY_S = 5.0
 """How long somebody waits for another process."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.file import (
+    CHANGES_MAX,
     INDEX,
     LOG,
     FileLock,
@@ -54,8 +55,8 @@ class StateFile:
             self._lock.close()
             raise
         self.path = path
-        (newest,) = writing.execute("SELECT coalesce(max(changed), 0) FROM offenders").fetchone()
-        self.change_numbers: Iterator[int] = count(newest + 1)
+        newest = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
+        self.change_numbers: Iterator[int] = count(int(writing.execute(newest, (CHANGES_MAX,)).fetchone()[0]) + 1)
         self.writer = Writer(writing)
         self.safe_writer = Writer(open_to_store(path))
         self.place = Place(path)

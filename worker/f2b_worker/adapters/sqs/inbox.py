@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
@@ -45,7 +45,7 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
     Raises:
         Missing: If there is no such queue.
     """
-    with aws_errors(f"queue {queue}"):
+    with naming_region(client, queue), aws_errors(f"queue {queue}"):
         if queue.startswith(("http://", "https://")):
             client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
             return queue

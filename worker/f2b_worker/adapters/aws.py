@@ -298,6 +298,20 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     return client
 
 
+_BEGAN_S = "f2b_began_s"
+
+
+def _note_begin(request: Any, **_: object) -> None:
+    request.context[_BEGAN_S] = time.monotonic()
+
+
+def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, Any], **_: object) -> None:
+    """Let the machine's clock be compared with AWS's, by every answer of AWS, refusals for a wrong time too."""
+    headers = response_dict["headers"] if response_dict else {}
+    if _BEGAN_S in context and "x-amzn-requestid" in headers:  # else it is not AWS that answers
+        AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
+
+
 def asked_region(client: Any, queue_url: str = "") -> str:
     """Name the Region that a client asks, and what chose it: if something is missing, it may be the wrong one."""
     region: str = client.meta.region_name
@@ -322,20 +336,6 @@ def _chooser_of(region: str, queue_url: str) -> str:
             return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
     profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
     return f"of the AWS profile {profile}"
-
-
-_BEGAN_S = "f2b_began_s"
-
-
-def _note_begin(request: Any, **_: object) -> None:
-    request.context[_BEGAN_S] = time.monotonic()
-
-
-def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, Any], **_: object) -> None:
-    """Let the machine's clock be compared with AWS's, by every answer of AWS, refusals for a wrong time too."""
-    headers = response_dict["headers"] if response_dict else {}
-    if _BEGAN_S in context and "x-amzn-requestid" in headers:  # else it is not AWS that answers
-        AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
 
 
 def _session() -> Any:

@@ -308,11 +308,6 @@ def open_ledger(
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_schema(settings: WorkerSettings) -> DynamoSchema:
-    """Open what says in which layout the table is."""
-    return DynamoSchema(dynamodb_client(connections=1), settings.table)
-
-
 def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
     """Open the ledger to read its bans, while a worker may be writing to it.
 

@@ -33,6 +33,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.jails import Policy
     from f2b_worker.errors import Unreadable
+    from f2b_worker.observe.pulse import Pulse
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -102,8 +104,19 @@ class Parts:
         """One line about what keeps the loops from doing their work now, or None."""
         if self.stop.is_set():
             return "stopping"
-        problems = (self.intake.problem, *(each.problem for each in self.enforcers))
+        still = standing_still(self._pulses, STILL_S)
+        problems = (still, self.intake.problem, *(each.problem for each in self.enforcers))
         return next((each for each in problems if each), None)
+
+    @property
+    def stuck(self) -> str | None:
+        """One line about a loop that has stood still for so long that only a restart helps, or None."""
+        return standing_still(self._pulses, STUCK_S)
+
+    @property
+    def _pulses(self) -> dict[str, Pulse]:
+        enforcers = {f"enforcer of {each.region}": each.pulse for each in self.enforcers}
+        return {"intake": self.intake.pulse, **enforcers}
 
     @property
     def conflict(self) -> str | None:
@@ -141,7 +154,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
-    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
+    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
     table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
     schema = DynamoSchema(table, settings.table)
@@ -289,7 +302,8 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
+    connections = settings.receivers + 2 * IO_THREADS + 1
+    client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,

@@ -11,6 +11,7 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import are_sound, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Hit
 
+WRONG: tuple[Any, ...] = ("5", 1.5, True, 10**38)
 GOOD = Ban(1_000, 9_000, 1, 8_000, evidence=(Hit(1_000, "a"),))
 
 

@@ -208,12 +208,32 @@ def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
         ("10.1.2.3", "private address (10.0.0.0/8)"),
         ("127.0.0.1", "loopback address (127.0.0.0/8)"),
         ("fc00::1", "private address (fc00::/7)"),
+        ("198.18.0.1", "benchmark address (198.18.0.0/15)"),
+        ("fec0::1", "site-local address (fec0::/10)"),
+        ("64:ff9b::10.0.0.1", "private address (10.0.0.0/8)"),
+        ("2002:c633:6409:7::1", "in ignoreip of jail login (198.51.100.9)"),
         ("192.0.2.5", "in ignoreip of all jails (192.0.2.0/24)"),
         ("198.51.100.9", "in ignoreip of jail login (198.51.100.9)"),
     ],
 )
 def test_who_is_never_banned_is_told_by_which_rule(scene: Scene, ip: str, reason: str) -> None:
     assert scene.because(ip, "--jail", "login") == f"never banned: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("ip", "key"),
+    [
+        ("2002:cb00:7114::/48", "2002:cb00:7114::/48"),
+        ("64:ff9b::203.0.113.20", "64:ff9b::cb00:7114/128"),
+        ("[::ffff:0:203.0.113.20]:443", "203.0.113.20"),
+    ],
+)
+def test_an_address_in_a_range_of_translators_is_explained_as_its_customer(
+    scene: Scene, ip: str, key: str
+) -> None:
+    scene.report(12, 11, 10, ip=ip.removesuffix("/48"))
+    (found,) = scene.objects(ip)
+    assert (found["ip"], found["status"]) == (key, "banned")
 
 
 def test_every_kind_of_own_range_has_its_name() -> None:

@@ -43,11 +43,17 @@ _OWN_RANGES = {  # what is not plainly private
     "0.0.0.0/8": "unspecified",
     "100.64.0.0/10": "carrier-grade NAT",
     "127.0.0.0/8": "loopback",
+    "192.0.0.0/24": "IETF protocol",
+    "192.88.99.0/24": "6to4 relay",
+    "198.18.0.0/15": "benchmark",
     "169.254.0.0/16": "link-local",
     "224.0.0.0/4": "multicast",
     "240.0.0.0/4": "reserved",
     "::/127": "unspecified or loopback",
+    "100::/64": "discard",
+    "2001:2::/48": "benchmark",
     "fe80::/10": "link-local",
+    "fec0::/10": "site-local",
     "ff00::/8": "multicast",
 }
 
@@ -127,7 +133,7 @@ def _address(text: str, policy: Policy) -> Address:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="IP") from error
     jails = (policy.defaults, *policy.jails.values())
-    widest = min(each.ipv4_prefix if address.family == 4 else each.ipv6_prefix for each in jails)
+    widest = min(each.prefix_of(address) for each in jails)
     if prefix and int(prefix) < widest:
         raise click.BadParameter(f"'{text}' is larger than the networks that jails judge as one", param_hint="IP")
     return address

@@ -29,9 +29,9 @@ def release(**given: Any) -> None:
     happens.
     """
     settings = subcommand_settings(given, needs_queue=False)
-    now_ms = SystemClock().now_ms()
     unreadable: list[Unreadable] = []
     notebooks = open_notebooks(settings, aside=unreadable.append)
+    now_ms = SystemClock().now_ms()
     notes = {region: notebook.read() for region, notebook in notebooks.items()}
     held_ms = {region: each.held_back_from_ms for region, each in notes.items()}
     tripped = {region: from_ms for region, from_ms in held_ms.items() if from_ms is not None}

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.aside import in_a_thread
+from f2b_worker.domain.addresses import NEVER_BANNED
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
-from f2b_worker.enforcer.aside import in_a_thread
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -54,6 +55,7 @@ class Enforcer:
         notebook: What a successor must know.
         blocklists: The blocklists of this Region.
         allowed: Addresses that are never written, whatever the ledger says.
+        apart: Addresses that no collapsed network may hit, though a ban of some jail may.
         clock: Ends bans and paces every call.
         region: That Region's name, for the metrics.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
@@ -73,6 +75,7 @@ class Enforcer:
         *,
         blocklists: Iterable[Blocklist],
         allowed: Networks,
+        apart: Networks = NEVER_BANNED,
         clock: Clock,
         region: str = "",
         unban_lag_s: float = 60.0,
@@ -87,7 +90,7 @@ class Enforcer:
         self._lease = lease
         self._notebook = notebook
         self._blocklists = tuple(blocklists)
-        self._allowed = self._next_allowed = allowed
+        self._spared = self._next_spared = (allowed, apart)
         self._clock = clock
         self._unban_lag_s = unban_lag_s
         self._adopter = adopter
@@ -116,14 +119,14 @@ class Enforcer:
         """One line about what keeps bans from being enforced, or None."""
         return next(iter(list(self._alarms.problems.values())), None)
 
+    def allow(self, allowed: Networks, apart: Networks = NEVER_BANNED) -> None:
+        """Use other lists of who is spared from the next tick on; may be called from another thread."""
+        self._next_spared = (allowed, apart)
+
     @property
     def remark(self) -> str | None:
         """One line about what somebody should look at although bans are enforced, or None."""
         return next(iter(self._alarms.remarks), None)
-
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist from the next tick on; may be called from another thread."""
-        self._next_allowed = allowed
 
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
@@ -167,10 +170,10 @@ class Enforcer:
         term = self._unless_outdated(self._term) or self._begin()
         if term is None:
             return LOOK_S
-        allowed = self._next_allowed
-        if allowed is not self._allowed:
-            self._allowed = allowed
-            term.allow(allowed)
+        spared = self._next_spared
+        if spared is not self._spared:
+            self._spared = spared
+            term.allow(*spared)
         term.enforce()
         if term is not self._term:  # the lease was lost right before an update
             return FOLLOW_S
@@ -237,7 +240,7 @@ class Enforcer:
             own=own,
             foreign=ForeignEntries(
                 sets,
-                allowed=self._allowed,
+                allowed=self._spared[0],
                 noted=notes.foreign,
                 notebook=self._notebook,
                 adopter=self._adopter,
@@ -253,7 +256,10 @@ class Enforcer:
         return self._term
 
     def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
-        groups = Groups(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
+        allowed, apart = self._spared
+        groups = Groups(
+            self._blocklists, allowed, apart=apart, unban_lag_s=self._unban_lag_s, capacity=self._capacity
+        )
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
             groups,

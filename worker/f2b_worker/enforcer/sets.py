@@ -98,9 +98,10 @@ class Sets:
         """Whether every set was read at least once."""
         return all(watch.kept.known for watch in self.watches.values())
 
-    def use(self, found: Mapping[str, Sequence[IpSet]]) -> None:
-        """Watch the sets that there are; those that are watched and were not found are looked at soon."""
+    def use(self, found: Mapping[str, Sequence[IpSet]]) -> bool:
+        """Watch the sets that there are, and tell whether some are new; those that are gone are looked at soon."""
         ids = set()
+        before = len(self.watches)
         for blocklist, ip_sets in found.items():
             for ip_set in ip_sets:
                 ids.add(ip_set.id)
@@ -113,6 +114,7 @@ class Sets:
             # The list may lag behind: only a reading of the set itself tells that it is gone.
             if set_id not in ids:
                 watch.is_certain = False
+        return len(self.watches) > before
 
     def read_due(self) -> None:
         """Read the sets whose contents are not certain, and those that nobody looked into for a minute."""

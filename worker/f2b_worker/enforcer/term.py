@@ -53,10 +53,10 @@ class Term:
     alarms: Alarms
     clock: Clock
 
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist."""
+    def allow(self, allowed: Networks, apart: Networks) -> None:
+        """Use another allowlist, and other addresses that no collapsed network may hit."""
         self.roster.allow(allowed)
-        self.sets.groups.allow(allowed, self.clock.monotonic_s())
+        self.sets.groups.allow(allowed, self.clock.monotonic_s(), apart=apart)
         self.foreign.allow(allowed)
 
     def enforce(self) -> None:
@@ -65,10 +65,7 @@ class Term:
         Raises:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
-        found = self.search.news()
-        # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
-        if found is not None:
-            self.sets.use(found)
+        self._look_for_sets()
         self.references.report()
         self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
         self.sets.read_due()
@@ -79,9 +76,17 @@ class Term:
         # After the roster was passed on, so that an adopted entry which is wanted by now counts as ours.
         if self.foreign.settle():
             self.following.ask()
+        self.sets.groups.spare(self.following.lifting.spared_s)
         # Not before every set was looked into: a ban may be in one of them, and needs no update.
         if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
             self.sets.write_next()
+
+    def _look_for_sets(self) -> None:
+        # A search makes the sets that it knows be read anew; those before are to be read at no cost first.
+        found = self.search.news() if self.sets.all_tried else None
+        # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
+        if found is not None and self.sets.use(found):
+            self.references.ask_soon()
 
     @property
     def _is_waiting(self) -> bool:

@@ -18,6 +18,23 @@ refused = Counter("f2b_refused", "Infractions or messages set aside in the dead-
 ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned", ["reason"])
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
+offenders_held_up = Gauge(
+    "f2b_offenders_held_up",
+    "Offenders that cannot be judged now, while others are",
+    multiprocess_mode="livesum",
+)
+offenders_over_budget = Gauge(
+    "f2b_offenders_over_budget",
+    "Offenders that wait because more came than --offenders-per-s",
+    multiprocess_mode="livesum",
+)
+letters_waiting = Gauge(
+    "f2b_dead_letters_waiting", "Letters that wait for the dead-letter queue", multiprocess_mode="livesum"
+)
+deletions_waiting = Gauge(
+    "f2b_deletions_waiting", "Judged messages that wait to be deleted", multiprocess_mode="livesum"
+)
+postponed = Counter("f2b_postponed", "Messages left in the queue, to come again later", ["reason"])
 unreadable = Counter("f2b_unreadable", "Stored items that cannot be read, each counted when first met", ["kind"])
 aws_failures = Counter("f2b_aws_failures", "Failed calls that are tried again", ["kind"])
 

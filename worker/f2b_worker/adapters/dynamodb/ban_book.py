@@ -113,7 +113,9 @@ class DynamoBanBook:
         A ban that does not say when it was changed is not in the index, so all are read from the table itself.
         """
         now_ms = self._clock.now_ms()
-        return Changes(self._changed_since(cursor - _OVERLAP_MS) if cursor else self.standing(), now_ms)
+        # A clock that was put back left a cursor in the future, before which others store.
+        changed = self._changed_since(min(cursor, now_ms) - _OVERLAP_MS) if cursor else self.standing()
+        return Changes(changed, now_ms)
 
     def late_changes(self, cursor: int) -> Iterator[StandingBan]:
         """Read those that writers stored whose clocks are up to five minutes slow, and much else again."""

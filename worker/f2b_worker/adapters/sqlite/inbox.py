@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from f2b_worker.adapters.sqlite.place import Place
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.ports import Clock, DeadLetter
@@ -121,11 +122,15 @@ class SqliteInbox:
                     self._released[number] = None
             self._news.notify_all()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Put *letter* among the dead ones, and forget those of two weeks ago."""
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Put *letters* among the dead ones, all or none, and forget those of two weeks ago."""
         now_ms = self._clock.now_ms()
-        values = (now_ms, letter.reason, _text(letter.detail), letter.message_id, _text(letter.body))
-        self._writer.do("storing a dead letter", partial(_bury, values, now_ms - DEAD_LETTERS_KEPT_MS))
+        rows = [(now_ms, each.reason, _text(each.detail), each.message_id, _text(each.body)) for each in letters]
+        try:
+            self._writer.do("storing dead letters", partial(_bury, rows, now_ms - DEAD_LETTERS_KEPT_MS))
+        except F2bError as error:
+            return [error] * len(letters)
+        return [None] * len(letters)
 
     def announce(self) -> None:
         """Wake who waits in a receive: something was put in."""
@@ -186,12 +191,14 @@ class SqliteQueue:
         writer: Writes to the file, safely.
         clock: Dates messages.
         announce: Called when messages are on disk.
+        place: Tells whether that is where a restart would find them.
     """
 
-    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None]) -> None:
+    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None], place: Place) -> None:
         self._writer = writer
         self._clock = clock
         self._announce = announce
+        self._place = place
 
     async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
         """Store message bodies; answers when they are on disk, or why they are not."""
@@ -199,18 +206,22 @@ class SqliteQueue:
         now_ms = self._clock.now_ms()
         try:
             self._writer.do("storing infractions", partial(_insert, [(body, now_ms) for body in bodies]))
+            self._place.check()
         except F2bError as error:
             return [error] * len(bodies)
         self._announce()
         return [None] * len(bodies)
 
     async def check(self) -> None:
-        """Return if the file can be written to."""
+        """Return if the file can be written to, and would be read again."""
         self._writer.do("writing to the state file", _touch)
+        self._place.check(beside=True)
+        self._place.check_contents("inbox")
 
     async def close(self) -> None:
         """Let go of the file."""
         self._writer.close()
+        self._place.close()
 
 
 def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> None:
@@ -219,11 +230,12 @@ def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> 
 
 
 def _touch(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA user_version").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")  # written, whatever it was: a full disk shows
 
 
-def _bury(letter: tuple[object, ...], older_ms: int, connection: sqlite3.Connection) -> None:
-    connection.execute(_BURY, letter)
+def _bury(rows: Sequence[tuple[object, ...]], older_ms: int, connection: sqlite3.Connection) -> None:
+    connection.executemany(_BURY, rows)
     connection.execute("DELETE FROM dead_letters WHERE at_ms < ?", (older_ms,))
 
 

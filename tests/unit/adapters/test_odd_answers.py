@@ -110,7 +110,7 @@ def test_an_answer_with_200_in_another_form_is_worth_another_try_or_is_none_at_a
         lambda: DynamoLease(clients[0], "f2b", name="x", owner="me", clock=FakeClock()).hold(),
         lambda: inbox.receive(wait_s=0),
         lambda: inbox.delete([message]),
-        lambda: inbox.bury(DeadLetter("b", {"not_json": 1}, "d", "1")),
+        lambda: inbox.bury([DeadLetter("b", {"not_json": 1}, "d", "1")]),
         lambda: dead_letter_url_of(sqs, QUEUE),
         lambda: visibility_s_of(sqs, QUEUE),
         lambda: list(WafListing(waf, FakeClock()).ip_sets(Scope.REGIONAL)),

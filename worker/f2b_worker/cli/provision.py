@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import odd_answers
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
@@ -77,11 +78,12 @@ def provision(
 
 
 def _carry_out(steps: Iterable[Step], *, dry_run: bool) -> None:
-    for step in steps:
-        if step.is_there():
-            click.echo(f"{step.what}: there")
-        elif dry_run:
-            click.echo(f"{step.what}: would be made")
-        else:
-            step.make()
-            click.echo(f"{step.what}: made")
+    with odd_answers("looking for what is there"):
+        for step in steps:
+            if step.is_there():
+                click.echo(f"{step.what}: there")
+            elif dry_run:
+                click.echo(f"{step.what}: would be made")
+            else:
+                step.make()
+                click.echo(f"{step.what}: made")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.addresses import NEVER_BANNED
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
-from f2b_worker.enforcer.aside import in_a_thread
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOOK_S = 0.1
 """How often it is looked whether the first answer about the IP sets is there."""
+
+LOOK_FOR_NOTES_S = 60.0
+"""How often it is looked whether notes that could not be read can be by now."""
 
 TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
@@ -97,10 +100,12 @@ class Enforcer:
         self._ledger = Patience("ledger", self._alarms, clock)
         # What outlives the lease: an update spends the budget, and a ban is new, only once.
         self._pace = UpdatePace(chance)
-        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds)
+        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds, self._keeps)
         self._guard = SurgeGuard(max_new_bans_per_minute)
         self._is_holding = False
         self._asked_s = float("-inf")
+        self._lost: frozenset[str] = frozenset()
+        self._looked_s = 0.0
         self._search = self._new_search()
         self._term: Term | None = None
 
@@ -117,6 +122,11 @@ class Enforcer:
     def allow(self, allowed: Networks, apart: Networks = NEVER_BANNED) -> None:
         """Use other lists of who is spared from the next tick on; may be called from another thread."""
         self._next_spared = (allowed, apart)
+
+    @property
+    def remark(self) -> str | None:
+        """One line about what somebody should look at although bans are enforced, or None."""
+        return next(iter(self._alarms.remarks), None)
 
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
@@ -157,7 +167,7 @@ class Enforcer:
             self._term.following.ask()
         if not self._has_lease():
             return FOLLOW_S
-        term = self._term or self._begin()
+        term = self._unless_outdated(self._term) or self._begin()
         if term is None:
             return LOOK_S
         spared = self._next_spared
@@ -169,6 +179,17 @@ class Enforcer:
             return FOLLOW_S
         term.tell()
         return term.pause_s()
+
+    def _unless_outdated(self, term: Term | None) -> Term | None:
+        """Let a term go that began with notes which could not be read, once they can: somebody mended them."""
+        now_s = self._clock.monotonic_s()
+        if term is None or not self._lost or now_s - self._looked_s < LOOK_FOR_NOTES_S:
+            return term
+        self._looked_s = now_s
+        with self._alarms.tolerate("looking for notes"):
+            if self._notebook.read().lost != self._lost:
+                return None
+        return term
 
     def _has_lease(self) -> bool:
         asked_s = self._clock.monotonic_s()
@@ -191,6 +212,7 @@ class Enforcer:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
         self._alarms.problems.clear()
+        self._alarms.remarks = ()
         self._alarms.metrics.clear()
 
     def _new_search(self) -> Search:
@@ -203,6 +225,7 @@ class Enforcer:
             return None
         alarms, clock, aside = self._alarms, self._clock, self._aside
         notes = self._notebook.read()
+        self._lost, self._looked_s = notes.lost, clock.monotonic_s()
         mark = learn(self._bans, self._roster, clock)
         following = Following(self._bans, self._roster, mark, alarms=alarms, clock=clock, aside=aside)
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
@@ -240,7 +263,7 @@ class Enforcer:
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
             groups,
-            notes.foreign,
+            notes,
             clock=self._clock,
             pace=self._pace,
             alarms=self._alarms,
@@ -256,3 +279,6 @@ class Enforcer:
 
     def _holds(self, blocklist: str, key: str) -> bool:
         return self._term is not None and self._term.sets.groups.holds(blocklist, key)
+
+    def _keeps(self, blocklist: str, key: str) -> bool:
+        return self._term is not None and self._term.sets.groups.keeps(blocklist, key)

@@ -11,6 +11,7 @@ from f2b_worker.ports import RECEIVE_MAX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from f2b_worker.errors import F2bError
     from f2b_worker.ports import DeadLetter, Inbox, Message
 
 REST_S = 0.02
@@ -81,9 +82,13 @@ class Receivers:
         """Make messages visible to every worker again, at once."""
         self._inbox.release(messages)
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
-        self._inbox.bury(letter)
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue, to come again some time later; calls nobody."""
+        self._inbox.postpone(messages)
+
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
+        return self._inbox.bury(letters)
 
     def close(self) -> None:
         """End the polls, and make visible again what they brought and nobody took."""

@@ -18,6 +18,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.provisioning.fleet import check_table
 from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
@@ -32,15 +33,20 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
+from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -98,11 +104,12 @@ class Parts:
 
     @property
     def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or None.
+        """One line about which other configuration is enforced, or what else somebody should look at, or None.
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        return next((each.conflict for each in self.regions if each.conflict), None)
+        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        return next((each for each in lines if each), None)
 
     @property
     def condition(self) -> Condition:
@@ -133,8 +140,18 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     queue = patiently(settings, lambda: open_inbox(settings), config)
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
+    schema = open_schema(settings)
+    patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
-    return assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions, close=inbox.close)
+    return assemble(
+        settings,
+        jails,
+        inbox=inbox,
+        ledger=ledger,
+        regions=regions,
+        close=inbox.close,
+        others={"schema": lambda parts: watch_schema(schema, clock, parts.stop)},
+    )
 
 
 def assemble(  # noqa: PLR0913
@@ -161,6 +178,7 @@ def assemble(  # noqa: PLR0913
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
+        offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
     enforcers = [_enforcer(ports, ledger, intake, jails=jails, settings=settings) for ports in regions]
@@ -267,7 +285,7 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + IO_THREADS + 1)
+    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
@@ -284,20 +302,44 @@ def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> Dynam
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_ban_book(settings: WorkerSettings) -> BanBook:
-    """Open the ledger to read its bans, while a worker may be writing to it."""
+def open_schema(settings: WorkerSettings) -> DynamoSchema:
+    """Open what says in which layout the table is."""
+    return DynamoSchema(dynamodb_client(connections=1), settings.table)
+
+
+def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
+    """Open the ledger to read its bans, while a worker may be writing to it.
+
+    Args:
+        settings: Say where it is.
+        aside: Told of each item that cannot be read.
+    """
     if settings.state_file:
-        return SqliteBanBook(open_existing(settings.state_file))
+        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     client = dynamodb_client(connections=2, plain_queries=True)
-    patiently(settings, lambda: check_table(client, settings.table))
-    return DynamoBanBook(client, settings.table, SystemClock())
+    _check_ledger(settings, client)
+    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
-def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
-    """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+def open_notebooks(
+    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside, writing: bool = True
+) -> Mapping[str, Notebook]:
+    """Open the notes of every Region in which this fleet may enforce, by the Region's name.
+
+    Args:
+        settings: Say where they are.
+        aside: Told of each note that cannot be read.
+        writing: Whether they are opened to be written, too.
+    """
     if settings.state_file:
-        return notebooks_in(open_to_store(settings.state_file))
+        connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
+        return notebooks_in(connection, aside=aside)
     client = dynamodb_client(connections=2)
-    patiently(settings, lambda: check_table(client, settings.table))
+    _check_ledger(settings, client)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
-    return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
+    return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
+
+
+def _check_ledger(settings: WorkerSettings, client: DynamoDBClient) -> None:
+    patiently(settings, lambda: check_table(client, settings.table))
+    patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, sqs_client
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of, sqs_client
 from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, queue_url_of
 from f2b_worker.errors import Missing, Rejected
 
@@ -110,8 +110,9 @@ def check_table(client: DynamoDBClient, table: str) -> None:
         Missing: If it is not there.
         Rejected: If it is some other table.
     """
-    with aws_errors(f"table {table}"):
-        found = client.describe_table(TableName=table)["Table"]
+    with naming_region(client), aws_errors(f"table {table}"):
+        answer = client.describe_table(TableName=table)
+    found = part_of(answer, "Table", f"table {table}", dict)
     if "changes" not in {index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])}:
         raise Rejected(
             f"table {table} has no local index 'changes', so it is not a table of f2b; choose another name"

@@ -62,6 +62,10 @@ class SetState:
             self._due_s = None
 
 
+SPARED_FOR_S = 60.0
+"""How long at most what has to go is spared."""
+
+
 class Drift(NamedTuple):
     """What a reading found that nobody here wrote: entries of somebody else's, and bans that are gone."""
 
@@ -86,6 +90,7 @@ class Group:
     Attributes:
         wanted: The end of every wanted entry, in epoch milliseconds.
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
+        spared_s: What is to go since that time or longer stays for now.
     """
 
     def __init__(  # noqa: PLR0913
@@ -106,6 +111,7 @@ class Group:
         self.sets: dict[str, SetState] = {}
         self.wanted: dict[str, int] = {}
         self.pending: dict[str, float] = {}
+        self.spared_s = float("-inf")
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._apart = apart
@@ -131,9 +137,18 @@ class Group:
         """Tell since when, at the earliest, something waits to go out of a set; None where nothing does."""
         return None if kept.due_s is None else kept.due_s - self._unban_lag_s
 
+    def is_spared(self, entry: str, due_s: float) -> bool:
+        """Tell whether what is due to go stays for now."""
+        spared_s = self.spared_s + self._unban_lag_s
+        return spared_s - SPARED_FOR_S <= due_s <= spared_s and not self._is_urgent(entry)
+
     def holds(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, whoever put it there."""
         return entry in self._homes
+
+    def keeps(self, entry: str) -> bool:
+        """Tell whether a set holds *entry*, and it is ours."""
+        return entry in self._homes and not self._is_foreign(entry)
 
     def is_settled(self, entry: str) -> bool:
         """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""

@@ -89,6 +89,13 @@ class Groups:
         collapser = self._collapsers.get(blocklist)
         return self._group(blocklist, key).holds(key) or bool(collapser and collapser.covers(key))
 
+    def keeps(self, blocklist: str, key: str) -> bool:
+        """Tell whether a set of a blocklist holds *key*, or the network around it, and that entry is ours."""
+        collapser = self._collapsers.get(blocklist)
+        group = self._group(blocklist, key)
+        network = collapser.network(key) if collapser else None
+        return group.keeps(key) or bool(network and group.keeps(network))
+
     def start(self, wanted: Mapping[str, Mapping[str, int]], now_s: float) -> None:
         """Take in everything that is wanted in each blocklist."""
         everything = ((name, each) for name, ends_ms in wanted.items() for each in ends_ms.items())
@@ -115,6 +122,11 @@ class Groups:
         # With a collapser, too, a key on the allowlist goes at once.
         if at_once or not collapser:
             self._group(blocklist, key).unwant(key, now_s, at_once=at_once)
+
+    def spare(self, until_s: float) -> None:
+        """Let what is to go since *until_s* or longer stay for now."""
+        for group in self.by_place.values():
+            group.spared_s = until_s
 
     def settle(self, now_s: float) -> None:
         """Go on with networks that collapse or part, after a set was read or written."""

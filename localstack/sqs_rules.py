@@ -57,9 +57,15 @@ def queue_of(request: Request, data: dict[str, Any]) -> str:
 
 
 class Sqs:
-    """The edge's SQS in front of an emulator's."""
+    """The edge's SQS in front of an emulator's.
 
-    def __init__(self, forward: Forward) -> None:
+    Args:
+        forward: Sends a request on.
+        as_signed: Whether every request is sent on as it came, since its signature counts.
+    """
+
+    def __init__(self, forward: Forward, *, as_signed: bool = False) -> None:
+        self._as_signed = as_signed
         self._forward = forward
         self._waiters = Waiters()
         self._made: dict[str, Request] = {}
@@ -67,7 +73,7 @@ class Sqs:
 
     async def answer(self, request: Request, is_gone: Callable[[], bool]) -> Response:
         """Carry out a call; ``is_gone`` tells whether its client has hung up."""
-        if request.action == "ReceiveMessage":
+        if request.action == "ReceiveMessage" and not self._as_signed:
             return await self._receive(request, is_gone)
         response = await self._forward(request)
         if request.action in URL_ACTIONS and response.status == 200:

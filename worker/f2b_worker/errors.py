@@ -44,7 +44,15 @@ class Permanent(F2bError):
 
 
 class AccessDenied(Permanent):
-    """The credentials are missing, expired or not allowed to do this."""
+    """The credentials are missing, expired or not allowed to do this.
+
+    Attributes:
+        by_policy: Whether the credentials are good, and no policy allows them to do this.
+    """
+
+    def __init__(self, message: str, *, by_policy: bool = False) -> None:
+        super().__init__(message)
+        self.by_policy = by_policy
 
 
 class Missing(Permanent):

@@ -60,6 +60,7 @@ _THROTTLED = {
     "LimitExceededException",
     "BandwidthLimitExceeded",
     "SlowDown",
+    "OverLimit",  # SQS has 120,000 messages in flight
 }
 _UNAVAILABLE = {
     "InternalServerError",
@@ -75,6 +76,7 @@ _UNAVAILABLE = {
     "RequestTimeout",
     "RequestTimeoutException",
     "PriorRequestNotComplete",
+    "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
 }
 _DENIED = {
     "AccessDenied",
@@ -86,8 +88,10 @@ _DENIED = {
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
-    "KMSAccessDeniedException",
+    "InvalidSecurity",  # no HTTPS, or another signature than version 4
 }
+_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
+_KMS = re.compile(r"KMS\.?", re.IGNORECASE)
 _MISSING = {
     "QueueDoesNotExist",
     "NonExistentQueue",
@@ -108,7 +112,25 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
-_QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
+_REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
+_QUEUE_HOSTS = re.compile(
+    rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"  # dual stack and other partitions, too
+    rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"  # how SQS itself names queues to old clients
+)
+_OLDEST_QUEUE_REGION = "us-east-1"  # of queue.amazonaws.com
+
+_POLICIES = "docs/iam"
+_policy_file = f"{_POLICIES}/"
+
+
+def act_as(role: str) -> None:
+    """Say as whom this process calls AWS: a call that is not allowed is told with the file of this role's policy.
+
+    Args:
+        role: The name of a file in docs/iam.
+    """
+    global _policy_file  # noqa: PLW0603 - a process has one role, and every client of it the same
+    _policy_file = f"{_POLICIES}/{role}.json"
 
 
 @contextmanager
@@ -128,13 +150,20 @@ def aws_errors(doing: str) -> Iterator[None]:
 
 def error_code(error: ClientError) -> str:
     """Read the error's code without the prefix that older services and some emulators put before it."""
-    code: str = error.response.get("Error", {}).get("Code", "")
-    return code.rsplit(".", maxsplit=1)[-1].rsplit("#", maxsplit=1)[-1]
+    return _without_prefix(error.response.get("Error", {}).get("Code", ""))
+
+
+def _without_prefix(code: str) -> str:
+    name = code.rsplit("#", maxsplit=1)[-1]
+    # SQS names the errors of KMS KMS.DisabledException to old clients and KmsDisabled to new ones.
+    return name if _KMS.match(name) else name.rsplit(".", maxsplit=1)[-1]
 
 
 def _from_code(error: ClientError, doing: str) -> errors.F2bError:
     code = error_code(error)
     line = f"{doing}: {error.response.get('Error', {}).get('Message') or code}"
+    if code in _NOT_ALLOWED and "not authorized to perform" not in line:  # the line does not say what is not
+        line = f"{line} ({error.operation_name})"
     if code == "WAFInvalidParameterException" and error.response.get("Field") == "IP_ADDRESS":
         return errors.BadEntry(line, str(error.response.get("Parameter", "")))
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
@@ -144,8 +173,19 @@ def _from_code(error: ClientError, doing: str) -> errors.F2bError:
 
 def error_of(code: str, line: str) -> errors.F2bError:
     """Turn the code of a part of an answer into our error; *line* is what the user reads."""
+    if _KMS.match(code):
+        return _of_key(code, line)
     kind = _KINDS.get(code, errors.Rejected)
+    if code in _NOT_ALLOWED:
+        return errors.AccessDenied(f"{line}; {_policy_file} has the policy that is needed", by_policy=True)
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
+
+
+def _of_key(code: str, line: str) -> errors.F2bError:
+    """Tell a busy KMS from a key that may not be used, is switched off, or is gone: somebody has to act."""
+    if "throttling" in code.lower() or "throttled" in code.lower():
+        return errors.Throttled(line)
+    return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
 
 
 def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
@@ -160,6 +200,16 @@ def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
         raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
 
 
+def queue_region(queue_url: str) -> str | None:
+    """Read the Region out of a queue's URL; None if it names none, as an emulator's.
+
+    Hosts as of https://docs.aws.amazon.com/general/latest/gr/sqs-service.html, FIPS and dual stack included, those
+    of interface endpoints (`vpce-….sqs.REGION.vpce.amazonaws.com`) and the old `REGION.queue.amazonaws.com`.
+    """
+    found = _QUEUE_HOSTS.match(queue_url)
+    return (found[1] or found[2] or _OLDEST_QUEUE_REGION) if found else None
+
+
 def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
     """Make an SQS client.
 
@@ -168,12 +218,11 @@ def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | Non
         connections: How many threads use it at once.
         answer_within_s: Give up after about so long; by default the client outlasts a long poll.
     """
-    found = _QUEUE_REGION.match(queue_url)
     patient = answer_within_s is None
     with aws_errors("SQS client"):
         client: SQSClient = _session().client(
             "sqs",
-            region_name=found.group(1) if found else None,
+            region_name=queue_region(queue_url),
             config=_config(
                 connections=connections,
                 connect_timeout_s=3 if patient else 1,

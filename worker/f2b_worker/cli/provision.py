@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
@@ -63,6 +64,7 @@ def provision(
     """
     if status is not None and not rule_group:
         raise click.UsageError("--status is for the rules of a --rule-group: give both")
+    act_as("provision")
     settings = subcommand_settings(given, config)
     blocklists = chosen_blocklists(read_jails(subcommand_config(config)), settings)
     if not settings.standalone:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
@@ -83,6 +84,7 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each ban, one a line.")
 def bans(*, as_json: bool, **given: Any) -> None:
     """Show the active bans in the ledger. Those that end first are on top."""
+    act_as("bans")
     settings = subcommand_settings(given, needs_queue=False)
     now_ms = SystemClock().now_ms()
     running = [each for each in open_ban_book(settings).standing() if each.ban.until_ms >= now_ms]

@@ -14,7 +14,7 @@ import structlog
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.lateness import Lateness
 from f2b_worker.domain.judge.retention import kept_ms
-from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.errors import F2bError, Permanent, Rejected
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
 from f2b_worker.observe import metrics
@@ -231,7 +231,8 @@ class Intake:
             if messages:
                 self._inbox.keep(messages)
         except F2bError as error:  # they come again, and judging them again changes nothing
-            log.debug("not_kept", reason=str(error), messages=len(messages))
+            say = log.warning if isinstance(error, Permanent) else log.debug
+            say("not_kept", reason=str(error), messages=len(messages))
 
     def _let_go(self) -> None:
         messages = self._desk.clear()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import dynamodb_client, sqs_client
+from f2b_worker.adapters.aws import act_as, dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
@@ -128,6 +128,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     Raises:
         StartError: If something is missing or wrong.
     """
+    act_as("worker")
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()

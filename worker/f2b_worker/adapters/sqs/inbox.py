@@ -28,6 +28,11 @@ _RECEIVING = "receiving infractions"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 
+def is_url(queue: str) -> bool:
+    """Tell a queue's URL from its name."""
+    return queue.startswith(("http://", "https://"))
+
+
 def queue_url_of(client: SQSClient, queue: str) -> str:
     """Find the URL of a queue given by URL or by name.
 
@@ -35,7 +40,7 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
         Missing: If there is no such queue.
     """
     with aws_errors(f"queue {queue}"):
-        if queue.startswith(("http://", "https://")):
+        if is_url(queue):
             client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
             return queue
         return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))

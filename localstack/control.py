@@ -90,6 +90,10 @@ class EdgeControl:
         """Switch how SQS delivers; see ``localstack.delivery``."""
         self._send("POST", "delivery", {"duplicate": duplicate, "shuffle": shuffle, "seed": seed, "depth": depth})
 
+    def hide_new(self, *, queue_s: float = 0.0, attributes_s: float = 0.0) -> None:
+        """Let SQS not show new queues, and new redrive policies, for so long; by default it shows all at once."""
+        self._send("POST", "newness", {"queue_s": queue_s, "attributes_s": attributes_s})
+
     def delivery(self) -> DeliveryStats:
         """How SQS delivers at the moment, and what it still owes."""
         return DeliveryStats(**self._send("GET", "delivery"))

@@ -55,6 +55,7 @@ class EdgeState:
         self.limits.reset()
         self.waf.clear()
         self.sqs.delivery.reset()
+        self.sqs.newness.hide(0.0, 0.0)
 
 
 class ControlApi:
@@ -73,6 +74,7 @@ class ControlApi:
             ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
             ("POST", "permissions"): self._give,
             ("GET", "permissions"): lambda data: {"needed": state.permissions.needed(data["token"])},
+            ("POST", "newness"): self._hide,
             ("GET", "delivery"): lambda _data: state.sqs.delivery.describe(),
             ("POST", "delivery"): self._deliver,
         }
@@ -125,6 +127,10 @@ class ControlApi:
 
     def _give(self, data: dict[str, Any]) -> dict[str, Any]:
         self._state.permissions.give(data["token"], data["policy"])
+        return {}
+
+    def _hide(self, data: dict[str, Any]) -> dict[str, Any]:
+        self._state.sqs.newness.hide(data["queue_s"], data["attributes_s"])
         return {}
 
     def _deliver(self, data: dict[str, Any]) -> dict[str, Any]:

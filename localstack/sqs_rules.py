@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from localstack.delivery import Delivery, Forward
 from localstack.edge_http import Request, Response, json_response
+from localstack.faults import ApiError
+from localstack.newness import Newness
 
 LONGEST_WAIT_S = 20
 LOOK_AGAIN_S = 0.2
@@ -52,7 +54,7 @@ class Waiters:
 
 def queue_of(request: Request, data: dict[str, Any]) -> str:
     """The queue that a call is about, as a key."""
-    name = str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
+    name = data.get("QueueName") or str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
     return f"{request.account}/{request.region}/{name}"
 
 
@@ -70,9 +72,18 @@ class Sqs:
         self._waiters = Waiters()
         self._made: dict[str, Request] = {}
         self.delivery = Delivery()
+        self.newness = Newness()
 
     async def answer(self, request: Request, is_gone: Callable[[], bool]) -> Response:
         """Carry out a call; ``is_gone`` tells whether its client has hung up."""
+        queue = queue_of(request, request.json())
+        try:
+            self.newness.check(request, queue)
+        except ApiError as refusal:
+            return refusal.response()
+        return self.newness.after(request, queue, await self._carry_out(request, is_gone))
+
+    async def _carry_out(self, request: Request, is_gone: Callable[[], bool]) -> Response:
         if request.action == "ReceiveMessage" and not self._as_signed:
             return await self._receive(request, is_gone)
         response = await self._forward(request)

@@ -216,6 +216,7 @@ def set_up(role: str, cloud: Cloud) -> None:
     """Make what there is before a role comes: all but what provision makes."""
     if role == "provision":
         cloud.ip_set(NAMES[5], "IPV6")  # whose family has to be asked for
+        cloud.queue(NAMES[1])  # without a redrive policy
         return
     provisioned(*NAMES, "--rule-group", RULE_GROUP)
     cloud.sqs.send_message(QueueUrl=cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"], MessageBody="{}")

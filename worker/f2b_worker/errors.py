@@ -56,7 +56,15 @@ class AccessDenied(Permanent):
 
 
 class Missing(Permanent):
-    """A queue, a table or an IP set does not exist."""
+    """A queue, a table or an IP set does not exist.
+
+    Attributes:
+        shown_within_s: How long it is worth to look again: AWS may not show yet what was made just now.
+    """
+
+    def __init__(self, message: str, *, shown_within_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.shown_within_s = shown_within_s
 
 
 class BadEntry(Permanent):

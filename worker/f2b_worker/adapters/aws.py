@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ _UNAVAILABLE = {
     "RequestTimeout",
     "RequestTimeoutException",
     "PriorRequestNotComplete",
+    "ContinuousBackupsUnavailableException",  # of a table that was made just now
     "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
 }
 _DENIED = {
@@ -231,6 +232,16 @@ def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | Non
             ),
         )
     return client
+
+
+def account_of_credentials(region: str) -> str:
+    """Ask STS which account the credentials are of; that needs no permission."""
+    config = _config(connections=1, read_timeout_s=5, attempts=3)
+    with (
+        aws_errors("STS: the account of the credentials"),
+        closing(_session().client("sts", region_name=region, config=config)) as client,
+    ):
+        return str(client.get_caller_identity()["Account"])
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:

@@ -17,6 +17,7 @@ from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError, Permanent, Rejected
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
+from f2b_worker.intake.receivers import COME_AGAIN
 from f2b_worker.observe import metrics
 from f2b_worker.ports import RECEIVE_MAX
 
@@ -240,7 +241,7 @@ class Intake:
             if messages:
                 self._inbox.release(messages)
         except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(messages))
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
 
 
 class Pauses:

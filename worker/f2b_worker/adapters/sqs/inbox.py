@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.aws import aws_errors, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.errors import Missing, Unavailable
+from f2b_worker.errors import Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
             shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
         )
     _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    if name.endswith(".fifo"):
+        raise Rejected(f"queue {queue_url}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))

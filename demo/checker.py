@@ -43,13 +43,28 @@ _NEVER_BANNED = [
         "::1/128",
         "169.254.0.0/16",  # link-local
         "fe80::/10",
+        "fec0::/10",  # site-local, once
         "100.64.0.0/10",  # CGNAT
         "224.0.0.0/4",  # multicast
         "ff00::/8",
+        "192.0.0.0/24",  # special purposes
+        "192.88.99.0/24",  # 6to4 relays
+        "198.18.0.0/15",  # benchmarks
+        "2001:2::/48",
+        "100::/64",  # discarded
         "0.0.0.0/32",  # unspecified
         "::/128",
     )
 ]
+
+_IPV4_INSIDE = [ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")]
+_CUSTOMERS = {
+    ipaddress.ip_network("64:ff9b::/96"): 128,
+    ipaddress.ip_network("64:ff9b:1::/48"): 128,
+    ipaddress.ip_network("2001::/32"): 128,
+    ipaddress.ip_network("2002::/16"): 48,
+}
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -102,15 +117,24 @@ def _infraction(row: dict[str, str | float]) -> Infraction:
     return Infraction(str(row["ip"]), str(row.get("jail", "default")), round(float(at_s) * 1000))
 
 
+def _as_ipv4(address: Address) -> Address:
+    inside = any(address in network for network in _IPV4_INSIDE)
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if inside and int(address) > 1 else address
+
+
+def _ipv6_prefix(address: Address, usual: int) -> int:
+    own = (prefix for network, prefix in _CUSTOMERS.items() if address in network)
+    found = next(own, usual)
+    return found if usual <= 64 else max(found, usual)
+
+
 @lru_cache(maxsize=100_000)
 def key(ip: str, rules: Rules) -> str | None:
     """Return what is judged for an address, None for one that is never banned."""
-    address = ipaddress.ip_address(ip)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    address = _as_ipv4(ipaddress.ip_address(ip))
     if any(address in network for network in _NEVER_BANNED):
         return None
-    prefix = rules.ipv4_prefix if address.version == 4 else rules.ipv6_prefix
+    prefix = rules.ipv4_prefix if address.version == 4 else _ipv6_prefix(address, rules.ipv6_prefix)
     if prefix == address.max_prefixlen:
         return str(address)
     return str(ipaddress.ip_network((address, prefix), strict=False))

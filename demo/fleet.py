@@ -20,7 +20,7 @@ from botocore.config import Config
 from demo.checker import Ban
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from localstack.local_aws import LocalAws
 
@@ -83,9 +83,11 @@ class Fleet:
             Name=NAME, Scope="REGIONAL", DefaultAction={"Allow": {}}, Rules=[rule], VisibilityConfig=visible
         )
 
-    def start_worker(self, *options: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, *options: str, log: Path | None = None, program: Sequence[str] = (str(BIN / "f2b-worker"),)
+    ) -> subprocess.Popen[bytes]:
         """Start `f2b-worker`, in one process unless *options* say otherwise; its log goes to *log*, or nowhere."""
-        command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
+        command = [*program, "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
         command += ["--config", str(self._config), *options]
         worker = self._start(command, log)
         self.workers.append(worker)

@@ -62,11 +62,12 @@ class EdgeControl:
         times: int | None = None,
         delay_s: float = 0.0,
         code: str | None = None,
+        body: str = "",
         seed: int = 0,
     ) -> None:
         """Make calls fail from now on; see ``localstack.faults.Fault``."""
         rule = {"match": match, "kind": kind, "probability": probability, "times": times}
-        self._send("POST", "faults", {**rule, "delay_s": delay_s, "code": code, "seed": seed})
+        self._send("POST", "faults", {**rule, "delay_s": delay_s, "code": code, "body": body, "seed": seed})
 
     def faults(self) -> list[dict[str, Any]]:
         """The rules in force, each with its ``hits``."""

@@ -5,6 +5,7 @@ import json
 import re
 import uuid
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -88,6 +89,8 @@ class Response:
         """The bytes to send in one write, so that no delayed ACK holds the body back."""
         lines = [f"HTTP/1.1 {self.status} {'OK' if self.status < 300 else 'Error'}"]
         lines += [f"{name}: {value}" for name, value in self.headers if name.lower() not in HOP_HEADERS]
+        if not any(name.lower() == "date" for name, _ in self.headers):
+            lines.append(f"date: {formatdate(usegmt=True)}")
         lines.append(f"content-length: {len(self.body)}\r\n\r\n")
         return "\r\n".join(lines).encode("latin-1") + self.body
 

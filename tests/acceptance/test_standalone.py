@@ -187,13 +187,13 @@ def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_
     fleet: Fleet, state: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     start(enforcing=False)
-    banned = [f"198.18.0.{number}" for number in range(50)]
+    banned = [f"198.51.100.{number}" for number in range(50)]
     assert ask(fleet, "/infractions", json.dumps([{"ip": ip} for ip in banned * 3]).encode())[0] == 200
     wait_until_judged(state)
 
     copied = tmp_path / "copy.db"
     with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(fleet.get, f"/infraction/198.19.0.{number % 250}") for number in range(400)]
+        asking = [clients.submit(fleet.get, f"/infraction/203.0.113.{number % 250}") for number in range(400)]
         query(state, f"VACUUM INTO '{copied}'")
         assert {each.result() for each in asking} == {(200, "ok\n")}
     fleet.stop()
@@ -204,7 +204,7 @@ def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_
 
     shown = command(fleet, "bans", "--state", str(state), "--json").stdout.splitlines()
     assert {json.loads(line)["ip"] for line in shown} >= set(banned)
-    assert fleet.get("/infraction/198.18.1.1") == (200, "ok\n")
+    assert fleet.get("/infraction/192.0.2.77") == (200, "ok\n")
 
 
 def test_a_release_lets_in_what_the_surge_guard_holds_back(
@@ -212,7 +212,7 @@ def test_a_release_lets_in_what_the_surge_guard_holds_back(
 ) -> None:
     start("--max-new-bans-per-minute", "1")
     for number in range(3):
-        items = [{"ip": f"198.18.0.{number}", "id": f"{number}-{each}"} for each in range(3)]
+        items = [{"ip": f"198.51.100.{number}", "id": f"{number}-{each}"} for each in range(3)]
         assert ask(fleet, "/infractions", json.dumps(items).encode())[0] == 200
     wait_until_judged(state)
     eventually(lambda: query(state, "SELECT name FROM notes WHERE name = 'surge'") != [], "the guard trips", 20)

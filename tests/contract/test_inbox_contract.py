@@ -229,14 +229,14 @@ def test_a_redelivered_message_is_deleted_by_its_newest_receipt(desk: Desk) -> N
 
 
 def test_a_dead_letter_carries_its_body_and_why(desk: Desk) -> None:
-    desk.inbox.bury(LETTER)
+    assert list(desk.inbox.bury([LETTER])) == [None]
     assert desk.buried() == [("[]", "no_ip bad_time", "the infraction has no ip", "message-1")]
 
 
 def test_burying_leaves_the_message_where_it_is(desk: Desk) -> None:
     desk.put("garbage")
     (message,) = receive(desk.inbox, 1)
-    desk.inbox.bury(DeadLetter(message.body, {"not_json": 1}, "not JSON", message.id))
+    desk.inbox.bury([DeadLetter(message.body, {"not_json": 1}, "not JSON", message.id)])
     desk.inbox.release([message])
     assert receive(desk.inbox, 1)[0].id == message.id
 
@@ -244,7 +244,7 @@ def test_burying_leaves_the_message_where_it_is(desk: Desk) -> None:
 class TestSqs:
     @pytest.mark.parametrize("detail", ["", "a\x00b\x1f\ud800 Zoë", "long " * 200])
     def test_a_detail_that_sqs_would_refuse_is_buried_all_the_same(self, sqs_desk: SqsDesk, detail: str) -> None:
-        sqs_desk.inbox.bury(DeadLetter("[]", {"no_ip": 1}, detail, "message-1"))
+        sqs_desk.inbox.bury([DeadLetter("[]", {"no_ip": 1}, detail, "message-1")])
         ((_, reason, shown, _),) = sqs_desk.buried()
         assert reason == "no_ip"
         assert 1 <= len(shown) <= 256
@@ -262,8 +262,8 @@ class TestSqs:
             sqs_desk.inbox.delete(messages)
         with pytest.raises(Retryable):
             sqs_desk.inbox.release(messages)
-        with pytest.raises(Retryable):
-            sqs_desk.inbox.bury(LETTER)
+        (failure,) = sqs_desk.inbox.bury([LETTER])
+        assert isinstance(failure, Retryable)
 
     def test_a_receipt_that_sqs_no_longer_takes_is_left_alone_since_its_message_comes_again(
         self, sqs_desk: SqsDesk

@@ -447,6 +447,14 @@ class TestDynamoDb:
         found = right.late_changes(cursor) if ahead_s == -60 else right.changes(cursor).bans
         assert WHO in {each.who for each in found}
 
+    def test_a_clock_that_was_put_back_hides_no_ban_from_its_followers(
+        self, open_ledger: Callable[..., DynamoLedger], clock: FakeClock
+    ) -> None:
+        wrong = open_ledger(FakeClock(NOW_MS + 90 * SECOND_MS))
+        cursor = wrong.changes(0).cursor
+        commit(open_ledger(clock), Offender(), ban(2))
+        assert WHO in {each.who for each in open_ledger(clock).changes(cursor).bans}
+
 
 def every_item(client: DynamoDBClient) -> Iterable[dict[str, Any]]:
     return client.scan(TableName=TABLE, ConsistentRead=True)["Items"]

@@ -118,7 +118,7 @@ def _take_in(told: Told, inbox: SqsInbox) -> None:
     told.step(lambda: inbox.keep(messages))
     told.step(lambda: inbox.release(messages))
     told.step(lambda: inbox.delete(messages))
-    told.step(lambda: inbox.bury(DeadLetter("{", {"not_json": 1}, "no JSON", "1")))
+    told.step(lambda: dict(enumerate(inbox.bury([DeadLetter("{", {"not_json": 1}, "no JSON", "1")]))))
 
 
 def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
@@ -193,7 +193,7 @@ def a_command(*arguments: str) -> list[str]:
 
 COMMANDS = {
     "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
-    "bans": ("bans", *NAMES[2:4]),
+    "bans": ("bans", *NAMES[2:]),
     "release": ("release", *NAMES[2:4]),
     "explain": ("explain", ADDRESS, *NAMES[2:]),
 }

@@ -11,6 +11,7 @@
         ├── BadEntry         WAF refused one address of an update
         └── Rejected         anything else that AWS will not do
             └── Invalid      what was sent is wrong in itself: nobody else's calls fail for it
+                └── Unreadable   one stored item cannot be read: all others can
     StartError               a F2bError that ends the command with its own exit code
 
 Adapters map botocore's error codes to these once, with the cause attached.
@@ -85,6 +86,24 @@ class Rejected(Permanent):
 
 class Invalid(Rejected):
     """What was sent is wrong in itself, an item that is too large for instance; what others send is not."""
+
+
+class Unreadable(Invalid):
+    """One stored item cannot be read, as a broken or newer writer leaves it; all others can.
+
+    Attributes:
+        kind: What it is, as the metric names it: ban, offender, history, foreign, networks, surge, swept, lease.
+        item: How its store names it.
+        attribute: What of it cannot be read.
+        remedy: What follows from it, and what to do.
+    """
+
+    def __init__(self, kind: str, item: str, attribute: str, remedy: str) -> None:
+        super().__init__(f"item {item}: {attribute} cannot be read; {remedy}")
+        self.kind = kind
+        self.item = item
+        self.attribute = attribute
+        self.remedy = remedy
 
 
 class StartError(F2bError):

@@ -82,7 +82,8 @@ class DeadLetter:
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it.
 
-    Several threads at once: the receivers receive, the intake does all else, and its keeper keeps, too.
+    Several threads at once: the receivers receive, the keeper keeps, and letters are buried and messages
+    deleted aside of the intake.
     """
 
     @property
@@ -106,8 +107,8 @@ class Inbox(Protocol):
         """Make messages visible to every worker again, at once."""
         ...
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         ...
 
 
@@ -270,7 +271,7 @@ class IpSet(Protocol):
 
 
 class IpSetFinder(Protocol):
-    """Which IP sets there are; asked at the start and about once a minute.
+    """Which IP sets there are; asked at the start and every few seconds.
 
     Two threads at once, both aside of the enforcer's: one finds, one looks for references.
     """
@@ -299,6 +300,7 @@ class Notes:
         released_ms: When somebody last released held back bans.
         networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
         swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
+        lost: The notes that are there and cannot be read, by their name: `surge`, `foreign#<id of the IP set>` …
     """
 
     foreign: Mapping[str, frozenset[str]]
@@ -306,6 +308,11 @@ class Notes:
     released_ms: int | None = None
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     swept_ms: Mapping[str, int] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+    def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
+        """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
+        return f"{kind}#{ip_set_id}" in self.lost
 
 
 EntryKind: TypeAlias = Literal["foreign", "networks"]

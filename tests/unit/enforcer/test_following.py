@@ -11,7 +11,16 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.enforcer.following import FOLLOW_S, HELPING, LOOK_BACK_S, RESYNC_S, Following, Reading, learn
+from f2b_worker.enforcer.following import (
+    FOLLOW_S,
+    HELPING,
+    LOOK_BACK_S,
+    RESYNC_S,
+    Following,
+    Moment,
+    Reading,
+    learn,
+)
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock, MemoryLedger
@@ -95,6 +104,17 @@ class TestLedgerThatTakesLong:
         scene.pass_time(UNBAN_LAG_S + 10)
         assert scene.v4.held == set()
 
+    def test_no_ban_ends_by_an_answer_from_before_its_end(self, scene: Scene, aside: Aside) -> None:
+        scene.ban(A, seconds=20)
+        scene.pass_time(10)
+        aside.is_held = True
+        scene.pass_time(5)  # asks
+        aside.go_on()  # and is answered; but this process is stopped before it takes the answer, and goes on later
+        scene.ban(A, seconds=3600)
+        scene.clock.advance(30)
+        scene.pass_time(UNBAN_LAG_S + 10)
+        assert scene.v4.held == {A}
+
     def test_its_failure_makes_it_not_ready(self, scene: Scene, aside: Aside) -> None:
         scene.settle(A)
         aside.is_held = True
@@ -133,7 +153,7 @@ class TestReading:
             def changes(self, cursor: int) -> Changes:
                 return Changes(bans(), cursor + 1)
 
-        return Reading(Book(), 7, lambda _: True, began_s=0.0)
+        return Reading(Book(), 7, lambda _: True, began=Moment(0.0, 0))
 
     def test_as_much_as_an_update_takes_is_there_before_the_rest_is_read(self) -> None:
         taken: list[int] = []

@@ -12,9 +12,24 @@ from f2b_worker.domain.jails import Jail
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.enforcer import AUDIT_S, FIND_S, LedgerAdopter
 from f2b_worker.errors import AccessDenied, BadEntry, LockLost, Throttled, Unavailable
-from tests.unit.enforcer.scene import FOREIGN, UNBAN_LAG_S, V6, A, B, C, IpSet, Scene, gaps_s, shown, strangers
+from tests.unit.enforcer.scene import (
+    FOREIGN,
+    UNBAN_LAG_S,
+    V6,
+    A,
+    B,
+    C,
+    IpSet,
+    Scene,
+    gaps_s,
+    shown,
+    strangers,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from f2b_worker.ports import IpSet as AnyIpSet
     from f2b_worker.ports import IpSetContents
     from f2b_worker.testing import MemoryIpSet
 
@@ -24,6 +39,14 @@ CAPTCHA = Blocklist("captcha", ("f2b-captcha",))
 
 def metric(name: str, **labels: str) -> float:
     return shown(name, **labels) or 0.0
+
+
+class MadeAgain(IpSet):
+    """A set that was made anew, perhaps under the name of another."""
+
+    @property
+    def id(self) -> str:
+        return f"{super().id}#again"
 
 
 def home_of(key: str, scene: Scene) -> MemoryIpSet:
@@ -95,6 +118,50 @@ class TestSetsThatComeAndGo:
         scene.finder.ip_sets["block"] = [scene.v4, scene.v6]
         scene.pass_time(FIND_S + 3)
         assert scene.v4.held == {A}
+
+    @pytest.mark.parametrize("empty_for_s", [0, 4, 30])
+    @pytest.mark.parametrize("name", ["block-ipv4-0", "block-ipv4-9"])
+    def test_the_set_that_replaces_a_deleted_one_has_its_bans_within_15_s(
+        self, scene: Scene, name: str, empty_for_s: float
+    ) -> None:
+        scene.settle(A, B)
+        scene.v4.deleted = True
+        scene.pass_time(empty_for_s)
+        scene.ban(C)
+        remade = MadeAgain(scene.clock, scene.tries_s, 4, name)
+        scene.finder.ip_sets["block"] = [remade, scene.v6]
+        scene.pass_time(15)
+        assert remade.held == {A, B, C}
+
+    def test_sets_are_looked_for_seldom_enough_that_others_may_ask_waf(self, scene: Scene) -> None:
+        searches_s: list[float] = []
+
+        class SlowFinder(type(scene.finder)):  # type: ignore[misc]
+            takes_s = 0.2
+
+            def find(self) -> Mapping[str, Sequence[AnyIpSet]]:
+                searches_s.append(scene.clock.monotonic_s())
+                scene.clock.advance(self.takes_s)
+                found: Mapping[str, Sequence[AnyIpSet]] = super().find()
+                return found
+
+        scene.finder = SlowFinder(scene.finder.ip_sets)
+        scene.enforcer = scene.another()
+        scene.pass_time(60)
+        assert 10 <= len(searches_s) <= 13
+        scene.finder.takes_s = 5.0
+        searches_s.clear()
+        scene.pass_time(200)
+        assert 8 <= len(searches_s) <= 11
+
+    def test_rules_are_looked_at_again_when_a_set_is_new(self, scene: Scene) -> None:
+        scene.pass_time(30)
+        other = MadeAgain(scene.clock, scene.tries_s, 4, scene.v4.name)
+        scene.v4.deleted = True
+        scene.finder.ip_sets["block"] = [other, scene.v6]
+        scene.finder.not_referenced = {other.id}
+        scene.pass_time(40)
+        assert metric("f2b_ip_set_unreferenced", ip_set=other.name) == 1
 
     @pytest.mark.parametrize("slow", ["finder", "references"])
     def test_a_check_that_fails_costs_nothing_else(self, scene: Scene, slow: str) -> None:

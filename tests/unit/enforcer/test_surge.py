@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from f2b_worker.domain.blocklists import Blocklist
+from f2b_worker.enforcer.lifting import GRACE_S
 from f2b_worker.errors import Throttled, Unavailable
 from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, Scene
 
@@ -111,6 +112,7 @@ def test_a_backlog_judged_at_once_trips_nothing(scene: Scene) -> None:
 
 
 def test_offenders_who_are_banned_again_count_again(scene: Scene) -> None:
+    scene.pass_time(GRACE_S + 1)
     for number in range(LIMIT + 1):
         scene.ban(CROWD[number % 2], seconds=1)
         scene.pass_time(2.5)

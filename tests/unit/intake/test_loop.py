@@ -88,7 +88,7 @@ class TestOutages:
         waiting, _ = scene.work(body(GOOD_IP), "garbage")
         assert held == [{waiting}] * 9
         assert scene.ledger.banned().keys() == {who(GOOD_IP)}
-        assert scene.inbox.done == ["receive", "bury", "delete", "delete", "receive"]
+        assert [call for call in scene.inbox.done if call != "receive"] == ["bury", "delete", "delete"]
 
     def test_an_outage_between_record_and_commit_bans_once(self, scene: Scene) -> None:
         scene.ledger.before_commit = [lambda: scene.ledger.outage.append(Unavailable("no answer"))]
@@ -100,7 +100,7 @@ class TestOutages:
     def test_an_outage_of_the_queue_is_waited_out(self, scene: Scene, call: str) -> None:
         scene.inbox.fail(call, Unavailable("no answer"), Missing("no such queue"))
         scene.work(body(GOOD_IP), "garbage")
-        assert len(scene.clock.waits_s) == 2
+        assert scene.inbox.fails[call] == []
         assert len(scene.inbox.dead) == len(scene.ledger.history(who(GOOD_IP))) == 1
         assert scene.inbox.left == set()
 
@@ -185,7 +185,8 @@ class TestOneBadOffender:
 
     def test_a_letter_that_sqs_refuses_keeps_its_message_in_the_queue(self, scene: Scene) -> None:
         scene.inbox.fail("bury", Rejected("too long"))
-        ids = scene.work("garbage 1", "garbage 2", body(GOOD_IP))
+        ids = [scene.inbox.put(each) for each in ("garbage 1", "garbage 2", body(GOOD_IP))]
+        scene.worker.turn(scene.worker.gather(), scene.stop)
         (letter,) = scene.inbox.dead
         assert scene.inbox.left == {*ids[:2]} - {letter.message_id}
         assert len(scene.inbox.left) == 1

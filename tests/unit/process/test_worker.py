@@ -49,7 +49,8 @@ class Loop:
     def use(self, policy: object) -> None:
         self.used.append(policy)
 
-    allow = use
+    def allow(self, allowed: object, apart: object) -> None:
+        self.used.append((allowed, apart))
 
 
 def parts(intake: Loop, *enforcers: Loop) -> Parts:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,6 +20,7 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
+    PaginationError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
@@ -29,6 +32,7 @@ from botocore.parsers import ResponseParserError
 from pydantic_core import from_json
 
 from f2b_worker import errors
+from f2b_worker.adapters.clock import AWS_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,6 +117,18 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
+ODD = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through an answer that has not the form of AWS's."""
+
+_AFTER_THE_REQUEST = {
+    "botocore.endpoint",
+    "botocore.credentials",
+    "botocore.tokens",
+    "botocore.paginate",
+    "botocore.waiter",
+}
+"""The modules of botocore through which an answer comes, but no request in the making."""
+
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _QUEUE_HOSTS = re.compile(
     rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"  # dual stack and other partitions, too
@@ -143,10 +159,44 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise _from_code(error, doing) from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
-    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
         raise errors.Unavailable(f"{doing}: {error}") from error
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
+    except Exception as error:
+        if isinstance(error, errors.F2bError) or not _is_about_an_answer(error):
+            raise
+        raise odd_answer(doing, error) from error
+
+
+@contextmanager
+def odd_answers(doing: str) -> Iterator[None]:
+    """Take what Python raises in the block, which only reads an answer, for an answer that is not AWS's.
+
+    Raises:
+        Unavailable: A proxy, for instance, answered with a 200: the next answer may be AWS's.
+    """
+    try:
+        yield
+    except ODD as error:
+        raise odd_answer(doing, error) from error
+
+
+def odd_answer(doing: str, error: Exception) -> errors.F2bError:
+    """Make the error for an answer that is not AWS's, from what reading it raised."""
+    return errors.Unavailable(
+        f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
+    )
+
+
+def _is_about_an_answer(error: Exception) -> bool:
+    """Tell whether botocore failed on what was answered, in a form that it does not expect.
+
+    It checks that an answer is JSON or XML, and then goes through it as if it had the form of the service's model.
+    What fails in our own code, or on the way of a request, is a defect and must be seen.
+    """
+    modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
+    return not modules.isdisjoint(_AFTER_THE_REQUEST)
 
 
 def error_code(error: ClientError) -> str:
@@ -189,16 +239,27 @@ def _of_key(code: str, line: str) -> errors.F2bError:
     return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
 
 
-def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
+def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:
     """Take a part of an answer that AWS always sends.
 
+    Args:
+        answer: As botocore parsed it.
+        name: The part's.
+        doing: Begins the line that the user reads.
+        kind: What the part must be an instance of: botocore does not check the text of a member, for instance.
+
     Raises:
-        Unavailable: If it is missing: something else than AWS answered with a 200, a proxy for instance.
+        Unavailable: If it is missing or another: not AWS answered with a 200, but a proxy, for instance.
     """
     try:
-        return answer[name]
+        part = answer[name]
     except KeyError:
         raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
+    if not isinstance(part, kind):
+        raise errors.Unavailable(
+            f"{doing}: the answer's {name} is a {type(part).__name__}, no {kind.__name__}; is it AWS that answers?"
+        )
+    return part
 
 
 def queue_region(queue_url: str) -> str | None:
@@ -296,12 +357,29 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     return client
 
 
+_BEGAN_S = "f2b_began_s"
+
+
+def _note_begin(request: Any, **_: object) -> None:
+    request.context[_BEGAN_S] = time.monotonic()
+
+
+def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, Any], **_: object) -> None:
+    """Let the machine's clock be compared with AWS's, by every answer of AWS, refusals for a wrong time too."""
+    headers = response_dict["headers"] if response_dict else {}
+    if _BEGAN_S in context and "x-amzn-requestid" in headers:  # else it is not AWS that answers
+        AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
+
+
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    return boto3.session.Session(region_name=region or None)
+    session = boto3.session.Session(region_name=region or None)
+    session.events.register("request-created", _note_begin)
+    session.events.register("response-received", _learn_time)
+    return session
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

@@ -162,6 +162,15 @@ class WorkerSettings(_Settings):
             "few are banned, they wait for a second. Their messages stay in the queue until then.",
         ),
     ] = 20.0
+    offenders_per_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Offenders that one process writes to the ledger in a second, at most; a million cost "
+            "about $0.625. More wait, those of messages with more than 1,000 offenders behind all others. The "
+            "default is more than a process can judge. Lower it to bound what one message can cost.",
+        ),
+    ] = 10_000.0
     receivers: Annotated[
         int,
         Field(

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from f2b_worker.aside import Aside
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.ports import Clock
 
-    Aside: TypeAlias = Callable[[Callable[[], None]], None]
-    """Does some work, perhaps in another thread."""
-
 T = TypeVar("T")
-
-
-def in_a_thread(work: Callable[[], None]) -> None:
-    """Do *work* in a thread that keeps no process from ending."""
-    threading.Thread(target=work, name="aside", daemon=True).start()
 
 
 class Question(Generic[T]):
@@ -32,9 +24,10 @@ class Question(Generic[T]):
         every_s: How often it is asked; the first time after so long, too, if *first_after_s* says nothing else.
         clock: Tells when.
         aside: Does some work, perhaps in another thread.
+        rest: How many times as long as an answer took it is not asked again after it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         ask: Callable[[], T],
         *,
@@ -42,11 +35,14 @@ class Question(Generic[T]):
         clock: Clock,
         aside: Aside,
         first_after_s: float | None = None,
+        rest: float = 0.0,
     ) -> None:
         self._ask = ask
         self._every_s = every_s
         self._clock = clock
         self._aside = aside
+        self._rest = rest
+        self._began_s = self._ended_s = clock.monotonic_s()
         self._next_s = clock.monotonic_s() + (every_s if first_after_s is None else first_after_s)
         self._is_open = False
         self._answers: list[T | F2bError] = []
@@ -60,12 +56,14 @@ class Question(Generic[T]):
         """Take the answer if there is a new one; ask again if it is time to."""
         if not self._is_open and self._clock.monotonic_s() >= self._next_s:
             # Counted from the question, so that a slow answer does not make it rarer.
-            self._next_s = self._clock.monotonic_s() + self._every_s
+            self._began_s = self._clock.monotonic_s()
+            self._next_s = self._began_s + self._every_s
             self._is_open = True
             self._aside(self._work)
         if not self._answers:
             return None
         self._is_open = False
+        self._next_s = max(self._next_s, self._ended_s + self._rest * (self._ended_s - self._began_s))
         return self._answers.pop()
 
     def news(self, about: str, alarms: Alarms, *, again_s: float | None = None) -> T | None:
@@ -94,5 +92,6 @@ class Question(Generic[T]):
         except F2bError as error:
             self._answers.append(error)
         finally:
+            self._ended_s = self._clock.monotonic_s()
             # Any other error ends the thread; the loop must be able to ask again.
             self._is_open = bool(self._answers)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.enforcer.aside import Question
+from f2b_worker.enforcer.lifting import Lifting
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import BanBook, Clock, StandingBan
 
 FOLLOW_S = 1.0
@@ -34,9 +35,6 @@ RESYNC_AGAIN_S = 10.0
 PAUSE_MAX_S = 5.0
 """A ledger that takes long is left alone for as long as it took, and for so long at most."""
 
-STALE_S = 3.0
-"""How old the ledger's last answer may be when a ban ends: it may have been extended since."""
-
 QUICK_S = 0.25
 """A ledger that answers so soon is asked once more right before an update, for what has come meanwhile."""
 
@@ -44,6 +42,13 @@ HELPING = SET_CAPACITY
 """So many new bans are handed over before the others are read: no update takes more of them."""
 
 _TURNS = 10
+
+
+class Moment(NamedTuple):
+    """One moment, on the clock that never goes back and as time of the day."""
+
+    s: float
+    ms: int
 
 
 class Reading:
@@ -56,15 +61,16 @@ class Reading:
         bans: The ledger's bans.
         cursor: Where the last reading ended.
         is_new: Tells whether a ban is news.
-        began_s: When it began.
+        began: When it began.
     """
 
     def __init__(
-        self, bans: BanBook, cursor: int, is_new: Callable[[StandingBan], bool], *, began_s: float
+        self, bans: BanBook, cursor: int, is_new: Callable[[StandingBan], bool], *, began: Moment
     ) -> None:
-        self.began_s = began_s
+        self.began = began
         self.has_news = threading.Event()
         self.is_over = False
+        self.rows = 0
         self._bans = bans
         self._cursor = cursor
         self._is_new = is_new
@@ -86,6 +92,7 @@ class Reading:
     def _read(self, bans: Iterable[StandingBan]) -> None:
         helping: list[StandingBan] = []
         for each in bans:
+            self.rows += 1
             if self._is_new(each):
                 helping.append(each)
                 if len(helping) == HELPING:
@@ -114,9 +121,17 @@ class Reading:
 
 
 class Mark(NamedTuple):
-    """How far the ledger was read: where to go on from, and when that reading ended and how long it took."""
+    """How far the ledger was read.
+
+    Attributes:
+        cursor: Where to go on from.
+        began_ms: When that reading began: what was stored before is known.
+        ended_s: When it ended.
+        took_s: How long it took, for the next one's pace.
+    """
 
     cursor: int
+    began_ms: int
     ended_s: float
     took_s: float
 
@@ -127,10 +142,10 @@ def learn(bans: BanBook, roster: Roster, clock: Clock) -> Mark:
     Raises:
         F2bError: If the ledger did not answer; then the roster is as it was.
     """
-    began_s = clock.monotonic_s()
+    began = _now(clock)
     changes = bans.changes(0)
-    _replace(roster, {each.who: each.ban for each in changes.bans}, clock)
-    return _mark(changes.cursor, began_s, clock)
+    _replace(roster, {each.who: each.ban for each in changes.bans}, began.ms)
+    return _mark(changes.cursor, began, clock)
 
 
 class Following:
@@ -149,6 +164,7 @@ class Following:
 
     Attributes:
         is_failing: Whether the last reading failed.
+        lifting: When what ended may go.
     """
 
     def __init__(  # noqa: PLR0913
@@ -163,6 +179,7 @@ class Following:
     ) -> None:
         self._is_asked = False
         self.is_failing = False
+        self.lifting = Lifting(clock)
         self._bans = bans
         self._roster = roster
         self._alarms = alarms
@@ -220,9 +237,7 @@ class Following:
             self._take_news()
         if self._reading is None:
             self._ask_behind()
-        # A ledger that was not read for long may hold an extension: nothing ends on what is known from before.
-        if self._clock.monotonic_s() - self._mark.ended_s <= STALE_S:
-            self._roster.expire(self._clock.now_ms())
+        self._roster.expire(self._mark.began_ms)
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
         """Tell when it is to be asked for news; None while they are awaited."""
@@ -241,7 +256,7 @@ class Following:
     def _read_news(self) -> None:
         self._turns += 1
         self._is_asked = False  # who asks from now on wants another reading
-        self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began_s=self._clock.monotonic_s())
+        self._reading = Reading(self._bans, self._mark.cursor, self._is_new, began=_now(self._clock))
         self._aside(self._reading.work)
 
     def _take_news(self) -> None:
@@ -249,21 +264,21 @@ class Following:
         if reading is None or not reading.has_news.is_set():
             return
         is_over = reading.is_over
-        self._take_in(reading.take())
+        self._take_in(reading.take(), reading.began.ms)
         if not is_over:
             return
         self._reading = None
         try:
-            self._mark = _mark(reading.cursor(), reading.began_s, self._clock)
+            self._mark = _mark(reading.cursor(), reading.began, self._clock)
             self.is_failing = False
+            self.lifting.have_read(reading.rows)
         except F2bError:
             self._is_asked = self.is_failing = True
             raise
 
-    def _take_in(self, found: Iterable[StandingBan]) -> None:
-        now_ms = self._clock.now_ms()
+    def _take_in(self, found: Iterable[StandingBan], over_ms: int) -> None:
         for who, ban in ((each.who, each.ban) for each in found):
-            self._roster.take_in(who, ban, now_ms)
+            self._roster.take_in(who, ban, over_ms)
             self._known[who] = self._newer[who] = ban
 
     def _ask_behind(self) -> None:
@@ -276,19 +291,24 @@ class Following:
         if not self._all.is_open:
             late = self._late.news("reading late bans", self._alarms)
             if late is not None:
-                self._take_in([each for each in late if each.who not in self._newer])
+                found = [each for each in late if each.who not in self._newer]
+                self._take_in(found, self._mark.began_ms)
 
     def _take_all(self, everything: Iterable[StandingBan]) -> None:
         bans = {each.who: each.ban for each in everything} | self._newer
-        _replace(self._roster, bans, self._clock)
+        _replace(self._roster, bans, self._mark.began_ms)
         self._known = dict(self._newer)
 
 
-def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], clock: Clock) -> None:
-    roster.replace(bans.items(), clock.now_ms())
-    roster.expire(clock.now_ms())
+def _replace(roster: Roster, bans: Mapping[OffenderId, Ban], over_ms: int) -> None:
+    roster.replace(bans.items(), over_ms)
+    roster.expire(over_ms)
 
 
-def _mark(cursor: int, began_s: float, clock: Clock) -> Mark:
+def _now(clock: Clock) -> Moment:
+    return Moment(clock.monotonic_s(), clock.now_ms())
+
+
+def _mark(cursor: int, began: Moment, clock: Clock) -> Mark:
     ended_s = clock.monotonic_s()
-    return Mark(cursor, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began_s))
+    return Mark(cursor, began.ms, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began.s))

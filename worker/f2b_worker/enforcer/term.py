@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from f2b_worker.enforcer.following import FOLLOW_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
@@ -51,10 +53,10 @@ class Term:
     alarms: Alarms
     clock: Clock
 
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist."""
+    def allow(self, allowed: Networks, apart: Networks) -> None:
+        """Use another allowlist, and other addresses that no collapsed network may hit."""
         self.roster.allow(allowed)
-        self.sets.groups.allow(allowed, self.clock.monotonic_s())
+        self.sets.groups.allow(allowed, self.clock.monotonic_s(), apart=apart)
         self.foreign.allow(allowed)
 
     def enforce(self) -> None:
@@ -63,10 +65,7 @@ class Term:
         Raises:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
-        found = self.search.news()
-        # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
-        if found is not None:
-            self.sets.use(found)
+        self._look_for_sets()
         self.references.report()
         self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
         self.sets.read_due()
@@ -77,9 +76,17 @@ class Term:
         # After the roster was passed on, so that an adopted entry which is wanted by now counts as ours.
         if self.foreign.settle():
             self.following.ask()
+        self.sets.groups.spare(self.following.lifting.spared_s)
         # Not before every set was looked into: a ban may be in one of them, and needs no update.
         if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
             self.sets.write_next()
+
+    def _look_for_sets(self) -> None:
+        # A search makes the sets that it knows be read anew; those before are to be read at no cost first.
+        found = self.search.news() if self.sets.all_tried else None
+        # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
+        if found is not None and self.sets.use(found):
+            self.references.ask_soon()
 
     @property
     def _is_waiting(self) -> bool:
@@ -101,10 +108,12 @@ class Term:
 
     def tell(self) -> None:
         """Tell whoever enforces next, and people, how things stand."""
-        self.own.sweep(self.sets.watches.values())
+        # A set of which nobody knows what is ours may hold any ended ban.
+        self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
+        shown.bans_unreadable.set(len(self.roster.undated))
         shown.bans_waiting.set(groups.pending)
         # Zero where nothing waits: an alert on this gauge must fall silent by itself.
         oldest_s = groups.oldest_s
@@ -112,6 +121,20 @@ class Term:
         shown.entries_quarantined.set(len(self.sets.quarantined))
         self._tell_left_out()
         self._tell_unenforceable()
+        self.alarms.remarks = tuple(self._remarks())
+
+    def _remarks(self) -> Iterator[str]:
+        if self.surge.is_holding:
+            yield f"the surge guard holds back {len(self.roster.held_back)} bans: look at them, then release them"
+        left_out = sum(group.left_out for group in self.sets.groups.by_place.values())
+        if left_out:
+            yield f"{left_out} bans are left out: their IP sets are full"
+        if self.roster.undated or self.roster.unreadable:
+            number = len(self.roster.undated) + len(self.roster.unreadable)
+            yield f"{number} stored bans cannot be read: the log names them"
+        for watch in self.sets.watches.values():
+            if self.sets.is_foreign_lost(watch):
+                yield f"nobody knows which entries of {watch.ip_set.name} are ours: its note cannot be read"
 
     def _tell_left_out(self) -> None:
         left_out = dict.fromkeys(self.roster.wanted, 0)

@@ -89,9 +89,9 @@ class Receivers:
         """Make messages visible to every worker again, at once."""
         self._inbox.release(messages)
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
-        self._inbox.bury(letter)
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
+        return self._inbox.bury(letters)
 
     def close(self) -> None:
         """End the polls, and make visible again what they brought and nobody took."""

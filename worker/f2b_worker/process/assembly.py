@@ -32,6 +32,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -102,11 +103,12 @@ class Parts:
 
     @property
     def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or None.
+        """One line about which other configuration is enforced, or what else somebody should look at, or None.
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        return next((each.conflict for each in self.regions if each.conflict), None)
+        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        return next((each for each in lines if each), None)
 
     @property
     def condition(self) -> Condition:
@@ -166,9 +168,10 @@ def assemble(  # noqa: PLR0913
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
+        offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
-    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
+    enforcers = [_enforcer(ports, ledger, intake, jails=jails, settings=settings) for ports in regions]
     return Parts(
         intake,
         enforcers,
@@ -182,7 +185,7 @@ def assemble(  # noqa: PLR0913
 
 
 def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, jails: Jails, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
@@ -191,7 +194,8 @@ def _enforcer(
         ports.lease,
         ports.notebook,
         blocklists=ports.blocklists,
-        allowed=allowed,
+        allowed=jails.allowed,
+        apart=jails.apart,
         clock=clock,
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,
@@ -277,7 +281,7 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + IO_THREADS + 1)
+    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
@@ -294,20 +298,34 @@ def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> Dynam
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_ban_book(settings: WorkerSettings) -> BanBook:
-    """Open the ledger to read its bans, while a worker may be writing to it."""
+def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
+    """Open the ledger to read its bans, while a worker may be writing to it.
+
+    Args:
+        settings: Say where it is.
+        aside: Told of each item that cannot be read.
+    """
     if settings.state_file:
-        return SqliteBanBook(open_existing(settings.state_file))
+        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     client = dynamodb_client(connections=2, plain_queries=True)
     patiently(settings, lambda: check_table(client, settings.table))
-    return DynamoBanBook(client, settings.table, SystemClock())
+    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
-def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
-    """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+def open_notebooks(
+    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside, writing: bool = True
+) -> Mapping[str, Notebook]:
+    """Open the notes of every Region in which this fleet may enforce, by the Region's name.
+
+    Args:
+        settings: Say where they are.
+        aside: Told of each note that cannot be read.
+        writing: Whether they are opened to be written, too.
+    """
     if settings.state_file:
-        return notebooks_in(open_to_store(settings.state_file))
+        connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
+        return notebooks_in(connection, aside=aside)
     client = dynamodb_client(connections=2)
     patiently(settings, lambda: check_table(client, settings.table))
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
-    return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
+    return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}

@@ -192,7 +192,7 @@ def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) ->
         return
     parts.intake.use(jails.policy)
     for enforcer in parts.enforcers:
-        enforcer.allow(jails.allowed)
+        enforcer.allow(jails.allowed, jails.apart)
     changed = set(blocklists) != set(parts.blocklists)
     log.info(
         "jails_reloaded",

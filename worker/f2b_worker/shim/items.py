@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.addresses import BOM, plain_address
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LINES = (b"ndjson", b"jsonl", b"json-seq")
+_BOM = BOM.encode()
 CHUNK_ITEMS_MAX = 1_000
 
 
@@ -73,12 +74,13 @@ def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infractio
     if isinstance(one, Refusal):
         return one
     try:
-        parse_address(one.ip)
+        ip = plain_address(one.ip)
     except ValueError as error:
         return Refusal(Reason.BAD_ADDRESS, str(error), item)
     if one.at_ms > now_ms + FUTURE_ALLOWED_MS:
         return Refusal(Reason.IN_FUTURE, "at: this is more than 5 minutes ahead of this clock", item)
-    return one
+    # A worker that is older than this shim reads nothing around an address.
+    return one if ip is one.ip else one._replace(ip=ip)
 
 
 def chunks(items: Sequence[Placed]) -> Iterator[list[Placed]]:
@@ -104,6 +106,7 @@ def documents(body: bytes, content_type: bytes) -> list[Any]:
 
     Lines are found, too, where the content type does not announce them: curl's is always the same.
     """
+    body = body.lstrip().removeprefix(_BOM)
     if any(kind in content_type.lower() for kind in _LINES):
         return list(_lines(body))
     data = _parsed(body)

@@ -65,10 +65,12 @@ class MemoryInbox:
             if released:
                 self.waiting.append(released)
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Keep *letter* among the dead ones."""
-        self._fail_if_told()
-        self.dead.append(letter)
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Keep *letters* among the dead ones."""
+        if self.failure:
+            return [self.failure] * len(letters)
+        self.dead += letters
+        return [None] * len(letters)
 
     def _fail_if_told(self) -> None:
         if self.failure:

@@ -123,10 +123,10 @@ def test_what_waited_while_nobody_worked_overloads_nobody(state: StateFile) -> N
 def test_dead_letters_are_kept_for_two_weeks(state: StateFile) -> None:
     clock = FakeClock()
     inbox = SqliteInbox(state, clock)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "lone \ud800 surrogate", "1"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "lone \ud800 surrogate", "1")])
     clock.advance(DEAD_LETTERS_KEPT_MS / 1000)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "a", "2"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "a", "2")])
     assert inbox.dead_letters() == 2
     clock.advance(1)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "b", "3"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "b", "3")])
     assert inbox.dead_letters() == 2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors, error_code, error_of
+from f2b_worker.adapters.aws import aws_errors, error_code, error_of, odd_answers
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (
     ban_item,
@@ -249,4 +249,5 @@ def _reason_of(reason: Any, item: Any, doing: str) -> F2bError | None:
 
 def _reasons(error: ClientError) -> list[str]:
     reasons: Sequence[Any] = error.response.get("CancellationReasons", [])
-    return [str(each.get("Code", "")) for each in reasons]
+    with odd_answers("banning"):
+        return [str(each.get("Code", "")) for each in reasons]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, part_of
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected
@@ -132,7 +132,8 @@ def _recovery_is_off(table: str) -> str:
 def differences(client: DynamoDBClient, table: str, wish: Protections) -> str:
     """Say how a table differs from one that would be made now, and how to change it; empty if it does not."""
     with aws_errors(f"table {table}"):
-        found = client.describe_table(TableName=table)["Table"]
+        answer = client.describe_table(TableName=table)
+    found = part_of(answer, "Table", f"table {table}", dict)
     differs, change = [], []
     protected = found.get("DeletionProtectionEnabled", False)
     if protected != wish.deletion_protection:
@@ -157,7 +158,8 @@ def check_table(client: DynamoDBClient, table: str) -> None:
         Rejected: If it is some other table.
     """
     with aws_errors(f"table {table}"):
-        found = client.describe_table(TableName=table)["Table"]
+        answer = client.describe_table(TableName=table)
+    found = part_of(answer, "Table", f"table {table}", dict)
     if "changes" not in {index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])}:
         raise Rejected(
             f"table {table} has no local index 'changes', so it is not a table of f2b; choose another name"

@@ -27,6 +27,9 @@ VERSION = 1
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
 
+CHANGES_MAX = 2**53
+"""No change of a ban is numbered higher; what is stored as one and larger was put there by somebody else."""
+
 BUSY_S = 5.0
 """How long somebody waits for another process."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic_core import to_json
 
 from f2b_worker.adapters.sqlite.file import sqlite_errors
-from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
+from f2b_worker.domain.judge.soundness import is_whole
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import RECEIVE_MAX, Message
 
@@ -33,9 +34,10 @@ DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
 """As long as SQS keeps a message at most."""
 
 _DETAIL_CHARACTERS_MAX = 256
-_READ = "SELECT id, body, sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
-_READ_NEW = "SELECT id, body, sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
-_OLDEST = "SELECT sent_at_ms FROM inbox ORDER BY id LIMIT 1"
+# As bytes: SQLite hands out no row of a query in which one text is none.
+_READ = "SELECT id, CAST(body AS BLOB), sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
+_READ_NEW = "SELECT id, CAST(body AS BLOB), sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
+_OLDEST = "SELECT CAST(sent_at_ms AS INTEGER) FROM inbox ORDER BY id LIMIT 1"
 _INSERT = "INSERT INTO inbox (body, sent_at_ms) VALUES (?, ?)"
 _DELETE = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
 _BURY = "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)"
@@ -90,7 +92,13 @@ class SqliteInbox:
             for number in again:
                 del self._released[number]
             self._in_hand.update(number for number, _, _ in rows)
-            return [Message(str(number), str(number), body, sent_at_ms) for number, body, sent_at_ms in rows]
+            return [self._message(*row) for row in rows]
+
+    def _message(self, number: int, body: bytes, sent_at_ms: object) -> Message:
+        """Read a row, whatever it holds: what is no infraction is found out with the others."""
+        is_time = is_whole(sent_at_ms, 0, FOREVER_MS)
+        sent_ms = cast("int", sent_at_ms) if is_time else self._clock.now_ms()
+        return Message(str(number), str(number), bytes(body).decode(errors="replace"), sent_ms)
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error."""
@@ -113,11 +121,15 @@ class SqliteInbox:
                     self._released[number] = None
             self._news.notify_all()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Put *letter* among the dead ones, and forget those of two weeks ago."""
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Put *letters* among the dead ones, all or none, and forget those of two weeks ago."""
         now_ms = self._clock.now_ms()
-        values = (now_ms, letter.reason, _text(letter.detail), letter.message_id, _text(letter.body))
-        self._writer.do("storing a dead letter", partial(_bury, values, now_ms - DEAD_LETTERS_KEPT_MS))
+        rows = [(now_ms, each.reason, _text(each.detail), each.message_id, _text(each.body)) for each in letters]
+        try:
+            self._writer.do("storing dead letters", partial(_bury, rows, now_ms - DEAD_LETTERS_KEPT_MS))
+        except F2bError as error:
+            return [error] * len(letters)
+        return [None] * len(letters)
 
     def announce(self) -> None:
         """Wake who waits in a receive: something was put in."""
@@ -214,8 +226,8 @@ def _touch(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA user_version").fetchone()
 
 
-def _bury(letter: tuple[object, ...], older_ms: int, connection: sqlite3.Connection) -> None:
-    connection.execute(_BURY, letter)
+def _bury(rows: Sequence[tuple[object, ...]], older_ms: int, connection: sqlite3.Connection) -> None:
+    connection.executemany(_BURY, rows)
     connection.execute("DELETE FROM dead_letters WHERE at_ms < ?", (older_ms,))
 
 

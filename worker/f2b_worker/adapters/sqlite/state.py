@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.file import (
+    CHANGES_MAX,
     FileLock,
     make_or_open,
     open_existing,
@@ -48,8 +49,8 @@ class StateFile:
             self._lock.close()
             raise
         self.path = path
-        (newest,) = writing.execute("SELECT coalesce(max(changed), 0) FROM offenders").fetchone()
-        self.change_numbers: Iterator[int] = count(newest + 1)
+        newest = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
+        self.change_numbers: Iterator[int] = count(int(writing.execute(newest, (CHANGES_MAX,)).fetchone()[0]) + 1)
         self.writer = Writer(writing)
         self.safe_writer = Writer(open_to_store(path))
         self._opened: list[sqlite3.Connection] = []

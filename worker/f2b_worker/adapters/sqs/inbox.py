@@ -7,16 +7,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.errors import Missing, Rejected, Unavailable
+from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+        SendMessageBatchResultTypeDef,
+    )
 
     from f2b_worker.ports import DeadLetter
 
@@ -38,7 +44,12 @@ IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
 
 _DETAIL_CHARACTERS_MAX = 256
+CALL_BYTES_MAX = 256 * 1024
+"""So much one call that stores dead letters carries: SQS took no more until August 2025, emulators never."""
+
+_ATTRIBUTES_BYTES = 1024  # of one letter, at most
 _RECEIVING = "receiving infractions"
+_BURYING = "sending to the dead-letter queue"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 
@@ -82,7 +93,8 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
             f"queue {queue_url} has no dead-letter queue",
             shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
         )
-    _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    with odd_answers(f"queue {queue_url}"):
+        _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
     if name.endswith(".fifo"):
         raise Rejected(f"queue {queue_url}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
     with aws_errors(f"dead-letter queue {name}"):
@@ -94,13 +106,14 @@ def visibility_s_of(client: SQSClient, queue_url: str) -> int:
     """Ask how long a received message of *queue_url* stays hidden."""
     with aws_errors(f"queue {queue_url}"):
         answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
-    return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
+    with odd_answers(f"queue {queue_url}"):
+        return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
 
 
 class SqsInbox:
     """The queue that infractions come from, with its dead-letter queue.
 
-    The client is used from *IO_THREADS* threads at once, and from each that calls the inbox.
+    The client is used from twice *IO_THREADS* threads at once, and from each that calls the inbox.
     """
 
     def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int) -> None:
@@ -109,6 +122,8 @@ class SqsInbox:
         self._dead_letter_url = dead_letter_url
         self._visibility_s = visibility_s
         self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="inbox")
+        # Of their own: a dead-letter queue that does not answer must not hold up deletions.
+        self._burials = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="burials")
 
     @property
     def visibility_s(self) -> float:
@@ -124,7 +139,8 @@ class SqsInbox:
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-        return [_message(raw) for raw in answer.get("Messages", [])]
+        with odd_answers(_RECEIVING):
+            return [_message(raw) for raw in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.
@@ -142,7 +158,8 @@ class SqsInbox:
                     {"Id": str(place), "ReceiptHandle": message.receipt} for place, message in enumerate(batch)
                 ],
             )
-        _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
+        with odd_answers("deleting judged messages"):
+            _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
 
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
@@ -173,28 +190,76 @@ class SqsInbox:
         for call in calls:
             call.result()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
-        doing = "sending to the dead-letter queue"
-        with aws_errors(doing):
-            answer = self._client.send_message(
-                QueueUrl=self._dead_letter_url,
-                MessageBody=letter.body,
-                MessageAttributes={
-                    "f2b.reason": _text(letter.reason),
-                    "f2b.detail": _text(letter.detail),
-                    "f2b.message_id": _text(letter.message_id),
-                },
-            )
-        part_of(answer, "MessageId", doing)  # without it nothing is stored, whatever the status says
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
+        calls = [self._burials.submit(self._bury, batch) for batch in _in_calls(letters)]
+        return [answer for call in calls for answer in call.result()]
+
+    def _bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        try:
+            with aws_errors(_BURYING):
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._dead_letter_url,
+                    Entries=[_entry(str(place), letter) for place, letter in enumerate(letters)],
+                )
+            with odd_answers(_BURYING):
+                return _outcomes(answer, len(letters))
+        except Rejected as error:
+            if len(letters) == 1:
+                return [error]
+            return [answer for letter in letters for answer in self._bury([letter])]  # one of them may be why
+        except F2bError as error:
+            return [error] * len(letters)
+
+
+def _in_calls(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Cut letters into calls of at most ten and, but for one that is longer by itself, *CALL_BYTES_MAX*."""
+    call: list[DeadLetter] = []
+    size_bytes = 0
+    for letter in letters:
+        letter_bytes = len(letter.body.encode("utf-8", "replace")) + _ATTRIBUTES_BYTES
+        if call and (len(call) == BATCH_MAX or size_bytes + letter_bytes > CALL_BYTES_MAX):
+            yield call
+            call, size_bytes = [], 0
+        call.append(letter)
+        size_bytes += letter_bytes
+    if call:
+        yield call
+
+
+def _entry(entry_id: str, letter: DeadLetter) -> SendMessageBatchRequestEntryTypeDef:
+    return {
+        "Id": entry_id,
+        "MessageBody": letter.body,
+        "MessageAttributes": {
+            "f2b.reason": _text(letter.reason),
+            "f2b.detail": _text(letter.detail),
+            "f2b.message_id": _text(letter.message_id),
+        },
+    }
+
+
+def _outcomes(answer: SendMessageBatchResultTypeDef, letters: int) -> Sequence[F2bError | None]:
+    stored = {each["Id"] for each in answer.get("Successful", []) if each.get("MessageId")}
+    failed = {each["Id"]: each for each in answer.get("Failed", [])}
+    return [None if at in stored else _why_not(failed.get(at)) for at in map(str, range(letters))]
+
+
+def _why_not(failed: BatchResultErrorEntryTypeDef | None) -> F2bError:
+    """Say why a letter is not stored although its call succeeded; one that the answer leaves out is sent again."""
+    if failed is None:
+        return Unavailable(f"{_BURYING}: the answer names a letter neither as stored nor as failed")
+    code = str(failed.get("Code"))
+    line = f"{_BURYING}: {failed.get('Message') or code}"
+    return error_of(code, line) if failed.get("SenderFault") else Unavailable(line)
 
 
 def _message(raw: MessageTypeDef) -> Message:
     attributes = raw.get("Attributes", {})
     return Message(
-        id=part_of(raw, "MessageId", _RECEIVING),
-        receipt=part_of(raw, "ReceiptHandle", _RECEIVING),
-        body=raw.get("Body", ""),
+        id=part_of(raw, "MessageId", _RECEIVING, str),
+        receipt=part_of(raw, "ReceiptHandle", _RECEIVING, str),
+        body=part_of(raw, "Body", _RECEIVING, str) if "Body" in raw else "",
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )
 

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     IN_FUTURE = "in_future"
     LEDGER_REFUSED = "ledger_refused"
+    STATE_UNREADABLE = "state_unreadable"
 
 
 class Infraction(NamedTuple):

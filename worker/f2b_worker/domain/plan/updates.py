@@ -131,7 +131,12 @@ def _room(group: Group, kept: SetState, usable: AbstractSet[str]) -> int:
 
 def _removable(group: Group, kept: SetState, usable: AbstractSet[str]) -> Iterator[str]:
     """Find the entries that may go out of a set now; one copy of two only while the other is certain."""
-    for entry in kept.removals:
+    free = sum(group.capacity - len(each.held) for each in group.sets.values())
+    # Nothing is spared where bans find no room.
+    spares = group.spared_s > float("-inf") and len(group.pending) <= free
+    for entry, due_s in kept.removals.items():
+        if spares and group.is_spared(entry, due_s):
+            continue
         if not group.must_be_held(entry) or group.is_held_elsewhere(entry, kept, usable):
             yield entry
 

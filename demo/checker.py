@@ -24,13 +24,11 @@ already. So `incomplete` refuses such a moment.
 """
 
 import ipaddress
-import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 _NEVER_BANNED = [
     ipaddress.ip_network(text)
@@ -104,17 +102,6 @@ class Ban:
     count: int
     length_ms: int
     extended: int
-
-
-def read(path: Path | str) -> list[Infraction]:
-    """Read infractions from NDJSON: `ip`, `jail`, and `time` or `at` in epoch seconds."""
-    with Path(path).open(encoding="utf-8") as lines:
-        return [_infraction(json.loads(line)) for line in lines if line.strip()]
-
-
-def _infraction(row: dict[str, str | float]) -> Infraction:
-    at_s = row["time"] if "time" in row else row["at"]
-    return Infraction(str(row["ip"]), str(row.get("jail", "default")), round(float(at_s) * 1000))
 
 
 def _as_ipv4(address: Address) -> Address:

@@ -118,6 +118,11 @@ class LocalAws:
         return tuple(server.pid for server in servers if server is not None and server.pid is not None)
 
     @property
+    def death(self) -> str | None:
+        """Which server ended by itself, and what it said last, in one line; None while both run."""
+        return next((server.death for server in (self._edge, self._ministack) if server and server.death), None)
+
+    @property
     def edge(self) -> EdgeControl:
         """Steers the edge: counts, faults, deliveries, limits."""
         return EdgeControl(self.endpoint_url)

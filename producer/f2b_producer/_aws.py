@@ -46,7 +46,9 @@ def connect(queue_url: str) -> "QueueClient":
         user_agent_extra="f2b-producer",
     )
     session = get_session()
-    region = region_of(queue_url) or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    # botocore knows AWS_DEFAULT_REGION only; the profile's Region comes after both variables, as everywhere.
+    named = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
+    region = region_of(queue_url) or named or session.get_config_variable("region")
     return cast("QueueClient", session.create_client("sqs", region_name=region, config=config))
 
 

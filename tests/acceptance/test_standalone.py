@@ -12,16 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from demo.checker import Ban, difference, expected
-from demo.fleet import BIN, NAME, eventually, free_port
+from demo.fleet import BIN, eventually
 from demo.prove import RULES, compared, running_entries
 from tests.acceptance.attacks import REPLAY, now_ms, real_attack
 from tests.acceptance.test_shim import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from demo.checker import Infraction
@@ -29,30 +27,6 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 POSTED_AT_ONCE = 500
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "f2b.db"
-
-
-@pytest.fixture
-def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start standalone mode, and wait until it answers."""
-
-    def started(*options: str, enforcing: bool = True) -> subprocess.Popen[bytes]:
-        port = free_port()
-        fleet.shim_url = f"http://127.0.0.1:{port}"
-        command = [str(BIN / "f2b-worker"), "--standalone", "--state", str(state), "--port", str(port)]
-        command += ["--host", "127.0.0.1", "--config", str(tmp_path / "f2b.toml")]
-        command += [*(("--ip-set", NAME) if enforcing else ()), *options]
-        process = fleet._start(command, tmp_path / "log")
-        fleet.workers.append(process)
-        eventually(lambda: fleet.get("/readyz")[0] == 200, "it is ready", 30)
-        return process
-
-    yield started
-    fleet.stop()
 
 
 def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:

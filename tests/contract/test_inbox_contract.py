@@ -65,7 +65,7 @@ class SqliteDesk:
     state: StateFile
 
     def put(self, *bodies: str) -> None:
-        queue = SqliteQueue(self.state.safe_writer, SystemClock(), self.inbox.announce)
+        queue = SqliteQueue(self.state.safe_writer, SystemClock(), self.inbox.announce, self.state.place)
         assert asyncio.run(queue.send(bodies, within_s=1)) == [None] * len(bodies)
 
     def buried(self) -> list[tuple[str, str, str, str]]:

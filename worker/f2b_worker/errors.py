@@ -4,6 +4,7 @@
     ├── Retryable            the same call may succeed later
     │   ├── Throttled        asked too often: slow down
     │   ├── Unavailable      no answer, a 5xx, a broken connection
+    │   │   └── FileLost     the state file is not what it was: the process has to end
     │   └── LockLost         somebody else changed the IP set: read it again
     └── Permanent            the same call will fail again
         ├── AccessDenied     credentials or policy
@@ -34,6 +35,13 @@ class Throttled(Retryable):
 
 class Unavailable(Retryable):
     """AWS did not answer, answered 5xx, or the connection broke."""
+
+
+class FileLost(Unavailable):
+    """The state file that is open is not what a restart would open: it is gone, another one, or damaged.
+
+    Whoever holds messages holds on to them until somebody has looked.
+    """
 
 
 class LockLost(Retryable):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+    from f2b_worker.domain.schema import Known, Schema
     from f2b_worker.errors import F2bError
 
 
@@ -202,6 +203,32 @@ class BanBook(Protocol):
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail, ended ones included."""
+        ...
+
+
+class SchemaMark(Protocol):
+    """How a ledger says in which layout it is; asked at the start, and now and then from a thread of its own."""
+
+    @property
+    def what(self) -> str:
+        """The table or file, for people."""
+        ...
+
+    @property
+    def known(self) -> Known:
+        """What this f2b knows of its layout."""
+        ...
+
+    def read(self) -> Schema | None:
+        """Read how it is marked; None if it is not.
+
+        Raises:
+            Rejected: If the mark cannot be read.
+        """
+        ...
+
+    def mark(self, schema: Schema) -> None:
+        """Mark it, unless it is marked with this version or a later one."""
         ...
 
 

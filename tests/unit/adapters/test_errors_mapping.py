@@ -14,7 +14,14 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, part_of, sqs_client, wafv2_client
+from f2b_worker.adapters.aws import (
+    asked_region,
+    aws_errors,
+    dynamodb_client,
+    part_of,
+    sqs_client,
+    wafv2_client,
+)
 
 FOREIGN = sorted(
     (
@@ -288,3 +295,15 @@ def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
     leaves = classes - {errors.F2bError, errors.StartError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)
+
+
+def test_what_chose_a_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    url = "https://sqs.eu-central-1.amazonaws.com/000000000001/f2b"
+    queue, name, edge = sqs_client(url, connections=1), sqs_client("f2b", connections=1), wafv2_client("us-east-1")
+    assert asked_region(queue, url) == "Region eu-central-1 (of the queue's URL)"
+    assert asked_region(name, "f2b") == "Region eu-west-1 (AWS_REGION)"
+    assert asked_region(edge) == "Region us-east-1 (where WAF has all of scope CLOUDFRONT)"
+    for client in (queue, name, edge):
+        client.close()

@@ -10,7 +10,8 @@ import pytest
 
 from demo import attack as actors
 from demo.attack import Actor, attack
-from demo.checker import Ban, Infraction, Rules, expected, read
+from demo.checker import Ban, Infraction, Rules, expected
+from demo.data import read
 
 END_MS = 1_763_833_500_123
 SPAN = actors.Span(END_MS - 5_400_000, END_MS)

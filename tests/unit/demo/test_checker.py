@@ -14,9 +14,9 @@ from demo.checker import (
     expected,
     incomplete,
     key,
-    read,
     unsound,
 )
+from demo.data import read
 
 PLAIN = Rules(maxretry=3, findtime_s=600, bantime_s=1800)
 DOUBLING = Rules(maxretry=5, findtime_s=3600, bantime_s=3600, increment=True, maxtime_s=7 * 24 * 3600)
@@ -44,13 +44,6 @@ def test_the_oracle_is_reproduced_and_found_sound_and_complete(oracle: Path, set
         assert [as_oracle(each) for each in bans] == wanted
         assert unsound(bans, infractions, SETTINGS[setting]) == []
         assert incomplete(bans, infractions, SETTINGS[setting], infractions[-1].at_ms) == []
-
-
-def test_reading_takes_time_or_at_and_a_default_jail(tmp_path: Path) -> None:
-    file = tmp_path / "infractions.ndjson"
-    rows = ['{"ip": "203.0.113.7", "jail": "login", "time": 17}', "", '{"ip": "2001:db8::1", "at": 1.001}']
-    file.write_text("\n".join(rows))
-    assert read(file) == [Infraction(IP, "login", 17_000), Infraction("2001:db8::1", "default", 1001)]
 
 
 def test_the_oracles_seconds_are_ints_when_whole_and_fractions_otherwise() -> None:

@@ -184,6 +184,13 @@ def test_readiness_follows_the_outbox_within_a_second(shim: Shim) -> None:
     assert shim.get("/readyz").status_code == 200
 
 
+def test_readiness_is_asked_anew_after_a_report_that_was_not_stored(shim: Shim) -> None:
+    assert shim.get("/readyz").status_code == 200
+    shim.outbox.failure = Unavailable("no answer")
+    assert shim.get("/infraction/203.0.113.7").status_code == 503
+    assert shim.get("/readyz").status_code == 503
+
+
 @pytest.mark.parametrize("path", ["/other", "/infraction", "/infractions/203.0.113.7", "/state", "/state/other"])
 def test_other_paths_report_nobody(shim: Shim, path: str) -> None:
     assert shim.get(path).status_code == 404

@@ -117,6 +117,7 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
+_REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 ODD = (LookupError, TypeError, ValueError, AttributeError)
 """What Python raises on the way through an answer that has not the form of AWS's."""
 
@@ -371,12 +372,37 @@ def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, A
         AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
 
 
+def asked_region(client: Any, queue_url: str = "") -> str:
+    """Name the Region that a client asks, and what chose it: if something is missing, it may be the wrong one."""
+    region: str = client.meta.region_name
+    return f"Region {region} ({_chooser_of(region, queue_url)})"
+
+
+@contextmanager
+def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
+    """Let whatever is missing be said together with the Region that was asked."""
+    try:
+        yield
+    except errors.Missing as error:
+        raise errors.Missing(f"{error}; asked in {asked_region(client, queue_url)}") from error
+
+
+def _chooser_of(region: str, queue_url: str) -> str:
+    if queue_region(queue_url) == region:
+        return "of the queue's URL"
+    for name in _REGION_VARIABLES:
+        if os.environ.get(name):
+            return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return f"of the AWS profile {profile}"
+
+
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    session = boto3.session.Session(region_name=region or None)
+    region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    session = boto3.session.Session(region_name=region)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     return session

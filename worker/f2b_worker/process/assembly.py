@@ -18,6 +18,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.provisioning.fleet import check_table
 from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
@@ -34,10 +35,13 @@ from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
+from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
@@ -140,8 +144,18 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     queue = patiently(settings, lambda: open_inbox(settings), config)
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
+    schema = open_schema(settings)
+    patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
-    return assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions, close=inbox.close)
+    return assemble(
+        settings,
+        jails,
+        inbox=inbox,
+        ledger=ledger,
+        regions=regions,
+        close=inbox.close,
+        others={"schema": lambda parts: watch_schema(schema, clock, parts.stop)},
+    )
 
 
 def assemble(  # noqa: PLR0913
@@ -298,6 +312,11 @@ def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> Dynam
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
+def open_schema(settings: WorkerSettings) -> DynamoSchema:
+    """Open what says in which layout the table is."""
+    return DynamoSchema(dynamodb_client(connections=1), settings.table)
+
+
 def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
     """Open the ledger to read its bans, while a worker may be writing to it.
 
@@ -308,7 +327,7 @@ def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], Non
     if settings.state_file:
         return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     client = dynamodb_client(connections=2, plain_queries=True)
-    patiently(settings, lambda: check_table(client, settings.table))
+    _check_ledger(settings, client)
     return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
@@ -326,6 +345,11 @@ def open_notebooks(
         connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
         return notebooks_in(connection, aside=aside)
     client = dynamodb_client(connections=2)
-    patiently(settings, lambda: check_table(client, settings.table))
+    _check_ledger(settings, client)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
     return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
+
+
+def _check_ledger(settings: WorkerSettings, client: DynamoDBClient) -> None:
+    patiently(settings, lambda: check_table(client, settings.table))
+    patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))

@@ -14,7 +14,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.errors import StartError
+from f2b_worker.errors import FileLost, StartError
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
@@ -141,6 +141,10 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     def guarded(name: str, loop: Callable[[], None]) -> None:
         try:
             loop()
+        except (FileLost, StartError) as error:
+            log.error("part_died", part=name, reason=str(error))
+            died.set()
+            parts.end()
         except Exception:  # whatever kills a part must stop the process, and be seen
             log.exception("part_died", part=name)
             died.set()

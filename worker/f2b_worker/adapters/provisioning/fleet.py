@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, part_of
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected
@@ -157,7 +157,7 @@ def check_table(client: DynamoDBClient, table: str) -> None:
         Missing: If it is not there.
         Rejected: If it is some other table.
     """
-    with aws_errors(f"table {table}"):
+    with naming_region(client), aws_errors(f"table {table}"):
         answer = client.describe_table(TableName=table)
     found = part_of(answer, "Table", f"table {table}", dict)
     if "changes" not in {index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])}:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from f2b_worker.adapters.sqlite.place import Place
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.ports import Clock, DeadLetter
@@ -190,12 +191,14 @@ class SqliteQueue:
         writer: Writes to the file, safely.
         clock: Dates messages.
         announce: Called when messages are on disk.
+        place: Tells whether that is where a restart would find them.
     """
 
-    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None]) -> None:
+    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None], place: Place) -> None:
         self._writer = writer
         self._clock = clock
         self._announce = announce
+        self._place = place
 
     async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
         """Store message bodies; answers when they are on disk, or why they are not."""
@@ -203,18 +206,22 @@ class SqliteQueue:
         now_ms = self._clock.now_ms()
         try:
             self._writer.do("storing infractions", partial(_insert, [(body, now_ms) for body in bodies]))
+            self._place.check()
         except F2bError as error:
             return [error] * len(bodies)
         self._announce()
         return [None] * len(bodies)
 
     async def check(self) -> None:
-        """Return if the file can be written to."""
+        """Return if the file can be written to, and would be read again."""
         self._writer.do("writing to the state file", _touch)
+        self._place.check(beside=True)
+        self._place.check_contents("inbox")
 
     async def close(self) -> None:
         """Let go of the file."""
         self._writer.close()
+        self._place.close()
 
 
 def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> None:
@@ -223,7 +230,8 @@ def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> 
 
 
 def _touch(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA user_version").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")  # written, whatever it was: a full disk shows
 
 
 def _bury(rows: Sequence[tuple[object, ...]], older_ms: int, connection: sqlite3.Connection) -> None:

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
@@ -65,7 +65,7 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
         Missing: If there is no such queue.
     """
     try:
-        with aws_errors(f"queue {queue}"):
+        with naming_region(client, queue), aws_errors(f"queue {queue}"):
             if is_url(queue):
                 client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
                 return queue

@@ -351,11 +351,31 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
             of CPU that an update costs, and WAF checks it anyway.
     """
     config = _config(connections=2, read_timeout_s=15, attempts=attempts)
+    session = _session()
+    _refuse_another_partition(session, region)
     if not validated:
         config = config.merge(Config(parameter_validation=False))
     with aws_errors("WAF client"):
-        client: WAFV2Client = _session().client("wafv2", region_name=region, config=config)
+        client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
     return client
+
+
+def _refuse_another_partition(session: Any, region: str | None) -> None:
+    """Say so where a Region is asked for in which the credentials of this one count for nothing.
+
+    Raises:
+        Rejected: If it is so.
+    """
+    home = session.region_name
+    if not region or not home:
+        return
+    theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    if theirs != ours:
+        raise errors.Rejected(
+            f"scope CLOUDFRONT is reached in {region}, which is in the partition {theirs}; Region {home} is in "
+            f"{ours}, whose credentials do not count there: leave out --scope CLOUDFRONT, or run it with Region and "
+            f"credentials of {theirs}"
+        )
 
 
 _BEGAN_S = "f2b_began_s"

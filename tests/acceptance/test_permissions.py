@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import Fleet, eventually
+from demo.fleet import Fleet, FleetError, eventually
 from tests.acceptance.attacks import report, send_bodies
 from tests.integration import roles
 
@@ -64,3 +64,32 @@ def test_a_worker_that_may_not_see_its_table_ends_with_one_line(
     (line,) = log.read_text().splitlines()
     assert f"dynamodb:DescribeTable on resource: arn:aws:dynamodb:us-east-1:{account}:table/f2b" in line
     assert line.endswith("docs/iam/worker.json has the policy that is needed")
+
+
+def test_a_shim_that_may_only_send_says_once_that_it_could_not_check_the_queue_and_sends(
+    fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path
+) -> None:
+    policy = roles.policy("shim", account, **NAMES)
+    policy["Statement"][0]["Action"] = ["sqs:SendMessage"]
+    local_aws.edge.permit(f"shim-{account}", policy)
+    fleet.environment["AWS_SESSION_TOKEN"] = f"shim-{account}"
+    log = tmp_path / "shim.log"
+
+    fleet.start_shim("--queue", fleet.queue_url, log=log)
+
+    assert fleet.get("/infraction/203.0.113.9")[0] == 200
+    assert fleet.get("/readyz")[0] == 200
+    assert fleet.queued() == 1
+    (line,) = [line for line in log.read_text().splitlines() if "queue_not_checked" in line]
+    assert "sqs:getqueueattributes on resource: arn:aws:sqs:" in line
+    assert "docs/iam/shim.json has the policy that is needed" in line
+
+
+def test_a_shim_without_credentials_ends_with_one_line(fleet: Fleet, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del fleet.environment[name]
+    log = tmp_path / "shim.log"
+    with pytest.raises(FleetError, match="ended with exit code 3"):
+        fleet.start_shim("--queue", fleet.queue_url, log=log)
+    (line,) = log.read_text().splitlines()
+    assert "credentials" in line.lower()

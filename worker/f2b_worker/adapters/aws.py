@@ -372,8 +372,8 @@ def _refuse_another_partition(session: Any, region: str | None) -> None:
     theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
     if theirs != ours:
         raise errors.Rejected(
-            f"scope CLOUDFRONT is reached in {region}, which is in the partition {theirs}; Region {home} is in "
-            f"{ours}, whose credentials do not count there: leave out --scope CLOUDFRONT, or run it with Region and "
+            f"scope CLOUDFRONT is reached in {region}, in the partition {theirs}; Region {home} is in {ours}, "
+            "whose credentials do not count there: leave out --scope CLOUDFRONT, or run it with Region and "
             f"credentials of {theirs}"
         )
 

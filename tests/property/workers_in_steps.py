@@ -191,7 +191,7 @@ def _failed(name: str, asked: tuple[Any, ...], error: F2bError) -> Sequence[F2bE
 
 
 class _Stepped:
-    """A port whose calls are the worker's steps; receiving is none."""
+    """A port whose calls are the worker's steps; receiving and postponing are none."""
 
     def __init__(self, worker: Worker, port: Any) -> None:
         self._worker = worker
@@ -201,4 +201,4 @@ class _Stepped:
         do = getattr(self._port, name)
         if not callable(do):
             return do
-        return do if name == "receive" else lambda *asked: self._worker.call(name, do, asked)
+        return do if name in ("receive", "postpone") else lambda *asked: self._worker.call(name, do, asked)

@@ -108,6 +108,10 @@ class Inbox(Protocol):
         """Make messages visible to every worker again, at once."""
         ...
 
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue, to come again some time later; calls nobody."""
+        ...
+
     def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
         """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         ...

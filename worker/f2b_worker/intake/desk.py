@@ -202,14 +202,10 @@ class Desk:
         return messages
 
     def hand_over(self) -> list[InHand]:
-        """Take the messages of which nothing is left to do: they are to be deleted, and then put away."""
+        """Take the messages of which nothing is left to do. Delete them, but for those that stay; put all away."""
         done, self._done = self._done, {}
-        for each in done.values():
-            if each.stays:
-                self._in_hand.pop(each.message.id, None)
-        leaving = [each for each in done.values() if not each.stays]
-        self._leaving += len(leaving)
-        return leaving
+        self._leaving += len(done)
+        return list(done.values())
 
     def put_away(self, handed_over: Iterable[InHand]) -> None:
         """Forget messages that were handed over, but for those that came again meanwhile and are not done yet."""

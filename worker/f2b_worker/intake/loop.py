@@ -231,6 +231,7 @@ class Intake:
             contents = self._reader.read(message, now_ms=now_ms)
             if len(contents.hits) > BULKY and self._judging.over_budget > BULKY_WAITING_MAX:
                 metrics.postponed.labels("bulky").inc()
+                self._inbox.postpone([message])
                 continue
             desk.take(message, contents, self._judging.known, now_s=now_s)
         if messages:

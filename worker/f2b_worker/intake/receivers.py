@@ -89,6 +89,10 @@ class Receivers:
         """Make messages visible to every worker again, at once."""
         self._inbox.release(messages)
 
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue, to come again some time later; calls nobody."""
+        self._inbox.postpone(messages)
+
     def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
         """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         return self._inbox.bury(letters)

@@ -102,9 +102,12 @@ class Settling:
             metrics.refused.labels(reason).inc(number)
 
     def _take_messages(self) -> None:
-        left = self._deletions.add(self._desk.hand_over())
-        metrics.postponed.labels("no_room_to_delete").inc(len(left))
-        self._desk.put_away(left)
+        done = self._desk.hand_over()
+        staying = [each for each in done if each.stays]
+        crowded_out = self._deletions.add(each for each in done if not each.stays)
+        metrics.postponed.labels("no_room_to_delete").inc(len(crowded_out))
+        self._inbox.postpone([each.message for each in staying + crowded_out])
+        self._desk.put_away(staying + crowded_out)
 
     def _put_away(self) -> None:
         ended = self._deletions.outcomes()

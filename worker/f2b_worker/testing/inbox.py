@@ -65,6 +65,9 @@ class MemoryInbox:
             if released:
                 self.waiting.append(released)
 
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in flight; who wants them to come again releases them."""
+
     def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
         """Keep *letters* among the dead ones."""
         if self.failure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqlite.inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, SqliteInbox, SqliteQueue
+from f2b_worker.adapters.sqlite.inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, POSTPONED_S, SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import DeadLetter, Message
@@ -118,6 +118,20 @@ def test_what_waited_while_nobody_worked_overloads_nobody(state: StateFile) -> N
     asyncio.run(queue.send(["of yesterday"], within_s=1))
     clock.advance(DEAD_LETTERS_KEPT_MS / 1000)
     assert SqliteInbox(state, clock).overload() is None
+
+
+def test_what_is_postponed_comes_again_before_it_passes_for_an_overload(state: StateFile) -> None:
+    clock = FakeClock()
+    inbox = SqliteInbox(state, clock)
+    queue = SqliteQueue(state.safe_writer, clock, inbox.announce, state.place)
+    asyncio.run(queue.send(["costly"], within_s=1))
+    inbox.postpone(inbox.receive(wait_s=0))
+    assert inbox.receive(wait_s=0) == []
+
+    clock.advance(POSTPONED_S)
+
+    assert [message.body for message in inbox.receive(wait_s=0)] == ["costly"]
+    assert inbox.overload() is None
 
 
 def test_dead_letters_are_kept_for_two_weeks(state: StateFile) -> None:

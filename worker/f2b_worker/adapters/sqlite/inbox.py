@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
@@ -30,6 +31,9 @@ LATE_MS = 60_000
 
 It is twice what an infraction that only extends a ban may be made to wait.
 """
+
+POSTPONED_S = 10.0
+"""When messages come again that had to be left: well before they would count as an overload."""
 
 DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
 """As long as SQS keeps a message at most."""
@@ -69,6 +73,7 @@ class SqliteInbox:
         self._handed_out = 0  # ids rise in the order of commits, so everything below was handed out
         self._in_hand: set[int] = set()
         self._released: dict[int, None] = {}  # in the order in which they were released
+        self._postponed: deque[tuple[float, int]] = deque()
         self._received_s = float("-inf")
         self._closed = False
 
@@ -80,6 +85,7 @@ class SqliteInbox:
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* for the first, which wakes at once who waits."""
         with self._news, sqlite_errors("receiving infractions"):
+            self._bring_back()
             if self._news.wait_for(self._has_some, wait_s) and wait_s:
                 self._gather()
             again = list(islice(self._released, RECEIVE_MAX))
@@ -121,6 +127,12 @@ class SqliteInbox:
                     self._in_hand.remove(number)
                     self._released[number] = None
             self._news.notify_all()
+
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the file, to come again after *POSTPONED_S*."""
+        due_s = self._clock.monotonic_s() + POSTPONED_S
+        with self._news:
+            self._postponed.extend((due_s, int(message.id)) for message in messages)
 
     def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
         """Put *letters* among the dead ones, all or none, and forget those of two weeks ago."""
@@ -169,6 +181,13 @@ class SqliteInbox:
             return str(error)
         late_ms = self._clock.now_ms() - max(row[0], self._opened_ms) if row else 0
         return f"infractions wait for {late_ms // 1000} s to be judged" if late_ms > LATE_MS else None
+
+    def _bring_back(self) -> None:
+        while self._postponed and self._postponed[0][0] <= self._clock.monotonic_s():
+            _, number = self._postponed.popleft()
+            if number in self._in_hand:
+                self._in_hand.remove(number)
+                self._released[number] = None
 
     def _gather(self) -> None:
         """Let messages gather while they come all the time: a small flush costs nearly as much as a large one."""

@@ -170,6 +170,9 @@ class SqsInbox:
         """Keep messages invisible to others for another visibility timeout from now on."""
         self._show_after(messages, self._visibility_s, "keeping messages")
 
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue: they come again when their visibility timeout ends."""
+
     def _show_after(self, messages: Sequence[Message], timeout_s: int, doing: str) -> None:
         def show(batch: Sequence[Message]) -> None:
             with aws_errors(doing):

@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
-from f2b_worker.errors import F2bError, Unavailable
+from f2b_worker.errors import AccessDenied, F2bError, Unavailable
 from f2b_worker.intake.receivers import SILENT_S, Receivers
 from f2b_worker.ports import RECEIVE_MAX
 from f2b_worker.testing import FakeClock, MemoryInbox
@@ -175,3 +176,23 @@ def test_everything_else_goes_to_the_inbox(inbox: Inbox, receivers: Receivers) -
     receivers.release([second])
     assert inbox.kept == 1
     assert not inbox.in_flight
+
+
+def test_a_stop_that_can_release_nothing_is_a_stop_all_the_same_and_says_when_the_messages_come_again(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receivers = Receivers(inbox, threads=THREADS, poll_s=5, clock=FakeClock())
+    inbox.fill(100)
+    taken = take(receivers, 10)
+
+    def refuse(_messages: object) -> None:
+        raise AccessDenied("releasing messages: not authorized")
+
+    monkeypatch.setattr(inbox, "release", refuse)
+    inbox.finish()
+    with structlog.testing.capture_logs() as logged:
+        receivers.close()
+    (line,) = [each for each in logged if each["event"] == "release_failed"]
+    assert line["messages"] == len(inbox.in_flight) - len(taken) > 0
+    assert line["reason"] == "releasing messages: not authorized"
+    assert "come again after the visibility timeout" in line["remedy"]

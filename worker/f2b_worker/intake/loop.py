@@ -14,10 +14,11 @@ import structlog
 from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.judge.lateness import Lateness
 from f2b_worker.domain.judge.retention import kept_ms
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Permanent
 from f2b_worker.intake.budget import BULKY, BULKY_WAITING_MAX, OFFENDERS_PER_S, SHARE_S
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
+from f2b_worker.intake.receivers import COME_AGAIN
 from f2b_worker.intake.settling import Settling
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe import metrics
@@ -259,7 +260,8 @@ class Intake:
             if messages:
                 self._inbox.keep(messages)
         except F2bError as error:  # they come again, and judging them again changes nothing
-            log.debug("not_kept", reason=str(error), messages=len(messages))
+            say = log.warning if isinstance(error, Permanent) else log.debug
+            say("not_kept", reason=str(error), messages=len(messages))
 
     def _let_go(self) -> None:
         messages = self._desk.clear()
@@ -267,4 +269,4 @@ class Intake:
             if messages:
                 self._inbox.release(messages)
         except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(messages))
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)

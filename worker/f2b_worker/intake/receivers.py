@@ -6,14 +6,20 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import Unavailable
+import structlog
+
+from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.errors import F2bError
     from f2b_worker.ports import Clock, DeadLetter, Inbox, Message
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+COME_AGAIN = "none: they come again after the visibility timeout"
+"""What to do about messages that could not be released."""
 
 REST_S = 0.02
 """So long a poll rests after an answer that was not full: the next one brings several messages for one call."""
@@ -120,7 +126,13 @@ class Receivers:
         left = [message for answer in self._answers for message in answer]
         self._answers.clear()
         if left:
-            self._inbox.release(left)
+            self._release(left)
+
+    def _release(self, messages: Sequence[Message]) -> None:
+        try:
+            self._inbox.release(messages)
+        except F2bError as error:  # nothing is lost, and a stop on request is no failure
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
 
     def _start(self) -> None:
         if not self._started:

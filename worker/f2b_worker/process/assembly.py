@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import dynamodb_client, sqs_client
+from f2b_worker.adapters.aws import act_as, dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
+
+WORTH_A_LINE_S = 5.0
+"""A wait that may take longer is said when it begins."""
 
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
@@ -150,6 +153,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     Raises:
         StartError: If something is missing or wrong.
     """
+    act_as("worker")
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
@@ -265,17 +269,23 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         StartError: If it cannot be opened.
     """
     clock, never = SystemClock(), threading.Event()
-    ends_s = clock.monotonic_s() + START_WITHIN_S
+    began_s, said = clock.monotonic_s(), False
     while True:
+        left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
             return opening()
         except Retryable as error:
-            if clock.monotonic_s() > ends_s:
+            if left_s < 0:
                 raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:
-            raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if clock.monotonic_s() - began_s >= error.shown_within_s:
+                raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if not said and error.shown_within_s > WORTH_A_LINE_S:
+                said = True
+                log.warning("waiting_for_what_is_new", reason=str(error), within_s=error.shown_within_s)
+            clock.wait(never, 1.0)
         except Permanent as error:
             raise StartError(str(error)) from error
 

@@ -15,6 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # With ARGS="-k name", either half may have no such test; pytest calls that 5.
 NO_SUCH_TEST := $(if $(ARGS),5,0)
 
+# What somebody gives, as one word for the shell.
+quoted = '$(subst ','"'"',$(1))'
+
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
 	bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-growth bench-plots lint format docs wheels \
@@ -24,6 +27,10 @@ help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 $(STAMP): requirements.lock pyproject.toml producer/pyproject.toml
+	@python="$(PYTHON)"; test ! -x $(BIN)/python || python=$(BIN)/python; \
+	found=$$($$python --version 2>&1 | head -n 1); \
+	case "$$found" in "Python 3."1[1-9]*|"Python 3."[2-9][0-9]*|"Python "[4-9]*) ;; \
+	*) echo "f2b needs Python 3.11 or newer; $$python: $$found. Run: make clean install PYTHON=python3.12" >&2; exit 1;; esac
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
@@ -32,11 +39,11 @@ $(STAMP): requirements.lock pyproject.toml producer/pyproject.toml
 
 install: $(STAMP) ## Make .venv with everything in it
 
-run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it
-	@$(BIN)/python -m demo.run
+run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it (PORT=N for the shim)
+	@$(BIN)/python -m demo.run $(if $(PORT),--port $(call quoted,$(PORT)))
 
 demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE for your own)
-	@$(BIN)/python -m demo.prove $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m demo.prove $(if $(DATA),--data $(call quoted,$(DATA)))
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@rm -f .coverage .coverage.*
@@ -66,7 +73,7 @@ bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an 
 	@$(MAKE) --no-print-directory bench-growth ARGS=
 
 bench-judge: $(STAMP) ## Measure the judge's speed and memory (DATA=FILE for a file of yours)
-	@$(BIN)/python -m benchmarks.judge $(ARGS) $(DATA)
+	@$(BIN)/python -m benchmarks.judge $(ARGS) $(if $(DATA),$(call quoted,$(DATA)))
 
 bench-enforcer: $(STAMP) ## Measure the enforcer on the strict local AWS: 25 minutes (ARGS="--only few --json")
 	@$(BIN)/python -m benchmarks.enforcer.cpu

@@ -37,7 +37,7 @@ def made_up() -> list[bytes]:
     for _ in range(INFRACTIONS):
         at_s += dice.random() < 0.3
         host = int(dice.paretovariate(0.6)) % 2000
-        lines.append(b'{"ip": "198.18.%d.%d", "jail": "login", "time": %d}\n' % (host // 256, host % 256, at_s))
+        lines.append(b'{"ip": "203.0.%d.%d", "jail": "login", "time": %d}\n' % (host // 256, host % 256, at_s))
     return lines
 
 

@@ -16,7 +16,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.checker import Infraction, Rules, expected, read
+from demo.checker import Infraction, Rules, expected
+from demo.data import read
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Window
 from f2b_worker.domain.judge.verdicts import Hit, Offender, forgettable, judge
 

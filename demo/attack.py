@@ -1,6 +1,6 @@
 """A seeded attack: all who knock within an hour and a half, good and bad, as infractions in time order.
 
-The addresses are from documentation and benchmark ranges, but for the private ones; no two actors share one.
+The addresses are from the documentation ranges, but for the private ones; no two actors share one.
 
     python -m demo.attack --seed 1 > attack.ndjson
 """
@@ -79,7 +79,7 @@ def botnet(random: Random, span: Span) -> Iterator[Infraction]:
     """Send one to four hits from each of four hundred addresses, within a quarter of an hour."""
     wave_ms = span.moment(random, 20 * 60)
     for number in range(400):
-        ip = f"198.18.{number // 200}.{number % 200 + 1}"
+        ip = f"198.51.100.{number + 20}" if number < 200 else f"2001:db8:b07:{number:x}::1"
         for _ in range(random.choice((1, 1, 2, 2, 3, 4))):
             yield Infraction(ip, "login", wave_ms + random.randrange(15 * 60_000))
 
@@ -103,7 +103,7 @@ def scanners(random: Random, span: Span) -> Iterator[Infraction]:
 def honest_users(random: Random, span: Span) -> Iterator[Infraction]:
     """Mistype once or twice, perhaps later again: never three times in ten minutes, nor five in all."""
     for number in range(150):
-        ip = f"198.19.0.{number + 1}" if number % 3 else f"2001:db8:900d:{number:x}::1"
+        ip = f"203.0.113.{number + 20}" if number % 3 else f"2001:db8:900d:{number:x}::1"
         first_ms = span.moment(random, 25 * 60)
         for visit_ms in (first_ms, first_ms + 20 * 60_000)[: random.randint(1, 2)]:
             for _ in range(random.randint(1, 2)):

@@ -24,13 +24,11 @@ already. So `incomplete` refuses such a moment.
 """
 
 import ipaddress
-import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 _NEVER_BANNED = [
     ipaddress.ip_network(text)
@@ -43,13 +41,28 @@ _NEVER_BANNED = [
         "::1/128",
         "169.254.0.0/16",  # link-local
         "fe80::/10",
+        "fec0::/10",  # site-local, once
         "100.64.0.0/10",  # CGNAT
         "224.0.0.0/4",  # multicast
         "ff00::/8",
+        "192.0.0.0/24",  # special purposes
+        "192.88.99.0/24",  # 6to4 relays
+        "198.18.0.0/15",  # benchmarks
+        "2001:2::/48",
+        "100::/64",  # discarded
         "0.0.0.0/32",  # unspecified
         "::/128",
     )
 ]
+
+_IPV4_INSIDE = [ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")]
+_CUSTOMERS = {
+    ipaddress.ip_network("64:ff9b::/96"): 128,
+    ipaddress.ip_network("64:ff9b:1::/48"): 128,
+    ipaddress.ip_network("2001::/32"): 128,
+    ipaddress.ip_network("2002::/16"): 48,
+}
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -91,26 +104,24 @@ class Ban:
     extended: int
 
 
-def read(path: Path | str) -> list[Infraction]:
-    """Read infractions from NDJSON: `ip`, `jail`, and `time` or `at` in epoch seconds."""
-    with Path(path).open(encoding="utf-8") as lines:
-        return [_infraction(json.loads(line)) for line in lines if line.strip()]
+def _as_ipv4(address: Address) -> Address:
+    inside = any(address in network for network in _IPV4_INSIDE)
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if inside and int(address) > 1 else address
 
 
-def _infraction(row: dict[str, str | float]) -> Infraction:
-    at_s = row["time"] if "time" in row else row["at"]
-    return Infraction(str(row["ip"]), str(row.get("jail", "default")), round(float(at_s) * 1000))
+def _ipv6_prefix(address: Address, usual: int) -> int:
+    own = (prefix for network, prefix in _CUSTOMERS.items() if address in network)
+    found = next(own, usual)
+    return found if usual <= 64 else max(found, usual)
 
 
 @lru_cache(maxsize=100_000)
 def key(ip: str, rules: Rules) -> str | None:
     """Return what is judged for an address, None for one that is never banned."""
-    address = ipaddress.ip_address(ip)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    address = _as_ipv4(ipaddress.ip_address(ip))
     if any(address in network for network in _NEVER_BANNED):
         return None
-    prefix = rules.ipv4_prefix if address.version == 4 else rules.ipv6_prefix
+    prefix = rules.ipv4_prefix if address.version == 4 else _ipv6_prefix(address, rules.ipv6_prefix)
     if prefix == address.max_prefixlen:
         return str(address)
     return str(ipaddress.ip_network((address, prefix), strict=False))

@@ -68,7 +68,9 @@ class Fleet:
     def provision(self) -> None:
         """Make queue, table and IP sets with the real command, and the web ACL whose rule refers to the sets."""
         command = [str(BIN / "f2b-worker"), "provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME]
-        subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, env=self.environment, check=False, stdout=subprocess.DEVNULL)
+        if done.returncode:
+            raise FleetError(f"f2b-worker provision ended with exit code {done.returncode}")
         sets = self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]
         visible = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": NAME}
         statements = [{"IPSetReferenceStatement": {"ARN": each["ARN"]}} for each in sets]

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import click
 
 from demo.attack import attack
-from demo.checker import Infraction, Rules, difference, expected, key, read
+from demo.checker import Infraction, Rules, difference, expected, key
+from demo.data import BadLineError, read
 from demo.fleet import NAME, Fleet, FleetError, eventually
 from f2b_producer import Producer
 from localstack.local_aws import LocalAws, LocalAwsError
@@ -182,14 +183,28 @@ def _report_latency(taken_s: Sequence[float]) -> None:
     )
 
 
+def given(data: Path) -> list[Infraction]:
+    """Read the infractions of a file; a bad line is named, and left out."""
+
+    def name(bad: BadLineError) -> None:
+        print(f"{data}: {bad}; left out", file=sys.stderr, flush=True)
+
+    infractions = read(data, name)
+    if not infractions:
+        sys.exit(f"make demo: {data} holds no infraction")
+    return infractions
+
+
 @click.command()
 @click.option(
-    "--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="NDJSON of infractions."
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="NDJSON of infractions: ip, jail, and at in epoch seconds or RFC 3339.",
 )
 @click.option("--seed", default=1, show_default=True, help="Of the attack that is made up without --data.")
 def main(data: Path | None, seed: int) -> None:
     """Send an attack through the real road and check every ban."""
-    infractions = read(data) if data else attack(seed, time.time_ns() // 1_000_000)
+    infractions = given(data) if data else attack(seed, time.time_ns() // 1_000_000)
     try:
         faults = prove(infractions)
     except (FleetError, LocalAwsError) as error:

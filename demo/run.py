@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import click
 
-from demo.fleet import NAME, Fleet, FleetError
-from localstack.local_aws import LocalAws, LocalAwsError
+from demo.fleet import NAME, Fleet, FleetError, free_port
+from demo.parts import Relay
+from localstack.local_aws import INTERFERING_VARIABLES, LocalAws, LocalAwsError
 
 CONFIG = """\
 [defaults]
@@ -20,15 +23,26 @@ findtime = "10m"
 bantime = "2m"
 "bantime.increment" = true
 """
-EXPORTED = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-TERMINAL = Path("/dev/stderr")
+PORT = 8000
+LOOK_EVERY_S = 0.5
+
+
+class DiedError(Exception):
+    """A part of the road ended although nobody stopped it."""
+
+
+def exports(fleet: Fleet, aws: LocalAws) -> str:
+    """Write one line for another shell: whatever is started there then works with this queue and table."""
+    here = {"F2B_QUEUE": fleet.queue_url, "F2B_TABLE": NAME}
+    values = " ".join(f"{name}={shlex.quote(value)}" for name, value in (aws.environment() | here).items())
+    return f"unset {' '.join(INTERFERING_VARIABLES)}; export {values}"
 
 
 def explain(fleet: Fleet, aws: LocalAws, config: Path) -> None:
-    """Print what to try."""
-    environment = aws.environment()
-    exports = " ".join(f"{name}={environment[name]}" for name in EXPORTED)
-    print(f"""
+    """Print what to try, at once, wherever it goes."""
+    folder = shlex.quote(str(Path(sys.executable).parent))
+    print(
+        f"""
 The road runs: shim {fleet.shim_url} → SQS → 2 workers → DynamoDB → WAF IP sets.
 Three infractions within ten minutes ban an address for two minutes, the next time for four ({config}).
 
@@ -36,41 +50,92 @@ Three infractions within ten minutes ban an address for two minutes, the next ti
   curl {fleet.shim_url}/infraction/2001:db8::1      # an IPv6 address is judged by its /64
   curl {fleet.shim_url}/infraction/not-an-address   # is refused, with the reason
 
-Show the bans (in another terminal):
-  env {exports} \\
-    {Path(sys.executable).parent / "f2b-worker"} bans --table {NAME}
+The queue for producers is {fleet.queue_url}
+To use it in another terminal, copy this line there:
+
+  {exports(fleet, aws)}
+
+Then these work there:
+
+  {folder}/f2b-worker bans
+  {folder}/f2b-worker explain 203.0.113.7
+  {folder}/f2b-report 203.0.113.9                   # f2b-producer's own command
 
 Infractions and bans appear below as they happen. Ctrl-C stops everything.
-""")
+""",
+        flush=True,
+    )
 
 
 def run(fleet: Fleet, aws: LocalAws, config: Path, port: int, stopped: threading.Event) -> None:
     """Start everything, and watch it until somebody or something stops it."""
     print("Local AWS runs; making queue, table and IP sets …", flush=True)
     fleet.provision()
-    workers = fleet.start_worker("--processes", "2", "--log-level", "debug", log=TERMINAL)
-    fleet.start_shim(port=port, log=TERMINAL)
-    explain(fleet, aws, config)
-    while not stopped.wait(0.5):
-        if workers.poll() is not None:
-            raise FleetError(f"the workers ended with exit code {workers.returncode}")
-    print("\nStopping …", flush=True)
+    with Relay() as of_workers, Relay() as of_shim:
+        workers = fleet.start_worker("--processes", "2", "--log-level", "debug", log=of_workers.path)
+        fleet.start_shim(port=port, log=of_shim.path)
+        explain(fleet, aws, config)
+        parts = {"the workers": (workers, of_workers), "the shim": (fleet.shim, of_shim)}
+        while not stopped.wait(LOOK_EVERY_S):
+            if aws.death:
+                raise DiedError(f"the local AWS died: {aws.death}")
+            for name, (process, relay) in parts.items():
+                if process and process.poll() is not None:
+                    words = relay.last_words()
+                    raise DiedError(f"{name} ended with exit code {process.returncode}; the last words: {words}")
+        print("\nStopping …", flush=True)
+        fleet.stop()
+
+
+def choose_port(asked: int | None) -> int:
+    """Choose the shim's port: the one that was asked for, or else 8000 or a free one.
+
+    Raises:
+        FleetError: If the one that was asked for is taken.
+    """
+    if asked is None and not _is_free(PORT):
+        found = free_port()
+        print(
+            f"Port {PORT} is taken: the shim listens on {found}. Choose another with: make run PORT=N", flush=True
+        )
+        return found
+    if asked and not _is_free(asked):
+        raise FleetError(
+            f"port {asked} is taken, or you may not listen on it; choose another with: make run PORT=N"
+        )
+    return PORT if asked is None else asked
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the shim does
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="The shim's port; 0 for any free one.")
-def main(port: int) -> None:
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The shim's port; 0 for any free one. By default 8000, or a free one if that is taken.",
+)
+def main(port: int | None) -> None:
     """Run local AWS, shim and workers until Ctrl-C."""
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda _number, _frame: stopped.set())
     try:
+        chosen = choose_port(port)
         with tempfile.TemporaryDirectory() as folder, LocalAws() as aws:
             config = Path(folder) / "f2b.toml"
             config.write_text(CONFIG)
             with Fleet(aws, config) as fleet:
-                run(fleet, aws, config, port, stopped)
-    except (FleetError, LocalAwsError) as error:
+                run(fleet, aws, config, chosen, stopped)
+    except (DiedError, FleetError, LocalAwsError) as error:
         sys.exit(f"make run: {error}")
 
 

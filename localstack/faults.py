@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from localstack.edge_http import Request, Response, json_response
 
-FaultKind = Literal["throttle", "error", "delay", "reset_before", "reset_after"]
+FaultKind = Literal["throttle", "error", "answer", "delay", "reset_before", "reset_after"]
 
 _THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
@@ -50,6 +50,15 @@ def broken(service: str, code: str | None = None) -> ApiError:
     return ApiError(code, "We encountered an internal error. Please try again.", 500)
 
 
+class AnsweredError(ApiError):
+    """An answer with status 200 that is not the service's, as a proxy may give it."""
+
+    def response(self) -> Response:
+        """The body as it was given, as if it were the service's."""
+        headers = [("content-type", "application/x-amz-json-1.0")]
+        return Response(200, self.message.encode(), headers)
+
+
 class ResetError(Exception):
     """The connection to the client is to be reset instead of answered."""
 
@@ -60,12 +69,13 @@ class Fault:
 
     Attributes:
         match: ``dynamodb:UpdateItem``, ``wafv2:*``, ``*``; ``*`` and ``?`` as in a shell.
-        kind: throttle and error answer for the service; delay waits first; reset_before and
-            reset_after drop the connection before or after the call took effect.
+        kind: throttle and error answer for the service, and so does answer, with 200 and ``body``; delay waits
+            first; reset_before and reset_after drop the connection before or after the call took effect.
         probability: share of the matching calls that fail.
         times: how many calls fail in all; None for no end.
         delay_s: for delay, how long.
         code: for throttle and error, another code than the service's usual one.
+        body: for answer, what is answered.
         seed: of the dice; the same seed and calls fail the same.
     """
 
@@ -75,6 +85,7 @@ class Fault:
     times: int | None = None
     delay_s: float = 0.0
     code: str | None = None
+    body: str = ""
     seed: int = 0
     hits: int = 0
     _dice: random.Random = field(init=False, repr=False)
@@ -141,6 +152,8 @@ class Faults:
                     plan.refusal = throttled(request.service, fault.code)
                 case "error":
                     plan.refusal = broken(request.service, fault.code)
+                case "answer":
+                    plan.refusal = AnsweredError("", fault.body)
                 case "reset_before":
                     plan.refusal = ResetError()
                 case "reset_after":

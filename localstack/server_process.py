@@ -63,6 +63,14 @@ class ServerProcess:
         """The process id while it runs."""
         return self._child.pid if self._child else None
 
+    @property
+    def death(self) -> str | None:
+        """How it ended and what it said last, in one line; None while it runs."""
+        if self._child is None or self._child.poll() is None:
+            return None
+        words = self._tail().splitlines()[-1]
+        return f"{self._name} ended with exit code {self._child.returncode}; its last words: {words}"
+
     def start(self, timeout_s: float = 30.0) -> None:
         """Start the server and wait until it answers.
 

@@ -7,7 +7,7 @@ right, exactly as far as trust goes, and what stands further left never changes 
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_pton
+from f2b_producer._address import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Network = str | IPv4Network | IPv6Network
 
 HOPS_MAX = 32  # also how many trusted proxies are passed over before the request is nobody's
-PORT_MAX_DIGITS = 5
 
 HOW_TO_SET = (
     "say which proxies to trust: trusted_hops=0 if clients connect to this server itself, 1 behind one load"
@@ -68,44 +67,18 @@ class ClientAddress:
         return None  # from one of the proxies itself: a health check, say
 
 
-def plain(text: str) -> str | None:
-    """Return the address in *text* without port, brackets and white space; None if there is none."""
-    text = text.strip()
-    if text.startswith("["):
-        text, bracket, port = text[1:].partition("]")
-        if not bracket or (port and not (port[0] == ":" and _is_port(port[1:]))):
-            return None
-        family = AF_INET6
-    elif text.count(":") == 1:
-        text, _, port = text.partition(":")
-        if not _is_port(port):
-            return None
-        family = AF_INET
-    else:
-        family = AF_INET6 if ":" in text else AF_INET
-    try:
-        inet_pton(family, text)
-    except (OSError, ValueError):
-        return None
-    return text
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= PORT_MAX_DIGITS
-
-
 def _peer(peer: str | None, _forwarded: str) -> str | None:
     return plain(peer) if peer else None
 
 
 def _membership(proxies: Iterable[Network]) -> Callable[[str], bool]:
     from functools import lru_cache  # noqa: PLC0415 - for those who name networks only
-    from ipaddress import IPv6Address, ip_address, ip_network  # noqa: PLC0415 - as above
+    from ipaddress import ip_address, ip_network  # noqa: PLC0415 - as above
 
     if isinstance(proxies, str):
         raise ValueError('trusted_proxies must be a list of networks, such as ["10.0.0.0/8"]')  # noqa: TRY004 - a setting
     try:
-        networks = [ip_network(network) for network in proxies]
+        networks = [ip_network(network.strip() if isinstance(network, str) else network) for network in proxies]
     except ValueError as error:
         raise ValueError(f"trusted_proxies: {error}") from None
     if not networks:
@@ -116,8 +89,6 @@ def _membership(proxies: Iterable[Network]) -> Callable[[str], bool]:
     @lru_cache(maxsize=4_096)  # bounded: most of those that are asked for are clients, and attackers
     def is_trusted(address: str) -> bool:
         ip = ip_address(address)
-        if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
-            ip = ip.ipv4_mapped  # how a socket for both families names an IPv4 peer
         return any(ip in network for network in networks)
 
     return is_trusted

@@ -27,11 +27,12 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "ip-type": "ip is neither text nor an IPv4Address or IPv6Address",
         "ip-empty": "ip is empty",
-        "ip-not-an-address": "ip is not one IPv4 or IPv6 address (no host name, range, port or zone)",
+        "ip-not-an-address": "ip is not one IPv4 or IPv6 address (no host name, range or zone)",
         "jail": "jail is not 1-64 of A-Z a-z 0-9 . _ -",
         "at-type": "at is neither a datetime nor epoch seconds",
         "at-naive": "at has no time zone",
-        "at-range": "at is not between the years 1970 and 10000 (epoch seconds, not milliseconds)",
+        "at-range": "at is not between the years 1970 and 10000: it is epoch seconds, so divide milliseconds"
+        " by 1,000, microseconds by 1,000,000 and nanoseconds by 1,000,000,000",
         "note-type": "note is not text",
         "weight": "weight is not a whole number from 1 to 1000",
         "unreadable": "an argument raised an error when it was read",
@@ -70,13 +71,22 @@ def read(ip: object, jail: object, at: object, note: object, weight: object = 1)
     try:
         inet_pton(AF_INET6 if ":" in ip_text else AF_INET, ip_text)
     except (OSError, ValueError):
-        raise RefusedError("ip-not-an-address" if ip_text else "ip-empty") from None
+        ip_text = _plain(ip_text)
     jail_text = jail if type(jail) is str and jail in _known_jails else _jail_text(jail)
     now_s = time()
     at_s = now_s if at is None else _epoch_s(at)
     # Identity is the cheapest question, and CPython has only one 1; elsewhere the answer is the same, and slower.
     weight_checked = _ONCE if weight is _ONCE else _weight(weight)
     return (ip_text, jail_text, at_s, None if note is None else _note_text(note), weight_checked, now_s)
+
+
+def _plain(text: str) -> str:
+    from f2b_producer._address import plain  # noqa: PLC0415 - most applications report plain addresses only
+
+    address = plain(text)
+    if address is None:
+        raise RefusedError("ip-not-an-address" if text else "ip-empty")
+    return address
 
 
 def _address_text(ip: object) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from f2b_producer._client import Producer
+from f2b_producer._address import BOM
+from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._queue import QueueClient
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 EXIT_ALL_SENT = 0
 EXIT_SOME_NOT = 1
+_BOM = BOM.encode()
 CHUNK = 20_000  # infractions between two waits for the queue, so that long input fits the buffer
 
 DESCRIPTION = """\
@@ -88,6 +90,8 @@ def main(
         parser.error("give an address, or lines on standard input")
     if not args.queue and not args.dry_run:
         parser.error("give --queue URL or set F2B_QUEUE")
+    if args.queue and is_fifo(args.queue):
+        parser.error(f"--queue names {FIFO_REFUSED}")
     tally = Tally()
     if log_filter:
         _follow(log_filter, args, client, tally)
@@ -203,8 +207,9 @@ def _read_all(args: argparse.Namespace, stdin: ByteLines, tally: Tally) -> Itera
 
 
 def _read_lines(lines: Iterable[bytes], args: argparse.Namespace, tally: Tally) -> Iterator[Infraction]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for number, each in enumerate(lines, start=1):
+        line = each.strip().removeprefix(_BOM)
+        if not line:
             continue
         try:
             yield _parse(line, args)
@@ -242,6 +247,8 @@ def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
+        if text.strip().isdigit():
+            raise ValueError("at is a number in quotes: leave the quotes out, and give epoch seconds") from None
         raise ValueError("at is not RFC 3339 such as 2026-11-22T17:45:00Z") from None
 
 

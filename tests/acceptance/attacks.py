@@ -6,7 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from demo.checker import incomplete, read, unsound
+from demo.checker import incomplete, unsound
+from demo.data import read
 from demo.prove import RULES, shifted
 
 if TYPE_CHECKING:

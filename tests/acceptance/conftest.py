@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from demo.fleet import NAME, Fleet
+from demo.fleet import BIN, NAME, Fleet, eventually, free_port
 from demo.prove import CONFIG
 from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -44,3 +45,28 @@ def fleet(
         yield fleet
     edge.clear_faults()
     edge.deliver()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Where standalone mode keeps everything."""
+    return tmp_path / "f2b.db"
+
+
+@pytest.fixture
+def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start standalone mode, and wait until it answers."""
+
+    def started(*options: str, enforcing: bool = True) -> subprocess.Popen[bytes]:
+        port = free_port()
+        fleet.shim_url = f"http://127.0.0.1:{port}"
+        command = [str(BIN / "f2b-worker"), "--standalone", "--state", str(state), "--port", str(port)]
+        command += ["--host", "127.0.0.1", "--config", str(tmp_path / "f2b.toml")]
+        command += [*(("--ip-set", NAME) if enforcing else ()), *options]
+        process = fleet._start(command, tmp_path / "log")
+        fleet.workers.append(process)
+        eventually(lambda: fleet.get("/readyz")[0] == 200, "it is ready", 30)
+        return process
+
+    yield started
+    fleet.stop()

@@ -39,6 +39,32 @@ def test_sighup_reloads_the_jails_and_a_bad_file_keeps_them(fleet: Fleet, tmp_pa
     eventually(lambda: banned(fleet) == {"203.0.113.9"}, "one report bans", 10)
 
 
+COLLAPSE = """\
+[defaults]
+maxretry = 1
+
+[blocklists.block]
+collapse = { at_least = 4 }
+"""
+
+
+def test_a_reload_that_spares_somebody_in_a_collapsed_network_takes_it_apart(fleet: Fleet, tmp_path: Path) -> None:
+    config, log = tmp_path / "f2b.toml", tmp_path / "worker.log"
+    config.write_text(COLLAPSE)
+    worker = fleet.start_worker("--unban-lag-s", "60", log=log)
+    crowd = [f"203.0.113.{number}" for number in range(1, 6)]
+    send_bodies(fleet, [f'{{"ip": "{ip}"}}' for ip in crowd])
+    eventually(lambda: "203.0.113.0/24" in fleet.ip_set_entries(), "they collapse", 40)
+
+    config.write_text(f"{COLLAPSE}\n[jails.login]\nignoreip = ['203.0.113.50']\n")
+    worker.send_signal(signal.SIGHUP)
+    alone = {f"{ip}/32" for ip in crowd}
+    eventually(lambda: fleet.ip_set_entries() == alone, "each is banned alone", 15)
+
+    send_bodies(fleet, ['{"ip": "203.0.113.9"}', '{"ip": "203.0.113.50", "jail": "login"}'])
+    eventually(lambda: fleet.ip_set_entries() == {*alone, "203.0.113.9/32"}, "nobody collapses there", 15)
+
+
 class Replay:
     """`f2b-worker replay` that has opened its file, and waits for what is in it."""
 

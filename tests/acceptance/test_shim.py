@@ -50,14 +50,14 @@ def test_three_reports_through_the_shim_put_an_address_into_the_ip_set(fleet: Fl
 def test_one_post_of_three_infractions_is_judged_in_its_jail_and_a_repeated_id_counts_once(fleet: Fleet) -> None:
     fleet.start_worker()
     fleet.start_shim()
-    thrice = [{"ip": "198.18.0.1", "jail": "login"}] * 3
-    same = [{"ip": "198.18.0.2", "jail": "login", "id": "one"}] * 3
+    thrice = [{"ip": "198.51.100.1", "jail": "login"}] * 3
+    same = [{"ip": "198.51.100.2", "jail": "login", "id": "one"}] * 3
 
     status, text, _ = ask(fleet, "/infractions", json.dumps(thrice + same).encode())
 
     assert (status, json.loads(text)) == (200, {"stored": 6})
     fleet.wait_until_judged()
-    assert [(ban.jail, ban.key) for ban in fleet.bans()] == [("login", "198.18.0.1")]
+    assert [(ban.jail, ban.key) for ban in fleet.bans()] == [("login", "198.51.100.1")]
 
 
 @pytest.mark.parametrize("fault", ["error", "throttle", "reset_before", "delay"])
@@ -97,7 +97,7 @@ def test_many_clients_share_few_sends(fleet: Fleet, local_aws: LocalAws) -> None
     local_aws.edge.reset_calls()
 
     with ThreadPoolExecutor(16) as clients:
-        answers = list(clients.map(lambda n: fleet.get(f"/infraction/198.18.0.{n % 250}"), range(400)))
+        answers = list(clients.map(lambda n: fleet.get(f"/infraction/198.51.100.{n % 250}"), range(400)))
 
     assert answers == [(200, "ok\n")] * 400
     assert local_aws.edge.calls()["sqs:SendMessageBatch"] <= 200
@@ -109,7 +109,7 @@ def test_a_stop_answers_what_was_taken_and_ends_with_0(fleet: Fleet, local_aws: 
     local_aws.edge.fault("sqs:SendMessageBatch", "delay", delay_s=0.7)
 
     with ThreadPoolExecutor(8) as clients:
-        asking = [clients.submit(fleet.get, f"/infraction/198.18.0.{number}") for number in range(8)]
+        asking = [clients.submit(fleet.get, f"/infraction/198.51.100.{number}") for number in range(8)]
         eventually(lambda: "sqs:SendMessageBatch" in local_aws.edge.calls(), "a send is under way", 10)
         fleet.shim.send_signal(signal.SIGTERM)
         answers = [each.result() for each in asking]

@@ -12,16 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from demo.checker import Ban, difference, expected
-from demo.fleet import BIN, NAME, eventually, free_port
+from demo.fleet import BIN, eventually
 from demo.prove import RULES, compared, running_entries
 from tests.acceptance.attacks import REPLAY, now_ms, real_attack
 from tests.acceptance.test_shim import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from demo.checker import Infraction
@@ -29,30 +27,6 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 POSTED_AT_ONCE = 500
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "f2b.db"
-
-
-@pytest.fixture
-def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start standalone mode, and wait until it answers."""
-
-    def started(*options: str, enforcing: bool = True) -> subprocess.Popen[bytes]:
-        port = free_port()
-        fleet.shim_url = f"http://127.0.0.1:{port}"
-        command = [str(BIN / "f2b-worker"), "--standalone", "--state", str(state), "--port", str(port)]
-        command += ["--host", "127.0.0.1", "--config", str(tmp_path / "f2b.toml")]
-        command += [*(("--ip-set", NAME) if enforcing else ()), *options]
-        process = fleet._start(command, tmp_path / "log")
-        fleet.workers.append(process)
-        eventually(lambda: fleet.get("/readyz")[0] == 200, "it is ready", 30)
-        return process
-
-    yield started
-    fleet.stop()
 
 
 def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,7 +88,7 @@ def test_what_was_answered_200_is_judged_after_a_kill_and_no_ban_is_lifted(
 
     def report(client: int) -> None:
         for number in range(100_000):
-            ip = f"198.{18 + client}.{number // 250}.{number % 250}"
+            ip = f"100.{client}.{number // 250}.{number % 250}"
             if fleet.get(f"/infraction/{ip}")[0] != 200:
                 return
             answered.append(ip)
@@ -187,13 +161,13 @@ def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_
     fleet: Fleet, state: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     start(enforcing=False)
-    banned = [f"198.18.0.{number}" for number in range(50)]
+    banned = [f"198.51.100.{number}" for number in range(50)]
     assert ask(fleet, "/infractions", json.dumps([{"ip": ip} for ip in banned * 3]).encode())[0] == 200
     wait_until_judged(state)
 
     copied = tmp_path / "copy.db"
     with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(fleet.get, f"/infraction/198.19.0.{number % 250}") for number in range(400)]
+        asking = [clients.submit(fleet.get, f"/infraction/203.0.113.{number % 250}") for number in range(400)]
         query(state, f"VACUUM INTO '{copied}'")
         assert {each.result() for each in asking} == {(200, "ok\n")}
     fleet.stop()
@@ -204,7 +178,7 @@ def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_
 
     shown = command(fleet, "bans", "--state", str(state), "--json").stdout.splitlines()
     assert {json.loads(line)["ip"] for line in shown} >= set(banned)
-    assert fleet.get("/infraction/198.18.1.1") == (200, "ok\n")
+    assert fleet.get("/infraction/192.0.2.77") == (200, "ok\n")
 
 
 def test_a_release_lets_in_what_the_surge_guard_holds_back(
@@ -212,7 +186,7 @@ def test_a_release_lets_in_what_the_surge_guard_holds_back(
 ) -> None:
     start("--max-new-bans-per-minute", "1")
     for number in range(3):
-        items = [{"ip": f"198.18.0.{number}", "id": f"{number}-{each}"} for each in range(3)]
+        items = [{"ip": f"198.51.100.{number}", "id": f"{number}-{each}"} for each in range(3)]
         assert ask(fleet, "/infractions", json.dumps(items).encode())[0] == 200
     wait_until_judged(state)
     eventually(lambda: query(state, "SELECT name FROM notes WHERE name = 'surge'") != [], "the guard trips", 20)
@@ -258,3 +232,43 @@ def test_what_is_wrong_with_an_infraction_is_kept_with_the_reason(
     wait_until_judged(state)
     ((reason, detail),) = query(state, "SELECT reason, detail FROM dead_letters")
     assert (reason, detail) == ("too_old", "it is older than max_age")
+
+
+BROKEN_ROWS = """
+UPDATE offenders SET ban = '[1, 2' WHERE key = '203.0.113.10/32';
+UPDATE offenders SET hits = CAST(x'fffe' AS TEXT), changed = 'later' WHERE key = '203.0.113.11/32';
+UPDATE offenders SET kept_until_day = 'long', changed = 9223372036854775807 WHERE key = '203.0.113.12/32';
+UPDATE notes SET content = '[5' WHERE name LIKE 'foreign#%';
+INSERT OR REPLACE INTO notes VALUES ('us-east-1', 'surge', 'x'), ('us-east-1', 'swept', '[]');
+INSERT INTO inbox (body, sent_at_ms) VALUES (x'fffe', 'yesterday');
+"""
+
+
+def test_rows_that_cannot_be_read_cost_nobody_else_anything(
+    fleet: Fleet, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    worker = start()
+    banned = [f"203.0.113.{number}" for number in (10, 11, 12, 13)]
+    for ip in banned * 5:
+        assert fleet.get(f"/infraction/{ip}")[0] == 200
+    held = {f"{ip}/32" for ip in banned}
+    eventually(lambda: fleet.ip_set_entries() == held, "they are enforced", 30, 0.6)
+    worker.terminate()
+    assert worker.wait(15) == 0
+    with closing(sqlite3.connect(state)) as file:
+        file.executescript(BROKEN_ROWS)
+
+    worker = start()
+    for ip in (*banned, "203.0.113.20") * 5:
+        assert fleet.get(f"/infraction/{ip}")[0] == 200
+    wait_until_judged(state)
+
+    wanted = held | {"203.0.113.20/32"}
+    eventually(lambda: fleet.ip_set_entries() >= wanted, "others are banned, nothing is lifted", 30, 0.6)
+    assert worker.poll() is None
+    reasons = {reason for (reason,) in query(state, "SELECT DISTINCT reason FROM dead_letters")}
+    assert reasons == {"state_unreadable", "not_json"}
+    told = command(fleet, "bans", "--state", str(state), "--json")
+    states = {each["ip"]: each["state"] for each in map(json.loads, told.stdout.splitlines())}
+    assert states == {"203.0.113.10": "unreadable", **dict.fromkeys([*banned[1:], "203.0.113.20"])}
+    assert "Traceback" not in told.stderr

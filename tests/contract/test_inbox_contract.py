@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
-from f2b_worker.errors import Missing, Retryable
+from f2b_worker.errors import Missing, Rejected, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
 from f2b_worker.testing import MemoryInbox
 
@@ -65,7 +65,7 @@ class SqliteDesk:
     state: StateFile
 
     def put(self, *bodies: str) -> None:
-        queue = SqliteQueue(self.state.safe_writer, SystemClock(), self.inbox.announce)
+        queue = SqliteQueue(self.state.safe_writer, SystemClock(), self.inbox.announce, self.state.place)
         assert asyncio.run(queue.send(bodies, within_s=1)) == [None] * len(bodies)
 
     def buried(self) -> list[tuple[str, str, str, str]]:
@@ -229,14 +229,14 @@ def test_a_redelivered_message_is_deleted_by_its_newest_receipt(desk: Desk) -> N
 
 
 def test_a_dead_letter_carries_its_body_and_why(desk: Desk) -> None:
-    desk.inbox.bury(LETTER)
+    assert list(desk.inbox.bury([LETTER])) == [None]
     assert desk.buried() == [("[]", "no_ip bad_time", "the infraction has no ip", "message-1")]
 
 
 def test_burying_leaves_the_message_where_it_is(desk: Desk) -> None:
     desk.put("garbage")
     (message,) = receive(desk.inbox, 1)
-    desk.inbox.bury(DeadLetter(message.body, {"not_json": 1}, "not JSON", message.id))
+    desk.inbox.bury([DeadLetter(message.body, {"not_json": 1}, "not JSON", message.id)])
     desk.inbox.release([message])
     assert receive(desk.inbox, 1)[0].id == message.id
 
@@ -244,7 +244,7 @@ def test_burying_leaves_the_message_where_it_is(desk: Desk) -> None:
 class TestSqs:
     @pytest.mark.parametrize("detail", ["", "a\x00b\x1f\ud800 Zoë", "long " * 200])
     def test_a_detail_that_sqs_would_refuse_is_buried_all_the_same(self, sqs_desk: SqsDesk, detail: str) -> None:
-        sqs_desk.inbox.bury(DeadLetter("[]", {"no_ip": 1}, detail, "message-1"))
+        sqs_desk.inbox.bury([DeadLetter("[]", {"no_ip": 1}, detail, "message-1")])
         ((_, reason, shown, _),) = sqs_desk.buried()
         assert reason == "no_ip"
         assert 1 <= len(shown) <= 256
@@ -262,8 +262,8 @@ class TestSqs:
             sqs_desk.inbox.delete(messages)
         with pytest.raises(Retryable):
             sqs_desk.inbox.release(messages)
-        with pytest.raises(Retryable):
-            sqs_desk.inbox.bury(LETTER)
+        (failure,) = sqs_desk.inbox.bury([LETTER])
+        assert isinstance(failure, Retryable)
 
     def test_a_receipt_that_sqs_no_longer_takes_is_left_alone_since_its_message_comes_again(
         self, sqs_desk: SqsDesk
@@ -291,6 +291,14 @@ class TestSqs:
         for name in ("another", f"{sqs_desk.queue_url}-another"):
             with pytest.raises(Missing, match="another"):
                 queue_url_of(sqs, name)
+
+    def test_a_dead_letter_queue_that_is_fifo_is_refused(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+        dead = sqs.create_queue(QueueName="dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
+        sqs.set_queue_attributes(QueueUrl=sqs_desk.queue_url, Attributes={"RedrivePolicy": policy})
+        with pytest.raises(Rejected, match=r"its dead-letter queue dead\.fifo is a FIFO queue"):
+            dead_letter_url_of(sqs, sqs_desk.queue_url)
 
     def test_a_queue_without_a_dead_letter_queue_misses_it(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
         with pytest.raises(Missing, match="f2b-dead has no dead-letter queue"):

@@ -26,7 +26,7 @@ CAPACITY = 6
 COLLAPSE = Collapse(at_least=3, ipv4_prefix=24)
 KEYS = [
     *(f"203.0.113.{host}/32" for host in range(1, 6)),
-    *(f"198.18.0.{host}/32" for host in range(1, 4)),
+    *(f"192.0.2.{host}/32" for host in range(1, 4)),
     "2001:db8::/64",
     "2001:db8:0:1::/64",
 ]

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from demo import checker
 from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, canonical, display, key_of, parse_address
+from f2b_worker.domain.blocklists import Collapse
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
+from f2b_worker.domain.plan.collapse import Collapser
 from f2b_worker.testing import MemoryLedger
 
 settings.register_profile("verdicts", deadline=None, derandomize=True, database=None)
@@ -261,6 +263,17 @@ IPV4 = st.ip_addresses(v=4)
 NEVER = [ipaddress.ip_network(entry) for entry in NEVER_BANNED.entries]
 
 
+IPV4_INSIDE = [ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")]
+
+
+def as_ipv4(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an IPv6 notation of an IPv4 address as that."""
+    inside = any(address in network for network in IPV4_INSIDE) and int(address) > 1
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if inside else address
+
+
 def spellings(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[str]:
     if isinstance(address, ipaddress.IPv4Address):
         high, low = divmod(int(address), 2**16)
@@ -287,7 +300,7 @@ def test_nobody_is_banned_who_must_never_be_in_any_spelling(
 def test_an_address_is_read_as_the_standard_library_reads_it(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    plain = getattr(address, "ipv4_mapped", None) or address
+    plain = as_ipv4(address)
     assert {parse_address(text) for text in spellings(address)} == {Address(plain.version, int(plain))}
     assert key_of(parse_address(str(address)), ipv6_prefix=128) == str(ipaddress.ip_network(plain))
 
@@ -305,7 +318,7 @@ def test_what_the_standard_library_does_not_read_is_refused_and_the_rest_is_read
             parse_address(text)
     else:
         if "%" not in text:
-            plain = getattr(expected, "ipv4_mapped", None) or expected
+            plain = as_ipv4(expected)
             assert parse_address(text) == Address(plain.version, int(plain))
 
 
@@ -314,11 +327,72 @@ def test_what_the_standard_library_does_not_read_is_refused_and_the_rest_is_read
 def test_a_key_is_the_network_that_the_standard_library_finds(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address, ipv4_prefix: int, ipv6_prefix: int
 ) -> None:
-    plain = getattr(address, "ipv4_mapped", None) or address
-    prefix = ipv4_prefix if plain.version == 4 else ipv6_prefix
+    plain = as_ipv4(address)
+    prefix = ipv4_prefix if plain.version == 4 else customers_prefix(plain, ipv6_prefix)
     key = key_of(parse_address(str(address)), ipv4_prefix=ipv4_prefix, ipv6_prefix=ipv6_prefix)
     assert key == str(ipaddress.ip_network((int(plain), prefix), strict=False)) or plain.version == 6
     assert key == canonical(f"{plain}/{prefix}")
+
+
+CUSTOMERS = {
+    ipaddress.IPv6Network("64:ff9b::/96"): 128,
+    ipaddress.IPv6Network("64:ff9b:1::/48"): 128,
+    ipaddress.IPv6Network("2001::/32"): 128,
+    ipaddress.IPv6Network("2002::/16"): 48,
+}
+"""The ranges in which a /64 is not one customer, and the length of one."""
+
+
+def customers_prefix(address: ipaddress.IPv4Address | ipaddress.IPv6Address, usual: int) -> int:
+    own = [length for network, length in CUSTOMERS.items() if address in network]
+    return usual if not own else own[0] if usual <= 64 else max(usual, own[0])
+
+
+@st.composite
+def shared(draw: st.DrawFn) -> tuple[ipaddress.IPv6Address, int]:
+    """Draw an address in one of these ranges, and the length of its customer."""
+    network, length = draw(st.sampled_from(sorted(CUSTOMERS.items())))
+    value = int(network.network_address) + draw(st.integers(0, network.num_addresses - 1))
+    return ipaddress.IPv6Address(value), length
+
+
+@given(shared(), st.integers(1, 128), st.integers(16, 63))
+@settings(PROFILE, max_examples=300)
+def test_no_ban_and_no_collapsed_network_covers_more_than_one_customer_where_a_64_is_not_one(
+    one: tuple[ipaddress.IPv6Address, int], ipv6_prefix: int, collapsed_prefix: int
+) -> None:
+    address, length = one
+    jail = Jail(ipv6_prefix=ipv6_prefix)
+    key = jail.key(parse_address(str(address)))
+    assert address in ipaddress.IPv6Network(key)
+    assert ipaddress.IPv6Network(key).prefixlen >= length
+    narrow = key_of(parse_address(str(address)), ipv6_prefix=128)
+    assert jail.key_over(narrow) == key
+    collapser = Collapser(Collapse(2, 24, collapsed_prefix), Networks(), Networks(), holds=bool, is_settled=bool)
+    for around in (collapser.network(key), collapser.network(narrow)):
+        assert around is None or ipaddress.IPv6Network(around).prefixlen >= length
+
+
+@given(st.lists(IPV4, min_size=1, max_size=4), IPV4)
+@settings(PROFILE, max_examples=200)
+def test_whoever_may_not_be_banned_may_not_be_banned_in_an_ipv6_form_either(
+    ignored: list[ipaddress.IPv4Address], other: ipaddress.IPv4Address
+) -> None:
+    jail = Jail(ignore=Networks(map(str, ignored)), own_ranges=False)
+    for address in (*ignored, other):
+        high, low = divmod(int(address), 1 << 16)
+        forms = [f"64:ff9b::{address}", f"2002:{high:x}:{low:x}:7::1", f"::ffff:{address}", f"::ffff:0:{address}"]
+        for text in forms:
+            assert (jail.ignores(parse_address(text)) == "ignoreip") is (address in ignored)
+
+
+def in_ipv6(network: Any) -> list[Any]:
+    """Find the NAT64 addresses and the 6to4 sites of an IPv4 network."""
+    if network.version == 6:
+        return []
+    value, prefix = int(network.network_address), network.prefixlen
+    nat64 = ipaddress.IPv6Network((int(ipaddress.IPv6Address("64:ff9b::")) + value, 96 + prefix))
+    return [nat64, ipaddress.IPv6Network(((0x2002 << 112) + (value << 80), 16 + prefix))]
 
 
 @st.composite
@@ -335,7 +409,8 @@ def networks(draw: st.DrawFn) -> Any:
 @given(st.lists(networks(), max_size=8), networks())
 @settings(PROFILE, max_examples=400)
 def test_networks_touch_what_overlaps_one_of_them_for_the_standard_library(entries: list[Any], other: Any) -> None:
-    overlap = any(each.version == other.version and each.overlaps(other) for each in entries)
+    meant = [each for entry in entries for each in (entry, *in_ipv6(entry))]
+    overlap = any(each.version == other.version and each.overlaps(other) for each in meant)
     assert Networks(map(str, entries)).touches(str(other)) is overlap
 
 
@@ -351,7 +426,8 @@ def test_networks_cover_what_is_in_one_of_them_for_the_standard_library(
     )
     covered = any(
         each.version == near.version and int(each.network_address) <= value <= int(each.broadcast_address)
-        for each in entries
+        for entry in entries
+        for each in (entry, *in_ipv6(entry))
     )
     assert Networks(map(str, entries)).covers(Address(near.version, value)) is covered
 

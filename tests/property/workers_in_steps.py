@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.errors import F2bError
     from f2b_worker.ports import Clock, Ledger, Message
 
 FORTNIGHT_MS = 14 * 24 * 3600 * 1000
@@ -98,15 +99,20 @@ class Worker:
         """Be a new process."""
         inbox, ledger = self._ports
         self._intake = Intake(
-            inbox, ledger, self._policy, self._clock, max_age_ms=FORTNIGHT_MS, extend_resolution_s=3
+            inbox,
+            ledger,
+            self._policy,
+            self._clock,
+            max_age_ms=FORTNIGHT_MS,
+            extend_resolution_s=3,
+            aside=lambda work: work(),
         )
 
     def start(self) -> None:
-        """Receive what the queue gives, and go as far as the first call for it."""
+        """Receive what the queue gives, and go as far as the first call for it, or for what rested."""
         messages = self._intake.gather()
-        if messages:
-            self._stop = threading.Event()
-            self._run_until_a_call(threading.Thread(target=self._settle, args=(messages,), daemon=True).start)
+        self._stop = threading.Event()
+        self._run_until_a_call(threading.Thread(target=self._settle, args=(messages,), daemon=True).start)
 
     def step(self, fate: Fate = Fate.DONE, *, unlucky: int = 0, stop: bool = False) -> None:
         """Let the call that the worker stands before end like that, and go as far as the next one.
@@ -139,13 +145,13 @@ class Worker:
         if self._fate is Fate.DIES_BEFORE:
             raise DeathError
         if self._fate is Fate.OUTAGE:
-            raise Unavailable("no answer")
+            return _failed(name, asked, Unavailable("no answer"))
         answer = self._answer(name, do, asked)
         if self._fate is Fate.DIES_AFTER:
             raise DeathError
         if self._fate is Fate.ANSWER_LOST:
             self.unanswered[name] += 1
-            raise Unavailable("the answer is lost")
+            return _failed(name, asked, Unavailable("the answer is lost"))
         return answer
 
     def _answer(self, name: str, do: Callable[..., Any], asked: tuple[Any, ...]) -> Any:
@@ -160,6 +166,8 @@ class Worker:
     def _settle(self, messages: Sequence[Message]) -> None:
         try:
             self._intake.turn(messages, self._stop)
+            if self._stop.is_set():
+                self._intake.finish()
         except DeathError:
             self.restart()
         except BaseException as error:  # noqa: BLE001  # whatever it is, the test's own thread raises it
@@ -175,8 +183,15 @@ class Worker:
             raise failure
 
 
+def _failed(name: str, asked: tuple[Any, ...], error: F2bError) -> Sequence[F2bError]:
+    """Fail as the port does: burying answers for each letter, all else raises."""
+    if name == "bury":
+        return [error] * len(asked[0])
+    raise error
+
+
 class _Stepped:
-    """A port whose calls are the worker's steps; receiving is none."""
+    """A port whose calls are the worker's steps; receiving and postponing are none."""
 
     def __init__(self, worker: Worker, port: Any) -> None:
         self._worker = worker
@@ -186,4 +201,4 @@ class _Stepped:
         do = getattr(self._port, name)
         if not callable(do):
             return do
-        return do if name == "receive" else lambda *asked: self._worker.call(name, do, asked)
+        return do if name in ("receive", "postpone") else lambda *asked: self._worker.call(name, do, asked)

@@ -4,6 +4,7 @@
     ├── Retryable            the same call may succeed later
     │   ├── Throttled        asked too often: slow down
     │   ├── Unavailable      no answer, a 5xx, a broken connection
+    │   │   └── FileLost     the state file is not what it was: the process has to end
     │   └── LockLost         somebody else changed the IP set: read it again
     └── Permanent            the same call will fail again
         ├── AccessDenied     credentials or policy
@@ -11,6 +12,7 @@
         ├── BadEntry         WAF refused one address of an update
         └── Rejected         anything else that AWS will not do
             └── Invalid      what was sent is wrong in itself: nobody else's calls fail for it
+                └── Unreadable   one stored item cannot be read: all others can
     StartError               a F2bError that ends the command with its own exit code
 
 Adapters map botocore's error codes to these once, with the cause attached.
@@ -35,6 +37,13 @@ class Unavailable(Retryable):
     """AWS did not answer, answered 5xx, or the connection broke."""
 
 
+class FileLost(Unavailable):
+    """The state file that is open is not what a restart would open: it is gone, another one, or damaged.
+
+    Whoever holds messages holds on to them until somebody has looked.
+    """
+
+
 class LockLost(Retryable):
     """Somebody else changed the IP set since it was read."""
 
@@ -44,11 +53,27 @@ class Permanent(F2bError):
 
 
 class AccessDenied(Permanent):
-    """The credentials are missing, expired or not allowed to do this."""
+    """The credentials are missing, expired or not allowed to do this.
+
+    Attributes:
+        by_policy: Whether the credentials are good, and no policy allows them to do this.
+    """
+
+    def __init__(self, message: str, *, by_policy: bool = False) -> None:
+        super().__init__(message)
+        self.by_policy = by_policy
 
 
 class Missing(Permanent):
-    """A queue, a table or an IP set does not exist."""
+    """A queue, a table or an IP set does not exist.
+
+    Attributes:
+        shown_within_s: How long it is worth to look again: AWS may not show yet what was made just now.
+    """
+
+    def __init__(self, message: str, *, shown_within_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.shown_within_s = shown_within_s
 
 
 class BadEntry(Permanent):
@@ -69,6 +94,28 @@ class Rejected(Permanent):
 
 class Invalid(Rejected):
     """What was sent is wrong in itself, an item that is too large for instance; what others send is not."""
+
+
+class Unreadable(Invalid):
+    """One stored item cannot be read, as a broken or newer writer leaves it; all others can.
+
+    Attributes:
+        kind: What it is, as the metric names it: ban, offender, history, foreign, networks, surge, swept, lease.
+        item: How its store names it.
+        attribute: What of it cannot be read.
+        remedy: What follows from it, and what to do.
+    """
+
+    def __init__(self, kind: str, item: str, attribute: str, remedy: str) -> None:
+        super().__init__(f"item {item}: {attribute} cannot be read; {remedy}")
+        self.kind = kind
+        self.item = item
+        self.attribute = attribute
+        self.remedy = remedy
+
+
+class StuckError(F2bError):
+    """A loop of this process stands still, and nothing that it waits for takes so long."""
 
 
 class StartError(F2bError):

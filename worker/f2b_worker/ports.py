@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+    from f2b_worker.domain.schema import Known, Schema
     from f2b_worker.errors import F2bError
 
 
@@ -82,7 +83,8 @@ class DeadLetter:
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it.
 
-    Several threads at once: the receivers receive, the intake does all else, and its keeper keeps, too.
+    Several threads at once: the receivers receive, the keeper keeps, and letters are buried and messages
+    deleted aside of the intake.
     """
 
     @property
@@ -106,8 +108,12 @@ class Inbox(Protocol):
         """Make messages visible to every worker again, at once."""
         ...
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue, to come again some time later; calls nobody."""
+        ...
+
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         ...
 
 
@@ -201,6 +207,32 @@ class BanBook(Protocol):
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail, ended ones included."""
+        ...
+
+
+class SchemaMark(Protocol):
+    """How a ledger says in which layout it is; asked at the start, and now and then from a thread of its own."""
+
+    @property
+    def what(self) -> str:
+        """The table or file, for people."""
+        ...
+
+    @property
+    def known(self) -> Known:
+        """What this f2b knows of its layout."""
+        ...
+
+    def read(self) -> Schema | None:
+        """Read how it is marked; None if it is not.
+
+        Raises:
+            Rejected: If the mark cannot be read.
+        """
+        ...
+
+    def mark(self, schema: Schema) -> None:
+        """Mark it, unless it is marked with this version or a later one."""
         ...
 
 
@@ -299,6 +331,7 @@ class Notes:
         released_ms: When somebody last released held back bans.
         networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
         swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
+        lost: The notes that are there and cannot be read, by their name: `surge`, `foreign#<id of the IP set>` …
     """
 
     foreign: Mapping[str, frozenset[str]]
@@ -306,6 +339,11 @@ class Notes:
     released_ms: int | None = None
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     swept_ms: Mapping[str, int] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+    def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
+        """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
+        return f"{kind}#{ip_set_id}" in self.lost
 
 
 EntryKind: TypeAlias = Literal["foreign", "networks"]

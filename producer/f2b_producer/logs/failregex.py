@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, inet_pton
+
+from f2b_producer._address import plain
 
 _SHOWN_CHARACTERS = 120
 
@@ -78,7 +79,7 @@ class Failregex:
         found = self.pattern.search(line)
         if found is None:
             return None
-        return next((_address(text) for group in self.groups if (text := found[group])), "")
+        return next((plain(text) for group in self.groups if (text := found[group])), None) or ""
 
 
 def compile_failregexes(texts: Iterable[str]) -> tuple[Failregex, ...]:
@@ -189,18 +190,6 @@ class _Expanded:
         """Open a group; Python wants a new name for each, fail2ban's users write <HOST> twice."""
         self._used[group] += 1
         return f"(?P<{group}>" if self._used[group] == 1 else f"(?P<{group}_{self._used[group]}>"
-
-
-def _address(text: str) -> str:
-    """Return the address that *text* is, an IPv4-mapped one as IPv4; "" if it is none."""
-    bare = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
-    if "." in bare and bare[:7].lower() == "::ffff:":
-        bare = bare[7:]
-    try:
-        inet_pton(AF_INET6 if ":" in bare else AF_INET, bare)
-    except (OSError, ValueError):
-        return ""
-    return bare
 
 
 def _wrong(option: str, source: str, reason: str, place: int | None = None) -> FilterError:

@@ -7,6 +7,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
+from f2b_producer._address import BOM
 from f2b_producer.logs.dates import Dates
 from f2b_producer.logs.failregex import FilterError, compile_failregexes, compile_ignoreregexes
 
@@ -81,7 +82,7 @@ class LogFilter:
         if len(line) > LINE_MAX_CHARACTERS:
             self.counts.too_long += 1
             return None
-        ip = self._judge(self._without_date(line.rstrip("\r\n"), now_ms))
+        ip = self._judge(self._without_date(line.removeprefix(BOM).rstrip("\r\n"), now_ms))
         return Found(ip, now_ms if self._last_ms is None else self._last_ms) if ip else None
 
     def _without_date(self, line: str, now_ms: int) -> str:
@@ -121,7 +122,7 @@ def regexes(argument: str, option: str) -> list[str]:
     if not argument.startswith("@"):
         return [argument]
     try:
-        text = Path(argument[1:]).read_text("utf-8")
+        text = Path(argument[1:]).read_text("utf-8-sig")  # editors of some systems begin a file with a BOM
     except (OSError, ValueError) as error:  # ValueError: not UTF-8
         raise FilterError(f"{argument[1:]} cannot be read: {error}") from None
     if "\n[Definition]" in "\n" + text:

@@ -14,7 +14,14 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, part_of, sqs_client, wafv2_client
+from f2b_worker.adapters.aws import (
+    asked_region,
+    aws_errors,
+    dynamodb_client,
+    part_of,
+    sqs_client,
+    wafv2_client,
+)
 
 FOREIGN = sorted(
     (
@@ -63,16 +70,20 @@ KINDS = {
     errors.Throttled: """
         ThrottlingException Throttling ThrottledException RequestThrottled RequestThrottledException
         TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded SlowDown
-        KMS.ThrottlingException
+        KMS.ThrottlingException KmsThrottled KMSThrottlingException com.amazonaws.sqs#KmsThrottled OverLimit
     """,
     errors.Unavailable: """
         InternalServerError InternalError InternalFailure ServiceUnavailable WAFInternalErrorException
         RequestTimeout WAFUnavailableEntityException TransactionCanceledException TransactionConflictException
-        TransactionInProgressException
+        TransactionInProgressException QueueDeletedRecently AWS.SimpleQueueService.QueueDeletedRecently
+        ContinuousBackupsUnavailableException
     """,
     errors.AccessDenied: """
         AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredToken
         ExpiredTokenException SignatureDoesNotMatch InvalidSignatureException MissingAuthenticationToken
+        KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired
+        KMS.AccessDeniedException KMS.DisabledException KMS.InvalidStateException KMS.NotFoundException
+        KMS.OptInRequired KMSAccessDeniedException com.amazonaws.sqs#KmsDisabled InvalidSecurity
     """,
     errors.Missing: """
         QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue com.amazonaws.sqs#QueueDoesNotExist
@@ -157,6 +168,55 @@ def test_the_region_may_stand_in_either_variable(
         client.close()
 
 
+OF_A_MESSAGE_OR_A_BUG = [
+    "BatchEntryIdsNotDistinct",
+    "BatchRequestTooLong",
+    "EmptyBatchRequest",
+    "InvalidAddress",
+    "InvalidAttributeName",
+    "InvalidAttributeValue",
+    "InvalidBatchEntryId",
+    "InvalidIdFormat",
+    "InvalidMessageContents",
+    "MessageNotInflight",
+    "PurgeQueueInProgress",
+    "QueueNameExists",
+    "ReceiptHandleIsInvalid",
+    "TooManyEntriesInBatchRequest",
+    "UnsupportedOperation",
+]
+
+
+def test_every_error_that_the_model_of_sqs_knows_has_a_kind_that_somebody_chose() -> None:
+    """By the names of the model, as they come to a client that does not ask for those of the old protocol."""
+    chosen = {code for codes in KINDS.values() for code in codes.split()} | set(OF_A_MESSAGE_OR_A_BUG)
+    assert codes_of("sqs") - chosen == set()
+    assert {
+        code for code in OF_A_MESSAGE_OR_A_BUG if type(ours(client_error(code))) is not errors.Rejected
+    } == set()
+
+
+@pytest.mark.parametrize("code", ["KmsAccessDenied", "KMS.DisabledException"])
+def test_a_key_that_may_not_be_used_is_named_with_the_policy_for_keys(code: str) -> None:
+    error = ours(client_error(code))
+    assert str(error) == f"doing so: m ({code}); docs/iam/kms.json has the policy for a key of yours"
+
+
+def test_only_what_a_policy_does_not_allow_counts_as_that() -> None:
+    by_policy = {
+        code: getattr(ours(client_error(code)), "by_policy")  # noqa: B009 - of AccessDenied alone
+        for code in KINDS[errors.AccessDenied].split()
+    }
+    assert {code for code, is_so in by_policy.items() if is_so} == {"AccessDenied", "AccessDeniedException"}
+
+
+def test_a_refusal_that_names_no_action_is_told_with_the_call() -> None:
+    error = ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "Access to the resource q is denied."}}, "Send"
+    )
+    assert str(ours(error)).startswith("doing so: Access to the resource q is denied. (Send); docs/iam/")
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_5xx_of_any_code_is_unavailable(status: int) -> None:
     assert type(ours(client_error("ACodeThatIsNotYetInvented", status))) is errors.Unavailable
@@ -235,3 +295,15 @@ def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
     leaves = classes - {errors.F2bError, errors.StartError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)
+
+
+def test_what_chose_a_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    url = "https://sqs.eu-central-1.amazonaws.com/000000000001/f2b"
+    queue, name, edge = sqs_client(url, connections=1), sqs_client("f2b", connections=1), wafv2_client("us-east-1")
+    assert asked_region(queue, url) == "Region eu-central-1 (of the queue's URL)"
+    assert asked_region(name, "f2b") == "Region eu-west-1 (AWS_REGION)"
+    assert asked_region(edge) == "Region us-east-1 (where WAF has all of scope CLOUDFRONT)"
+    for client in (queue, name, edge):
+        client.close()

@@ -35,7 +35,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "f2b-worker": (WorkerSettings, tuple(WorkerSettings.model_fields)),
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
     "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
-    "f2b-worker bans": (WorkerSettings, ("table", "state")),
+    "f2b-worker bans": (WorkerSettings, ("table", "state", "ip_set", "scope")),
     "f2b-worker release": (WorkerSettings, ("table", "state")),
     "f2b-worker explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
     "f2b-worker replay": (WorkerSettings, ()),
@@ -271,7 +271,7 @@ def test_the_worker_refuses_wrong_jails_by_name(tmp_path: Path) -> None:
     ("command", "opens"),
     [
         ("provision", "f2b_worker.adapters.provisioning.fleet.steps"),
-        ("bans", "f2b_worker.cli.worker.open_ban_book"),
+        ("bans", "f2b_worker.cli.bans.open_ban_book"),
     ],
 )
 def test_an_option_before_the_subcommand_counts_or_is_refused(
@@ -280,10 +280,11 @@ def test_an_option_before_the_subcommand_counts_or_is_refused(
     """Whoever writes `f2b-worker --table prod bans` must not be shown another table."""
     used: list[WorkerSettings] = []
 
-    def note(settings: WorkerSettings, *_: object) -> MemoryLedger | list[object]:
+    def note(settings: WorkerSettings, *_: object, **_others: object) -> MemoryLedger | list[object]:
         used.append(settings)
         return MemoryLedger() if command == "bans" else []
 
     monkeypatch.setattr(opens, note)
+    monkeypatch.setattr("f2b_worker.cli.bans.open_notebooks", lambda *_, **__: {})
     answer = CliRunner().invoke(worker, ["--queue", "f2b", "--table", "prod", command])
     assert answer.exit_code == 2 or [settings.table for settings in used] == ["prod"], answer.output

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli import explain as command
+from f2b_worker.cli import places
 from f2b_worker.cli.show import duration
 from f2b_worker.cli.worker import main
 from f2b_worker.config.jails_file import read_jails
@@ -19,7 +20,7 @@ from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.errors import Missing
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger
+from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,10 +69,11 @@ class Scene:
         self.config = config
         self.policy = read_jails(config).policy
         self.ledger = MemoryLedger()
+        self.notebook = MemoryNotebook()
         self.ip_sets: list[tuple[str, MemoryIpSet]] = []
         self.used: list[WorkerSettings] = []
 
-    def open_ban_book(self, settings: WorkerSettings) -> MemoryLedger:
+    def open_ban_book(self, settings: WorkerSettings, **_: object) -> MemoryLedger:
         self.used.append(settings)
         return self.ledger
 
@@ -114,6 +116,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setitem(main.commands, "explain", command.explain)
     monkeypatch.setattr(command, "open_ban_book", made.open_ban_book)
     monkeypatch.setattr(command, "open_ip_sets", lambda _: made.ip_sets)
+    monkeypatch.setattr(command, "open_notebooks", lambda *_, **__: {"here": made.notebook})
+    monkeypatch.setattr(places, "by_region", lambda blocklists: {"here": blocklists})
     monkeypatch.setattr(command, "SystemClock", FakeClock)
     return made
 
@@ -204,12 +208,32 @@ def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
         ("10.1.2.3", "private address (10.0.0.0/8)"),
         ("127.0.0.1", "loopback address (127.0.0.0/8)"),
         ("fc00::1", "private address (fc00::/7)"),
+        ("198.18.0.1", "benchmark address (198.18.0.0/15)"),
+        ("fec0::1", "site-local address (fec0::/10)"),
+        ("64:ff9b::10.0.0.1", "private address (10.0.0.0/8)"),
+        ("2002:c633:6409:7::1", "in ignoreip of jail login (198.51.100.9)"),
         ("192.0.2.5", "in ignoreip of all jails (192.0.2.0/24)"),
         ("198.51.100.9", "in ignoreip of jail login (198.51.100.9)"),
     ],
 )
 def test_who_is_never_banned_is_told_by_which_rule(scene: Scene, ip: str, reason: str) -> None:
     assert scene.because(ip, "--jail", "login") == f"never banned: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("ip", "key"),
+    [
+        ("2002:cb00:7114::/48", "2002:cb00:7114::/48"),
+        ("64:ff9b::203.0.113.20", "64:ff9b::cb00:7114/128"),
+        ("[::ffff:0:203.0.113.20]:443", "203.0.113.20"),
+    ],
+)
+def test_an_address_in_a_range_of_translators_is_explained_as_its_customer(
+    scene: Scene, ip: str, key: str
+) -> None:
+    scene.report(12, 11, 10, ip=ip.removesuffix("/48"))
+    (found,) = scene.objects(ip)
+    assert (found["ip"], found["status"]) == (key, "banned")
 
 
 def test_every_kind_of_own_range_has_its_name() -> None:
@@ -318,7 +342,10 @@ def test_every_blocklist_of_the_ban_says_whether_it_holds_it(scene: Scene) -> No
 def test_blocklists_of_the_file_are_looked_into_without_any_option(scene: Scene) -> None:
     scene.use(TWO_BLOCKLISTS)
     scene.report(10, jail="doubtful")
-    assert "    IP set     not yet in an IP set (blocklist captcha)" in scene.lines(IP)
+    scene.hold("captcha", MemoryIpSet(4, [], "doubt-ipv4"))
+    lines = scene.lines(IP)
+    assert "    IP set     not yet in an IP set (blocklist captcha)" in lines
+    assert "               no IP set of its family is there" in lines
 
 
 def test_without_an_ip_set_none_is_spoken_of(scene: Scene) -> None:
@@ -347,6 +374,8 @@ def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:
             "ip": IP,
             "status": "watched",
             "because": scene.because(IP),
+            "state": None,
+            "unreadable": [],
             "ban": None,
             "due": None,
             "window": None,
@@ -452,8 +481,8 @@ def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pyte
         return [Finder({"block": [held]})]
 
     held = MemoryIpSet()
-    monkeypatch.setattr(command, "open_finders", open_finders)
+    monkeypatch.setattr(places, "open_finders", open_finders)
     block = Blocklist("block", ("f2b",))
-    assert list(command.open_ip_sets(())) == []
-    assert list(command.open_ip_sets((block,))) == [("block", held)]
+    assert list(places.open_ip_sets(())) == []
+    assert list(places.open_ip_sets((block,))) == [("block", held)]
     assert asked == [(block,)]

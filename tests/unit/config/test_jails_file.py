@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from f2b_worker.config.jails_file import Jails, jails_errors, read_jails
-from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
 from f2b_worker.domain.blocklists import Action, Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
 from f2b_worker.errors import StartError
@@ -348,6 +348,33 @@ def test_a_blocklist_that_cannot_be_meant_is_named_with_what_to_write(file: Path
 def test_what_does_not_fit_together_is_told_beside_what_is_wrong_alone(file: Path) -> None:
     file.write_text("[jails.a]\nmaxretries = 3\nblocklist = 'captcha'\n", "utf-8")
     assert len(jails_errors(file)) == 2
+
+
+def test_no_collapsed_network_may_hit_whom_any_jail_ignores_or_who_is_never_banned(file: Path) -> None:
+    text = (
+        "[defaults]\nignoreip = ['203.0.113.1']\n[jails.a]\nignoreip = ['203.0.113.2']\n"
+        "[jails.b]\nown_ranges = false\nignoreip = ['2001:db8::/32']\n"
+    )
+    read = jails(file, text)
+    everyone = ("203.0.113.1", "203.0.113.2", "2001:db8::7", "10.0.0.1", "fec0::1", "203.0.113.3")
+    assert [read.apart.covers(parse_address(text)) for text in everyone] == [True, True, True, True, True, False]
+    assert [read.allowed.covers(parse_address(text)) for text in everyone] == [True, *[False] * 5]
+    assert read_jails(None).apart.entries == NEVER_BANNED.entries
+
+
+def test_a_bom_before_the_file_is_no_part_of_it(file: Path) -> None:
+    assert jails(file, "\ufeff[defaults]\nmaxretry = 7\n").policy.defaults.windows[0].maxretry == 7
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_in_utf_16_is_named_as_that(file: Path, encoding: str) -> None:
+    file.write_bytes("\ufeff[defaults]".encode(encoding))
+    assert jails_errors(file)[0].endswith("; the file is UTF-16: save it as UTF-8")
+
+
+def test_white_space_around_an_address_in_ignoreip_does_not_matter(file: Path) -> None:
+    read = jails(file, "[defaults]\nignoreip = [' 203.0.113.7 ', '\t2001:db8::/32']\n")
+    assert ignored(read.policy.jail("default"), "203.0.113.7", "2001:db8::7") == [True, True]
 
 
 LIST = """\ufeff# our own

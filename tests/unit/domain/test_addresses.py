@@ -1,4 +1,6 @@
 import ipaddress
+import re
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +11,14 @@ from f2b_worker.domain.addresses import (
     canonical,
     display,
     family_of,
+    judged_network_of,
     key_of,
     network_of,
     number_of,
     parse_address,
+    plain_address,
 )
+from tests.spellings import SPELLINGS
 
 SEVEN = Address(4, int(ipaddress.IPv4Address("203.0.113.7")))
 
@@ -48,11 +53,28 @@ def test_an_ipv6_address_is_itself_in_every_spelling(text: str) -> None:
     assert parse_address(text) == Address(6, 0x2001_0DB8_0000_0000_0000_0000_0000_0001)
 
 
+@pytest.mark.parametrize("text", ["::203.0.113.7", "::cb00:7107", "::ffff:0:203.0.113.7", "::FFFF:0:CB00:7107"])
+def test_a_compatible_or_translated_address_is_the_ipv4_address_in_it(text: str) -> None:
+    assert parse_address(text) == SEVEN
+
+
 @pytest.mark.parametrize(
-    "text", ["::203.0.113.7", "::fffe:203.0.113.7", "::1:ffff:203.0.113.7", "64:ff9b::cb00:7107"]
+    "text",
+    [
+        *("::", "::1", "::fffe:203.0.113.7", "::1:ffff:203.0.113.7", "::ffff:1:203.0.113.7", "::1:0:203.0.113.7"),
+        *("64:ff9b::cb00:7107", "64:ff9b:1::203.0.113.7", "2002:cb00:7107::1"),
+    ],
 )
 def test_what_only_looks_like_a_mapped_address_stays_ipv6(text: str) -> None:
     assert parse_address(text) == Address(6, int(ipaddress.IPv6Address(text)))
+
+
+def test_an_address_is_read_without_what_stands_around_it_as_the_table_says() -> None:
+    plain = {text: plain_address(text) for text in SPELLINGS}
+    assert {text: parse_address(plain[text]) for text in SPELLINGS} == {
+        text: parse_address(address) for text, address in SPELLINGS.items()
+    }
+    assert all(ipaddress.ip_address(text) for text in plain.values())
 
 
 @pytest.mark.parametrize(
@@ -63,9 +85,9 @@ def test_what_only_looks_like_a_mapped_address_stays_ipv6(text: str) -> None:
         ("203.0.113.7/32", "is a range"),
         ("fe80::1%eth0", "carries a zone"),
         ("::1%1", "carries a zone"),
-        ("203.0.113.7:80", "is no IPv4 or IPv6 address"),
-        ("[2001:db8::1]:443", "is no IPv4 or IPv6 address"),
-        ("[2001:db8::1]", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7:https", "is no IPv4 or IPv6 address"),
+        ("[2001:db8::1]443", "is no IPv4 or IPv6 address"),
+        ("[2001:db8::1", "is no IPv4 or IPv6 address"),
         ("203.0.113.007", "is no IPv4 or IPv6 address"),
         ("010.0.113.7", "is no IPv4 or IPv6 address"),
         ("::ffff:203.0.113.07", "is no IPv4 or IPv6 address"),
@@ -88,10 +110,8 @@ def test_what_only_looks_like_a_mapped_address_stays_ipv6(text: str) -> None:
         ("２０３.0.113.7", "is no IPv4 or IPv6 address"),  # noqa: RUF001 - digits of another script
         ("٢٠٣.0.113.7", "is no IPv4 or IPv6 address"),
         ("\ud800", "is no IPv4 or IPv6 address"),
-        (" 203.0.113.7", "is no IPv4 or IPv6 address"),
-        ("203.0.113.7 ", "is no IPv4 or IPv6 address"),
-        ("203.0.113.7\n", "is no IPv4 or IPv6 address"),
-        ("2001:db8::1\t", "is no IPv4 or IPv6 address"),
+        ("203.0.113.7 .", "is no IPv4 or IPv6 address"),
+        ("203.0.113. 7", "is no IPv4 or IPv6 address"),
     ],
 )
 def test_whatever_is_not_one_address_is_refused_by_its_kind(text: str, kind: str) -> None:
@@ -188,10 +208,17 @@ def test_only_an_ipv4_host_is_shown_without_its_prefix(key: str, shown: str) -> 
             "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
             "fe80::",
             "febf::1",
+            "fec0::",
+            "feff::1",
+            "100::",
+            "100::ffff:ffff:ffff:ffff",
+            "2001:2::1",
             "ff00::",
             "ffff::",
         ),
         *("::ffff:10.0.0.1", "::ffff:127.0.0.1", "::FFFF:7F00:1", "::ffff:a00:1", "::ffff:0.0.0.0"),
+        *("192.0.0.0", "192.0.0.255", "192.88.99.0", "192.88.99.255", "198.18.0.0", "198.19.255.255"),
+        *("::10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::1", "2002:c0a8:101:7::1"),
         *("::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:224.0.0.1"),
     ],
 )
@@ -206,11 +233,20 @@ def test_an_address_of_our_own_is_never_banned(text: str) -> None:
         *("169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0"),
         *("223.255.255.255", "8.8.8.8", "::ffff:8.8.8.8"),
         *("192.0.2.1", "198.51.100.1", "203.0.113.7", "2001:db8::1", "3fff::1"),
-        *("::2", "fbff::1", "fe00::1", "fe7f::1", "fec0::1", "2606:4700::1111", "64:ff9b::808:808"),
+        *("191.255.255.255", "192.0.1.0", "192.88.98.255", "192.88.100.0", "198.17.255.255", "198.20.0.0"),
+        *("fbff::1", "fe00::1", "fe7f::1", "2606:4700::1111", "64:ff9b::808:808", "100:0:0:1::", "2001:3::1"),
+        *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2002:808:808::1", "64:ff9b:1::808:808", "::8.8.8.8"),
     ],
 )
 def test_an_address_of_the_internet_or_of_the_documentation_can_be_banned(text: str) -> None:
     assert not NEVER_BANNED.covers(parse_address(text))
+
+
+def test_the_documentation_lists_exactly_who_is_never_banned() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text("utf-8")
+    table = page.partition("## Who is never banned")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall("`([^`]+)`", "".join(rows))) == sorted(NEVER_BANNED.entries)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +260,13 @@ def test_an_address_of_the_internet_or_of_the_documentation_can_be_banned(text: 
         ("203.0.113.8", False),
         ("2001:db8:0:1::", True),
         ("2001:db8:0:2::", False),
-        ("::198.51.100.0", False),
+        ("::198.51.100.0", True),
+        ("64:ff9b::198.51.100.0", True),
+        ("64:ff9b::198.51.99.255", False),
+        ("64:ff9b:0:0:1::198.51.100.0", False),
+        ("2002:c633:6400::", True),
+        ("2002:c633:65ff:ffff::1", True),
+        ("2002:c633:6600::", False),
     ],
 )
 def test_networks_cover_the_addresses_between_their_ends(text: str, covered: bool) -> None:
@@ -254,6 +296,16 @@ def test_a_small_network_inside_a_large_one_hides_nothing_of_it() -> None:
     assert networks.covers(parse_address("198.51.100.200"))
 
 
+@pytest.mark.parametrize("entry", ["::/96", "::/127", "::/0", "::ffff:0:0/95", "64:ff9b::/96", "2002::/16"])
+def test_an_ipv6_network_that_is_wider_than_the_ipv4_addresses_in_it_covers_none_of_them(entry: str) -> None:
+    assert not Networks([entry]).covers(SEVEN)
+
+
+@pytest.mark.parametrize("entry", ["64:ff9b::/96", "64:ff9b::203.0.113.7", "64:ff9b::/64"])
+def test_a_network_behind_a_translator_covers_its_addresses_as_they_are_seen(entry: str) -> None:
+    assert Networks([entry]).covers(parse_address("64:ff9b::203.0.113.7"))
+
+
 def test_no_networks_cover_nothing() -> None:
     assert not Networks().covers(SEVEN)
     assert not Networks().touches("0.0.0.0/0")
@@ -265,7 +317,33 @@ def test_networks_of_anything_else_are_refused(entry: str) -> None:
         Networks(["203.0.113.7", entry])
 
 
-@pytest.mark.parametrize("entry", ["::ffff:203.0.113.7", "::ffff:203.0.113.0/120", "::FFFF:CB00:7107/128"])
+@pytest.mark.parametrize(
+    ("text", "usual", "key"),
+    [
+        ("64:ff9b::203.0.113.20", 64, "64:ff9b::cb00:7114/128"),
+        ("64:ff9b::203.0.113.20", 32, "64:ff9b::cb00:7114/128"),
+        ("64:ff9b:1:fffe::203.0.113.20", 64, "64:ff9b:1:fffe::cb00:7114/128"),
+        ("64:ff9b:2::203.0.113.20", 64, "64:ff9b:2::/64"),
+        ("64:ff9b:0:1::203.0.113.20", 64, "64:ff9b:0:1::/64"),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", 64, "2001:0:4136:e378:8000:63bf:3fff:fdd2/128"),
+        ("2001:1::1", 64, "2001:1::/64"),
+        ("2002:cb00:7114:7::1", 64, "2002:cb00:7114::/48"),
+        ("2002:cb00:7114:7::1", 56, "2002:cb00:7114::/48"),
+        ("2002:cb00:7114:7::1", 16, "2002:cb00:7114::/48"),
+        ("2002:cb00:7114:7::1", 65, "2002:cb00:7114:7::/65"),
+        ("2002:cb00:7114:7::1", 128, "2002:cb00:7114:7::1/128"),
+        ("2003:cb00:7114:7::1", 48, "2003:cb00:7114::/48"),
+    ],
+)
+def test_where_a_64_is_not_one_customer_the_key_is_what_one_customer_has(text: str, usual: int, key: str) -> None:
+    assert key_of(parse_address(text), ipv6_prefix=usual) == key
+    assert judged_network_of(f"{text}/128", ipv4_prefix=32, ipv6_prefix=usual) in {key, None}
+    assert canonical(key) == key
+
+
+@pytest.mark.parametrize(
+    "entry", ["::ffff:203.0.113.7", "::ffff:203.0.113.0/120", "::FFFF:CB00:7107/128", "::203.0.113.0/120"]
+)
 def test_networks_in_mapped_form_cover_the_ipv4_addresses_that_they_carry(entry: str) -> None:
     assert Networks([entry]).covers(parse_address("203.0.113.7"))
     assert Networks([entry]).touches("203.0.113.7/32")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY
 
-from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
@@ -149,6 +149,7 @@ class Scene:
         self.lease = MemoryLease()
         self.notebook = MemoryNotebook()
         self.jail = Jail("adopted")
+        self.apart: tuple[str, ...] = ()
         self.chance: Callable[[], float] = lambda: 0.5
         self.enforcer = self.another()
 
@@ -183,6 +184,7 @@ class Scene:
             self.notebook,
             blocklists=self.blocklists,
             allowed=Networks(allowed),
+            apart=Networks([*NEVER_BANNED.entries, *self.apart]),
             clock=self.clock,
             region=region,
             unban_lag_s=UNBAN_LAG_S,

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.enforcer.aside import Question, in_a_thread
+from f2b_worker.enforcer.aside import Question
 from f2b_worker.enforcer.pace import (
     IN_A_ROW,
     PACE_MAX_S,

@@ -100,6 +100,48 @@ class TestAnotherConfiguration:
         scene.pass_time(1000)
         assert scene.v4.held == set()
 
+    @pytest.mark.parametrize("key", ["64:ff9b::/64", "2001:0:4136:e378::/64", "2002:cb00:7114:7::/64"])
+    def test_a_ban_of_a_range_that_is_now_judged_by_customer_ends_as_usual(self, scene: Scene, key: str) -> None:
+        scene.ban(key, seconds=300)
+        scene.pass_time(10)
+        scene.restart()
+        scene.pass_time(200)
+        assert scene.v6.held == {key}
+        scene.pass_time(400)
+        assert scene.v6.held == set()
+
+    @pytest.mark.parametrize("ignored", ["64:ff9b::/96", "203.0.113.50", "64:ff9b::203.0.113.50"])
+    def test_such_a_ban_goes_at_once_where_the_allowlist_reaches_into_it(self, scene: Scene, ignored: str) -> None:
+        scene.settle("64:ff9b::/64")
+        scene.restart(ignored)
+        scene.pass_time(5)
+        assert scene.v6.held == set()
+
+    @pytest.mark.parametrize("with_notes", [True, False])
+    def test_a_network_that_no_longer_collapses_is_still_ours_and_goes(self, *, with_notes: bool) -> None:
+        scene = Scene(Blocklist("block", ("f2b",), collapse=Collapse(3)))
+        teredo = [f"2001:0:4136:{client}::/64" for client in range(1, 4)]
+        scene.ban(*teredo, seconds=300)
+        if with_notes:
+            scene.notebook.note_entries("networks", scene.v6.id, frozenset({"2001:0:4136::/48"}))
+        scene.v6.edit({"2001:0:4136::/48"})
+        scene.pass_time(200)
+        assert scene.v6.held == set(teredo)
+        scene.pass_time(400)
+        assert scene.v6.held == set()
+
+    def test_a_network_that_hits_whom_a_jail_ignores_by_now_is_taken_apart_at_once(self) -> None:
+        scene = Scene(Blocklist("block", ("f2b",), collapse=Collapse(3)))
+        scene.ban(*NEIGHBOURS)
+        scene.pass_time(150)
+        assert scene.v4.held == {NET}
+        scene.apart = ("203.0.113.77",)
+        scene.restart()
+        scene.pass_time(5)
+        assert scene.v4.held == set(NEIGHBOURS)
+        scene.pass_time(150)
+        assert scene.v4.held == set(NEIGHBOURS)
+
     def test_a_network_is_noted_before_it_is_written_and_forgotten_when_it_is_gone(self) -> None:
         scene = Scene(Blocklist("block", ("f2b",), collapse=Collapse(3)))
         scene.ban(*NEIGHBOURS, seconds=100)

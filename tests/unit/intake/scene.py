@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from f2b_worker.domain.jails import MINUTE_MS, Jail, Policy, Window
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.errors import F2bError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.testing import FakeClock, MemoryInbox, MemoryLedger
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.judge.decisions import Decision
-    from f2b_worker.errors import F2bError
     from f2b_worker.ports import Answers, DeadLetter, Message
 
 NOW_MS = FakeClock().now_ms()
@@ -26,7 +26,12 @@ DAY_S = 24 * 3600
 FORTNIGHT_MS = 14 * DAY_S * 1000
 SQS_MESSAGE_MAX_BYTES = 2**20
 BAD_IP, GOOD_IP, OTHER_IP = "203.0.113.66", "203.0.113.7", "198.51.100.1"
-POLICY = Policy(jails={"slow": Jail("slow", windows=(Window(7, 10 * MINUTE_MS),))})
+POLICY = Policy(
+    jails={
+        "slow": Jail("slow", windows=(Window(7, 10 * MINUTE_MS),)),
+        "watch": Jail("watch", observed=True),
+    }
+)
 
 
 def who(ip: str, jail: str = "default") -> OffenderId:
@@ -46,6 +51,11 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"f2b_{name}_total", labels) or 0.0
 
 
+def at_once(work: Callable[[], None]) -> None:
+    """Do aside of the loop what is to be done there, but now."""
+    work()
+
+
 class WatchedClock(FakeClock):
     """Remembers every wait; whoever wants to act during one says so."""
 
@@ -61,13 +71,14 @@ class WatchedClock(FakeClock):
 
 
 class Inbox(MemoryInbox):
-    """A queue that says what was done, ends the work when it is empty, and fails where it is told to."""
+    """A queue that says what was done, ends the work when nothing is left in it, and fails where it is told to."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, clock: FakeClock) -> None:
         super().__init__()
         self.done: list[str] = []
         self.fails: dict[str, list[F2bError | None]] = {}
         self._stop = stop
+        self._clock = clock
 
     def fail(self, call: str, *errors: F2bError | None) -> None:
         """Make the next calls fail like that; None is a call that succeeds."""
@@ -85,7 +96,10 @@ class Inbox(MemoryInbox):
         self._enter("receive")
         received = super().receive(wait_s=wait_s)
         if not received:
-            self._stop.set()
+            if self.in_flight:
+                self._clock.advance(wait_s)
+            else:
+                self._stop.set()
         return received
 
     def delete(self, messages: Sequence[Message]) -> None:
@@ -96,9 +110,16 @@ class Inbox(MemoryInbox):
         self._enter("release")
         super().release(messages)
 
-    def bury(self, letter: DeadLetter) -> None:
-        self._enter("bury")
-        super().bury(letter)
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        return [self._bury(letter) for letter in letters]
+
+    def _bury(self, letter: DeadLetter) -> F2bError | None:
+        try:
+            self._enter("bury")
+        except F2bError as error:
+            return error
+        super().bury([letter])
+        return None
 
     @property
     def left(self) -> set[str]:
@@ -116,8 +137,10 @@ class Ledger(MemoryLedger):
         self.trim_fails: F2bError | None = None
         self.before_commit: list[Callable[[], object]] = []
         self.commits = 0
+        self.written: set[OffenderId] = set()
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
+        self.written.update(hits)
         return self._answer(hits, super().record)
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
@@ -153,13 +176,13 @@ class Scene:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.clock = WatchedClock()
-        self.inbox = Inbox(self.stop)
+        self.inbox = Inbox(self.stop, self.clock)
         self.ledger = Ledger()
         self.wakes = 0
         self.worker = self.intake()
 
     def intake(self, **settings: Any) -> Intake:
-        given: dict[str, Any] = {"max_age_ms": FORTNIGHT_MS, "on_ban": self._wake, **settings}
+        given: dict[str, Any] = {"max_age_ms": FORTNIGHT_MS, "on_ban": self._wake, "aside": at_once, **settings}
         return Intake(self.inbox, self.ledger, POLICY, self.clock, **given)
 
     def _wake(self) -> None:

@@ -15,12 +15,12 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.intake.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
-from f2b_worker.intake.loop import KEPT_AFTER, PUT_AWAY
+from f2b_worker.intake.loop import KEPT_AFTER
 from f2b_worker.testing import MemoryLedger
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, Scene, body, who
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from f2b_worker.ports import Answers
 
@@ -131,19 +131,23 @@ def wait_for_one_extension(known: Known, *, messages: int) -> None:
     known.clock.advance(RESOLUTION_S)
 
 
-def test_many_messages_that_are_settled_at_once_are_deleted_in_parts(known: Known) -> None:
-    wait_for_one_extension(known, messages=PUT_AWAY * FLUSH_MESSAGES + 50)
-    known.step()
-    assert len(known.inbox.left) == 50
-    known.step()
+def test_many_messages_that_are_settled_at_once_are_deleted_aside_of_the_judging(known: Known) -> None:
+    asides: list[Callable[[], None]] = []
+    known.worker = known.intake(extend_resolution_s=RESOLUTION_S, aside=asides.append)
+    known.step(known.hit())
+    wait_for_one_extension(known, messages=250)
+    known.step(body(OTHER_IP))
+    assert who(OTHER_IP) in known.ledger.banned()
+    assert len(known.inbox.left) > 250
+    while asides:
+        asides.pop(0)()
+        known.step()
     assert known.inbox.left == set()
 
 
 def test_a_stop_deletes_all_that_is_settled(known: Known) -> None:
-    wait_for_one_extension(known, messages=PUT_AWAY * FLUSH_MESSAGES + 50)
-    stop = threading.Event()
-    stop.set()
-    known.step(stop=stop)
+    wait_for_one_extension(known, messages=250)
+    known.worker.finish()
     assert known.inbox.left == set()
     assert not known.inbox.waiting
 

@@ -181,6 +181,24 @@ def test_a_log_is_judged_by_fail2bans_own_regex(tmp_path: Path) -> None:
     assert "4 lines: 3 matched, 0 ignored, 1 without a match" in answer.stderr
 
 
+def test_a_bom_before_a_log_or_infractions_is_no_part_of_it(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text("\ufeff" + "".join(f"203.0.113.7 failed at {at}\n" for at in range(3)), "utf-8")
+
+    answer = run("--from-log", log, "--failregex", "^<HOST> failed", *THREE, "--json")
+    assert [ban["ip"] for ban in objects(answer)] == ["203.0.113.7"]
+    told = run("-", *THREE, "--json", text="\ufeff" + lines(1, 2, 3) + "\ufeff\n")
+    assert [ban["ip"] for ban in objects(told)] == ["203.0.113.7"]
+    assert "left out" not in answer.stderr + told.stderr
+
+
+@pytest.mark.parametrize("key", ["time", "at"])
+def test_a_time_in_milliseconds_is_left_out_and_named_as_that(key: str) -> None:
+    answer = run("-", *THREE, "--json", text=f'{{"ip": "203.0.113.7", "{key}": 1795369500000}}\n' * 3)
+    assert objects(answer) == []
+    assert answer.stderr.count("it is in milliseconds: divide it by 1,000") == 3
+
+
 def test_a_regex_that_cannot_be_used_is_named_before_the_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "auth.log"
     path.write_text(LOG)

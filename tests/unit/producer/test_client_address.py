@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from f2b_producer._client_address import HOPS_MAX, ClientAddress, plain
+from f2b_producer._address import plain
+from f2b_producer._client_address import HOPS_MAX, ClientAddress
 
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::/48")
-ADDRESSES = st.ip_addresses().map(str)
+ADDRESSES = st.ip_addresses().filter(lambda ip: not getattr(ip, "ipv4_mapped", None)).map(str)
 CLIENTS = ADDRESSES.filter(lambda ip: ip != "::" and not ip.startswith(("10.", "2001:db8:ffff:", "::ffff:")))
 TRUSTED = st.integers(0, 2**24 - 1).map(lambda n: f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
 PORTS = st.integers(0, 65_535)
@@ -94,11 +95,12 @@ def test_what_is_found_is_an_address_or_nothing(text: str) -> None:
         ("2001:db8::1", "2001:db8::1"),
         ("[2001:db8::1]", "2001:db8::1"),
         ("[2001:db8::1]:443", "2001:db8::1"),
-        ("::ffff:203.0.113.7", "::ffff:203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
         ("1.2.3.4:", None),
         ("1.2.3.4:http", None),
         ("1.2.3.4:123456", None),
-        ("[1.2.3.4]:80", None),
+        ("1.2.3.4:65536", None),
+        ("[1.2.3.4]:80", "1.2.3.4"),
         ("[2001:db8::1]443", None),
         ("[2001:db8::1]:", None),
         ("[2001:db8::1", None),

@@ -71,6 +71,11 @@ def test_lines_are_read_from_standard_input(
         (b'{"ip": "203.0.113.7", "at": "yesterday"}', "at is not RFC 3339"),
         (b'{"ip": "203.0.113.7", "at": "2026-11-22T17:45:00"}', "at has no time zone"),
         (b'{"ip": "203.0.113.7", "at": NaN}', "at is not between"),
+        (
+            b'{"ip": "203.0.113.7", "at": 1763833500123}',
+            "at is not between the years 1970 and 10000: it is",
+        ),
+        (b'{"ip": "203.0.113.7", "at": "1763833500123"}', "at is a number in quotes: leave the quotes out"),
         (b'{"ip": "203.0.113.7", "at": 1' + b"0" * 400 + b"}", "at is not between"),
         (b'{"ip": "203.0.113.7", "note": []}', "note is not text"),
         (b'{"ip": "203.0.113.7", "weight": 0}', "weight is not a whole number from 1 to 1000"),
@@ -86,6 +91,12 @@ def test_a_bad_line_is_named_with_its_number_and_the_rest_is_sent(
     first, second = capfd.readouterr().err.splitlines()
     assert first.startswith(f"f2b-report: line 3: {reason}")
     assert second == "f2b-report: sent 2"
+
+
+def test_a_bom_before_the_lines_is_no_part_of_them(queue: RecordingClient) -> None:
+    stdin = io.BytesIO('\ufeff{"ip": "203.0.113.1"}\n\ufeff\n{"ip": "203.0.113.2"}\n'.encode())
+    assert main([], client=queue, stdin=stdin) == 0
+    assert [seen.ip for seen in queue.infractions()] == ["203.0.113.1", "203.0.113.2"]
 
 
 def test_the_weight_of_the_command_is_that_of_whatever_has_none(queue: RecordingClient) -> None:
@@ -192,3 +203,10 @@ def test_the_help_has_an_example_and_the_exit_status(capfd: pytest.CaptureFixtur
     text = capfd.readouterr().out
     assert "f2b-report 203.0.113.7 --jail login" in text
     assert "exit status: 0 all sent; 1 something was refused or not sent; 2 wrong usage" in text
+
+
+def test_a_fifo_queue_is_refused_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["203.0.113.7", "--queue", "https://sqs.eu-west-1.amazonaws.com/1/f2b.fifo"], stdin=Terminal())
+    assert ended.value.code == 2
+    assert "--queue names a FIFO queue, where one bad message holds up all others" in capfd.readouterr().err

@@ -122,10 +122,10 @@ def test_more_than_may_wait_are_refused_at_once() -> None:
         ("bad.example.com", "no IPv4 or IPv6 address"),
         ("999.1.1.1", "no IPv4 or IPv6 address"),
         ("", "no IPv4 or IPv6 address"),
-        ("203.0.113.7:80", "no IPv4 or IPv6 address"),
+        ("203.0.113.7:http", "no IPv4 or IPv6 address"),
         ("010.0.0.1", "no IPv4 or IPv6 address"),
         ("203.0.113.7%00", "no IPv4 or IPv6 address"),
-        ("%20203.0.113.7", "no IPv4 or IPv6 address"),
+        ("203.0.113.7%20.", "no IPv4 or IPv6 address"),
         ("%C3%BC", "no IPv4 or IPv6 address"),
         ("%F0%9F%98%80%0D%0AX-A:b", "no IPv4 or IPv6 address"),
         ("10.0.0.0/8", "a range, not one address"),
@@ -182,6 +182,13 @@ def test_readiness_follows_the_outbox_within_a_second(shim: Shim) -> None:
     shim.outbox.failure = None
     shim.clock.advance(1)
     assert shim.get("/readyz").status_code == 200
+
+
+def test_readiness_is_asked_anew_after_a_report_that_was_not_stored(shim: Shim) -> None:
+    assert shim.get("/readyz").status_code == 200
+    shim.outbox.failure = Unavailable("no answer")
+    assert shim.get("/infraction/203.0.113.7").status_code == 503
+    assert shim.get("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize("path", ["/other", "/infraction", "/infractions/203.0.113.7", "/state", "/state/other"])

@@ -220,7 +220,7 @@ def test_json_that_is_neither_object_nor_list_is_refused(body: str) -> None:
 
 
 NEIGHBOUR = {"ip": "203.0.113.9", "id": "n"}
-WRONG_IDS: list[object] = ["", "i" * 65, 5, [], True]
+WRONG_IDS: list[object] = ["", "i" * 65, 10**64, [], {}, True]
 WRONG_TIMES: list[object] = [True, [], {}, [1763833500], "", "yesterday", "1763833500", "2026-13-01T00:00:00Z"]
 NO_INDEX: list[object] = [2, -1, True, 0.0, "0", None, []]
 NO_JAIL: list[object] = ["", "a b", 5, None, "j" * 65]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,6 +20,7 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
+    PaginationError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
@@ -62,6 +64,7 @@ _THROTTLED = {
     "LimitExceededException",
     "BandwidthLimitExceeded",
     "SlowDown",
+    "OverLimit",  # SQS has 120,000 messages in flight
 }
 _UNAVAILABLE = {
     "InternalServerError",
@@ -77,6 +80,8 @@ _UNAVAILABLE = {
     "RequestTimeout",
     "RequestTimeoutException",
     "PriorRequestNotComplete",
+    "ContinuousBackupsUnavailableException",  # of a table that was made just now
+    "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
 }
 _DENIED = {
     "AccessDenied",
@@ -88,8 +93,10 @@ _DENIED = {
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
-    "KMSAccessDeniedException",
+    "InvalidSecurity",  # no HTTPS, or another signature than version 4
 }
+_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
+_KMS = re.compile(r"KMS\.?", re.IGNORECASE)
 _MISSING = {
     "QueueDoesNotExist",
     "NonExistentQueue",
@@ -110,7 +117,41 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
-_QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
+_REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
+ODD = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through an answer that has not the form of AWS's."""
+
+_AFTER_THE_REQUEST = {
+    "botocore.endpoint",
+    "botocore.credentials",
+    "botocore.tokens",
+    "botocore.paginate",
+    "botocore.waiter",
+}
+"""The modules of botocore through which an answer comes, but no request in the making."""
+
+ANSWER_S = 4.0
+"""How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
+
+_REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
+_QUEUE_HOSTS = re.compile(
+    rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"  # dual stack and other partitions, too
+    rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"  # how SQS itself names queues to old clients
+)
+_OLDEST_QUEUE_REGION = "us-east-1"  # of queue.amazonaws.com
+
+_POLICIES = "docs/iam"
+_policy_file = f"{_POLICIES}/"
+
+
+def act_as(role: str) -> None:
+    """Say as whom this process calls AWS: a call that is not allowed is told with the file of this role's policy.
+
+    Args:
+        role: The name of a file in docs/iam.
+    """
+    global _policy_file  # noqa: PLW0603 - a process has one role, and every client of it the same
+    _policy_file = f"{_POLICIES}/{role}.json"
 
 
 @contextmanager
@@ -122,21 +163,62 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise _from_code(error, doing) from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
-    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
         raise errors.Unavailable(f"{doing}: {error}") from error
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
+    except Exception as error:
+        if isinstance(error, errors.F2bError) or not _is_about_an_answer(error):
+            raise
+        raise odd_answer(doing, error) from error
+
+
+@contextmanager
+def odd_answers(doing: str) -> Iterator[None]:
+    """Take what Python raises in the block, which only reads an answer, for an answer that is not AWS's.
+
+    Raises:
+        Unavailable: A proxy, for instance, answered with a 200: the next answer may be AWS's.
+    """
+    try:
+        yield
+    except ODD as error:
+        raise odd_answer(doing, error) from error
+
+
+def odd_answer(doing: str, error: Exception) -> errors.F2bError:
+    """Make the error for an answer that is not AWS's, from what reading it raised."""
+    return errors.Unavailable(
+        f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
+    )
+
+
+def _is_about_an_answer(error: Exception) -> bool:
+    """Tell whether botocore failed on what was answered, in a form that it does not expect.
+
+    It checks that an answer is JSON or XML, and then goes through it as if it had the form of the service's model.
+    What fails in our own code, or on the way of a request, is a defect and must be seen.
+    """
+    modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
+    return not modules.isdisjoint(_AFTER_THE_REQUEST)
 
 
 def error_code(error: ClientError) -> str:
     """Read the error's code without the prefix that older services and some emulators put before it."""
-    code: str = error.response.get("Error", {}).get("Code", "")
-    return code.rsplit(".", maxsplit=1)[-1].rsplit("#", maxsplit=1)[-1]
+    return _without_prefix(error.response.get("Error", {}).get("Code", ""))
+
+
+def _without_prefix(code: str) -> str:
+    name = code.rsplit("#", maxsplit=1)[-1]
+    # SQS names the errors of KMS KMS.DisabledException to old clients and KmsDisabled to new ones.
+    return name if _KMS.match(name) else name.rsplit(".", maxsplit=1)[-1]
 
 
 def _from_code(error: ClientError, doing: str) -> errors.F2bError:
     code = error_code(error)
     line = f"{doing}: {error.response.get('Error', {}).get('Message') or code}"
+    if code in _NOT_ALLOWED and "not authorized to perform" not in line:  # the line does not say what is not
+        line = f"{line} ({error.operation_name})"
     if code == "WAFInvalidParameterException" and error.response.get("Field") == "IP_ADDRESS":
         return errors.BadEntry(line, str(error.response.get("Parameter", "")))
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
@@ -146,44 +228,88 @@ def _from_code(error: ClientError, doing: str) -> errors.F2bError:
 
 def error_of(code: str, line: str) -> errors.F2bError:
     """Turn the code of a part of an answer into our error; *line* is what the user reads."""
+    if _KMS.match(code):
+        return _of_key(code, line)
     kind = _KINDS.get(code, errors.Rejected)
+    if code in _NOT_ALLOWED:
+        return errors.AccessDenied(f"{line}; {_policy_file} has the policy that is needed", by_policy=True)
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
 
 
-def part_of(answer: Mapping[str, Any], name: str, doing: str) -> Any:
+def _of_key(code: str, line: str) -> errors.F2bError:
+    """Tell a busy KMS from a key that may not be used, is switched off, or is gone: somebody has to act."""
+    if "throttling" in code.lower() or "throttled" in code.lower():
+        return errors.Throttled(line)
+    return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
+
+
+def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:
     """Take a part of an answer that AWS always sends.
 
+    Args:
+        answer: As botocore parsed it.
+        name: The part's.
+        doing: Begins the line that the user reads.
+        kind: What the part must be an instance of: botocore does not check the text of a member, for instance.
+
     Raises:
-        Unavailable: If it is missing: something else than AWS answered with a 200, a proxy for instance.
+        Unavailable: If it is missing or another: not AWS answered with a 200, but a proxy, for instance.
     """
     try:
-        return answer[name]
+        part = answer[name]
     except KeyError:
         raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
+    if not isinstance(part, kind):
+        raise errors.Unavailable(
+            f"{doing}: the answer's {name} is a {type(part).__name__}, no {kind.__name__}; is it AWS that answers?"
+        )
+    return part
 
 
-def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
+def queue_region(queue_url: str) -> str | None:
+    """Read the Region out of a queue's URL; None if it names none, as an emulator's.
+
+    Hosts as of https://docs.aws.amazon.com/general/latest/gr/sqs-service.html, FIPS and dual stack included, those
+    of interface endpoints (`vpce-….sqs.REGION.vpce.amazonaws.com`) and the old `REGION.queue.amazonaws.com`.
+    """
+    found = _QUEUE_HOSTS.match(queue_url)
+    return (found[1] or found[2] or _OLDEST_QUEUE_REGION) if found else None
+
+
+def sqs_client(
+    queue_url: str, *, connections: int, answer_within_s: float | None = None, poll_s: float = 20
+) -> SQSClient:
     """Make an SQS client.
 
     Args:
         queue_url: Its Region is used where it names one: workers may stand elsewhere.
         connections: How many threads use it at once.
         answer_within_s: Give up after about so long; by default the client outlasts a long poll.
+        poll_s: How long a long poll lasts: a connection that swallowed it is given up soon after its end.
     """
-    found = _QUEUE_REGION.match(queue_url)
     patient = answer_within_s is None
     with aws_errors("SQS client"):
         client: SQSClient = _session().client(
             "sqs",
-            region_name=found.group(1) if found else None,
+            region_name=queue_region(queue_url),
             config=_config(
                 connections=connections,
                 connect_timeout_s=3 if patient else 1,
-                read_timeout_s=25 if answer_within_s is None else answer_within_s / 2,
+                read_timeout_s=poll_s + ANSWER_S if answer_within_s is None else answer_within_s / 2,
                 attempts=3 if patient else 2,
             ),
         )
     return client
+
+
+def account_of_credentials(region: str) -> str:
+    """Ask STS which account the credentials are of; that needs no permission."""
+    config = _config(connections=1, read_timeout_s=5, attempts=3)
+    with (
+        aws_errors("STS: the account of the credentials"),
+        closing(_session().client("sts", region_name=region, config=config)) as client,
+    ):
+        return str(client.get_caller_identity()["Account"])
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:
@@ -231,11 +357,31 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
             of CPU that an update costs, and WAF checks it anyway.
     """
     config = _config(connections=2, read_timeout_s=15, attempts=attempts)
+    session = _session()
+    _refuse_another_partition(session, region)
     if not validated:
         config = config.merge(Config(parameter_validation=False))
     with aws_errors("WAF client"):
-        client: WAFV2Client = _session().client("wafv2", region_name=region, config=config)
+        client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
     return client
+
+
+def _refuse_another_partition(session: Any, region: str | None) -> None:
+    """Say so where a Region is asked for in which the credentials of this one count for nothing.
+
+    Raises:
+        Rejected: If it is so.
+    """
+    home = session.region_name
+    if not region or not home:
+        return
+    theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    if theirs != ours:
+        raise errors.Rejected(
+            f"scope CLOUDFRONT is reached in {region}, in the partition {theirs}; Region {home} is in {ours}, "
+            "whose credentials do not count there: leave out --scope CLOUDFRONT, or run it with Region and "
+            f"credentials of {theirs}"
+        )
 
 
 _BEGAN_S = "f2b_began_s"
@@ -252,12 +398,37 @@ def _learn_time(response_dict: Mapping[str, Any] | None, context: Mapping[str, A
         AWS_TIME.learn(headers.get("date"), began_s=context[_BEGAN_S])
 
 
+def asked_region(client: Any, queue_url: str = "") -> str:
+    """Name the Region that a client asks, and what chose it: if something is missing, it may be the wrong one."""
+    region: str = client.meta.region_name
+    return f"Region {region} ({_chooser_of(region, queue_url)})"
+
+
+@contextmanager
+def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
+    """Let whatever is missing be said together with the Region that was asked."""
+    try:
+        yield
+    except errors.Missing as error:
+        raise errors.Missing(f"{error}; asked in {asked_region(client, queue_url)}") from error
+
+
+def _chooser_of(region: str, queue_url: str) -> str:
+    if queue_region(queue_url) == region:
+        return "of the queue's URL"
+    for name in _REGION_VARIABLES:
+        if os.environ.get(name):
+            return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return f"of the AWS profile {profile}"
+
+
 def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    session = boto3.session.Session(region_name=region or None)
+    region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    session = boto3.session.Session(region_name=region)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     return session

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.lookup import look_up
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.places import look_into, open_ip_sets, read_notes
 from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.addresses import display, family_of, parse_address
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, OWN_RANGE, SECOND_MS
-from f2b_worker.domain.judge.explanations import Explanation, Remembered, Status, entry_over
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE, SECOND_MS
+from f2b_worker.domain.judge.enforcement import State, in_each, state_of
+from f2b_worker.domain.judge.explanations import Explanation, Status
 from f2b_worker.domain.judge.explanations import explain as explained
-from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
-from f2b_worker.process.assembly import chosen_blocklists, open_ban_book
-from f2b_worker.process.regions import open_finders
+from f2b_worker.domain.judge.verdicts import UNREADABLE, weight_of
+from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from f2b_worker.cli.lookup import Known
+    from f2b_worker.cli.places import Holder, Places
+    from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.addresses import Address
-    from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.jails import Policy, Window
     from f2b_worker.domain.judge.explanations import Exemption, WindowCount
     from f2b_worker.domain.judge.verdicts import Ban, Hit
-    from f2b_worker.ports import BanBook, IpSet
+    from f2b_worker.errors import Unreadable
 
 _SHOWN_MAX = 10
 """Infractions and earlier bans that the text shows of each; JSON has them all."""
@@ -40,22 +44,19 @@ _OWN_RANGES = {  # what is not plainly private
     "0.0.0.0/8": "unspecified",
     "100.64.0.0/10": "carrier-grade NAT",
     "127.0.0.0/8": "loopback",
+    "192.0.0.0/24": "IETF protocol",
+    "192.88.99.0/24": "6to4 relay",
+    "198.18.0.0/15": "benchmark",
     "169.254.0.0/16": "link-local",
     "224.0.0.0/4": "multicast",
     "240.0.0.0/4": "reserved",
     "::/127": "unspecified or loopback",
+    "100::/64": "discard",
+    "2001:2::/48": "benchmark",
     "fe80::/10": "link-local",
+    "fec0::/10": "site-local",
     "ff00::/8": "multicast",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """An IP set that holds an address key, the entry by which it does, and the blocklist that it belongs to."""
-
-    name: str
-    entry: str
-    blocklist: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,18 @@ class Answer:
         configured: Whether the jails file has this jail; others are judged by the defaults.
         holders: The IP sets that hold the key; None if there is no blocklist to look into.
         now_ms: The time that it speaks of.
+        state: How far the running ban is enforced; None without one, or if nobody can tell.
+        states: The same in each of its blocklists.
+        unreadable: The errors that name the stored items which cannot be read.
     """
 
     found: Explanation
     configured: bool
     holders: tuple[Holder, ...] | None
     now_ms: int
+    state: State | None = None
+    states: Mapping[str, State] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
@@ -89,37 +96,35 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     IP sets are named by option or in the file, it also shows which of them hold the address now. Give the jails
     file of the workers: the command needs it to say what is missing for a ban.
     """
+    act_as("explain")
     settings = subcommand_settings(given, config, needs_queue=False)
     jails = read_jails(subcommand_config(config))
     asked = _address(address, jails.policy)
-    remembered = _remembered(open_ban_book(settings), jails.policy, asked, jail)
+    unreadable: list[Unreadable] = []
+    book = open_ban_book(settings, aside=unreadable.append)
+    known = look_up(book, jails.policy, asked, jail, unreadable)
     blocklists = chosen_blocklists(jails, settings)
-    held = [(name, each, each.read().entries) for name, each in open_ip_sets(blocklists)]
+    notes = read_notes(open_notebooks(settings, aside=unreadable.append, writing=False)) if blocklists else {}
+    places = look_into(open_ip_sets(blocklists), blocklists, notes)
     now_ms = SystemClock().now_ms()
-    answers = [
-        Answer(
-            explained(each, jails.policy.jail(each.who.jail), asked, allowed=jails.allowed, now_ms=now_ms),
-            jails.policy.knows(each.who.jail),
-            _holders(each.who.key, held) if blocklists else None,
-            now_ms,
-        )
-        for each in remembered
-    ]
+    answers = [_answer(each, jails, asked, places if blocklists else None, now_ms) for each in known]
     click.echo("\n".join(map(as_object, answers)) if as_json else "\n\n".join(map(as_text, answers)))
 
 
-def open_ip_sets(blocklists: Sequence[Blocklist]) -> Iterator[tuple[str, IpSet]]:
-    """Open all IP sets of the blocklists, each with its blocklist's name, to read them once.
-
-    Raises:
-        Missing: If a name in a blocklist stands for no IP set.
-    """
-    if not blocklists:
-        return
-    for finder in open_finders(blocklists, SystemClock()):
-        finder.check()
-        for name, ip_sets in finder.find().items():
-            yield from ((name, each) for each in ip_sets)
+def _answer(known: Known, jails: Jails, asked: Address, places: Places | None, now_ms: int) -> Answer:
+    who = known.remembered.who
+    found = explained(known.remembered, jails.policy.jail(who.jail), asked, allowed=jails.allowed, now_ms=now_ms)
+    ban = UNREADABLE if known.is_ban_unreadable else found.ban
+    by_blocklist = places.by_blocklist if places else {}
+    return Answer(
+        found,
+        jails.policy.knows(who.jail),
+        places.holders(who.key, family_of(who.key)) if places else None,
+        now_ms,
+        state_of(who.key, ban, by_blocklist, jails.allowed) if ban else None,
+        in_each(who.key, ban, by_blocklist) if ban and by_blocklist else {},
+        known.unreadable,
+    )
 
 
 def _address(text: str, policy: Policy) -> Address:
@@ -130,35 +135,10 @@ def _address(text: str, policy: Policy) -> Address:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="IP") from error
     jails = (policy.defaults, *policy.jails.values())
-    widest = min(each.ipv4_prefix if address.family == 4 else each.ipv6_prefix for each in jails)
+    widest = min(each.prefix_of(address) for each in jails)
     if prefix and int(prefix) < widest:
         raise click.BadParameter(f"'{text}' is larger than the networks that jails judge as one", param_hint="IP")
     return address
-
-
-def _remembered(book: BanBook, policy: Policy, address: Address, jail: str | None) -> list[Remembered]:
-    """Look the address up in one jail, or wherever the ledger knows it; in every jail if it does nowhere."""
-    if jail is not None:
-        return [_look_up(book, OffenderId(jail, policy.jail(jail).key(address)))]
-    everywhere = {OffenderId(name, policy.jail(name).key(address)) for name in (DEFAULT_JAIL, *policy.jails)}
-    for key in {who.key for who in everywhere}:
-        everywhere.update(each.who for each in book.standing_of(key))
-    found = [_look_up(book, who) for who in sorted(everywhere)]
-    return [each for each in found if each.anything] or found
-
-
-def _look_up(book: BanBook, who: OffenderId) -> Remembered:
-    offender = book.offender(who)
-    return Remembered(who, offender, tuple(book.history(who)))
-
-
-def _holders(key: str, held: Iterable[tuple[str, IpSet, AbstractSet[str]]]) -> tuple[Holder, ...]:
-    holders = []
-    for blocklist, ip_set, entries in held:
-        entry = entry_over(key, entries) if ip_set.family == family_of(key) else None
-        if entry:
-            holders.append(Holder(ip_set.name, entry, blocklist))
-    return tuple(holders)
 
 
 def as_object(answer: Answer) -> str:
@@ -171,6 +151,8 @@ def as_object(answer: Answer) -> str:
             "ip": display(found.who.key),
             "status": found.status,
             "because": because(found, answer.now_ms),
+            "state": answer.state,
+            "unreadable": [str(error) for error in answer.unreadable],
             "ban": _ban_object(found, found.ban),
             "due": _ban_object(found, found.due),
             "window": _window_object(found.window) if found.window else None,
@@ -179,9 +161,13 @@ def as_object(answer: Answer) -> str:
             if exemption
             else None,
             "history": [_ban_object(found, ban) for ban in found.earlier],
-            "ip_sets": None if holders is None else [asdict(one) for one in holders],
+            "ip_sets": None if holders is None else [_holder_object(one) for one in holders],
         }
     )
+
+
+def _holder_object(one: Holder) -> dict[str, Any]:
+    return {name: value for name, value in asdict(one).items() if name != "foreign" or value}
 
 
 def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
@@ -224,6 +210,8 @@ def as_text(answer: Answer) -> str:
 def because(found: Explanation, now_ms: int) -> str:
     """Say in one sentence why the address is banned, or is not."""
     sentences: Mapping[Status, str] = {
+        Status.UNREADABLE: "cannot be judged: what is remembered of it cannot be read; its infractions go to the"
+        " dead-letter queue",
         Status.BANNED: _banned("banned", found, found.ban),
         Status.NEVER_BANNED: "never banned",
         Status.DUE: f"{_banned('about to be banned', found, found.due)}; no worker has stored it yet",
@@ -290,7 +278,8 @@ def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
     if ban and ban.evidence:
         yield "evidence", _shown(_hit(hit) for hit in ban.evidence)
     if answer.holders is not None:
-        yield "IP set", _held(answer.holders, found)
+        yield "IP set", _held(answer)
+    yield "unreadable", [str(error) for error in answer.unreadable]
     if found.status in {Status.WATCHED, Status.BAN_ENDED, Status.QUIET}:
         yield "window", [_window(count, now_ms) for count in found.counts]
         yield "unused", _shown(_hit(hit) for hit in max((count.hits for count in found.counts), key=len))
@@ -323,12 +312,31 @@ def _extended(ban: Ban) -> str:
     return "extended once" if ban.extended == 1 else f"extended {ban.extended} times"
 
 
-def _held(holders: Sequence[Holder], found: Explanation) -> list[str]:
-    lines = [f"{one.name}, as {one.entry}{_of_blocklist(one.blocklist)}" for one in holders]
-    if found.ban and found.status == Status.BANNED and not found.ban.observed:
-        missing = [name for name in found.ban.blocklists if name not in {one.blocklist for one in holders}]
-        lines += [f"not yet in an IP set{_of_blocklist(name)}" for name in missing]
+_OF_ALL = {
+    State.UNREADABLE: "what the enforcer goes by cannot be read: it puts nothing in, and takes nothing out",
+    State.ALLOWLISTED: "the ban is not enforced: ignoreip of all jails has this address",
+}
+_OF_ONE = {
+    State.WAITING: "not yet in an IP set",
+    State.HELD_BACK: "held back by the surge guard; `f2b-worker release` lets it in",
+    State.LEFT_OUT: "left out, the IP sets are full; `f2b-worker provision --capacity` makes more",
+    State.NO_IP_SET: "no IP set of its family is there",
+}
+
+
+def _held(answer: Answer) -> list[str]:
+    lines = [_holder(one) for one in answer.holders or ()]
+    if answer.state in _OF_ALL:
+        lines.append(_OF_ALL[answer.state])
+    elif answer.found.status == Status.BANNED and answer.state != State.OBSERVED:
+        each = answer.states.items()
+        lines += [f"{_OF_ONE[state]}{_of_blocklist(name)}" for name, state in each if state in _OF_ONE]
     return lines or ["in none"]
+
+
+def _holder(one: Holder) -> str:
+    whose = ", noted as somebody else's" if one.foreign else ""
+    return f"{one.name}, as {one.entry}{_of_blocklist(one.blocklist)}{whose}"
 
 
 def _of_blocklist(name: str) -> str:

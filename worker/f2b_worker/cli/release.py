@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from f2b_worker.domain.judge.verdicts import Ban
+    from f2b_worker.errors import Unreadable
 
 
 @click.command(epilog="Example: f2b-worker release --table f2b")
@@ -27,15 +29,24 @@ def release(**given: Any) -> None:
     were held back and how many wait. The enforcer writes them within seconds. If no bans are held back, nothing
     happens.
     """
+    act_as("release")
     settings = subcommand_settings(given, needs_queue=False)
-    notebooks = open_notebooks(settings)
+    unreadable: list[Unreadable] = []
+    notebooks = open_notebooks(settings, aside=unreadable.append)
     now_ms = SystemClock().now_ms()
-    held_ms = {region: notebook.read().held_back_from_ms for region, notebook in notebooks.items()}
+    notes = {region: notebook.read() for region, notebook in notebooks.items()}
+    held_ms = {region: each.held_back_from_ms for region, each in notes.items()}
     tripped = {region: from_ms for region, from_ms in held_ms.items() if from_ms is not None}
-    if not tripped:
+    lost = [region for region, each in notes.items() if each.lost & {"surge", "release"}]
+    if not tripped and not lost:
         click.echo("no bans are held back: there is nothing to release")
         return
-    active = [each.ban for each in open_ban_book(settings).standing()]
+    for region in lost:
+        notebooks[region].note_release(now_ms)
+        click.echo(f"{region}: released what is held back, if anything is: the note about it cannot be read")
+    for error in unreadable:
+        click.echo(f"unreadable: {error}", err=True)
+    active = [each.ban for each in open_ban_book(settings, aside=unreadable.append).standing()] if tripped else []
     for region, from_ms in tripped.items():
         # A clock that is ahead may have dated the first of them into the future.
         notebooks[region].note_release(max(now_ms, from_ms))

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.domain.judge.enforcement import State
+from f2b_worker.domain.judge.verdicts import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+    from f2b_worker.errors import Unreadable
+    from f2b_worker.ports import Notes
 
+_ENTRIES_SHOWN = 10
 _YEAR_ONE_MS = -62_135_596_800_000
 _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
@@ -44,19 +49,95 @@ def is_elsewhere(ban: Ban) -> bool:
     return not ban.observed and ban.blocklists != (DEFAULT_BLOCKLIST,)
 
 
-def ban_table(bans: Iterable[tuple[OffenderId, Ban]]) -> Iterator[str]:
-    """Return the lines of a table of bans."""
-    yield f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} {'BAN':>3} EXTENDED"
-    for who, ban in bans:
+def ban_table(
+    bans: Sequence[tuple[OffenderId, Ban]], states: Sequence[State | None] | None = None
+) -> Iterator[str]:
+    """Return the lines of a table of bans.
+
+    Args:
+        bans: The bans.
+        states: How far each is enforced, if the table shows that; None for one that nobody could look up.
+    """
+    title = f"{'JAIL':16} {'ADDRESS':24} {'SINCE':20} {'UNTIL':20} {'BAN':>3} EXTENDED"
+    yield title if states is None else f"{title}  STATE"
+    shown = states or [None] * len(bans)
+    for (who, ban), state in zip(bans, shown, strict=True):
         since, until = moment(ban.start_ms), moment(ban.until_ms)
-        row = f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {ban.count:3} {ban.extended:8}"
-        yield row + _remark(ban)
+        number, extended = str(ban.count), str(ban.extended)
+        if ban is UNREADABLE:
+            since = until = number = extended = "?"
+        row = f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {number:>3} {extended:>8}"
+        where = _where(ban)
+        yield f"{row}  {state or '?'}{where and f',{where}'}" if states is not None else f"{row}{_remark(ban)}"
 
 
 def _remark(ban: Ban) -> str:
-    if ban.observed:
-        return "  observed only"
-    return f"  in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else ""
+    where = _where(ban)
+    return "  observed only" if ban.observed else where and f" {where}"
+
+
+def _where(ban: Ban) -> str:
+    return f" in {', '.join(ban.blocklists)}" if is_elsewhere(ban) and ban is not UNREADABLE else ""
+
+
+def unreadable_object(who: OffenderId | None, why: Unreadable) -> dict[str, Any]:
+    """Return a ban that cannot be read as a JSON object: None for all that nobody knows."""
+    known = {"jail": who.jail, "ip": display(who.key)} if who else {"jail": None, "ip": None}
+    unknown = dict.fromkeys(("start", "until", "count", "length", "extended"))
+    return {**known, **unknown, "state": State.UNREADABLE, "why": str(why)}
+
+
+def notes_object(region: str, notes: Notes) -> dict[str, Any]:
+    """Return what was noted in a Region as a JSON object: times in epoch seconds."""
+    return {
+        "region": region,
+        "held_back_from": _seconds_or_none(notes.held_back_from_ms),
+        "released": _seconds_or_none(notes.released_ms),
+        "foreign": {set_id: sorted(entries) for set_id, entries in notes.foreign.items()},
+        "networks": {set_id: sorted(entries) for set_id, entries in notes.networks.items()},
+        "swept": {set_id: _seconds(at_ms) for set_id, at_ms in notes.swept_ms.items()},
+        "unreadable": sorted(notes.lost),
+    }
+
+
+def note_lines(notes: Mapping[str, Notes]) -> Iterator[str]:
+    """Return the lines about what was noted; none where nothing was."""
+    for region, each in notes.items():
+        lines = list(_lines_of(each))
+        if lines:
+            yield f"\nNotes of {region}:"
+            yield from (f"  {label:11} {text}" for label, text in lines)
+
+
+def _lines_of(notes: Notes) -> Iterator[tuple[str, str]]:
+    if notes.held_back_from_ms is not None:
+        since = moment(notes.held_back_from_ms)
+        yield "surge", f"bans that start at {since} or later are held back; `f2b-worker release` lets them in"
+    if notes.released_ms is not None:
+        yield "released", f"what was held back until {moment(notes.released_ms)}"
+    for label, entries_of in (("foreign", notes.foreign), ("networks", notes.networks)):
+        for set_id, entries in entries_of.items():
+            yield label, f"{_name_of(set_id)}: {_some(sorted(entries))}"
+    for set_id, at_ms in notes.swept_ms.items():
+        yield "swept", f"{_name_of(set_id)}: bans that ended before {moment(at_ms)} had left it"
+    for name in sorted(notes.lost):
+        yield "unreadable", name
+
+
+def _name_of(set_id: str) -> str:
+    """Name an IP set as people know it: its ARN ends with `/ipset/<name>/<id>`."""
+    parts = set_id.split("/")
+    return parts[-2] if len(parts) > 2 else set_id
+
+
+def _some(entries: Sequence[str]) -> str:
+    left_out = len(entries) - _ENTRIES_SHOWN
+    more = f" and {left_out} more (--notes --json shows all)" if left_out > 0 else ""
+    return ", ".join(entries[:_ENTRIES_SHOWN]) + more
+
+
+def _seconds_or_none(ms: int | None) -> int | float | None:
+    return None if ms is None else _seconds(ms)
 
 
 def moment(at_ms: int) -> str:

@@ -5,25 +5,22 @@ Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.bans import bans
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
-from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options, subcommand_settings
+from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
-from f2b_worker.cli.show import ban_object, ban_table
 from f2b_worker.config.settings import WorkerSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
-from f2b_worker.process.assembly import open_ban_book
 from f2b_worker.process.pool import run_pool
 from f2b_worker.process.worker import run_worker
 
@@ -78,21 +75,5 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     return run_standalone(settings, config)
 
 
-@main.command(epilog="Example: f2b-worker bans --table f2b --json")
-@settings_options(WorkerSettings, "table", "state")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each ban, one a line.")
-def bans(*, as_json: bool, **given: Any) -> None:
-    """Show the active bans in the ledger. Those that end first are on top."""
-    settings = subcommand_settings(given, needs_queue=False)
-    book = open_ban_book(settings)
-    now_ms = SystemClock().now_ms()
-    running = [each for each in book.standing() if each.ban.until_ms >= now_ms]
-    running.sort(key=lambda each: each.ban.until_ms)
-    shown = [(each.who, each.ban) for each in running]
-    lines = (json.dumps(ban_object(*each)) for each in shown) if as_json else ban_table(shown)
-    for line in lines:
-        click.echo(line)
-
-
-for _command in (provision, release, explain, replay, check, init, import_fail2ban):
+for _command in (bans, provision, release, explain, replay, check, init, import_fail2ban):
     main.add_command(_command)

@@ -21,7 +21,7 @@ from f2b_worker.config.jails_schema import (
     did_you_mean,
 )
 from f2b_worker.config.toml_file import read_toml
-from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
@@ -49,11 +49,14 @@ class Jails:
     Attributes:
         policy: The jails to judge by.
         allowed: The addresses that no jail may ban: the defaults' ignoreip. The enforcer checks them again.
+        apart: The addresses that no collapsed network may hit: those that any jail ignores, and those that are
+            never banned.
         blocklists: Those that the file defines; one without IP sets takes the command line's.
     """
 
     policy: Policy
     allowed: Networks
+    apart: Networks
     blocklists: tuple[Blocklist, ...] = ()
 
 
@@ -163,7 +166,13 @@ def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:
 def _jails(file: JailsFile) -> Jails:
     jails = {name: _jail(name, _inherited(file.defaults, table)) for name, table in file.jails.items()}
     blocklists = tuple(_blocklist(name, table) for name, table in file.blocklists.items())
-    return Jails(Policy(_jail(DEFAULT_JAIL, file.defaults), jails), _networks(file.defaults), blocklists)
+    policy = Policy(_jail(DEFAULT_JAIL, file.defaults), jails)
+    return Jails(policy, _networks(file.defaults), _apart(policy), blocklists)
+
+
+def _apart(policy: Policy) -> Networks:
+    ignored = (entry for jail in (policy.defaults, *policy.jails.values()) for entry in jail.ignore.entries)
+    return Networks(dict.fromkeys((*NEVER_BANNED.entries, *ignored)))
 
 
 def _blocklist(name: str, table: BlocklistTable) -> Blocklist:

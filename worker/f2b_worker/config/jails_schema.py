@@ -46,7 +46,7 @@ def _ignored(entry: object, info: ValidationInfo) -> tuple[str, ...]:
     if entry.startswith(FILE_PREFIX):
         folder: Path = (info.context or {}).get("folder", Path())
         return _listed(folder / entry.removeprefix(FILE_PREFIX).strip())
-    return (_network(entry),)
+    return (_network(entry.strip()),)
 
 
 def _network(entry: str) -> str:

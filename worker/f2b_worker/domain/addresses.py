@@ -16,7 +16,44 @@ if TYPE_CHECKING:
 
 IPV4_BITS = 32
 IPV6_BITS = 128
-_IPV4_MAPPED = 0xFFFF << IPV4_BITS
+PORT_MAX = 65_535
+_PORT_MAX_DIGITS = 5
+BOM = "\ufeff"
+"""The mark with which editors and shells of some systems begin a text."""
+
+USUAL_IPV6_PREFIX = 64
+"""What one customer has in nearly all of IPv6."""
+
+_IPV4_INSIDE = frozenset(
+    {
+        0xFFFF,  # ::ffff:0:0/96, IPv4-mapped (RFC 4291, 2.5.5.2)
+        0xFFFF_0000,  # ::ffff:0:0:0/96, IPv4-translated (RFC 2765, 2.1)
+        0,  # ::/96, IPv4-compatible (RFC 4291, 2.5.5.1), but for :: and ::1
+    }
+)
+"""The first 96 bits of addresses that are another way to write an IPv4 address: no packet carries them."""
+
+_NAT64 = 0x0064_FF9B << 96
+_6TO4 = 0x2002 << 112
+_6TO4_SITE_BITS = 80  # what follows the IPv4 address
+
+
+class _Shared(NamedTuple):
+    """A range in which a /64 is not one customer: its length, its first bits, and the length of one customer."""
+
+    bits: int
+    number: int
+    customer: int
+
+
+_SHARED = {  # by the first 16 bits; docs/verdicts.md has the reasons
+    0x0064: (
+        _Shared(96, 0x0064_FF9B << 64, 128),
+        _Shared(48, 0x0064_FF9B_0001, 128),
+    ),  # NAT64 (RFC 6052, RFC 8215)
+    0x2001: (_Shared(32, 0x2001_0000, 128),),  # Teredo (RFC 4380)
+    0x2002: (_Shared(16, 0x2002, 48),),  # 6to4 (RFC 3056)
+}
 
 
 class Address(NamedTuple):
@@ -35,23 +72,62 @@ class Span(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Read one address as people and proxies write it.
+    """Read one address as people and proxies write it: see `plain_address` for what may stand around it.
 
-    An IPv4-mapped IPv6 address is the IPv4 address that it carries.
+    An IPv4-mapped, -compatible or -translated IPv6 address is the IPv4 address that it carries.
 
     Raises:
-        ValueError: With a reason, if *text* is anything but exactly one address: a name, a range,
-            a port, a zone, a leading zero.
+        ValueError: With a reason, if *text* is anything but exactly one address: a name, a range, a zone,
+            a leading zero.
     """
     try:
         if ":" not in text:
             return Address(4, int.from_bytes(inet_pton(AF_INET, text)))
         value = int.from_bytes(inet_pton(AF_INET6, text))
     except (OSError, ValueError):  # ValueError: a NUL inside
-        raise ValueError(_what_is_wrong(text)) from None
-    if value >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
+        return parse_address(plain_address(text))
+    if value >> IPV4_BITS in _IPV4_INSIDE and value > 1:
         return Address(4, value & 0xFFFFFFFF)
     return Address(6, value)
+
+
+def plain_address(text: str) -> str:
+    """Return the address in *text* without what may stand around it: white space, a BOM, brackets, a port.
+
+    The producer's `_address.py` reads the same, and tests/spellings.py holds both to one table: neither package
+    can import the other.
+
+    Raises:
+        ValueError: With a reason, if it holds anything but exactly one address.
+    """
+    try:
+        inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError):
+        bare = _bare(text)
+    else:
+        return text
+    try:
+        inet_pton(AF_INET6 if ":" in bare else AF_INET, bare)
+    except (OSError, ValueError):
+        raise ValueError(_what_is_wrong(text)) from None
+    return bare
+
+
+def _bare(text: str) -> str:
+    text = text.strip().strip(BOM).strip()
+    if text.startswith("["):
+        address, bracket, rest = text[1:].partition("]")
+        return address if bracket and (not rest or _is_port(rest)) else text
+    address, colon, port = text.rpartition(":")
+    # Dots end an address, so a colon behind them begins a port; 2001:db8::1:80 is an address itself.
+    return address if "." in address and _is_port(colon + port) else text
+
+
+def _is_port(text: str) -> bool:
+    number = text[1:]
+    if text[0] != ":" or not (number.isascii() and number.isdigit() and len(number) <= _PORT_MAX_DIGITS):
+        return False
+    return int(number) <= PORT_MAX
 
 
 def _what_is_wrong(text: str) -> str:
@@ -63,15 +139,32 @@ def _what_is_wrong(text: str) -> str:
     return f"{shown} is no IPv4 or IPv6 address"
 
 
-def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int = 64) -> str:
+def ipv6_prefix_of(value: int, usual: int = USUAL_IPV6_PREFIX) -> int:
+    """Tell how many bits of an IPv6 address name what is judged as one, where *usual* is the number elsewhere.
+
+    In ranges in which a /64 is not one customer, it is as many as one customer has there; or more, where parts
+    of a customer are judged.
+    """
+    for bits, number, customer in _SHARED.get(value >> 112, ()):
+        if value >> IPV6_BITS - bits == number:
+            return customer if usual <= USUAL_IPV6_PREFIX else max(usual, customer)
+    return usual
+
+
+def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int = USUAL_IPV6_PREFIX) -> str:
     """Name the network that is judged as one: by default an IPv4 address or an IPv6 /64 (one home)."""
     if address.family == 4:
         shift = IPV4_BITS - ipv4_prefix
-        packed = (address.value >> shift << shift).to_bytes(4)
-        return f"{inet_ntop(AF_INET, packed)}/{ipv4_prefix}"
-    shift = IPV6_BITS - ipv6_prefix
-    packed = (address.value >> shift << shift).to_bytes(16)
-    return f"{inet_ntop(AF_INET6, packed)}/{ipv6_prefix}"
+        return f"{inet_ntop(AF_INET, (address.value >> shift << shift).to_bytes(4))}/{ipv4_prefix}"
+    return _cidr(6, address.value, ipv6_prefix_of(address.value, ipv6_prefix))
+
+
+def _cidr(family: int, value: int, prefix: int) -> str:
+    if family == 4:
+        shift = IPV4_BITS - prefix
+        return f"{inet_ntop(AF_INET, (value >> shift << shift).to_bytes(4))}/{prefix}"
+    shift = IPV6_BITS - prefix
+    return f"{inet_ntop(AF_INET6, (value >> shift << shift).to_bytes(16))}/{prefix}"
 
 
 def span_of(address: Address, prefix: int) -> Span:
@@ -109,7 +202,7 @@ def canonical(entry: str) -> str:
 def _canonical(entry: str) -> str:
     plain = _parsed(entry)
     if plain:
-        text = key_of(Address(plain[0], plain[1]), ipv4_prefix=plain[2], ipv6_prefix=plain[2])
+        text = _cidr(*plain)
         if plain[0] == 4 or "." not in text:  # inet_ntop writes some IPv6 addresses with an IPv4 tail
             return text
     return str(ipaddress.ip_network(entry, strict=False))
@@ -124,9 +217,15 @@ def number_of(key: str) -> int:
 def network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
     """Name the network of that prefix around a canonical key; None if the key is no smaller."""
     family, value, prefix = _parts(key)
-    if prefix <= (ipv4_prefix if family == 4 else ipv6_prefix):
-        return None
-    return key_of(Address(family, value), ipv4_prefix=ipv4_prefix, ipv6_prefix=ipv6_prefix)
+    wider = ipv4_prefix if family == 4 else ipv6_prefix
+    return None if prefix <= wider else _cidr(family, value, wider)
+
+
+def judged_network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
+    """Name the same; but where a /64 is not one customer, no network is larger than one customer."""
+    family, value, prefix = _parts(key)
+    wider = ipv4_prefix if family == 4 else ipv6_prefix_of(value, ipv6_prefix)
+    return None if prefix <= wider else _cidr(family, value, wider)
 
 
 def display(key: str) -> str:
@@ -136,6 +235,8 @@ def display(key: str) -> str:
 
 class Networks:
     """A set of networks that answers quickly whether it covers an address or touches a network.
+
+    An IPv4 network stands also for what is the same customer in IPv6: its addresses behind NAT64, its 6to4 sites.
 
     Args:
         entries: Addresses or CIDRs as text; host bits are forgiven, as fail2ban forgives them.
@@ -150,6 +251,8 @@ class Networks:
         for entry in self.entries:
             family, low, high = span_of_network(entry)
             spans[family].append((low, high))
+            if family == 4:
+                spans[6] += _in_ipv6(low, high)
         merged = {family: _merged(found) for family, found in spans.items()}
         self._lows = {family: [low for low, _ in found] for family, found in merged.items()}
         self._highs = {family: [high for _, high in found] for family, found in merged.items()}
@@ -205,9 +308,16 @@ def span_of_network(entry: str) -> Span:
     """
     family, value, prefix = _parts(entry)
     span = span_of(Address(family, value), prefix)
-    if family == 6 and span.low >> IPV4_BITS == span.high >> IPV4_BITS == _IPV4_MAPPED >> IPV4_BITS:
+    first_bits = span.low >> IPV4_BITS
+    if family == 6 and first_bits == span.high >> IPV4_BITS and first_bits in _IPV4_INSIDE and span.low > 1:
         return Span(4, span.low & 0xFFFFFFFF, span.high & 0xFFFFFFFF)
     return span
+
+
+def _in_ipv6(low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Find the NAT64 addresses (RFC 6052, 2.1) and the 6to4 sites (RFC 3056, 2) of a span of IPv4 addresses."""
+    sites = _6TO4 | low << _6TO4_SITE_BITS, _6TO4 | (high + 1 << _6TO4_SITE_BITS) - 1
+    return (_NAT64 | low, _NAT64 | high), sites
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -221,7 +331,8 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 # Addresses that no packet from the internet carries, or that many of our own hosts share. The documentation
-# ranges (192.0.2.0/24, 2001:db8::/32 …) are left out: nobody is hurt by their ban, and examples use them.
+# ranges (192.0.2.0/24, 2001:db8::/32 …) are left out: nobody is hurt by their ban, and whoever tries the software
+# uses them and would see nothing. docs/verdicts.md has the list.
 NEVER_BANNED = Networks(
     [
         "0.0.0.0/8",  # unspecified
@@ -230,12 +341,18 @@ NEVER_BANNED = Networks(
         "127.0.0.0/8",  # loopback
         "169.254.0.0/16",  # link-local
         "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # IETF protocol assignments (RFC 6890)
+        "192.88.99.0/24",  # the 6to4 relays, which all share it (RFC 7526)
         "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks (RFC 2544)
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved and broadcast
         "::/127",  # unspecified and loopback
+        "100::/64",  # discarded (RFC 6666)
+        "2001:2::/48",  # benchmarks (RFC 5180)
         "fc00::/7",  # private
         "fe80::/10",  # link-local
+        "fec0::/10",  # site-local, private before fc00::/7 was (RFC 3879)
         "ff00::/8",  # multicast
     ]
 )

@@ -11,8 +11,9 @@ from f2b_worker.domain.addresses import (
     NEVER_BANNED,
     Address,
     Networks,
+    ipv6_prefix_of,
+    judged_network_of,
     key_of,
-    network_of,
     span_of,
     span_of_network,
 )
@@ -98,20 +99,24 @@ class Jail:
         """
         return max(32, 2 * max(window.maxretry for window in self.windows))
 
+    def prefix_of(self, address: Address) -> int:
+        """Tell how many bits of *address* name what this jail judges as one."""
+        return self.ipv4_prefix if address.family == 4 else ipv6_prefix_of(address.value, self.ipv6_prefix)
+
     def key(self, address: Address) -> str:
         """Name the network that this jail judges as one."""
         return key_of(address, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix)
 
     def key_over(self, key: str) -> str:
         """Name the network that this jail judges as one around *key*, which another jail may have judged wider."""
-        return network_of(key, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix) or key
+        return judged_network_of(key, ipv4_prefix=self.ipv4_prefix, ipv6_prefix=self.ipv6_prefix) or key
 
     def ignores(self, address: Address) -> str | None:
         """Say why *address* is never banned here, or None if it may be.
 
         All that is judged as one counts: a ban of an IPv6 /64 would hit an allowlisted address inside it.
         """
-        return self._ignores(span_of(address, self.ipv4_prefix if address.family == 4 else self.ipv6_prefix))
+        return self._ignores(span_of(address, self.prefix_of(address)))
 
     def ignores_key(self, key: str) -> str | None:
         """Say the same of a whole network."""

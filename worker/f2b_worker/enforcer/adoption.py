@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender, OffenderId, next_ban
+from f2b_worker.errors import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,6 +44,8 @@ class LedgerAdopter:
             bans = {who: self._ban(who, offender, blocklist) for who, offender in known.items()}
             # A commit answers what is remembered: strangers are banned by the first, the others by the second.
             answers = self._ledger.commit({who: Decision(known[who], (ban,)) for who, ban in bans.items() if ban})
+            # An item that cannot be read was named by who read it, and keeps nobody else from being adopted.
+            answers = {who: answer for who, answer in answers.items() if not isinstance(answer, Unreadable)}
             known = {who: _offender(answer) for who, answer in answers.items()}
             if not known:
                 return

@@ -34,10 +34,12 @@ class Alarms:
 
     Attributes:
         problems: One line of reason for each thing that keeps bans from being enforced until somebody acts.
+        remarks: One line for each thing that somebody should look at although all others are enforced.
     """
 
     def __init__(self, clock: Clock, region: str = "") -> None:
         self.problems: dict[str, str] = {}
+        self.remarks: tuple[str, ...] = ()
         self._clock = clock
         self._region = region
         self._rung_s: dict[tuple[str, str], float] = {}

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from f2b_worker.aside import Aside
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.ports import Clock
 
-    Aside: TypeAlias = Callable[[Callable[[], None]], None]
-    """Does some work, perhaps in another thread."""
-
 T = TypeVar("T")
-
-
-def in_a_thread(work: Callable[[], None]) -> None:
-    """Do *work* in a thread that keeps no process from ending."""
-    threading.Thread(target=work, name="aside", daemon=True).start()
 
 
 class Question(Generic[T]):

@@ -14,10 +14,10 @@ from f2b_worker.errors import F2bError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import BanBook, Clock, StandingBan
 
 FOLLOW_S = 1.0

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.plan.group import SetState
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.enforcer.watched import WatchedSet
@@ -90,10 +89,14 @@ class ForeignEntries:
         )
         with self._alarms.tolerate("noting foreign entries"):
             # Looked at again at the next tick if the notebook fails: a successor must know them.
-            self._note(kept)
+            self._note(watch)
             self._changed.discard(kept.id)
 
-    def _note(self, kept: SetState) -> None:
+    def _note(self, watch: WatchedSet) -> None:
+        # What counts as foreign since the note is lost must not be written over it, or it would do so for ever.
+        if self._sets.is_foreign_lost(watch):
+            return
+        kept = watch.kept
         entries = frozenset(kept.foreign)
         if entries != self._noted.get(kept.id, frozenset()):
             self._notebook.note_entries("foreign", kept.id, entries)

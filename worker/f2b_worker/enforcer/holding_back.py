@@ -49,6 +49,11 @@ class HoldingBack:
         guard.release(notes.released_ms)
         roster.hold_back(None)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether bans are held back."""
+        return self._from_ms is not None
+
     def watch(self, sets: Sets) -> None:
         """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
         if not sets.all_tried:
@@ -57,7 +62,7 @@ class HoldingBack:
         if not self._is_applied:
             self._is_applied = True
             self._roster.hold_back(self._from_ms)
-        elif self._from_ms is not None and has_read:
+        if has_read:
             self._roster.reconsider()
         if has_read and self._doubted:
             self._count_again()

@@ -11,7 +11,7 @@ LATE_S = 5.0
 """A ledger not read for so long tells of a disturbance: it is slow or away, or this process stood still."""
 
 GRACE_S = 15.0
-"""How long what ended in a disturbance stays after it: who would have extended it may have stood still, too."""
+"""How long what ended in a disturbance stays after it: who stood still may hold what extends it."""
 
 CALM_AFTER_S = 2.0
 """What ends so long after a disturbance ends in calm: by then, whoever judges has judged what waited."""

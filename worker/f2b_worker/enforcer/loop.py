@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.aside import in_a_thread
+from f2b_worker.domain.addresses import NEVER_BANNED
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
-from f2b_worker.enforcer.aside import in_a_thread
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
@@ -22,20 +23,24 @@ from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
 from f2b_worker.enforcer.term import Term
 from f2b_worker.errors import F2bError
+from f2b_worker.observe.pulse import Pulse
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOOK_S = 0.1
 """How often it is looked whether the first answer about the IP sets is there."""
+
+LOOK_FOR_NOTES_S = 60.0
+"""How often it is looked whether notes that could not be read can be by now."""
 
 TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
@@ -51,6 +56,7 @@ class Enforcer:
         notebook: What a successor must know.
         blocklists: The blocklists of this Region.
         allowed: Addresses that are never written, whatever the ledger says.
+        apart: Addresses that no collapsed network may hit, though a ban of some jail may.
         clock: Ends bans and paces every call.
         region: That Region's name, for the metrics.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
@@ -70,6 +76,7 @@ class Enforcer:
         *,
         blocklists: Iterable[Blocklist],
         allowed: Networks,
+        apart: Networks = NEVER_BANNED,
         clock: Clock,
         region: str = "",
         unban_lag_s: float = 60.0,
@@ -84,20 +91,24 @@ class Enforcer:
         self._lease = lease
         self._notebook = notebook
         self._blocklists = tuple(blocklists)
-        self._allowed = self._next_allowed = allowed
+        self._spared = self._next_spared = (allowed, apart)
         self._clock = clock
         self._unban_lag_s = unban_lag_s
         self._adopter = adopter
         self._capacity = capacity
         self._aside = aside
+        self.region = region
+        self.pulse = Pulse(clock.monotonic_s)
         self._alarms = Alarms(clock, region)
         self._ledger = Patience("ledger", self._alarms, clock)
         # What outlives the lease: an update spends the budget, and a ban is new, only once.
         self._pace = UpdatePace(chance)
-        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds)
+        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds, self._keeps)
         self._guard = SurgeGuard(max_new_bans_per_minute)
         self._is_holding = False
         self._asked_s = float("-inf")
+        self._lost: frozenset[str] = frozenset()
+        self._looked_s = 0.0
         self._search = self._new_search()
         self._term: Term | None = None
 
@@ -111,13 +122,19 @@ class Enforcer:
         """One line about what keeps bans from being enforced, or None."""
         return next(iter(list(self._alarms.problems.values())), None)
 
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist from the next tick on; may be called from another thread."""
-        self._next_allowed = allowed
+    def allow(self, allowed: Networks, apart: Networks = NEVER_BANNED) -> None:
+        """Use other lists of who is spared from the next tick on; may be called from another thread."""
+        self._next_spared = (allowed, apart)
+
+    @property
+    def remark(self) -> str | None:
+        """One line about what somebody should look at although bans are enforced, or None."""
+        return next(iter(self._alarms.remarks), None)
 
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
         while not stop.is_set():
+            self.pulse.beat()
             woken = wake.is_set()
             if woken:
                 # Not otherwise: it may be set just now, and is to cut the next pause short.
@@ -154,18 +171,29 @@ class Enforcer:
             self._term.following.ask()
         if not self._has_lease():
             return FOLLOW_S
-        term = self._term or self._begin()
+        term = self._unless_outdated(self._term) or self._begin()
         if term is None:
             return LOOK_S
-        allowed = self._next_allowed
-        if allowed is not self._allowed:
-            self._allowed = allowed
-            term.allow(allowed)
+        spared = self._next_spared
+        if spared is not self._spared:
+            self._spared = spared
+            term.allow(*spared)
         term.enforce()
         if term is not self._term:  # the lease was lost right before an update
             return FOLLOW_S
         term.tell()
         return term.pause_s()
+
+    def _unless_outdated(self, term: Term | None) -> Term | None:
+        """Let a term go that began with notes which could not be read, once they can: somebody mended them."""
+        now_s = self._clock.monotonic_s()
+        if term is None or not self._lost or now_s - self._looked_s < LOOK_FOR_NOTES_S:
+            return term
+        self._looked_s = now_s
+        with self._alarms.tolerate("looking for notes"):
+            if self._notebook.read().lost != self._lost:
+                return None
+        return term
 
     def _has_lease(self) -> bool:
         asked_s = self._clock.monotonic_s()
@@ -188,6 +216,7 @@ class Enforcer:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
         self._alarms.problems.clear()
+        self._alarms.remarks = ()
         self._alarms.metrics.clear()
 
     def _new_search(self) -> Search:
@@ -200,6 +229,7 @@ class Enforcer:
             return None
         alarms, clock, aside = self._alarms, self._clock, self._aside
         notes = self._notebook.read()
+        self._lost, self._looked_s = notes.lost, clock.monotonic_s()
         mark = learn(self._bans, self._roster, clock)
         following = Following(self._bans, self._roster, mark, alarms=alarms, clock=clock, aside=aside)
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
@@ -214,7 +244,7 @@ class Enforcer:
             own=own,
             foreign=ForeignEntries(
                 sets,
-                allowed=self._allowed,
+                allowed=self._spared[0],
                 noted=notes.foreign,
                 notebook=self._notebook,
                 adopter=self._adopter,
@@ -230,11 +260,14 @@ class Enforcer:
         return self._term
 
     def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
-        groups = Groups(self._blocklists, self._allowed, unban_lag_s=self._unban_lag_s, capacity=self._capacity)
+        allowed, apart = self._spared
+        groups = Groups(
+            self._blocklists, allowed, apart=apart, unban_lag_s=self._unban_lag_s, capacity=self._capacity
+        )
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
             groups,
-            notes.foreign,
+            notes,
             clock=self._clock,
             pace=self._pace,
             alarms=self._alarms,
@@ -250,3 +283,6 @@ class Enforcer:
 
     def _holds(self, blocklist: str, key: str) -> bool:
         return self._term is not None and self._term.sets.groups.holds(blocklist, key)
+
+    def _keeps(self, blocklist: str, key: str) -> bool:
+        return self._term is not None and self._term.sets.groups.keeps(blocklist, key)

@@ -65,7 +65,7 @@ class OwnEntries:
             self._networks[kept.id] = networks
 
     def sweep(self, watches: Iterable[WatchedSet]) -> None:
-        """Note now and then until when all ended bans have left each set."""
+        """Note now and then until when all ended bans have left each of these sets."""
         now_s = self._clock.monotonic_s()
         if now_s - self._noted_s < SWEEP_S:
             return

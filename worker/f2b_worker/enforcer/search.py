@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from f2b_worker.aside import Aside
     from f2b_worker.enforcer.alarms import Alarms
-    from f2b_worker.enforcer.aside import Aside
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.ports import Clock, IpSet, IpSetFinder
 

@@ -8,6 +8,7 @@ import structlog
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
+from f2b_worker.domain.blocklists import Foreign
 from f2b_worker.domain.plan.origin import Traces, is_foreign
 from f2b_worker.domain.plan.updates import Why, next_update
 from f2b_worker.enforcer.pace import ReadPace
@@ -16,14 +17,13 @@ from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.plan.groups import Groups
     from f2b_worker.domain.plan.updates import Update
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.own import OwnEntries
     from f2b_worker.enforcer.pace import UpdatePace
-    from f2b_worker.ports import Clock, IpSet, IpSetContents
+    from f2b_worker.ports import Clock, IpSet, IpSetContents, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Sets:
 
     Args:
         groups: What is wanted and held.
-        noted: The foreign entries of each set that an enforcer noted before.
+        notes: What an enforcer noted before.
         clock: Paces everything.
         pace: The budget of updates, which outlives the lease.
         alarms: Where failures go.
@@ -59,7 +59,7 @@ class Sets:
     def __init__(  # noqa: PLR0913
         self,
         groups: Groups,
-        noted: Mapping[str, AbstractSet[str]],
+        notes: Notes,
         *,
         clock: Clock,
         pace: UpdatePace,
@@ -72,7 +72,7 @@ class Sets:
         self.watches: dict[str, WatchedSet] = {}
         self.quarantined: dict[str, float] = {}
         self._has_read = False
-        self._noted = noted
+        self._notes = notes
         self._clock = clock
         self._pace = pace
         self._reads = ReadPace()
@@ -174,10 +174,15 @@ class Sets:
             tried=watch.tried,
             # What was under way when the lease changed hands may have come after the first reading.
             is_known=not is_first and watch.seen_s >= self._settled_s,
-            foreign=self._noted.get(set_id, _NOTHING),
+            foreign=self._notes.foreign.get(set_id, _NOTHING),
+            is_lost=self.is_foreign_lost(watch),
             networks=self._own.networks(set_id),
             is_explained=lambda entry: self._is_explained(blocklist, entry, since_ms),
         )
+
+    def is_foreign_lost(self, watch: WatchedSet) -> bool:
+        """Tell whether nobody knows what of a set that keeps the entries of others is theirs."""
+        return watch.group.policy is Foreign.KEEP and self._notes.is_lost("foreign", watch.ip_set.id)
 
     def write_next(self) -> None:
         """Write what has to be written first, if anything."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from f2b_worker.enforcer.following import FOLLOW_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
@@ -51,10 +53,10 @@ class Term:
     alarms: Alarms
     clock: Clock
 
-    def allow(self, allowed: Networks) -> None:
-        """Use another allowlist."""
+    def allow(self, allowed: Networks, apart: Networks) -> None:
+        """Use another allowlist, and other addresses that no collapsed network may hit."""
         self.roster.allow(allowed)
-        self.sets.groups.allow(allowed, self.clock.monotonic_s())
+        self.sets.groups.allow(allowed, self.clock.monotonic_s(), apart=apart)
         self.foreign.allow(allowed)
 
     def enforce(self) -> None:
@@ -106,10 +108,12 @@ class Term:
 
     def tell(self) -> None:
         """Tell whoever enforces next, and people, how things stand."""
-        self.own.sweep(self.sets.watches.values())
+        # A set of which nobody knows what is ours may hold any ended ban.
+        self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
+        shown.bans_unreadable.set(len(self.roster.undated))
         shown.bans_waiting.set(groups.pending)
         # Zero where nothing waits: an alert on this gauge must fall silent by itself.
         oldest_s = groups.oldest_s
@@ -117,6 +121,20 @@ class Term:
         shown.entries_quarantined.set(len(self.sets.quarantined))
         self._tell_left_out()
         self._tell_unenforceable()
+        self.alarms.remarks = tuple(self._remarks())
+
+    def _remarks(self) -> Iterator[str]:
+        if self.surge.is_holding:
+            yield f"the surge guard holds back {len(self.roster.held_back)} bans: look at them, then release them"
+        left_out = sum(group.left_out for group in self.sets.groups.by_place.values())
+        if left_out:
+            yield f"{left_out} bans are left out: their IP sets are full"
+        if self.roster.undated or self.roster.unreadable:
+            number = len(self.roster.undated) + len(self.roster.unreadable)
+            yield f"{number} stored bans cannot be read: the log names them"
+        for watch in self.sets.watches.values():
+            if self.sets.is_foreign_lost(watch):
+                yield f"nobody knows which entries of {watch.ip_set.name} are ours: its note cannot be read"
 
     def _tell_left_out(self) -> None:
         left_out = dict.fromkeys(self.roster.wanted, 0)

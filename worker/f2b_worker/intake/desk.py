@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.judge.infractions import Reason, Refusal, simple_item
+from f2b_worker.domain.judge.infractions import Refusal, simple_item
 from f2b_worker.intake.reading import letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from f2b_worker.domain.judge.infractions import Reason
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.errors import F2bError
     from f2b_worker.intake.known_bans import KnownBan, KnownBans
     from f2b_worker.intake.reading import Contents
     from f2b_worker.ports import DeadLetter, Message
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class InHand:
-    """One message, since when it is in hand, and how many piles and letters still hold something of it."""
+    """One message, since when it is in hand, and how many piles and letters still hold something of it.
+
+    Attributes:
+        offenders: How many offenders it told of.
+        stays: Whether it stays in the queue, whatever else becomes of it.
+    """
 
     message: Message
     since_s: float
+    offenders: int = 0
     open: int = 0
     stays: bool = False
 
@@ -36,6 +43,10 @@ class Pile:
         since_s: When the first of them came, on a clock that never goes back.
         known: The ban into whose time all of them fell, if there is one: they only extend it.
         is_fed: Whether some of them follow from bans, and stand in no message.
+        among: Of how many offenders the shortest of its messages tells.
+        failures: How often in a row it could not be judged although others were.
+        failure: The last of them.
+        again_s: Until when it rests after that.
     """
 
     since_s: float
@@ -45,6 +56,10 @@ class Pile:
     messages: list[InHand] = field(default_factory=list)
     oldest_ms: int = 2**63
     newest_ms: int = -(2**63)
+    among: int = 2**63
+    failures: int = 0
+    failure: F2bError | None = None
+    again_s: float = float("-inf")
     _reach_ms: int = 0
 
     def add(self, hits: Sequence[Hit], messages: Sequence[InHand]) -> None:
@@ -53,6 +68,7 @@ class Pile:
         self.messages += messages
         for each in messages:
             each.open += 1
+            self.among = min(self.among, each.offenders)
         times_ms = sorted([hit.at_ms for hit in hits])
         self.oldest_ms = min(self.oldest_ms, times_ms[0])
         self.newest_ms = max(self.newest_ms, times_ms[-1])
@@ -102,6 +118,7 @@ class Desk:
         self.letters: list[Letter] = []
         self._in_hand: dict[str, InHand] = {}
         self._done: dict[str, InHand] = {}
+        self._leaving = 0
         self._fed: dict[OffenderId, Pile] = {}
 
     @property
@@ -112,16 +129,12 @@ class Desk:
     @property
     def unfinished(self) -> int:
         """How many messages hold something that is still to be done."""
-        return len(self._in_hand) - len(self._done)
-
-    def done(self, most: int | None) -> list[InHand]:
-        """All or so many messages of which nothing is left to do: they are to be deleted, but for those kept."""
-        return list(islice(self._done.values(), most))
+        return len(self._in_hand) - len(self._done) - self._leaving
 
     def take(self, message: Message, contents: Contents, known: KnownBans, *, now_s: float) -> None:
         """Lay out what is in a message; one that comes again while it is in hand is laid out again, too."""
         # It has a new receipt then, and only that one deletes it.
-        in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s))
+        in_hand = self._in_hand.setdefault(message.id, InHand(message, now_s, len(contents.hits)))
         in_hand.message = replace(message, body="")
         in_hand.open += 1
         self._done.pop(message.id, None)
@@ -152,7 +165,7 @@ class Desk:
         """Mark everything of one offender as judged."""
         self._close(self.piles.pop(who).messages)
 
-    def give_up(self, who: OffenderId, why: str) -> None:
+    def give_up(self, who: OffenderId, reason: Reason, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters.
 
         What follows from bans has no letter: its messages come again, and bring it about again.
@@ -161,19 +174,20 @@ class Desk:
         if pile.is_fed:
             self._leave_in_queue(pile.messages)
         else:
-            refused = [_refusal(who, hit, why) for hit in pile.hits]
+            refused = [_refusal(who, hit, reason, why) for hit in pile.hits]
             self._add_letters(letters(refused, pile.messages[0].message.id), pile.messages)
         self.finish(who)
 
-    def bury(self, letter: Letter) -> None:
-        """Mark a letter as stored."""
-        self.letters.remove(letter)
-        self._close(letter.messages)
+    def take_letters(self) -> list[Letter]:
+        """Take the letters that were written since the last call; each is to be closed."""
+        taken, self.letters = self.letters, []
+        return taken
 
-    def give_up_letter(self, letter: Letter) -> None:
-        """Leave the messages of a letter that cannot be stored in the queue, whatever else becomes of them."""
-        self._leave_in_queue(letter.messages)
-        self.bury(letter)
+    def close_letter(self, letter: Letter, *, is_stored: bool) -> None:
+        """Mark a letter as stored; the messages of one that is not, and never will be, stay in the queue."""
+        if not is_stored:
+            self._leave_in_queue(letter.messages)
+        self._close(letter.messages)
 
     def held_since(self, time_s: float) -> list[Message]:
         """The messages that are in hand since *time_s* or longer; may be asked from another thread."""
@@ -184,13 +198,21 @@ class Desk:
         messages = [each.message for each in self._in_hand.values()]
         for each in (self.piles, self.letters, self._in_hand, self._done, self._fed):
             each.clear()
+        self._leaving = 0
         return messages
 
-    def put_away(self, done: Iterable[InHand]) -> None:
-        """Forget messages of which nothing is left to do: they were deleted, or stay in the queue."""
-        for each in done:
-            self._in_hand.pop(each.message.id, None)
-            self._done.pop(each.message.id, None)
+    def hand_over(self) -> list[InHand]:
+        """Take the messages of which nothing is left to do. Delete them, but for those that stay; put all away."""
+        done, self._done = self._done, {}
+        self._leaving += len(done)
+        return list(done.values())
+
+    def put_away(self, handed_over: Iterable[InHand]) -> None:
+        """Forget messages that were handed over, but for those that came again meanwhile and are not done yet."""
+        for each in handed_over:
+            self._leaving -= 1
+            if not each.open and self._in_hand.get(each.message.id) is each:
+                del self._in_hand[each.message.id]
 
     def _leave_in_queue(self, messages: Iterable[InHand]) -> None:
         for each in messages:
@@ -209,7 +231,7 @@ class Desk:
             self.letters.append(Letter(each, tuple(messages)))
 
 
-def _refusal(who: OffenderId, hit: Hit, why: str) -> Refusal:
+def _refusal(who: OffenderId, hit: Hit, reason: Reason, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
     item = simple_item(network, who.jail, hit.at_ms, hit.id, weight=hit.weight)
-    return Refusal(Reason.LEDGER_REFUSED, why, item)
+    return Refusal(reason, why, item)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
+from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Retryable
+from f2b_worker.errors import F2bError, Invalid, Rejected, Retryable, Unreadable
+from f2b_worker.intake.budget import BULKY, BULKY_AT_ONCE, Budget, affordable
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.judge.lateness import Lateness
@@ -35,6 +39,15 @@ EXTENSIONS_AT_ONCE = 250
 EXTEND_EVERY_S = 1.0
 """The same ban is extended no more often: a hot address must not wear out its item."""
 
+WARN_EVERY_S = 600.0
+_OVER_BUDGET_HINT = (
+    "messages with more offenders than --offenders-per-s allows wait behind others; if they are honest, run more"
+    " workers or raise it; if not, see who may send to the queue"
+)
+
+HELD_UP_TRIES = 8
+"""So many failed tries, 16 s, make an offender that waits while others are judged a problem of the ledger."""
+
 _ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
 
 
@@ -51,11 +64,15 @@ class Judging:
         clock: Tells how long a ban still runs, and what has waited long enough.
         lateness: Says how long unused hits must be kept.
         extend_resolution_s: How long infractions that only extend a ban wait for others of the same address.
+        offenders_per_s: How many offenders may be written to the ledger in a second.
         on_ban: Called after bans were stored.
 
     Attributes:
         desk: What is in hand. Laid out and put away by who has things judged, in the same thread.
         known: The bans that this worker knows of.
+        over_budget: How many offenders were left for a later turn, because they are too many.
+        is_spent: Whether that is so because nothing is left of the second's budget.
+        problem: Why some wait although others are judged, if that has lasted; None else.
     """
 
     def __init__(  # noqa: PLR0913
@@ -66,6 +83,7 @@ class Judging:
         lateness: Lateness,
         *,
         extend_resolution_s: float,
+        offenders_per_s: float,
         on_ban: Callable[[], None],
     ) -> None:
         self._ledger = ledger
@@ -75,8 +93,13 @@ class Judging:
         self._resolution_s = extend_resolution_s
         self._on_ban = on_ban
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
+        self._budget = Budget(offenders_per_s, clock.monotonic_s())
+        self._warned_s = float("-inf")
         self.known = KnownBans()
         self.desk = Desk()
+        self.over_budget = 0
+        self.is_spent = False
+        self.problem: str | None = None
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from now on; not while piles are being judged."""
@@ -92,6 +115,8 @@ class Judging:
         return _Now(self._clock.monotonic_s(), self._clock.now_ms(), waits_s)
 
     def _due_in_s(self, pile: Pile, now: _Now) -> float:
+        if pile.failures:
+            return pile.again_s - now.s
         known = pile.known
         if known is None or not pile.is_longer:
             return 0.0
@@ -101,37 +126,54 @@ class Judging:
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
         return max(pile.since_s + now.waits_s, soonest_s) - now.s
 
-    def _due(self) -> list[OffenderId]:
-        """Find what is due: the piles are in the order in which they came, so the oldest extensions go first."""
+    def _longer(self, *, hurry: bool) -> list[OffenderId]:
+        """Find the extensions that are due; piles lie in the order in which they came, so the oldest go first."""
         now = self._now()
-        longer = (
-            who for who, pile in self.desk.piles.items() if pile.is_longer and self._due_in_s(pile, now) <= 0
-        )
-        return self._at_once() + list(islice(longer, EXTENSIONS_AT_ONCE))
+        piles = self.desk.piles.items()
+        if hurry:
+            return [who for who, pile in piles if pile.is_longer and pile.again_s <= now.s]
+        due = (who for who, pile in piles if pile.is_longer and self._due_in_s(pile, now) <= 0)
+        return list(islice(due, EXTENSIONS_AT_ONCE))
 
-    def _at_once(self) -> list[OffenderId]:
-        """Find the piles that wait for nothing: they are to be recorded, or leave nothing to store."""
-        return [who for who, pile in self.desk.piles.items() if not pile.is_longer]
+    def _at_once(self, share: _Share) -> list[OffenderId]:
+        """Find the piles that wait for nothing, within the budget: to be recorded, or leaving nothing to store."""
+        now_s = self._clock.monotonic_s()
+        piles = self.desk.piles
+        ready = [(who, pile) for who, pile in piles.items() if not pile.is_longer and pile.again_s <= now_s]
+        chosen = affordable(ready, left=share.left, bulky=share.bulky)
+        written = [pile for who in chosen if not (pile := piles[who]).known]
+        share.spend(written)
+        self._budget.spend(len(written))
+        self.over_budget = len(ready) - len(chosen)
+        self.is_spent = self.over_budget > 0 and share.left <= 0
+        return chosen
 
     def judge(self, *, hurry: bool) -> None:
-        """Judge the piles that are due, in a *hurry* all, and take from the desk what is done.
+        """Judge the piles that are due, in a *hurry* extensions that could wait, too, and take away what is done.
 
-        Of many bans that only last longer, some are left for the next turn.
+        Of many offenders some are left for the next turn: of bans that only last longer, and beyond the budget.
 
         Raises:
-            F2bError: If some must wait for the end of an outage; the others are done.
+            F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
-        due = list(self.desk.piles) if hurry else self._due()
+        share = _Share(self._budget.left(self._clock.monotonic_s()), BULKY_AT_ONCE)
+        due = self._at_once(share) + self._longer(hurry=hurry)
         while due:
             try:
                 self._judge(due)
             finally:
                 self.desk.lay_out_fed()
-            due = list(self.desk.piles) if hurry else self._at_once()
+            due = self._at_once(share)
+            if hurry:
+                due += self._longer(hurry=True)
+        self._tell_of_budget()
+        self._tell_of_held_up()
 
-    def _judge(self, due: Iterable[OffenderId]) -> None:
-        held_up: F2bError | None = None
-        answers = self._answers(due)
+    def _judge(self, due: Sequence[OffenderId]) -> None:
+        failed: dict[OffenderId, F2bError] = {}
+        recorded, known = self._answers(due)
+        reached = _has_answered(recorded)
+        answers = known | recorded
         for _ in range(_ROUNDS_MAX):
             decisions: dict[OffenderId, Decision] = {}
             for who, answer in answers.items():
@@ -139,28 +181,65 @@ class Judging:
                 if isinstance(found, Decision):
                     decisions[who] = found
                 elif found:
-                    held_up = found
+                    failed[who] = found
             if not decisions:
                 break
             answers = self._ledger.commit(decisions)
+            reached = reached or _has_answered(answers)
             self._on_ban()
             _announce(decisions, answers)
         else:
             raise Retryable(f"others changed {len(decisions)} offenders in each of {_ROUNDS_MAX} rounds")
-        if held_up:
-            raise held_up
+        if failed and not reached:
+            raise next(reversed(failed.values()))
+        self._set_aside(failed)
 
-    def _answers(self, due: Iterable[OffenderId]) -> Answers:
-        """Record what is new; what only extends a known ban is judged by what is known."""
-        answers: Answers = {}
+    def _set_aside(self, failed: Mapping[OffenderId, F2bError]) -> None:
+        """Let those rest who failed while the ledger answered for others: only an outage may hold up everybody."""
+        now_s = self._clock.monotonic_s()
+        for who, error in failed.items():
+            pile = self.desk.piles[who]
+            if not pile.failures:
+                log.warning("held_up", jail=who.jail, key=who.key, reason=str(error), kind=type(error).__name__)
+            metrics.aws_failures.labels(type(error).__name__).inc()
+            pile.again_s = now_s + backoff_s(pile.failures)
+            pile.failure = error
+            pile.failures += 1
+
+    def _tell_of_held_up(self) -> None:
+        held = [pile for pile in self.desk.piles.values() if pile.failures]
+        metrics.offenders_held_up.set(len(held))
+        # A Rejected may be about this one offender alone; anything else is about the ledger, whoever it spares.
+        lasting = [
+            pile.failure
+            for pile in held
+            if pile.failures >= HELD_UP_TRIES and not isinstance(pile.failure, Rejected)
+        ]
+        self.problem = f"{len(lasting)} offenders wait to be judged: {lasting[0]}" if lasting else None
+
+    def _tell_of_budget(self) -> None:
+        metrics.offenders_over_budget.set(self.over_budget)
+        now_s = self._clock.monotonic_s()
+        if self.over_budget and now_s - self._warned_s >= WARN_EVERY_S:
+            self._warned_s = now_s
+            log.warning(
+                "offenders_over_budget",
+                waiting=self.over_budget,
+                offenders_per_s=self._budget.per_s,
+                remedy=_OVER_BUDGET_HINT,
+            )
+
+    def _answers(self, due: Iterable[OffenderId]) -> tuple[Answers, Answers]:
+        """Record what is new; what only extends a known ban is judged by what is known, the second answer."""
+        known: Answers = {}
         new: dict[OffenderId, list[Hit]] = {}
         for who in due:
             pile = self.desk.piles[who]
             if pile.known:
-                answers[who] = pile.known.seen
+                known[who] = pile.known.seen
             else:
                 new[who] = self._worth_storing(who, pile)
-        return answers | self._ledger.record(new) if new else answers
+        return (self._ledger.record(new) if new else {}), known
 
     def _decision_or_error(self, who: OffenderId, answer: Offender | F2bError) -> Decision | F2bError | None:
         pile = self.desk.piles[who]
@@ -225,7 +304,7 @@ class Judging:
             log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
 
     def _fail_one(self, who: OffenderId, error: F2bError) -> F2bError | None:
-        """Answer the error, for whose end all wait, unless it is a known fault of this offender's own.
+        """Answer the error, whose end is waited for, unless it is a known fault of this offender's own.
 
         Only that sends its infractions to the dead-letter queue; then the rest of its messages is done.
         """
@@ -233,7 +312,8 @@ class Judging:
             return error
         log.error("ledger_refused", jail=who.jail, key=who.key, reason=str(error))
         metrics.ledger_refused.inc()
-        self.desk.give_up(who, str(error))
+        reason = Reason.STATE_UNREADABLE if isinstance(error, Unreadable) else Reason.LEDGER_REFUSED
+        self.desk.give_up(who, reason, str(error))
         return None
 
 
@@ -241,6 +321,23 @@ class _Now(NamedTuple):
     s: float
     ms: int
     waits_s: float
+
+
+@dataclass(slots=True)
+class _Share:
+    """What is left of the budget for one turn."""
+
+    left: int
+    bulky: int
+
+    def spend(self, written: Sequence[Pile]) -> None:
+        self.left -= len(written)
+        self.bulky -= sum(pile.among > BULKY for pile in written)
+
+
+def _has_answered(answers: Answers) -> bool:
+    """Tell whether the ledger did what it was asked to for anybody at all."""
+    return any(isinstance(answer, Offender) for answer in answers.values())
 
 
 def _covers(ban: Ban | None, pile: Pile) -> bool:
@@ -257,4 +354,5 @@ def _announce(decisions: Mapping[OffenderId, Decision], answers: Mapping[Offende
             continue  # not stored, or not known to be
         for ban in decision.changed:
             if ban.evidence:  # a new ban; an extended one was announced when it started
-                log.info("banned", jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
+                event = "would_ban" if ban.observed else "banned"
+                log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

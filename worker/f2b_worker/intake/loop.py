@@ -11,21 +11,26 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.domain.backoff import backoff_s
+from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.judge.lateness import Lateness
 from f2b_worker.domain.judge.retention import kept_ms
-from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.errors import F2bError, Permanent
+from f2b_worker.intake.budget import BULKY, BULKY_WAITING_MAX, OFFENDERS_PER_S, SHARE_S
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
+from f2b_worker.intake.receivers import COME_AGAIN
+from f2b_worker.intake.settling import Settling
+from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe import metrics
+from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from f2b_worker.aside import Aside
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.intake.desk import Letter
     from f2b_worker.ports import Clock, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -33,15 +38,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 KEPT_AFTER = 0.4
 """After so much of the visibility timeout, messages that are still in hand are kept from becoming visible."""
 
-PUT_AWAY = 2
-"""At most so many times the messages that a turn brings are deleted in it: the last extension of many bans settles
-thousands at once, and new infractions are not to wait for all of their deletions."""
-
 IN_HAND_MAX = 10_000
 """So many messages wait in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
 
 INFRACTIONS_MAX = 500_000
 """So many infractions wait at most to extend bans, about 65 MB; then all are judged at once."""
+
+PROBED_MAX = 100
+"""In an outage so many messages are in hand at most: those of others tell it from one offender's trouble."""
+
+CROWDED_PAUSE_S = 0.1
 
 
 class Intake:
@@ -57,7 +63,9 @@ class Intake:
         linger_s: How long a busy worker goes on receiving before it records.
         flush_messages: How many messages are judged together at most.
         extend_resolution_s: How long infractions that only extend a ban wait for others of the same address.
+        offenders_per_s: How many offenders may be written to the ledger in a second.
         on_ban: Called after bans were stored, so that an enforcer nearby acts at once.
+        aside: Stores dead letters and deletes messages, perhaps in another thread.
     """
 
     def __init__(  # noqa: PLR0913
@@ -72,7 +80,9 @@ class Intake:
         linger_s: float = 0.1,
         flush_messages: int = 100,
         extend_resolution_s: float = 0.0,
+        offenders_per_s: float = OFFENDERS_PER_S,
         on_ban: Callable[[], None] = lambda: None,
+        aside: Aside = in_a_thread,
     ) -> None:
         self._inbox = inbox
         self._ledger = ledger
@@ -86,11 +96,30 @@ class Intake:
         self._reader = Reader(policy, max_age_ms)
         self._lateness = Lateness(clock.now_ms())
         self._judging = Judging(
-            ledger, policy, clock, self._lateness, extend_resolution_s=extend_resolution_s, on_ban=on_ban
+            ledger,
+            policy,
+            clock,
+            self._lateness,
+            extend_resolution_s=extend_resolution_s,
+            offenders_per_s=offenders_per_s,
+            on_ban=on_ban,
         )
         self._desk = self._judging.desk
+        self._settling = Settling(inbox, self._desk, clock, aside)
+        self._receiving, self._verdicts = Trouble(), Trouble()
         self._kept_s = float("-inf")
-        self.problem: str | None = None  # why it does not get on, if it does not
+        self.pulse = Pulse(clock.monotonic_s)
+
+    @property
+    def problem(self) -> str | None:
+        """Why it does not get on, if it does not, in one line."""
+        reasons = (
+            self._verdicts.reason,
+            self._receiving.reason,
+            self._judging.problem,
+            self._settling.problem,
+        )
+        return next((reason for reason in reasons if reason), None)
 
     @property
     def policy(self) -> Policy:
@@ -112,22 +141,28 @@ class Intake:
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
-        pauses = Pauses(self._clock)
         while not stop.is_set():
-            messages, failure = self._try_to_gather()
+            self.pulse.beat()
+            messages, pause_s = self._try_to_gather()
             self.turn(messages, stop)  # what was held back is due even if nothing can be received
-            if failure:
-                self.problem = str(failure)
-                pauses.suffer(failure, stop)
-            else:
-                pauses.recover()
-        self.turn([], stop)
+            if pause_s:
+                self._clock.wait(stop, pause_s)
+        self.finish()
 
-    def _try_to_gather(self) -> tuple[list[Message], F2bError | None]:
+    def _try_to_gather(self) -> tuple[list[Message], float]:
+        """Receive messages; answer them, and how long to wait before the next try."""
+        if self._is_crowded:
+            return [], CROWDED_PAUSE_S
         try:
-            return self.gather(), None
+            messages = self.gather()
         except F2bError as error:
-            return [], error
+            return [], self._receiving.note(error)
+        self._receiving.end()
+        return messages, 0.0
+
+    @property
+    def _is_crowded(self) -> bool:
+        return self._desk.unfinished > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
 
     def gather(self) -> list[Message]:
         """Receive messages: an idle queue adds no wait to the first one, a busy one fills the linger."""
@@ -147,73 +182,67 @@ class Intake:
         return messages
 
     def _wait_s(self) -> float:
-        """Wait no longer than what is held back may, nor while something is to be put away."""
-        if self._desk.done(1):
-            return 0.0
+        """Wait no longer than what is held back may; the end of what is done aside is looked for each second."""
+        if self._judging.is_spent:
+            return SHARE_S
+        most_s = min(self._poll_s, 1.0) if self._settling.is_open else self._poll_s
         due_s = self._judging.due_in_s()
-        return self._poll_s if due_s is None else min(self._poll_s, max(0, math.ceil(due_s)))
+        return most_s if due_s is None else min(most_s, max(0, math.ceil(due_s)))
 
     def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
-        """Judge *messages* and what is due, and delete them; hold on to them through an outage, until *stop*."""
-        self._take_over_policy()
+        """Judge *messages* and what is due; hold on to all through an outage, until *stop*."""
         self._lay_out(messages)
-        pauses = Pauses(self._clock)
         while True:
+            self.pulse.beat()
             self._take_over_policy()  # it may be what ends the trouble
             try:
-                self._try_turn(hurry=stop.is_set())
+                self._judging.judge(hurry=stop.is_set() or self._is_crowded)
             except F2bError as error:
-                if stop.is_set():
-                    break
-                self.problem = str(error)
-                pauses.suffer(error, stop)
+                pause_s = self._verdicts.note(error)
             else:
-                self.problem = None
+                self._verdicts.end()
                 return
-            finally:
+            finally:  # what is done is done, whoever else has to wait
+                self._settling.go_on()
                 self._keep()
+            if self._clock.wait(stop, pause_s):
+                return
+            self._lay_out(self._probe())
+
+    def _probe(self) -> list[Message]:
+        """Receive a few messages during an outage: their offenders tell whether it is one."""
+        if self._desk.unfinished >= PROBED_MAX:
+            return []
+        try:
+            return self._inbox.receive(wait_s=0)
+        except F2bError:  # the next receive will say so
+            return []
+
+    def finish(self) -> None:
+        """Judge what was received, bury and delete what is done, each with one try; release the rest."""
+        try:
+            self._judging.judge(hurry=True)
+        except F2bError as error:
+            log.warning("not_judged", reason=str(error), infractions=self._desk.infractions)
+        self._settling.finish()
         self._let_go()
 
     def _lay_out(self, messages: Sequence[Message]) -> None:
+        self._take_over_policy()
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         desk = self._desk
         for message in messages:
             contents = self._reader.read(message, now_ms=now_ms)
+            if len(contents.hits) > BULKY and self._judging.over_budget > BULKY_WAITING_MAX:
+                metrics.postponed.labels("bulky").inc()
+                self._inbox.postpone([message])
+                continue
             desk.take(message, contents, self._judging.known, now_s=now_s)
         if messages:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)
         if desk.letters:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
-
-    def _try_turn(self, *, hurry: bool) -> None:
-        crowded = self._desk.unfinished > IN_HAND_MAX or self._desk.infractions > INFRACTIONS_MAX
-        try:
-            self._judging.judge(hurry=hurry or crowded)
-        finally:  # what is done is done, whoever else has to wait
-            self._put_away(None if hurry else PUT_AWAY * self._flush_messages)
-
-    def _put_away(self, most: int | None) -> None:
-        while self._desk.letters:
-            self._bury(self._desk.letters[-1])
-        done = self._desk.done(most)
-        settled = [each.message for each in done if not each.stays]
-        if settled:
-            self._inbox.delete(settled)
-        self._desk.put_away(done)
-        metrics.messages_settled.inc(len(settled))
-
-    def _bury(self, letter: Letter) -> None:
-        """Store what is refused; a letter that SQS refuses too stays in the main queue, which redrives it."""
-        try:
-            self._inbox.bury(letter.dead)
-        except Rejected as error:
-            log.error("dead_letter_refused", message=letter.dead.message_id, reason=str(error))
-            self._desk.give_up_letter(letter)
-        else:
-            self._desk.bury(letter)
-        for reason, number in letter.dead.reasons.items():
-            metrics.refused.labels(reason).inc(number)
 
     def keep_in_hand(self, stop: threading.Event) -> None:
         """Keep messages from others while one attempt to judge them is slow; for a thread beside `run`."""
@@ -231,7 +260,8 @@ class Intake:
             if messages:
                 self._inbox.keep(messages)
         except F2bError as error:  # they come again, and judging them again changes nothing
-            log.debug("not_kept", reason=str(error), messages=len(messages))
+            say = log.warning if isinstance(error, Permanent) else log.debug
+            say("not_kept", reason=str(error), messages=len(messages))
 
     def _let_go(self) -> None:
         messages = self._desk.clear()
@@ -239,26 +269,4 @@ class Intake:
             if messages:
                 self._inbox.release(messages)
         except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(messages))
-
-
-class Pauses:
-    """Waits longer after each failure in a row, and says so once."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures = 0
-
-    def suffer(self, error: F2bError, stop: threading.Event) -> None:
-        """Wait after *error*, 0.1 s at first and at most five seconds, or until *stop*."""
-        if self._failures == 0:
-            log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
-        metrics.aws_failures.labels(type(error).__name__).inc()
-        self._clock.wait(stop, backoff_s(self._failures))
-        self._failures += 1
-
-    def recover(self) -> None:
-        """Start anew after a success."""
-        if self._failures:
-            log.info("aws_is_back", failures=self._failures)
-        self._failures = 0
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)

@@ -18,6 +18,24 @@ refused = Counter("f2b_refused", "Infractions or messages set aside in the dead-
 ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned", ["reason"])
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
+offenders_held_up = Gauge(
+    "f2b_offenders_held_up",
+    "Offenders that cannot be judged now, while others are",
+    multiprocess_mode="livesum",
+)
+offenders_over_budget = Gauge(
+    "f2b_offenders_over_budget",
+    "Offenders that wait because more came than --offenders-per-s",
+    multiprocess_mode="livesum",
+)
+letters_waiting = Gauge(
+    "f2b_dead_letters_waiting", "Letters that wait for the dead-letter queue", multiprocess_mode="livesum"
+)
+deletions_waiting = Gauge(
+    "f2b_deletions_waiting", "Judged messages that wait to be deleted", multiprocess_mode="livesum"
+)
+postponed = Counter("f2b_postponed", "Messages left in the queue, to come again later", ["reason"])
+unreadable = Counter("f2b_unreadable", "Stored items that cannot be read, each counted when first met", ["kind"])
 aws_failures = Counter("f2b_aws_failures", "Failed calls that are tried again", ["kind"])
 
 # What an enforcer reports; one process may run several, one a Region, of which some only stand by.
@@ -38,6 +56,9 @@ bans_allowlisted = _shown_by_one(
 )
 bans_left_out = _shown_by_one("f2b_bans_left_out", "Active bans that found no room in any IP set", _BLOCKLIST)
 bans_held_back = _shown_by_one("f2b_bans_held_back", "Active bans that the surge guard keeps out", _REGION)
+bans_unreadable = _shown_by_one(
+    "f2b_bans_unreadable", "Bans that cannot be read: what IP sets hold of them stays there", _REGION
+)
 bans_waiting = _shown_by_one("f2b_bans_waiting", "Active bans that wait to be written", _REGION)
 oldest_waiting_s = _shown_by_one(
     "f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited", _REGION
@@ -60,6 +81,7 @@ _WHILE_ENFORCING = (
     bans_allowlisted,
     bans_left_out,
     bans_held_back,
+    bans_unreadable,
     bans_waiting,
     oldest_waiting_s,
     surge,
@@ -78,6 +100,7 @@ class RegionMetrics:
         self.bans_active = bans_active.labels(region)
         self.bans_allowlisted = bans_allowlisted.labels(region)
         self.bans_held_back = bans_held_back.labels(region)
+        self.bans_unreadable = bans_unreadable.labels(region)
         self.bans_waiting = bans_waiting.labels(region)
         self.oldest_waiting_s = oldest_waiting_s.labels(region)
         self.surge = surge.labels(region)

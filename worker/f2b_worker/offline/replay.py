@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json
 
-from f2b_worker.domain.addresses import parse_address
-from f2b_worker.domain.jails import DEFAULT_JAIL
+from f2b_worker.domain.addresses import BOM, parse_address
+from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by
 from f2b_worker.domain.judge.verdicts import Case, Hit, OffenderId
-from f2b_worker.wire import read_time_ms, read_weight
+from f2b_worker.wire import parse_json, read_time_ms, read_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CHUNK_LINES = 5000
 _AT = itemgetter(0)
 _BLANK = object()
+_BOM = BOM.encode()
+_LATEST_S = FOREVER_MS // 1000
 
 
 Row = tuple[str, str, int, int]
@@ -108,10 +110,10 @@ def _rows_of(chunk: list[bytes], first: int, bad: list[BadLine]) -> Iterator[Row
 
 def _parsed(line: bytes) -> object:
     """Parse one line; the error of a bad one stands in its place."""
-    if not line.strip():
+    if not line.strip().removeprefix(_BOM).strip():
         return _BLANK
     try:
-        return from_json(line, allow_inf_nan=False)
+        return parse_json(line)
     except ValueError as error:
         return error
 
@@ -127,7 +129,7 @@ def _at_ms(item: dict[str, Any]) -> int:
     at = item.get("time")
     if at is None:
         at = item.get("at")
-    return at * 1000 if type(at) is int else read_time_ms(at)
+    return at * 1000 if type(at) is int and 0 <= at < _LATEST_S else read_time_ms(at)
 
 
 def _what_is_wrong(item: object) -> str:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import dynamodb_client, sqs_client
+from f2b_worker.adapters.aws import act_as, dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.provisioning.fleet import check_table
 from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
@@ -32,16 +33,22 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
+from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.errors import Unreadable
+    from f2b_worker.observe.pulse import Pulse
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -49,8 +56,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
 
+WORTH_A_LINE_S = 5.0
+"""A wait that may take longer is said when it begins."""
+
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
+
+LEDGER_CONNECTIONS = 16
+"""So many threads may ask DynamoDB at once for the judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +107,28 @@ class Parts:
         """One line about what keeps the loops from doing their work now, or None."""
         if self.stop.is_set():
             return "stopping"
-        problems = (self.intake.problem, *(each.problem for each in self.enforcers))
+        still = standing_still(self._pulses, STILL_S)
+        problems = (still, self.intake.problem, *(each.problem for each in self.enforcers))
         return next((each for each in problems if each), None)
 
     @property
+    def stuck(self) -> str | None:
+        """One line about a loop that has stood still for so long that only a restart helps, or None."""
+        return standing_still(self._pulses, STUCK_S)
+
+    @property
+    def _pulses(self) -> dict[str, Pulse]:
+        enforcers = {f"enforcer of {each.region}": each.pulse for each in self.enforcers}
+        return {"intake": self.intake.pulse, **enforcers}
+
+    @property
     def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or None.
+        """One line about which other configuration is enforced, or what else somebody should look at, or None.
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        return next((each.conflict for each in self.regions if each.conflict), None)
+        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        return next((each for each in lines if each), None)
 
     @property
     def condition(self) -> Condition:
@@ -128,14 +153,26 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     Raises:
         StartError: If something is missing or wrong.
     """
+    act_as("worker")
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
-    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
-    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
+    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
+    table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
+    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
+    schema = DynamoSchema(table, settings.table)
+    patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
-    return assemble(settings, jails, inbox=inbox, ledger=ledger, regions=regions, close=inbox.close)
+    return assemble(
+        settings,
+        jails,
+        inbox=inbox,
+        ledger=ledger,
+        regions=regions,
+        close=inbox.close,
+        others={"schema": lambda parts: watch_schema(schema, clock, parts.stop)},
+    )
 
 
 def assemble(  # noqa: PLR0913
@@ -162,9 +199,10 @@ def assemble(  # noqa: PLR0913
         poll_s=settings.poll_s,
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
+        offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
-    enforcers = [_enforcer(ports, ledger, intake, allowed=jails.allowed, settings=settings) for ports in regions]
+    enforcers = [_enforcer(ports, ledger, intake, jails=jails, settings=settings) for ports in regions]
     return Parts(
         intake,
         enforcers,
@@ -178,7 +216,7 @@ def assemble(  # noqa: PLR0913
 
 
 def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, allowed: Networks, settings: WorkerSettings
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, jails: Jails, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
@@ -187,7 +225,8 @@ def _enforcer(
         ports.lease,
         ports.notebook,
         blocklists=ports.blocklists,
-        allowed=allowed,
+        allowed=jails.allowed,
+        apart=jails.apart,
         clock=clock,
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,
@@ -230,17 +269,23 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         StartError: If it cannot be opened.
     """
     clock, never = SystemClock(), threading.Event()
-    ends_s = clock.monotonic_s() + START_WITHIN_S
+    began_s, said = clock.monotonic_s(), False
     while True:
+        left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
             return opening()
         except Retryable as error:
-            if clock.monotonic_s() > ends_s:
+            if left_s < 0:
                 raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:
-            raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if clock.monotonic_s() - began_s >= error.shown_within_s:
+                raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if not said and error.shown_within_s > WORTH_A_LINE_S:
+                said = True
+                log.warning("waiting_for_what_is_new", reason=str(error), within_s=error.shown_within_s)
+            clock.wait(never, 1.0)
         except Permanent as error:
             raise StartError(str(error)) from error
 
@@ -267,7 +312,8 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + IO_THREADS + 1)
+    connections = settings.receivers + 2 * IO_THREADS + 1
+    client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
@@ -277,27 +323,48 @@ def open_inbox(settings: WorkerSettings) -> SqsInbox:
     )
 
 
-def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
-    """Open the ledger to judge by *policy*."""
-    client = dynamodb_client(connections=16, plain_queries=True)
+def open_ledger(
+    settings: WorkerSettings, policy: Policy, clock: Clock, client: DynamoDBClient | None = None
+) -> DynamoLedger:
+    """Open the ledger to judge by *policy*, with a client that is there or one of its own."""
+    client = client or dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
 
 
-def open_ban_book(settings: WorkerSettings) -> BanBook:
-    """Open the ledger to read its bans, while a worker may be writing to it."""
+def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
+    """Open the ledger to read its bans, while a worker may be writing to it.
+
+    Args:
+        settings: Say where it is.
+        aside: Told of each item that cannot be read.
+    """
     if settings.state_file:
-        return SqliteBanBook(open_existing(settings.state_file))
+        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     client = dynamodb_client(connections=2, plain_queries=True)
-    patiently(settings, lambda: check_table(client, settings.table))
-    return DynamoBanBook(client, settings.table, SystemClock())
+    _check_ledger(settings, client)
+    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
-def open_notebooks(settings: WorkerSettings) -> Mapping[str, Notebook]:
-    """Open the notes of every Region in which this fleet may enforce, by the Region's name."""
+def open_notebooks(
+    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside, writing: bool = True
+) -> Mapping[str, Notebook]:
+    """Open the notes of every Region in which this fleet may enforce, by the Region's name.
+
+    Args:
+        settings: Say where they are.
+        aside: Told of each note that cannot be read.
+        writing: Whether they are opened to be written, too.
+    """
     if settings.state_file:
-        return notebooks_in(open_to_store(settings.state_file))
+        connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
+        return notebooks_in(connection, aside=aside)
     client = dynamodb_client(connections=2)
-    patiently(settings, lambda: check_table(client, settings.table))
+    _check_ledger(settings, client)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
-    return {region: DynamoNotebook(client, settings.table, region=region) for region in regions}
+    return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
+
+
+def _check_ledger(settings: WorkerSettings, client: DynamoDBClient) -> None:
+    patiently(settings, lambda: check_table(client, settings.table))
+    patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))

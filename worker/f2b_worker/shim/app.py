@@ -35,6 +35,8 @@ _REPORT = "/infraction/"
 _FOR_ALL = {"/", "/healthz", "/readyz", "/openapi.json"}  # load balancers carry no token
 _EMPTY = {"type": "http.response.body", "body": b""}
 _CHECK_KEPT_S = 1.0
+_LATER = 503
+_ANSWERS = {status: metrics.answers.labels(status) for status in (200, 207, 400, _LATER)}
 
 
 class ShimApp:
@@ -110,7 +112,7 @@ class ShimApp:
         if scope["method"] != "GET":  # a HEAD asks without reporting
             return _counted("method", replies.not_allowed(b"GET"))
         jail = _jail(scope["query_string"]) if scope["query_string"] else None
-        return _answered(await self._reports.one(ip, jail))
+        return self._answered(await self._reports.one(ip, jail))
 
     async def _post(self, scope: Scope, receive: Receive) -> Reply | None:
         if scope["method"] != "POST":
@@ -124,7 +126,13 @@ class ShimApp:
         if len(body) > self._limits.body_bytes:
             return _counted("body_too_large", replies.BODY_TOO_LARGE)
         jail = _jail(scope["query_string"]) if scope["query_string"] else None
-        return _answered(await self._reports.many(body, _header(scope, b"content-type"), jail))
+        return self._answered(await self._reports.many(body, _header(scope, b"content-type"), jail))
+
+    def _answered(self, answer: Reply) -> Reply:
+        _ANSWERS[answer.status].inc()
+        if answer.status == _LATER:  # it is not ready any more, whatever was found a second ago
+            self._checked = None
+        return answer
 
     def _refusal(self, scope: Scope) -> Reply | None:
         peer = scope["client"][0] if scope.get("client") else ""
@@ -215,12 +223,4 @@ def _jail(query: bytes) -> str | None:
 
 def _counted(reason: str, answer: Reply) -> Reply:
     metrics.refused.labels(reason).inc()
-    return answer
-
-
-_ANSWERS = {status: metrics.answers.labels(status) for status in (200, 207, 400, 503)}
-
-
-def _answered(answer: Reply) -> Reply:
-    _ANSWERS[answer.status].inc()
     return answer

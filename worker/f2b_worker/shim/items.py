@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.addresses import BOM, plain_address
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
-from f2b_worker.wire import parse_json, read_simple
+from f2b_worker.wire import EnvelopeError, parse_body, read_simple, take_out, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LINES = (b"ndjson", b"jsonl", b"json-seq")
+_BOM = BOM.encode()
 CHUNK_ITEMS_MAX = 1_000
 
 
@@ -63,6 +64,10 @@ def read_items(items: Items, documents: Sequence[object], *, jail: str | None, n
 
 def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infraction | Refusal:
     """Read one infraction, as strictly as the worker that will judge it; 3.0 is a whole number here."""
+    if isinstance(item, dict) and "ip" not in item:
+        item = take_out(item)
+        if isinstance(item, Refusal):
+            return item
     if isinstance(item, dict):
         if jail is not None:
             item = {"jail": jail} | item
@@ -73,12 +78,13 @@ def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infractio
     if isinstance(one, Refusal):
         return one
     try:
-        parse_address(one.ip)
+        ip = plain_address(one.ip)
     except ValueError as error:
         return Refusal(Reason.BAD_ADDRESS, str(error), item)
     if one.at_ms > now_ms + FUTURE_ALLOWED_MS:
         return Refusal(Reason.IN_FUTURE, "at: this is more than 5 minutes ahead of this clock", item)
-    return one
+    # A worker that is older than this shim reads nothing around an address.
+    return one if ip is one.ip else one._replace(ip=ip)
 
 
 def chunks(items: Sequence[Placed]) -> Iterator[list[Placed]]:
@@ -100,15 +106,22 @@ def chunks(items: Sequence[Placed]) -> Iterator[list[Placed]]:
 
 
 def documents(body: bytes, content_type: bytes) -> list[Any]:
-    """Cut a request body into its items; one that is no JSON is there as its refusal.
+    """Cut a request body, or what is in the envelopes around it, into its items.
+
+    One that is no JSON is there as its refusal.
 
     Lines are found, too, where the content type does not announce them: curl's is always the same.
     """
+    body = body.lstrip().removeprefix(_BOM)
     if any(kind in content_type.lower() for kind in _LINES):
         return list(_lines(body))
     data = _parsed(body)
     if isinstance(data, Refusal) and b"\n" in body.strip() and body.lstrip()[:1] == b"{":
         return list(_lines(body))
+    try:
+        data = unwrap(data)
+    except EnvelopeError as error:
+        data = Refusal(Reason.ENVELOPE, str(error), None)
     return data if isinstance(data, list) else [data]
 
 
@@ -121,6 +134,6 @@ def _lines(body: bytes) -> Iterator[Any]:
 
 def _parsed(text: bytes) -> Any:
     try:
-        return parse_json(text)
+        return parse_body(text)
     except (ValueError, TypeError) as error:
         return Refusal(Reason.NOT_JSON, f"not JSON: {error}", None)

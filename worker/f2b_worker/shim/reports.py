@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.domain.addresses import parse_address
+from f2b_worker.domain.addresses import plain_address
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.errors import F2bError
@@ -48,7 +48,7 @@ class Reports:
         now_ms = self._clock.now_ms()
         if jail is None:
             try:
-                parse_address(ip)
+                ip = plain_address(ip)
             except ValueError as error:
                 return _refused(Reason.BAD_ADDRESS, str(error))
             infraction = Infraction(ip, DEFAULT_JAIL, now_ms, "")

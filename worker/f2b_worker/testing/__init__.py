@@ -5,6 +5,7 @@ from f2b_worker.testing.inbox import MemoryInbox
 from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
 from f2b_worker.testing.ledger import MemoryLease, MemoryLedger, MemoryNotebook
 from f2b_worker.testing.outbox import MemoryOutbox
+from f2b_worker.testing.schema import MemorySchema
 
 __all__ = [
     "FakeClock",
@@ -15,4 +16,5 @@ __all__ = [
     "MemoryLedger",
     "MemoryNotebook",
     "MemoryOutbox",
+    "MemorySchema",
 ]

@@ -65,10 +65,15 @@ class MemoryInbox:
             if released:
                 self.waiting.append(released)
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Keep *letter* among the dead ones."""
-        self._fail_if_told()
-        self.dead.append(letter)
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in flight; who wants them to come again releases them."""
+
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Keep *letters* among the dead ones."""
+        if self.failure:
+            return [self.failure] * len(letters)
+        self.dead += letters
+        return [None] * len(letters)
 
     def _fail_if_told(self) -> None:
         if self.failure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqlite.inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, SqliteInbox, SqliteQueue
+from f2b_worker.adapters.sqlite.inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, POSTPONED_S, SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import DeadLetter, Message
@@ -26,7 +26,7 @@ def state(tmp_path: Path) -> Iterator[StateFile]:
 
 
 def send(state: StateFile, inbox: SqliteInbox, *bodies: str) -> None:
-    queue = SqliteQueue(state.safe_writer, SystemClock(), inbox.announce)
+    queue = SqliteQueue(state.safe_writer, SystemClock(), inbox.announce, state.place)
     assert asyncio.run(queue.send(bodies, within_s=1)) == [None] * len(bodies)
 
 
@@ -84,7 +84,7 @@ def test_after_a_death_all_comes_again_that_was_not_deleted_under_the_same_ids(t
 
 def test_what_cannot_be_stored_is_answered_so_and_may_be_tried_again(state: StateFile) -> None:
     told: list[str] = []
-    queue = SqliteQueue(state.safe_writer, SystemClock(), lambda: told.append("news"))
+    queue = SqliteQueue(state.safe_writer, SystemClock(), lambda: told.append("news"), state.place)
     state.safe_writer.do("limiting", lambda file: file.execute("PRAGMA max_page_count = 1").fetchall())
     (outcome,) = asyncio.run(queue.send(["x" * 100_000], within_s=1))
     assert isinstance(outcome, Unavailable)
@@ -99,7 +99,7 @@ def test_nothing_more_is_wanted_while_the_oldest_message_waits_too_long(state: S
     clock = FakeClock()
     inbox = SqliteInbox(state, clock)
     assert inbox.overload() is None
-    queue = SqliteQueue(state.safe_writer, clock, inbox.announce)
+    queue = SqliteQueue(state.safe_writer, clock, inbox.announce, state.place)
     asyncio.run(queue.send(["late"], within_s=1))
 
     clock.advance(LATE_MS / 1000)
@@ -114,19 +114,33 @@ def test_nothing_more_is_wanted_while_the_oldest_message_waits_too_long(state: S
 
 def test_what_waited_while_nobody_worked_overloads_nobody(state: StateFile) -> None:
     clock = FakeClock()
-    queue = SqliteQueue(state.safe_writer, clock, lambda: None)
+    queue = SqliteQueue(state.safe_writer, clock, lambda: None, state.place)
     asyncio.run(queue.send(["of yesterday"], within_s=1))
     clock.advance(DEAD_LETTERS_KEPT_MS / 1000)
     assert SqliteInbox(state, clock).overload() is None
 
 
+def test_what_is_postponed_comes_again_before_it_passes_for_an_overload(state: StateFile) -> None:
+    clock = FakeClock()
+    inbox = SqliteInbox(state, clock)
+    queue = SqliteQueue(state.safe_writer, clock, inbox.announce, state.place)
+    asyncio.run(queue.send(["costly"], within_s=1))
+    inbox.postpone(inbox.receive(wait_s=0))
+    assert inbox.receive(wait_s=0) == []
+
+    clock.advance(POSTPONED_S)
+
+    assert [message.body for message in inbox.receive(wait_s=0)] == ["costly"]
+    assert inbox.overload() is None
+
+
 def test_dead_letters_are_kept_for_two_weeks(state: StateFile) -> None:
     clock = FakeClock()
     inbox = SqliteInbox(state, clock)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "lone \ud800 surrogate", "1"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "lone \ud800 surrogate", "1")])
     clock.advance(DEAD_LETTERS_KEPT_MS / 1000)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "a", "2"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "a", "2")])
     assert inbox.dead_letters() == 2
     clock.advance(1)
-    inbox.bury(DeadLetter("[]", {"no_ip": 1}, "b", "3"))
+    inbox.bury([DeadLetter("[]", {"no_ip": 1}, "b", "3")])
     assert inbox.dead_letters() == 2

@@ -45,6 +45,27 @@ def test_an_infraction_out_of_time_is_refused_from_the_next_millisecond_on(
     assert len(found.hits) == (0 if reason else 1)
 
 
+@pytest.mark.parametrize(
+    ("at_ms", "reason", "told"),
+    [
+        (NOW_MS * 1000, Reason.IN_FUTURE, "is it in microseconds where milliseconds belong?"),
+        (NOW_MS // 1000, Reason.TOO_OLD, "is its time in seconds where milliseconds belong?"),
+        (NOW_MS + DAY_MS, Reason.IN_FUTURE, "its time is more than 5 minutes ahead of this clock"),
+        (NOW_MS - 2 * DAY_MS, Reason.TOO_OLD, "it is older than max_age"),
+    ],
+)
+def test_a_time_that_was_meant_in_another_unit_is_named_as_that(at_ms: int, reason: Reason, told: str) -> None:
+    (refusal,) = sort(infraction(at_ms=at_ms)).refused
+    assert refusal.reason is reason
+    assert refusal.detail.endswith(told)
+
+
+def test_white_space_of_any_length_around_an_address_is_read_and_not_remembered() -> None:
+    sorter = Sorter(POLICY, None)
+    found = sorter.sort_out([infraction(" " * 1000 + "203.0.113.7")], now_ms=NOW_MS)
+    assert (len(found.hits), sorter.remembered) == (1, 0)
+
+
 def test_without_max_age_any_age_is_judged_but_the_future_is_not() -> None:
     found = sort(infraction(at_ms=0), infraction(at_ms=NOW_MS + DAY_MS), max_age_ms=None)
     assert [refusal.reason for refusal in found.refused] == [Reason.IN_FUTURE]
@@ -68,7 +89,7 @@ def test_what_is_ignored_is_counted_by_reason_and_not_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "ip", ["example.org", "10.0.0.0/8", "fe80::1%eth0", "203.0.113.7:80", "", "203.0.113.007", "203.0.113.7\0"]
+    "ip", ["example.org", "10.0.0.0/8", "fe80::1%eth0", "203.0.113.7:http", "", "203.0.113.007", "203.0.113.7\0"]
 )
 def test_a_bad_address_is_set_aside_alone(ip: str) -> None:
     found = sort(infraction("203.0.113.7"), infraction(ip), infraction("203.0.113.9"))

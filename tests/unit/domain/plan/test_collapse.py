@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Want
@@ -18,9 +18,10 @@ A, B, C, D, E = NEIGHBOURS
 class Bench:
     """One blocklist that collapses three neighbours, with one IPv4 set."""
 
-    def __init__(self, *allowed: str) -> None:
-        blocklist = Blocklist("block", ("f2b",), collapse=Collapse(3, 24, 48))
-        self.groups = Groups([blocklist], Networks(allowed), unban_lag_s=0.0)
+    def __init__(self, *allowed: str, apart: tuple[str, ...] = (), prefix: int = 24, lag_s: float = 0.0) -> None:
+        blocklist = Blocklist("block", ("f2b",), collapse=Collapse(3, prefix, 48))
+        spared = Networks([*NEVER_BANNED.entries, *apart])
+        self.groups = Groups([blocklist], Networks(allowed), apart=spared, unban_lag_s=lag_s)
         self.group = self.groups.by_place["block", 4]
         self.group.add_set("4", 0.0)
         self.group.read("4", frozenset(), lambda _: True, 0.0)
@@ -94,6 +95,53 @@ def test_a_network_goes_at_once_when_the_allowlist_reaches_into_it() -> None:
     assert bench.settle() == {NET}
     bench.groups.allow(Networks(["203.0.113.77"]), 0.0)
     assert bench.settle() == set(NEIGHBOURS)
+
+
+@pytest.mark.parametrize("spared", ["203.0.113.77", "203.0.113.0/24", "203.0.0.0/16", "64:ff9b::203.0.113.77"])
+def test_an_address_that_any_jail_ignores_keeps_its_neighbours_apart(spared: str) -> None:
+    bench = Bench(apart=(spared,))
+    bench.want(*NEIGHBOURS)
+    assert bench.settle() == (set(NEIGHBOURS) if ":" not in spared else {NET})
+
+
+@pytest.mark.parametrize(
+    ("prefix", "keys", "network"),
+    [
+        (8, ["172.1.0.1/32", "172.2.0.1/32", "172.3.0.1/32"], None),
+        (9, ["172.200.0.1/32", "172.201.0.1/32", "172.202.0.1/32"], "172.128.0.0/9"),
+        (8, ["198.51.0.1/32", "198.52.0.1/32", "198.53.0.1/32"], None),
+        (8, ["9.0.0.1/32", "9.1.0.1/32", "9.2.0.1/32"], "9.0.0.0/8"),
+        (16, ["192.88.1.1/32", "192.88.2.1/32", "192.88.3.1/32"], None),
+    ],
+)
+def test_no_network_is_written_that_reaches_into_a_range_that_is_never_banned(
+    prefix: int, keys: list[str], network: str | None
+) -> None:
+    bench = Bench(prefix=prefix)
+    bench.want(*keys)
+    assert bench.settle() == ({network} if network else set(keys))
+
+
+def test_a_network_goes_at_once_and_whole_when_a_jail_ignores_somebody_in_it_and_may_come_again() -> None:
+    bench = Bench()
+    bench.want(*NEIGHBOURS)
+    assert bench.settle() == {NET}
+    bench.groups.allow(Networks(), 0.0, apart=Networks(["203.0.113.77"]))
+    bench.history.clear()
+    assert bench.settle() == set(NEIGHBOURS)
+    assert bench.history == [set(NEIGHBOURS)]
+    bench.groups.allow(Networks(), 0.0, apart=Networks(["198.51.100.1"]))
+    bench.groups.settle(0.0)
+    assert bench.settle() == {NET}
+
+
+def test_a_network_that_was_found_in_a_set_goes_at_once_if_a_jail_ignores_somebody_in_it() -> None:
+    bench = Bench(apart=("203.0.113.77",), lag_s=60.0)
+    bench.group.read("4", frozenset({NET}), lambda _: False, 0.0)
+    bench.want(*NEIGHBOURS)
+    update = next_update([bench.group], 0.0, {"4"})
+    assert update is not None
+    assert (set(update.added), set(update.removed)) == (set(NEIGHBOURS), {NET})
 
 
 def test_a_key_no_smaller_than_its_network_is_written_as_it_is() -> None:

@@ -166,6 +166,14 @@ def test_every_line_is_counted_by_what_became_of_it() -> None:
     assert log_filter.counts == Counts(matched=3, no_address=1, ignored=1, no_match=1, too_long=1, no_date=2)
 
 
+def test_a_bom_before_a_file_of_regexes_or_a_log_is_no_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "regexes"
+    file.write_text("\ufeff^<HOST> failed", "utf-8")
+    found = LogFilter(regexes(f"@{file}", "failregex")).find("\ufeff203.0.113.7 failed", now_ms=1)
+    assert found is not None
+    assert found.ip == "203.0.113.7"
+
+
 def test_regexes_come_from_a_file_one_a_line(tmp_path: Path) -> None:
     file = tmp_path / "regexes"
     file.write_text("# a comment\n^a <HOST>\n\n^b <HOST>\n")

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import ODD, aws_errors, odd_answer, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.items import (
+    HISTORY_PREFIX,
     STATE,
-    as_ban,
     as_offender,
+    as_past_ban,
     as_standing,
     offender_pk,
+    standing_who,
     state_key,
+    version_of,
 )
-from f2b_worker.ports import Changes
+from f2b_worker.domain.judge.verdicts import UNREADABLE
+from f2b_worker.errors import Unreadable
+from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
-    from f2b_worker.ports import Clock, StandingBan
+    from f2b_worker.ports import Clock
 
 SHARDS = 4
 """One partition takes 1,000 writes a second; the enforcer asks each one for changes every second."""
 
+_READING = "reading the bans"
 _OVERLAP_MS = 5_000
 _LOOK_BACK_MS = 305_000
 
@@ -40,37 +48,74 @@ class DynamoBanBook:
         client: A DynamoDB client; many bans are read in a fifth of the time by one made with `plain_queries`.
         table: The table's name; `f2b-worker provision` makes it.
         clock: This follower's own time.
+        aside: Told of each item that cannot be read.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        clock: Clock,
+        *,
+        aside: Callable[[Unreadable], None] = set_aside,
+    ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
+        self._aside = aside
 
     def offender(self, who: OffenderId) -> Offender:
-        """Read what is remembered of one offender; a stranger is an offender without a past."""
-        return as_offender(self._read_state(who))
+        """Read what is remembered of one offender; a stranger is an offender without a past.
 
-    def _read_state(self, who: OffenderId) -> Item:
-        with aws_errors(f"reading {who.key} in {who.jail}"):
+        Raises:
+            Unreadable: If it is there and cannot be read.
+        """
+        doing = f"reading {who.key} in {who.jail}"
+        with aws_errors(doing):
             answer = self._client.get_item(TableName=self._table, Key=state_key(who), ConsistentRead=True)
-        return answer.get("Item", {})
+        with self._told(), odd_answers(doing):
+            item = answer.get("Item", {})
+            version_of(item)
+            return as_offender(item)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Have an item named that cannot be read, whatever becomes of it then."""
+        try:
+            yield
+        except Unreadable as error:
+            self._aside(error)
+            raise
 
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender, ended ones that are still remembered included."""
         for shard in range(SHARDS):
             pages = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": f"bans#{shard}"}})
-            for item in pages:
+            yield from self._readable(pages)
+
+    def _readable(self, items: Iterable[Item]) -> Iterator[StandingBan]:
+        """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
+        for item in items:
+            try:
                 yield as_standing(item)
+            except Unreadable as error:
+                self._aside(error)
+                who = standing_who(item)
+                if who:
+                    yield StandingBan(who, UNREADABLE)
+            except ODD as error:
+                raise odd_answer(_READING, error) from error
 
     def changes(self, cursor: int) -> Changes:
         """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
 
         The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at once.
+        A ban that does not say when it was changed is not in the index, so all are read from the table itself.
         """
         now_ms = self._clock.now_ms()
         # A clock that was put back left a cursor in the future, before which others store.
-        return Changes(self._changed_since(min(cursor, now_ms) - _OVERLAP_MS), now_ms)
+        changed = self._changed_since(min(cursor, now_ms) - _OVERLAP_MS) if cursor else self.standing()
+        return Changes(changed, now_ms)
 
     def late_changes(self, cursor: int) -> Iterator[StandingBan]:
         """Read those that writers stored whose clocks are up to five minutes slow, and much else again."""
@@ -83,8 +128,7 @@ class DynamoBanBook:
                 KeyConditionExpression="pk = :pk AND changed_ms >= :since",
                 values={":pk": {"S": f"bans#{shard}"}, ":since": {"N": str(max(0, since_ms))}},
             )
-            for item in pages:
-                yield as_standing(item)
+            yield from self._readable(pages)
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first.
@@ -92,9 +136,19 @@ class DynamoBanBook:
         How far the last one was extended stands beside the history, in the offender's state, which also outlives
         the history of a ban that was extended for months.
         """
-        items = list(self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": offender_pk(who)}}))
-        last = next((as_offender(item).ban for item in items if item["sk"]["S"] == STATE), None)
-        bans = [as_ban(item) for item in items if item["sk"]["S"] != STATE]
+        items = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": offender_pk(who)}})
+        last: Ban | None = None
+        bans: list[Ban] = []
+        for item in items:
+            try:
+                if item["sk"]["S"] == STATE:
+                    last = as_offender(item).ban
+                elif item["sk"]["S"].startswith(HISTORY_PREFIX):
+                    bans.append(as_past_ban(item))
+            except Unreadable as error:
+                self._aside(error)
+            except ODD as error:
+                raise odd_answer(_READING, error) from error
         if last:
             evidence = bans.pop().evidence if bans and bans[-1].start_ms == last.start_ms else ()
             bans.append(replace(last, evidence=evidence))
@@ -106,15 +160,15 @@ class DynamoBanBook:
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
             values={":pk": {"S": partition_of(key)}, ":prefix": {"S": f"{key}#"}},
         )
-        return [as_standing(item) for item in items]
+        return list(self._readable(items))
 
     def _query(self, *, values: dict[str, Any], **query: Any) -> Iterator[dict[str, Any]]:
-        with aws_errors("reading the bans"):
+        with aws_errors(_READING):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table, ConsistentRead=True, ExpressionAttributeValues=values, **query
             )
             for page in pages:
-                yield from part_of(page, "Items", "reading the bans")
+                yield from part_of(page, "Items", _READING, list)
 
 
 def partition_of(key: str) -> str:

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from f2b_worker.adapters.remedies import unreadable_item
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
+from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from f2b_worker.errors import Unreadable
 
 Item = dict[str, Any]
 
 STATE = "state"
 HISTORY_PREFIX = "ban#"
+
+_MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through an attribute that is not what it should be."""
+
+
+def unreadable(kind: str, item: Item, attribute: str) -> Unreadable:
+    """Make the error that names an item."""
+    return unreadable_item(kind, name_of(item), attribute)
+
+
+def name_of(item: Item) -> str:
+    """Name an item by its primary key."""
+    return f"{item['pk']['S']} {item['sk']['S']}"
+
+
+def first_wrong(item: Item, readers: Mapping[str, Callable[[Any], object]]) -> str:
+    """Find the first attribute that its reader does not take; for what is known to have one."""
+    for name, read in readers.items():
+        try:
+            read(item[name])
+        except _MISSHAPEN:
+            if name in item or name in _NEEDED:
+                return name
+    return _SOMETHING
 
 
 def hit_text(hit: Hit) -> str:
@@ -55,15 +83,48 @@ def state_key(who: OffenderId) -> Item:
 
 
 def as_offender(item: Item) -> Offender:
-    """Read an offender's state; an item that is not there is an offender without a past."""
-    hits = frozenset(as_hit(text) for text in item.get("hits", {}).get("SS", []))
-    ban = as_ban(item["last_ban"]["M"]) if "last_ban" in item else None
-    return Offender(hits, ban, int(item.get("revision", {}).get("N", 0)))
+    """Read an offender's state; an item that is not there is an offender without a past.
+
+    Raises:
+        Unreadable: If something in it is not what a worker writes.
+    """
+    try:
+        hits = as_hits(item["hits"]) if "hits" in item else frozenset()
+        ban = as_ban(item["last_ban"]["M"]) if "last_ban" in item else None
+        revision = as_count(item["revision"]) if "revision" in item else 0
+    except _MISSHAPEN as error:
+        raise unreadable("offender", item, first_wrong(item, _STATE)) from error
+    if revision and ban is None:
+        raise unreadable("offender", item, "last_ban")
+    return Offender(hits, ban, revision)
+
+
+def as_hits(value: Item) -> frozenset[Hit]:
+    """Read a string set of hits."""
+    hits = frozenset([as_hit(text) for text in value["SS"]])
+    if not are_sound(hits):
+        raise ValueError("hits")
+    return hits
+
+
+def as_count(value: Item) -> int:
+    """Read a number that only counts."""
+    number = int(value["N"])
+    if not is_whole(number, 0, NUMBER_MAX):
+        raise ValueError("number")
+    return number
 
 
 def version_of(item: Item) -> int:
-    """Read how often an offender's item was changed; 0 for one that an older worker wrote."""
-    return int(item.get("v", {}).get("N", 0))
+    """Read how often an offender's item was changed; 0 for one that an older worker wrote.
+
+    Raises:
+        Unreadable: If it is no such number.
+    """
+    try:
+        return as_count(item["v"]) if "v" in item else 0
+    except _MISSHAPEN as error:
+        raise unreadable("offender", item, "v") from error
 
 
 def history_key(who: OffenderId, ban: Ban) -> Item:
@@ -94,19 +155,56 @@ def ban_item(ban: Ban) -> Item:
 
 
 def as_ban(item: Item) -> Ban:
-    """Read a ban's attributes."""
-    return Ban(
+    """Read a ban's attributes.
+
+    Raises:
+        ValueError: Or another of `_MISSHAPEN`, if something in them is not what a worker writes.
+    """
+    ban = Ban(
         start_ms=int(item["start_ms"]["N"]),
         until_ms=int(item["until_ms"]["N"]),
         count=int(item["count"]["N"]),
         length_ms=int(item["length_ms"]["N"]),
         extended=int(item["extended"]["N"]),
-        evidence=tuple(as_hit(element["S"]) for element in item.get("evidence", {}).get("L", [])),
-        observed=item.get("observed", {}).get("BOOL", False),
-        blocklists=tuple(name["S"] for name in item["blocklists"]["L"])
-        if "blocklists" in item
-        else (DEFAULT_BLOCKLIST,),
+        evidence=_as_evidence(item["evidence"]) if "evidence" in item else (),
+        observed=item["observed"]["BOOL"] if "observed" in item else False,
+        blocklists=_as_names(item["blocklists"]) if "blocklists" in item else (DEFAULT_BLOCKLIST,),
     )
+    if wrong_in_ban(ban):
+        raise ValueError(wrong_in_ban(ban))
+    return ban
+
+
+def _as_evidence(value: Item) -> tuple[Hit, ...]:
+    return tuple(as_hit(element["S"]) for element in value["L"])
+
+
+def _as_names(value: Item) -> tuple[str, ...]:
+    return tuple(name["S"] for name in value["L"])
+
+
+def wrong_in(item: Item) -> str:
+    """Name what in a ban's item cannot be read; for what is known to have something."""
+    wrong = first_wrong(item, _BAN)
+    if wrong != _SOMETHING:
+        return wrong
+    try:
+        as_ban(item)
+    except ValueError as error:  # each attribute can be read, and one is none that a ban can have
+        return str(error)
+    return wrong
+
+
+def as_past_ban(item: Item) -> Ban:
+    """Read one ban of an offender's history.
+
+    Raises:
+        Unreadable: If something in it is not what a worker writes.
+    """
+    try:
+        return as_ban(item)
+    except _MISSHAPEN as error:
+        raise unreadable("history", item, wrong_in(item)) from error
 
 
 def standing_key(partition: str, who: OffenderId) -> Item:
@@ -125,5 +223,36 @@ def standing_item(who: OffenderId, ban: Ban, *, partition: str, changed_ms: int)
 
 
 def as_standing(item: Item) -> StandingBan:
-    """Read the last ban of an offender."""
-    return StandingBan(OffenderId(item["jail"]["S"], item["key"]["S"]), as_ban(item))
+    """Read the last ban of an offender.
+
+    Raises:
+        Unreadable: If something in it is not what a worker writes.
+    """
+    who = standing_who(item)
+    if who is None:
+        raise unreadable("ban", item, "sk")
+    try:
+        return StandingBan(who, as_ban(item))
+    except _MISSHAPEN as error:
+        raise unreadable("ban", item, wrong_in(item)) from error
+
+
+def standing_who(item: Item) -> OffenderId | None:
+    """Read whose ban an item is from its primary key, which nobody can leave out; None if that does not tell."""
+    key, _, jail = item["sk"]["S"].rpartition("#")
+    return OffenderId(jail, key) if key else None
+
+
+_SOMETHING = "an attribute"
+_NEEDED = {"start_ms", "until_ms", "count", "length_ms", "extended"}
+_BAN: Mapping[str, Callable[[Any], object]] = {
+    **dict.fromkeys(("start_ms", "until_ms", "count", "length_ms", "extended"), lambda value: int(value["N"])),
+    "observed": lambda value: value["BOOL"],
+    "blocklists": _as_names,
+    "evidence": _as_evidence,
+}
+_STATE: Mapping[str, Callable[[Any], object]] = {
+    "hits": as_hits,
+    "last_ban": lambda value: as_ban(value["M"]),
+    "revision": as_count,
+}

@@ -1,20 +1,26 @@
 """A lease in the ledger's table: relative durations and a version, never an absolute clock.
 
-The item `lease#enforcer/<Region>` says who holds it, its version, and what the holder enforces.
+The item `lease#enforcer/<Region>` says who holds it, its version, and what the holder enforces. One that cannot be
+read has a holder whom nobody knows: it is taken over like any other, if it stands still for as long, and only as
+exactly that item. Its new version is one that no holder counted up to, so none who held it before can move it.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, odd_answers
+from f2b_worker.adapters.dynamodb.items import as_count, unreadable
 from f2b_worker.errors import F2bError
+from f2b_worker.observe.unreadable import set_aside
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.ports import Clock
 
 TAKEOVER_S = 8.0
@@ -22,6 +28,27 @@ TAKEOVER_S = 8.0
 
 RENEW_S = 2.0
 _FREE = "free"
+_UNKNOWN = "unknown"
+_ATTRIBUTES = ("owner", "version", "enforces")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The lease's item as it was read.
+
+    Attributes:
+        owner: Who holds it; `_UNKNOWN` if that, or the version, cannot be read.
+        item: All of it.
+    """
+
+    owner: str
+    version: int
+    enforces: str
+    item: Item
+
+    @property
+    def is_readable(self) -> bool:
+        return self.owner != _UNKNOWN
 
 
 class DynamoLease:
@@ -48,7 +75,7 @@ class DynamoLease:
         self._lock = threading.RLock()
         self._held: int | None = None
         self._moved_s = 0.0
-        self._seen: tuple[str, int] | None = None
+        self._seen: _Seen | None = None
         self._asked_s = float("-inf")
         self._otherwise = ""
 
@@ -64,7 +91,7 @@ class DynamoLease:
             if now_s - self._asked_s < RENEW_S:
                 return self._held is not None
             held = self._held
-            holds = self._try_to_take(now_s) if held is None else self._move(self._owner, held, now_s)
+            holds = self._try_to_take(now_s) if held is None else self._move(self._owner, held + 1, now_s)
             # Only an answer counts: who cannot ask must not believe that the lease is still held.
             self._asked_s = now_s
             return holds
@@ -80,29 +107,50 @@ class DynamoLease:
         """Give the lease back, so that another process takes it at once."""
         with self._lock:
             if self._held is not None:
-                self._move(_FREE, self._held, self._clock.monotonic_s())
+                self._move(_FREE, self._held + 1, self._clock.monotonic_s())
                 self._held = None
 
     def _try_to_take(self, now_s: float) -> bool:
-        owner, version, enforces = self._read()
-        self._otherwise = "" if owner in (_FREE, self._owner) or enforces == self._enforces else enforces
-        if self._seen != (owner, version):
-            self._seen = (owner, version)
+        found = self._read()
+        owner = found.owner
+        is_other = owner not in (_FREE, self._owner)
+        self._otherwise = found.enforces if is_other and found.enforces != self._enforces else ""
+        if self._seen != found:
+            self._seen = found
             self._moved_s = now_s
         # Our own name stands there when the answer to an earlier write of ours was lost.
-        if owner not in (_FREE, self._owner) and now_s - self._moved_s < TAKEOVER_S:
+        if is_other and now_s - self._moved_s < TAKEOVER_S:
             return False
-        return self._move(self._owner, version, now_s)
+        if found.is_readable:
+            return self._move(self._owner, found.version + 1, now_s)
+        return self._move(self._owner, self._clock.now_ms(), now_s, instead_of=found.item)
 
-    def _read(self) -> tuple[str, int, str]:
-        with aws_errors("reading the enforcer's lease"):
-            item = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+    def _read(self) -> _Seen:
+        doing = "reading the enforcer's lease"
+        with aws_errors(doing):
+            answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
+        item: Item = answer.get("Item", {})
         if not item:
-            return _FREE, 0, ""
-        return item["owner"]["S"], int(item["version"]["N"]), item["enforces"]["S"]
+            return _Seen(_FREE, 0, "", {})
+        with odd_answers(doing):
+            wrong = next((name for name in _ATTRIBUTES[:2] if not _is_sound(name, item)), None)
+            if wrong:
+                set_aside(unreadable("lease", item, wrong))
+                return _Seen(_UNKNOWN, 0, "", item)
+            # For people only: what cannot be read of it is nothing, and it is written anew within seconds.
+            enforces = item["enforces"]["S"] if _is_sound("enforces", item) else ""
+            return _Seen(item["owner"]["S"], as_count(item["version"]), enforces, item)
 
-    def _move(self, owner: str, version: int, now_s: float) -> bool:
-        """Write the next version if *version* still stands; tell whether this process then holds the lease."""
+    def _move(self, owner: str, version: int, now_s: float, *, instead_of: Item | None = None) -> bool:
+        """Write *version* if the one before still stands; tell whether this process then holds the lease.
+
+        Args:
+            owner: Who holds it then.
+            version: The new one.
+            now_s: When.
+            instead_of: The item that must still be there, if it has no version to go by.
+        """
+        condition, names, values = _is_still(instead_of) if instead_of else _has_version(version - 1)
         with aws_errors("keeping the enforcer's lease"):
             try:
                 self._client.put_item(
@@ -110,17 +158,37 @@ class DynamoLease:
                     Item=self._key
                     | {
                         "owner": {"S": owner},
-                        "version": {"N": str(version + 1)},
+                        "version": {"N": str(version)},
                         "enforces": {"S": self._enforces},
                     },
-                    ConditionExpression="attribute_not_exists(pk) OR #version = :version",
-                    ExpressionAttributeNames={"#version": "version"},
-                    ExpressionAttributeValues={":version": {"N": str(version)}},
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 self._held = None
                 return False
-        self._held = version + 1
+        self._held = version
         self._moved_s = now_s
         self._otherwise = ""
         return True
+
+
+def _is_sound(name: str, item: Item) -> bool:
+    try:
+        return as_count(item[name]) >= 0 if name == "version" else isinstance(item[name]["S"], str)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _has_version(version: int) -> tuple[str, dict[str, str], dict[str, Any]]:
+    values = {":version": {"N": str(version)}}
+    return "attribute_not_exists(pk) OR #version = :version", {"#version": "version"}, values
+
+
+def _is_still(item: Item) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Make the condition that an item is there as it was read, in all that a lease has."""
+    names = ("pk", *_ATTRIBUTES)
+    conditions = [f"#{each} = :{each}" if each in item else f"attribute_not_exists(#{each})" for each in names]
+    values = {f":{each}": item[each] for each in names if each in item}
+    return " AND ".join(conditions), {f"#{each}": each for each in names}, values

@@ -17,10 +17,11 @@ garbage collection.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.items import (
     hits_value,
@@ -31,10 +32,10 @@ from f2b_worker.adapters.dynamodb.items import (
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.transactions import BanTransactions
 from f2b_worker.domain.judge.retention import Retention
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,7 +65,9 @@ class DynamoLedger(DynamoBanBook):
         self._retention = Retention(kept_ms)
         self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
         self._known = SeenItems(clock)
-        self._many = ManyOffenders(client, table, self._io, self._known, clock=clock, retention=self._retention)
+        self._many = ManyOffenders(
+            client, table, self._io, self._known, clock=clock, retention=self._retention, aside=self._aside
+        )
         self._bans = BanTransactions(
             client, table, self._io, read=self._many.read, clock=clock, retention=self._retention
         )
@@ -88,7 +91,7 @@ class DynamoLedger(DynamoBanBook):
         now_ms = self._clock.now_ms()
         kept_until_ms = self._retention.until_ms(None, now_ms=now_ms)
         doing = f"recording {who.key} in {who.jail}"
-        with aws_errors(doing):
+        with self._unless_unreadable(who), aws_errors(doing):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
@@ -101,12 +104,26 @@ class DynamoLedger(DynamoBanBook):
                 },
                 ReturnValues="ALL_NEW",
             )
-        offender = self._known.learn(who, part_of(answer, "Attributes", doing))
+        with self._told(), odd_answers(doing):
+            offender = self._known.learn(who, part_of(answer, "Attributes", doing, dict))
         longer_ms = self._retention.until_ms(offender.ban, now_ms=now_ms)
         # Half of the time would do (see `kept_ms`), so a write for a little more is not worth its price.
         if longer_ms - kept_until_ms > self._retention.kept_ms // 2:
             self._keep_until(who, longer_ms)
         return offender
+
+    @contextmanager
+    def _unless_unreadable(self, who: OffenderId) -> Iterator[None]:
+        """Find out whether a write was refused because what is there cannot be read, and say so then.
+
+        Raises:
+            Unreadable: If so; otherwise whatever the write raised.
+        """
+        try:
+            yield
+        except Invalid:
+            self.offender(who)
+            raise
 
     def _keep_until(self, who: OffenderId, kept_until_ms: int) -> None:
         """Undo the shorter time to live that a hit gave to an offender under a long ban."""
@@ -131,15 +148,19 @@ class DynamoLedger(DynamoBanBook):
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
+        gone = list(spent)
+        if not gone:  # DynamoDB takes no empty set
+            return
         with aws_errors(f"trimming {who.key} in {who.jail}"):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
                 UpdateExpression="DELETE hits :spent ADD v :one",
-                ExpressionAttributeValues={":spent": hits_value(spent), ":one": number(1)},
+                ExpressionAttributeValues={":spent": hits_value(gone), ":one": number(1)},
                 ReturnValues="ALL_NEW",
             )
-        self._known.learn(who, answer.get("Attributes", {}))
+        with odd_answers("trimming"):
+            self._known.learn(who, answer.get("Attributes", {}))
 
 
 def _only_extends(decision: Decision) -> bool:

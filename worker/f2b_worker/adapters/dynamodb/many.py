@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (
@@ -28,10 +28,11 @@ from f2b_worker.adapters.dynamodb.items import (
 )
 from f2b_worker.adapters.dynamodb.statements import Statement, insert, run, update
 from f2b_worker.domain.judge.verdicts import Offender
-from f2b_worker.errors import F2bError, Invalid, Throttled
+from f2b_worker.errors import F2bError, Invalid, Throttled, Unreadable
+from f2b_worker.observe.unreadable import set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,6 +49,7 @@ KNOWN_MAX = 50_000
 KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
 
+_READING = "reading the ledger"
 _READ_MAX = 100  # items in one BatchGetItem
 _READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
@@ -100,6 +102,7 @@ class ManyOffenders:
         known: Shared with whoever else writes to offenders.
         clock: Stamps changes.
         retention: Until when an offender is kept.
+        aside: Told of each item that cannot be read.
     """
 
     def __init__(  # noqa: PLR0913
@@ -111,6 +114,7 @@ class ManyOffenders:
         *,
         clock: Clock,
         retention: Retention,
+        aside: Callable[[Unreadable], None] = set_aside,
     ) -> None:
         self._client = client
         self._table = table
@@ -118,6 +122,7 @@ class ManyOffenders:
         self._known = known
         self._clock = clock
         self._retention = retention
+        self._aside = aside
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits; who is left out of the answer was contended and has to be written alone."""
@@ -143,10 +148,23 @@ class ManyOffenders:
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
-                self._known.learn(who, outcome.item)
+                learned = self._learn(who, outcome.item)
+                if isinstance(learned, F2bError):
+                    answers[who] = learned
             else:
                 unknown.append(who)
         answers.update((who, each) for who, each in self.read(unknown).items() if isinstance(each, F2bError))
+
+    def _learn(self, who: OffenderId, item: Item) -> Offender | F2bError:
+        """Remember an item, and read it; one that cannot be read costs nobody else's."""
+        try:
+            with odd_answers(_READING):
+                return self._known.learn(who, item)
+        except Unreadable as error:
+            self._aside(error)
+            return error
+        except F2bError as error:
+            return error
 
     def _after(self, who: OffenderId, new: Sequence[Hit]) -> tuple[int, Offender]:
         version, seen = self._known.get(who) or (0, Offender())
@@ -173,20 +191,21 @@ class ManyOffenders:
                 return {who: self._read_or_error([who])[who] for who in batch}
             return dict.fromkeys(batch, error)
 
-    def _read_batch(self, batch: Sequence[OffenderId]) -> dict[OffenderId, Offender]:
+    def _read_batch(self, batch: Sequence[OffenderId]) -> Answers:
         found: dict[str, Item] = {}
         asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
         for _ in range(_READS):
             if not asked:
                 break
-            with aws_errors("reading the ledger"):
+            with aws_errors(_READING):
                 answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
-            responses = part_of(answer, "Responses", "reading the ledger")
-            found.update((item["pk"]["S"], item) for item in responses.get(self._table, []))
+            with odd_answers(_READING):
+                responses = part_of(answer, "Responses", _READING)
+                found.update((item["pk"]["S"], item) for item in responses.get(self._table, []))
             asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
         if asked:
-            raise Throttled("reading the ledger: DynamoDB leaves keys unread")
-        return {who: self._known.learn(who, found.get(offender_pk(who), {})) for who in batch}
+            raise Throttled(f"{_READING}: DynamoDB leaves keys unread")
+        return {who: self._learn(who, found.get(offender_pk(who), {})) for who in batch}
 
     def extend(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store longer bans; who is left out of the answer is not known here and has to be written alone.
@@ -225,7 +244,7 @@ class ManyOffenders:
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
-                answers[who] = self._known.learn(who, outcome.item)
+                answers[who] = self._learn(who, outcome.item)
             else:
                 self._known.forget(who)
         return answers

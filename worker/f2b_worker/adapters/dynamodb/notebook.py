@@ -15,19 +15,29 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import ODD, aws_errors, odd_answer, part_of
+from f2b_worker.adapters.dynamodb.items import unreadable
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.judge.soundness import is_whole
 from f2b_worker.domain.plan.surge import held_back_from
+from f2b_worker.errors import Unreadable
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.ports import EntryKind
 
 _SURGE = "surge"
 _SWEPT = "swept"
+_READING = "reading the enforcer's notes"
+
+_ENTRIES_BYTES_MAX = 16 * 1024 * 1024
+"""A full set is 430 KB; what is compressed may grow a thousandfold if it is broken."""
 
 
 class DynamoNotebook:
@@ -37,19 +47,54 @@ class DynamoNotebook:
         client: A DynamoDB client.
         table: The ledger's table.
         region: Where WAF is reached.
+        aside: Told of each note that cannot be read.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, *, region: str) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        region: str,
+        aside: Callable[[Unreadable], None] = set_aside,
+    ) -> None:
         self._client = client
         self._table = table
         self._partition = {"S": f"enforcer#{region}"}
+        self._aside = aside
 
     def read(self) -> Notes:
-        """Read everything."""
-        surge: dict[str, Any] = {}
+        """Read everything; a note that cannot be read is named, and lost."""
+        surge: tuple[int | None, int | None] = (None, None)
         entries: dict[str, dict[str, frozenset[str]]] = {"foreign": {}, "networks": {}}
         swept_ms: dict[str, int] = {}
-        with aws_errors("reading the enforcer's notes"):
+        lost: set[str] = set()
+        for item in self._items():
+            try:
+                kind, _, arn = item["sk"]["S"].partition("#")
+                if kind == _SURGE:
+                    surge = _surge(item)
+                elif kind in entries:
+                    entries[kind][arn] = _entries(kind, item)
+                elif kind == _SWEPT:
+                    swept_ms = _swept(item)
+            except Unreadable as error:
+                self._aside(error)
+                lost.add(item["sk"]["S"])
+            except ODD as error:
+                raise odd_answer(_READING, error) from error
+        from_ms, released_ms = surge
+        return Notes(
+            entries["foreign"],
+            held_back_from(from_ms, released_ms),
+            released_ms,
+            entries["networks"],
+            swept_ms,
+            frozenset(lost),
+        )
+
+    def _items(self) -> Iterator[Item]:
+        with aws_errors(_READING):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
@@ -57,17 +102,7 @@ class DynamoNotebook:
                 ExpressionAttributeValues={":pk": self._partition},
             )
             for page in pages:
-                for item in part_of(page, "Items", "reading the enforcer's notes"):
-                    kind, _, arn = item["sk"]["S"].partition("#")
-                    if kind == _SURGE:
-                        surge = item
-                    elif kind in entries:
-                        entries[kind][arn] = _unpacked(item["entries"]["B"])
-                    elif kind == _SWEPT:
-                        swept_ms = {arn: int(each["N"]) for arn, each in item["swept_ms"]["M"].items()}
-        released_ms = _number(surge, "released_ms")
-        held_back_from_ms = held_back_from(_number(surge, "held_back_from_ms"), released_ms)
-        return Notes(entries["foreign"], held_back_from_ms, released_ms, entries["networks"], swept_ms)
+                yield from part_of(page, "Items", _READING, list)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one set; none remove the note."""
@@ -95,11 +130,19 @@ class DynamoNotebook:
         """Let in all bans that start up to *now_ms*: a surge noted from that time or earlier is over."""
         self._update(
             UpdateExpression="SET released_ms = :ms",
-            ConditionExpression="attribute_not_exists(released_ms) OR released_ms < :ms",
-            values=_times(now_ms),
+            # What is no time at all must not stand in the way of one.
+            ConditionExpression="attribute_not_exists(released_ms) OR released_ms < :ms"
+            " OR NOT attribute_type(released_ms, :number) OR released_ms > :latest",
+            values={**_times(now_ms), **_NO_TIMES},
+        )
+        self._update(
+            UpdateExpression="REMOVE held_back_from_ms",
+            ConditionExpression="attribute_exists(held_back_from_ms) AND"
+            " (NOT attribute_type(held_back_from_ms, :number) OR held_back_from_ms > :latest)",
+            values=_NO_TIMES,
         )
 
-    def _update(self, *, values: dict[str, Any] | None = None, **update: Any) -> None:
+    def _update(self, *, values: Mapping[str, Any] | None = None, **update: Any) -> None:
         given: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         with aws_errors("noting the surge guard"):
             try:
@@ -116,12 +159,53 @@ def _packed(entries: frozenset[str]) -> bytes:
 
 
 def _unpacked(packed: bytes) -> frozenset[str]:
-    return frozenset(zlib.decompress(packed).decode().split("\n"))
+    """Unpack entries.
+
+    Raises:
+        ValueError: If it is not the whole of what was packed; or zlib's error.
+    """
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(packed, _ENTRIES_BYTES_MAX)
+    if not unpacking.eof:
+        raise ValueError("entries")
+    return frozenset(text.decode().split("\n"))
+
+
+def _entries(kind: str, item: Item) -> frozenset[str]:
+    try:
+        return _unpacked(item["entries"]["B"])
+    except (*ODD, zlib.error) as error:
+        raise unreadable(kind, item, "entries") from error
+
+
+def _surge(item: Item) -> tuple[int | None, int | None]:
+    """Read since when bans are held back, and when they were last released; one is nothing without the other."""
+    return _time(_SURGE, item, "held_back_from_ms"), _time(_SURGE, item, "released_ms")
+
+
+def _time(kind: str, item: Item, name: str) -> int | None:
+    try:
+        return _as_time(item[name]) if name in item else None
+    except ODD as error:
+        raise unreadable(kind, item, name) from error
+
+
+def _swept(item: Item) -> dict[str, int]:
+    try:
+        return {arn: _as_time(each) for arn, each in item["swept_ms"]["M"].items()}
+    except ODD as error:
+        raise unreadable(_SWEPT, item, "swept_ms") from error
+
+
+def _as_time(value: Item) -> int:
+    at_ms = int(value["N"])
+    if not is_whole(at_ms, -FOREVER_MS, FOREVER_MS):
+        raise ValueError("time")
+    return at_ms
+
+
+_NO_TIMES: Mapping[str, Any] = {":number": {"S": "N"}, ":latest": {"N": str(FOREVER_MS)}}
 
 
 def _times(at_ms: int) -> dict[str, Any]:
     return {":ms": {"N": str(at_ms)}}
-
-
-def _number(item: dict[str, Any], name: str) -> int | None:
-    return int(item[name]["N"]) if name in item else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.dynamodb.items import Item
 
 STATEMENTS_MAX = 25
+_WRITING = "writing to the ledger"
 _CONDITION_FAILED = {"ConditionalCheckFailed", "ConditionalCheckFailedException", "DuplicateItem"}
 
 
@@ -95,7 +96,7 @@ def run(client: DynamoDBClient, threads: ThreadPoolExecutor, statements: Sequenc
 
 def _run_batch(client: DynamoDBClient, batch: Sequence[Statement]) -> list[Outcome]:
     try:
-        with aws_errors("writing to the ledger"):
+        with aws_errors(_WRITING):
             answer = client.batch_execute_statement(
                 Statements=[
                     {
@@ -106,10 +107,13 @@ def _run_batch(client: DynamoDBClient, batch: Sequence[Statement]) -> list[Outco
                     for each in batch
                 ]
             )
-        responses = part_of(answer, "Responses", "writing to the ledger")
+        with odd_answers(_WRITING):
+            outcomes = [_outcome(response) for response in part_of(answer, "Responses", _WRITING, list)]
+            if len(outcomes) != len(batch):
+                raise ValueError("one response for each statement")
     except F2bError as error:
         return [error] * len(batch)
-    return [_outcome(response) for response in responses]
+    return outcomes
 
 
 def _outcome(response: Any) -> Outcome:
@@ -118,4 +122,4 @@ def _outcome(response: Any) -> Outcome:
         return None
     if error.get("Code") in _CONDITION_FAILED:
         return Refused(error.get("Item"))
-    return error_of(error.get("Code", ""), f"writing to the ledger: {error.get('Message') or error.get('Code')}")
+    return error_of(error.get("Code", ""), f"{_WRITING}: {error.get('Message') or error.get('Code')}")

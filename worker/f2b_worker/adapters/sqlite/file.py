@@ -5,6 +5,7 @@
     inbox          message bodies that are stored and not yet judged
     dead_letters   what was refused, and why
     notes          what the enforcer must not forget
+    schema         the version, and the oldest one whose workers may work with the file
 
 The format has a version of its own (`PRAGMA user_version`). Only what garbage collection goes by is in days.
 """
@@ -18,18 +19,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.errors import F2bError, Invalid, Missing, StartError, Unavailable
+from f2b_worker.domain.schema import Known, Schema, schema_of
+from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = 1
+KNOWN = Known(Schema(version=VERSION, readable_from=1), oldest=1)
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
+
+CHANGES_MAX = 2**53
+"""No change of a ban is numbered higher; what is stored as one and larger was put there by somebody else."""
 
 BUSY_S = 5.0
 """How long somebody waits for another process."""
 
+LOG, INDEX, LOCK = "-wal", "-shm", "-lock"
+"""How the names of the files beside it end."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CHECKPOINT_PAGES = 4000  # 16 MB of log: a checkpoint costs two more fsyncs
 
 _SCHEMA = f"""
@@ -54,7 +64,6 @@ CREATE TABLE notes (
     region TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (region, name)
 ) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
@@ -67,9 +76,23 @@ def sqlite_errors(doing: str) -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeError) as error:
         raise Invalid(f"{doing}: {error}") from error
     except sqlite3.Error as error:
-        # A full disk, a lock that another process holds: worth another try. A damaged file is not, but whoever
-        # holds messages must hold on to them until somebody has looked.
-        raise Unavailable(f"{doing}: {error}") from error
+        raise _error_of(error, doing) from error
+
+
+def _error_of(error: sqlite3.Error, doing: str) -> F2bError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells kinds of one error apart
+    if _is_damage(error):
+        return FileLost(f"{doing}: the state file is damaged: {error}")
+    if code == sqlite3.SQLITE_FULL:
+        return Unavailable(f"{doing}: the disk of the state file is full: make room on it")
+    if code == sqlite3.SQLITE_READONLY:
+        return Unavailable(f"{doing}: the state file is read-only: make it writable again")
+    return Unavailable(f"{doing}: {error}")  # a lock that another process holds, for instance
+
+
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def make_or_open(path: Path) -> sqlite3.Connection:
@@ -80,25 +103,68 @@ def make_or_open(path: Path) -> sqlite3.Connection:
     is gone before all that follows from it is there, and what was lost is judged again.
 
     Raises:
-        StartError: If it cannot be opened, is no state file, or a newer f2b wrote it.
+        StartError: If it cannot be opened, is damaged, is no state file, or a newer f2b wrote it.
     """
-    connection = _connect(path, "rwc")
+    _refuse_lone_log(path)
+    connection = connect(path, "rwc")
     try:
         if not path.stat().st_size:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         _check(connection, path)
+        check_pages(connection)
+        if KNOWN.is_newer_than(read_schema(connection, path)):
+            mark_schema(connection, KNOWN.written)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA cache_size = -65536")  # KiB
-    except sqlite3.Error as error:
+    except (sqlite3.Error, FileLost) as error:
         connection.close()
-        raise StartError(f"cannot use state file {path}: {error}") from error
+        raise _unusable(path, error) from error
     except F2bError:
         connection.close()
         raise
     return connection
+
+
+def _refuse_lone_log(path: Path) -> None:
+    """Refuse a log whose file is gone: SQLite would remove it, and begin anew without a word."""
+    beside = Path(f"{path}{LOG}")
+    if _size(beside) and not _size(path):
+        missing = "empty" if path.exists() else "gone"
+        raise StartError(
+            f"state file {path} is {missing}, but {beside} is not: put the file back, or remove that to begin anew"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StartError(f"cannot open {path}: {error.strerror}") from error
+
+
+def check_pages(connection: sqlite3.Connection, table: str = "") -> None:
+    """See that the pages of *table*, or of the whole file, fit together: 200 MB take a quarter of a second.
+
+    Raises:
+        FileLost: If they do not.
+    """
+    what = f"({table})" if table else ""
+    with sqlite_errors("checking it"):
+        found: str = connection.execute(f"PRAGMA quick_check{what}").fetchone()[0]
+    if found != "ok":
+        raise FileLost(f"the state file is damaged: {found.splitlines()[-1]}")
+
+
+def _unusable(path: Path, error: Exception) -> StartError:
+    if _is_damage(error) or isinstance(error, FileLost):
+        remedy = "put a copy back, as docs/standalone.md shows, or move the file away to begin anew"
+        return StartError(f"state file {path} is damaged, or no database ({error}): {remedy}")
+    return StartError(f"cannot use state file {path}: {error}")
 
 
 def open_to_store(path: Path) -> sqlite3.Connection:
@@ -121,7 +187,7 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
     """
     if not path.exists():
         raise Missing(f"there is no state file {path}: f2b-worker --standalone makes it")
-    connection = _connect(path, "rw")
+    connection = connect(path, "rw")
     try:
         _check(connection, path)
         if not writing:
@@ -130,11 +196,16 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
         connection.close()
         if isinstance(error, F2bError):
             raise
-        raise StartError(f"cannot use state file {path}: {error}") from error
+        raise _unusable(path, error) from error
     return connection
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a state file as it is, in SQLite's *mode*.
+
+    Raises:
+        StartError: If it cannot be opened.
+    """
     try:
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -148,13 +219,46 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    ours, version = _number(connection, "application_id"), _number(connection, "user_version")
-    if ours != APPLICATION_ID:
+    if _number(connection, "application_id") != APPLICATION_ID:
         raise StartError(f"{path} is not a state file of f2b; give another with --state")
-    if version > VERSION:
-        raise StartError(
-            f"a newer f2b wrote state file {path} in format {version}; this f2b knows format {VERSION}: update f2b"
+    refusal = KNOWN.refusal(read_schema(connection, path), f"state file {path}")
+    if refusal:
+        raise StartError(refusal)
+
+
+def read_schema(connection: sqlite3.Connection, path: Path) -> Schema | None:
+    """Read how the file is marked; None if an f2b wrote it that knew no marks.
+
+    Raises:
+        Rejected: If the mark cannot be read.
+    """
+    version = _number(connection, "user_version")
+    marked = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema'").fetchone()
+    row = connection.execute("SELECT version, readable_from FROM schema").fetchone() if marked else None
+    says = row[0] if row and isinstance(row[0], int) else None
+    if row is None or (says is not None and says < version):
+        # Whoever wrote that version did not say who else may read it.
+        return Schema(version, version) if version > 1 else None
+    found = schema_of(*row)
+    if found is None or found.version != version:
+        raise Rejected(
+            f"state file {path} has format {version}, and in its table schema {row}: no f2b writes that; "
+            "put a copy back, as docs/standalone.md shows"
         )
+    return found
+
+
+def mark_schema(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Mark the file, unless it is marked with this version or a later one."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER, readable_from INTEGER)")
+        row = connection.execute("SELECT version FROM schema").fetchone()
+        if row and _number(connection, "user_version") >= schema.version:
+            return
+        connection.execute("DELETE FROM schema")
+        connection.execute("INSERT INTO schema (version, readable_from) VALUES (?, ?)", schema)
+        connection.execute(f"PRAGMA user_version = {int(schema.version)}")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
@@ -173,7 +277,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        beside = Path(f"{path}-lock")
+        beside = Path(f"{path}{LOCK}")
         self._handle: int | None = None
         try:
             handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic_core import to_json
 
 from f2b_worker.adapters.sqlite.file import sqlite_errors
-from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
+from f2b_worker.domain.judge.soundness import is_whole
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import RECEIVE_MAX, Message
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from f2b_worker.adapters.sqlite.place import Place
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.ports import Clock, DeadLetter
@@ -29,13 +32,17 @@ LATE_MS = 60_000
 It is twice what an infraction that only extends a ban may be made to wait.
 """
 
+POSTPONED_S = 10.0
+"""When messages come again that had to be left: well before they would count as an overload."""
+
 DEAD_LETTERS_KEPT_MS = 14 * DAY_MS
 """As long as SQS keeps a message at most."""
 
 _DETAIL_CHARACTERS_MAX = 256
-_READ = "SELECT id, body, sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
-_READ_NEW = "SELECT id, body, sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
-_OLDEST = "SELECT sent_at_ms FROM inbox ORDER BY id LIMIT 1"
+# As bytes: SQLite hands out no row of a query in which one text is none.
+_READ = "SELECT id, CAST(body AS BLOB), sent_at_ms FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
+_READ_NEW = "SELECT id, CAST(body AS BLOB), sent_at_ms FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
+_OLDEST = "SELECT CAST(sent_at_ms AS INTEGER) FROM inbox ORDER BY id LIMIT 1"
 _INSERT = "INSERT INTO inbox (body, sent_at_ms) VALUES (?, ?)"
 _DELETE = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
 _BURY = "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)"
@@ -66,6 +73,7 @@ class SqliteInbox:
         self._handed_out = 0  # ids rise in the order of commits, so everything below was handed out
         self._in_hand: set[int] = set()
         self._released: dict[int, None] = {}  # in the order in which they were released
+        self._postponed: deque[tuple[float, int]] = deque()
         self._received_s = float("-inf")
         self._closed = False
 
@@ -77,6 +85,7 @@ class SqliteInbox:
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* for the first, which wakes at once who waits."""
         with self._news, sqlite_errors("receiving infractions"):
+            self._bring_back()
             if self._news.wait_for(self._has_some, wait_s) and wait_s:
                 self._gather()
             again = list(islice(self._released, RECEIVE_MAX))
@@ -90,7 +99,13 @@ class SqliteInbox:
             for number in again:
                 del self._released[number]
             self._in_hand.update(number for number, _, _ in rows)
-            return [Message(str(number), str(number), body, sent_at_ms) for number, body, sent_at_ms in rows]
+            return [self._message(*row) for row in rows]
+
+    def _message(self, number: int, body: bytes, sent_at_ms: object) -> Message:
+        """Read a row, whatever it holds: what is no infraction is found out with the others."""
+        is_time = is_whole(sent_at_ms, 0, FOREVER_MS)
+        sent_ms = cast("int", sent_at_ms) if is_time else self._clock.now_ms()
+        return Message(str(number), str(number), bytes(body).decode(errors="replace"), sent_ms)
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error."""
@@ -113,11 +128,21 @@ class SqliteInbox:
                     self._released[number] = None
             self._news.notify_all()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Put *letter* among the dead ones, and forget those of two weeks ago."""
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the file, to come again after *POSTPONED_S*."""
+        due_s = self._clock.monotonic_s() + POSTPONED_S
+        with self._news:
+            self._postponed.extend((due_s, int(message.id)) for message in messages)
+
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Put *letters* among the dead ones, all or none, and forget those of two weeks ago."""
         now_ms = self._clock.now_ms()
-        values = (now_ms, letter.reason, _text(letter.detail), letter.message_id, _text(letter.body))
-        self._writer.do("storing a dead letter", partial(_bury, values, now_ms - DEAD_LETTERS_KEPT_MS))
+        rows = [(now_ms, each.reason, _text(each.detail), each.message_id, _text(each.body)) for each in letters]
+        try:
+            self._writer.do("storing dead letters", partial(_bury, rows, now_ms - DEAD_LETTERS_KEPT_MS))
+        except F2bError as error:
+            return [error] * len(letters)
+        return [None] * len(letters)
 
     def announce(self) -> None:
         """Wake who waits in a receive: something was put in."""
@@ -157,6 +182,13 @@ class SqliteInbox:
         late_ms = self._clock.now_ms() - max(row[0], self._opened_ms) if row else 0
         return f"infractions wait for {late_ms // 1000} s to be judged" if late_ms > LATE_MS else None
 
+    def _bring_back(self) -> None:
+        while self._postponed and self._postponed[0][0] <= self._clock.monotonic_s():
+            _, number = self._postponed.popleft()
+            if number in self._in_hand:
+                self._in_hand.remove(number)
+                self._released[number] = None
+
     def _gather(self) -> None:
         """Let messages gather while they come all the time: a small flush costs nearly as much as a large one."""
         pause_s = self._received_s + self._linger_s - self._clock.monotonic_s()
@@ -178,12 +210,14 @@ class SqliteQueue:
         writer: Writes to the file, safely.
         clock: Dates messages.
         announce: Called when messages are on disk.
+        place: Tells whether that is where a restart would find them.
     """
 
-    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None]) -> None:
+    def __init__(self, writer: Writer, clock: Clock, announce: Callable[[], None], place: Place) -> None:
         self._writer = writer
         self._clock = clock
         self._announce = announce
+        self._place = place
 
     async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
         """Store message bodies; answers when they are on disk, or why they are not."""
@@ -191,18 +225,22 @@ class SqliteQueue:
         now_ms = self._clock.now_ms()
         try:
             self._writer.do("storing infractions", partial(_insert, [(body, now_ms) for body in bodies]))
+            self._place.check()
         except F2bError as error:
             return [error] * len(bodies)
         self._announce()
         return [None] * len(bodies)
 
     async def check(self) -> None:
-        """Return if the file can be written to."""
+        """Return if the file can be written to, and would be read again."""
         self._writer.do("writing to the state file", _touch)
+        self._place.check(beside=True)
+        self._place.check_contents("inbox")
 
     async def close(self) -> None:
         """Let go of the file."""
         self._writer.close()
+        self._place.close()
 
 
 def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> None:
@@ -211,11 +249,12 @@ def _insert(rows: Sequence[tuple[str, int]], connection: sqlite3.Connection) -> 
 
 
 def _touch(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA user_version").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")  # written, whatever it was: a full disk shows
 
 
-def _bury(letter: tuple[object, ...], older_ms: int, connection: sqlite3.Connection) -> None:
-    connection.execute(_BURY, letter)
+def _bury(rows: Sequence[tuple[object, ...]], older_ms: int, connection: sqlite3.Connection) -> None:
+    connection.executemany(_BURY, rows)
     connection.execute("DELETE FROM dead_letters WHERE at_ms < ?", (older_ms,))
 
 

@@ -7,34 +7,35 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.sqlite.file import sqlite_errors
+from f2b_worker.adapters.sqlite.file import CHANGES_MAX, sqlite_errors
 from f2b_worker.adapters.sqlite.rows import (
     STRANGER,
     Rows,
     Stored,
-    ban_of,
     ban_rows,
     history_rows,
     hit_rows,
+    past_ban,
     read_offenders,
+    standing_of_row,
+    who_of_row,
 )
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import Retention
-from f2b_worker.domain.judge.verdicts import Offender, OffenderId
-from f2b_worker.errors import F2bError, Invalid
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender
+from f2b_worker.errors import F2bError, Invalid, Unreadable
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.domain.judge.decisions import Decision
-    from f2b_worker.domain.judge.verdicts import Ban, Hit
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.ports import Answers, Clock
-
-    _Offenders = Mapping[OffenderId, Offender]
 
 WorkT = TypeVar("WorkT")
 
@@ -45,6 +46,30 @@ PURGED_AT_ONCE = 500
 """Rows that one transaction removes: others wait for it."""
 
 _STANDING_AT_ONCE = 2000
+# As bytes: SQLite hands out no row of a query in which one text is none.
+_ALL = """
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders
+WHERE ban IS NOT NULL AND typeof(key) = 'text' AND typeof(jail) = 'text'
+    AND (key, jail) > (CAST(? AS TEXT), CAST(? AS TEXT))
+ORDER BY key, jail LIMIT ?
+"""
+_WITHOUT_KEY = """
+SELECT hex(key), hex(jail), NULL FROM offenders
+WHERE ban IS NOT NULL AND NOT (typeof(key) = 'text' AND typeof(jail) = 'text')
+"""
+_OF_KEY = """
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders WHERE key = ? AND ban IS NOT NULL
+"""
+# Numbers only: any text is larger than every number, and would be the cursor for ever.
+_CHANGED = """
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), changed FROM offenders
+WHERE changed > ? AND changed <= ? ORDER BY changed
+"""
+_NEWEST = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
+_HISTORY = """
+SELECT CAST(start_ms AS BLOB), CAST(ban AS BLOB), CAST(evidence AS BLOB) FROM history
+WHERE key = ? AND jail = ? ORDER BY start_ms
+"""
 _PURGE = """
 DELETE FROM {table} WHERE ({key}) IN
     (SELECT {key} FROM {table} WHERE kept_until_day < ? ORDER BY kept_until_day LIMIT ?)
@@ -58,37 +83,54 @@ class SqliteBanBook:
         connection: For reading; used by nobody else.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, aside: Callable[[Unreadable], None] = set_aside) -> None:
         self._reading = connection
         self._lock = threading.Lock()
+        self._aside = aside
 
     def offender(self, who: OffenderId) -> Offender:
-        """Read what is remembered of one offender; a stranger is an offender without a past."""
+        """Read what is remembered of one offender; a stranger is an offender without a past.
+
+        Raises:
+            Unreadable: If it is there and cannot be read.
+        """
         with self._lock, sqlite_errors(f"reading {who.key} in {who.jail}"):
-            return read_offenders(self._reading, [who]).get(who, STRANGER).offender
+            found = read_offenders(self._reading, [who]).get(who, STRANGER)
+        if isinstance(found, Unreadable):
+            self._aside(found)
+            raise found
+        return found.offender
 
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender, ended ones that are still remembered included.
 
-        One that changes meanwhile is read again, as it is then.
+        One that changes meanwhile is read as it was or as it is then.
         """
-        changes = self._changes(0, at_most=_STANDING_AT_ONCE)
-        while changes.bans:
-            yield from changes.bans
-            changes = self._changes(changes.cursor, at_most=_STANDING_AT_ONCE)
+        rows = self._rows(_ALL, b"", b"", _STANDING_AT_ONCE)
+        while rows:
+            yield from self._readable(rows)
+            rows = self._rows(_ALL, *rows[-1][:2], _STANDING_AT_ONCE)
+        yield from self._readable(self._rows(_WITHOUT_KEY))
+
+    def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[StandingBan]:
+        """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
+        for key, jail, ban, *_ in rows:
+            try:
+                yield standing_of_row(key, jail, ban)
+            except Unreadable as error:
+                self._aside(error)
+                who = who_of_row(key, jail)
+                if who:
+                    yield StandingBan(who, UNREADABLE)
 
     def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*; 0 reads all."""
-        return self._changes(cursor, at_most=-1)
-
-    def _changes(self, cursor: int, *, at_most: int) -> Changes:
-        rows = self._rows(
-            "SELECT jail, key, ban, changed FROM offenders WHERE changed > ? ORDER BY changed LIMIT ?",
-            cursor,
-            at_most,
-        )
-        bans = tuple(StandingBan(OffenderId(jail, key), ban_of(ban)) for jail, key, ban, _ in rows)
-        return Changes(bans, rows[-1][3] if rows else cursor)
+        """Read the bans that were stored since *cursor*; 0 reads all, whatever number their change has."""
+        if not cursor:
+            # First the number: what changes after it is read again.
+            ((newest,),) = self._rows(_NEWEST, CHANGES_MAX)
+            return Changes(tuple(self.standing()), newest)
+        rows = self._rows(_CHANGED, cursor, CHANGES_MAX)
+        return Changes(tuple(self._readable(rows)), rows[-1][3] if rows else cursor)
 
     def late_changes(self, cursor: int) -> Iterable[StandingBan]:
         """Find nothing: the file numbers all changes itself."""
@@ -96,16 +138,19 @@ class SqliteBanBook:
         return ()
 
     def history(self, who: OffenderId) -> list[Ban]:
-        """Read every remembered ban of one offender, oldest first."""
-        rows = self._rows(
-            "SELECT ban, evidence FROM history WHERE key = ? AND jail = ? ORDER BY start_ms", who.key, who.jail
-        )
-        return [ban_of(*row) for row in rows]
+        """Read every remembered ban of one offender, oldest first; one that cannot be read is told of."""
+        rows = self._rows(_HISTORY, who.key, who.jail)
+        bans = []
+        for start_ms, ban, evidence in rows:
+            try:
+                bans.append(past_ban(who, start_ms, ban, evidence))
+            except Unreadable as error:
+                self._aside(error)
+        return bans
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail, ended ones included."""
-        rows = self._rows("SELECT jail, ban FROM offenders WHERE key = ? AND ban IS NOT NULL", key)
-        return [StandingBan(OffenderId(jail, key), ban_of(ban)) for jail, ban in rows]
+        return list(self._readable(self._rows(_OF_KEY, key)))
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._lock, sqlite_errors("reading the bans"):
@@ -139,6 +184,8 @@ class SqliteLedger(SqliteBanBook):
         """Forget hits that can no longer count."""
         with self._state.ledger_lock, sqlite_errors(f"trimming {who.key} in {who.jail}"):
             stored = self._read([who]).get(who, STRANGER)
+            if isinstance(stored, Unreadable):
+                raise stored
             left = stored.offender.hits.difference(spent)
             if len(left) < len(stored.offender.hits):
                 self._write(self._state.writer, "trimming", hit_rows([(who, left, stored.kept_until_day)]))
@@ -153,7 +200,7 @@ class SqliteLedger(SqliteBanBook):
             return self._state.writer.do("purging", self._purge)
 
     def _in_parts(
-        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], _Offenders]
+        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], Answers]
     ) -> Answers:
         """Run parts one by one, so that whoever else writes to the file waits for a part only."""
         answers: Answers = {}
@@ -162,11 +209,11 @@ class SqliteLedger(SqliteBanBook):
         return answers
 
     def _part(
-        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], _Offenders]
+        self, doing: str, work: Mapping[OffenderId, WorkT], run: Callable[[Mapping[OffenderId, WorkT]], Answers]
     ) -> Answers:
         try:
             with self._state.ledger_lock, sqlite_errors(f"{doing} {len(work)} offenders"):
-                return {**run(work)}
+                return run(work)
         except Invalid as error:
             if len(work) > 1:  # somebody's fault, but not everybody's
                 return {who: self._part(doing, {who: each}, run)[who] for who, each in work.items()}
@@ -174,12 +221,16 @@ class SqliteLedger(SqliteBanBook):
         except F2bError as error:
             return dict.fromkeys(work, error)
 
-    def _record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> _Offenders:
+    def _record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         stored = self._read(hits)
-        answers: dict[OffenderId, Offender] = {}
+        answers: Answers = {}
         new: list[tuple[OffenderId, frozenset[Hit], int]] = []
         for who, hits_of_one in hits.items():
-            seen, kept_until_day = stored.get(who, STRANGER)
+            found = stored.get(who, STRANGER)
+            if isinstance(found, Unreadable):
+                answers[who] = found
+                continue
+            seen, kept_until_day = found
             together = seen.hits.union(hits_of_one)
             day = max(kept_until_day, self._kept_until_day(seen.ban))
             answers[who] = Offender(together, seen.ban, seen.revision)
@@ -189,15 +240,17 @@ class SqliteLedger(SqliteBanBook):
             self._write(self._state.writer, "recording infractions", hit_rows(new))
         return answers
 
-    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> _Offenders:
+    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         stored = self._read(decisions)
-        answers = {who: stored.get(who, STRANGER).offender for who in decisions}
+        answers: Answers = {}
         standing: list[tuple[OffenderId, Offender, int, int]] = []
         history: list[tuple[OffenderId, Ban, int]] = []
         for who, decision in decisions.items():
-            if answers[who].revision != decision.seen.revision:
+            found = stored.get(who, STRANGER)
+            answers[who] = found if isinstance(found, Unreadable) else found.offender
+            if isinstance(found, Unreadable) or found.offender.revision != decision.seen.revision:
                 continue
-            answers[who] = after = decision.applied(answers[who])
+            answers[who] = after = decision.applied(found.offender)
             day = self._kept_until_day(after.ban)
             standing.append((who, after, day, next(self._state.change_numbers)))
             history += [(who, ban, self._kept_until_day(ban)) for ban in decision.changed]
@@ -206,10 +259,14 @@ class SqliteLedger(SqliteBanBook):
             self._write(self._state.safe_writer, "banning", ban_rows(standing), history_rows(history))
         return answers
 
-    def _read(self, whom: Iterable[OffenderId]) -> dict[OffenderId, Stored]:
+    def _read(self, whom: Collection[OffenderId]) -> dict[OffenderId, Stored | Unreadable]:
         """Read offenders; nobody else changes them before the lock of the ledger is given back."""
         with self._lock:
-            return read_offenders(self._reading, whom)
+            found = read_offenders(self._reading, whom)
+        for each in found.values():
+            if isinstance(each, Unreadable):
+                self._aside(each)
+        return found
 
     @staticmethod
     def _write(writer: Writer, doing: str, *rows: Rows) -> None:

@@ -13,22 +13,28 @@ from __future__ import annotations
 import json
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from f2b_worker.adapters.remedies import unreadable_item
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.judge.soundness import is_whole
 from f2b_worker.domain.plan.surge import held_back_from
+from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Notes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import EntryKind
 
 _SURGE = "surge"
 _RELEASE = "release"
 _SWEPT = "swept"
+_KINDS = {_SURGE, _RELEASE, _SWEPT, "foreign", "networks"}
 
 
 class SqliteNotebook:
@@ -38,23 +44,45 @@ class SqliteNotebook:
         reading: A connection for reading.
         writer: The one that writes.
         region: Where WAF is reached.
+        aside: Told of each note that cannot be read.
     """
 
-    def __init__(self, reading: sqlite3.Connection, writer: Writer, *, region: str) -> None:
+    def __init__(
+        self,
+        reading: sqlite3.Connection,
+        writer: Writer,
+        *,
+        region: str,
+        aside: Callable[[Unreadable], None] = set_aside,
+    ) -> None:
         self._reading = reading
         self._writer = writer
         self._region = region
+        self._aside = aside
         self._lock = threading.Lock()
 
     def read(self) -> Notes:
-        """Read everything."""
+        """Read everything; a note that cannot be read is named, and lost."""
+        # As bytes: SQLite hands out no row of a query in which one text is none.
+        query = "SELECT CAST(name AS BLOB), CAST(content AS BLOB) FROM notes WHERE region = ?"
         with self._lock, sqlite_errors("reading the enforcer's notes"):
-            query = "SELECT name, content FROM notes WHERE region = ?"
-            notes = {name: json.loads(content) for name, content in self._reading.execute(query, (self._region,))}
-        released_ms = notes.get(_RELEASE)
-        held_back_from_ms = held_back_from(notes.get(_SURGE), released_ms)
+            rows = self._reading.execute(query, (self._region,)).fetchall()
+        notes: dict[str, Any] = {}
+        lost: set[str] = set()
+        for name, content in ((bytes(row[0]).decode(errors="replace"), row[1]) for row in rows):
+            try:
+                notes[name] = _read(name, content)
+            except (ValueError, TypeError, AttributeError):
+                kind = name.partition("#")[0]
+                kind = _SURGE if kind == _RELEASE else kind
+                self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))
+                lost.add(name)
+        # One of these two is nothing without the other.
+        is_surge_lost = not lost.isdisjoint((_SURGE, _RELEASE))
+        released_ms = None if is_surge_lost else notes.get(_RELEASE)
+        held_back_from_ms = None if is_surge_lost else held_back_from(notes.get(_SURGE), released_ms)
         foreign, networks = _entries(notes, "foreign"), _entries(notes, "networks")
-        return Notes(foreign, held_back_from_ms, released_ms, networks, notes.get(_SWEPT, {}))
+        return Notes(foreign, held_back_from_ms, released_ms, networks, notes.get(_SWEPT, {}), frozenset(lost))
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one set; none remove the note."""
@@ -73,11 +101,18 @@ class SqliteNotebook:
         self._writer.do("releasing held back bans", partial(self._release, now_ms))
 
     def _release(self, now_ms: int, connection: sqlite3.Connection) -> None:
+        # What is no time at all must not stand in the way of one.
         connection.execute(
             "INSERT INTO notes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content"
-            " WHERE CAST(content AS INTEGER) < CAST(excluded.content AS INTEGER)",
-            (self._region, _RELEASE, str(now_ms)),
+            " WHERE NOT json_valid(content)"
+            " OR CAST(content AS INTEGER) NOT BETWEEN CAST(excluded.content AS INTEGER) AND ?",
+            (self._region, _RELEASE, str(now_ms), FOREVER_MS),
         )
+        if _SURGE in self._lost_of(connection):
+            connection.execute("DELETE FROM notes WHERE region = ? AND name = ?", (self._region, _SURGE))
+
+    def _lost_of(self, connection: sqlite3.Connection) -> frozenset[str]:
+        return SqliteNotebook(connection, self._writer, region=self._region, aside=lambda _: None).read().lost
 
     def _note(self, name: str, content: str | None) -> None:
         self._writer.do("noting what the enforcer knows", partial(self._write, name, content))
@@ -89,6 +124,28 @@ class SqliteNotebook:
             connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (self._region, name, content))
 
 
+def _read(name: str, content: bytes) -> object:
+    """Read one note; whatever has another name than those here is somebody else's.
+
+    Raises:
+        ValueError: Or TypeError or AttributeError, if the content is none of a note of that name.
+    """
+    kind = name.partition("#")[0]
+    if kind not in _KINDS:
+        return None
+    found = json.loads(content)
+    times: list[object] = []
+    if kind in (_SURGE, _RELEASE):
+        times = [found]
+    elif kind == _SWEPT:
+        times = list(found.values())
+    elif not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ValueError("entries")
+    if not all(is_whole(each, -FOREVER_MS, FOREVER_MS) for each in times):
+        raise ValueError("times")
+    return found
+
+
 def _entries(notes: Mapping[str, list[str]], kind: EntryKind) -> dict[str, frozenset[str]]:
     prefix = f"{kind}#"
     return {
@@ -96,9 +153,12 @@ def _entries(notes: Mapping[str, list[str]], kind: EntryKind) -> dict[str, froze
     }
 
 
-def notebooks_in(connection: sqlite3.Connection) -> dict[str, SqliteNotebook]:
+def notebooks_in(
+    connection: sqlite3.Connection, *, aside: Callable[[Unreadable], None] = set_aside
+) -> dict[str, SqliteNotebook]:
     """Open the notes of every Region of which there are any, by its name, from a command."""
     with sqlite_errors("reading the enforcer's notes"):
-        regions = connection.execute("SELECT DISTINCT region FROM notes").fetchall()
+        rows = connection.execute("SELECT DISTINCT CAST(region AS BLOB) FROM notes").fetchall()
     writer = Writer(connection)
-    return {region: SqliteNotebook(connection, writer, region=region) for (region,) in regions}
+    regions = [bytes(row[0]).decode(errors="replace") for row in rows]
+    return {region: SqliteNotebook(connection, writer, region=region, aside=aside) for region in regions}

@@ -6,20 +6,30 @@ three times as long on that way.
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from f2b_worker.adapters.remedies import unreadable_item
+from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.ports import StandingBan
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from f2b_worker.errors import Unreadable
 
 _READ = """
 SELECT json_group_array(json_array(o.key, o.jail, json(o.hits), json(o.ban), o.revision, o.kept_until_day))
 FROM json_each(?) AS asked CROSS JOIN offenders AS o
 WHERE o.key = json_extract(asked.value, '$[0]') AND o.jail = json_extract(asked.value, '$[1]')
+"""
+# As bytes: SQLite hands out no text that is none. The jail comes first, as in an `OffenderId`.
+_READ_ALONE = """
+SELECT CAST(hits AS BLOB), CAST(ban AS BLOB), revision, kept_until_day FROM offenders WHERE jail = ? AND key = ?
 """
 _WRITE_HITS = """
 INSERT INTO offenders (key, jail, hits, kept_until_day) VALUES (?, ?, ?, ?)
@@ -47,15 +57,62 @@ class Stored(NamedTuple):
 
 STRANGER = Stored(Offender(), 0)
 
+_MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through a column that is not what it should be."""
 
-def read_offenders(connection: sqlite3.Connection, whom: Iterable[OffenderId]) -> dict[OffenderId, Stored]:
+
+def read_offenders(
+    connection: sqlite3.Connection, whom: Collection[OffenderId]
+) -> dict[OffenderId, Stored | Unreadable]:
     """Read offenders; strangers are left out."""
     asked = to_json([(who.key, who.jail) for who in whom]).decode()
-    rows = from_json(connection.execute(_READ, (asked,)).fetchone()[0])
-    return {
-        OffenderId(jail, key): Stored(Offender(_as_hits(hits), _as_ban(ban), revision), kept_until_day)
-        for key, jail, hits, ban, revision, kept_until_day in rows
-    }
+    try:
+        rows = from_json(connection.execute(_READ, (asked,)).fetchone()[0])
+    except (sqlite3.OperationalError, ValueError):
+        # Of one that is no JSON SQLite makes none of all. If it is something else, it comes again.
+        return {who: stored for who in whom if (stored := _read_alone(connection, who))}
+    return {OffenderId(row[1], row[0]): _as_stored(OffenderId(row[1], row[0]), row[2:]) for row in rows}
+
+
+def _read_alone(connection: sqlite3.Connection, who: OffenderId) -> Stored | Unreadable | None:
+    row = connection.execute(_READ_ALONE, who).fetchone()
+    if row is None:
+        return None
+    hits, ban, revision, kept_until_day = row
+    for name, text in (("hits", hits), ("ban", ban)):
+        try:
+            from_json(text if text is not None else b"null")
+        except _MISSHAPEN:
+            return _unreadable_offender(who, name)
+    return _as_stored(who, (from_json(hits), from_json(ban) if ban else None, revision, kept_until_day))
+
+
+def _as_stored(who: OffenderId, row: Sequence[Any]) -> Stored | Unreadable:
+    """Make an offender of its columns, or name the one that cannot be read."""
+    hits, ban, revision, kept_until_day = row
+    try:
+        found = Offender(_as_hits(hits), _as_ban(ban), revision)
+    except _MISSHAPEN:
+        return _unreadable_offender(who, "hits" if _is_wrong(_as_hits, hits) else "ban")
+    if not is_whole(revision, 0, NUMBER_MAX):
+        return _unreadable_offender(who, "revision")
+    if revision and found.ban is None:
+        return _unreadable_offender(who, "ban")
+    if not is_whole(kept_until_day, 0, NUMBER_MAX):
+        return _unreadable_offender(who, "kept_until_day")
+    return Stored(found, kept_until_day)
+
+
+def _is_wrong(read: Callable[[Any], object], value: object) -> bool:
+    try:
+        read(value)
+    except _MISSHAPEN:
+        return True
+    return False
+
+
+def _unreadable_offender(who: OffenderId, column: str) -> Unreadable:
+    return unreadable_item("offender", f"offenders {who.key} {who.jail}", column)
 
 
 class Rows(NamedTuple):
@@ -92,14 +149,52 @@ def history_rows(bans: Iterable[tuple[OffenderId, Ban, int]]) -> Rows:
     return Rows(_WRITE_HISTORY, rows)
 
 
-def ban_of(text: str, evidence: str = "[]") -> Ban:
-    """Read a ban from its columns."""
-    ban = _as_ban(from_json(text))
-    assert ban is not None
-    hits = tuple(Hit(*each) for each in from_json(evidence))
-    return Ban(
-        ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended, hits, ban.observed, ban.blocklists
-    )
+def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
+    """Read the last ban of an offender from its columns, as bytes.
+
+    Raises:
+        Unreadable: If it cannot be read.
+    """
+    who = who_of_row(key, jail)
+    if who is None:
+        raise unreadable_item("ban", f"offenders {key!r} {jail!r}", "key")
+    try:
+        found = _as_ban(from_json(ban))
+        if found:
+            return StandingBan(who, found)
+    except _MISSHAPEN as error:
+        raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban") from error
+    raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban")
+
+
+def who_of_row(key: object, jail: object) -> OffenderId | None:
+    """Read whose row it is; None if that cannot be told."""
+    try:
+        return OffenderId(bytes(jail).decode(), bytes(key).decode())  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return None
+
+
+def past_ban(who: OffenderId, start_ms: bytes, ban: bytes, evidence: bytes) -> Ban:
+    """Read one ban of an offender's history from its columns, as bytes.
+
+    Raises:
+        Unreadable: If it cannot be read.
+    """
+    item = f"history {who.key} {who.jail} {start_ms.decode(errors='replace')}"
+    try:
+        found = _as_ban(from_json(ban))
+    except _MISSHAPEN as error:
+        raise unreadable_item("history", item, "ban") from error
+    if found is None:
+        raise unreadable_item("history", item, "ban")
+    try:
+        hits = tuple(Hit(*each) for each in from_json(evidence))
+        if not are_sound(hits):
+            raise ValueError("evidence")
+    except _MISSHAPEN as error:
+        raise unreadable_item("history", item, "evidence") from error
+    return replace(found, evidence=hits)
 
 
 def _hits(hits: Iterable[Hit]) -> str:
@@ -107,7 +202,10 @@ def _hits(hits: Iterable[Hit]) -> str:
 
 
 def _as_hits(rows: list[Any]) -> frozenset[Hit]:
-    return frozenset([Hit(*row) for row in rows])
+    hits = frozenset([Hit(*row) for row in rows])
+    if not are_sound(hits):
+        raise ValueError("hits")
+    return hits
 
 
 def _ban(ban: Ban) -> str:
@@ -118,5 +216,9 @@ def _ban(ban: Ban) -> str:
 def _as_ban(row: list[Any] | None) -> Ban | None:
     if row is None:
         return None
-    start_ms, until_ms, count, length_ms, extended, observed, blocklists = row
-    return Ban(start_ms, until_ms, count, length_ms, extended, (), observed, tuple(blocklists))
+    start_ms, until_ms, count, length_ms, extended, observed, blocklists, *_ = row
+    ban = Ban(start_ms, until_ms, count, length_ms, extended, (), observed, tuple(blocklists))
+    wrong = wrong_in_ban(ban)
+    if wrong or not isinstance(blocklists, list):
+        raise ValueError(wrong or "blocklists")
+    return ban

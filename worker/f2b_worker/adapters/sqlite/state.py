@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.file import (
+    CHANGES_MAX,
+    INDEX,
+    LOG,
     FileLock,
     make_or_open,
     open_existing,
     open_to_store,
     sqlite_errors,
 )
+from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.writer import Writer
+from f2b_worker.errors import F2bError, FileLost
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 _CHECKPOINT_WAITS_MS = 100
@@ -33,6 +39,7 @@ class StateFile:
         writer: Writes what would be found again, if the power failed, from messages that are still there.
         safe_writer: Writes all else: it returns only when that is on disk.
         ledger_lock: Held by who reads offenders to write them.
+        place: Tells whether the file is still where a restart would open it.
         change_numbers: Numbers the changes of bans, in the order of their commits; it never goes back.
 
     Raises:
@@ -48,10 +55,11 @@ class StateFile:
             self._lock.close()
             raise
         self.path = path
-        (newest,) = writing.execute("SELECT coalesce(max(changed), 0) FROM offenders").fetchone()
-        self.change_numbers: Iterator[int] = count(newest + 1)
+        newest = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
+        self.change_numbers: Iterator[int] = count(int(writing.execute(newest, (CHANGES_MAX,)).fetchone()[0]) + 1)
         self.writer = Writer(writing)
         self.safe_writer = Writer(open_to_store(path))
+        self.place = Place(path)
         self._opened: list[sqlite3.Connection] = []
 
     def reader(self) -> sqlite3.Connection:
@@ -75,10 +83,58 @@ class StateFile:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
+    def rescue(self) -> str:
+        """Put what a lost file held where a restart finds it, or beside; answer in one line what was done.
+
+        What was judged after that is not in the copy, but then its infractions are: they are judged again.
+        """
+        saved = Path(f"{self.path}-saved-{os.getpid()}")
+        try:
+            return self._find_whole() or self._put_back(saved)
+        except (F2bError, OSError) as error:
+            return f"what it held could not be saved ({error}): put a copy back, or move what is there away"
+
+    def _find_whole(self) -> str:
+        try:
+            self.place.check()
+            self.place.check_contents()
+        except FileLost:
+            return ""
+        return "nothing of it is lost: a restart makes what is missing"
+
+    def _put_back(self, saved: Path) -> str:
+        try:
+            self.safe_writer.copy(saved)
+        except F2bError:
+            saved.unlink(missing_ok=True)
+            raise
+        _sync(saved)
+        if self.place.is_ours() is False:
+            if self.place.is_ours(LOG):  # SQLite would write it into the file that is there now
+                Path(f"{self.path}{LOG}").unlink()
+            _sync(saved.parent)
+            return f"what it held is in {saved}; a restart opens {self.path} as it is now"
+        # The log first: beside the new file it would be read as that one's.
+        for ending in (LOG, INDEX):
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{ending}").unlink()
+        saved.replace(self.path)
+        _sync(saved.parent)
+        return f"what it held is in {self.path} again: a restart opens it"
+
     def close(self) -> None:
         """Finish what was begun, and let the next process have the file; twice is no error."""
         self.writer.close()
         self.safe_writer.close()
         for each in self._opened:
             each.close()
+        self.place.close()
         self._lock.close()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

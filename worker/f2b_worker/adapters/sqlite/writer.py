@@ -11,6 +11,7 @@ from f2b_worker.adapters.sqlite.file import BUSY_S, sqlite_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -51,6 +52,15 @@ class Writer:
                     self._connection.execute("ROLLBACK")
                 raise
         return result
+
+    def copy(self, to: Path) -> None:
+        """Write what the file holds now into a new file, wherever the file itself is by now.
+
+        Raises:
+            F2bError: If that is not possible, or *to* exists.
+        """
+        with self._lock, sqlite_errors(f"saving it to {to}"):
+            self._connection.execute("VACUUM INTO ?", (str(to),))
 
     def close(self) -> None:
         """Close the connection, after the transaction that is under way."""

@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.errors import Missing, Unavailable
+from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+        SendMessageBatchResultTypeDef,
+    )
 
     from f2b_worker.ports import DeadLetter
+
+QUEUE_SHOWN_WITHIN_S = 3.0
+"""A queue can be used a second after it was made; somebody whose queue is missing has not long to wait for that.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
+
+ATTRIBUTES_SHOWN_WITHIN_S = 60.0
+"""So long SQS may answer with attributes as they were.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+
+ATTRIBUTES_ARE_NEW_S = 120.0
+"""Only a queue that was made or changed so short a time ago is waited for, so that an old one is named at once."""
 
 BATCH_MAX = 10  # of messages that one call deletes or makes visible
 IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
 
 _DETAIL_CHARACTERS_MAX = 256
+CALL_BYTES_MAX = 256 * 1024
+"""So much one call that stores dead letters carries: SQS took no more until August 2025, emulators never."""
+
+_ATTRIBUTES_BYTES = 1024  # of one letter, at most
 _RECEIVING = "receiving infractions"
+_BURYING = "sending to the dead-letter queue"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
+
+
+def is_url(queue: str) -> bool:
+    """Tell a queue's URL from its name."""
+    return queue.startswith(("http://", "https://"))
 
 
 def queue_url_of(client: SQSClient, queue: str) -> str:
@@ -34,11 +64,14 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
     Raises:
         Missing: If there is no such queue.
     """
-    with aws_errors(f"queue {queue}"):
-        if queue.startswith(("http://", "https://")):
-            client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-            return queue
-        return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
+    try:
+        with naming_region(client, queue), aws_errors(f"queue {queue}"):
+            if is_url(queue):
+                client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                return queue
+            return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
+    except Missing as error:
+        raise Missing(str(error), shown_within_s=QUEUE_SHOWN_WITHIN_S) from error
 
 
 def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
@@ -48,11 +81,22 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
         Missing: If it has no redrive policy, or names a queue that is not there.
     """
     with aws_errors(f"queue {queue_url}"):
-        answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])
-    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        answer = client.get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["RedrivePolicy", "LastModifiedTimestamp"]
+        )
+    attributes = answer.get("Attributes", {})
+    policy = attributes.get("RedrivePolicy")
     if not policy:
-        raise Missing(f"queue {queue_url} has no dead-letter queue")
-    _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+        changed_s = int(attributes.get("LastModifiedTimestamp", 0))
+        is_new = abs(time.time() - changed_s) < ATTRIBUTES_ARE_NEW_S
+        raise Missing(
+            f"queue {queue_url} has no dead-letter queue",
+            shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
+        )
+    with odd_answers(f"queue {queue_url}"):
+        _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    if name.endswith(".fifo"):
+        raise Rejected(f"queue {queue_url}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))
@@ -62,13 +106,14 @@ def visibility_s_of(client: SQSClient, queue_url: str) -> int:
     """Ask how long a received message of *queue_url* stays hidden."""
     with aws_errors(f"queue {queue_url}"):
         answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
-    return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
+    with odd_answers(f"queue {queue_url}"):
+        return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
 
 
 class SqsInbox:
     """The queue that infractions come from, with its dead-letter queue.
 
-    The client is used from *IO_THREADS* threads at once, and from each that calls the inbox.
+    The client is used from twice *IO_THREADS* threads at once, and from each that calls the inbox.
     """
 
     def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int) -> None:
@@ -77,6 +122,8 @@ class SqsInbox:
         self._dead_letter_url = dead_letter_url
         self._visibility_s = visibility_s
         self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="inbox")
+        # Of their own: a dead-letter queue that does not answer must not hold up deletions.
+        self._burials = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="burials")
 
     @property
     def visibility_s(self) -> float:
@@ -92,7 +139,8 @@ class SqsInbox:
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
-        return [_message(raw) for raw in answer.get("Messages", [])]
+        with odd_answers(_RECEIVING):
+            return [_message(raw) for raw in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.
@@ -110,7 +158,8 @@ class SqsInbox:
                     {"Id": str(place), "ReceiptHandle": message.receipt} for place, message in enumerate(batch)
                 ],
             )
-        _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
+        with odd_answers("deleting judged messages"):
+            _raise_if_failed(answer.get("Failed", []), "deleting judged messages")
 
     def release(self, messages: Sequence[Message]) -> None:
         """Make messages visible to every worker again, at once."""
@@ -120,6 +169,9 @@ class SqsInbox:
     def keep(self, messages: Sequence[Message]) -> None:
         """Keep messages invisible to others for another visibility timeout from now on."""
         self._show_after(messages, self._visibility_s, "keeping messages")
+
+    def postpone(self, messages: Sequence[Message]) -> None:
+        """Leave messages in the queue: they come again when their visibility timeout ends."""
 
     def _show_after(self, messages: Sequence[Message], timeout_s: int, doing: str) -> None:
         def show(batch: Sequence[Message]) -> None:
@@ -141,28 +193,76 @@ class SqsInbox:
         for call in calls:
             call.result()
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Send *letter* to the dead-letter queue; returns only when it is stored there."""
-        doing = "sending to the dead-letter queue"
-        with aws_errors(doing):
-            answer = self._client.send_message(
-                QueueUrl=self._dead_letter_url,
-                MessageBody=letter.body,
-                MessageAttributes={
-                    "f2b.reason": _text(letter.reason),
-                    "f2b.detail": _text(letter.detail),
-                    "f2b.message_id": _text(letter.message_id),
-                },
-            )
-        part_of(answer, "MessageId", doing)  # without it nothing is stored, whatever the status says
+    def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
+        calls = [self._burials.submit(self._bury, batch) for batch in _in_calls(letters)]
+        return [answer for call in calls for answer in call.result()]
+
+    def _bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
+        try:
+            with aws_errors(_BURYING):
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._dead_letter_url,
+                    Entries=[_entry(str(place), letter) for place, letter in enumerate(letters)],
+                )
+            with odd_answers(_BURYING):
+                return _outcomes(answer, len(letters))
+        except Rejected as error:
+            if len(letters) == 1:
+                return [error]
+            return [answer for letter in letters for answer in self._bury([letter])]  # one of them may be why
+        except F2bError as error:
+            return [error] * len(letters)
+
+
+def _in_calls(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Cut letters into calls of at most ten and, but for one that is longer by itself, *CALL_BYTES_MAX*."""
+    call: list[DeadLetter] = []
+    size_bytes = 0
+    for letter in letters:
+        letter_bytes = len(letter.body.encode("utf-8", "replace")) + _ATTRIBUTES_BYTES
+        if call and (len(call) == BATCH_MAX or size_bytes + letter_bytes > CALL_BYTES_MAX):
+            yield call
+            call, size_bytes = [], 0
+        call.append(letter)
+        size_bytes += letter_bytes
+    if call:
+        yield call
+
+
+def _entry(entry_id: str, letter: DeadLetter) -> SendMessageBatchRequestEntryTypeDef:
+    return {
+        "Id": entry_id,
+        "MessageBody": letter.body,
+        "MessageAttributes": {
+            "f2b.reason": _text(letter.reason),
+            "f2b.detail": _text(letter.detail),
+            "f2b.message_id": _text(letter.message_id),
+        },
+    }
+
+
+def _outcomes(answer: SendMessageBatchResultTypeDef, letters: int) -> Sequence[F2bError | None]:
+    stored = {each["Id"] for each in answer.get("Successful", []) if each.get("MessageId")}
+    failed = {each["Id"]: each for each in answer.get("Failed", [])}
+    return [None if at in stored else _why_not(failed.get(at)) for at in map(str, range(letters))]
+
+
+def _why_not(failed: BatchResultErrorEntryTypeDef | None) -> F2bError:
+    """Say why a letter is not stored although its call succeeded; one that the answer leaves out is sent again."""
+    if failed is None:
+        return Unavailable(f"{_BURYING}: the answer names a letter neither as stored nor as failed")
+    code = str(failed.get("Code"))
+    line = f"{_BURYING}: {failed.get('Message') or code}"
+    return error_of(code, line) if failed.get("SenderFault") else Unavailable(line)
 
 
 def _message(raw: MessageTypeDef) -> Message:
     attributes = raw.get("Attributes", {})
     return Message(
-        id=part_of(raw, "MessageId", _RECEIVING),
-        receipt=part_of(raw, "ReceiptHandle", _RECEIVING),
-        body=raw.get("Body", ""),
+        id=part_of(raw, "MessageId", _RECEIVING, str),
+        receipt=part_of(raw, "ReceiptHandle", _RECEIVING, str),
+        body=part_of(raw, "Body", _RECEIVING, str) if "Body" in raw else "",
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )
 

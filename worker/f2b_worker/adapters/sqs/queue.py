@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.aws import aws_errors, odd_answers
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Unavailable
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ class SqsQueue:
         try:
             parameters = {"QueueUrl": self._queue_url, "AttributeNames": ["QueueArn"]}
             await self._bounded("GetQueueAttributes", parameters, 1.0)
-        except AccessDenied:
-            return
+        except AccessDenied as error:
+            if not error.by_policy:
+                raise
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -81,8 +82,12 @@ class SqsQueue:
             answer = await self._bounded("SendMessageBatch", parameters, within_s)
         except F2bError as error:
             return dict.fromkeys(bodies, error)
-        stored = {each.get("Id") for each in answer.get("Successful") or ()}
-        failed = {each.get("Id"): each for each in answer.get("Failed") or ()}
+        try:
+            with odd_answers("sending infractions"):
+                stored = {each["Id"] for each in answer.get("Successful") or ()}
+                failed = {each["Id"]: each for each in answer.get("Failed") or ()}
+        except F2bError as error:
+            return dict.fromkeys(bodies, error)
         return {
             place: None if str(place) in stored else _failure_of(failed.get(str(place), {})) for place in bodies
         }

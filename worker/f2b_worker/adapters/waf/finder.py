@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from f2b_worker.adapters.aws import asked_region, part_of
 from f2b_worker.adapters.waf.ip_set import WafIpSet, open_ip_set
 from f2b_worker.adapters.waf.listing import READS_BESIDE_PER_S, WafListing
 from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named, ip_sets_of
@@ -83,7 +84,8 @@ class WafFinder:
             for name in blocklist.ip_sets:
                 if not ip_sets_named(name, existing[blocklist.scope]):
                     neither = " nor ".join(family_names(name))
-                    raise Missing(f"IP set {name}: neither it nor {neither} exists in {blocklist.scope}")
+                    where = f"{blocklist.scope}, {asked_region(self._listing.client)}"
+                    raise Missing(f"IP set {name}: neither it nor {neither} exists in {where}")
         self._named(existing)
 
     def unreferenced(self, ip_sets: Iterable[IpSet]) -> frozenset[str]:
@@ -127,7 +129,11 @@ class WafFinder:
 
 
 def _summaries(blocklist: Blocklist, existing: Mapping[str, IPSetSummaryTypeDef]) -> list[IPSetSummaryTypeDef]:
-    return [existing[name] for name in ip_sets_of(blocklist, existing)]
+    found = [existing[name] for name in ip_sets_of(blocklist, existing)]
+    for each in found:
+        for part in ("Id", "ARN"):
+            part_of(each, part, f"looking for IP set {each['Name']}", str)
+    return found
 
 
 def _check_that_none_is_shared(named: Mapping[str, Iterable[IPSetSummaryTypeDef]]) -> None:

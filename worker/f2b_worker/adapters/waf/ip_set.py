@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+import structlog
+
+from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import Scope
+from f2b_worker.errors import Missing
 from f2b_worker.ports import IpSetContents
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_wafv2.type_defs import GetIPSetResponseTypeDef
 
     from f2b_worker.ports import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 ScopeName = Literal["REGIONAL", "CLOUDFRONT"]
 CLOUDFRONT_REGION = "us-east-1"
@@ -32,6 +37,7 @@ class WafIpSet:
     Args:
         client: Writes it, and reads it; it tries once, since the enforcer paces every call.
         arn: What WAF's rules refer to it by.
+        family: 4 or 6.
         opened: The answer that told its family; the first `read` takes its contents from it.
         clock: Tells for how long that is still news.
     """
@@ -44,6 +50,7 @@ class WafIpSet:
         set_id: str,
         arn: str,
         scope: Scope,
+        family: int,
         opened: GetIPSetResponseTypeDef,
         clock: Clock,
     ) -> None:
@@ -52,7 +59,7 @@ class WafIpSet:
         self._set_id = set_id
         self._arn = arn
         self._scope = scope
-        self._family = _FAMILIES[opened["IPSet"]["IPAddressVersion"]]
+        self._family = family
         self._opened: GetIPSetResponseTypeDef | None = opened
         self._clock = clock
         self._opened_s = clock.monotonic_s()
@@ -86,9 +93,10 @@ class WafIpSet:
         if answer is None:
             answer = self._get()
         doing = f"reading IP set {self._name}"
-        held, token = part_of(answer, "IPSet", doing), part_of(answer, "LockToken", doing)
+        held, token = part_of(answer, "IPSet", doing, dict), part_of(answer, "LockToken", doing, str)
         self._describe(answer)
-        return IpSetContents(frozenset(map(canonical, part_of(held, "Addresses", doing))), token)
+        with odd_answers(doing):
+            return IpSetContents(frozenset(map(canonical, part_of(held, "Addresses", doing, list))), token)
 
     def forget_opening(self) -> None:
         """Let the next `read` ask WAF: it is long ago that the set was opened."""
@@ -99,7 +107,8 @@ class WafIpSet:
             return self._client.get_ip_set(Name=self._name, Scope=scope_name(self._scope), Id=self._set_id)
 
     def _describe(self, answer: GetIPSetResponseTypeDef) -> None:
-        self._description = answer["IPSet"].get("Description", "")
+        described = answer["IPSet"].get("Description", "")
+        self._description = described if isinstance(described, str) else ""
 
     def write(self, entries: Iterable[str], token: str) -> str:
         """Replace the whole set (UpdateIPSet); answer the token for the next update."""
@@ -113,7 +122,7 @@ class WafIpSet:
                 LockToken=token,
                 **described,
             )
-        return str(part_of(answer, "NextLockToken", f"updating IP set {self._name}"))
+        return str(part_of(answer, "NextLockToken", f"updating IP set {self._name}", str))
 
 
 def scope_name(scope: Scope) -> ScopeName:
@@ -132,8 +141,16 @@ def open_ip_set(  # noqa: PLR0913 - what WAF itself names a set by
     """Open one IP set; its family is asked of WAF.
 
     Raises:
-        Missing: If it is not there.
+        Missing: If it is not there, or is of a family that is not known here.
     """
-    with aws_errors(f"IP set {name}"):
+    doing = f"IP set {name}"
+    with aws_errors(doing):
         opened = looking.get_ip_set(Name=name, Scope=scope_name(scope), Id=set_id)
-    return WafIpSet(writing, name=name, set_id=set_id, arn=arn, scope=scope, opened=opened, clock=clock)
+    version = part_of(part_of(opened, "IPSet", doing, dict), "IPAddressVersion", doing, str)
+    if version not in _FAMILIES:
+        log.error("ip_set_family_unknown", ip_set=name, family=version, remedy="it is left alone; update f2b")
+        raise Missing(f"{doing}: its family {version!a} is not known to this f2b; update f2b")
+    family = _FAMILIES[version]
+    return WafIpSet(
+        writing, name=name, set_id=set_id, arn=arn, scope=scope, family=family, opened=opened, clock=clock
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, part_of
+from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
-from f2b_worker.errors import Missing
+from f2b_worker.errors import Missing, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,9 @@ class WafListing:
 
     def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
         """List the IP sets."""
-        return self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope)
+        for each in self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope):
+            part_of(each, "Name", "listing the IP sets", str)
+            yield each
 
     def rule_groups(self, scope: Scope) -> Iterator[RuleGroupSummaryTypeDef]:
         """List the account's own rule groups."""
@@ -79,6 +81,10 @@ class WafListing:
 
     def referenced(self, scope: Scope) -> frozenset[str]:
         """Find the ARNs of the IP sets that a web ACL's rules refer to, at any depth or by way of a rule group."""
+        with odd_answers("looking for rules"):
+            return self._referenced(scope)
+
+    def _referenced(self, scope: Scope) -> frozenset[str]:
         sets: set[str] = set()
         groups: set[str] = set()
         for summary in self._pages(self.client.list_web_acls, "WebACLs", "the web ACLs", scope):
@@ -111,16 +117,20 @@ class WafListing:
             return {}
 
     def _pages(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
+        doing = f"listing {what}"
         marker: dict[str, str] = {}
         while True:
             self.pace.wait()
-            with aws_errors(f"listing {what}"):
+            with aws_errors(doing):
                 page = ask(Scope=scope_name(scope), Limit=_PAGE, **marker)
-            yield from page[key]
-            # WAF may name a next page that turns out to be empty.
-            if not page.get("NextMarker") or not page[key]:
+            items = part_of(page, key, doing, list)
+            if not all(isinstance(each, dict) for each in items):
+                raise Unavailable(f"{doing}: the answer's {key} are no summaries; is it AWS that answers?")
+            yield from items
+            # A page may be empty and name a next one. One that names itself is the last.
+            if not page.get("NextMarker") or page["NextMarker"] == marker.get("NextMarker"):
                 return
-            marker = {"NextMarker": page["NextMarker"]}
+            marker = {"NextMarker": part_of(page, "NextMarker", doing, str)}
 
 
 def _account(arn: str) -> str:

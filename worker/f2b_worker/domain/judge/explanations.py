@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Status(StrEnum):
     """Where an address stands in a jail: the reason in one word."""
 
+    UNREADABLE = "unreadable"
     BANNED = "banned"
     NEVER_BANNED = "never_banned"
     DUE = "due"
@@ -36,16 +37,21 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the ledger holds of one offender; *history* was read after *offender*, so it is no older."""
+    """What the ledger holds of one offender; *history* was read after *offender*, so it is no older.
+
+    Attributes:
+        is_unreadable: Whether the offender is stored and cannot be read; then *offender* is what else tells of it.
+    """
 
     who: OffenderId
     offender: Offender
     history: tuple[Ban, ...]
+    is_unreadable: bool = False
 
     @property
     def anything(self) -> bool:
         """Whether it is anything at all."""
-        return bool(self.offender.hits or self.offender.ban or self.history)
+        return bool(self.offender.hits or self.offender.ban or self.history or self.is_unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Explanation:
         newest: The newest infraction that no ban has used, in a window or not.
         exemption: Why infractions do not count, if they do not.
         earlier: The bans before the running one, oldest first.
+        is_unreadable: Whether the ledger holds more that cannot be read.
     """
 
     who: OffenderId
@@ -113,12 +120,14 @@ class Explanation:
     newest: Hit | None
     exemption: Exemption | None
     earlier: tuple[Ban, ...]
+    is_unreadable: bool = False
 
     @property
     def status(self) -> Status:
         """How it stands, in one word: the first that applies."""
         lifted = self.exemption and self.exemption.lifts
         reasons = (
+            (Status.UNREADABLE, self.is_unreadable),
             (Status.BANNED, self.ban and not lifted),
             (Status.NEVER_BANNED, self.exemption),
             (Status.DUE, self.due),
@@ -156,6 +165,7 @@ def explain(
         newest=verdict.unused[-1] if verdict.unused else None,
         exemption=exemption,
         earlier=past[:-1] if ban else past,
+        is_unreadable=remembered.is_unreadable,
     )
 
 

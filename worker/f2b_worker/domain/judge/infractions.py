@@ -11,6 +11,7 @@ class Reason(StrEnum):
     """Why a message or an infraction was refused: the label of its counter."""
 
     NOT_JSON = "not_json"
+    ENVELOPE = "envelope"
     UNKNOWN_VERSION = "unknown_version"
     EMPTY = "empty"
     BAD_SHAPE = "bad_shape"
@@ -22,6 +23,7 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     IN_FUTURE = "in_future"
     LEDGER_REFUSED = "ledger_refused"
+    STATE_UNREADABLE = "state_unreadable"
 
 
 class Infraction(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import parse_address
-from f2b_worker.domain.jails import MINUTE_MS, OWN_RANGE
+from f2b_worker.domain.jails import FOREVER_MS, MINUTE_MS, OWN_RANGE
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 
@@ -23,6 +23,11 @@ _ANY_AGE_MS = -(2**63)
 
 PLACES_MAX = 100_000
 """Addresses whose place is remembered, about 400 bytes each; finding it anew costs 4 µs."""
+
+TEXT_MAX_CHARACTERS = 64
+
+_SECONDS_AS_MS = 10**10
+"""Seconds that are read as milliseconds lie before this, in the spring of 1970."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,11 @@ class Sorter:
         self._max_age_ms = max_age_ms
         self._places: dict[tuple[str, str], _Place] = {}
 
+    @property
+    def remembered(self) -> int:
+        """How many addresses have a place that is remembered."""
+        return len(self._places)
+
     def sort_out(self, infractions: Iterable[Infraction], *, now_ms: int) -> Sorted:
         """Sort out *infractions*, in any order; *now_ms* is what too old and in the future refer to."""
         into = Sorted()
@@ -99,7 +109,8 @@ class Sorter:
         place = self._places.get(source)
         if place is None:
             place = _place_of(source, self._policy)
-            if not place.wrong:  # an address is short; what is none may be of any length
+            # What is no address may be of any length, and so may the white space around one.
+            if not place.wrong and len(source[0]) <= TEXT_MAX_CHARACTERS:
                 if len(self._places) >= PLACES_MAX:
                     self._places.clear()
                 self._places[source] = place
@@ -120,8 +131,14 @@ def _place_of(source: tuple[str, str], policy: Policy) -> _Place:
 
 
 def _out_of_time(infraction: Infraction, newest_ms: int) -> Refusal:
+    if infraction.at_ms >= FOREVER_MS:
+        detail = "its time lies behind the year 9999: is it in microseconds where milliseconds belong?"
+        return _refuse(infraction, Reason.IN_FUTURE, detail)
     if infraction.at_ms > newest_ms:
         return _refuse(infraction, Reason.IN_FUTURE, "its time is more than 5 minutes ahead of this clock")
+    if 0 < infraction.at_ms < _SECONDS_AS_MS:
+        detail = "it is older than max_age, of 1970: is its time in seconds where milliseconds belong?"
+        return _refuse(infraction, Reason.TOO_OLD, detail)
     return _refuse(infraction, Reason.TOO_OLD, "it is older than max_age")
 
 

@@ -63,6 +63,9 @@ class Ban:
     blocklists: tuple[str, ...] = (DEFAULT_BLOCKLIST,)
 
 
+UNREADABLE = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
+"""Stands for a ban that is stored and cannot be read: to whoever does not look it is over, and counts for none."""
+
 _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
 
 

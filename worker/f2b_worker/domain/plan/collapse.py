@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import network_of
+from f2b_worker.domain.addresses import judged_network_of, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ class _Phase(Enum):
 class _Network:
     members: dict[str, int] = field(default_factory=dict)
     phase: _Phase = _Phase.PARTED
-    is_allowed: bool = False
+    is_spared: bool = False
     until_ms: int = 0
 
 
@@ -39,6 +39,7 @@ class Collapser:
     Args:
         collapse: How many neighbours in how small a network.
         allowed: A network that touches the allowlist is never written.
+        apart: Nor is one that touches an address which some jail ignores, or which is never banned.
         holds: Tells whether a set holds an entry.
         is_settled: Tells whether an entry is held, or will not be.
     """
@@ -47,13 +48,17 @@ class Collapser:
         self,
         collapse: Collapse,
         allowed: Networks,
+        apart: Networks,
         *,
         holds: Callable[[str], bool],
         is_settled: Callable[[str], bool],
     ) -> None:
         self._changes: dict[str, int | None] = {}
-        self._collapse = collapse
+        self._at_least = collapse.at_least
+        self._ipv4_prefix, self._ipv6_prefix = collapse.ipv4_prefix, collapse.ipv6_prefix
+        self._ipv4_ending, self._ipv6_ending = f"/{collapse.ipv4_prefix}", f"/{collapse.ipv6_prefix}"
         self._allowed = allowed
+        self._apart = apart
         self._holds = holds
         self._is_settled = is_settled
         self._networks: dict[str, _Network] = {}
@@ -61,24 +66,28 @@ class Collapser:
         self._direct: dict[str, int] = {}
 
     def network(self, key: str) -> str | None:
-        """Name the network that *key* would collapse into; None if it is no smaller itself."""
-        return network_of(key, ipv4_prefix=self._collapse.ipv4_prefix, ipv6_prefix=self._collapse.ipv6_prefix)
+        """Name the network that *key* would collapse into; None if it is no smaller itself, or has no neighbours.
+
+        Where a /64 is not one customer, those beside it have nothing to do with it.
+        """
+        name = judged_network_of(key, ipv4_prefix=self._ipv4_prefix, ipv6_prefix=self._ipv6_prefix)
+        return name if name and self.is_network(name) else None
 
     def crowded(self, keys: Iterable[str]) -> set[str]:
         """Find the networks in which enough of *keys* lie."""
         counted = Counter(self._network_or_none(key) for key in keys)
-        return {name for name, number in counted.items() if name and number >= self._collapse.at_least}
+        return {name for name, number in counted.items() if name and number >= self._at_least}
 
     def _network_or_none(self, key: str) -> str | None:
         try:
-            return self.network(key)
+            # Also what no longer collapses: an older worker may have written it, and it is not somebody else's.
+            return network_of(key, ipv4_prefix=self._ipv4_prefix, ipv6_prefix=self._ipv6_prefix)
         except ValueError:
             return None  # no key at all; the roster names it
 
     def is_network(self, entry: str) -> bool:
         """Tell whether *entry* is as large as a network that keys collapse into."""
-        prefix = self._collapse.ipv6_prefix if ":" in entry else self._collapse.ipv4_prefix
-        return entry.endswith(f"/{prefix}")
+        return entry.endswith(self._ipv6_ending if ":" in entry else self._ipv4_ending)
 
     def wants(self, key: str) -> bool:
         """Tell whether *key* is wanted, be it as itself or in the network around it."""
@@ -106,7 +115,7 @@ class Collapser:
             return
         found = self._networks.get(name)
         if found is None:
-            found = self._networks[name] = _Network(is_allowed=self._allowed.touches(name))
+            found = self._networks[name] = _Network(is_spared=self._is_spared(name))
         found.members[key] = until_ms
         # A network lasts as long as the longest ban in it.
         found.until_ms = max(found.until_ms, until_ms)
@@ -127,18 +136,21 @@ class Collapser:
             found.until_ms = max(found.members.values(), default=0)
         self._show(name, found, key)
 
-    def allow(self, allowed: Networks) -> set[str]:
-        """Use another allowlist; answer the networks that may no longer be written at all."""
-        self._allowed = allowed
+    def allow(self, allowed: Networks, apart: Networks) -> set[str]:
+        """Use other lists of who is spared; answer the networks that may no longer be written at all."""
+        self._allowed, self._apart = allowed, apart
         lifted = set()
         for name, found in self._networks.items():
-            found.is_allowed = allowed.touches(name)
-            # It touches the allowlist now. It goes at once; its members are wanted by themselves again.
-            if found.is_allowed and found.phase is not _Phase.PARTED:
+            found.is_spared = self._is_spared(name)
+            # Somebody in it is spared now. It goes at once; its members are wanted by themselves again.
+            if found.is_spared and found.phase is not _Phase.PARTED:
                 lifted.add(name)
                 self._turn(name, found, _Phase.PARTED)
             self._advance(name, found)
         return lifted
+
+    def _is_spared(self, name: str) -> bool:
+        return self._allowed.touches(name) or self._apart.touches(name)
 
     def take_changes(self) -> dict[str, int | None]:
         """Take the entries whose end changed since this was last asked; None: no longer wanted."""
@@ -164,7 +176,7 @@ class Collapser:
             self._turn(name, found, phase)
 
     def _next_phase(self, name: str, found: _Network) -> _Phase:
-        enough = len(found.members) >= self._collapse.at_least and not found.is_allowed
+        enough = len(found.members) >= self._at_least and not found.is_spared
         if found.phase is _Phase.PARTED:
             return _Phase.RISING if enough else _Phase.PARTED
         if enough:

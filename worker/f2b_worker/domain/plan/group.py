@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
+_ONE_CUSTOMER = ("/32", "/64", "/128")
 
 
 @dataclass(slots=True)
@@ -82,6 +83,7 @@ class Group:
         family: 4 or 6.
         policy: What becomes of foreign entries.
         allowed: The allowlist: what of ours touches it goes at once.
+        apart: Addresses that no collapsed network may hit: one that does, and is no longer wanted, goes at once.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
 
@@ -98,6 +100,7 @@ class Group:
         *,
         policy: Foreign = Foreign.KEEP,
         allowed: Networks = _NOBODY,
+        apart: Networks = _NOBODY,
         unban_lag_s: float = 60.0,
         capacity: int = SET_CAPACITY,
     ) -> None:
@@ -111,6 +114,7 @@ class Group:
         self.spared_s = float("-inf")
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
+        self._apart = apart
         self._unban_lag_s = unban_lag_s
         self._homes: dict[str, tuple[str, ...]] = {}
         self._admission = Admission()
@@ -141,6 +145,10 @@ class Group:
     def holds(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, whoever put it there."""
         return entry in self._homes
+
+    def keeps(self, entry: str) -> bool:
+        """Tell whether a set holds *entry*, and it is ours."""
+        return entry in self._homes and not self._is_foreign(entry)
 
     def is_settled(self, entry: str) -> bool:
         """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""
@@ -203,9 +211,9 @@ class Group:
             self._urgent.add(entry)
         self._settle(entry, now_s)
 
-    def allow(self, allowed: Networks, now_s: float) -> None:
-        """Use another allowlist: what waits for its removal and touches it goes at once."""
-        self._allowed = allowed
+    def allow(self, allowed: Networks, now_s: float, *, apart: Networks = _NOBODY) -> None:
+        """Use other lists of who is spared: what waits for its removal and touches them goes at once."""
+        self._allowed, self._apart = allowed, apart
         for kept in self.sets.values():
             for entry in list(kept.removals):
                 self._place(entry, now_s)
@@ -359,7 +367,10 @@ class Group:
                 kept.remove_at(entry, now_s if self._is_urgent(entry) else now_s + self._unban_lag_s)
 
     def _is_urgent(self, entry: str) -> bool:
-        return entry in self._urgent or self._allowed.touches(entry)
+        if entry in self._urgent or self._allowed.touches(entry):
+            return True
+        # An ended ban of one customer may wait: the jail that banned it does not spare it.
+        return not entry.endswith(_ONE_CUSTOMER) and self._apart.touches(entry)
 
     def _fullest(self, homes: tuple[str, ...]) -> str:
         return homes[0] if len(homes) == 1 else max(homes, key=lambda home: (len(self.sets[home].held), home))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import family_of
+from f2b_worker.domain.addresses import NEVER_BANNED, family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.plan.collapse import Collapser
 from f2b_worker.domain.plan.group import Group
@@ -25,6 +25,7 @@ class Groups:
     Args:
         blocklists: The blocklists of the Region.
         allowed: The allowlist, which no collapsed network may touch.
+        apart: Addresses that single bans may hit in some jail, and no collapsed network.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
 
@@ -37,6 +38,7 @@ class Groups:
         blocklists: Iterable[Blocklist],
         allowed: Networks,
         *,
+        apart: Networks = NEVER_BANNED,
         unban_lag_s: float,
         capacity: int = SET_CAPACITY,
     ) -> None:
@@ -50,16 +52,18 @@ class Groups:
                     family,
                     policy=each.foreign,
                     allowed=allowed,
+                    apart=apart,
                     unban_lag_s=unban_lag_s,
                     capacity=capacity,
                 )
             if each.collapse:
-                self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed)
+                self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed, apart)
 
-    def _collapser(self, blocklist: str, collapse: Collapse, allowed: Networks) -> Collapser:
+    def _collapser(self, blocklist: str, collapse: Collapse, allowed: Networks, apart: Networks) -> Collapser:
         return Collapser(
             collapse,
             allowed,
+            apart,
             holds=lambda entry: self._group(blocklist, entry).holds(entry),
             is_settled=lambda entry: self._group(blocklist, entry).is_settled(entry),
         )
@@ -84,6 +88,13 @@ class Groups:
         """Tell whether a set of a blocklist holds *key*, or the network that it collapsed into."""
         collapser = self._collapsers.get(blocklist)
         return self._group(blocklist, key).holds(key) or bool(collapser and collapser.covers(key))
+
+    def keeps(self, blocklist: str, key: str) -> bool:
+        """Tell whether a set of a blocklist holds *key*, or the network around it, and that entry is ours."""
+        collapser = self._collapsers.get(blocklist)
+        group = self._group(blocklist, key)
+        network = collapser.network(key) if collapser else None
+        return group.keeps(key) or bool(network and group.keeps(network))
 
     def start(self, wanted: Mapping[str, Mapping[str, int]], now_s: float) -> None:
         """Take in everything that is wanted in each blocklist."""
@@ -129,13 +140,13 @@ class Groups:
                 elif entry in group.wanted:
                     group.unwant(entry, now_s)
 
-    def allow(self, allowed: Networks, now_s: float) -> None:
-        """Use another allowlist."""
+    def allow(self, allowed: Networks, now_s: float, *, apart: Networks = NEVER_BANNED) -> None:
+        """Use another allowlist, and other addresses that no collapsed network may hit."""
         for group in self.by_place.values():
-            group.allow(allowed, now_s)
+            group.allow(allowed, now_s, apart=apart)
         # After the groups: what `settle` places below is placed by the new allowlist.
         for blocklist, collapser in self._collapsers.items():
-            for name in collapser.allow(allowed):
+            for name in collapser.allow(allowed, apart):
                 self._group(blocklist, name).unwant(name, now_s, at_once=True)
         self.settle(now_s)
 

@@ -20,6 +20,8 @@ class Traces:
         tried: What updates of this enforcer without an answer may have put in, or may yet put in.
         is_known: Whether this enforcer knew the set before, and no other can have written it since.
         foreign: What an enforcer noted to be somebody else's.
+        is_lost: Whether that note cannot be read: then a ban does not tell whose an entry is, since somebody else
+            may have put it in before.
         networks: What an enforcer noted before it wrote it: networks that bans collapsed into.
         is_explained: Tells whether a ban, running or ended lately, explains an entry.
     """
@@ -27,6 +29,7 @@ class Traces:
     tried: AbstractSet[str]
     is_known: bool
     foreign: AbstractSet[str] = _NOTHING
+    is_lost: bool = False
     networks: AbstractSet[str] = _NOTHING
     is_explained: Callable[[str], bool] = lambda _: False
 
@@ -38,4 +41,6 @@ def is_foreign(entry: str, traces: Traces) -> bool:
     # In a set that we know, what we did not write is not ours, banned or not.
     if traces.is_known or entry in traces.foreign:
         return True
-    return entry not in traces.networks and not traces.is_explained(entry)
+    if entry in traces.networks:
+        return False
+    return traces.is_lost or not traces.is_explained(entry)

@@ -6,12 +6,14 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from f2b_worker.domain.addresses import Networks
-    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban
 
 _SLACK = 1000
 
@@ -52,11 +54,13 @@ class Roster:
         blocklists: The blocklists to look after; bans elsewhere are remembered, no more.
         allowed: The allowlist.
         holds: Tells whether an IP set of a blocklist holds a key.
+        keeps: Tells whether it does so by an entry of ours.
 
     Attributes:
         ours: Every key that was ever banned and is still remembered, whatever the blocklist, and until when a
             set may have had to hold it, in epoch milliseconds.
         unreadable: What stands in the place of a key and is none; such bans are left out.
+        undated: The jails of each key whose ban there is stored and cannot be read.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
     """
@@ -66,16 +70,19 @@ class Roster:
         blocklists: Iterable[str],
         allowed: Networks,
         holds: Callable[[str, str], bool] = lambda _b, _k: False,
+        keeps: Callable[[str, str], bool] = lambda _b, _k: False,
     ) -> None:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
         self.ours: dict[str, int] = {}
         self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
+        self.undated: dict[str, set[str]] = {}
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
         self._allowed = allowed
         self._holds = holds
+        self._keeps = keeps
         self._held_back_from_ms: int | None = None
         self._running: dict[str, dict[str, _Running]] = {}
         self._ends: list[tuple[int, str, str]] = []
@@ -98,6 +105,10 @@ class Roster:
 
     def take_in(self, who: OffenderId, ban: Ban, now_ms: int) -> None:
         """Take the last ban of one offender as it is now."""
+        if ban is UNREADABLE:
+            self._hold_on(who)
+            return
+        self._let_go(who)
         if ban.observed:
             # One before it may have been enforced: what of that is left in a set is ours.
             if ban.count > 1:
@@ -112,6 +123,30 @@ class Roster:
         else:
             self._start(who, _Running(ban.start_ms, ban.until_ms, blocklists))
 
+    def _hold_on(self, who: OffenderId) -> None:
+        """Leave in the sets what they hold of a ban whose end nobody knows: no ban is lifted early.
+
+        Nothing of it is put in: it may have ended long ago. One that is known to run goes on.
+        """
+        if not _is_readable(who.key):
+            self.unreadable.add(who.key)
+            return
+        self._remember(who.key, FOREVER_MS)
+        self.undated.setdefault(who.key, set()).add(who.jail)
+        known = self._running.get(who.key, {}).get(who.jail)
+        if known:
+            self._start(who, known._replace(until_ms=FOREVER_MS))
+        else:
+            self._resolve(who.key)
+
+    def _let_go(self, who: OffenderId) -> None:
+        jails = self.undated.get(who.key)
+        if jails and who.jail in jails:
+            jails.discard(who.jail)
+            if not jails:
+                del self.undated[who.key]
+            self._resolve(who.key)
+
     def _remember(self, key: str, until_ms: int) -> None:
         self.ours[key] = max(until_ms, self.ours.get(key, until_ms))
 
@@ -119,11 +154,13 @@ class Roster:
         """Take *bans* for all that there are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
         gone = {(key, jail) for key, running in self._running.items() for jail in running}
+        gone.update((key, jail) for key, jails in self.undated.items() for jail in jails)
         self.ours = {}
         for who, ban in bans:
             gone.discard((who.key, who.jail))
             self.take_in(who, ban, now_ms)
         for key, jail in gone:
+            self._let_go(OffenderId(jail, key))
             self._end(jail, key)
 
     def expire(self, now_ms: int) -> None:
@@ -140,7 +177,8 @@ class Roster:
         self._allowed = allowed
         for key in self._running:
             self._note_allowlisted(key)
-            self._resolve(key, at_once=key in self.allowlisted)
+        for key in self._running.keys() | self.undated.keys():
+            self._resolve(key, at_once=allowed.touches(key))
 
     def hold_back(self, from_ms: int | None) -> None:
         """Keep bans that start at *from_ms* or later out, unless a set holds the key already; None lets all in."""
@@ -154,8 +192,8 @@ class Roster:
                 self._resolve(key, only_held=True)
 
     def reconsider(self) -> None:
-        """Let in what is held back although a set turned out to hold it."""
-        for key in list(self.held_back):
+        """Let in what is held back, or undated, although a set turned out to hold it."""
+        for key in [*self.held_back, *self.undated]:
             self._resolve(key)
 
     def is_new(self, ban: Fresh) -> bool:
@@ -210,6 +248,8 @@ class Roster:
         """Find out in which blocklists *key* is wanted, and note what changed."""
         new: dict[str, int] = {}
         self.held_back.discard(key)
+        if key in self.undated and not self._allowed.touches(key):
+            new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self.allowlisted:
             for ban in self._running.get(key, {}).values():
                 for name in ban.blocklists:
@@ -225,6 +265,9 @@ class Roster:
                     del wanted[key]
                 else:
                     wanted[key] = until_ms
+
+    def _stays(self, blocklist: str, key: str) -> bool:
+        return key in self.wanted[blocklist] or self._keeps(blocklist, key)
 
     def _may_enter(self, ban: _Running, blocklist: str, key: str, *, only_held: bool) -> bool:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:

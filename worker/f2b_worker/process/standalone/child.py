@@ -18,9 +18,9 @@ from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from threading import Event
 
+    from f2b_worker.adapters.sqlite.place import Place
     from f2b_worker.shim.serve import Serving
 
 LOOK_EVERY_S = 0.2
@@ -38,11 +38,11 @@ class HttpChild:
 
     Args:
         how: What and where to serve.
-        state: The file to store into.
+        place: The file to store into.
         listener: The port, already taken; it is the process's from now on.
     """
 
-    def __init__(self, how: Serving, state: Path, listener: socket.socket) -> None:
+    def __init__(self, how: Serving, place: Place, listener: socket.socket) -> None:
         self._ours, theirs = socket.socketpair()
         handed = (listener, theirs)
         self._process = subprocess.Popen(
@@ -53,7 +53,7 @@ class HttpChild:
         )
         assert self._process.stdin is not None
         with self._process.stdin as stdin:
-            pickle.dump((how, state, *(each.fileno() for each in handed)), stdin)
+            pickle.dump((how, place.path, place.known, *(each.fileno() for each in handed)), stdin)
         for each in handed:
             each.close()
 

@@ -18,6 +18,7 @@ import uvicorn
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.file import open_to_store
 from f2b_worker.adapters.sqlite.inbox import SqliteQueue
+from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.process.standalone.child import NEWS, OVERLOAD, PROBLEM, STOP
@@ -125,13 +126,14 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    how, path, listener_number, parent_number = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the worker
+    how, path, known, listener_number, parent_number = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the worker
     clock = SystemClock()
     parent = Parent(socket.socket(fileno=parent_number))
-    writer = Writer(open_to_store(path), busy_s=BUSY_S)
+    writer, place = Writer(open_to_store(path), busy_s=BUSY_S), Place(path, known)
 
     def open_outbox() -> StateOutbox:
-        return StateOutbox(BatchingOutbox(SqliteQueue(writer, clock, parent.tell_news)), parent)
+        queue = SqliteQueue(writer, clock, parent.tell_news, place)
+        return StateOutbox(BatchingOutbox(queue), parent)
 
     config = uvicorn_config(how, open_outbox, clock)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener_number)])

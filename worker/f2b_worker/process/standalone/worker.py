@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
@@ -18,6 +19,7 @@ from f2b_worker.errors import F2bError
 from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild
+from f2b_worker.process.standalone.file_watch import FileWatch
 from f2b_worker.process.worker import run_parts
 from f2b_worker.shim.serve import listen, serving
 
@@ -55,12 +57,14 @@ def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 
 
 def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Parts:
+    act_as("standalone")
     jails, clock = read_jails(config), SystemClock()
     inbox = SqliteInbox(state, clock, linger_s=settings.linger_s)
     _tell_of_dead_letters(inbox, state)
     ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
     blocklists = chosen_blocklists(jails, settings)
     regions = patiently(settings, lambda: open_state_regions(state, blocklists, clock), config)
+    watch = FileWatch(state)
     http = _start_http(settings, state)
     os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
     return assemble(
@@ -72,8 +76,12 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
         interrupt=inbox.close,
         others={
             "http": lambda parts: http.run(
-                parts.stop, problem=lambda: parts.problem, overload=inbox.overload, on_news=inbox.announce
+                parts.stop,
+                problem=lambda: parts.problem,
+                overload=lambda: watch.refusal or inbox.overload(),
+                on_news=inbox.announce,
             ),
+            "file": watch.run,
             "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
         },
     )
@@ -82,7 +90,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
 def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
     own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
     how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False))
-    return HttpChild(how, state.path, listen(how))
+    return HttpChild(how, state.place, listen(how))
 
 
 def _tidy_now_and_then(state: StateFile, ledger: SqliteLedger, stop: Event) -> None:

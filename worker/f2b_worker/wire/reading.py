@@ -1,87 +1,28 @@
-"""The wire format, version 1: a message body in, infractions out. docs/wire.md describes it for people.
+"""A message body in, infractions out.
 
 Reading is forgiving where nothing is lost by it: unknown keys are ignored, and an infraction that is wrong
-inside a good message is set aside alone. `python -m f2b_worker.wire` prints the JSON Schema.
+inside a good message is set aside alone.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-import secrets
-import sys
-from datetime import datetime
 from hashlib import blake2b
-from itertools import accumulate, pairwise, repeat
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from itertools import accumulate, repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
-from pydantic_core import from_json
+from pydantic import ValidationError
 
 from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, simple_item
+from f2b_worker.wire.envelopes import EnvelopeError, unwrap
+from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple
+from f2b_worker.wire.texts import parse_body
+from f2b_worker.wire.values import is_finite, read_id, read_time_ms, read_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-VERSION = 1
-PACK_ITEMS_MAX = 10_000
-NOTE_CHARACTERS_MAX = 200
-WEIGHT_MAX = 1000
-_LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# Every escape of JSON is found whole, so that neither half of a pair, nor a "u" behind an escaped backslash, is
-# taken for a half alone.
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
-_EARLIEST_MS, _LATEST_MS = -(2**53), 2**53
-
-# Read loosely and checked one by one, so that one wrong item costs the others nothing; published strictly.
-_AddressText = Annotated[Any, WithJsonSchema({"type": "string", "description": "IPv4 or IPv6 address"})]
-_JailText = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{JAIL_NAME.pattern}$"})]
-_Index = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0})]
-_Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": NOTE_CHARACTERS_MAX})]
-_Notes = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
-_Weight = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WEIGHT_MAX})]
-_At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
-
-
-class Simple(BaseModel):
-    """One infraction: the form for any language and for the command line."""
-
-    model_config = ConfigDict(extra="ignore", title="Infraction")
-
-    v: Literal[1] = 1
-    ip: _AddressText
-    jail: _JailText = DEFAULT_JAIL
-    at: _At = None
-    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    note: _Note = None
-    weight: _Weight = 1
-
-
-class Pack(BaseModel):
-    """Many infractions as columns: what the producer and the shim send."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, title="Pack")
-
-    v: Literal[1]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-    t0_ms: Annotated[int, Field(ge=_EARLIEST_MS, le=_LATEST_MS)]
-    dt_ms: Annotated[
-        list[Annotated[int, Field(ge=_EARLIEST_MS, le=_LATEST_MS)]],
-        Field(min_length=1, max_length=PACK_ITEMS_MAX),
-    ]
-    ip: list[_AddressText]
-    of: list[_Index] | None = None
-    jail: list[_JailText] | None = None
-    in_: Annotated[list[_Index] | None, Field(alias="in")] = None
-    note: _Notes = None
-    weight: list[_Weight] | None = None
 
 
 class Body(NamedTuple):
@@ -115,7 +56,9 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
         UnreadableError: If nothing in it can be used.
     """
     try:
-        data = parse_json(body)
+        data = unwrap(parse_body(body))
+    except EnvelopeError as error:
+        raise UnreadableError(Reason.ENVELOPE, str(error)) from None
     except (ValueError, TypeError) as error:
         raise UnreadableError(Reason.NOT_JSON, f"not JSON: {error}") from None
     if isinstance(data, dict):
@@ -137,25 +80,6 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
     )
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON in which half a surrogate pair, which is no character, stands for U+FFFD.
-
-    Programs that cut text to a length make such halves; one in a note must not cost a whole list.
-
-    Raises:
-        ValueError, TypeError: If it is no JSON.
-    """
-    try:
-        return from_json(text, allow_inf_nan=False)
-    except (ValueError, TypeError):
-        whole = text.decode() if isinstance(text, bytes) else text
-        mended = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", whole)
-        mended = _ESCAPE.sub(lambda escape: r"\ufffd" if escape["half"] else escape[0], mended)
-        if mended == whole:
-            raise
-        return from_json(mended, allow_inf_nan=False)
-
-
 def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
     body = Body([], [])
     for one in read:
@@ -171,55 +95,37 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
     if not isinstance(item, dict):
         return Refusal(Reason.BAD_SHAPE, "an infraction is a JSON object with at least an ip", item)
     if "ip" not in item:
-        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+        inside = take_out(item)
+        return inside if isinstance(inside, Refusal) else read_simple(inside, fallback_id, sent_at_ms)
     try:
         simple = Simple.model_validate(item)
     except ValidationError as error:
         return Refusal(Reason.BAD_SHAPE, _first_error(error), item)
     try:
+        item_id = fallback_id if simple.id is None else read_id(simple.id)
+    except ValueError as error:
+        return Refusal(Reason.BAD_SHAPE, str(error), item)
+    try:
         at_ms = sent_at_ms if simple.at is None else read_time_ms(simple.at)
     except ValueError as error:
         # 1e999 is read as infinity, which JSON cannot hold.
-        return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if _finite(simple.at) else "inf"})
-    raw = _Raw(simple.ip, simple.jail, at_ms, simple.id or fallback_id, simple.note)
+        return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if is_finite(simple.at) else "inf"})
+    raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note)
     return _checked(raw, simple.weight, item)
 
 
-def _finite(at: object) -> bool:
-    return not isinstance(at, float) or math.isfinite(at)
-
-
-def read_time_ms(at: object) -> int:
-    """Read a time, RFC 3339 with a zone or epoch seconds, into epoch milliseconds.
-
-    Raises:
-        ValueError: Saying what is wrong with it.
-    """
-    if isinstance(at, str):
-        try:
-            # RFC 3339 allows a lower-case z and the leap second, which datetime does not know.
-            moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", at.upper()))
-        except ValueError:
-            raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds") from None
-        if moment.tzinfo is None:
-            raise ValueError(f"at: {at[:40]!a} has no zone; add Z or an offset")
-        return round(moment.timestamp() * 1000)
-    if isinstance(at, bool) or not isinstance(at, (int, float)):
-        raise ValueError(f"at: {ascii(at)[:40]} is neither RFC 3339 nor epoch seconds")  # noqa: TRY004
-    if not _EARLIEST_MS <= at * 1000 <= _LATEST_MS:
-        raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds")
-    return round(at * 1000)
-
-
-def read_weight(weight: object) -> int:
-    """Read for how many infractions one counts.
-
-    Raises:
-        ValueError: Saying what is wrong with it.
-    """
-    if type(weight) is not int or not 1 <= weight <= WEIGHT_MAX:  # a bool is no number here
-        raise ValueError(f"weight: {ascii(weight)[:40]} is no whole number from 1 to {WEIGHT_MAX}")
-    return weight
+def take_out(item: dict[str, Any]) -> dict[str, Any] | Refusal:
+    """Take the one infraction out of an envelope that is one item among others."""
+    try:
+        inside = unwrap(item)
+    except EnvelopeError as error:
+        return Refusal(Reason.ENVELOPE, str(error), item)
+    if inside is item:
+        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+    if isinstance(inside, dict) and not isinstance(inside.get("ip", []), list):
+        return inside
+    detail = "an envelope with several infractions among others: send it as a message of its own"
+    return Refusal(Reason.ENVELOPE, detail, item)
 
 
 class _Raw(NamedTuple):
@@ -327,59 +233,3 @@ def _cell(column: Sequence[Any], index: object) -> Any:
     if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(column):
         return column[index]
     return None
-
-
-def write_pack(
-    infractions: Sequence[tuple[str, str, int]],
-    *,
-    notes: Mapping[int, str] | None = None,
-    weights: Sequence[int] | None = None,
-) -> str:
-    """Write (ip, jail, at_ms) infractions as one pack with a new random id.
-
-    Args:
-        infractions: At least one.
-        notes: By place among them.
-        weights: One for each of them; all 1 by default.
-    """
-    ips = _places(ip for ip, _, _ in infractions)
-    jails = _places(jail for _, jail, _ in infractions)
-    moments_ms = [at_ms for _, _, at_ms in infractions]
-    pack: dict[str, object] = {
-        "v": VERSION,
-        "id": secrets.token_urlsafe(9),
-        "t0_ms": moments_ms[0],
-        "dt_ms": [0, *(later - earlier for earlier, later in pairwise(moments_ms))],
-        "ip": list(ips),
-    }
-    if len(ips) < len(infractions):
-        pack["of"] = [ips[ip] for ip, _, _ in infractions]
-    if list(jails) != [DEFAULT_JAIL]:
-        pack["jail"] = list(jails)
-    if len(jails) > 1:
-        pack["in"] = [jails[jail] for _, jail, _ in infractions]
-    if notes:
-        pack["note"] = {str(place): note for place, note in notes.items()}
-    if weights is not None:
-        pack["weight"] = list(weights)
-    return json.dumps(pack, separators=(",", ":"))
-
-
-def _places(texts: Iterable[str]) -> dict[str, int]:
-    """Number the distinct texts in the order of their first appearance."""
-    return {text: place for place, text in enumerate(dict.fromkeys(texts))}
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of both forms."""
-    adapter: TypeAdapter[Any] = TypeAdapter(
-        Pack | Simple | Annotated[list[Simple], Field(min_length=1, max_length=PACK_ITEMS_MAX)]
-    )
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "f2b message body, version 1",
-    } | (adapter.json_schema())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")

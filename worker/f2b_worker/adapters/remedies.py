@@ -1,0 +1,23 @@
+"""What follows from a stored item of each kind that cannot be read, and what to do about it."""
+
+from __future__ import annotations
+
+from f2b_worker.errors import Unreadable
+
+_REMEDIES = {
+    "ban": "what IP sets hold of this ban stays there; correct the attribute, or delete the item to lift the ban",
+    "offender": "its infractions go to the dead-letter queue; correct the attribute or delete the item, then move"
+    " them back",
+    "history": "this earlier ban is left out; correct the attribute or delete the item",
+    "foreign": "nothing that the IP set held when this was found is taken out of it; delete the item, and what is"
+    " left of ended bans goes",
+    "networks": "a collapsed network that no ban explains counts as somebody else's; delete the item",
+    "surge": "new bans are counted anew; look at the bans, then run `f2b-worker release`",
+    "swept": "it is written anew within five minutes; delete the item if it is not",
+    "lease": "a worker takes the lease over after eight seconds, and writes the item anew",
+}
+
+
+def unreadable_item(kind: str, name: str, attribute: str) -> Unreadable:
+    """Make the error about one item, which is named as its store names it."""
+    return Unreadable(kind, name, attribute, _REMEDIES[kind])

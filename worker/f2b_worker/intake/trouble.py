@@ -1,0 +1,44 @@
+"""What fails and is tried again: how long to wait, and one line when it begins and one when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.domain.backoff import backoff_s
+from f2b_worker.observe import metrics
+
+if TYPE_CHECKING:
+    from f2b_worker.errors import F2bError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Trouble:
+    """Failures in a row.
+
+    Attributes:
+        reason: Why the last try failed, in one line; None after a success.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._failures = 0
+
+    def note(self, error: F2bError) -> float:
+        """Count a failure; answer how many seconds to wait, 0.1 at first and at most five."""
+        if self._failures == 0:
+            log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
+        metrics.aws_failures.labels(type(error).__name__).inc()
+        self.reason = str(error)
+        pause_s = backoff_s(self._failures)
+        self._failures += 1
+        return pause_s
+
+    def end(self) -> None:
+        """Start anew after a success."""
+        if self._failures:
+            log.info("aws_is_back", failures=self._failures, reason=self.reason)
+        self._failures = 0
+        self.reason = None

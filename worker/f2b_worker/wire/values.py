@@ -1,0 +1,87 @@
+"""What single cells of an infraction say: its time, its weight, its id."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+
+from f2b_worker.domain.jails import FOREVER_MS
+
+WEIGHT_MAX = 1000
+"""For how many infractions one may count."""
+
+ID_LONGEST = 64
+_EARLIEST_MS = -(2**53)
+_LATEST_S = FOREVER_MS // 1000  # what is later was meant in a smaller unit
+_SMALLER_UNITS = (("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
+_NUMBER = re.compile(r"\s*[0-9]{1,40}(\.[0-9]*)?\s*")
+_LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
+
+
+def is_finite(at: object) -> bool:
+    """Tell whether a number is one that JSON can hold; what is no number is."""
+    return not isinstance(at, float) or math.isfinite(at)
+
+
+def read_time_ms(at: object) -> int:
+    """Read a time, RFC 3339 with a zone or epoch seconds, into epoch milliseconds.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if isinstance(at, str):
+        try:
+            # RFC 3339 allows a lower-case z and the leap second, which datetime does not know.
+            moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", at.upper()))
+        except ValueError:
+            raise ValueError(f"at: {at[:40]!a} is neither RFC 3339 nor epoch seconds{_quotes_hint(at)}") from None
+        if moment.tzinfo is None:
+            raise ValueError(f"at: {at[:40]!a} has no zone; add Z or an offset{_quotes_hint(at)}")
+        return round(moment.timestamp() * 1000)
+    if isinstance(at, bool) or not isinstance(at, (int, float)):
+        raise ValueError(f"at: {ascii(at)[:40]} is neither RFC 3339 nor epoch seconds")  # noqa: TRY004
+    if not _EARLIEST_MS <= at * 1000 < FOREVER_MS:
+        raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds{_unit_hint(at)}")
+    return round(at * 1000)
+
+
+def _unit_hint(at: float) -> str:
+    """Name the smaller unit in which a time was given that is too late in seconds; nothing for other numbers."""
+    if at < _LATEST_S:
+        return ""
+    units = (f"; it is in {name}: divide it by {each:,}" for name, each in _SMALLER_UNITS if at < _LATEST_S * each)
+    return next(units, "")
+
+
+def _quotes_hint(at: str) -> str:
+    """Say that a number stands in quotes; nothing for other texts."""
+    if not _NUMBER.fullmatch(at):
+        return ""
+    return f"; it is a number in quotes: leave the quotes out{_unit_hint(float(at))}"
+
+
+def read_id(given: object) -> str:
+    """Read what names an infraction; a number is its text.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # to JSON, 66.0 is 66
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool) and is_finite(given)
+    text = str(given) if is_number else given
+    if not isinstance(text, str) or not 1 <= len(text) <= ID_LONGEST:
+        raise ValueError(f"id: {ascii(given)[:40]} is neither 1-{ID_LONGEST} characters nor a number")
+    return text
+
+
+def read_weight(weight: object) -> int:
+    """Read for how many infractions one counts.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if type(weight) is not int or not 1 <= weight <= WEIGHT_MAX:  # a bool is no number here
+        raise ValueError(f"weight: {ascii(weight)[:40]} is no whole number from 1 to {WEIGHT_MAX}")
+    return weight

@@ -117,9 +117,9 @@ def test_a_worker_whose_clock_is_off_enforces_a_ban_until_its_end_and_lifts_it_t
 HOT = [f"203.0.113.{host}" for host in range(1, 7)]
 LASTS_S = 60.0
 # When each of three workers is stopped and for how long, so that two may stand still at a time.
-STANDSTILLS = ((8, 0, 12), (11, 1, 9), (22, 2, 11), (25, 0, 8), (35, 1, 9), (40, 2, 10), (47, 0, 9))
-KILLED_S, KILLED = 28, 1
-SLOW_S = (9, 36)
+STANDSTILLS = ((8.0, 0, 12), (11.0, 1, 9), (22.0, 2, 11), (25.0, 0, 8), (35.0, 1, 9), (40.0, 2, 10), (47.0, 0, 9))
+KILLED_S, KILLED = 28.0, 1
+SLOW_S = (9.0, 36.0)
 """When the next forty calls of DynamoDB begin to take four seconds each."""
 
 

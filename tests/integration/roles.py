@@ -12,10 +12,11 @@ import structlog
 
 from f2b_producer._pack import Pack
 from f2b_producer._sender import Sender
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.aws import act_as, dynamodb_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.cli import shim
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist
@@ -24,7 +25,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import DeadLetter
-from f2b_worker.process.assembly import open_inbox, open_ledger, open_schema
+from f2b_worker.process.assembly import open_inbox, open_ledger
 from f2b_worker.process.regions import open_finder, open_regions
 from f2b_worker.process.schema import claim_schema
 from tests.integration.provisioning import NAMES, provisioned, run
@@ -104,7 +105,7 @@ def a_worker() -> list[str]:
     inbox = told.step(lambda: open_inbox(SETTINGS))
     if inbox:
         _take_in(told, inbox)
-    told.step(lambda: claim_schema(open_schema(SETTINGS)))
+    told.step(lambda: claim_schema(DynamoSchema(dynamodb_client(connections=1), SETTINGS.table)))
     ledger = told.step(lambda: open_ledger(SETTINGS, Policy(Jail("default")), clock))
     if ledger:
         _judge(told, ledger, clock.now_ms())

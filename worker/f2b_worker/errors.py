@@ -114,6 +114,10 @@ class Unreadable(Invalid):
         self.remedy = remedy
 
 
+class StuckError(F2bError):
+    """A loop of this process stands still, and nothing that it waits for takes so long."""
+
+
 class StartError(F2bError):
     """The command cannot start as configured; exit code 3 keeps a supervisor from trying for ever."""
 

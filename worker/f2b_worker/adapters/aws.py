@@ -130,6 +130,9 @@ _AFTER_THE_REQUEST = {
 }
 """The modules of botocore through which an answer comes, but no request in the making."""
 
+ANSWER_S = 4.0
+"""How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
+
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _QUEUE_HOSTS = re.compile(
     rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"  # dual stack and other partitions, too
@@ -273,13 +276,16 @@ def queue_region(queue_url: str) -> str | None:
     return (found[1] or found[2] or _OLDEST_QUEUE_REGION) if found else None
 
 
-def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
+def sqs_client(
+    queue_url: str, *, connections: int, answer_within_s: float | None = None, poll_s: float = 20
+) -> SQSClient:
     """Make an SQS client.
 
     Args:
         queue_url: Its Region is used where it names one: workers may stand elsewhere.
         connections: How many threads use it at once.
         answer_within_s: Give up after about so long; by default the client outlasts a long poll.
+        poll_s: How long a long poll lasts: a connection that swallowed it is given up soon after its end.
     """
     patient = answer_within_s is None
     with aws_errors("SQS client"):
@@ -289,7 +295,7 @@ def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | Non
             config=_config(
                 connections=connections,
                 connect_timeout_s=3 if patient else 1,
-                read_timeout_s=25 if answer_within_s is None else answer_within_s / 2,
+                read_timeout_s=poll_s + ANSWER_S if answer_within_s is None else answer_within_s / 2,
                 attempts=3 if patient else 2,
             ),
         )

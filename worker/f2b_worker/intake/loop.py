@@ -22,6 +22,7 @@ from f2b_worker.intake.receivers import COME_AGAIN
 from f2b_worker.intake.settling import Settling
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe import metrics
+from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Intake:
         self._settling = Settling(inbox, self._desk, clock, aside)
         self._receiving, self._verdicts = Trouble(), Trouble()
         self._kept_s = float("-inf")
+        self.pulse = Pulse(clock.monotonic_s)
 
     @property
     def problem(self) -> str | None:
@@ -140,6 +142,7 @@ class Intake:
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
         while not stop.is_set():
+            self.pulse.beat()
             messages, pause_s = self._try_to_gather()
             self.turn(messages, stop)  # what was held back is due even if nothing can be received
             if pause_s:
@@ -190,6 +193,7 @@ class Intake:
         """Judge *messages* and what is due; hold on to all through an outage, until *stop*."""
         self._lay_out(messages)
         while True:
+            self.pulse.beat()
             self._take_over_policy()  # it may be what ends the trouble
             try:
                 self._judging.judge(hurry=stop.is_set() or self._is_crowded)

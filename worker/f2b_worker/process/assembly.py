@@ -33,6 +33,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.jails import Policy
     from f2b_worker.errors import Unreadable
+    from f2b_worker.observe.pulse import Pulse
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -59,6 +61,9 @@ WORTH_A_LINE_S = 5.0
 
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
+
+LEDGER_CONNECTIONS = 16
+"""So many threads may ask DynamoDB at once for the judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,19 @@ class Parts:
         """One line about what keeps the loops from doing their work now, or None."""
         if self.stop.is_set():
             return "stopping"
-        problems = (self.intake.problem, *(each.problem for each in self.enforcers))
+        still = standing_still(self._pulses, STILL_S)
+        problems = (still, self.intake.problem, *(each.problem for each in self.enforcers))
         return next((each for each in problems if each), None)
+
+    @property
+    def stuck(self) -> str | None:
+        """One line about a loop that has stood still for so long that only a restart helps, or None."""
+        return standing_still(self._pulses, STUCK_S)
+
+    @property
+    def _pulses(self) -> dict[str, Pulse]:
+        enforcers = {f"enforcer of {each.region}": each.pulse for each in self.enforcers}
+        return {"intake": self.intake.pulse, **enforcers}
 
     @property
     def conflict(self) -> str | None:
@@ -142,9 +158,10 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
-    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
-    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
-    schema = open_schema(settings)
+    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
+    table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
+    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
+    schema = DynamoSchema(table, settings.table)
     patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
     return assemble(
@@ -295,7 +312,8 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
+    connections = settings.receivers + 2 * IO_THREADS + 1
+    client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
@@ -305,16 +323,13 @@ def open_inbox(settings: WorkerSettings) -> SqsInbox:
     )
 
 
-def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
-    """Open the ledger to judge by *policy*."""
-    client = dynamodb_client(connections=16, plain_queries=True)
+def open_ledger(
+    settings: WorkerSettings, policy: Policy, clock: Clock, client: DynamoDBClient | None = None
+) -> DynamoLedger:
+    """Open the ledger to judge by *policy*, with a client that is there or one of its own."""
+    client = client or dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
-
-
-def open_schema(settings: WorkerSettings) -> DynamoSchema:
-    """Open what says in which layout the table is."""
-    return DynamoSchema(dynamodb_client(connections=1), settings.table)
 
 
 def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:

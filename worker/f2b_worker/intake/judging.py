@@ -121,8 +121,9 @@ class Judging:
         if known is None or not pile.is_longer:
             return 0.0
         ends_in_s = (known.ban.until_ms - now.ms) / 1000
-        if 0 <= ends_in_s < 2 * self._resolution_s:
-            return 0.0  # the stored end must not come before the later one is stored
+        runs = pile.newest_ms + known.ban.length_ms > now.ms
+        if runs and ends_in_s < 2 * self._resolution_s:
+            return 0.0  # the stored end must not come before the later one is stored, nor stay past if it came
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
         return max(pile.since_s + now.waits_s, soonest_s) - now.s
 

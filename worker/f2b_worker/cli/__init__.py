@@ -1,15 +1,26 @@
-"""The command `f2b-worker`."""
+"""The commands `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second."""
 
 import signal
 
+from f2b_worker.signals import RELOAD, leave_at_once
+
 
 def main() -> None:
-    """Run the command; it is imported here, because that takes half a second in which a signal may come.
+    """Run `f2b-worker`.
 
     SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until the worker can take it
     or the command turns out to be another.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
+    leave_at_once()
     from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
+
+    command()
+
+
+def main_of_shim() -> None:
+    """Run `f2b-shim`."""
+    leave_at_once()
+    from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - see above
 
     command()

@@ -105,3 +105,17 @@ def test_a_stop_soon_after_traffic_waits_for_no_poll_and_the_next_worker_has_wha
     send_bodies(fleet, report("203.0.113.10", 3))
     received = fleet.sqs.receive_message(QueueUrl=fleet.queue_url, WaitTimeSeconds=5)
     assert received.get("Messages"), "a poll that was left took the message with it"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_signals_to_every_process_of_a_shim_end_it_with_code_0(fleet: Fleet, tmp_path: Path, workers: str) -> None:
+    log = tmp_path / "shim.log"
+    fleet.start_shim("--workers", workers, log=log)
+    shim = fleet.shim
+    assert shim is not None
+
+    for number in (*STOPS, *STOPS, signal.SIGTERM):
+        os.killpg(shim.pid, number)
+
+    assert shim.wait(ENDS_WITHIN_S) == 0
+    assert "Traceback" not in log.read_text()

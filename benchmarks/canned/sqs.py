@@ -154,7 +154,7 @@ class CannedSqs:
         ]
         return {"Successful": sent}
 
-    def _sent(self, request: Request, body: str) -> Answer:
+    def _accept(self, request: Request, body: str) -> Answer:
         return {"MessageId": self._keep(request, body), "MD5OfMessageBody": _md5(body)}
 
     def _keep(self, request: Request, body: str) -> str:

@@ -26,6 +26,7 @@ class OddSqs:
         url: Where it listens.
         messages: Changes each message of an answer to ReceiveMessage.
         asked: Changes each question.
+        hidden: Which headers are left out, in lower case.
         actions: How often each action came.
     """
 
@@ -33,6 +34,7 @@ class OddSqs:
         self.url = url
         self.messages: Change = lambda _message: None
         self.asked: Change = lambda _question: None
+        self.hidden: set[str] = set()
         self.actions: Counter[str] = Counter()
 
 
@@ -60,7 +62,7 @@ def odd_sqs(upstream: str) -> Iterator[OddSqs]:
                 answer = json.dumps(parsed).encode()
             self.send_response(status)
             for name, value in told.items():
-                if name.lower() not in HOP_BY_HOP:
+                if name.lower() not in HOP_BY_HOP | odd.hidden:
                     self.send_header(name, value)
             self.send_header("content-length", str(len(answer)))
             self.end_headers()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,6 @@ from tests.acceptance.odd_sqs import OddSqs, odd_sqs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from localstack.local_aws import LocalAws
 
@@ -131,3 +132,18 @@ def test_a_queue_that_is_empty_at_once_is_asked_a_few_times_a_second_and_what_co
     assert per_s < 20
     send_bodies(fleet, report(IP, 3))
     eventually(lambda: is_banned(fleet), "the address is banned", 10)
+
+
+@pytest.mark.parametrize("off_s", [-1200, 1200])
+def test_a_clock_that_is_many_minutes_off_is_told_and_what_sqs_stamped_is_never_in_the_future(
+    fleet: Fleet, odd: OddSqs, tmp_path: Path, off_s: int
+) -> None:
+    log = tmp_path / "log"
+    program = (sys.executable, str(Path(__file__).with_name("shifted_clock.py")), str(off_s))
+    odd.hidden = {"x-amzn-requestid"}  # SQS's answers do not set the clock right; DynamoDB's do
+    fleet.start_worker(log=log, program=program)
+    send_bodies(fleet, report(IP, 3))
+    eventually(lambda: is_banned(fleet), "the address is banned", 30)
+    assert fleet.dead_letters() == []
+    [line] = [line for line in log.read_text().splitlines() if "clock_is_off" in line]
+    assert "behind_aws_s" in line

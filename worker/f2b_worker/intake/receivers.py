@@ -36,7 +36,7 @@ SILENT_S = 5.0
 _LOOK_EVERY_S = 1.0
 
 
-class _EmptyAtOnce:
+class EmptyAtOnce:
     """Paces polls of a queue that does not wait for a message, since it was not asked to or does not heed it.
 
     Args:
@@ -168,7 +168,7 @@ class Receivers:
 
     def _poll(self, number: int) -> None:
         always = number == 0
-        empty = _EmptyAtOnce(self._poll_s)
+        empty = EmptyAtOnce(self._poll_s)
         while not self._stopping:
             if not always and not self._busy.wait(_LOOK_EVERY_S):
                 continue

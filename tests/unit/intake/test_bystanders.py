@@ -58,6 +58,20 @@ class TestHeldUp:
         assert scene.inbox.left == {held}
         assert scene.worker.problem is None
 
+    def test_its_messages_keep_nobody_out_however_many_they_are(self, scene: Scene) -> None:
+        scene.ledger.refused = {who(BAD_IP): UNLISTED}
+        arrivals = iter([None, None, body(GOOD_IP)])
+        scene.stop_after(20)
+        look = scene.clock.on_wait
+
+        def put_and_look() -> None:
+            _put(scene, next(arrivals, None))
+            look()
+
+        scene.clock.on_wait = put_and_look
+        step(scene, *(body(BAD_IP, 1, note=str(number)) for number in range(PROBED_MAX + 50)))
+        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
+
     def test_it_is_judged_when_its_trouble_ends(self, scene: Scene) -> None:
         scene.ledger.refused = {who(BAD_IP): UNLISTED}
         step(scene, body(BAD_IP), body(GOOD_IP))
@@ -186,6 +200,12 @@ class TestBudget:
         assert budget.left(0.05) == 0
         assert budget.left(0.5) == 50
         assert budget.left(1000.0) == 200
+
+    def test_less_than_one_offender_every_two_seconds_is_a_budget_too(self) -> None:
+        budget = Budget(0.2, 0.0)
+        budget.spend(1)
+        assert budget.left(4.0) == 0
+        assert budget.left(6.0) == 1
 
 
 def _put(scene: Scene, text: str | None) -> None:

@@ -41,12 +41,13 @@ class Budget:
 
     def __init__(self, per_s: float, now_s: float) -> None:
         self.per_s = per_s
-        self._left = per_s * SAVED_S
+        self._most = max(1.0, per_s * SAVED_S)  # less than one a second is a budget, too
+        self._left = self._most
         self._filled_s = now_s
 
     def left(self, now_s: float) -> int:
         """Tell how many may be written now."""
-        self._left = min(self.per_s * SAVED_S, self._left + (now_s - self._filled_s) * self.per_s)
+        self._left = min(self._most, self._left + (now_s - self._filled_s) * self.per_s)
         self._filled_s = now_s
         return int(self._left) if self._left >= self.per_s * SHARE_S else 0
 

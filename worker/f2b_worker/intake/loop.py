@@ -7,6 +7,7 @@ dead-letter queue. Whatever dies before that, the message comes again, and judgi
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -45,7 +46,7 @@ INFRACTIONS_MAX = 500_000
 """So many infractions wait at most to extend bans, about 65 MB; then all are judged at once."""
 
 PROBED_MAX = 100
-"""In an outage so many messages are in hand at most: those of others tell it from one offender's trouble."""
+"""In an outage so many offenders are in hand at most: others tell it from one offender's trouble."""
 
 CROWDED_PAUSE_S = 0.1
 
@@ -210,13 +211,14 @@ class Intake:
             self._lay_out(self._probe())
 
     def _probe(self) -> list[Message]:
-        """Receive a few messages during an outage: their offenders tell whether it is one."""
-        if self._desk.unfinished >= PROBED_MAX:
-            return []
-        try:
-            return self._inbox.receive(wait_s=0)
-        except F2bError:  # the next receive will say so
-            return []
+        """Receive some messages during an outage: their offenders tell whether it is one."""
+        messages: list[Message] = []
+        if len(self._desk.piles) >= PROBED_MAX or self._is_crowded:
+            return messages
+        with suppress(F2bError):  # the next receive will say so
+            while len(messages) < self._flush_messages and (more := self._inbox.receive(wait_s=0)):
+                messages += more
+        return messages
 
     def finish(self) -> None:
         """Judge what was received, bury and delete what is done, each with one try; release the rest."""

@@ -55,7 +55,6 @@ class SideLine(Generic[T]):
         self._outcomes: list[tuple[T, Rejected | None]] = []
         self._is_at_work = False
         self._again_s = float("-inf")
-        self._ends_s = float("inf")
         self._defect: Exception | None = None
 
     @property
@@ -94,12 +93,12 @@ class SideLine(Generic[T]):
 
     def finish(self, *, within_s: float) -> None:
         """Try once more to do all that waits; returns when it is done, has failed, or takes longer than that."""
-        self._ends_s = self._clock.monotonic_s() + within_s
+        ends_s = self._clock.monotonic_s() + within_s
         with self._changed:
             self._changed.wait_for(lambda: not self._is_at_work, within_s)
         if not self._is_at_work:
             self._is_at_work = True
-            self._work()
+            self._work(ends_s)
 
     def outcomes(self) -> list[tuple[T, Rejected | None]]:
         """Take what came to its end since the last call: done, or rejected.
@@ -114,9 +113,9 @@ class SideLine(Generic[T]):
             self._room += sum(self._weight(item) for item, _ in ended)
             return ended
 
-    def _work(self) -> None:
+    def _work(self, ends_s: float = float("inf")) -> None:
         try:
-            while self._clock.monotonic_s() < self._ends_s and self._do_batch():
+            while self._clock.monotonic_s() < ends_s and self._do_batch():
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop that owns this must see it
             self._defect = error

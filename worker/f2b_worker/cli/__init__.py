@@ -2,6 +2,8 @@
 
 import signal
 
+from f2b_worker.observe.lines import open_standard_files
+
 
 def main() -> None:
     """Run the command; it is imported here, because that takes half a second in which a signal may come.
@@ -10,6 +12,7 @@ def main() -> None:
     or the command turns out to be another.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    open_standard_files()
     from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
 
     command()

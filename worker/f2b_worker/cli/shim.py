@@ -15,6 +15,7 @@ from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.config.settings import ShimSettings, load
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
+from f2b_worker.observe.lines import open_standard_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ def main(config: Path | None, **given: Any) -> None:
 
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured.
     """
+    open_standard_files()
     try:
         _serve(load(ShimSettings, given, config))
     except F2bError as error:

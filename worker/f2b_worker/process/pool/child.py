@@ -139,9 +139,9 @@ def _tell(speaks: Connection, condition: Condition) -> None:
     try:
         speaks.send(short)
     except OSError:  # nobody would restart this process or stop it
-        log.warning("parent_died")
         remove_files()
         signal.raise_signal(signal.SIGTERM)
+        log.warning("parent_died")
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """The command `f2b-worker`."""
 
 import signal
+import sys
 
 from f2b_worker.observe.lines import open_standard_files
+
+EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -13,6 +16,9 @@ def main() -> None:
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     open_standard_files()
-    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
-
+    try:
+        from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        sys.stderr.write("f2b-worker: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
     command()

@@ -22,8 +22,6 @@ from f2b_worker.observe.lines import Lines, LinesFile
 from f2b_worker.observe.shared import count_by_name, counting_as
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prometheus_client import CollectorRegistry
     from structlog.typing import Processor
 
@@ -76,16 +74,16 @@ def finish() -> None:
             sys.stderr = sys.__stderr__
 
 
-def _processors() -> Sequence[Processor]:
+def _processors() -> list[Processor]:
     readable = sys.stderr is not None and sys.stderr.isatty()
     renderer: Processor = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
-    return (
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         renderer,
-    )
+    ]
 
 
 def _is_replaced() -> bool:

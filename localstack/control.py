@@ -77,9 +77,23 @@ class EdgeControl:
         """Let calls succeed again."""
         self._send("DELETE", "faults")
 
+    def permit(self, token: str, policy: dict[str, Any] | None) -> None:
+        """Hold everybody who calls with this session token to an IAM policy; None ends that."""
+        self._send("POST", "permissions", {"token": token, "policy": policy})
+
+    def needed(self, token: str) -> set[tuple[str, str]]:
+        """The actions, each with its resource, that calls with this session token needed."""
+        return {
+            (action, resource) for action, resource in self._send("GET", "permissions", {"token": token})["needed"]
+        }
+
     def deliver(self, *, duplicate: bool = False, shuffle: bool = False, seed: int = 0, depth: int = 100) -> None:
         """Switch how SQS delivers; see ``localstack.delivery``."""
         self._send("POST", "delivery", {"duplicate": duplicate, "shuffle": shuffle, "seed": seed, "depth": depth})
+
+    def hide_new(self, *, queue_s: float = 0.0, attributes_s: float = 0.0) -> None:
+        """Let SQS not show new queues, and new redrive policies, for so long; by default it shows all at once."""
+        self._send("POST", "newness", {"queue_s": queue_s, "attributes_s": attributes_s})
 
     def delivery(self) -> DeliveryStats:
         """How SQS delivers at the moment, and what it still owes."""

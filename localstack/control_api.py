@@ -8,6 +8,7 @@ from typing import Any
 from localstack.delivery import Mode
 from localstack.edge_http import Request, Response, Upstream, json_response
 from localstack.faults import Fault, Faults
+from localstack.permissions import Permissions
 from localstack.rate_limits import WafLimits
 from localstack.sqs_rules import Sqs
 from localstack.waf import Waf
@@ -37,14 +38,15 @@ class Calls:
 class EdgeState:
     """All that the edge knows."""
 
-    def __init__(self, upstream: Upstream, sqs_upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, sqs_upstream: Upstream, *, as_signed: bool = False) -> None:
         self.upstream = upstream
         self.sqs_upstream = sqs_upstream
         self.calls = Calls()
         self.faults = Faults()
         self.limits = WafLimits()
+        self.permissions = Permissions()
         self.waf = Waf()
-        self.sqs = Sqs(sqs_upstream.send)
+        self.sqs = Sqs(sqs_upstream.send, as_signed=as_signed)
 
     def reset(self) -> None:
         """Forget everything, and every rule."""
@@ -53,6 +55,7 @@ class EdgeState:
         self.limits.reset()
         self.waf.clear()
         self.sqs.delivery.reset()
+        self.sqs.newness.hide(0.0, 0.0)
 
 
 class ControlApi:
@@ -69,6 +72,9 @@ class ControlApi:
             ("GET", "limits"): lambda _data: self._limits(),
             ("POST", "limits"): self._set_limits,
             ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
+            ("POST", "permissions"): self._give,
+            ("GET", "permissions"): lambda data: {"needed": state.permissions.needed(data["token"])},
+            ("POST", "newness"): self._hide,
             ("GET", "delivery"): lambda _data: state.sqs.delivery.describe(),
             ("POST", "delivery"): self._deliver,
         }
@@ -118,6 +124,14 @@ class ControlApi:
         rates = {**self._limits(), **data}
         self._state.limits.set_rates(rates["waf_writes_per_s"], rates["waf_reads_per_s"])
         return self._limits()
+
+    def _give(self, data: dict[str, Any]) -> dict[str, Any]:
+        self._state.permissions.give(data["token"], data["policy"])
+        return {}
+
+    def _hide(self, data: dict[str, Any]) -> dict[str, Any]:
+        self._state.sqs.newness.hide(data["queue_s"], data["attributes_s"])
+        return {}
 
     def _deliver(self, data: dict[str, Any]) -> dict[str, Any]:
         self._state.sqs.delivery.set_mode(Mode(**data))

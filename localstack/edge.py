@@ -9,6 +9,7 @@ throttling, errors, delays and broken connections. Everything else passes throug
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import struct
@@ -28,6 +29,7 @@ from localstack.edge_http import (
 from localstack.faults import ApiError, ResetError
 
 LOOPBACK = "127.0.0.1"
+_EMPTY_SET = re.compile(rb'"[SNB]S":\s*\[\s*\]')  # which ministack takes, and AWS does not
 
 
 class Edge:
@@ -68,6 +70,7 @@ class Edge:
         try:
             if plan.refusal is not None:
                 raise plan.refusal
+            state.permissions.check(request)
             state.limits.check(request)
         except (ApiError, ResetError) as refusal:
             state.calls.refused[request.name] += 1
@@ -86,6 +89,10 @@ class Edge:
                 return json_response(state.waf.answer(request))
             except ApiError as error:
                 return error.response()
+        if request.service == "dynamodb" and _EMPTY_SET.search(request.body):
+            return ApiError(
+                "ValidationException", "One or more parameter values were invalid: An string set  may not be empty"
+            ).response()
         if request.service == "sqs":
             return await state.sqs.answer(request, reader.at_eof)
         return await state.upstream.send(request)
@@ -98,10 +105,10 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def run(port: int, upstream: str, sqs_upstream: str | None) -> None:
+async def run(port: int, upstream: str, sqs_upstream: str | None, *, as_signed: bool = False) -> None:
     """Serve on a loopback port until SIGTERM or SIGINT."""
     behind = Upstream(upstream)
-    state = EdgeState(behind, Upstream(sqs_upstream) if sqs_upstream else behind)
+    state = EdgeState(behind, Upstream(sqs_upstream) if sqs_upstream else behind, as_signed=as_signed)
     server = await asyncio.start_server(Edge(state).serve, LOOPBACK, port, limit=STREAM_LIMIT_BYTES, backlog=1024)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,10 +121,11 @@ async def run(port: int, upstream: str, sqs_upstream: str | None) -> None:
 @click.option("--port", type=int, required=True, help="Port to listen on, on 127.0.0.1.")
 @click.option("--upstream", required=True, help="The emulator's URL.")
 @click.option("--sqs-upstream", default=None, help="URL of another emulator for SQS only.")
-def main(port: int, upstream: str, sqs_upstream: str | None) -> None:
+@click.option("--as-signed", is_flag=True, help="Change no request: the emulator checks signatures.")
+def main(port: int, upstream: str, sqs_upstream: str | None, *, as_signed: bool) -> None:
     """Run the strict edge in front of an emulator."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(port, upstream, sqs_upstream))
+        asyncio.run(run(port, upstream, sqs_upstream, as_signed=as_signed))
 
 
 if __name__ == "__main__":

@@ -53,13 +53,18 @@ class LocalAws:
         account: the access key that ``environment()`` hands out. State is kept apart by it,
             so tests that run at once take different ones; AWS account ids have twelve digits.
         sqs_upstream: URL of another emulator for SQS, such as LocalStack.
+        authorization: Whether signatures and IAM policies count: twelve digits are an account's root, which may do
+            everything, and makes users. AWS WAF is the edge's, which asks for none of both.
     """
 
-    def __init__(self, account: str = ACCOUNT, *, sqs_upstream: str | None = None) -> None:
+    def __init__(
+        self, account: str = ACCOUNT, *, sqs_upstream: str | None = None, authorization: bool = False
+    ) -> None:
         if len(account) != 12 or not account.isdigit():
             raise ValueError(f"an account has twelve digits: {account}")
         self._account = account
         self._sqs_upstream = sqs_upstream
+        self._authorization = authorization
         self._ministack: ServerProcess | None = None
         self._edge: ServerProcess | None = None
 
@@ -79,7 +84,7 @@ class LocalAws:
         if self._ministack is not None:
             raise LocalAwsError("the local AWS is already running")
         python = ensure_environment("ministack", MINISTACK, Path(sys.executable))
-        self._ministack = ServerProcess(python, "ministack", "/_ministack/health", variables=_ministack_variables)
+        self._ministack = ServerProcess(python, "ministack", "/_ministack/health", variables=self._variables)
         try:
             self._ministack.start()
             self._edge = self._edge_before(self._ministack.url)
@@ -164,13 +169,18 @@ class LocalAws:
         """Reads the services' models once for all clients: that is most of the time that one takes to make."""
         return boto3.Session()
 
+    def _variables(self, port: int) -> Mapping[str, str]:
+        auth = {"AUTH": "true"} if self._authorization else {}
+        return {**_ministack_variables(port), **auth}
+
     def _edge_before(self, upstream: str) -> ServerProcess:
         sqs = ["--sqs-upstream", self._sqs_upstream] if self._sqs_upstream else []
+        signed = ["--as-signed"] if self._authorization else []
         return ServerProcess(
             Path(sys.executable),
             "localstack.edge",
             "/_edge/health",
-            arguments=lambda port: ["--port", str(port), "--upstream", upstream, *sqs],
+            arguments=lambda port: ["--port", str(port), "--upstream", upstream, *sqs, *signed],
             variables=lambda _port: {"PYTHONPATH": str(ROOT)},
         )
 

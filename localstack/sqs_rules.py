@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from localstack.delivery import Delivery, Forward
 from localstack.edge_http import Request, Response, json_response
+from localstack.faults import ApiError
+from localstack.newness import Newness
 
 LONGEST_WAIT_S = 20
 LOOK_AGAIN_S = 0.2
@@ -52,22 +54,37 @@ class Waiters:
 
 def queue_of(request: Request, data: dict[str, Any]) -> str:
     """The queue that a call is about, as a key."""
-    name = str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
+    name = data.get("QueueName") or str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
     return f"{request.account}/{request.region}/{name}"
 
 
 class Sqs:
-    """The edge's SQS in front of an emulator's."""
+    """The edge's SQS in front of an emulator's.
 
-    def __init__(self, forward: Forward) -> None:
+    Args:
+        forward: Sends a request on.
+        as_signed: Whether every request is sent on as it came, since its signature counts.
+    """
+
+    def __init__(self, forward: Forward, *, as_signed: bool = False) -> None:
+        self._as_signed = as_signed
         self._forward = forward
         self._waiters = Waiters()
         self._made: dict[str, Request] = {}
         self.delivery = Delivery()
+        self.newness = Newness()
 
     async def answer(self, request: Request, is_gone: Callable[[], bool]) -> Response:
         """Carry out a call; ``is_gone`` tells whether its client has hung up."""
-        if request.action == "ReceiveMessage":
+        queue = queue_of(request, request.json())
+        try:
+            self.newness.check(request, queue)
+        except ApiError as refusal:
+            return refusal.response()
+        return self.newness.after(request, queue, await self._carry_out(request, is_gone))
+
+    async def _carry_out(self, request: Request, is_gone: Callable[[], bool]) -> Response:
+        if request.action == "ReceiveMessage" and not self._as_signed:
             return await self._receive(request, is_gone)
         response = await self._forward(request)
         if request.action in URL_ACTIONS and response.status == 200:

@@ -42,6 +42,7 @@ def point_this_process_at(aws: LocalAws, account: str, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     aws.edge.clear_faults()
     aws.edge.deliver()
+    aws.edge.hide_new()
     aws.edge.set_waf_rate(1.0)
 
 

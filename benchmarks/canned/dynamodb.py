@@ -75,6 +75,7 @@ class CannedDynamoDB:
             "CreateTable": self._create_table,
             "DescribeTable": self._describe_table,
             "DescribeTimeToLive": self._describe_time_to_live,
+            "DescribeContinuousBackups": self._describe_continuous_backups,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -108,6 +109,11 @@ class CannedDynamoDB:
     def _describe_time_to_live(self, request: Request) -> Answer:
         self._table(request["TableName"])
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}
+
+    def _describe_continuous_backups(self, request: Request) -> Answer:
+        self._table(request["TableName"])
+        recovery = {"PointInTimeRecoveryStatus": "ENABLED"}
+        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": recovery}}
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.canned.tally import dollars
 from f2b_worker.adapters.dynamodb.ban_book import SHARDS
+from f2b_worker.config.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,8 @@ PARTITION_WRITES_PER_S = 1_000
 TABLE_WRITES_PER_S = 40_000
 """What DynamoDB gives an account's on-demand table by default; AWS raises it on request."""
 IN_FLIGHT_MAX = 120_000
+HELD_S = float(WorkerSettings.model_fields["extend_resolution_s"].default)
+"""So long a message stays at a worker if all that it brings only extends bans, and many addresses are banned."""
 UNITS_OF_A_BAN_IN_ITS_SHARD = 4
 """The ban's place among the standing ones and in the local index `changes`, both doubled by the transaction."""
 IP_SET_ADDRESSES = 10_000
@@ -39,7 +42,6 @@ class Need:
         cores: Of workers as fast as the measured one, busy all the time.
         workers: Processes of one core, with `SPARE`.
         messages_per_s: That the producers send, `pack` infractions in each.
-        in_flight_s: How long a message may be at a worker before SQS's limit of messages in flight is reached.
         units_per_s: DynamoDB's write units.
         partitions: That these units take at least, with the offenders spread evenly.
         table_stops_per_s: Infractions a second that the default limit of one table allows.
@@ -50,7 +52,6 @@ class Need:
     workers: int
     messages_per_s: float
     sqs_requests_per_s: float
-    in_flight_s: float
     units_per_s: float
     reads_per_s: float
     partitions: int
@@ -73,7 +74,6 @@ def need(point: Mapping[str, Any], wanted_per_s: float = WANTED_PER_S) -> Need:
         workers=ceil(cores * SPARE),
         messages_per_s=messages_per_s,
         sqs_requests_per_s=sqs_per_s,
-        in_flight_s=IN_FLIGHT_MAX / messages_per_s,
         units_per_s=units_per_s,
         reads_per_s=reads_per_s,
         partitions=ceil(units_per_s / PARTITION_WRITES_PER_S),
@@ -111,6 +111,11 @@ def page(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {limit} | {reached} |"
 
 
+def held_per_s() -> float:
+    """How many messages a second may come that only extend bans until SQS delivers nothing more."""
+    return IN_FLIGHT_MAX / HELD_S
+
+
 def _limits(found: Mapping[str, Need]) -> Iterator[tuple[str, str]]:
     table = f"DynamoDB, {TABLE_WRITES_PER_S:,} write units/s of a table by default"
     for told, each in found.items():
@@ -122,9 +127,8 @@ def _limits(found: Mapping[str, Need]) -> Iterator[tuple[str, str]]:
     yield f"WAF, {IP_SETS_REFERENCED} sets in a web ACL", f"{enforced_most():,} addresses enforced at once"
     full_s = enforced_most() / min(bans_per_s(), new_per_s)
     yield "these sets are full, if every ban is new", f"{full_s:,.0f} s after the first ban, at the earliest"
-    for told, each in found.items():
-        flying = f"SQS, {IN_FLIGHT_MAX:,} messages in flight, {told}"
-        yield flying, f"messages that stay {each.in_flight_s:,.0f} s at a worker"
+    held = f"SQS, {IN_FLIGHT_MAX:,} messages in flight, all held {HELD_S:.0f} s because they only extend bans"
+    yield held, f"{held_per_s():,.0f} messages/s"
 
 
 _ROWS: dict[str, Callable[[Need], str]] = {

@@ -10,7 +10,12 @@ READ_TIMEOUT_S = 5
 ATTEMPTS = 2  # the pump retries by itself, with the same pack ids
 CONNECTIONS = 1  # one thread sends
 
-_REGION = re.compile(r"https://(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(?:amazonaws\.com|api\.aws)\b")
+_REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
+_HOSTS = re.compile(  # as in f2b_worker.adapters.aws
+    rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"
+    rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"
+)
+_OLDEST_REGION = "us-east-1"  # of queue.amazonaws.com
 
 
 class MissingBoto3Error(RuntimeError):
@@ -49,5 +54,5 @@ def connect(queue_url: str) -> "QueueClient":
 
 def region_of(queue_url: str) -> str | None:
     """Return the region in *queue_url*, or None for an emulator's and other hosts."""
-    match = _REGION.match(queue_url)
-    return match and (match[1] or match[2])
+    match = _HOSTS.match(queue_url)
+    return match and (match[1] or match[2] or _OLDEST_REGION)

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from f2b_producer._stats import Health, Stats
 
 GROUP_ID_MAX_CHARACTERS = 128
+FIFO_REFUSED = "a FIFO queue, where one bad message holds up all others of its group: use a standard queue"
+
+
+def is_fifo(queue_url: str) -> bool:
+    """Whether *queue_url* names a FIFO queue: SQS takes no other queue of such a name."""
+    return queue_url.rstrip("/").endswith(".fifo")
 
 
 class Producer:
@@ -55,6 +61,8 @@ class Producer:
     ) -> None:
         if not isinstance(queue_url, str) or not queue_url:
             raise ValueError("queue_url must be the URL of an SQS queue")
+        if is_fifo(queue_url):
+            raise ValueError(f"queue_url names {FIFO_REFUSED}")
         if max_buffered < 2:
             raise ValueError("max_buffered must be at least 2 infractions")
         if overflow not in {"drop_oldest", "block"}:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._address import BOM
-from f2b_producer._client import Producer
+from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._queue import QueueClient
@@ -90,6 +90,8 @@ def main(
         parser.error("give an address, or lines on standard input")
     if not args.queue and not args.dry_run:
         parser.error("give --queue URL or set F2B_QUEUE")
+    if args.queue and is_fifo(args.queue):
+        parser.error(f"--queue names {FIFO_REFUSED}")
     tally = Tally()
     if log_filter:
         _follow(log_filter, args, client, tally)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.attacks import now_ms, send_bodies
+from tests.envelopes import S3_TEST, in_base64, in_eventbridge, in_sns
 
 if TYPE_CHECKING:
     from demo.fleet import Fleet
@@ -47,6 +49,25 @@ def test_bad_input_ends_in_the_dead_letter_queue_with_its_reason_and_its_neighbo
     reasons = [letter["MessageAttributes"]["f2b.reason"]["StringValue"] for letter in letters]
     assert sorted(reasons) == sorted(bad)
     assert [ban.key for ban in fleet.bans()] == [GOOD]  # its three reports stood beside three bad ones
+
+
+def test_what_other_services_wrapped_up_is_judged_and_what_is_no_infraction_is_named(fleet: Fleet) -> None:
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    wrapped = [
+        json.dumps(in_sns({"ip": GOOD}, Timestamp=now, MessageId="one")),
+        json.dumps(in_eventbridge({"ip": f"[::ffff:{GOOD}]:443"}, time=now)),
+        in_base64({"ip": f" {GOOD}\n"}),
+    ]
+    fleet.start_worker("--log-level", "error")
+    send_bodies(fleet, [*wrapped, json.dumps(S3_TEST), json.dumps(in_sns("hello"))])
+    fleet.wait_until_judged()
+
+    assert [ban.key for ban in fleet.bans()] == [GOOD]
+    attributes = [letter["MessageAttributes"] for letter in fleet.dead_letters()]
+    assert [each["f2b.reason"]["StringValue"] for each in attributes] == ["envelope", "envelope"]
+    told = " ".join(each["f2b.detail"]["StringValue"] for each in attributes)
+    assert "a test message of S3, no infraction" in told
+    assert "with raw message delivery enabled" in told
 
 
 def test_what_is_refused_keeps_its_text_and_names_what_is_wrong(fleet: Fleet) -> None:

@@ -83,7 +83,7 @@ def test_the_first_ban_asks_for_a_captcha_and_the_second_blocks(
     explained = worker_command(fleet, "explain", "203.0.113.2", *options[2:])
     assert "IP set     doubt-ipv4, as 203.0.113.2/32 (blocklist captcha)" in explained
     shown = worker_command(fleet, "bans", "--table", NAME).splitlines()
-    assert [line.rpartition("  in ")[2] for line in shown if "203.0.113.2 " in line] == ["captcha"]
+    assert [line.rpartition(", in ")[2] for line in shown if "203.0.113.2 " in line] == ["captcha"]
 
 
 def test_a_surge_stays_out_until_somebody_releases_it(fleet: Fleet, tmp_path: Path) -> None:

@@ -86,6 +86,25 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
     assert fleet.queued() == 3
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "InternalFailure"])
+def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_says_when_the_messages_come_again(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, code: str
+) -> None:
+    worker = fleet.start_worker(log=tmp_path / "log")
+    eventually(lambda: "dynamodb:PutItem" in local_aws.edge.calls(), "the worker works", 30)
+    local_aws.edge.fault("dynamodb:*", "error")
+    local_aws.edge.fault("sqs:ChangeMessageVisibility*", "throttle", code=code)
+    send_bodies(fleet, report("203.0.113.9", 3) * 20)
+    eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)
+
+    worker.terminate()
+
+    assert worker.wait(10) == 0
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if "release_failed" in line]
+    assert lines
+    assert all("come again after the visibility timeout" in line for line in lines)
+
+
 def test_a_worker_outlives_who_started_it(fleet: Fleet) -> None:
     command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
     starter = 'nohup "$@" >/dev/null 2>&1 & echo $!'

@@ -135,6 +135,7 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
 def test_dead_workers_end_it_with_their_last_words(start: Callable[..., Run]) -> None:
     run = start("--port", "0")
     run.wait_for_hints()
+    eventually(lambda: run.text.count('"event": "working"') == 2, "both workers work", 60)
     os.kill(run.process_of("f2b-worker"), signal.SIGTERM)
     assert run.process.wait(30) == 1
     last = run.text.splitlines()[-1]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,7 @@ from demo.fleet import Fleet, eventually
 from tests.acceptance.attacks import report, send_bodies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from localstack.local_aws import LocalAws
 
@@ -109,3 +112,88 @@ def test_a_worker_whose_clock_is_off_enforces_a_ban_until_its_end_and_lifts_it_t
     [ban] = fleet.bans()
     assert 0 <= removals_s()[0] - ban.until_ms / 1000 <= 8
     assert log.read_text().count("clock_is_off") == 1
+
+
+HOT = [f"203.0.113.{host}" for host in range(1, 7)]
+LASTS_S = 60.0
+# When each of three workers is stopped and for how long, so that two may stand still at a time.
+STANDSTILLS = ((8.0, 0, 12), (11.0, 1, 9), (22.0, 2, 11), (25.0, 0, 8), (35.0, 1, 9), (40.0, 2, 10), (47.0, 0, 9))
+KILLED_S, KILLED = 28.0, 1
+SLOW_S = (9.0, 36.0)
+"""When the next forty calls of DynamoDB begin to take four seconds each."""
+
+
+class Reporter(threading.Thread):
+    """Reports every hot address each second, whatever happens around."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(name="reporter")
+        self._fleet = fleet
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        began_s, number = time.monotonic(), 0
+        while not self.stop.is_set():
+            send_bodies(self._fleet, [f'{{"ip": "{each}", "id": "{each}-{number}"}}' for each in HOT])
+            number += 1
+            self.stop.wait(max(0.0, began_s + number - time.monotonic()))
+
+
+def disturb(fleet: Fleet, local_aws: LocalAws, *options: str) -> None:
+    """Stop and kill workers, and slow DynamoDB down, as the tables above say."""
+    acts: list[tuple[float, Callable[[], None]]] = [
+        (at_s, partial(local_aws.edge.fault, "dynamodb:*", "delay", delay_s=4.0, times=40)) for at_s in SLOW_S
+    ]
+
+    def send(worker: int, number: signal.Signals) -> Callable[[], None]:
+        return lambda: fleet.workers[worker].send_signal(number)
+
+    def replace_killed() -> None:
+        fleet.workers[KILLED].kill()
+        fleet.workers[KILLED].wait()
+        fleet.workers[KILLED] = fleet.start_worker(*options)
+        fleet.workers.pop()
+
+    for at_s, worker, lasts_s in STANDSTILLS:
+        acts += [(at_s, send(worker, signal.SIGSTOP)), (at_s + lasts_s, send(worker, signal.SIGCONT))]
+    acts.append((KILLED_S, replace_killed))
+    began_s = time.monotonic()
+    for at_s, act in sorted(acts, key=lambda each: each[0]):
+        time.sleep(max(0.0, began_s + at_s - time.monotonic()))
+        act()
+    time.sleep(max(0.0, began_s + LASTS_S - time.monotonic()))
+
+
+def seconds_outside(local_aws: LocalAws, account: str, entry: str, until_s: float) -> list[float]:
+    """Tell how long an entry was out of its set each time after it was in it first, until some time."""
+    outside, left_s = [], None
+    for change in local_aws.edge.waf_changes(account):
+        if entry in change["removed"]:
+            left_s = change["at_s"]
+        elif entry in change["added"] and left_s is not None:
+            outside.append(change["at_s"] - left_s)
+            left_s = None
+    return outside if left_s is None else [*outside, until_s - left_s]
+
+
+def test_addresses_that_go_on_are_never_outside_for_five_seconds_while_workers_stop_and_die_and_dynamodb_is_slow(
+    fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "short.toml"
+    config.write_text('[defaults]\nmaxretry = 3\nbantime = "20s"\n')
+    options = ("--config", str(config), "--unban-lag-s", "0")
+    for _ in range(3):
+        fleet.start_worker(*options)
+    reporter = Reporter(fleet)
+    reporter.start()
+    try:
+        eventually(lambda: entries(HOT) <= fleet.ip_set_entries(), "all are blocked", 40, 0.6)
+        disturb(fleet, local_aws, *options)
+        ended_s = time.time()
+    finally:
+        reporter.stop.set()
+        reporter.join()
+        for worker in fleet.workers:
+            worker.send_signal(signal.SIGCONT)
+    outside = {each: seconds_outside(local_aws, account, each, ended_s) for each in sorted(entries(HOT))}
+    assert {each: times_s for each, times_s in outside.items() if sum(times_s) > 5} == {}

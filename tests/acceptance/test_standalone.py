@@ -88,7 +88,7 @@ def test_what_was_answered_200_is_judged_after_a_kill_and_no_ban_is_lifted(
 
     def report(client: int) -> None:
         for number in range(100_000):
-            ip = f"198.{18 + client}.{number // 250}.{number % 250}"
+            ip = f"100.{client}.{number // 250}.{number % 250}"
             if fleet.get(f"/infraction/{ip}")[0] != 200:
                 return
             answered.append(ip)
@@ -232,3 +232,43 @@ def test_what_is_wrong_with_an_infraction_is_kept_with_the_reason(
     wait_until_judged(state)
     ((reason, detail),) = query(state, "SELECT reason, detail FROM dead_letters")
     assert (reason, detail) == ("too_old", "it is older than max_age")
+
+
+BROKEN_ROWS = """
+UPDATE offenders SET ban = '[1, 2' WHERE key = '203.0.113.10/32';
+UPDATE offenders SET hits = CAST(x'fffe' AS TEXT), changed = 'later' WHERE key = '203.0.113.11/32';
+UPDATE offenders SET kept_until_day = 'long', changed = 9223372036854775807 WHERE key = '203.0.113.12/32';
+UPDATE notes SET content = '[5' WHERE name LIKE 'foreign#%';
+INSERT OR REPLACE INTO notes VALUES ('us-east-1', 'surge', 'x'), ('us-east-1', 'swept', '[]');
+INSERT INTO inbox (body, sent_at_ms) VALUES (x'fffe', 'yesterday');
+"""
+
+
+def test_rows_that_cannot_be_read_cost_nobody_else_anything(
+    fleet: Fleet, state: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    worker = start()
+    banned = [f"203.0.113.{number}" for number in (10, 11, 12, 13)]
+    for ip in banned * 5:
+        assert fleet.get(f"/infraction/{ip}")[0] == 200
+    held = {f"{ip}/32" for ip in banned}
+    eventually(lambda: fleet.ip_set_entries() == held, "they are enforced", 30, 0.6)
+    worker.terminate()
+    assert worker.wait(15) == 0
+    with closing(sqlite3.connect(state)) as file:
+        file.executescript(BROKEN_ROWS)
+
+    worker = start()
+    for ip in (*banned, "203.0.113.20") * 5:
+        assert fleet.get(f"/infraction/{ip}")[0] == 200
+    wait_until_judged(state)
+
+    wanted = held | {"203.0.113.20/32"}
+    eventually(lambda: fleet.ip_set_entries() >= wanted, "others are banned, nothing is lifted", 30, 0.6)
+    assert worker.poll() is None
+    reasons = {reason for (reason,) in query(state, "SELECT DISTINCT reason FROM dead_letters")}
+    assert reasons == {"state_unreadable", "not_json"}
+    told = command(fleet, "bans", "--state", str(state), "--json")
+    states = {each["ip"]: each["state"] for each in map(json.loads, told.stdout.splitlines())}
+    assert states == {"203.0.113.10": "unreadable", **dict.fromkeys([*banned[1:], "203.0.113.20"])}
+    assert "Traceback" not in told.stderr

@@ -115,7 +115,7 @@ def report_until_refused(fleet: Fleet) -> tuple[list[str], str]:
     """Report addresses until one is refused; answer those that were answered 200, and the refusal."""
     taken: list[str] = []
     for number in range(20_000):
-        ip = f"198.18.{number // 250}.{number % 250}"
+        ip = f"2001:db8:0:{number + 1:x}::"
         status, text, headers = ask(fleet, f"/infraction/{ip}")
         if status != 200:
             assert (status, headers["retry-after"]) == (503, "1")
@@ -153,7 +153,7 @@ class TestLoss:
         taken, refusal = report_until_refused(fleet)
         eventually(lambda: lines(log, "state_file_lost") != [], "the loss is told", 10)
         for _ in range(20):
-            assert fleet.get("/infraction/198.19.2.1")[0] == 503
+            assert fleet.get("/infraction/192.0.2.1")[0] == 503
         status, why = fleet.get("/readyz")
         assert status == 503
         (told,) = lines(log, "state_file_lost")
@@ -175,8 +175,8 @@ class TestLoss:
 
         start(enforcing=False)
 
-        answered = {"203.0.113.7", "203.0.113.8", *taken}
-        eventually(lambda: hits_in(state) >= {f"{ip}/32" for ip in answered}, "all of it is judged", 20)
+        answered = {"203.0.113.7/32", "203.0.113.8/32", *(f"{ip}/64" for ip in taken)}
+        eventually(lambda: hits_in(state) >= answered, "all of it is judged", 20)
         assert fleet.get("/infraction/203.0.113.9") == (200, "ok\n")
 
     @pytest.mark.parametrize("loss", REPLACED.values(), ids=REPLACED)
@@ -218,7 +218,7 @@ def test_what_was_answered_200_while_the_file_was_deleted_is_judged_after_the_re
 
     def report(client: int) -> None:
         for number in range(100_000):
-            ip = f"198.{18 + client}.{number // 250}.{number % 250}"
+            ip = f"100.{client}.{number // 250}.{number % 250}"
             if fleet.get(f"/infraction/{ip}")[0] != 200:
                 return
             answered.append(ip)

@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
-from f2b_worker.errors import Missing, Retryable
+from f2b_worker.errors import Missing, Rejected, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message
 from f2b_worker.testing import MemoryInbox
 
@@ -291,6 +291,14 @@ class TestSqs:
         for name in ("another", f"{sqs_desk.queue_url}-another"):
             with pytest.raises(Missing, match="another"):
                 queue_url_of(sqs, name)
+
+    def test_a_dead_letter_queue_that_is_fifo_is_refused(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+        dead = sqs.create_queue(QueueName="dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
+        sqs.set_queue_attributes(QueueUrl=sqs_desk.queue_url, Attributes={"RedrivePolicy": policy})
+        with pytest.raises(Rejected, match=r"its dead-letter queue dead\.fifo is a FIFO queue"):
+            dead_letter_url_of(sqs, sqs_desk.queue_url)
 
     def test_a_queue_without_a_dead_letter_queue_misses_it(self, sqs: SQSClient, sqs_desk: SqsDesk) -> None:
         with pytest.raises(Missing, match="f2b-dead has no dead-letter queue"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -250,6 +250,46 @@ class TestRenewal:
         first.lease.renew()
         with pytest.raises(Unavailable):
             first.hold()
+
+
+class TestAnItemThatCannotBeRead:
+    BROKEN: tuple[dict[str, Any], ...] = (
+        {},
+        {"version": {"N": "5"}},
+        {"owner": {"N": "1"}, "version": {"N": "5"}},
+        {"owner": {"S": "first"}},
+        {"owner": {"S": "first"}, "version": {"S": "5"}, "enforces": {"S": "block"}},
+        {"owner": {"S": "first"}, "version": {"N": "9" * 38}},
+        {"owner": {"NULL": True}, "version": {"L": []}, "more": {"S": "x"}},
+    )
+
+    @pytest.fixture(params=BROKEN)
+    def broken(self, request: pytest.FixtureRequest, dynamodb: DynamoDBClient, first: Candidate) -> Candidate:
+        assert first.hold()
+        key = {"pk": {"S": "lease#enforcer/us-east-1"}, "sk": {"S": "lease"}}
+        dynamodb.put_item(TableName=TABLE, Item=key | request.param)
+        return first
+
+    def test_is_taken_over_after_the_time_of_a_lease_by_one_of_those_who_want_it(
+        self, broken: Candidate, candidate: Callable[..., Candidate]
+    ) -> None:
+        others = [candidate("second"), candidate("third")]
+        everybody = [broken, *others]
+        broken.clock.advance(RENEW_S)
+        for _ in range(round(TAKEOVER_S) + 3):
+            holders = [each.hold(after_s=1) for each in everybody]
+            assert sum(holders) <= 1, "never two"
+        assert sum(holders) == 1
+
+    def test_who_held_it_before_cannot_move_it_once_it_is_taken_over(
+        self, broken: Candidate, second: Candidate
+    ) -> None:
+        second.wait_in_vain(2)
+        second.clock.advance(TAKEOVER_S)
+        took = second.hold()
+        assert took
+        assert not broken.hold(after_s=RENEW_S)
+        assert second.hold(after_s=RENEW_S)
 
 
 @pytest.mark.parametrize("held", [True, False])

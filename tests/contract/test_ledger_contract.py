@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
-from f2b_worker.errors import Retryable, Throttled
+from f2b_worker.errors import AccessDenied, F2bError, Invalid, Retryable, Throttled, Unavailable
 from f2b_worker.testing import FakeClock
 from tests.contract.ledgers import (
     KEPT_MS,
@@ -235,6 +236,19 @@ def test_eight_workers_at_once_lose_no_hit_and_ban_once(ledger: Book, maxretry: 
     assert standing(ledger) == {WHO: plain(only)}
 
 
+VALIDATION_LINES = (  # botocore's model of TransactionCanceledException
+    "One or more parameter values were invalid.",
+    "The update expression attempted to update the secondary index key beyond allowed size limits.",
+    "An operand in the update expression has an incorrect data type.",
+    "Item size to update has exceeded the maximum allowed size.",
+    "Number overflow. Attempting to store a number with magnitude larger than supported range.",
+    "Type mismatch for attribute to update.",
+    "Nesting Levels have exceeded supported limits.",
+    "The document path provided in the update expression is invalid for update.",
+    "The provided expression refers to an attribute that does not exist in the item.",
+)
+
+
 class TestDynamoDb:
     @pytest.mark.parametrize(
         "code",
@@ -268,6 +282,45 @@ class TestDynamoDb:
             )
             answer = dynamo.commit({WHO: Decision(Offender(), (ban(1),))})[WHO]
         assert isinstance(answer, Retryable)
+
+    @pytest.mark.parametrize(
+        ("reasons", "kind", "told"),
+        [
+            ([("ThrottlingError", "try again shortly")], Throttled, "try again shortly"),
+            ([("ProvisionedThroughputExceeded", "exceeded")], Throttled, "exceeded"),
+            ([("TransactionConflict", "is ongoing for the item")], Unavailable, "is ongoing for the item"),
+            ([("AccessDenied", "not authorized")], AccessDenied, "not authorized"),
+            ([("AReasonNotYetInvented", "why")], Unavailable, r"why \(AReasonNotYetInvented\)"),
+            *(([("ValidationError", line)], Invalid, line) for line in VALIDATION_LINES),
+            ([("ThrottlingError", "later"), ("ValidationError", "Number overflow")], Invalid, "Number overflow"),
+            ([("ItemCollectionSizeLimitExceeded", "exceeded")], Invalid, "offender#.* have 10 GB"),
+            (
+                [("None", ""), ("ItemCollectionSizeLimitExceeded", "exceeded")],
+                Unavailable,
+                r"bans#\d and its index have 10 GB",
+            ),
+        ],
+    )
+    def test_the_reason_of_a_cancelled_transaction_is_told_and_says_whose_fault_it_is(
+        self,
+        dynamo: DynamoLedger,
+        dynamodb: DynamoDBClient,
+        reasons: list[tuple[str, str]],
+        kind: type[F2bError],
+        told: str,
+    ) -> None:
+        """What is invalid goes to the dead-letter queue, all else waits; the partition of bans is everybody's."""
+        with Stubber(dynamodb) as stub:
+            stub.add_client_error(
+                "transact_write_items",
+                "TransactionCanceledException",
+                modeled_fields={
+                    "CancellationReasons": [{"Code": code, "Message": message} for code, message in reasons]
+                },
+            )
+            answer = dynamo.commit({WHO: Decision(Offender(), (ban(1),))})[WHO]
+        assert type(answer) is kind
+        assert re.search(f"^banning {WHO.key} in {WHO.jail}: .*{told}", str(answer))
 
     @pytest.mark.parametrize("call", ["UpdateItem", "TransactWriteItems", "BatchGetItem"])
     @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "error"])
@@ -421,7 +474,7 @@ def test_a_hit_keeps_its_weight(ledger: Any) -> None:
     heavy = Hit(NOW_MS, "heavy", 3)
     assert record(ledger, heavy, hit(1)).hits == {heavy, hit(1)}
 
-    commit(ledger, record(ledger), replace(ban(1), evidence=(heavy,)))
+    commit(ledger, record(ledger, heavy), replace(ban(1), evidence=(heavy,)))
     (stored,) = ledger.history(WHO)
     assert stored.evidence == (heavy,)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -130,3 +130,38 @@ class TestDynamo:
         ):
             with pytest.raises(Retryable):
                 call()
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"released_ms": {"S": "x"}},
+            {"released_ms": {"N": "9" * 38}},
+            {"held_back_from_ms": {"L": []}},
+            {"held_back_from_ms": {"N": "1.5"}, "released_ms": {"N": "1000"}},
+            {"held_back_from_ms": {"N": "9" * 38}, "released_ms": {"NULL": True}},
+        ],
+    )
+    def test_a_release_mends_a_note_that_cannot_be_read(
+        self, dynamodb: DynamoDBClient, broken: dict[str, Any]
+    ) -> None:
+        key = {"pk": {"S": "enforcer#eu-west-1"}, "sk": {"S": "surge"}}
+        dynamodb.put_item(TableName=TABLE, Item=key | broken)
+        notebook = DynamoNotebook(dynamodb, TABLE, region="eu-west-1")
+        assert notebook.read().lost == {"surge"}
+        notebook.note_release(2_000)
+        if "1.5" not in str(broken):  # a number that is no time; it stays until the next surge is noted
+            assert notebook.read() == Notes({}, None, 2_000)
+        notebook.note_surge(3_000)
+        assert notebook.read() == Notes({}, 3_000, 2_000)
+
+
+class TestSqlite:
+    @pytest.mark.parametrize("content", ["x", "", "9" * 30, "9999999999999x", "null", '"text"', "[]"])
+    @pytest.mark.parametrize("name", ["surge", "release"])
+    def test_a_release_mends_a_note_that_cannot_be_read(self, state: StateFile, name: str, content: str) -> None:
+        query = "INSERT INTO notes VALUES ('eu-west-1', ?, ?)"
+        state.writer.do("breaking", lambda connection: connection.execute(query, (name, content)))
+        notebook = SqliteNotebook(state.reader(), state.safe_writer, region="eu-west-1")
+        assert notebook.read().lost == {name}
+        notebook.note_release(2_000)
+        assert notebook.read() == Notes({}, None, 2_000)

@@ -103,14 +103,23 @@ def received(sqs: SQSClient, queue_url: str) -> list[str]:
     return sorted(message["Body"] for message in answer.get("Messages", []))
 
 
-def test_a_queue_whose_authority_the_environment_names_is_used(
+@pytest.mark.parametrize(
+    "told_by",
+    ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE"],
+)
+def test_a_queue_whose_authority_the_environment_names_is_used(  # noqa: PLR0917
     sqs: SQSClient,
     queue_url: str,
     account: str,
     certificate: tuple[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
+    told_by: str,
 ) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    first, _, second = told_by.partition(" before ")
+    if second:
+        monkeypatch.setenv(second, "/dev/null")
+    monkeypatch.setenv(first, str(certificate[0]))
     assert asyncio.run(send(sqs, queue_url, account, certificate)) == [None, None]
     assert received(sqs, queue_url) == sorted(BODIES)
 

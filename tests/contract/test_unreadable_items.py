@@ -102,7 +102,7 @@ def lived(open_stores: Callable[[FakeClock, str], Stores], clock: FakeClock) -> 
     first.enforce(6)
     assert ip_set.held == {FOREIGN, *(f"{ip}/32" for ip in (BROKEN, KEPT, OTHER))}
     notebook = open_stores(clock, "first").notebook
-    notebook.note_entries("networks", ip_set.id, frozenset({"198.18.0.0/24"}))
+    notebook.note_entries("networks", ip_set.id, frozenset({"192.0.2.0/24"}))
     notebook.note_surge(clock.now_ms() - 60_000)
     notebook.note_release(clock.now_ms() - 30_000)
     notebook.note_swept({ip_set.id: clock.now_ms() - 600_000})

@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from f2b_worker.adapters import aws
 from f2b_worker.adapters.provisioning import fleet as provision
+from f2b_worker.adapters.provisioning import queues
+from f2b_worker.adapters.sqs import inbox
 from f2b_worker.adapters.waf import listing as waf_listing
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
@@ -27,6 +29,7 @@ WHAT = [
     "redrive of bans to its dead-letter queue",
     "table ledger",
     "time to live of table ledger",
+    "point-in-time recovery of table ledger",
     "IP set block-ipv4",
     "IP set block-ipv6",
 ]
@@ -54,9 +57,9 @@ class TestProvision:
         queue, dead = cloud.attributes("bans"), cloud.attributes("bans-dead")
         policy = json.loads(queue["RedrivePolicy"])
         assert policy["deadLetterTargetArn"] == dead["QueueArn"]
-        assert int(policy["maxReceiveCount"]) == provision.MAX_RECEIVE_COUNT
+        assert int(policy["maxReceiveCount"]) == queues.MAX_RECEIVE_COUNT
         assert {queue["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]} == {str(14 * 24 * 3600)}
-        assert queue["VisibilityTimeout"] == str(provision.VISIBILITY_TIMEOUT_S)
+        assert queue["VisibilityTimeout"] == str(queues.VISIBILITY_TIMEOUT_S)
         assert "RedrivePolicy" not in dead
 
     def test_the_table_is_on_demand_with_its_index_and_its_time_to_live(self, cloud: Cloud) -> None:
@@ -89,7 +92,7 @@ class TestProvision:
         assert cloud.writes() == {}
 
     def test_without_ip_sets_none_are_made(self, cloud: Cloud) -> None:
-        assert provisioned(*NAMES[:4]) == [f"{what}: made" for what in WHAT[:5]]
+        assert provisioned(*NAMES[:4]) == [f"{what}: made" for what in WHAT[:6]]
         assert not any(name.startswith("wafv2:") for name in cloud.aws.edge.calls())
 
     def test_a_queue_without_a_redrive_policy_gets_one_and_keeps_the_rest(self, cloud: Cloud) -> None:
@@ -116,12 +119,12 @@ class TestProvision:
 
     def test_a_set_of_exactly_the_name_stands_for_both_families(self, cloud: Cloud) -> None:
         cloud.ip_set("block")
-        assert provisioned(*NAMES)[5:] == ["IP set block: there"]
+        assert provisioned(*NAMES)[6:] == ["IP set block: there"]
         assert cloud.ip_sets() == ["block"]
 
     def test_a_set_that_is_missing_is_made_beside_the_other(self, cloud: Cloud) -> None:
         cloud.ip_set("block-ipv4")
-        assert provisioned(*NAMES)[5:] == ["IP set block-ipv4: there", "IP set block-ipv6: made"]
+        assert provisioned(*NAMES)[6:] == ["IP set block-ipv4: there", "IP set block-ipv6: made"]
 
     def test_some_other_table_of_that_name_is_refused_and_left_alone(self, cloud: Cloud) -> None:
         make_other_table(cloud.dynamodb)
@@ -154,7 +157,7 @@ class TestStart:
         assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
 
     def test_a_missing_table_is_named_with_the_command_that_makes_it(self, cloud: Cloud) -> None:
-        provisioned(*NAMES)
+        provisioned(*NAMES, "--no-deletion-protection")
         cloud.dynamodb.delete_table(TableName="ledger")
         answer = worker_process(cloud, *NAMES)
         (told,) = answer.stderr.splitlines()
@@ -170,8 +173,9 @@ class TestStart:
         assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
 
     def test_a_queue_without_a_dead_letter_queue_is_named_with_the_command_that_makes_it(
-        self, cloud: Cloud
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(inbox, "ATTRIBUTES_ARE_NEW_S", 0.0)
         cloud.queue("bans")
         told = refusal(run(*NAMES))
         assert "/bans has no dead-letter queue" in told
@@ -179,7 +183,7 @@ class TestStart:
 
     @pytest.mark.parametrize("command", [[], ["bans"]])
     def test_some_other_table_is_refused(self, cloud: Cloud, command: list[str]) -> None:
-        provisioned(*NAMES[:4])
+        provisioned(*NAMES[:4], "--no-deletion-protection")
         cloud.dynamodb.delete_table(TableName="ledger")
         make_other_table(cloud.dynamodb)
         given = NAMES[2:4] if command else NAMES

@@ -56,7 +56,15 @@ class Permanent(F2bError):
 
 
 class AccessDenied(Permanent):
-    """The credentials are missing, expired or not allowed to do this."""
+    """The credentials are missing, expired or not allowed to do this.
+
+    Attributes:
+        by_policy: Whether the credentials are good, and no policy allows them to do this.
+    """
+
+    def __init__(self, message: str, *, by_policy: bool = False) -> None:
+        super().__init__(message)
+        self.by_policy = by_policy
 
 
 class CredentialsAway(AccessDenied):
@@ -64,7 +72,15 @@ class CredentialsAway(AccessDenied):
 
 
 class Missing(Permanent):
-    """A queue, a table or an IP set does not exist."""
+    """A queue, a table or an IP set does not exist.
+
+    Attributes:
+        shown_within_s: How long it is worth to look again: AWS may not show yet what was made just now.
+    """
+
+    def __init__(self, message: str, *, shown_within_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.shown_within_s = shown_within_s
 
 
 class BadEntry(Permanent):
@@ -107,6 +123,10 @@ class Unreadable(Invalid):
         self.item = item
         self.attribute = attribute
         self.remedy = remedy
+
+
+class StuckError(F2bError):
+    """A loop of this process stands still, and nothing that it waits for takes so long."""
 
 
 class StartError(F2bError):

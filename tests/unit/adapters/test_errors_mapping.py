@@ -70,16 +70,20 @@ KINDS = {
     errors.Throttled: """
         ThrottlingException Throttling ThrottledException RequestThrottled RequestThrottledException
         TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded SlowDown
-        KMS.ThrottlingException
+        KMS.ThrottlingException KmsThrottled KMSThrottlingException com.amazonaws.sqs#KmsThrottled OverLimit
     """,
     errors.Unavailable: """
         InternalServerError InternalError InternalFailure ServiceUnavailable WAFInternalErrorException
         RequestTimeout WAFUnavailableEntityException TransactionCanceledException TransactionConflictException
-        TransactionInProgressException
+        TransactionInProgressException QueueDeletedRecently AWS.SimpleQueueService.QueueDeletedRecently
+        ContinuousBackupsUnavailableException
     """,
     errors.AccessDenied: """
         AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredToken
         ExpiredTokenException SignatureDoesNotMatch InvalidSignatureException MissingAuthenticationToken
+        KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired
+        KMS.AccessDeniedException KMS.DisabledException KMS.InvalidStateException KMS.NotFoundException
+        KMS.OptInRequired KMSAccessDeniedException com.amazonaws.sqs#KmsDisabled InvalidSecurity
     """,
     errors.Missing: """
         QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue com.amazonaws.sqs#QueueDoesNotExist
@@ -164,6 +168,55 @@ def test_the_region_may_stand_in_either_variable(
         client.close()
 
 
+OF_A_MESSAGE_OR_A_BUG = [
+    "BatchEntryIdsNotDistinct",
+    "BatchRequestTooLong",
+    "EmptyBatchRequest",
+    "InvalidAddress",
+    "InvalidAttributeName",
+    "InvalidAttributeValue",
+    "InvalidBatchEntryId",
+    "InvalidIdFormat",
+    "InvalidMessageContents",
+    "MessageNotInflight",
+    "PurgeQueueInProgress",
+    "QueueNameExists",
+    "ReceiptHandleIsInvalid",
+    "TooManyEntriesInBatchRequest",
+    "UnsupportedOperation",
+]
+
+
+def test_every_error_that_the_model_of_sqs_knows_has_a_kind_that_somebody_chose() -> None:
+    """By the names of the model, as they come to a client that does not ask for those of the old protocol."""
+    chosen = {code for codes in KINDS.values() for code in codes.split()} | set(OF_A_MESSAGE_OR_A_BUG)
+    assert codes_of("sqs") - chosen == set()
+    assert {
+        code for code in OF_A_MESSAGE_OR_A_BUG if type(ours(client_error(code))) is not errors.Rejected
+    } == set()
+
+
+@pytest.mark.parametrize("code", ["KmsAccessDenied", "KMS.DisabledException"])
+def test_a_key_that_may_not_be_used_is_named_with_the_policy_for_keys(code: str) -> None:
+    error = ours(client_error(code))
+    assert str(error) == f"doing so: m ({code}); docs/iam/kms.json has the policy for a key of yours"
+
+
+def test_only_what_a_policy_does_not_allow_counts_as_that() -> None:
+    by_policy = {
+        code: getattr(ours(client_error(code)), "by_policy")  # noqa: B009 - of AccessDenied alone
+        for code in KINDS[errors.AccessDenied].split()
+    }
+    assert {code for code, is_so in by_policy.items() if is_so} == {"AccessDenied", "AccessDeniedException"}
+
+
+def test_a_refusal_that_names_no_action_is_told_with_the_call() -> None:
+    error = ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "Access to the resource q is denied."}}, "Send"
+    )
+    assert str(ours(error)).startswith("doing so: Access to the resource q is denied. (Send); docs/iam/")
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_5xx_of_any_code_is_unavailable(status: int) -> None:
     assert type(ours(client_error("ACodeThatIsNotYetInvented", status))) is errors.Unavailable
@@ -240,7 +293,7 @@ def test_what_is_not_botocores_passes_as_it_is(error: Exception) -> None:
 
 def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
-    leaves = classes - {errors.F2bError, errors.StartError}
+    leaves = classes - {errors.F2bError, errors.StartError, errors.StuckError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)
 
 

@@ -73,7 +73,6 @@ def test_what_a_million_a_second_need_follows_from_one_processs_figures() -> Non
     assert need.workers == 30
     assert need.messages_per_s == 10_000
     assert need.sqs_requests_per_s == 13_000
-    assert need.in_flight_s == 12
     assert need.units_per_s == 80_000
     assert need.partitions == 80
     assert need.table_stops_per_s == 500_000
@@ -83,6 +82,7 @@ def test_what_a_million_a_second_need_follows_from_one_processs_figures() -> Non
 
 def test_the_design_stops_at_a_thousand_new_bans_a_second_and_half_a_million_addresses() -> None:
     assert capacity.bans_per_s() == 1_000
+    assert capacity.held_per_s() == 6_000
     assert capacity.enforced_most() == 500_000
 
 

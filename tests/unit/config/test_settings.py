@@ -368,3 +368,14 @@ def test_a_switch_that_was_not_given_leaves_the_environment_alone(monkeypatch: p
     assert shown("--port", "81", "--loglevel", "debug") == "False 81 debug"
     monkeypatch.setenv("F2B_EXPOSE_STATE", "1")
     assert shown() == "True 8000 info"
+
+
+@pytest.mark.parametrize("model", [WorkerSettings, ShimSettings])
+@pytest.mark.parametrize("queue", ["f2b.fifo", "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b.fifo/"])
+def test_a_fifo_queue_is_refused_with_the_reason(model: Any, queue: str) -> None:
+    with pytest.raises(StartError, match=f"^--queue: {queue} is a FIFO queue, .* use a standard queue$"):
+        load(model, {"queue": queue})
+
+
+def test_a_queue_whose_name_only_contains_the_word_is_a_queue() -> None:
+    assert load(ShimSettings, {"queue": "my.fifo.queue"}).queue == "my.fifo.queue"

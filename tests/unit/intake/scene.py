@@ -26,7 +26,12 @@ DAY_S = 24 * 3600
 FORTNIGHT_MS = 14 * DAY_S * 1000
 SQS_MESSAGE_MAX_BYTES = 2**20
 BAD_IP, GOOD_IP, OTHER_IP = "203.0.113.66", "203.0.113.7", "198.51.100.1"
-POLICY = Policy(jails={"slow": Jail("slow", windows=(Window(7, 10 * MINUTE_MS),))})
+POLICY = Policy(
+    jails={
+        "slow": Jail("slow", windows=(Window(7, 10 * MINUTE_MS),)),
+        "watch": Jail("watch", observed=True),
+    }
+)
 
 
 def who(ip: str, jail: str = "default") -> OffenderId:

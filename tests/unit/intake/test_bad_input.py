@@ -142,3 +142,10 @@ def test_a_private_address_is_worth_one_warning_an_hour_that_names_it_and_what_t
         scene.clock.advance(2)
         scene.work(body("10.0.3.9"))
     assert [line["address"] for line in lines if line["event"] == "never_banned"] == ["10.0.3.7", "10.0.3.9"]
+
+
+def test_a_ban_of_a_jail_that_observes_is_not_called_one(scene: Scene) -> None:
+    with structlog.testing.capture_logs() as lines:
+        scene.work(body(GOOD_IP, jail="watch"), body(OTHER_IP))
+    told = {(line["event"], line["key"]) for line in lines if line["event"] in {"banned", "would_ban"}}
+    assert told == {("would_ban", f"{GOOD_IP}/32"), ("banned", f"{OTHER_IP}/32")}

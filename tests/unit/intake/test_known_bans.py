@@ -206,6 +206,14 @@ def test_a_ban_that_ends_soon_is_extended_at_once(known: Known) -> None:
     assert known.ban.until_ms == known.clock.now_ms() + DAY_MS
 
 
+def test_a_ban_that_ended_although_it_was_to_last_longer_is_extended_at_once(known: Known) -> None:
+    known.clock.advance(DAY_MS / 1000 - 2)
+    late = known.hit()
+    known.clock.advance(3)
+    known.step(late)
+    assert known.ban.until_ms == known.clock.now_ms() - 3000 + DAY_MS
+
+
 def test_an_infraction_after_the_ban_is_recorded_as_of_anybody(known: Known) -> None:
     known.clock.advance(DAY_MS / 1000 + 60)
     known.step(known.hit())

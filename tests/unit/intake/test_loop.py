@@ -12,7 +12,16 @@ from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
-from f2b_worker.errors import AccessDenied, F2bError, Invalid, Missing, Rejected, Throttled, Unavailable
+from f2b_worker.errors import (
+    AccessDenied,
+    F2bError,
+    Invalid,
+    Missing,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Unreadable,
+)
 from f2b_worker.testing import MemoryInbox, MemoryLedger
 from tests.unit.intake.scene import (
     BAD_IP,
@@ -162,6 +171,16 @@ class TestOneBadOffender:
         assert scene.ledger.banned().keys() == {who(GOOD_IP), who(OTHER_IP)}
         assert scene.clock.waits_s == []
         assert counted("refused", reason="ledger_refused") == before + 2
+
+    def test_whose_state_cannot_be_read_is_buried_for_a_reason_of_its_own_that_names_the_item(
+        self, scene: Scene
+    ) -> None:
+        scene.ledger.refused = {who(BAD_IP): Unreadable("offender", "offender#x state", "hits", "mend it")}
+        scene.work(body(GOOD_IP), body(BAD_IP))
+        (letter,) = scene.inbox.dead
+        assert letter.reason == "state_unreadable"
+        assert letter.detail == "item offender#x state: hits cannot be read; mend it"
+        assert scene.ledger.banned().keys() == {who(GOOD_IP)}
 
     def test_what_was_buried_for_the_ledgers_sake_can_be_sent_again(self, scene: Scene) -> None:
         scene.ledger.refused = {who(BAD_IP): Invalid("an item of 400 KB")}

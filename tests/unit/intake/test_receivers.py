@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
-from f2b_worker.errors import F2bError, Unavailable
-from f2b_worker.intake.receivers import Receivers
+from f2b_worker.errors import AccessDenied, F2bError, Unavailable
+from f2b_worker.intake.receivers import SILENT_S, Receivers
 from f2b_worker.ports import RECEIVE_MAX
-from f2b_worker.testing import MemoryInbox
+from f2b_worker.testing import FakeClock, MemoryInbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Inbox(MemoryInbox):
     def receive(self, *, wait_s: float) -> list[Message]:
         with self.changed:
             self.polls.append(wait_s)
+            self.changed.notify_all()
             if wait_s:
                 self.changed.wait_for(lambda: self.waiting or self.failure or self.over, PATIENCE_S)
             return super().receive(wait_s=wait_s)
@@ -57,7 +59,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def receivers(inbox: Inbox) -> Iterator[Receivers]:
-    opened = Receivers(inbox, threads=THREADS, poll_s=5)
+    opened = Receivers(inbox, threads=THREADS, poll_s=5, clock=FakeClock())
     yield opened
     inbox.finish()
     opened.close()
@@ -90,7 +92,7 @@ def test_an_idle_queue_is_polled_by_one_only(inbox: Inbox, receivers: Receivers)
 
 
 def test_after_an_answer_that_was_not_full_a_poll_rests_and_the_next_brings_several(inbox: Inbox) -> None:
-    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    receivers = Receivers(inbox, threads=1, poll_s=5, clock=FakeClock(), rest_s=PATIENCE_S)
     inbox.fill(3)
     take(receivers, 3)
     inbox.fill(3)
@@ -101,7 +103,7 @@ def test_after_an_answer_that_was_not_full_a_poll_rests_and_the_next_brings_seve
 
 
 def test_after_a_full_answer_nobody_rests(inbox: Inbox) -> None:
-    receivers = Receivers(inbox, threads=1, poll_s=5, rest_s=PATIENCE_S)
+    receivers = Receivers(inbox, threads=1, poll_s=5, clock=FakeClock(), rest_s=PATIENCE_S)
     inbox.fill(35)
     assert len(take(receivers, 35)) == 35
     receivers.close()
@@ -129,8 +131,35 @@ def test_a_poll_that_fails_is_told_and_the_next_one_works(inbox: Inbox, receiver
     assert set(taken) == ids
 
 
+def test_a_failure_is_told_again_until_a_poll_is_answered(inbox: Inbox, receivers: Receivers) -> None:
+    inbox.failure = Unavailable("no answer")
+    for wait_s in (PATIENCE_S, 0, 0, 0):
+        with pytest.raises(Unavailable, match="no answer"):
+            receivers.receive(wait_s=wait_s)
+
+
+def test_a_queue_that_answers_no_poll_is_told_as_silent_until_it_answers_one(inbox: Inbox) -> None:
+    clock = FakeClock()
+    receivers = Receivers(inbox, threads=1, poll_s=5, clock=clock)
+    assert receivers.receive(wait_s=0) == []
+    with inbox.changed:
+        inbox.changed.wait_for(lambda: inbox.polls, PATIENCE_S)
+    clock.advance(5 + SILENT_S)
+    assert receivers.receive(wait_s=0) == []
+    clock.advance(1)
+    with pytest.raises(Unavailable, match="no answer of the queue for 11 s"):
+        receivers.receive(wait_s=0)
+
+    inbox.fill(1)
+    assert len(take(receivers, 1)) == 1
+
+    assert receivers.receive(wait_s=0) == []
+    inbox.finish()
+    receivers.close()
+
+
 def test_what_nobody_took_is_released_at_the_end(inbox: Inbox) -> None:
-    receivers = Receivers(inbox, threads=THREADS, poll_s=5)
+    receivers = Receivers(inbox, threads=THREADS, poll_s=5, clock=FakeClock())
     ids = inbox.fill(100)
     taken = take(receivers, 10)
     inbox.finish()
@@ -147,3 +176,23 @@ def test_everything_else_goes_to_the_inbox(inbox: Inbox, receivers: Receivers) -
     receivers.release([second])
     assert inbox.kept == 1
     assert not inbox.in_flight
+
+
+def test_a_stop_that_can_release_nothing_is_a_stop_all_the_same_and_says_when_the_messages_come_again(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receivers = Receivers(inbox, threads=THREADS, poll_s=5, clock=FakeClock())
+    inbox.fill(100)
+    taken = take(receivers, 10)
+
+    def refuse(_messages: object) -> None:
+        raise AccessDenied("releasing messages: not authorized")
+
+    monkeypatch.setattr(inbox, "release", refuse)
+    inbox.finish()
+    with structlog.testing.capture_logs() as logged:
+        receivers.close()
+    (line,) = [each for each in logged if each["event"] == "release_failed"]
+    assert line["messages"] == len(inbox.in_flight) - len(taken) > 0
+    assert line["reason"] == "releasing messages: not authorized"
+    assert "come again after the visibility timeout" in line["remedy"]

@@ -14,6 +14,7 @@ from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
+from f2b_worker.observe.pulse import STILL_S, STUCK_S, Pulse
 from f2b_worker.process.assembly import Parts, chosen_blocklists
 from f2b_worker.process.regions import RegionPorts, as_text
 from f2b_worker.process.worker import (
@@ -36,6 +37,9 @@ class Loop:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.problem: str | None = None
+        self.clock = FakeClock()
+        self.pulse = Pulse(self.clock.monotonic_s)
+        self.region = "eu-west-1"
         self.used: list[object] = []
 
     def keep_in_hand(self, stop: threading.Event) -> None:
@@ -89,6 +93,35 @@ def test_a_process_is_ready_while_no_part_has_a_problem() -> None:
     assert running.problem == "queue f2b: no answer"
     running.end()
     assert running.problem == "stopping"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_loop_that_stands_still_is_a_problem_and_after_ten_minutes_ends_the_process(place: int) -> None:
+    loops = [Loop(), Loop()]
+    running = parts(*loops)
+    name = ["intake", "enforcer of eu-west-1"][place]
+
+    loops[place].clock.advance(STILL_S)
+    assert running.problem == f"{name} has not turned for 30 s"
+    assert running.stuck is None
+
+    loops[place].clock.advance(STUCK_S - STILL_S)
+    assert running.stuck == f"{name} has not turned for 600 s"
+
+    loops[place].pulse.beat()
+    assert not running.problem
+    assert not running.stuck
+
+
+def test_a_loop_that_is_stuck_ends_the_process_with_code_4() -> None:
+    stuck = Loop()
+    stuck.clock.advance(STUCK_S)
+    died = threading.Event()
+
+    threads = start(running := parts(Loop(), stuck), died)
+
+    assert running.stop.wait(10)
+    assert end(threads, died) == EXIT_PART_DIED
 
 
 class TestReload:

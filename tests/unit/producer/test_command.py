@@ -203,3 +203,10 @@ def test_the_help_has_an_example_and_the_exit_status(capfd: pytest.CaptureFixtur
     text = capfd.readouterr().out
     assert "f2b-report 203.0.113.7 --jail login" in text
     assert "exit status: 0 all sent; 1 something was refused or not sent; 2 wrong usage" in text
+
+
+def test_a_fifo_queue_is_refused_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["203.0.113.7", "--queue", "https://sqs.eu-west-1.amazonaws.com/1/f2b.fifo"], stdin=Terminal())
+    assert ended.value.code == 2
+    assert "--queue names a FIFO queue, where one bad message holds up all others" in capfd.readouterr().err

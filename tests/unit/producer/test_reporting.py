@@ -336,6 +336,7 @@ def test_an_unexpected_error_in_the_thread_is_logged_and_counted(
     [
         {"queue_url": ""},
         {"queue_url": None},
+        {"queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b.fifo"},
         {"max_buffered": 1},
         {"linger_s": -1},
         {"linger_s": float("nan")},

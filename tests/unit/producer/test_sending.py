@@ -19,6 +19,7 @@ from f2b_producer._sender import (
     jitter,
 )
 from f2b_producer.testing import RecordingClient
+from tests.queue_urls import QUEUE_URLS
 
 
 class Round:
@@ -165,12 +166,7 @@ def test_batches_keep_order_and_the_limits_of_the_queue() -> None:
 @pytest.mark.parametrize(
     ("queue_url", "region"),
     [
-        ("https://sqs.eu-west-1.amazonaws.com/123456789012/f2b", "eu-west-1"),
-        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/f2b", "cn-north-1"),
-        ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/f2b", "us-gov-west-1"),
-        ("https://sqs.eu-west-1.api.aws/123456789012/f2b", "eu-west-1"),
-        ("https://eu-west-1.queue.amazonaws.com/123456789012/f2b", "eu-west-1"),
-        ("http://localhost:4566/000000000000/f2b", None),
+        *QUEUE_URLS.items(),
         ("memory:", None),
     ],
 )

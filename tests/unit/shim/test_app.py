@@ -242,21 +242,6 @@ class TestPost:
         assert (answer.status_code, answer.json()) == (200, {"stored": 2})
         assert [one.jail for one in shim.outbox.stored] == ["default", "login"]
 
-    @pytest.mark.parametrize("kind", ["application/x-ndjson", "application/json"])
-    def test_a_bom_before_a_body_or_a_line_is_no_part_of_it(self, shim: Shim, kind: str) -> None:
-        lines = f'\ufeff{{"ip": "{IP}"}}\n\ufeff{{"ip": "{IP}"}}\n'
-        assert shim.post(lines, headers={"Content-Type": kind}).json() == {"stored": 2}
-        assert shim.post(f'\ufeff[{{"ip": "{IP}"}}]').json() == {"stored": 1}
-
-    def test_a_time_in_milliseconds_is_told_as_that_and_a_numeric_id_is_its_text(self, shim: Shim) -> None:
-        answer = shim.post([{"ip": IP, "at": NOW_MS}, {"ip": IP, "id": 66}]).json()
-        assert answer["results"][0]["detail"].endswith("it is in milliseconds: divide it by 1,000")
-        assert [one.id for one in shim.outbox.stored] == ["66"]
-
-    def test_a_body_in_utf_16_is_told_as_that(self, shim: Shim) -> None:
-        (told,) = shim.post(f'{{"ip": "{IP}"}}'.encode("utf-16")).json()["results"]
-        assert (told["reason"], told["detail"]) == ("not_json", "not JSON: it is UTF-16: send UTF-8")
-
     def test_a_jail_in_the_query_is_for_those_that_name_none(self, shim: Shim) -> None:
         shim.post([{"ip": IP}, {"ip": IP, "jail": "scan"}], "/infractions?jail=login")
         assert [one.jail for one in shim.outbox.stored] == ["login", "scan"]

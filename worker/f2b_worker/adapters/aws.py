@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from traceback import walk_tb
@@ -61,6 +61,7 @@ _THROTTLED = {
     "LimitExceededException",
     "BandwidthLimitExceeded",
     "SlowDown",
+    "OverLimit",  # SQS has 120,000 messages in flight
 }
 _UNAVAILABLE = {
     "InternalServerError",
@@ -76,6 +77,8 @@ _UNAVAILABLE = {
     "RequestTimeout",
     "RequestTimeoutException",
     "PriorRequestNotComplete",
+    "ContinuousBackupsUnavailableException",  # of a table that was made just now
+    "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
 }
 _DENIED = {
     "AccessDenied",
@@ -85,9 +88,11 @@ _DENIED = {
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
-    "KMSAccessDeniedException",
+    "InvalidSecurity",  # no HTTPS, or another signature than version 4
 }
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
+_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
+_KMS = re.compile(r"KMS\.?", re.IGNORECASE)
 _MISSING = {
     "QueueDoesNotExist",
     "NonExistentQueue",
@@ -122,7 +127,28 @@ _AFTER_THE_REQUEST = {
 }
 """The modules of botocore through which an answer comes, but no request in the making."""
 
-_QUEUE_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com")
+ANSWER_S = 4.0
+"""How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
+
+_REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
+_QUEUE_HOSTS = re.compile(
+    rf"https?://(?:[^./]+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?[a-z]"  # dual stack and other partitions, too
+    rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"  # how SQS itself names queues to old clients
+)
+_OLDEST_QUEUE_REGION = "us-east-1"  # of queue.amazonaws.com
+
+_POLICIES = "docs/iam"
+_policy_file = f"{_POLICIES}/"
+
+
+def act_as(role: str) -> None:
+    """Say as whom this process calls AWS: a call that is not allowed is told with the file of this role's policy.
+
+    Args:
+        role: The name of a file in docs/iam.
+    """
+    global _policy_file  # noqa: PLW0603 - a process has one role, and every client of it the same
+    _policy_file = f"{_POLICIES}/{role}.json"
 
 
 @contextmanager
@@ -170,7 +196,9 @@ def _making(what: str) -> Iterator[None]:
 
 
 def _blamed(said: str) -> str:
-    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and value}
+    settings = {
+        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "REQUESTS_")) and value
+    }
     named = [
         name
         for name, value in settings.items()
@@ -187,10 +215,11 @@ def _check_authorities(session: Any) -> None:
         OSError: If it is not there, or holds no certificate.
     """
     bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
+    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle:
         try:
-            place = {"capath": bundle} if Path(bundle).is_dir() else {"cafile": bundle}
-            ssl.create_default_context(**place)
+            folder = Path(bundle).is_dir()
+            ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
         except OSError as error:
             raise OSError(f"the CA bundle {bundle} cannot be used: {error.strerror or error}") from error
 
@@ -227,13 +256,20 @@ def _is_about_an_answer(error: Exception) -> bool:
 
 def error_code(error: ClientError) -> str:
     """Read the error's code without the prefix that older services and some emulators put before it."""
-    code: str = error.response.get("Error", {}).get("Code", "")
-    return code.rsplit(".", maxsplit=1)[-1].rsplit("#", maxsplit=1)[-1]
+    return _without_prefix(error.response.get("Error", {}).get("Code", ""))
+
+
+def _without_prefix(code: str) -> str:
+    name = code.rsplit("#", maxsplit=1)[-1]
+    # SQS names the errors of KMS KMS.DisabledException to old clients and KmsDisabled to new ones.
+    return name if _KMS.match(name) else name.rsplit(".", maxsplit=1)[-1]
 
 
 def _from_code(error: ClientError, doing: str) -> errors.F2bError:
     code = error_code(error)
     line = f"{doing}: {error.response.get('Error', {}).get('Message') or code}"
+    if code in _NOT_ALLOWED and "not authorized to perform" not in line:  # the line does not say what is not
+        line = f"{line} ({error.operation_name})"
     if code == "WAFInvalidParameterException" and error.response.get("Field") == "IP_ADDRESS":
         return errors.BadEntry(line, str(error.response.get("Parameter", "")))
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
@@ -243,8 +279,19 @@ def _from_code(error: ClientError, doing: str) -> errors.F2bError:
 
 def error_of(code: str, line: str) -> errors.F2bError:
     """Turn the code of a part of an answer into our error; *line* is what the user reads."""
+    if _KMS.match(code):
+        return _of_key(code, line)
     kind = _KINDS.get(code, errors.Rejected)
+    if code in _NOT_ALLOWED:
+        return errors.AccessDenied(f"{line}; {_policy_file} has the policy that is needed", by_policy=True)
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
+
+
+def _of_key(code: str, line: str) -> errors.F2bError:
+    """Tell a busy KMS from a key that may not be used, is switched off, or is gone: somebody has to act."""
+    if "throttling" in code.lower() or "throttled" in code.lower():
+        return errors.Throttled(line)
+    return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
 
 
 def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:
@@ -270,28 +317,50 @@ def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = objec
     return part
 
 
-def sqs_client(queue_url: str, *, connections: int, answer_within_s: float | None = None) -> SQSClient:
+def queue_region(queue_url: str) -> str | None:
+    """Read the Region out of a queue's URL; None if it names none, as an emulator's.
+
+    Hosts as of https://docs.aws.amazon.com/general/latest/gr/sqs-service.html, FIPS and dual stack included, those
+    of interface endpoints (`vpce-….sqs.REGION.vpce.amazonaws.com`) and the old `REGION.queue.amazonaws.com`.
+    """
+    found = _QUEUE_HOSTS.match(queue_url)
+    return (found[1] or found[2] or _OLDEST_QUEUE_REGION) if found else None
+
+
+def sqs_client(
+    queue_url: str, *, connections: int, answer_within_s: float | None = None, poll_s: float = 20
+) -> SQSClient:
     """Make an SQS client.
 
     Args:
         queue_url: Its Region is used where it names one: workers may stand elsewhere.
         connections: How many threads use it at once.
         answer_within_s: Give up after about so long; by default the client outlasts a long poll.
+        poll_s: How long a long poll lasts: a connection that swallowed it is given up soon after its end.
     """
-    found = _QUEUE_REGION.match(queue_url)
     patient = answer_within_s is None
     with _making("SQS client"):
         client: SQSClient = _session().client(
             "sqs",
-            region_name=found.group(1) if found else None,
+            region_name=queue_region(queue_url),
             config=_config(
                 connections=connections,
                 connect_timeout_s=3 if patient else 1,
-                read_timeout_s=25 if answer_within_s is None else answer_within_s / 2,
+                read_timeout_s=poll_s + ANSWER_S if answer_within_s is None else answer_within_s / 2,
                 attempts=3 if patient else 2,
             ),
         )
     return client
+
+
+def account_of_credentials(region: str) -> str:
+    """Ask STS which account the credentials are of; that needs no permission."""
+    config = _config(connections=1, read_timeout_s=5, attempts=3)
+    with (
+        aws_errors("STS: the account of the credentials"),
+        closing(_session().client("sts", region_name=region, config=config)) as client,
+    ):
+        return str(client.get_caller_identity()["Account"])
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:
@@ -342,8 +411,28 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     if not validated:
         config = config.merge(Config(parameter_validation=False))
     with _making("WAF client"):
-        client: WAFV2Client = _session().client("wafv2", region_name=region, config=config)
+        session = _session()
+        _refuse_another_partition(session, region)
+        client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
     return client
+
+
+def _refuse_another_partition(session: Any, region: str | None) -> None:
+    """Say so where a Region is asked for in which the credentials of this one count for nothing.
+
+    Raises:
+        Rejected: If it is so.
+    """
+    home = session.region_name
+    if not region or not home:
+        return
+    theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    if theirs != ours:
+        raise errors.Rejected(
+            f"scope CLOUDFRONT is reached in {region}, in the partition {theirs}; Region {home} is in {ours}, "
+            "whose credentials do not count there: leave out --scope CLOUDFRONT, or run it with Region and "
+            f"credentials of {theirs}"
+        )
 
 
 _BEGAN_S = "f2b_began_s"
@@ -376,8 +465,7 @@ def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
 
 
 def _chooser_of(region: str, queue_url: str) -> str:
-    found = _QUEUE_REGION.match(queue_url)
-    if found and found.group(1) == region:
+    if queue_region(queue_url) == region:
         return "of the queue's URL"
     for name in _REGION_VARIABLES:
         if os.environ.get(name):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
 from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes
@@ -56,6 +57,7 @@ def bans(*, as_json: bool, only_notes: bool, config: Path | None, **given: Any) 
     The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
     enforcers noted.
     """
+    act_as("bans")
     settings = subcommand_settings(given, config, needs_queue=False)
     jails = read_jails(subcommand_config(config))
     unreadable: list[Unreadable] = []

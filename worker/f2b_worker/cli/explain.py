@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.lookup import look_up
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
@@ -95,6 +96,7 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     IP sets are named by option or in the file, it also shows which of them hold the address now. Give the jails
     file of the workers: the command needs it to say what is missing for a ban.
     """
+    act_as("explain")
     settings = subcommand_settings(given, config, needs_queue=False)
     jails = read_jails(subcommand_config(config))
     asked = _address(address, jails.policy)

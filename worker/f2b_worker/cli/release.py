@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
@@ -28,6 +29,7 @@ def release(**given: Any) -> None:
     were held back and how many wait. The enforcer writes them within seconds. If no bans are held back, nothing
     happens.
     """
+    act_as("release")
     settings = subcommand_settings(given, needs_queue=False)
     unreadable: list[Unreadable] = []
     notebooks = open_notebooks(settings, aside=unreadable.append)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+import structlog
 
-from f2b_worker.adapters.aws import sqs_client
+from f2b_worker.adapters.aws import act_as, sqs_client
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqs.inbox import queue_url_of
+from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
 from f2b_worker.cli import EXIT_INTERRUPTED
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.config.settings import ShimSettings, load
-from f2b_worker.errors import CredentialsAway, F2bError, GaveUp, Retryable, StartError
-from f2b_worker.observe import log
+from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
 from f2b_worker.observe.lines import open_standard_files
+from f2b_worker.observe.log import configure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from f2b_worker.adapters.sqs.queue import SqsQueue
     from f2b_worker.shim.outbox import Outbox
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _CALLS_MAX = 16  # as many as the outbox has batches under way
 
@@ -56,18 +61,34 @@ def _serve(settings: ShimSettings) -> None:
         from f2b_worker.shim.serve import serve, serving  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
         raise StartError(f"the shim needs more packages: {INSTALL_SHIM}") from error
-    log.configure(settings.log_level)
-    client = sqs_client(settings.required_queue, connections=1, answer_within_s=2)
-    queue_url = queue_url_of(client, settings.required_queue)
-    client.close()
-    serve(serving(settings), partial(_open_outbox, queue_url), SystemClock())
+    configure(settings.log_level)
+    act_as("shim")
+    serve(serving(settings), partial(_open_outbox, _find_queue(settings.required_queue)), SystemClock())
+
+
+def _find_queue(queue: str) -> str:
+    """Find the URL of the queue; to send to one that is given by its URL, nothing has to be asked."""
+    with closing(sqs_client(queue, connections=1, answer_within_s=2)) as client:
+        try:
+            return queue_url_of(client, queue)
+        except AccessDenied as error:
+            if not (error.by_policy and is_url(queue)):
+                raise
+            log.warning("queue_not_checked", reason=str(error))
+            return queue
 
 
 def _open_outbox(queue_url: str) -> Outbox:
+    from f2b_worker.shim.batching import BatchingOutbox  # noqa: PLC0415 - the same extra
+
+    return BatchingOutbox(_open_queue(queue_url))
+
+
+def _open_queue(queue_url: str) -> SqsQueue:
     from f2b_worker.adapters.sqs.direct import direct_calls  # noqa: PLC0415 - the same extra
     from f2b_worker.adapters.sqs.queue import BotoCalls, SqsQueue  # noqa: PLC0415
-    from f2b_worker.shim.batching import BatchingOutbox  # noqa: PLC0415
 
+    act_as("shim")  # each process of several
     client = sqs_client(queue_url, connections=_CALLS_MAX, answer_within_s=2)
     calls = direct_calls(client) or BotoCalls(client, calls_max=_CALLS_MAX)
-    return BatchingOutbox(SqsQueue(calls, queue_url=queue_url))
+    return SqsQueue(calls, queue_url=queue_url)

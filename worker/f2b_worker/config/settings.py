@@ -11,7 +11,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from f2b_worker.config.cores import usable_cores
 from f2b_worker.config.toml_file import read_toml
@@ -51,6 +60,16 @@ def _old_level(value: object) -> object:
     return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
 
 
+def _standard_queue(queue: str | None) -> str | None:
+    """Refuse a FIFO queue: SQS takes no other queue of such a name, nor any message without a group there."""
+    if queue and queue.rstrip("/").endswith(".fifo"):
+        raise ValueError(
+            f"{queue} is a FIFO queue, where one bad message holds up all others of its group, and "
+            "senders have to name a group: use a standard queue"
+        )
+    return queue
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -74,7 +93,9 @@ class WorkerSettings(_Settings):
     """What a worker needs to know."""
 
     queue: Annotated[
-        str | None, Field(description="The SQS queue that infractions come from: its URL, or its name.")
+        str | None,
+        AfterValidator(_standard_queue),
+        Field(description="The SQS queue that infractions come from: its URL, or its name. A standard queue."),
     ]
     table: Annotated[
         str, Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
@@ -244,7 +265,11 @@ class ShimSettings(_Settings):
 
     queue: Annotated[
         str | None,
-        Field(min_length=1, description="The SQS queue to send infractions to: its URL, or its name."),
+        Field(
+            min_length=1,
+            description="The SQS queue to send infractions to: its URL, or its name. A standard queue.",
+        ),
+        AfterValidator(_standard_queue),
     ]
     port: Annotated[
         int,

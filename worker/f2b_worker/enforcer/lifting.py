@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
 
 LATE_S = 5.0
-"""A ledger that was not read for so long tells of a disturbance: it is slow or away, or this process stood still."""
+"""A ledger not read for so long tells of a disturbance: it is slow or away, or this process stood still."""
 
 GRACE_S = 15.0
-"""How long what ended in a disturbance stays after it: what extends it may be in the hands of who stood still, too."""
+"""How long what ended in a disturbance stays after it: who stood still may hold what extends it."""
 
 CALM_AFTER_S = 2.0
 """What ends so long after a disturbance ends in calm: by then, whoever judges has judged what waited."""

@@ -23,6 +23,7 @@ from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
 from f2b_worker.enforcer.term import Term
 from f2b_worker.errors import F2bError
+from f2b_worker.observe.pulse import Pulse
 
 if TYPE_CHECKING:
     import threading
@@ -96,6 +97,8 @@ class Enforcer:
         self._adopter = adopter
         self._capacity = capacity
         self._aside = aside
+        self.region = region
+        self.pulse = Pulse(clock.monotonic_s)
         self._alarms = Alarms(clock, region)
         self._ledger = Patience("ledger", self._alarms, clock)
         # What outlives the lease: an update spends the budget, and a ban is new, only once.
@@ -131,6 +134,7 @@ class Enforcer:
     def run(self, wake: threading.Event, stop: threading.Event) -> None:
         """Tick until *stop* is set; *wake* (set together with it) asks for a tick at once."""
         while not stop.is_set():
+            self.pulse.beat()
             woken = wake.is_set()
             if woken:
                 # Not otherwise: it may be set just now, and is to cut the next pause short.

@@ -55,12 +55,34 @@ class Budget:
         self._left -= offenders
 
 
-def affordable(candidates: Candidates, *, left: int, bulky: int) -> list[OffenderId]:
-    """Choose whom to judge now: all of short messages first, then *bulky* of the others, and *left* in all.
+class Share:
+    """What one turn may write of a budget.
 
-    What is known to be banned is free: for it nothing is written.
+    Args:
+        budget: What is written is spent from it.
+        now_s: The time at which the turn begins.
+
+    Attributes:
+        is_spent: Whether nothing more may be written in this turn.
     """
-    free = [who for who, pile in candidates if pile.known]
-    short = [who for who, pile in candidates if not pile.known and pile.among <= BULKY]
-    others = [who for who, pile in candidates if not pile.known and pile.among > BULKY]
-    return free + (short + others[: max(0, bulky)])[: max(0, left)]
+
+    def __init__(self, budget: Budget, now_s: float) -> None:
+        self._budget = budget
+        self._left = budget.left(now_s)
+        self._bulky = BULKY_AT_ONCE
+        self.is_spent = False
+
+    def choose(self, candidates: Candidates) -> list[OffenderId]:
+        """Choose whom to judge now, as far as the share goes: all of short messages, then some of bulky ones.
+
+        What is known to be banned is free: for it nothing is written.
+        """
+        free = [who for who, pile in candidates if pile.known]
+        short = [who for who, pile in candidates if not pile.known and pile.among <= BULKY]
+        bulky = [who for who, pile in candidates if not pile.known and pile.among > BULKY]
+        written = (short + bulky[: self._bulky])[: self._left]
+        self._budget.spend(len(written))
+        self._left -= len(written)
+        self._bulky -= max(0, len(written) - len(short))
+        self.is_spent = self._left <= 0
+        return free + written

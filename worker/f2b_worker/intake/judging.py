@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import F2bError, Invalid, Rejected, Retryable, Unreadable
-from f2b_worker.intake.budget import BULKY, BULKY_AT_ONCE, Budget, affordable
+from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
@@ -121,8 +120,9 @@ class Judging:
         if known is None or not pile.is_longer:
             return 0.0
         ends_in_s = (known.ban.until_ms - now.ms) / 1000
-        if 0 <= ends_in_s < 2 * self._resolution_s:
-            return 0.0  # the stored end must not come before the later one is stored
+        runs = pile.newest_ms + known.ban.length_ms > now.ms
+        if runs and ends_in_s < 2 * self._resolution_s:
+            return 0.0  # the stored end must not come before the later one is stored, nor stay past if it came
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
         return max(pile.since_s + now.waits_s, soonest_s) - now.s
 
@@ -135,17 +135,14 @@ class Judging:
         due = (who for who, pile in piles if pile.is_longer and self._due_in_s(pile, now) <= 0)
         return list(islice(due, EXTENSIONS_AT_ONCE))
 
-    def _at_once(self, share: _Share) -> list[OffenderId]:
+    def _at_once(self, share: Share) -> list[OffenderId]:
         """Find the piles that wait for nothing, within the budget: to be recorded, or leaving nothing to store."""
         now_s = self._clock.monotonic_s()
-        piles = self.desk.piles
-        ready = [(who, pile) for who, pile in piles.items() if not pile.is_longer and pile.again_s <= now_s]
-        chosen = affordable(ready, left=share.left, bulky=share.bulky)
-        written = [pile for who in chosen if not (pile := piles[who]).known]
-        share.spend(written)
-        self._budget.spend(len(written))
+        piles = self.desk.piles.items()
+        ready = [(who, pile) for who, pile in piles if not pile.is_longer and pile.again_s <= now_s]
+        chosen = share.choose(ready)
         self.over_budget = len(ready) - len(chosen)
-        self.is_spent = self.over_budget > 0 and share.left <= 0
+        self.is_spent = self.over_budget > 0 and share.is_spent
         return chosen
 
     def judge(self, *, hurry: bool) -> None:
@@ -156,7 +153,7 @@ class Judging:
         Raises:
             F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
-        share = _Share(self._budget.left(self._clock.monotonic_s()), BULKY_AT_ONCE)
+        share = Share(self._budget, self._clock.monotonic_s())
         due = self._at_once(share) + self._longer(hurry=hurry)
         while due:
             try:
@@ -321,18 +318,6 @@ class _Now(NamedTuple):
     s: float
     ms: int
     waits_s: float
-
-
-@dataclass(slots=True)
-class _Share:
-    """What is left of the budget for one turn."""
-
-    left: int
-    bulky: int
-
-    def spend(self, written: Sequence[Pile]) -> None:
-        self.left -= len(written)
-        self.bulky -= sum(pile.among > BULKY for pile in written)
 
 
 def _has_answered(answers: Answers) -> bool:

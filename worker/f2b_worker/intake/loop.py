@@ -14,13 +14,15 @@ import structlog
 from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.judge.lateness import Lateness
 from f2b_worker.domain.judge.retention import kept_ms
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Permanent
 from f2b_worker.intake.budget import BULKY, BULKY_WAITING_MAX, OFFENDERS_PER_S, SHARE_S
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
+from f2b_worker.intake.receivers import COME_AGAIN
 from f2b_worker.intake.settling import Settling
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe import metrics
+from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class Intake:
         self._settling = Settling(inbox, self._desk, clock, aside)
         self._receiving, self._verdicts = Trouble(), Trouble()
         self._kept_s = float("-inf")
+        self.pulse = Pulse(clock.monotonic_s)
 
     @property
     def problem(self) -> str | None:
@@ -139,6 +142,7 @@ class Intake:
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
         while not stop.is_set():
+            self.pulse.beat()
             messages, pause_s = self._try_to_gather()
             self.turn(messages, stop)  # what was held back is due even if nothing can be received
             if pause_s:
@@ -189,6 +193,7 @@ class Intake:
         """Judge *messages* and what is due; hold on to all through an outage, until *stop*."""
         self._lay_out(messages)
         while True:
+            self.pulse.beat()
             self._take_over_policy()  # it may be what ends the trouble
             try:
                 self._judging.judge(hurry=stop.is_set() or self._is_crowded)
@@ -255,7 +260,8 @@ class Intake:
             if messages:
                 self._inbox.keep(messages)
         except F2bError as error:  # they come again, and judging them again changes nothing
-            log.debug("not_kept", reason=str(error), messages=len(messages))
+            say = log.warning if isinstance(error, Permanent) else log.debug
+            say("not_kept", reason=str(error), messages=len(messages))
 
     def _let_go(self) -> None:
         messages = self._desk.clear()
@@ -263,4 +269,4 @@ class Intake:
             if messages:
                 self._inbox.release(messages)
         except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(messages))
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)

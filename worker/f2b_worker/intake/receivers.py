@@ -6,16 +6,26 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+import structlog
+
+from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from f2b_worker.errors import F2bError
-    from f2b_worker.ports import DeadLetter, Inbox, Message
+    from f2b_worker.ports import Clock, DeadLetter, Inbox, Message
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+COME_AGAIN = "none: they come again after the visibility timeout"
+"""What to do about messages that could not be released."""
 
 REST_S = 0.02
 """So long a poll rests after an answer that was not full: the next one brings several messages for one call."""
+
+SILENT_S = 5.0
+"""So long after its end a poll may be answered: then the queue counts as silent, whatever the connection does."""
 
 _LOOK_EVERY_S = 1.0
 
@@ -30,20 +40,25 @@ class Receivers:
         inbox: The queue.
         threads: How many polls run side by side.
         poll_s: How long one poll waits for a first message, in whole seconds.
+        clock: Measures for how long no poll has been answered.
         rest_s: How long a poll rests after an answer that was neither empty nor full.
     """
 
-    def __init__(self, inbox: Inbox, *, threads: int, poll_s: float, rest_s: float = REST_S) -> None:
+    def __init__(self, inbox: Inbox, *, threads: int, poll_s: float, clock: Clock, rest_s: float = REST_S) -> None:
         self._inbox = inbox
         self._poll_s = poll_s
+        self._clock = clock
         self._rest_s = rest_s
+        self._answered_s = clock.monotonic_s()
+        self._began_s: dict[int, float] = {}
         self._answers: deque[list[Message]] = deque()
-        self._failure: Exception | None = None
+        self._failure: Exception | None = None  # that nobody was told of yet
+        self._lasting: Exception | None = None  # until a poll is answered
         self._changed = threading.Condition()
         self._stopping = False
         self._busy = threading.Event()
         self._threads = [
-            threading.Thread(target=self._poll, args=(number == 0,), name=f"receiver-{number}", daemon=True)
+            threading.Thread(target=self._poll, args=(number,), name=f"receiver-{number}", daemon=True)
             for number in range(threads)
         ]
         self._started = False
@@ -52,7 +67,7 @@ class Receivers:
         """Take what one poll brought, waiting up to *wait_s* for it.
 
         Raises:
-            F2bError: If the last poll failed.
+            F2bError: If the last poll failed, or none has been answered for too long.
         """
         self._start()
         with self._changed:
@@ -60,10 +75,19 @@ class Receivers:
             self._changed.notify_all()
             if self._answers:
                 return self._answers.popleft()
-            failure, self._failure = self._failure, None
+            failure, self._failure = self._failure or self._lasting, None
         if failure:
             raise failure
+        silent_s = self._silent_s()
+        if silent_s > self._poll_s + SILENT_S:
+            raise Unavailable(f"receiving infractions: no answer of the queue for {silent_s:.0f} s")
         return []
+
+    def _silent_s(self) -> float:
+        """Tell for how long polls have been under way without an answer to any."""
+        now_s = self._clock.monotonic_s()
+        waiting_s = now_s - min(list(self._began_s.values()), default=now_s)
+        return min(waiting_s, now_s - self._answered_s)
 
     @property
     def visibility_s(self) -> float:
@@ -102,7 +126,13 @@ class Receivers:
         left = [message for answer in self._answers for message in answer]
         self._answers.clear()
         if left:
-            self._inbox.release(left)
+            self._release(left)
+
+    def _release(self, messages: Sequence[Message]) -> None:
+        try:
+            self._inbox.release(messages)
+        except F2bError as error:  # nothing is lost, and a stop on request is no failure
+            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
 
     def _start(self) -> None:
         if not self._started:
@@ -110,15 +140,19 @@ class Receivers:
             for thread in self._threads:
                 thread.start()
 
-    def _poll(self, always: bool) -> None:  # noqa: FBT001 - an argument of a thread
+    def _poll(self, number: int) -> None:
+        always = number == 0
         while not self._stopping:
             if not always and not self._busy.wait(_LOOK_EVERY_S):
                 continue
+            self._began_s[number] = self._clock.monotonic_s()
             try:
                 messages = self._inbox.receive(wait_s=self._poll_s if always else 0)
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever receives must see it
+                del self._began_s[number]
                 self._fail(error)
             else:
+                del self._began_s[number]
                 self._bring(messages)
                 if 0 < len(messages) < RECEIVE_MAX:
                     self._rest()
@@ -129,12 +163,13 @@ class Receivers:
 
     def _bring(self, messages: list[Message]) -> None:
         """Hand messages over, and wait while too many lie here; the queue answers again, so no failure is told."""
+        self._answered_s = self._clock.monotonic_s()
         if len(messages) == RECEIVE_MAX:
             self._busy.set()
         else:
             self._busy.clear()
         with self._changed:
-            self._failure = None
+            self._failure = self._lasting = None
             if messages:
                 self._answers.append(messages)
                 self._changed.notify_all()
@@ -144,6 +179,6 @@ class Receivers:
         """Tell a failure once, and wait until it was told: who is told paces the next try."""
         self._busy.clear()
         with self._changed:
-            self._failure = error
+            self._failure = self._lasting = error
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._stopping or self._failure is not error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import dynamodb_client, sqs_client
+from f2b_worker.adapters.aws import act_as, dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
@@ -33,6 +33,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.regions import open_regions
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.jails import Policy
     from f2b_worker.errors import Unreadable
+    from f2b_worker.observe.pulse import Pulse
     from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
     from f2b_worker.process.regions import RegionPorts
 
@@ -54,8 +56,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
 
+WORTH_A_LINE_S = 5.0
+"""A wait that may take longer is said when it begins."""
+
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
+
+LEDGER_CONNECTIONS = 16
+"""So many threads may ask DynamoDB at once for the judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +107,19 @@ class Parts:
         """One line about what keeps the loops from doing their work now, or None."""
         if self.stop.is_set():
             return "stopping"
-        problems = (self.intake.problem, *(each.problem for each in self.enforcers))
+        still = standing_still(self._pulses, STILL_S)
+        problems = (still, self.intake.problem, *(each.problem for each in self.enforcers))
         return next((each for each in problems if each), None)
+
+    @property
+    def stuck(self) -> str | None:
+        """One line about a loop that has stood still for so long that only a restart helps, or None."""
+        return standing_still(self._pulses, STUCK_S)
+
+    @property
+    def _pulses(self) -> dict[str, Pulse]:
+        enforcers = {f"enforcer of {each.region}": each.pulse for each in self.enforcers}
+        return {"intake": self.intake.pulse, **enforcers}
 
     @property
     def conflict(self) -> str | None:
@@ -134,13 +153,15 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     Raises:
         StartError: If something is missing or wrong.
     """
+    act_as("worker")
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
-    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s)
-    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock), config)
-    schema = open_schema(settings)
+    inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
+    table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
+    ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
+    schema = DynamoSchema(table, settings.table)
     patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
     return assemble(
@@ -249,17 +270,23 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         StartError: If it cannot be opened.
     """
     clock, never = SystemClock(), threading.Event()
-    ends_s = clock.monotonic_s() + START_WITHIN_S
+    began_s, said = clock.monotonic_s(), False
     while True:
+        left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
             return opening()
         except (Retryable, CredentialsAway) as error:
-            if clock.monotonic_s() > ends_s:
+            if left_s < 0:
                 raise GaveUp(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:
-            raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if clock.monotonic_s() - began_s >= error.shown_within_s:
+                raise StartError(f"{error}; {_remedy(settings, config)}") from error
+            if not said and error.shown_within_s > WORTH_A_LINE_S:
+                said = True
+                log.warning("waiting_for_what_is_new", reason=str(error), within_s=error.shown_within_s)
+            clock.wait(never, 1.0)
         except Permanent as error:
             raise StartError(str(error)) from error
 
@@ -286,7 +313,8 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    client = sqs_client(settings.required_queue, connections=settings.receivers + 2 * IO_THREADS + 1)
+    connections = settings.receivers + 2 * IO_THREADS + 1
+    client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(
         client,
@@ -296,16 +324,13 @@ def open_inbox(settings: WorkerSettings) -> SqsInbox:
     )
 
 
-def open_ledger(settings: WorkerSettings, policy: Policy, clock: Clock) -> DynamoLedger:
-    """Open the ledger to judge by *policy*."""
-    client = dynamodb_client(connections=16, plain_queries=True)
+def open_ledger(
+    settings: WorkerSettings, policy: Policy, clock: Clock, client: DynamoDBClient | None = None
+) -> DynamoLedger:
+    """Open the ledger to judge by *policy*, with a client that is there or one of its own."""
+    client = client or dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
-
-
-def open_schema(settings: WorkerSettings) -> DynamoSchema:
-    """Open what says in which layout the table is."""
-    return DynamoSchema(dynamodb_client(connections=1), settings.table)
 
 
 def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:

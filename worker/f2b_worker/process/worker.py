@@ -14,7 +14,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.errors import FileLost, StartError
+from f2b_worker.errors import FileLost, StartError, StuckError
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.observe.log import finish
@@ -134,6 +134,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     loops: dict[str, Callable[[], None]] = {
         "intake": take_in,
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
+        "watch": lambda: _watch(parts),
         **{name: partial(run, parts) for name, run in parts.others.items()},
     }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
@@ -154,6 +155,14 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     for thread in threads:
         thread.start()
     return threads
+
+
+def _watch(parts: Parts) -> None:
+    """Die of a loop that is stuck: the process ends with it, and whoever started it starts it anew."""
+    while not parts.stop.wait(_CHECK_EVERY_S):
+        stuck = parts.stuck
+        if stuck:
+            raise StuckError(stuck)
 
 
 def _wait(

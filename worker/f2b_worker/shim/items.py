@@ -9,7 +9,7 @@ from f2b_worker.domain.addresses import BOM, plain_address
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
-from f2b_worker.wire import parse_json, read_simple
+from f2b_worker.wire import EnvelopeError, parse_body, read_simple, take_out, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,6 +64,10 @@ def read_items(items: Items, documents: Sequence[object], *, jail: str | None, n
 
 def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infraction | Refusal:
     """Read one infraction, as strictly as the worker that will judge it; 3.0 is a whole number here."""
+    if isinstance(item, dict) and "ip" not in item:
+        item = take_out(item)
+        if isinstance(item, Refusal):
+            return item
     if isinstance(item, dict):
         if jail is not None:
             item = {"jail": jail} | item
@@ -102,7 +106,9 @@ def chunks(items: Sequence[Placed]) -> Iterator[list[Placed]]:
 
 
 def documents(body: bytes, content_type: bytes) -> list[Any]:
-    """Cut a request body into its items; one that is no JSON is there as its refusal.
+    """Cut a request body, or what is in the envelopes around it, into its items.
+
+    One that is no JSON is there as its refusal.
 
     Lines are found, too, where the content type does not announce them: curl's is always the same.
     """
@@ -112,6 +118,10 @@ def documents(body: bytes, content_type: bytes) -> list[Any]:
     data = _parsed(body)
     if isinstance(data, Refusal) and b"\n" in body.strip() and body.lstrip()[:1] == b"{":
         return list(_lines(body))
+    try:
+        data = unwrap(data)
+    except EnvelopeError as error:
+        data = Refusal(Reason.ENVELOPE, str(error), None)
     return data if isinstance(data, list) else [data]
 
 
@@ -124,6 +134,6 @@ def _lines(body: bytes) -> Iterator[Any]:
 
 def _parsed(text: bytes) -> Any:
     try:
-        return parse_json(text)
+        return parse_body(text)
     except (ValueError, TypeError) as error:
         return Refusal(Reason.NOT_JSON, f"not JSON: {error}", None)

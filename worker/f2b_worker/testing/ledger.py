@@ -8,7 +8,7 @@ from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Hit, Offender, OffenderId
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
 
@@ -55,6 +55,7 @@ class MemoryLedger:
 
     Attributes:
         kept_ms: For how long it was last told to remember offenders; it remembers them as long as it lives.
+        unreadable: Offenders whose ban those who follow all bans cannot read.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class MemoryLedger:
         self._changed: dict[OffenderId, int] = {}
         self._changes = count(1)
         self.kept_ms: int | None = None
+        self.unreadable: set[OffenderId] = set()
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then."""
@@ -109,14 +111,14 @@ class MemoryLedger:
     def standing(self) -> Iterator[StandingBan]:
         """Read the last ban of every offender."""
         with self._lock:
-            return iter([StandingBan(who, self._last(who)) for who in self._changed])
+            return iter([self._standing(who) for who in self._changed])
 
     def changes(self, cursor: int) -> Changes:
         """Read the bans that were stored since *cursor*; 0 reads all."""
         with self._lock:
             new = [who for who, number in self._changed.items() if number > cursor]
             newest = max(self._changed.values(), default=0)
-            return Changes(tuple(StandingBan(who, self._last(who)) for who in new), newest)
+            return Changes(tuple(map(self._standing, new)), newest)
 
     def late_changes(self, cursor: int) -> Iterable[StandingBan]:
         """Find nothing: here nobody is late."""
@@ -137,6 +139,9 @@ class MemoryLedger:
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail."""
         return [each for each in self.standing() if each.who.key == key]
+
+    def _standing(self, who: OffenderId) -> StandingBan:
+        return StandingBan(who, UNREADABLE if who in self.unreadable else self._last(who))
 
     def _last(self, who: OffenderId) -> Ban:
         bans = self._history[who]
@@ -164,11 +169,13 @@ class MemoryNotebook:
 
     Attributes:
         written: How often entries or a surge were noted.
+        lost: The notes that cannot be read, by name; what was noted there counts for nothing.
     """
 
     def __init__(self) -> None:
         self.failure: F2bError | None = None
         self.written = 0
+        self.lost: frozenset[str] = frozenset()
         self._entries: dict[EntryKind, dict[str, frozenset[str]]] = {"foreign": {}, "networks": {}}
         self._swept_ms: dict[str, int] = {}
         self._held_back_from_ms: int | None = None
@@ -178,8 +185,11 @@ class MemoryNotebook:
         """Read everything that was noted."""
         self._fail_if_told()
         from_ms = held_back_from(self._held_back_from_ms, self._released_ms)
-        foreign, networks = (dict(self._entries[kind]) for kind in ("foreign", "networks"))
-        return Notes(foreign, from_ms, self._released_ms, networks, dict(self._swept_ms))
+        foreign, networks = (
+            {each: entries for each, entries in self._entries[kind].items() if f"{kind}#{each}" not in self.lost}
+            for kind in ("foreign", "networks")
+        )
+        return Notes(foreign, from_ms, self._released_ms, networks, dict(self._swept_ms), self.lost)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one IP set; none remove the note."""

@@ -3,9 +3,10 @@
 `python -m f2b_worker.wire` prints the JSON Schema.
 """
 
+from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple, schema
-from f2b_worker.wire.reading import Body, UnreadableError, read_body, read_simple
-from f2b_worker.wire.texts import parse_json
+from f2b_worker.wire.reading import Body, UnreadableError, read_body, read_simple, take_out
+from f2b_worker.wire.texts import parse_body, parse_json
 from f2b_worker.wire.values import WEIGHT_MAX, read_id, read_time_ms, read_weight
 from f2b_worker.wire.writing import write_pack
 
@@ -15,9 +16,11 @@ __all__ = [
     "VERSION",
     "WEIGHT_MAX",
     "Body",
+    "EnvelopeError",
     "Pack",
     "Simple",
     "UnreadableError",
+    "parse_body",
     "parse_json",
     "read_body",
     "read_id",
@@ -25,5 +28,7 @@ __all__ = [
     "read_time_ms",
     "read_weight",
     "schema",
+    "take_out",
+    "unwrap",
     "write_pack",
 ]

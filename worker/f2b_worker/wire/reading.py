@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, simple_item
+from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple
-from f2b_worker.wire.texts import parse_json
+from f2b_worker.wire.texts import parse_body
 from f2b_worker.wire.values import is_finite, read_id, read_time_ms, read_weight
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def read_body(body: str, *, message_id: str, sent_at_ms: int) -> Body:
         UnreadableError: If nothing in it can be used.
     """
     try:
-        data = parse_json(body)
+        data = unwrap(parse_body(body))
+    except EnvelopeError as error:
+        raise UnreadableError(Reason.ENVELOPE, str(error)) from None
     except (ValueError, TypeError) as error:
         raise UnreadableError(Reason.NOT_JSON, f"not JSON: {error}") from None
     if isinstance(data, dict):
@@ -92,7 +95,8 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
     if not isinstance(item, dict):
         return Refusal(Reason.BAD_SHAPE, "an infraction is a JSON object with at least an ip", item)
     if "ip" not in item:
-        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+        inside = take_out(item)
+        return inside if isinstance(inside, Refusal) else read_simple(inside, fallback_id, sent_at_ms)
     try:
         simple = Simple.model_validate(item)
     except ValidationError as error:
@@ -108,6 +112,20 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
         return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if is_finite(simple.at) else "inf"})
     raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note)
     return _checked(raw, simple.weight, item)
+
+
+def take_out(item: dict[str, Any]) -> dict[str, Any] | Refusal:
+    """Take the one infraction out of an envelope that is one item among others."""
+    try:
+        inside = unwrap(item)
+    except EnvelopeError as error:
+        return Refusal(Reason.ENVELOPE, str(error), item)
+    if inside is item:
+        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+    if isinstance(inside, dict) and not isinstance(inside.get("ip", []), list):
+        return inside
+    detail = "an envelope with several infractions among others: send it as a message of its own"
+    return Refusal(Reason.ENVELOPE, detail, item)
 
 
 class _Raw(NamedTuple):

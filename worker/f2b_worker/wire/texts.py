@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from typing import Any
 
 from pydantic_core import from_json
@@ -16,6 +17,7 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_FOR_URLS = str.maketrans("-_", "+/")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -37,6 +39,33 @@ def parse_json(text: str | bytes) -> Any:
         if mended == whole:
             raise
         return from_json(mended, allow_inf_nan=False)
+
+
+def parse_body(text: str | bytes) -> Any:
+    """Parse JSON, or a JSON object or list that was written as base64.
+
+    Raises:
+        ValueError, TypeError: If it is neither.
+    """
+    try:
+        return parse_json(text)
+    except (ValueError, TypeError):
+        data = _from_base64(text)
+        if data is None:
+            raise
+        return data
+
+
+def _from_base64(text: str | bytes) -> Any:
+    """Read a JSON object or list in base64, also in lines, for URLs or unpadded; None for anything else."""
+    try:
+        written = (_decoded(text) if isinstance(text, bytes) else text).strip().removeprefix(BOM)
+        plain = "".join(written.split()).rstrip("=")
+        whole = plain.translate(_FOR_URLS) + "=" * (-len(plain) % 4)
+        data = parse_json(b64decode(whole, validate=True))
+    except (ValueError, TypeError):
+        return None
+    return data if isinstance(data, (dict, list)) else None
 
 
 def _decoded(text: bytes) -> str:

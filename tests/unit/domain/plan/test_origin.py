@@ -29,3 +29,9 @@ def test_in_a_set_that_we_do_not_know_a_ban_or_a_note_explains_an_entry() -> Non
 
 def test_what_was_noted_as_foreign_stays_foreign_although_it_is_banned_now() -> None:
     assert is_foreign(ENTRY, Traces(frozenset(), is_known=False, foreign=ONE, is_explained=lambda _: True))
+
+
+def test_if_the_note_of_what_is_foreign_is_lost_a_ban_explains_nothing_and_a_network_of_ours_does() -> None:
+    assert is_foreign(ENTRY, Traces(frozenset(), is_known=False, is_lost=True, is_explained=lambda _: True))
+    assert not is_foreign(ENTRY, Traces(frozenset(), is_known=False, is_lost=True, networks=ONE))
+    assert not is_foreign(ENTRY, Traces(ONE, is_known=False, is_lost=True))

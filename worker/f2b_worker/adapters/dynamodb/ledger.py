@@ -148,12 +148,15 @@ class DynamoLedger(DynamoBanBook):
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
+        gone = list(spent)
+        if not gone:  # DynamoDB takes no empty set
+            return
         with aws_errors(f"trimming {who.key} in {who.jail}"):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=state_key(who),
                 UpdateExpression="DELETE hits :spent ADD v :one",
-                ExpressionAttributeValues={":spent": hits_value(spent), ":one": number(1)},
+                ExpressionAttributeValues={":spent": hits_value(gone), ":one": number(1)},
                 ReturnValues="ALL_NEW",
             )
         with odd_answers("trimming"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors, error_code, odd_answers
+from f2b_worker.adapters.aws import aws_errors, error_code, error_of, odd_answers
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (
     ban_item,
@@ -24,7 +24,7 @@ from f2b_worker.adapters.dynamodb.items import (
     state_key,
     ttl,
 )
-from f2b_worker.errors import F2bError, Invalid
+from f2b_worker.errors import F2bError, Invalid, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ ITEMS_MAX = 33
 
 _BANS_OF_ONE = 30  # the rest of a long backlog follows in the next commit
 _CANCELLED = "TransactionCanceledException"
-_TOO_LARGE = "ValidationError"  # as a reason, it is only ever "Item size has exceeded the maximum allowed size"
+_COLLECTION_IS_FULL = "ItemCollectionSizeLimitExceeded"  # 10 GB of one partition key and its index
 
 
 class BanTransactions:
@@ -129,9 +129,7 @@ class BanTransactions:
                 lost = _lost(error, left)
                 if lost:
                     return lost
-                if _TOO_LARGE in _reasons(error):
-                    raise Invalid(f"{doing}: an item is too large for DynamoDB") from error
-                raise
+                raise _cancelled(error, items, doing) from error
         return set()
 
     def _writes(self, who: OffenderId, decision: Decision) -> _Writes:
@@ -220,6 +218,33 @@ def _lost(error: ClientError, left: Mapping[OffenderId, _Writes]) -> set[Offende
             lost.add(who)
         place += len(writes)
     return lost
+
+
+def _cancelled(error: ClientError, items: _Writes, doing: str) -> F2bError:
+    """Say why a transaction was cancelled: by the reason that is somebody's own fault, else by the first.
+
+    An offender whose item is invalid fails for ever, and alone. All else is the table's: it is tried again.
+    """
+    reasons: Sequence[Any] = error.response.get("CancellationReasons", [])
+    found = [_reason_of(*pair, doing) for pair in zip(reasons, items, strict=False)]
+    told = [each for each in found if each]
+    own = next((each for each in told if isinstance(each, Invalid)), None)
+    return own or (told[0] if told else Unavailable(f"{doing}: the transaction was cancelled without a reason"))
+
+
+def _reason_of(reason: Any, item: Any, doing: str) -> F2bError | None:
+    code = str(reason.get("Code") or "None")
+    if code == "None":
+        return None
+    line = f"{doing}: {reason.get('Message') or code}"
+    if code == _COLLECTION_IS_FULL:
+        write = next(iter(item.values()))
+        partition = (write.get("Key") or write["Item"])["pk"]["S"]
+        full = f"{line} ({partition} and its index have 10 GB)"
+        return Invalid(full) if partition.startswith("offender#") else Unavailable(full)
+    told = error_of(code, line)
+    # What DynamoDB may cancel for one day is no fault of an offender's.
+    return Unavailable(f"{line} ({code})") if type(told) is Rejected else told
 
 
 def _reasons(error: ClientError) -> list[str]:

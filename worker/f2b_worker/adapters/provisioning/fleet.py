@@ -2,105 +2,152 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of, sqs_client
-from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, queue_url_of
+from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of
+from f2b_worker.adapters.provisioning.queues import Queues
+from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sqs import SQSClient
 
+    from f2b_worker.adapters.provisioning.steps import Patience
     from f2b_worker.config.settings import WorkerSettings
-
-VISIBILITY_TIMEOUT_S = 60
-RETENTION_S = 14 * 24 * 3600
-
-MAX_RECEIVE_COUNT = 20
-"""A worker holds on to what it received through an outage, so only what kills workers comes back so often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that must be there.
+class Protections:
+    """How a new table is protected, and for how much it is ready from its first second.
 
     Attributes:
-        what: Its name for people.
-        is_there: Looks for it.
-        make: Makes it.
+        deletion_protection: Whether it cannot be deleted.
+        point_in_time_recovery: Whether it can be restored as it was at any second of the last 35 days.
+        warm_writes_per_s: For so many write units a second; None is what DynamoDB gives a new table, 4,000.
+        warm_reads_per_s: For so many read units a second; None is 12,000.
     """
 
-    what: str
-    is_there: Callable[[], bool]
-    make: Callable[[], None]
+    deletion_protection: bool = True
+    point_in_time_recovery: bool = True
+    warm_writes_per_s: int | None = None
+    warm_reads_per_s: int | None = None
+
+    @property
+    def warm_throughput(self) -> dict[str, int]:
+        """As DynamoDB names it; empty leaves it as it is."""
+        wanted = {"ReadUnitsPerSecond": self.warm_reads_per_s, "WriteUnitsPerSecond": self.warm_writes_per_s}
+        return {name: number for name, number in wanted.items() if number is not None}
 
 
-def steps(settings: WorkerSettings) -> Iterator[Step]:
-    """List what a worker with *settings* needs of SQS and DynamoDB, in the order in which it can be made."""
-    sqs = sqs_client(settings.required_queue, connections=1)
-    queue = settings.required_queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
-    dead = f"{queue}-dead"
-    yield Step(
-        f"dead-letter queue {dead}",
-        lambda: _finds(_redrive_of, sqs, queue) or _finds(queue_url_of, sqs, dead),
-        lambda: _make_queue(sqs, dead),
-    )
-    yield Step(f"queue {queue}", lambda: _finds(queue_url_of, sqs, queue), lambda: _make_queue(sqs, queue))
-    yield Step(
-        f"redrive of {queue} to its dead-letter queue",
-        lambda: _finds(_redrive_of, sqs, queue),
-        lambda: _set_redrive(sqs, queue, dead),
-    )
-    dynamodb = dynamodb_client(connections=1)
-    yield Step(
-        f"table {settings.table}",
-        lambda: _finds(check_table, dynamodb, settings.table),
-        lambda: _make_table(dynamodb, settings.table),
-    )
-    yield Step(
-        f"time to live of table {settings.table}",
-        lambda: _has_ttl(dynamodb, settings.table),
-        lambda: _set_ttl(dynamodb, settings.table),
-    )
+PLAIN = Protections(deletion_protection=False, point_in_time_recovery=False)
+"""A table without any."""
 
 
-def _finds(look: Callable[..., object], *args: object, **kwargs: object) -> bool:
-    try:
-        look(*args, **kwargs)
-    except Missing:
-        return False
-    return True
+def steps(settings: WorkerSettings, protections: Protections, patience: Patience) -> Iterator[Step]:
+    """List what a worker with *settings* needs of SQS and DynamoDB, in the order in which it can be made.
+
+    Args:
+        settings: They name queue and table.
+        protections: For a table that is made.
+        patience: For what AWS does not show yet.
+    """
+    yield from Queues(settings.required_queue, patience).steps()
+    yield from Table(settings.table, protections, patience).steps()
 
 
-def _make_queue(client: SQSClient, name: str) -> None:
-    with aws_errors(f"making queue {name}"):
-        client.create_queue(
-            QueueName=name,
-            Attributes={
-                "MessageRetentionPeriod": str(RETENTION_S),
-                "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
-                "ReceiveMessageWaitTimeSeconds": "20",
-            },
+class Table:
+    """The ledger's table, made or not.
+
+    Args:
+        name: The table's name.
+        protections: For a table that is made; one that is there is left as it is, and the difference is said.
+        patience: For what DynamoDB does not show yet.
+    """
+
+    def __init__(self, name: str, protections: Protections, patience: Patience) -> None:
+        self._client = dynamodb_client(connections=1)
+        self._name = name
+        self._wish = protections
+        self._patience = patience
+        self._made_now = False
+
+    def steps(self) -> Iterator[Step]:
+        """List what has to be there, in the order in which it can be made."""
+        name = self._name
+        yield Step(
+            f"table {name}",
+            lambda: finds(check_table, self._client, name),
+            self._make,
+            lambda: differences(self._client, name, self._wish),
         )
+        yield Step(
+            f"time to live of table {name}",
+            lambda: _has_ttl(self._client, name),
+            lambda: _set_ttl(self._client, name),
+        )
+        if self._wish.point_in_time_recovery:
+            yield Step(
+                f"point-in-time recovery of table {name}",
+                lambda: self._can_be_restored() or self._was_there(),
+                self._let_be_restored,
+                lambda: "" if self._can_be_restored() else _recovery_is_off(name),
+            )
+
+    def _make(self) -> None:
+        _make_table(self._client, self._name, self._wish)
+        self._made_now = True
+
+    def _was_there(self) -> bool:
+        return not self._made_now and finds(check_table, self._client, self._name)
+
+    def _can_be_restored(self) -> bool:
+        try:
+            with aws_errors(f"table {self._name}"):
+                found = self._client.describe_continuous_backups(TableName=self._name)
+        except Missing:  # a dry run: the table itself would be made
+            return False
+        recovery = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+
+    def _let_be_restored(self) -> None:
+        def switch_on() -> None:
+            with aws_errors(f"switching on point-in-time recovery of table {self._name}"):
+                self._client.update_continuous_backups(
+                    TableName=self._name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+                )
+
+        # Of a table that was made just now, DynamoDB may say that its backups are not available yet.
+        self._patience.until_shown(f"point-in-time recovery of table {self._name}", switch_on)
 
 
-def _redrive_of(client: SQSClient, queue: str) -> str:
-    return dead_letter_url_of(client, queue_url_of(client, queue))
+def _recovery_is_off(table: str) -> str:
+    command = f"aws dynamodb update-continuous-backups --table-name {table}"
+    specification = "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+    return f"it is off, and a table that is there is left as it is; to switch it on: {command} {specification}"
 
 
-def _set_redrive(client: SQSClient, queue: str, dead: str) -> None:
-    dead_url = queue_url_of(client, dead)
-    queue_url = queue_url_of(client, queue)
-    with aws_errors(f"setting the redrive policy of {queue}"):
-        answer = client.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
-        arn = answer["Attributes"]["QueueArn"]
-        policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT}
-        client.set_queue_attributes(QueueUrl=queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
+def differences(client: DynamoDBClient, table: str, wish: Protections) -> str:
+    """Say how a table differs from one that would be made now, and how to change it; empty if it does not."""
+    with aws_errors(f"table {table}"):
+        answer = client.describe_table(TableName=table)
+    found = part_of(answer, "Table", f"table {table}", dict)
+    differs, change = [], []
+    protected = found.get("DeletionProtectionEnabled", False)
+    if protected != wish.deletion_protection:
+        differs.append(f"its deletion protection is {'on' if protected else 'off'}")
+        change.append(f"--{'no-' if protected else ''}deletion-protection-enabled")
+    warm: Any = found.get("WarmThroughput", {})
+    low = {name: number for name, number in wish.warm_throughput.items() if warm.get(name, 0) < number}
+    if low:
+        differs.append("it is warm for " + " and ".join(f"{warm.get(name, 0)} {name}" for name in low))
+        change.append("--warm-throughput " + ",".join(f"{name}={number}" for name, number in low.items()))
+    if not differs:
+        return ""
+    command = f"aws dynamodb update-table --table-name {table} {' '.join(change)}"
+    return f"{', and '.join(differs)}; a table that is there is left as it is; to change it: {command}"
 
 
 def check_table(client: DynamoDBClient, table: str) -> None:
@@ -119,11 +166,14 @@ def check_table(client: DynamoDBClient, table: str) -> None:
         )
 
 
-def _make_table(client: DynamoDBClient, table: str) -> None:
+def _make_table(client: DynamoDBClient, table: str, wish: Protections = PLAIN) -> None:
+    warm: Any = {"WarmThroughput": wish.warm_throughput} if wish.warm_throughput else {}
     with aws_errors(f"making table {table}"):
         client.create_table(
             TableName=table,
             BillingMode="PAY_PER_REQUEST",
+            DeletionProtectionEnabled=wish.deletion_protection,
+            **warm,
             AttributeDefinitions=[
                 {"AttributeName": "pk", "AttributeType": "S"},
                 {"AttributeName": "sk", "AttributeType": "S"},

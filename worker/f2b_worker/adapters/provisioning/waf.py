@@ -9,8 +9,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from f2b_worker.adapters.aws import aws_errors, wafv2_client
-from f2b_worker.adapters.provisioning.fleet import Step
 from f2b_worker.adapters.provisioning.rule_groups import CAPACITY, RuleGroup, web_acl_rule
+from f2b_worker.adapters.provisioning.steps import Step
 from f2b_worker.adapters.waf.ip_set import region_of, scope_name
 from f2b_worker.adapters.waf.listing import WafListing
 from f2b_worker.domain.blocklists import (

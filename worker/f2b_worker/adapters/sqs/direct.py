@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -238,9 +239,11 @@ def direct_calls(client: SQSClient) -> DirectCalls | None:
 
 
 def _tls() -> ssl.SSLContext:
-    # The same authorities as boto3's: AWS_CA_BUNDLE, or those that come with it.
+    # The same authorities as boto3's (botocore.args, EndpointCreator): the profile's or AWS_CA_BUNDLE, then
+    # REQUESTS_CA_BUNDLE, or those that come with it.
     bundle = boto3.session.Session()._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
-    return ssl.create_default_context(cafile=get_cert_path(bundle or True))
+    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+    return ssl.create_default_context(cafile=bundle or get_cert_path(True))  # noqa: FBT003 - botocore's own way
 
 
 def _object(body: bytes) -> dict[str, Any]:

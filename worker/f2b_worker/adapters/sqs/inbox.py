@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
     from f2b_worker.ports import DeadLetter
 
+QUEUE_SHOWN_WITHIN_S = 3.0
+"""A queue can be used a second after it was made; somebody whose queue is missing has not long to wait for that.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
+
+ATTRIBUTES_SHOWN_WITHIN_S = 60.0
+"""So long SQS may answer with attributes as they were.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+
+ATTRIBUTES_ARE_NEW_S = 120.0
+"""Only a queue that was made or changed so short a time ago is waited for, so that an old one is named at once."""
+
 BATCH_MAX = 10  # of messages that one call deletes or makes visible
 IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
@@ -39,17 +53,25 @@ _BURYING = "sending to the dead-letter queue"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
 
 
+def is_url(queue: str) -> bool:
+    """Tell a queue's URL from its name."""
+    return queue.startswith(("http://", "https://"))
+
+
 def queue_url_of(client: SQSClient, queue: str) -> str:
     """Find the URL of a queue given by URL or by name.
 
     Raises:
         Missing: If there is no such queue.
     """
-    with naming_region(client, queue), aws_errors(f"queue {queue}"):
-        if queue.startswith(("http://", "https://")):
-            client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-            return queue
-        return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
+    try:
+        with naming_region(client, queue), aws_errors(f"queue {queue}"):
+            if is_url(queue):
+                client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                return queue
+            return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
+    except Missing as error:
+        raise Missing(str(error), shown_within_s=QUEUE_SHOWN_WITHIN_S) from error
 
 
 def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
@@ -59,12 +81,22 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
         Missing: If it has no redrive policy, or names a queue that is not there.
     """
     with aws_errors(f"queue {queue_url}"):
-        answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])
-    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        answer = client.get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["RedrivePolicy", "LastModifiedTimestamp"]
+        )
+    attributes = answer.get("Attributes", {})
+    policy = attributes.get("RedrivePolicy")
     if not policy:
-        raise Missing(f"queue {queue_url} has no dead-letter queue")
+        changed_s = int(attributes.get("LastModifiedTimestamp", 0))
+        is_new = abs(time.time() - changed_s) < ATTRIBUTES_ARE_NEW_S
+        raise Missing(
+            f"queue {queue_url} has no dead-letter queue",
+            shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
+        )
     with odd_answers(f"queue {queue_url}"):
         _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    if name.endswith(".fifo"):
+        raise Rejected(f"queue {queue_url}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))

@@ -67,8 +67,9 @@ class SqsQueue:
         try:
             parameters = {"QueueUrl": self._queue_url, "AttributeNames": ["QueueArn"]}
             await self._bounded("GetQueueAttributes", parameters, 1.0)
-        except AccessDenied:
-            return
+        except AccessDenied as error:
+            if not error.by_policy:
+                raise
 
     async def close(self) -> None:
         """Let go of connections."""

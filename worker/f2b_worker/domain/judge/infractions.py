@@ -11,6 +11,7 @@ class Reason(StrEnum):
     """Why a message or an infraction was refused: the label of its counter."""
 
     NOT_JSON = "not_json"
+    ENVELOPE = "envelope"
     UNKNOWN_VERSION = "unknown_version"
     EMPTY = "empty"
     BAD_SHAPE = "bad_shape"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.adapters.aws import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
@@ -56,6 +57,7 @@ def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
 
 
 def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Parts:
+    act_as("standalone")
     jails, clock = read_jails(config), SystemClock()
     inbox = SqliteInbox(state, clock, linger_s=settings.linger_s)
     _tell_of_dead_letters(inbox, state)

@@ -1,0 +1,45 @@
+"""A queue that says nothing: the probes say so in time, and without a flip."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from demo.fleet import Fleet, eventually, free_port, get
+from tests.acceptance.attacks import report, send_bodies
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localstack.local_aws import LocalAws
+
+NAMED_WITHIN_S = 20
+WATCHED_S = 20
+
+
+def test_a_queue_that_answers_nothing_is_named_within_20_seconds_and_said_once(
+    fleet: Fleet, aws_in_process: LocalAws, tmp_path: Path
+) -> None:
+    log, port = tmp_path / "worker.log", free_port()
+    fleet.start_worker("--metrics-port", str(port), log=log)
+
+    def ready() -> tuple[int, str]:
+        return get(f"http://127.0.0.1:{port}/readyz")
+
+    eventually(lambda: ready()[0] == 200, "the worker is ready", 30)
+    aws_in_process.edge.fault("sqs:ReceiveMessage", "delay", delay_s=300)
+
+    eventually(lambda: ready()[0] == 503, "its silence is noticed", NAMED_WITHIN_S, 0.2)
+    assert "receiving infractions" in ready()[1]
+    ends_s = time.monotonic() + WATCHED_S
+    while time.monotonic() < ends_s:
+        assert ready()[0] == 503
+        time.sleep(0.2)
+
+    aws_in_process.edge.clear_faults()
+    send_bodies(fleet, report("203.0.113.9", 10))
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 40)
+    eventually(lambda: ready()[0] == 200, "the worker is ready again", 20)
+    said = log.read_text()
+    assert said.count("waiting_for_aws") == 1
+    assert said.count("aws_is_back") == 1

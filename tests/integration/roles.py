@@ -1,0 +1,239 @@
+"""What each role of docs/iam does with AWS, one call after the other, and what it says of those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from f2b_producer._pack import Pack
+from f2b_producer._sender import Sender
+from f2b_worker.adapters.aws import act_as, dynamodb_client
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.ledger import MANY
+from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.cli import shim
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.domain.blocklists import Blocklist
+from f2b_worker.domain.jails import Jail, Policy
+from f2b_worker.domain.judge.decisions import Decision
+from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.errors import F2bError
+from f2b_worker.ports import DeadLetter
+from f2b_worker.process.assembly import open_inbox, open_ledger
+from f2b_worker.process.regions import open_finder, open_regions
+from f2b_worker.process.schema import claim_schema
+from tests.integration.provisioning import NAMES, provisioned, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+    from f2b_worker.adapters.sqs.inbox import SqsInbox
+    from f2b_worker.adapters.waf.finder import WafFinder
+    from f2b_worker.process.regions import RegionPorts
+    from tests.integration.provisioning import Cloud
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "iam"
+RULE_GROUP = "block-rules"
+PLACEHOLDERS = {
+    "REGION": "us-east-1",
+    "QUEUE": NAMES[1],
+    "TABLE": NAMES[3],
+    "IP_SET": NAMES[5],
+    "RULE_GROUP": RULE_GROUP,
+}
+ADDRESS = "203.0.113.7"
+WHO = OffenderId("default", f"{ADDRESS}/32")
+
+
+def policy(role: str, account: str, **names: str) -> dict[str, Any]:
+    """Read a role's policy, with its placeholders filled in."""
+    filled = {**PLACEHOLDERS, "ACCOUNT": account, **names}
+    text = re.sub(
+        r"\b[A-Z]+(?:_[A-Z]+)*\b",
+        lambda found: filled.get(found[0], found[0]),
+        (FOLDER / f"{role}.json").read_text(),
+    )
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def actions_of(role: str) -> Iterator[tuple[str, str]]:
+    """Name each action of a role's policy by its statement."""
+    for statement in policy(role, "0")["Statement"]:
+        yield from ((statement["Sid"], action) for action in statement["Action"])
+
+
+def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
+    """Take one action out of one statement."""
+    for statement in document["Statement"]:
+        if statement["Sid"] == sid:
+            statement["Action"] = [each for each in statement["Action"] if each != action] or ["none:None"]
+    return document
+
+
+class Told:
+    """Runs steps, and keeps the line of each that fails."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step(self, do: Callable[[], Any]) -> Any:
+        try:
+            answer = do()
+        except F2bError as error:
+            self.lines.append(str(error))
+            return None
+        if isinstance(answer, dict):  # of a ledger: an answer for each offender
+            self.lines += [str(each) for each in answer.values() if isinstance(each, F2bError)]
+        return answer
+
+
+SETTINGS = WorkerSettings(queue=NAMES[1], table=NAMES[3], ip_set=(NAMES[5],))
+
+
+def a_worker() -> list[str]:
+    """Receive, judge and enforce."""
+    act_as("worker")
+    told, clock = Told(), SystemClock()
+    inbox = told.step(lambda: open_inbox(SETTINGS))
+    if inbox:
+        _take_in(told, inbox)
+    told.step(lambda: claim_schema(DynamoSchema(dynamodb_client(connections=1), SETTINGS.table)))
+    ledger = told.step(lambda: open_ledger(SETTINGS, Policy(Jail("default")), clock))
+    if ledger:
+        _judge(told, ledger, clock.now_ms())
+    blocklists = [Blocklist("block", SETTINGS.ip_set)]
+    for ports in told.step(lambda: open_regions(SETTINGS, blocklists, clock)) or ():
+        _follow(told, ports)
+        _enforce(told, ports.finder)
+    return told.lines
+
+
+def _take_in(told: Told, inbox: SqsInbox) -> None:
+    messages = told.step(lambda: inbox.receive(wait_s=0)) or []
+    told.step(lambda: inbox.keep(messages))
+    told.step(lambda: inbox.release(messages))
+    told.step(lambda: inbox.delete(messages))
+    told.step(lambda: dict(enumerate(inbox.bury([DeadLetter("{", {"not_json": 1}, "no JSON", "1")]))))
+
+
+def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
+    offenders = [OffenderId("default", f"203.0.113.{number}/32") for number in range(1, MANY + 2)]
+    told.step(lambda: ledger.record({WHO: [Hit(now_ms, "a")]}))
+    for hit in ("b", "c"):  # of strangers, and of those who are known
+        told.step(lambda hit=hit: ledger.record({who: [Hit(now_ms, hit)] for who in offenders}))  # type: ignore[misc]
+    ban = Ban(now_ms, now_ms + 600_000, 1, 600_000)
+    told.step(lambda: ledger.commit({WHO: Decision(Offender(), (ban,))}))
+    ledger.close()
+
+
+def _follow(told: Told, ports: RegionPorts) -> None:
+    told.step(ports.lease.hold)
+    told.step(lambda: list(ports.bans.standing()))
+    told.step(lambda: list(ports.bans.late_changes(ports.bans.changes(0).cursor)))
+    told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset({"192.0.2.1/32"})))
+    told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset()))
+    told.step(ports.notebook.read)
+
+
+def _enforce(told: Told, finder: WafFinder) -> None:
+    found = told.step(finder.find) or {}
+    ip_sets = [each for several in found.values() for each in several]
+    for each in ip_sets[:1]:
+        told.step(lambda each=each: each.write([], each.read().token))  # type: ignore[misc]
+    told.step(lambda: finder.unreferenced(ip_sets))
+
+
+def a_standalone_worker() -> list[str]:
+    """Enforce."""
+    act_as("standalone")
+    told = Told()
+    finder = open_finder("us-east-1", [Blocklist("block", SETTINGS.ip_set)], SystemClock())
+    told.step(finder.check)
+    _enforce(told, finder)
+    return told.lines
+
+
+def a_shim() -> list[str]:
+    """Find the queue by its name and by its URL, and send to it."""
+    act_as("shim")
+    with structlog.testing.capture_logs() as logged:
+        told = Told()
+        url = told.step(lambda: shim._find_queue(NAMES[1]))
+        if url:
+            told.step(lambda: shim._find_queue(url))
+            told.lines += asyncio.run(_sent(url))
+    return [*told.lines, *(str(each["reason"]) for each in logged)]
+
+
+async def _sent(url: str) -> list[str]:
+    outbox = shim._open_queue(url)
+    await outbox.check()
+    outcomes = await outbox.send(["{}"], within_s=2.0)
+    await outbox.close()
+    return [str(each) for each in outcomes if each]
+
+
+def a_producer(url: str) -> list[str]:
+    """Send."""
+    outcome = Sender(url, None).send([Pack("a" * 12, "{}", 1)])
+    return [outcome.error] if outcome.error else []
+
+
+def a_command(*arguments: str) -> list[str]:
+    """Run a command."""
+    answer = run(*arguments)
+    assert answer.exit_code in {0, 3}, answer.output
+    return [line for line in answer.stderr.splitlines() if answer.exit_code or "not authorized" in line]
+
+
+COMMANDS = {
+    "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
+    "bans": ("bans", *NAMES[2:]),
+    "release": ("release", *NAMES[2:4]),
+    "explain": ("explain", ADDRESS, *NAMES[2:]),
+}
+PARTS: dict[str, Callable[[], list[str]]] = {
+    "worker": a_worker,
+    "standalone": a_standalone_worker,
+    "shim": a_shim,
+}
+ROLES = (*PARTS, *COMMANDS, "producer")
+
+
+def play(role: str, cloud: Cloud) -> list[str]:
+    """Do what a role does; answer the lines about what failed."""
+    if role == "producer":
+        return a_producer(cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"])
+    return PARTS[role]() if role in PARTS else a_command(*COMMANDS[role])
+
+
+def set_up(role: str, cloud: Cloud) -> None:
+    """Make what there is before a role comes: all but what provision makes."""
+    if role == "provision":
+        cloud.ip_set(NAMES[5], "IPV6")  # whose family has to be asked for
+        cloud.queue(NAMES[1])  # without a redrive policy
+        return
+    provisioned(*NAMES, "--rule-group", RULE_GROUP)
+    cloud.sqs.send_message(QueueUrl=cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"], MessageBody="{}")
+    group = cloud.waf.list_rule_groups(Scope="REGIONAL")["RuleGroups"][0]
+    visible: Any = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "web"}
+    statement: Any = {"RuleGroupReferenceStatement": {"ARN": group["ARN"]}}
+    rule: dict[str, Any] = {"Name": "f2b", "Priority": 0, "Statement": statement, "OverrideAction": {"None": {}}}
+    rules: Any = [{**rule, "VisibilityConfig": visible}]
+    cloud.waf.create_web_acl(
+        Name="web",
+        Scope="REGIONAL",
+        DefaultAction={"Allow": {}},
+        Rules=rules,
+        VisibilityConfig=visible,
+    )
+    if role == "release":
+        DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

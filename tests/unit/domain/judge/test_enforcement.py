@@ -1,0 +1,53 @@
+"""How far a stored ban is enforced."""
+
+from __future__ import annotations
+
+import pytest
+
+from f2b_worker.domain.addresses import Networks
+from f2b_worker.domain.judge.enforcement import Place, State, state_of
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban
+
+KEY = "203.0.113.7/32"
+HOME = "2001:db8::/64"
+BAN = Ban(1_000, 9_000, 1, 8_000)
+
+
+def place(*held: str, from_ms: int | None = None) -> dict[str, Place]:
+    return {"block": Place({4: [set(held)]}, from_ms)}
+
+
+@pytest.mark.parametrize(
+    ("places", "state"),
+    [
+        ({}, None),
+        (place(KEY), State.ENFORCED),
+        (place(KEY, from_ms=500), State.ENFORCED),
+        (place("203.0.113.0/24"), State.COVERED),
+        (place(), State.WAITING),
+        (place(from_ms=1_001), State.WAITING),
+        (place(from_ms=1_000), State.HELD_BACK),
+        (place("192.0.2.1/32", "192.0.2.2/32"), State.LEFT_OUT),
+        ({"captcha": Place({4: [{KEY}]})}, State.NO_IP_SET),
+        ({"block": Place({6: [{HOME}]})}, State.NO_IP_SET),
+    ],
+)
+def test_a_running_ban_is_as_far_as_its_ip_sets_and_the_notes_say(
+    places: dict[str, Place], state: State | None
+) -> None:
+    assert state_of(KEY, BAN, places, Networks(), capacity=2) == state
+
+
+def test_what_the_allowlist_an_observing_jail_or_a_broken_item_says_comes_first() -> None:
+    held = place(KEY)
+    observed = Ban(1_000, 9_000, 1, 8_000, observed=True)
+    assert state_of(KEY, BAN, held, Networks(["203.0.113.0/24"])) == State.ALLOWLISTED
+    assert state_of(KEY, observed, held, Networks(["203.0.113.0/24"])) == State.OBSERVED
+    assert state_of(KEY, UNREADABLE, held, Networks()) == State.UNREADABLE
+
+
+def test_in_several_blocklists_it_is_what_is_lacking_most() -> None:
+    ban = Ban(1_000, 9_000, 1, 8_000, blocklists=("block", "captcha"))
+    both = {**place(KEY), "captcha": Place({4: [set()]})}
+    assert state_of(KEY, ban, both, Networks()) == State.WAITING
+    assert state_of(KEY, ban, place(KEY), Networks()) == State.NO_IP_SET

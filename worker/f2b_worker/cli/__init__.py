@@ -1,6 +1,11 @@
 """The command `f2b-worker`."""
 
 import signal
+import sys
+
+from f2b_worker.observe.lines import open_standard_files
+
+EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -10,6 +15,10 @@ def main() -> None:
     or the command turns out to be another.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
-
+    open_standard_files()
+    try:
+        from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        sys.stderr.write("f2b-worker: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
     command()

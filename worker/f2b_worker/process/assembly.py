@@ -30,7 +30,7 @@ from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.errors import Missing, Permanent, Retryable, StartError
+from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
@@ -281,6 +281,7 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
     """Open a part; wait a little for AWS, and name what is missing together with the command that makes it.
 
     Raises:
+        GaveUp: If AWS, or who gives out credentials, was away for so long.
         StartError: If it cannot be opened.
     """
     clock, never = SystemClock(), threading.Event()
@@ -289,9 +290,9 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
             return opening()
-        except Retryable as error:
+        except (Retryable, CredentialsAway) as error:
             if left_s < 0:
-                raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
+                raise GaveUp(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:

@@ -82,6 +82,7 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
         uvicorn.Server(config).run(sockets=[listener])
         return
     with shared_metrics():
+        log.dropped.count_for_all()
         Multiprocess(config, sockets=[listener]).run()
 
 

@@ -5,11 +5,12 @@ A message stays in flight until it is deleted or released: there is no visibilit
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from benchmarks.attacks import Bodies, pack_id
 from benchmarks.canned.tally import CannedError, Tally
@@ -25,7 +26,6 @@ RECEIVE_MAX = 10
 DEAD_LETTERS = "-dead"
 # As long as what AWS answers; no client looks at its inside.
 _RECEIPT_REST = "x" * 168
-_MD5 = "0" * 32
 
 
 class CannedSqs:
@@ -126,7 +126,7 @@ class CannedSqs:
             _message_id(number).encode(),
             number,
             _RECEIPT_REST.encode(),
-            _MD5.encode(),
+            _md5(from_json(body or b'""')).encode(),
             body or b'""',
             sent_ms,
             receives,
@@ -134,7 +134,10 @@ class CannedSqs:
 
     def _send_message(self, request: Request) -> Answer:
         self._tally.bill_sqs(len(request["MessageBody"].encode()))
-        return {"MessageId": self._keep(request, request["MessageBody"]), "MD5OfMessageBody": _MD5}
+        return {
+            "MessageId": self._keep(request, request["MessageBody"]),
+            "MD5OfMessageBody": _md5(request["MessageBody"]),
+        }
 
     def _send_message_batch(self, request: Request) -> Answer:
         entries = request["Entries"]
@@ -142,10 +145,17 @@ class CannedSqs:
             raise CannedError("TooManyEntriesInBatchRequest", "a batch has 1 to 10 entries")
         self._tally.bill_sqs(sum(len(one["MessageBody"].encode()) for one in entries))
         sent = [
-            {"Id": one["Id"], "MessageId": self._keep(request, one["MessageBody"]), "MD5OfMessageBody": _MD5}
+            {
+                "Id": one["Id"],
+                "MessageId": self._keep(request, one["MessageBody"]),
+                "MD5OfMessageBody": _md5(one["MessageBody"]),
+            }
             for one in entries
         ]
         return {"Successful": sent}
+
+    def _accept(self, request: Request, body: str) -> Answer:
+        return {"MessageId": self._keep(request, body), "MD5OfMessageBody": _md5(body)}
 
     def _keep(self, request: Request, body: str) -> str:
         if request["QueueUrl"].endswith(DEAD_LETTERS):
@@ -188,3 +198,7 @@ class CannedSqs:
 
 def _message_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{pack_id(number)}"
+
+
+def _md5(body: str) -> str:
+    return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import pytest
@@ -15,9 +15,15 @@ from botocore.stub import Stubber
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox, SqliteQueue
-from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.inbox import (
+    OWN_VISIBILITY_S,
+    SqsInbox,
+    dead_letter_url_of,
+    queue_url_of,
+    visibility_s_of,
+)
 from f2b_worker.errors import Missing, Rejected, Retryable
-from f2b_worker.ports import DeadLetter, Inbox, Message
+from f2b_worker.ports import DeadLetter, Inbox, Message, QueueSettings
 from f2b_worker.testing import MemoryInbox
 
 if TYPE_CHECKING:
@@ -203,6 +209,34 @@ def test_what_is_kept_stays_hidden_for_longer_than_it_would_have(sqs_desk: SqsDe
     again = receive(sqs_desk.inbox, 1)
     assert [message.body for message in again] == ["not kept"]
     assert "kept" not in [message.body for message in sqs_desk.inbox.receive(wait_s=2)]
+
+
+def test_a_queue_that_hides_nothing_is_received_from_as_one_that_does(sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+    sqs.set_queue_attributes(QueueUrl=sqs_desk.queue_url, Attributes={"VisibilityTimeout": "0"})
+    assert isinstance(sqs_desk.inbox, SqsInbox)
+    assert sqs_desk.inbox.look().visibility_s == 0
+    assert sqs_desk.inbox.visibility_s == OWN_VISIBILITY_S
+    sqs_desk.put("a", "b")
+    messages = receive(sqs_desk.inbox, 2)
+    sqs_desk.inbox.keep(messages)
+    assert sqs_desk.inbox.receive(wait_s=1) == []
+
+
+def test_a_look_at_the_queue_is_gone_by_from_then_on(sqs: SQSClient, sqs_desk: SqsDesk) -> None:
+    other = sqs.create_queue(QueueName="other-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    changed: dict[Any, str] = {
+        "VisibilityTimeout": "45",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"}),
+        "MessageRetentionPeriod": "3600",
+        "DelaySeconds": "7",
+    }
+    sqs.set_queue_attributes(QueueUrl=sqs_desk.queue_url, Attributes=changed)
+    assert isinstance(sqs_desk.inbox, SqsInbox)
+    assert sqs_desk.inbox.look() == QueueSettings(sqs_desk.queue_url, 45, arn, 3, 3600, 7)
+    assert sqs_desk.inbox.visibility_s == 45
+    assert sqs_desk.inbox.bury([DeadLetter("x", {"not_json": 1}, "d", "1")]) == [None]
+    assert len(sqs.receive_message(QueueUrl=other, WaitTimeSeconds=1)["Messages"]) == 1
 
 
 def test_nothing_is_deleted_or_released_or_kept_without_complaint(desk: Desk) -> None:

@@ -8,12 +8,15 @@
     │   └── LockLost         somebody else changed the IP set: read it again
     └── Permanent            the same call will fail again
         ├── AccessDenied     credentials or policy
+        │   └── CredentialsAway  none could be had just now, or they are expired: whoever starts waits
         ├── Missing          a queue, a table or an IP set that is not there
         ├── BadEntry         WAF refused one address of an update
         └── Rejected         anything else that AWS will not do
+            ├── Misconfigured  a setting of AWS's own is wrong: no call can be made
             └── Invalid      what was sent is wrong in itself: nobody else's calls fail for it
                 └── Unreadable   one stored item cannot be read: all others can
     StartError               a F2bError that ends the command with its own exit code
+    └── GaveUp               AWS was away for too long: a later start may succeed
 
 Adapters map botocore's error codes to these once, with the cause attached.
 """
@@ -64,6 +67,10 @@ class AccessDenied(Permanent):
         self.by_policy = by_policy
 
 
+class CredentialsAway(AccessDenied):
+    """No credentials could be had, or they are expired: who gives them out may be slow, or just renew them."""
+
+
 class Missing(Permanent):
     """A queue, a table or an IP set does not exist.
 
@@ -90,6 +97,10 @@ class BadEntry(Permanent):
 
 class Rejected(Permanent):
     """AWS refused the call for a reason that has no class of its own."""
+
+
+class Misconfigured(Rejected):
+    """An environment variable or a configuration file of AWS's is wrong: no client can be made."""
 
 
 class Invalid(Rejected):
@@ -122,3 +133,9 @@ class StartError(F2bError):
     """The command cannot start as configured; exit code 3 keeps a supervisor from trying for ever."""
 
     exit_code = 3
+
+
+class GaveUp(StartError):
+    """AWS was away for as long as a start waits; exit code 5 tells a supervisor to try again."""
+
+    exit_code = 5

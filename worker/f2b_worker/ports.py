@@ -80,6 +80,27 @@ class DeadLetter:
         return " ".join(self.reasons)
 
 
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """How a queue is set.
+
+    Attributes:
+        url: Its URL.
+        visibility_s: For how long it hides what was received.
+        dead_letters: The ARN of its dead-letter queue; empty if it has none.
+        receives_max: How often a message is received before it goes there; 0 if it has none.
+        retention_s: For how long it keeps a message.
+        delay_s: How long it holds back a new message.
+    """
+
+    url: str
+    visibility_s: int
+    dead_letters: str
+    receives_max: int
+    retention_s: int
+    delay_s: int
+
+
 class Inbox(Protocol):
     """The queue that infractions come from, as the intake uses it.
 

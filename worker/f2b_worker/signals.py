@@ -22,6 +22,9 @@ RELOAD = signal.SIGHUP
 
 ORDERS = STOPS | {RELOAD}
 
+EXIT_INTERRUPTED = 130
+"""What a shell expects after Ctrl-C."""
+
 _TAKEN_AT_ONCE = 4096
 
 
@@ -52,19 +55,24 @@ def _note(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: the number is in the pipe already."""
 
 
-def leave_at_once() -> None:
+def leave_at_once(program: str) -> None:
     """Let a signal that asks for the stop end this process at once, for as long as there is nothing to stop.
 
-    As PID 1, too: for that the kernel ignores each signal without a handler.
+    As PID 1, too: for that the kernel ignores each signal without a handler. Ctrl-C is told as *program*'s, in one
+    line.
     """
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            with suppress(OSError):  # nobody reads it
+                os.write(2, f"{program}: interrupted\n".encode())
+            os._exit(EXIT_INTERRUPTED)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+        os._exit(128 + number)  # as PID 1
+
     for each in STOPS:
-        signal.signal(each, _leave)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
-    os._exit(128 + number)  # as PID 1
+        signal.signal(each, leave)
 
 
 def leave_with_the_terminal() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 import structlog
 
-from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.jails import MINUTE_MS, SECOND_MS
 from tests.unit.intake.scene import (
     DAY_S,
     GOOD_IP,
@@ -129,6 +129,16 @@ class TestBadInput:
         assert counted("ignored", reason="own_range") == before + 5
         assert scene.ledger.banned() == {}
         assert (scene.inbox.dead, scene.inbox.left) == ([], set())
+
+
+@pytest.mark.parametrize("ahead_ms", [1, 5 * MINUTE_MS, 5 * MINUTE_MS + 1, 20 * MINUTE_MS, 10**18])
+def test_what_the_queue_stamped_is_never_in_the_future(scene: Scene, ahead_ms: int) -> None:
+    for number in range(5):
+        scene.inbox.put(json.dumps({"ip": GOOD_IP, "id": f"{number}"}), sent_at_ms=NOW_MS + ahead_ms)
+    scene.work()
+    assert scene.inbox.dead == []
+    assert scene.ledger.banned().keys() == {who(GOOD_IP)}
+    assert scene.ledger.banned()[who(GOOD_IP)].start_ms <= NOW_MS + 5 * MINUTE_MS
 
 
 def test_a_private_address_is_worth_one_warning_an_hour_that_names_it_and_what_to_look_for(scene: Scene) -> None:

@@ -72,6 +72,28 @@ class TestHeldUp:
         step(scene, *(body(BAD_IP, 1, note=str(number)) for number in range(PROBED_MAX + 50)))
         assert scene.ledger.banned().keys() == {who(GOOD_IP)}
 
+    @pytest.mark.parametrize("others", [True, False])
+    def test_its_messages_make_room_when_there_is_none_and_stay_in_the_queue(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, others: bool
+    ) -> None:
+        monkeypatch.setattr("f2b_worker.intake.loop.IN_HAND_MAX", 50)
+        scene.ledger.refused = {who(BAD_IP): UNLISTED}
+        before = counted("postponed", reason="held_up")
+        if others:
+            scene.inbox.put(body(OTHER_IP))
+        for number in range(80):
+            scene.inbox.put(body(BAD_IP, 1, note=str(number)))
+        scene.inbox.put(body(GOOD_IP))
+
+        def stop_at_the_end() -> None:
+            if who(GOOD_IP) in scene.ledger.banned():
+                scene.stop.set()
+
+        scene.intake(on_ban=stop_at_the_end, flush_messages=20).run(scene.stop)
+        assert who(GOOD_IP) in scene.ledger.banned()
+        assert counted("postponed", reason="held_up") > before
+        assert len(scene.inbox.left) == 80
+
     def test_it_is_judged_when_its_trouble_ends(self, scene: Scene) -> None:
         scene.ledger.refused = {who(BAD_IP): UNLISTED}
         step(scene, body(BAD_IP), body(GOOD_IP))

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from f2b_worker.errors import AccessDenied, F2bError, Unavailable
-from f2b_worker.intake.receivers import SILENT_S, Receivers
+from f2b_worker.intake.receivers import EMPTY_PAUSE_MAX_S, EMPTY_PAUSE_S, SILENT_S, EmptyAtOnce, Receivers
 from f2b_worker.ports import RECEIVE_MAX
 from f2b_worker.testing import FakeClock, MemoryInbox
 
@@ -212,3 +212,18 @@ def test_a_stop_that_can_release_nothing_is_a_stop_all_the_same_and_says_when_th
     assert line["messages"] == len(inbox.in_flight) - len(taken) > 0
     assert line["reason"] == "releasing messages: not authorized"
     assert "come again after the visibility timeout" in line["remedy"]
+
+
+def test_a_queue_that_is_empty_at_once_is_asked_ever_more_seldom_until_it_brings_something() -> None:
+    for pace, took_s in ((EmptyAtOnce(0), 0.0), (EmptyAtOnce(0), 3.0), (EmptyAtOnce(5), 0.1)):
+        pauses = [pace.pause_s(took_s, is_empty=True) for _ in range(9)]
+        assert pauses[:3] == [EMPTY_PAUSE_S, 2 * EMPTY_PAUSE_S, 4 * EMPTY_PAUSE_S]
+        assert pauses[-1] == EMPTY_PAUSE_MAX_S
+        assert pace.pause_s(took_s, is_empty=False) == 0
+        assert pace.pause_s(took_s, is_empty=True) == EMPTY_PAUSE_S
+
+
+def test_a_poll_that_waited_for_a_message_is_followed_by_the_next_without_a_pause() -> None:
+    pace = EmptyAtOnce(5)
+    assert [pace.pause_s(5.0, is_empty=True) for _ in range(3)] == [0, 0, 0]
+    assert [pace.pause_s(0.0, is_empty=False) for _ in range(3)] == [0, 0, 0]

@@ -94,9 +94,21 @@ def test_the_end_tries_once_more_whatever_pauses_and_returns_when_that_fails(wor
     work.go_on()
     work.line.outcomes()
     work.line.add(["d"])
-    work.line.finish()
+    work.line.finish(within_s=1)
     assert work.line.outcomes() == [("d", None)]
     assert work.line.waiting == 1
+
+
+def test_the_end_takes_no_longer_than_it_may(work: Work) -> None:
+    def slow(batch: Sequence[str]) -> list[F2bError | None]:
+        work.clock.advance(1)
+        return [None] * len(batch)
+
+    line: SideLine[str] = SideLine(slow, batch_max=1, room=10, clock=work.clock, aside=work.asides.append)
+    line.add(["a", "b", "c", "d"])
+    line.finish(within_s=2)
+    assert line.outcomes() == [("a", None), ("b", None)]
+    assert line.waiting == 2
 
 
 def test_a_defect_of_the_work_reaches_the_loop_that_owns_it(work: Work) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +43,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_wafv2 import WAFV2Client
 
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    MetadataRetrievalError,
-    TokenRetrievalError,
-    SSOError,
-    NoRegionError,
-)
+_CREDENTIALS_AWAY = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
+_NO_CREDENTIALS = (PartialCredentialsError, SSOError, NoRegionError)
+_SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
+_NO_MACHINES_CREDENTIALS = "AWS_EC2_METADATA_DISABLED"
 _THROTTLED = {
     "ThrottlingException",
     "Throttling",
@@ -88,13 +85,12 @@ _DENIED = {
     "AccessDeniedException",
     "UnrecognizedClientException",
     "InvalidClientTokenId",
-    "ExpiredToken",
-    "ExpiredTokenException",
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "InvalidSecurity",  # no HTTPS, or another signature than version 4
 }
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
 _NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
 _KMS = re.compile(r"KMS\.?", re.IGNORECASE)
 _MISSING = {
@@ -113,6 +109,7 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_THROTTLED, errors.Throttled),
     **dict.fromkeys(_UNAVAILABLE, errors.Unavailable),
     **dict.fromkeys(_DENIED, errors.AccessDenied),
+    **dict.fromkeys(_EXPIRED, errors.CredentialsAway),
     **dict.fromkeys(_MISSING, errors.Missing),
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
@@ -161,6 +158,13 @@ def aws_errors(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_code(error, doing) from error
+    except _CREDENTIALS_AWAY as error:
+        raise errors.CredentialsAway(f"{doing}: {error}") from error
+    except NoCredentialsError as error:
+        # botocore says the same where a machine's metadata service is slow or answers 500.
+        none_can_come = os.environ.get(_NO_MACHINES_CREDENTIALS, "").lower() == "true"
+        kind = errors.AccessDenied if none_can_come else errors.CredentialsAway
+        raise kind(f"{doing}: {error}") from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
@@ -171,6 +175,53 @@ def aws_errors(doing: str) -> Iterator[None]:
         if isinstance(error, errors.F2bError) or not _is_about_an_answer(error):
             raise
         raise odd_answer(doing, error) from error
+
+
+@contextmanager
+def _making(what: str) -> Iterator[None]:
+    """Take whatever keeps a client from being made for a wrong setting of AWS's own.
+
+    Raises:
+        Misconfigured: It names the environment variable whose value the error names.
+        AccessDenied: If there are no credentials: they are looked for here.
+    """
+    with aws_errors(what):
+        try:
+            yield
+        except (*_CREDENTIALS_AWAY, *_NO_CREDENTIALS, NoCredentialsError):
+            raise
+        except (BotoCoreError, *ODD, OSError) as error:
+            said = " ".join(str(error).split())
+            raise errors.Misconfigured(f"{what}: {_blamed(said)}") from error
+
+
+def _blamed(said: str) -> str:
+    settings = {
+        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "REQUESTS_")) and value
+    }
+    named = [
+        name
+        for name, value in settings.items()
+        if not name.startswith(_SECRETS) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said)
+    ]
+    where = ", ".join(sorted(named)) or "the variables AWS_… and AWS's configuration files"
+    return f"{said}; check {where}"
+
+
+def _check_authorities(session: Any) -> None:
+    """Read the file of certificate authorities: botocore reads it with the first call, which is then tried again.
+
+    Raises:
+        OSError: If it is not there, or holds no certificate.
+    """
+    bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
+    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle:
+        try:
+            folder = Path(bundle).is_dir()
+            ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+        except OSError as error:
+            raise OSError(f"the CA bundle {bundle} cannot be used: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -288,7 +339,7 @@ def sqs_client(
         poll_s: How long a long poll lasts: a connection that swallowed it is given up soon after its end.
     """
     patient = answer_within_s is None
-    with aws_errors("SQS client"):
+    with _making("SQS client"):
         client: SQSClient = _session().client(
             "sqs",
             region_name=queue_region(queue_url),
@@ -323,7 +374,7 @@ def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoD
             no user queries binary attributes: these would stay base64 text.
     """
     config = _config(connections=connections, read_timeout_s=5, attempts=4)
-    with aws_errors("DynamoDB client"):
+    with _making("DynamoDB client"):
         client: DynamoDBClient = _session().client(
             "dynamodb", config=config.merge(Config(parameter_validation=False))
         )
@@ -357,11 +408,11 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
             of CPU that an update costs, and WAF checks it anyway.
     """
     config = _config(connections=2, read_timeout_s=15, attempts=attempts)
-    session = _session()
-    _refuse_another_partition(session, region)
     if not validated:
         config = config.merge(Config(parameter_validation=False))
-    with aws_errors("WAF client"):
+    with _making("WAF client"):
+        session = _session()
+        _refuse_another_partition(session, region)
         client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
     return client
 
@@ -429,6 +480,7 @@ def _session() -> Any:
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     session = boto3.session.Session(region_name=region)
+    _check_authorities(session)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     return session

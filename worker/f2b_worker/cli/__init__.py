@@ -2,7 +2,10 @@
 
 import signal
 
-from f2b_worker.signals import RELOAD, leave_at_once
+from f2b_worker.observe.lines import open_standard_files
+from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, leave_at_once
+
+__all__ = ["EXIT_INTERRUPTED", "main", "main_of_shim"]
 
 
 def main() -> None:
@@ -12,7 +15,8 @@ def main() -> None:
     or the command turns out to be another.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
-    leave_at_once()
+    open_standard_files()
+    leave_at_once("f2b-worker")
     from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
 
     command()
@@ -20,7 +24,8 @@ def main() -> None:
 
 def main_of_shim() -> None:
     """Run `f2b-shim`."""
-    leave_at_once()
+    open_standard_files()
+    leave_at_once("f2b-shim")
     from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - see above
 
     command()

@@ -13,9 +13,11 @@ import structlog
 from f2b_worker.adapters.aws import act_as, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
+from f2b_worker.cli import EXIT_INTERRUPTED
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.config.settings import ShimSettings, load
-from f2b_worker.errors import AccessDenied, F2bError, StartError
+from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
+from f2b_worker.observe.lines import open_standard_files
 from f2b_worker.observe.log import configure
 
 if TYPE_CHECKING:
@@ -39,13 +41,19 @@ _CALLS_MAX = 16  # as many as the outbox has batches under way
 def main(config: Path | None, **given: Any) -> None:
     """Take infractions by HTTP and put them into the queue.
 
-    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured.
+    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 5 SQS was away when it
+    started: try again, 130 interrupted while it started.
     """
+    open_standard_files()
     try:
         _serve(load(ShimSettings, given, config))
     except F2bError as error:
         click.echo(f"f2b-shim: {error}", err=True)
-        sys.exit(StartError.exit_code)
+        later = isinstance(error, Retryable | CredentialsAway)
+        sys.exit(GaveUp.exit_code if later else StartError.exit_code)
+    except KeyboardInterrupt:
+        click.echo("f2b-shim: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _serve(settings: ShimSettings) -> None:

@@ -1,6 +1,7 @@
 """`f2b-worker`: run workers, of a fleet or standalone, make what they need, show the bans.
 
-Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died.
+Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died, 5 AWS was away when
+it started, 130 interrupted while it started.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.cli import EXIT_INTERRUPTED
 from f2b_worker.cli.bans import bans
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
@@ -38,6 +40,9 @@ class F2bGroup(click.Group):
         except F2bError as error:
             click.echo(f"f2b-worker: {error}", err=True)
             ctx.exit(getattr(error, "exit_code", StartError.exit_code))
+        except KeyboardInterrupt:
+            click.echo("f2b-worker: interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(
@@ -55,7 +60,8 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
 
     In standalone mode the infractions come by HTTP, and one file replaces SQS and DynamoDB.
 
-    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part of the worker died.
+    Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part of the worker died,
+    5 AWS was away when it started: try again, 130 interrupted while it started.
     """
     if ctx.invoked_subcommand:
         leave_with_the_terminal()

@@ -87,11 +87,13 @@ class Question(Generic[T]):
         self._next_s = self._clock.monotonic_s() + pause_s
 
     def _work(self) -> None:
+        answer: T | F2bError
         try:
-            self._answers.append(self._ask())
+            answer = self._ask()
         except F2bError as error:
-            self._answers.append(error)
-        finally:
-            self._ended_s = self._clock.monotonic_s()
-            # Any other error ends the thread; the loop must be able to ask again.
-            self._is_open = bool(self._answers)
+            answer = error
+        except BaseException:  # it ends the thread; the loop must be able to ask again
+            self._is_open = False
+            raise
+        self._ended_s = self._clock.monotonic_s()
+        self._answers.append(answer)  # the last thing: from now on the loop may ask again

@@ -178,6 +178,15 @@ class Desk:
             self._add_letters(letters(refused, pile.messages[0].message.id), pile.messages)
         self.finish(who)
 
+    def leave(self, offenders: Iterable[OffenderId]) -> int:
+        """Give up the piles of some offenders for now, and leave their messages in the queue; answer how many."""
+        piles = [self.piles.pop(who) for who in offenders]
+        messages = {id(each): each for pile in piles for each in pile.messages}
+        self._leave_in_queue(messages.values())
+        for pile in piles:
+            self._close(pile.messages)
+        return len(messages)
+
     def take_letters(self) -> list[Letter]:
         """Take the letters that were written since the last call; each is to be closed."""
         taken, self.letters = self.letters, []

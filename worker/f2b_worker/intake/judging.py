@@ -47,6 +47,9 @@ _OVER_BUDGET_HINT = (
 JUDGED_TOGETHER_MAX = 2_000
 """So many offenders are judged in one piece at most: a stop comes in between."""
 
+LEFT_AFTER_TRIES = 5
+"""After so many failed tries, 3 s, an offender must make room for others if there is none."""
+
 HELD_UP_TRIES = 8
 """So many failed tries, 16 s, make an offender that waits while others are judged a problem of the ledger."""
 
@@ -210,6 +213,10 @@ class Judging:
             pile.again_s = now_s + backoff_s(pile.failures)
             pile.failure = error
             pile.failures += 1
+
+    def held_up(self) -> list[OffenderId]:
+        """Name those who could not be judged in several tries."""
+        return [who for who, pile in self.desk.piles.items() if pile.failures >= LEFT_AFTER_TRIES]
 
     def _tell_of_held_up(self) -> None:
         held = [pile for pile in self.desk.piles.values() if pile.failures]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.aside import Aside
     from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.ports import Clock, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -156,6 +157,7 @@ class Intake:
     def _try_to_gather(self) -> tuple[list[Message], float]:
         """Receive messages; answer them, and how long to wait before the next try."""
         if self._is_crowded:
+            self._leave(self._judging.held_up())
             return [], CROWDED_PAUSE_S
         try:
             messages = self.gather()
@@ -211,17 +213,26 @@ class Intake:
                 self._keep()
             if self._clock.wait(stop, pause_s):
                 return
-            self._lay_out(self._probe())
+            self._probe(stop)
 
-    def _probe(self) -> list[Message]:
-        """Receive some messages during an outage: their offenders tell whether it is one."""
-        messages: list[Message] = []
-        if len(self._desk.piles) >= PROBED_MAX or self._is_crowded:
-            return messages
+    def _probe(self, stop: threading.Event) -> None:
+        """Receive until somebody comes who was not tried yet: during an outage that tells whether it is one."""
+        tried = len(self._desk.piles)
+        if self._is_crowded and tried == 1:  # of several, it is an outage: all of them would only come again
+            self._leave(list(self._desk.piles))
         with suppress(F2bError):  # the next receive will say so
-            while len(messages) < self._flush_messages and (more := self._inbox.receive(wait_s=0)):
-                messages += more
-        return messages
+            while len(self._desk.piles) <= tried < PROBED_MAX and not self._is_crowded and not stop.is_set():
+                self.pulse.beat()
+                messages = self._inbox.receive(wait_s=0)
+                if not messages:
+                    break
+                self._lay_out(messages)
+
+    def _leave(self, offenders: Sequence[OffenderId]) -> None:
+        """Make room for others: leave the messages of some in the queue, which redrives them at last."""
+        messages = self._desk.leave(offenders)
+        metrics.postponed.labels("held_up").inc(messages)
+        self._settling.go_on()
 
     def finish(self) -> None:
         """Judge what was received, bury and delete what is done, each for a moment; release the rest."""

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.judge.infractions import Refusal
-from f2b_worker.domain.judge.sorting import Sorter
+from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS, Sorter
 from f2b_worker.observe import metrics
 from f2b_worker.ports import DeadLetter
 from f2b_worker.wire import UnreadableError, read_body
@@ -56,7 +56,7 @@ class Reader:
     def read(self, message: Message, *, now_ms: int) -> Contents:
         """Read one message; *now_ms* is what too old and in the future refer to."""
         try:
-            body = read_body(message.body, message_id=message.id, sent_at_ms=message.sent_at_ms)
+            body = read_body(message.body, message_id=message.id, sent_at_ms=_sent_at_ms(message, now_ms))
         except UnreadableError as error:
             refused = [Refusal(error.reason, str(error), None)]
             return Contents({}, [_letter(message.body, refused, message.id)])
@@ -66,6 +66,11 @@ class Reader:
             self._warned_ms = now_ms
             log.warning("never_banned", address=found.own, remedy=_OWN_RANGE_HINT)
         return Contents(found.hits, list(letters(body.refused + found.refused, message.id)))
+
+
+def _sent_at_ms(message: Message, now_ms: int) -> int:
+    """Tell when a message was sent; if this clock is behind the queue's, that was by now all the same."""
+    return message.sent_at_ms if message.sent_at_ms <= now_ms + FUTURE_ALLOWED_MS else now_ms
 
 
 def letters(refused: Sequence[Refusal], message_id: str) -> Iterator[DeadLetter]:

@@ -25,6 +25,12 @@ COME_AGAIN = "none: they come again after the visibility timeout"
 REST_S = 0.02
 """So long a poll rests after an answer that was not full: the next one brings several messages for one call."""
 
+EMPTY_PAUSE_S = 0.02
+"""So long a poll rests after an answer that was empty and came at once; each further time twice as long."""
+
+EMPTY_PAUSE_MAX_S = 0.5
+"""A message is never found later than this by a queue that does not wait for one."""
+
 SILENT_S = 5.0
 """So long after its end a poll may be answered: then the queue counts as silent, whatever the connection does."""
 
@@ -35,6 +41,26 @@ What SQS hands to a connection that is closed just then comes again after the vi
 """
 
 _LOOK_EVERY_S = 1.0
+
+
+class EmptyAtOnce:
+    """Paces polls of a queue that does not wait for a message, since it was not asked to or does not heed it.
+
+    Args:
+        poll_s: How long a poll was to wait.
+    """
+
+    def __init__(self, poll_s: float) -> None:
+        self._poll_s = poll_s
+        self._pause_s = 0.0
+
+    def pause_s(self, took_s: float, *, is_empty: bool) -> float:
+        """Tell how long to pause after an answer: not at all, unless it was empty and came too early."""
+        if not is_empty or (self._poll_s and took_s >= self._poll_s / 2):
+            self._pause_s = 0.0
+        else:
+            self._pause_s = min(EMPTY_PAUSE_MAX_S, 2 * self._pause_s or EMPTY_PAUSE_S)
+        return self._pause_s
 
 
 class Receivers:
@@ -163,24 +189,28 @@ class Receivers:
 
     def _poll(self, number: int) -> None:
         always = number == 0
+        empty = EmptyAtOnce(self._poll_s)
         while not self._stopping:
             if not always and not self._busy.wait(_LOOK_EVERY_S):
                 continue
-            self._began_s[number] = self._clock.monotonic_s()
+            began_s = self._began_s[number] = self._clock.monotonic_s()
             try:
                 messages = self._inbox.receive(wait_s=self._poll_s if always else 0)
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever receives must see it
                 del self._began_s[number]
                 self._fail(error)
             else:
+                took_s = self._clock.monotonic_s() - began_s
                 del self._began_s[number]
                 self._bring(messages)
                 if 0 < len(messages) < RECEIVE_MAX:
-                    self._rest()
+                    self._rest(self._rest_s)
+                elif always:
+                    self._rest(empty.pause_s(took_s, is_empty=not messages))
 
-    def _rest(self) -> None:
+    def _rest(self, rest_s: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping, self._rest_s)
+            self._changed.wait_for(lambda: self._stopping, rest_s)
 
     def _bring(self, messages: list[Message]) -> None:
         """Hand messages over, and wait while too many lie here; the queue answers again, so no failure is told."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+FINISH_S = 2.0
+"""How long a stop buries, and then deletes, at most: what is left is released and comes again."""
+
 DELETED_AT_ONCE = 200
 DELETIONS_MAX = 10_000
 """So many judged messages wait to be deleted at most; others come again, and judging them again is harmless."""
@@ -77,12 +80,12 @@ class Settling:
         metrics.deletions_waiting.set(self._deletions.waiting)
 
     def finish(self) -> None:
-        """Try once to bury and delete all that is done; what fails is still on the desk."""
+        """Try once to bury and delete all that is done; what fails, or takes too long, is still on the desk."""
         self._take_letters()
-        self._burials.finish()
+        self._burials.finish(within_s=FINISH_S)
         self._close_letters()
         self._take_messages()
-        self._deletions.finish()
+        self._deletions.finish(within_s=FINISH_S)
         self._put_away()
 
     def _take_letters(self) -> None:

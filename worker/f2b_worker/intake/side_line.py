@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from f2b_worker.aside import in_a_thread
 from f2b_worker.errors import F2bError, Rejected
 from f2b_worker.intake.trouble import Trouble
 
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
 
 T = TypeVar("T")
-
-ENDS_WITHIN_S = 2.0
-"""So long a stop waits for one side line: AWS answers in milliseconds, and what is not done comes again."""
 
 
 class SideLine(Generic[T]):
@@ -59,7 +54,6 @@ class SideLine(Generic[T]):
         self._waiting: deque[T] = deque()
         self._outcomes: list[tuple[T, Rejected | None]] = []
         self._is_at_work = False
-        self._is_over = False
         self._again_s = float("-inf")
         self._defect: Exception | None = None
 
@@ -97,21 +91,14 @@ class SideLine(Generic[T]):
             self._is_at_work = True
             self._aside(self._work)
 
-    def finish(self) -> None:
-        """Try once more to do all that waits; returns when it is done, has failed or takes too long.
-
-        What is not done then is begun no more.
-        """
-        ends_s = time.monotonic() + ENDS_WITHIN_S
-        if self._rests(ends_s):
-            self._is_at_work = True
-            in_a_thread(self._work)
-        self._is_over = not self._rests(ends_s)
-
-    def _rests(self, until_s: float) -> bool:
-        """Wait for the end of what is under way; tell whether it came in time."""
+    def finish(self, *, within_s: float) -> None:
+        """Try once more to do all that waits; returns when it is done, has failed, or takes longer than that."""
+        ends_s = self._clock.monotonic_s() + within_s
         with self._changed:
-            return self._changed.wait_for(lambda: not self._is_at_work, max(0.0, until_s - time.monotonic()))
+            self._changed.wait_for(lambda: not self._is_at_work, within_s)
+        if not self._is_at_work:
+            self._is_at_work = True
+            self._work(ends_s)
 
     def outcomes(self) -> list[tuple[T, Rejected | None]]:
         """Take what came to its end since the last call: done, or rejected.
@@ -126,9 +113,9 @@ class SideLine(Generic[T]):
             self._room += sum(self._weight(item) for item, _ in ended)
             return ended
 
-    def _work(self) -> None:
+    def _work(self, ends_s: float = float("inf")) -> None:
         try:
-            while not self._is_over and self._do_batch():
+            while self._clock.monotonic_s() < ends_s and self._do_batch():
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop that owns this must see it
             self._defect = error

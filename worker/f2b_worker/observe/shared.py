@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
@@ -46,14 +47,31 @@ def shared_metrics() -> Iterator[None]:
             del os.environ[FOLDER]
 
 
+@cache
 def count_by_name() -> None:
     """Count under this process's name, which its successor inherits and counts on from there.
 
-    By the process id, as it is otherwise, files would pile up with every death. Call it before metrics are made.
+    By the process id, as it is otherwise, files would pile up with every death. Call it before metrics are made;
+    a second call changes nothing: two would write to one file.
     """
     if FOLDER in os.environ:
         name = current_process().name
         values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def counting_as(name: str) -> Iterator[None]:
+    """Let metrics that are made meanwhile count in the shared files, if there are any, under *name*.
+
+    For the parent, which was there before the files.
+    """
+    before = values.ValueClass
+    if FOLDER in os.environ:
+        values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        values.ValueClass = before
 
 
 def mark_dead(name: str) -> None:

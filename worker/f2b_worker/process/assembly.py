@@ -30,11 +30,12 @@ from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.errors import Missing, Permanent, Retryable, StartError
+from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
 
@@ -62,6 +63,9 @@ WORTH_A_LINE_S = 5.0
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
 
+TURN_WAIT_LEAST_S = 1.0
+"""So long an idle turn waits for a message, however short the polls beside it are: it is woken by one."""
+
 LEDGER_CONNECTIONS = 16
 """So many threads may ask DynamoDB at once for the judge."""
 
@@ -87,6 +91,7 @@ class Parts:
         close: Ends what feeds the intake, after it.
         interrupt: Ends what the intake may be waiting for.
         others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
+        remark: Says what somebody should look at although work gets done, or None.
         wakes: One event an enforcer: each clears its own.
         regions: What each enforcer works with.
         blocklists: What the enforcers enforce until this process ends.
@@ -101,6 +106,7 @@ class Parts:
     close: Callable[[], None] = lambda: None
     interrupt: Callable[[], None] = lambda: None
     others: Mapping[str, Callable[[Parts], None]] = field(default_factory=dict)
+    remark: Callable[[], str | None] = lambda: None
 
     @property
     def problem(self) -> str | None:
@@ -127,7 +133,8 @@ class Parts:
 
         A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
         """
-        lines = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        enforcing = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
+        lines = (*enforcing, self.remark())
         return next((each for each in lines if each), None)
 
     @property
@@ -158,6 +165,8 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
+    watch = QueueWatch(queue.look, _provision_command(settings, config))
+    watch.look()
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
     table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
@@ -172,7 +181,11 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         regions=regions,
         close=inbox.close,
         interrupt=inbox.end,
-        others={"schema": lambda parts: watch_schema(schema, clock, parts.stop)},
+        others={
+            "schema": lambda parts: watch_schema(schema, clock, parts.stop),
+            "queue": lambda parts: watch.run(clock, parts.stop),
+        },
+        remark=lambda: watch.remark,
     )
 
 
@@ -186,6 +199,7 @@ def assemble(  # noqa: PLR0913
     close: Callable[[], None] = lambda: None,
     interrupt: Callable[[], None] = lambda: None,
     others: Mapping[str, Callable[[Parts], None]] = MappingProxyType({}),
+    remark: Callable[[], str | None] = lambda: None,
 ) -> Parts:
     """Make the loops out of what was opened; see `Parts`."""
     blocklists = chosen_blocklists(jails, settings)
@@ -197,7 +211,7 @@ def assemble(  # noqa: PLR0913
         jails.policy,
         SystemClock(),
         max_age_ms=settings.max_age,
-        poll_s=settings.poll_s,
+        poll_s=max(settings.poll_s, TURN_WAIT_LEAST_S),
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
         offenders_per_s=settings.offenders_per_s,
@@ -213,6 +227,7 @@ def assemble(  # noqa: PLR0913
         close=close,
         interrupt=interrupt,
         others=others,
+        remark=remark,
     )
 
 
@@ -267,6 +282,7 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
     """Open a part; wait a little for AWS, and name what is missing together with the command that makes it.
 
     Raises:
+        GaveUp: If AWS, or who gives out credentials, was away for so long.
         StartError: If it cannot be opened.
     """
     clock, never = SystemClock(), threading.Event()
@@ -275,9 +291,9 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
             return opening()
-        except Retryable as error:
+        except (Retryable, CredentialsAway) as error:
             if left_s < 0:
-                raise StartError(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
+                raise GaveUp(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
             log.warning("waiting_for_aws", reason=str(error))
             clock.wait(never, 1.0)
         except Missing as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.signals import RELOAD, STOPS, Signals
+from f2b_worker.observe.log import finish
+from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, STOPS, Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +22,17 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Orders:
     """Hears signals from now on; make it in the main thread, before anything is read or opened.
 
+    Args:
+        is_alone: Whether somebody reads its exit code: not of one of a pool, which says nothing of Ctrl-C either.
+
     Attributes:
         reloads: Fills with each SIGHUP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_alone: bool) -> None:
+        self._is_alone = is_alone
         self.reloads: list[int] = []
-        self._stop: Callable[[], None] = _leave
+        self._stop: Callable[[], None] | None = None
         self._choosing = threading.Lock()
         self._signals = Signals()
         threading.Thread(target=self._hear, name="signals", daemon=True).start()
@@ -42,9 +49,16 @@ class Orders:
                 self.reloads.append(RELOAD)
             if came & STOPS:
                 with self._choosing:
-                    self._stop()
+                    if self._stop:
+                        self._stop()
+                    else:
+                        self._leave(came)
 
-
-def _leave() -> None:
-    log.info("stopped", code=0, while_it="started")
-    os._exit(0)
+    def _leave(self, came: set[int]) -> None:
+        code = EXIT_INTERRUPTED if self._is_alone and signal.SIGINT in came else 0
+        if code:
+            sys.stderr.write("f2b-worker: interrupted\n")
+        else:
+            log.info("stopped", code=code)
+        finish()
+        os._exit(code)

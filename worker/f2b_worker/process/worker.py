@@ -16,6 +16,7 @@ from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import FileLost, StartError, StuckError
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
+from f2b_worker.observe.log import finish
 from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
 from f2b_worker.process.orders import Orders
 from f2b_worker.process.orphans import reap_orphans
@@ -64,7 +65,7 @@ def run_parts(
     tell: Callable[[Condition], None] | None = None,
 ) -> int:
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
-    orders = Orders()
+    orders = Orders(is_alone=tell is None)
     parts = open_parts()
     died = threading.Event()
     if settings.metrics_port and not tell:
@@ -133,14 +134,11 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     def guarded(name: str, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except (FileLost, StartError) as error:
-            log.error("part_died", part=name, reason=str(error))
-            died.set()
+        except BaseException as error:  # noqa: BLE001 - whatever kills a part must stop the process, and be seen
+            died.set()  # first: a probe must hear of it whatever becomes of the line
             parts.end()
-        except Exception:  # whatever kills a part must stop the process, and be seen
-            log.exception("part_died", part=name)
-            died.set()
-            parts.end()
+            known = isinstance(error, FileLost | StartError)
+            log.error("part_died", part=name, **({"reason": str(error)} if known else {"exc_info": error}))
 
     threads = [
         threading.Thread(target=guarded, args=(name, loop), name=name, daemon=True) for name, loop in loops.items()
@@ -178,8 +176,8 @@ def _wait(
         _tell(parts, tell)
         # A worker that nobody is told of may outlive who started it, as under nohup.
         if tell and os.getppid() != parent:
-            log.warning("parent_died")
             parts.stop.set()
+            log.warning("parent_died")
 
 
 def _tell(parts: Parts, tell: Callable[[Condition], None] | None) -> None:
@@ -219,6 +217,7 @@ def end(threads: list[threading.Thread], died: threading.Event) -> int:
         # A call to AWS hangs. Nothing is lost: what it held becomes visible again. Waiting for the
         # executor's threads at interpreter exit would outlast the platform's patience.
         log.warning("stopped_late", parts=late)
+        finish()
         os._exit(code)
     log.info("stopped", code=code)
     return code

@@ -105,8 +105,8 @@ class GuardedProtocol(HttpToolsProtocol):
             if answer is not None and not cycle.disconnected:
                 self._send(cycle, answer)
         except Exception:
-            log.exception("request_failed")
             await cycle.send_500_response()
+            log.exception("request_failed")
         finally:
             cycle.on_response = _nothing  # or it and the connection would hold each other
 

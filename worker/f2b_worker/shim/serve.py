@@ -84,6 +84,7 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     else:
         config.app = partial(_hear_signals, partial(_make, how, open_outbox, clock))
         with shared_metrics():
+            log.dropped.count_for_all()
             _Several(config, sockets=[listener]).run()
     end_undisturbed()
 

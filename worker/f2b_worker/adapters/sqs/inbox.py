@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqs.deliveries import read_deliveries
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
-from f2b_worker.ports import RECEIVE_MAX, Message
+from f2b_worker.ports import RECEIVE_MAX, QueueSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
         BatchResultErrorEntryTypeDef,
         MessageAttributeValueTypeDef,
-        MessageTypeDef,
         SendMessageBatchRequestEntryTypeDef,
         SendMessageBatchResultTypeDef,
     )
 
-    from f2b_worker.ports import DeadLetter
+    from f2b_worker.ports import Clock, DeadLetter, Message
 
 QUEUE_SHOWN_WITHIN_S = 3.0
 """A queue can be used a second after it was made; somebody whose queue is missing has not long to wait for that.
@@ -43,6 +44,12 @@ BATCH_MAX = 10  # of messages that one call deletes or makes visible
 IO_THREADS = 4
 """So many batches of deletions are under way at once; a call takes SQS about ten milliseconds."""
 
+OWN_VISIBILITY_S = 30
+"""For so long the worker itself hides what it receives of a queue that hides nothing: SQS's own default."""
+
+HIDES_S = 2
+"""A queue that hides for a shorter time counts as one that hides nothing: nobody can keep messages so often."""
+
 _DETAIL_CHARACTERS_MAX = 256
 CALL_BYTES_MAX = 256 * 1024
 """So much one call that stores dead letters carries: SQS took no more until August 2025, emulators never."""
@@ -51,6 +58,12 @@ _ATTRIBUTES_BYTES = 1024  # of one letter, at most
 _RECEIVING = "receiving infractions"
 _BURYING = "sending to the dead-letter queue"
 _RECEIPT_IS_SPENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
+
+
+class _OwnVisibility(TypedDict, total=False):
+    """What a receive asks for itself."""
+
+    VisibilityTimeout: int
 
 
 def is_url(queue: str) -> bool:
@@ -110,17 +123,56 @@ def visibility_s_of(client: SQSClient, queue_url: str) -> int:
         return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
 
 
+def queue_settings_of(client: SQSClient, queue_url: str) -> QueueSettings:
+    """Ask how *queue_url* is set; what the answer leaves out is as SQS has it by default.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+    """
+    with aws_errors(f"queue {queue_url}"):
+        answer = client.get_queue_attributes(
+            QueueUrl=queue_url,
+            AttributeNames=["VisibilityTimeout", "RedrivePolicy", "MessageRetentionPeriod", "DelaySeconds"],
+        )
+    with odd_answers(f"queue {queue_url}"):
+        found = answer.get("Attributes", {})
+        policy = json.loads(found.get("RedrivePolicy") or "{}")
+        return QueueSettings(
+            url=queue_url,
+            visibility_s=int(found.get("VisibilityTimeout", 30)),
+            dead_letters=str(policy.get("deadLetterTargetArn", "")),
+            receives_max=int(policy.get("maxReceiveCount", 0)),
+            retention_s=int(found.get("MessageRetentionPeriod", 345_600)),
+            delay_s=int(found.get("DelaySeconds", 0)),
+        )
+
+
 class SqsInbox:
     """The queue that infractions come from, with its dead-letter queue.
 
     The client is used from twice *IO_THREADS* threads at once, and from each that calls the inbox.
+
+    Args:
+        client: Calls SQS.
+        queue_url: The queue's URL.
+        dead_letter_url: Its dead-letter queue's.
+        visibility_s: How long it hides what was received.
+        clock: Tells when a message was received of which SQS does not say when it was sent.
     """
 
-    def __init__(self, client: SQSClient, *, queue_url: str, dead_letter_url: str, visibility_s: int) -> None:
+    def __init__(
+        self,
+        client: SQSClient,
+        *,
+        queue_url: str,
+        dead_letter_url: str,
+        visibility_s: int,
+        clock: Clock | None = None,
+    ) -> None:
         self._client = client
+        self._clock = clock or SystemClock()
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
-        self._visibility_s = visibility_s
+        self._hide_for(visibility_s)
         self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="inbox")
         # Of their own: a dead-letter queue that does not answer must not hold up deletions.
         self._burials = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="burials")
@@ -130,6 +182,22 @@ class SqsInbox:
         """How long a received or kept message stays hidden from others."""
         return self._visibility_s
 
+    def look(self) -> QueueSettings:
+        """Ask how the queue is set, and go by it from now on: by its visibility timeout and dead-letter queue.
+
+        Raises:
+            Missing: If the dead-letter queue is not there; that of before stays in use.
+        """
+        found = queue_settings_of(self._client, self._queue_url)
+        self._hide_for(found.visibility_s)
+        if found.dead_letters:
+            self._dead_letter_url = dead_letter_url_of(self._client, self._queue_url)
+        return found
+
+    def _hide_for(self, visibility_s: int) -> None:
+        self._own: _OwnVisibility = {} if visibility_s >= HIDES_S else {"VisibilityTimeout": OWN_VISIBILITY_S}
+        self._visibility_s = self._own.get("VisibilityTimeout", visibility_s)
+
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
         with aws_errors(_RECEIVING):
@@ -138,9 +206,10 @@ class SqsInbox:
                 MaxNumberOfMessages=RECEIVE_MAX,
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
+                **self._own,
             )
         with odd_answers(_RECEIVING):
-            return [_message(raw) for raw in answer.get("Messages", [])]
+            return read_deliveries(answer.get("Messages", []), _RECEIVING, now_ms=self._clock.now_ms())
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.
@@ -255,16 +324,6 @@ def _why_not(failed: BatchResultErrorEntryTypeDef | None) -> F2bError:
     code = str(failed.get("Code"))
     line = f"{_BURYING}: {failed.get('Message') or code}"
     return error_of(code, line) if failed.get("SenderFault") else Unavailable(line)
-
-
-def _message(raw: MessageTypeDef) -> Message:
-    attributes = raw.get("Attributes", {})
-    return Message(
-        id=part_of(raw, "MessageId", _RECEIVING, str),
-        receipt=part_of(raw, "ReceiptHandle", _RECEIVING, str),
-        body=part_of(raw, "Body", _RECEIVING, str) if "Body" in raw else "",
-        sent_at_ms=int(attributes.get("SentTimestamp", 0)),
-    )
 
 
 def _text(text: str) -> MessageAttributeValueTypeDef:

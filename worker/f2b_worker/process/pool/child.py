@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.errors import F2bError, StartError
+from f2b_worker.errors import F2bError, GaveUp, StartError
 from f2b_worker.observe import log as log_lines
 from f2b_worker.observe.shared import mark_dead, remove_files
 from f2b_worker.process.assembly import Condition
@@ -96,6 +96,7 @@ class Child:
         """Plan the restart of a dead child; answer the exit code if there is to be none.
 
         Raises:
+            GaveUp: If AWS was away for too long.
             StartError: If it cannot start as configured: nothing will change.
         """
         dead = self.process
@@ -103,7 +104,7 @@ class Child:
         self.listen(now_s)  # to its last words
         self._forget()
         if self._refusal and not self._has_worked:
-            raise StartError(self._refusal)
+            raise (GaveUp if dead.exitcode == GaveUp.exit_code else StartError)(self._refusal)
         pause_s = self._restarts.pause_s(now_s - self._started_s)
         said = {"reason": self._refusal} if self._refusal else {}
         log.error("worker_died", worker=dead.name, exit_code=dead.exitcode, restart_in_s=pause_s, **said)
@@ -133,7 +134,7 @@ def _work(settings: WorkerSettings, config: Path | None, number: int, speaks: Co
     except F2bError as error:
         with suppress(OSError):  # the parent is dead, too
             speaks.send(str(error))
-        code = StartError.exit_code
+        code = getattr(error, "exit_code", StartError.exit_code)
     raise SystemExit(code)
 
 
@@ -144,6 +145,6 @@ def _tell(speaks: Connection, condition: Condition) -> None:
         if select([], [speaks], [], 0)[1]:
             speaks.send(short)
     except OSError:  # nobody would restart this process or stop it
-        log.warning("parent_died")
         remove_files()
         signal.raise_signal(signal.SIGTERM)
+        log.warning("parent_died")

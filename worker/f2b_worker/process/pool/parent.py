@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.observe import log as log_lines
 from f2b_worker.observe.http import health_app
 from f2b_worker.observe.shared import registry_of_all, shared_metrics
 from f2b_worker.process.orphans import reap_orphans
@@ -41,6 +42,7 @@ def run_pool(settings: WorkerSettings, config: Path | None) -> int:
     with shared_metrics() if settings.metrics_port else nullcontext():
         deaths = Counter("f2b_process_deaths", "Worker processes that died", registry=None)
         if settings.metrics_port:
+            log_lines.dropped.count_for_all()
             _serve(settings.metrics_port, [child.health for child in children], asked_to_stop, deaths)
         return _run(children, signals, asked_to_stop, deaths)
 

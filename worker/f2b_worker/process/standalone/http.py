@@ -20,6 +20,7 @@ from f2b_worker.adapters.sqlite.inbox import SqliteQueue
 from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.errors import F2bError, Unavailable
+from f2b_worker.observe.log import finish
 from f2b_worker.process.standalone.child import NEWS, OVERLOAD, PROBLEM, STOP
 from f2b_worker.shim.batching import BatchingOutbox
 from f2b_worker.shim.outbox import TellableError
@@ -90,6 +91,7 @@ class Parent:
                     self._stop()
                     return
         # It was killed. Whoever restarts it needs the port at once, and what was answered is on disk.
+        finish()
         os._exit(1)
 
 

@@ -1,0 +1,92 @@
+"""An SQS whose answers are odd: a proxy before the local AWS that changes what comes back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Change = Callable[[dict[str, Any]], object]
+
+HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "date", "server"}
+
+
+class OddSqs:
+    """What of the answers is changed, and how often each action was asked for.
+
+    Attributes:
+        url: Where it listens.
+        messages: Changes each message of an answer to ReceiveMessage.
+        asked: Changes each question.
+        hidden: Which headers are left out, in lower case.
+        actions: How often each action came.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.messages: Change = lambda _message: None
+        self.asked: Change = lambda _question: None
+        self.hidden: set[str] = set()
+        self.actions: Counter[str] = Counter()
+
+
+@contextmanager
+def odd_sqs(upstream: str) -> Iterator[OddSqs]:
+    """Serve an SQS before *upstream*, for the time of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            action = self.headers.get("x-amz-target", "").rpartition(".")[2]
+            odd.actions[action] += 1
+            if action == "ReceiveMessage":
+                question = json.loads(body)
+                odd.asked(question)
+                body = json.dumps(question).encode()
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+            status, told, answer = _ask(upstream + self.path, body, headers)
+            if action == "ReceiveMessage" and status == 200:
+                parsed = json.loads(answer)
+                for message in parsed.get("Messages", []):
+                    odd.messages(message)
+                answer = json.dumps(parsed).encode()
+            self.send_response(status)
+            for name, value in told.items():
+                if name.lower() not in HOP_BY_HOP | odd.hidden:
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    odd = OddSqs(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield odd
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _ask(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    request = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()

@@ -1,0 +1,165 @@
+"""What keeps a worker from starting: what may pass is waited for, and what is set wrongly is one line at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.fleet import BIN, NAME, eventually, free_port, get
+from tests.acceptance.attacks import report, send_bodies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.fleet import Fleet
+
+WRONG = {
+    "AWS_ENDPOINT_URL_SQS": "localhost:4566",
+    "AWS_METADATA_SERVICE_TIMEOUT": "abc",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "abc",
+    "AWS_CA_BUNDLE": "/there/is/none.pem",
+    "AWS_PROFILE": "nobody",
+    "AWS_DEFAULTS_MODE": "odd",
+    "AWS_DEFAULT_REGION": "us east",
+}
+AT_ONCE_S = 20.0
+"""Imports included, beside a busy neighbour; who waits for AWS waits for 30 s after them."""
+
+
+@contextmanager
+def credentials_from(account: str, *, failures: int, status: int = 500, pause_s: float = 0.0) -> Iterator[str]:
+    """Serve credentials as a container's endpoint does; the first calls fail, or are slow."""
+    asked = []
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            early = len(asked) <= failures
+            if early:
+                time.sleep(pause_s)
+            ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+            keys = {"AccessKeyId": account, "SecretAccessKey": "local", "Token": "local", "Expiration": ends}
+            body = json.dumps(keys).encode()
+            self.send_response(status if early else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that gave up is meant
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/credentials"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def from_endpoint(fleet: Fleet, url: str) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        fleet.environment.pop(name, None)
+    fleet.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = url
+
+
+@pytest.mark.parametrize(("status", "pause_s"), [(500, 0.0), (200, 2.5)])
+def test_a_credentials_endpoint_that_fails_or_is_slow_at_first_is_waited_for(
+    fleet: Fleet, account: str, tmp_path: Path, status: int, pause_s: float
+) -> None:
+    log = tmp_path / "log"
+    with credentials_from(account, failures=4, status=status, pause_s=pause_s) as url:
+        from_endpoint(fleet, url)
+        worker = fleet.start_worker(log=log)
+        send_bodies(fleet, report("203.0.113.9", 3))
+
+        eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 60, 0.6)
+
+        assert "waiting_for_aws" in log.read_text()
+        worker.terminate()
+        assert worker.wait(12) == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
+    fleet: Fleet, account: str, tmp_path: Path, processes: str
+) -> None:
+    log = tmp_path / "log"
+    with credentials_from(account, failures=1_000_000) as url:
+        from_endpoint(fleet, url)
+        worker = fleet.start_worker("--processes", processes, log=log)
+        assert worker.wait(100) == 5
+    assert log.read_text().splitlines()[-1].endswith("gave up after 30 s")
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_code_3(
+    fleet: Fleet, tmp_path: Path, name: str
+) -> None:
+    log = tmp_path / "log"
+    fleet.environment |= {name: WRONG[name]}
+    if name.startswith("AWS_METADATA"):
+        fleet.environment.pop("AWS_ACCESS_KEY_ID")
+    began_s = time.monotonic()
+
+    assert fleet.start_worker(log=log).wait(60) == 3
+
+    assert time.monotonic() - began_s < AT_ONCE_S
+    (line,) = log.read_text().splitlines()
+    assert line.endswith(f"check {name}")
+
+
+def test_a_broken_configuration_file_of_aws_is_one_line_in_a_pool_and_in_the_shim(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    file = tmp_path / "aws"
+    file.write_text("[profile")
+    fleet.environment["AWS_CONFIG_FILE"] = str(file)
+    told = f"SQS client: Unable to parse config file: {file}; check AWS_CONFIG_FILE\n"
+    log = tmp_path / "log"
+
+    assert fleet.start_worker("--processes", "2", log=log).wait(60) == 3
+    assert log.read_text() == f"f2b-worker: {told}"
+    shim = subprocess.run(
+        [str(BIN / "f2b-shim"), "--queue", NAME],
+        env=fleet.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shim.returncode, shim.stderr) == (3, f"f2b-shim: {told}")
+
+
+def test_an_interrupt_while_aws_is_away_is_one_line_and_130(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fleet.environment["AWS_ENDPOINT_URL_SQS"] = f"http://127.0.0.1:{free_port()}"
+    worker = fleet.start_worker(log=log)
+    eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
+
+    worker.send_signal(signal.SIGINT)
+
+    assert worker.wait(10) == 130
+    others = [line for line in log.read_text().splitlines() if "waiting_for_aws" not in line]
+    assert others == ["f2b-worker: interrupted"]
+
+
+def test_an_interrupt_of_a_worker_is_a_stop(fleet: Fleet) -> None:
+    port = free_port()
+    worker = fleet.start_worker("--metrics-port", str(port))
+    eventually(lambda: get(f"http://127.0.0.1:{port}/readyz")[0] == 200, "it is ready", 30)
+
+    worker.send_signal(signal.SIGINT)
+
+    assert worker.wait(12) == 0

@@ -126,13 +126,13 @@ def test_as_pid_1_it_reaps_orphans_and_stops_with_code_0(fleet: Fleet, tmp_path:
     log = tmp_path / "worker.log"
     orphaning = ["sh", "-c", '(sleep 1 &); exec "$@"', "sh", str(BIN / "f2b-worker")]
     outer = fleet.start_worker("--processes", str(processes), log=log, program=as_pid_1(orphaning))
+    eventually(lambda: log.read_text().count('"working"') == processes, "all work", 60)
     (inner,) = map(int, of_process(outer.pid, f"task/{outer.pid}/children").split())
 
     def dead() -> list[bytes]:
         children = of_process(inner, f"task/{inner}/children").split()
         return [each for each in children if b"(sleep) Z" in of_process(int(each), "stat")]
 
-    eventually(lambda: log.read_text().count('"working"') == processes, "all work", 60)
     eventually(lambda: not dead(), "the orphan is reaped", 10)
 
     os.kill(inner, signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -130,6 +131,15 @@ def test_sigterm_ends_it_with_code_0_lifts_nothing_and_gives_the_port_back(
     assert process.wait(10) == 0
     assert fleet.get("/")[0] == 0
     assert "203.0.113.8/32" in fleet.ip_set_entries()
+
+
+def test_signals_to_both_processes_end_it_with_code_0(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        os.killpg(process.pid, number)
+
+    assert process.wait(10) == 0
 
 
 def test_the_death_of_the_process_that_serves_ends_all_of_it_with_code_4(

@@ -168,6 +168,22 @@ def test_what_nobody_took_is_released_at_the_end(inbox: Inbox) -> None:
     assert inbox.in_flight.keys() == set(taken)
 
 
+def test_a_stop_waits_for_no_poll_and_what_it_brings_later_is_released(inbox: Inbox) -> None:
+    receivers = Receivers(inbox, threads=1, poll_s=5, clock=FakeClock())
+    assert receivers.receive(wait_s=0) == []
+    with inbox.changed:
+        inbox.changed.wait_for(lambda: inbox.polls, PATIENCE_S)
+
+    receivers.end()
+    assert receivers.receive(wait_s=PATIENCE_S) == []
+    receivers.close()
+    ids = inbox.fill(2)
+
+    for thread in receivers._threads:
+        thread.join(PATIENCE_S)
+    assert {message.id for message in inbox.waiting} == ids
+
+
 def test_everything_else_goes_to_the_inbox(inbox: Inbox, receivers: Receivers) -> None:
     inbox.fill(2)
     first, second = (message for message in receivers.receive(wait_s=PATIENCE_S))

@@ -1,24 +1,31 @@
-"""The command `f2b-worker`."""
+"""The commands `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second."""
 
 import signal
-import sys
 
 from f2b_worker.observe.lines import open_standard_files
+from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, leave_at_once
 
-EXIT_INTERRUPTED = 130
+__all__ = ["EXIT_INTERRUPTED", "main", "main_of_shim"]
 
 
 def main() -> None:
-    """Run the command; it is imported here, because that takes half a second in which a signal may come.
+    """Run `f2b-worker`.
 
     SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until the worker can take it
     or the command turns out to be another.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
     open_standard_files()
-    try:
-        from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
-    except KeyboardInterrupt:
-        sys.stderr.write("f2b-worker: interrupted\n")
-        sys.exit(EXIT_INTERRUPTED)
+    leave_at_once("f2b-worker")
+    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
+
+    command()
+
+
+def main_of_shim() -> None:
+    """Run `f2b-shim`."""
+    open_standard_files()
+    leave_at_once("f2b-shim")
+    from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - see above
+
     command()

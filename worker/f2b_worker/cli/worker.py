@@ -6,7 +6,6 @@ it started, 130 interrupted while it started.
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.process.pool import run_pool
 from f2b_worker.process.worker import run_worker
+from f2b_worker.signals import leave_with_the_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
     5 AWS was away when it started: try again, 130 interrupted while it started.
     """
     if ctx.invoked_subcommand:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it may end with its terminal
+        leave_with_the_terminal()
         return
     settings = load(WorkerSettings, given, config)
     log.configure(settings.log_level)

@@ -44,6 +44,9 @@ _OVER_BUDGET_HINT = (
     " workers or raise it; if not, see who may send to the queue"
 )
 
+JUDGED_TOGETHER_MAX = 2_000
+"""So many offenders are judged in one piece at most: a stop comes in between."""
+
 LEFT_AFTER_TRIES = 5
 """After so many failed tries, 3 s, an offender must make room for others if there is none."""
 
@@ -148,8 +151,10 @@ class Judging:
         self.is_spent = self.over_budget > 0 and share.is_spent
         return chosen
 
-    def judge(self, *, hurry: bool) -> None:
+    def judge(self, *, hurry: bool, enough: Callable[[], bool] = lambda: False) -> None:
         """Judge the piles that are due, in a *hurry* extensions that could wait, too, and take away what is done.
+
+        As soon as it is *enough* the others are left.
 
         Of many offenders some are left for the next turn: of bans that only last longer, and beyond the budget.
 
@@ -159,10 +164,13 @@ class Judging:
         share = Share(self._budget, self._clock.monotonic_s())
         due = self._at_once(share) + self._longer(hurry=hurry)
         while due:
-            try:
-                self._judge(due)
-            finally:
-                self.desk.lay_out_fed()
+            for begin in range(0, len(due), JUDGED_TOGETHER_MAX):
+                try:
+                    self._judge(due[begin : begin + JUDGED_TOGETHER_MAX])
+                finally:
+                    self.desk.lay_out_fed()
+                if enough():
+                    return
             due = self._at_once(share)
             if hurry:
                 due += self._longer(hurry=True)

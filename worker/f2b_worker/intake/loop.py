@@ -51,6 +51,9 @@ PROBED_MAX = 100
 
 CROWDED_PAUSE_S = 0.1
 
+JUDGED_FOR_S = 0.5
+"""So long a worker that stops begins to judge what it has in hand: another has the rest sooner."""
+
 
 class Intake:
     """One loop that takes messages from the inbox and turns them into hits and bans in the ledger.
@@ -199,7 +202,7 @@ class Intake:
             self.pulse.beat()
             self._take_over_policy()  # it may be what ends the trouble
             try:
-                self._judging.judge(hurry=stop.is_set() or self._is_crowded)
+                self._judging.judge(hurry=self._is_crowded, enough=stop.is_set)
             except F2bError as error:
                 pause_s = self._verdicts.note(error)
             else:
@@ -232,9 +235,10 @@ class Intake:
         self._settling.go_on()
 
     def finish(self) -> None:
-        """Judge what was received, bury and delete what is done, each with one try; release the rest."""
+        """Judge what was received, bury and delete what is done, each for a moment; release the rest."""
+        ends_s = self._clock.monotonic_s() + JUDGED_FOR_S
         try:
-            self._judging.judge(hurry=True)
+            self._judging.judge(hurry=True, enough=lambda: self._clock.monotonic_s() >= ends_s)
         except F2bError as error:
             log.warning("not_judged", reason=str(error), infractions=self._desk.infractions)
         self._settling.finish()

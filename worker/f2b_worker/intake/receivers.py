@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,12 @@ EMPTY_PAUSE_MAX_S = 0.5
 
 SILENT_S = 5.0
 """So long after its end a poll may be answered: then the queue counts as silent, whatever the connection does."""
+
+ENDS_WITHIN_S = 0.5
+"""So long a stop waits for an answer under way. A poll that has none then is left to the end of the process.
+
+What SQS hands to a connection that is closed just then comes again after the visibility timeout.
+"""
 
 _LOOK_EVERY_S = 1.0
 
@@ -82,6 +89,7 @@ class Receivers:
         self._lasting: Exception | None = None  # until a poll is answered
         self._changed = threading.Condition()
         self._stopping = False
+        self._closed = False
         self._busy = threading.Event()
         self._threads = [
             threading.Thread(target=self._poll, args=(number,), name=f"receiver-{number}", daemon=True)
@@ -97,7 +105,7 @@ class Receivers:
         """
         self._start()
         with self._changed:
-            self._changed.wait_for(lambda: self._answers or self._failure, wait_s)
+            self._changed.wait_for(lambda: self._answers or self._failure or self._stopping, wait_s)
             self._changed.notify_all()
             if self._answers:
                 return self._answers.popleft()
@@ -140,19 +148,32 @@ class Receivers:
         """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
         return self._inbox.bury(letters)
 
-    def close(self) -> None:
-        """End the polls, and make visible again what they brought and nobody took."""
+    def end(self) -> None:
+        """Begin no further poll, and let nobody wait for one; may be called from another thread, and again."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         self._busy.set()  # wakes who waits for it
-        for thread in self._threads:
-            if self._started:
-                thread.join()
-        left = [message for answer in self._answers for message in answer]
-        self._answers.clear()
+
+    def close(self) -> None:
+        """End the polls, and make visible again what they brought and nobody took.
+
+        A poll that is not answered soon is not waited for; should it be while the process lives, it does the same.
+        """
+        self.end()
+        if self._started:
+            self._wait_for_answers()
+        with self._changed:
+            self._closed = True
+            left = [message for answer in self._answers for message in answer]
+            self._answers.clear()
         if left:
             self._release(left)
+
+    def _wait_for_answers(self) -> None:
+        ends_s = time.monotonic() + ENDS_WITHIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, ends_s - time.monotonic()))
 
     def _release(self, messages: Sequence[Message]) -> None:
         try:
@@ -200,10 +221,13 @@ class Receivers:
             self._busy.clear()
         with self._changed:
             self._failure = self._lasting = None
-            if messages:
+            taken = not self._closed
+            if messages and taken:
                 self._answers.append(messages)
                 self._changed.notify_all()
             self._changed.wait_for(lambda: self._stopping or len(self._answers) < len(self._threads))
+        if messages and not taken:
+            self._release(messages)
 
     def _fail(self, error: Exception) -> None:
         """Tell a failure once, and wait until it was told: who is told paces the next try."""

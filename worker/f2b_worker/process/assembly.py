@@ -180,6 +180,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         ledger=ledger,
         regions=regions,
         close=inbox.close,
+        interrupt=inbox.end,
         others={
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),

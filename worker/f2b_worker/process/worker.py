@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +18,9 @@ from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.observe.log import finish
 from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
+from f2b_worker.process.orders import Orders
+from f2b_worker.process.orphans import reap_orphans
+from f2b_worker.signals import end_undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +65,7 @@ def run_parts(
     tell: Callable[[Condition], None] | None = None,
 ) -> int:
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
-    reloads = _note_reloads()
+    orders = Orders(is_alone=tell is None)
     parts = open_parts()
     died = threading.Event()
     if settings.metrics_port and not tell:
@@ -75,7 +77,7 @@ def run_parts(
                 conflict=lambda: parts.conflict,
             ),
         )
-    _stop_on_signals(parts)
+    orders.stop_by(parts.end)
     look_for_garbage_seldom()
     threads = start(parts, died)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
@@ -85,9 +87,11 @@ def run_parts(
         else {"queue": settings.queue, "table": settings.table}
     )
     log.info("working", **where, blocklists=blocklists)
-    _wait(parts, reloads, settings, config, tell)
+    _wait(parts, orders.reloads, settings, config, tell)
     parts.end()
-    return end(threads, died)
+    code = end(threads, died)
+    end_undisturbed()
+    return code
 
 
 def serve_health(port: int, app: WSGIApplication) -> None:
@@ -109,19 +113,6 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
         if each.conflict:
             remedy = "the other worker's blocklists are enforced; give all workers on one table the same ones"
             alarms.ring("configured_otherwise", each.region, reason=each.conflict, remedy=remedy)
-
-
-def _stop_on_signals(parts: Parts) -> None:
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda _signal, _frame: parts.end())
-
-
-def _note_reloads() -> list[int]:
-    """Make the list that fills with each SIGHUP; before the jails are read, so that no change is missed."""
-    came: list[int] = []  # no event: a signal may come while its handler runs, and wait for a lock that it holds
-    signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # who started this blocked it until now
-    return came
 
 
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
@@ -181,6 +172,7 @@ def _wait(
             reloads.clear()
             reload_jails(parts, settings, config)
         report_conflicts(parts, alarms)
+        reap_orphans()
         _tell(parts, tell)
         # A worker that nobody is told of may outlive who started it, as under nohup.
         if tell and os.getppid() != parent:

@@ -19,6 +19,7 @@ from f2b_worker.observe.shared import shared_metrics
 from f2b_worker.shim.app import ShimApp, make_app
 from f2b_worker.shim.connections import GuardedProtocol
 from f2b_worker.shim.limits import ConnectionLimits, Limits
+from f2b_worker.signals import STOPS, blocked, end_undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,15 +76,29 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     """
     config = uvicorn_config(how, open_outbox, clock)
     listener = listen(how)
-    # uvicorn raises the signal again when it has stopped; a stop on request is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     if how.workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
-        return
-    with shared_metrics():
-        log.dropped.count_for_all()
-        Multiprocess(config, sockets=[listener]).run()
+        server = uvicorn.Server(config)
+        for number in STOPS:  # before uvicorn's own, and after: it raises the signal again when it has stopped
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        server.run(sockets=[listener])
+    else:
+        config.app = partial(_hear_signals, partial(_make, how, open_outbox, clock))
+        with shared_metrics():
+            log.dropped.count_for_all()
+            _Several(config, sockets=[listener]).run()
+    end_undisturbed()
+
+
+class _Several(Multiprocess):
+    """Processes that hear of a stop once they have handlers: a signal to all ends none that only starts."""
+
+    def init_processes(self) -> None:
+        with blocked(*STOPS):
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        with blocked(*STOPS):
+            super().keep_subprocess_alive()
 
 
 def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> uvicorn.Config:
@@ -121,7 +136,15 @@ def listen(how: Serving) -> socket:
         raise StartError(f"cannot listen on {how.host} port {how.port}: is it taken?") from error
 
 
+def _hear_signals(make: Callable[[], ShimApp]) -> ShimApp:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # uvicorn has its handlers by now
+    return make()
+
+
 def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, STOPS
+    )  # uvicorn has its handlers: one of several starts with them blocked
     log.configure(how.log_level)
     connections = replace(how.connections, connections_max=_connections_max(how.connections))
     app = make_app(open_outbox(), clock, how.limits, connections)

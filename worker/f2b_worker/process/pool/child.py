@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import get_context
+from select import select
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,7 @@ from f2b_worker.observe.shared import mark_dead, remove_files
 from f2b_worker.process.assembly import Condition
 from f2b_worker.process.pool.liveness import Health, Restarts
 from f2b_worker.process.worker import EXIT_PART_DIED, run_worker
+from f2b_worker.signals import blocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_TOLD_MAX = 1000
-"""Characters of a reason: what a pipe takes at once, so that the reader never waits for the rest of it."""
+_TOLD_MAX = 450
+"""Characters of a reason: a pipe takes two of them at once, whatever they are, and nobody waits for the rest."""
 
 
 class Child:
@@ -73,7 +75,8 @@ class Child:
         self.process = context.Process(target=_work, args=arguments, name=self.health.name)
         self._started_s, self._refusal = now_s, ""
         self.health.start(now_s)
-        with speaks, _blocked(signal.SIGHUP):
+        # SIGTERM is not: who only starts may die of it.
+        with speaks, blocked(signal.SIGHUP, signal.SIGINT):
             self.process.start()
 
     def listen(self, now_s: float) -> None:
@@ -138,18 +141,10 @@ def _work(settings: WorkerSettings, config: Path | None, number: int, speaks: Co
 def _tell(speaks: Connection, condition: Condition) -> None:
     short = Condition(*(text and text[:_TOLD_MAX] for text in (condition.problem, condition.conflict)))
     try:
-        speaks.send(short)
+        # A parent that is stopped reads nothing. Who waits for it could not stop.
+        if select([], [speaks], [], 0)[1]:
+            speaks.send(short)
     except OSError:  # nobody would restart this process or stop it
         remove_files()
         signal.raise_signal(signal.SIGTERM)
         log.warning("parent_died")
-
-
-@contextmanager
-def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Block a signal in what is started meanwhile, until that has a handler; none that comes here is lost."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import threading
 from contextlib import nullcontext
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.observe import log as log_lines
 from f2b_worker.observe.http import health_app
 from f2b_worker.observe.shared import registry_of_all, shared_metrics
+from f2b_worker.process.orphans import reap_orphans
 from f2b_worker.process.pool.child import Child
 from f2b_worker.process.pool.liveness import dead, problem
 from f2b_worker.process.worker import EXIT_STOPPED, STOP_WITHIN_S, serve_health
+from f2b_worker.signals import RELOAD, STOPS, Signals, end_undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,35 +38,38 @@ def run_pool(settings: WorkerSettings, config: Path | None) -> int:
         StartError: If they cannot start as configured, or their health and metrics cannot be served.
     """
     children = [Child(settings, config, number) for number in range(settings.processes)]
-    asked_to_stop = _forward_signals(children)
+    signals, asked_to_stop = Signals(), threading.Event()
     with shared_metrics() if settings.metrics_port else nullcontext():
         deaths = Counter("f2b_process_deaths", "Worker processes that died", registry=None)
         if settings.metrics_port:
             log_lines.dropped.count_for_all()
             _serve(settings.metrics_port, [child.health for child in children], asked_to_stop, deaths)
-        return _run(children, asked_to_stop, deaths)
+        return _run(children, signals, asked_to_stop, deaths)
 
 
-def _run(children: Sequence[Child], asked_to_stop: Sequence[int], deaths: Counter) -> int:
+def _run(children: Sequence[Child], signals: Signals, asked_to_stop: threading.Event, deaths: Counter) -> int:
     code: int | None = None
     try:
         while code is None:
-            code = EXIT_STOPPED if asked_to_stop else _tend(children, SystemClock().monotonic_s(), deaths)
-            if code is None:
-                _wait(children)
+            reap_orphans({child.process.pid for child in children if child.process and child.process.pid})
+            code = _tend(children, SystemClock().monotonic_s(), deaths)
+            if code is None and _is_asked_to_stop(children, signals):
+                asked_to_stop.set()
+                code = EXIT_STOPPED
     finally:
         _stop([child.process for child in children if child.process])
     log.info("pool_stopped", code=code)
+    end_undisturbed()
     return code
 
 
-def _serve(port: int, every: Sequence[Health], asked_to_stop: Sequence[int], deaths: Counter) -> None:
+def _serve(port: int, every: Sequence[Health], asked_to_stop: threading.Event, deaths: Counter) -> None:
     registry = registry_of_all()
     registry.register(deaths)
     clock = SystemClock()
     app = health_app(
         dead=lambda: dead(every, clock),
-        problem=lambda: "stopping" if asked_to_stop else problem(every, clock),
+        problem=lambda: "stopping" if asked_to_stop.is_set() else problem(every, clock),
         conflict=lambda: next(filter(None, (each.conflict() for each in every)), None),
         registry=registry,
     )
@@ -85,29 +90,14 @@ def _tend(children: Sequence[Child], now_s: float, deaths: Counter) -> int | Non
     return None
 
 
-def _wait(children: Sequence[Child]) -> None:
-    """Wait until somebody tells something, dies, or is to be started, or a signal came: it cuts no wait short."""
-    wait([sign for child in children for sign in child.signs], timeout=0.5)
-
-
-def _forward_signals(children: Sequence[Child]) -> list[int]:
-    """Pass signals on to the children; the answer fills when one came that asks for the stop."""
-    came: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        came.append(number)
+def _is_asked_to_stop(children: Sequence[Child], signals: Signals) -> bool:
+    """Wait until somebody tells something, dies, or is to be started, or a signal comes; pass on one to reload."""
+    ready = wait([signals.fileno(), *(sign for child in children for sign in child.signs)], timeout=0.5)
+    came = signals.take() if signals.fileno() in ready else set()
+    if RELOAD in came:
         for child in children:
-            child.send(signal.SIGTERM)
-
-    def reload(number: int, _frame: object) -> None:
-        for child in children:
-            child.send(number)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
-    signal.signal(signal.SIGHUP, reload)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the command blocked it when it began
-    return came
+            child.send(RELOAD)
+    return bool(came & STOPS)
 
 
 def _stop(children: list[BaseProcess]) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from f2b_worker.errors import F2bError
+from f2b_worker.signals import ORDERS, blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +46,14 @@ class HttpChild:
     def __init__(self, how: Serving, place: Place, listener: socket.socket) -> None:
         self._ours, theirs = socket.socketpair()
         handed = (listener, theirs)
-        self._process = subprocess.Popen(
-            # -P: whatever lies in the working directory is not imported.
-            [sys.executable, "-P", "-m", "f2b_worker.process.standalone.http"],
-            stdin=subprocess.PIPE,
-            pass_fds=[each.fileno() for each in handed],
-        )
+        # A terminal and systemd signal every process. This one ends after the worker, which tells it when.
+        with blocked(*ORDERS):
+            self._process = subprocess.Popen(
+                # -P: whatever lies in the working directory is not imported.
+                [sys.executable, "-P", "-m", "f2b_worker.process.standalone.http"],
+                stdin=subprocess.PIPE,
+                pass_fds=[each.fileno() for each in handed],
+            )
         assert self._process.stdin is not None
         with self._process.stdin as stdin:
             pickle.dump((how, place.path, place.known, *(each.fileno() for each in handed)), stdin)

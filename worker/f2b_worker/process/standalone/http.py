@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import pickle
-import signal
 import socket
 import sys
 import threading
@@ -28,7 +27,7 @@ from f2b_worker.shim.outbox import TellableError
 from f2b_worker.shim.serve import uvicorn_config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.shim.outbox import Outbox
@@ -43,16 +42,21 @@ NEWS_EVERY_S = 0.02
 class Parent:
     """The worker that started this process, at the other end of a socket.
 
+    Args:
+        socket_to_it: Ours.
+        stop: Called in another thread when it asks for the stop.
+
     Attributes:
         problem: What keeps it from its work, as it last said.
         overload: Why it can take nothing more, as it last said.
         listening: The thread that hears it.
     """
 
-    def __init__(self, socket_to_it: socket.socket) -> None:
+    def __init__(self, socket_to_it: socket.socket, stop: Callable[[], None]) -> None:
         self.problem: str | None = None
         self.overload: str | None = None
         self._socket = socket_to_it
+        self._stop = stop
         self._resting = False
         self._more = False
         self.listening = threading.Thread(target=self._listen, name="parent", daemon=True)
@@ -84,7 +88,7 @@ class Parent:
                 elif what == OVERLOAD:
                     self.overload = detail
                 elif what == STOP:
-                    os.kill(os.getpid(), signal.SIGTERM)
+                    self._stop()
                     return
         # It was killed. Whoever restarts it needs the port at once, and what was answered is on disk.
         finish()
@@ -124,13 +128,9 @@ class StateOutbox:
 
 
 def main() -> None:
-    """Serve until the worker says so or dies."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """Serve until the worker says so or dies; it has blocked all signals here, which are for itself alone."""
     how, path, known, listener_number, parent_number = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the worker
     clock = SystemClock()
-    parent = Parent(socket.socket(fileno=parent_number))
     writer, place = Writer(open_to_store(path), busy_s=BUSY_S), Place(path, known)
 
     def open_outbox() -> StateOutbox:
@@ -138,7 +138,13 @@ def main() -> None:
         return StateOutbox(BatchingOutbox(queue), parent)
 
     config = uvicorn_config(how, open_outbox, clock)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener_number)])
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    parent = Parent(socket.socket(fileno=parent_number), stop)
+    server.run(sockets=[socket.socket(fileno=listener_number)])
 
 
 if __name__ == "__main__":

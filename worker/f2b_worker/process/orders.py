@@ -1,0 +1,64 @@
+"""What signals ask of one worker process, heard in a thread of its own: the main thread may wait for AWS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.observe.log import finish
+from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, STOPS, Signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Orders:
+    """Hears signals from now on; make it in the main thread, before anything is read or opened.
+
+    Args:
+        is_alone: Whether somebody reads its exit code: not of one of a pool, which says nothing of Ctrl-C either.
+
+    Attributes:
+        reloads: Fills with each SIGHUP.
+    """
+
+    def __init__(self, *, is_alone: bool) -> None:
+        self._is_alone = is_alone
+        self.reloads: list[int] = []
+        self._stop: Callable[[], None] | None = None
+        self._choosing = threading.Lock()
+        self._signals = Signals()
+        threading.Thread(target=self._hear, name="signals", daemon=True).start()
+
+    def stop_by(self, stop: Callable[[], None]) -> None:
+        """Stop in order from now on; until then nothing is in hand, and the process ends at once."""
+        with self._choosing:
+            self._stop = stop
+
+    def _hear(self) -> None:
+        while True:
+            came = self._signals.take()
+            if RELOAD in came:
+                self.reloads.append(RELOAD)
+            if came & STOPS:
+                with self._choosing:
+                    if self._stop:
+                        self._stop()
+                    else:
+                        self._leave(came)
+
+    def _leave(self, came: set[int]) -> None:
+        code = EXIT_INTERRUPTED if self._is_alone and signal.SIGINT in came else 0
+        if code:
+            sys.stderr.write("f2b-worker: interrupted\n")
+        else:
+            log.info("stopped", code=code)
+        finish()
+        os._exit(code)

@@ -79,12 +79,13 @@ KINDS = {
         ContinuousBackupsUnavailableException
     """,
     errors.AccessDenied: """
-        AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredToken
-        ExpiredTokenException SignatureDoesNotMatch InvalidSignatureException MissingAuthenticationToken
+        AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId
+        SignatureDoesNotMatch InvalidSignatureException MissingAuthenticationToken
         KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired
         KMS.AccessDeniedException KMS.DisabledException KMS.InvalidStateException KMS.NotFoundException
         KMS.OptInRequired KMSAccessDeniedException com.amazonaws.sqs#KmsDisabled InvalidSecurity
     """,
+    errors.CredentialsAway: "ExpiredToken ExpiredTokenException",
     errors.Missing: """
         QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue com.amazonaws.sqs#QueueDoesNotExist
         ResourceNotFoundException WAFNonexistentItemException
@@ -293,7 +294,7 @@ def test_what_is_not_botocores_passes_as_it_is(error: Exception) -> None:
 
 def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
-    leaves = classes - {errors.F2bError, errors.StartError, errors.StuckError}
+    leaves = classes - {errors.F2bError, errors.StartError, errors.GaveUp, errors.StuckError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)
 
 

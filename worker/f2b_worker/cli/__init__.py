@@ -3,9 +3,7 @@
 import signal
 
 from f2b_worker.observe.lines import open_standard_files
-from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, leave_at_once
-
-__all__ = ["EXIT_INTERRUPTED", "main", "main_of_shim"]
+from f2b_worker.signals import RELOAD, leave_at_once
 
 
 def main() -> None:

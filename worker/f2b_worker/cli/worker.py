@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli import EXIT_INTERRUPTED
 from f2b_worker.cli.bans import bans
 from f2b_worker.cli.explain import explain
 from f2b_worker.cli.jails import check, import_fail2ban, init
@@ -24,7 +23,7 @@ from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.process.pool import run_pool
 from f2b_worker.process.worker import run_worker
-from f2b_worker.signals import leave_with_the_terminal
+from f2b_worker.signals import EXIT_INTERRUPTED, leave_with_the_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,8 @@ FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
 PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
+# Those that start processes wait for them most of the time: two at once leave half of two cores idle.
+PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),3,$(TESTS_AT_ONCE))
 LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
 # An old release may call what one that it needs has deprecated since.
 OLD := -W ignore::DeprecationWarning
@@ -51,7 +53,7 @@ test: $(STAMP) ## Run every test, the fast ones first
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-empty | tail -n 40; \
 	[ $$status = 0 ] || [ $$status = $(NO_SUCH_TEST) ]
 	@# Not measured: whatever these start would start three times as slowly.
-	@$(BIN)/python $(PYTEST) tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 test-fast: $(STAMP) ## Run the tests that start no worker
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS)

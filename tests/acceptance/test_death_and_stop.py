@@ -75,7 +75,7 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
     fleet: Fleet, local_aws: LocalAws
 ) -> None:
     worker = fleet.start_worker()
-    eventually(lambda: "dynamodb:PutItem" in local_aws.edge.calls(), "the worker works", 30)
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
     local_aws.edge.fault("dynamodb:*", "error")
     send_bodies(fleet, report("203.0.113.9", 3))
     eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)
@@ -91,7 +91,7 @@ def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_sa
     fleet: Fleet, local_aws: LocalAws, tmp_path: Path, code: str
 ) -> None:
     worker = fleet.start_worker(log=tmp_path / "log")
-    eventually(lambda: "dynamodb:PutItem" in local_aws.edge.calls(), "the worker works", 30)
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
     local_aws.edge.fault("dynamodb:*", "error")
     local_aws.edge.fault("sqs:ChangeMessageVisibility*", "throttle", code=code)
     send_bodies(fleet, report("203.0.113.9", 3) * 20)

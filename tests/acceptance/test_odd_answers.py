@@ -20,7 +20,7 @@ def test_an_answer_that_nobody_listed_holds_infractions_back_and_loses_none(
     fleet: Fleet, local_aws: LocalAws, code: str
 ) -> None:
     worker = fleet.start_worker()
-    eventually(lambda: "dynamodb:PutItem" in local_aws.edge.calls(), "the worker works", 30)
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
     local_aws.edge.fault("dynamodb:*", "throttle", code=code)
     send_bodies(fleet, report("203.0.113.9", 3))
     eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)

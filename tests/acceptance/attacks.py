@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from demo.checker import incomplete, unsound
 from demo.data import read
+from demo.fleet import eventually
 from demo.prove import RULES, shifted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from demo.checker import Infraction
@@ -52,6 +55,30 @@ def send_bodies(fleet: Fleet, bodies: Sequence[str]) -> None:
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(batch)]
         answer = fleet.sqs.send_message_batch(QueueUrl=fleet.queue_url, Entries=entries)
         assert not answer.get("Failed")
+
+
+@contextmanager
+def stream_of_reports(fleet: Fleet) -> Iterator[list[str]]:
+    """Have two clients report an address after the other; yield those answered 200, once there are many.
+
+    Each client goes on until it is refused, which ends the block.
+    """
+    answered: list[str] = []
+
+    def report_until_refused(client: int) -> None:
+        for number in range(100_000):
+            ip = f"100.{client}.{number // 250}.{number % 250}"
+            if fleet.get(f"/infraction/{ip}")[0] != 200:
+                return
+            answered.append(ip)
+
+    clients = [threading.Thread(target=report_until_refused, args=(client,)) for client in range(2)]
+    for each in clients:
+        each.start()
+    eventually(lambda: len(answered) > 200, "a stream of requests", 30)
+    yield answered
+    for each in clients:
+        each.join()
 
 
 def wrongs(fleet: Fleet, infractions: Sequence[Infraction]) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from demo.checker import Ban, difference, expected
 from demo.fleet import BIN, eventually
 from demo.prove import RULES, compared, running_entries
-from tests.acceptance.attacks import REPLAY, now_ms, real_attack
+from tests.acceptance.attacks import REPLAY, now_ms, real_attack, stream_of_reports
 from tests.acceptance.test_shim import ask
 
 if TYPE_CHECKING:
@@ -85,23 +84,9 @@ def test_what_was_answered_200_is_judged_after_a_kill_and_no_ban_is_lifted(
     for _ in range(3):
         assert fleet.get("/infraction/203.0.113.9")[0] == 200
     eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is enforced", 30, 0.6)
-    answered: list[str] = []
-
-    def report(client: int) -> None:
-        for number in range(100_000):
-            ip = f"100.{client}.{number // 250}.{number % 250}"
-            if fleet.get(f"/infraction/{ip}")[0] != 200:
-                return
-            answered.append(ip)
-
-    clients = [threading.Thread(target=report, args=(client,)) for client in range(2)]
-    for each in clients:
-        each.start()
-    eventually(lambda: len(answered) > 200, "a stream of requests", 30)
-    doomed.kill()
-    doomed.wait()
-    for each in clients:
-        each.join()
+    with stream_of_reports(fleet) as answered:
+        doomed.kill()
+        doomed.wait()
 
     assert fleet.get("/")[0] == 0, "the process that serves has outlived the worker, and answers for nobody"
     updates = local_aws.edge.calls()["wafv2:UpdateIPSet"]

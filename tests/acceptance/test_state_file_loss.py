@@ -8,19 +8,20 @@ import resource
 import shutil
 import signal
 import sqlite3
-import subprocess
-import threading
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.fleet import BIN, eventually
+from demo.fleet import eventually
 from f2b_worker.adapters.sqlite.state import StateFile
+from tests.acceptance.attacks import stream_of_reports
 from tests.acceptance.test_shim import ask
+from tests.acceptance.test_standalone import command
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from demo.fleet import Fleet
@@ -111,6 +112,11 @@ def hits_in(state: Path) -> set[str]:
         return {key for (key,) in file.execute("SELECT key FROM offenders WHERE hits != '[]'")}
 
 
+def started_in_vain(fleet: Fleet, state: Path) -> subprocess.CompletedProcess[str]:
+    """Start a worker on a file that it must refuse; it could not listen, either."""
+    return command(fleet, "--standalone", "--state", str(state), "--port", "1", "--host", "203.0.113.1")
+
+
 def report_until_refused(fleet: Fleet) -> tuple[list[str], str]:
     """Report addresses until one is refused; answer those that were answered 200, and the refusal."""
     taken: list[str] = []
@@ -199,13 +205,7 @@ class TestLoss:
         loss(state)
         assert self.refuses_and_ends(fleet, worker, log) == []
 
-        restart = subprocess.run(
-            [BIN / "f2b-worker", "--standalone", "--state", state, "--port", "1", "--host", "203.0.113.1"],
-            env=fleet.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        restart = started_in_vain(fleet, state)
         assert (restart.returncode, restart.stderr.count("\n")) == (3, 1)
         assert "state file" in restart.stderr
 
@@ -214,22 +214,8 @@ def test_what_was_answered_200_while_the_file_was_deleted_is_judged_after_the_re
     fleet: Fleet, state: Path, start: Start
 ) -> None:
     worker = start(enforcing=False)
-    answered: list[str] = []
-
-    def report(client: int) -> None:
-        for number in range(100_000):
-            ip = f"100.{client}.{number // 250}.{number % 250}"
-            if fleet.get(f"/infraction/{ip}")[0] != 200:
-                return
-            answered.append(ip)
-
-    clients = [threading.Thread(target=report, args=(client,)) for client in range(2)]
-    for each in clients:
-        each.start()
-    eventually(lambda: len(answered) > 200, "a stream of requests", 30)
-    state.unlink()
-    for each in clients:
-        each.join()
+    with stream_of_reports(fleet) as answered:
+        state.unlink()
     assert worker.wait(20) == 4
 
     start(enforcing=False)
@@ -266,13 +252,7 @@ def test_a_full_disk_is_answered_503_by_reports_and_readiness_and_all_goes_on_wh
 class TestStart:
     def start(self, fleet: Fleet, state: Path) -> str:
         """Try to start; answer the line that says why not."""
-        done = subprocess.run(
-            [BIN / "f2b-worker", "--standalone", "--state", state, "--port", "1", "--host", "203.0.113.1"],
-            env=fleet.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = started_in_vain(fleet, state)
         assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
         return done.stderr
 

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
 from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.errors import FileLost, Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateFile]:
-    opened = StateFile(tmp_path / "f2b.db")
-    yield opened
-    opened.close()
 
 
 def store(state: StateFile, body: str = "x") -> None:

@@ -27,7 +27,6 @@ from f2b_worker.errors import Invalid, Missing, StartError, Unavailable
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 WHO = OffenderId("login", "203.0.113.7/32")
@@ -40,13 +39,6 @@ KEPT_MS = 2 * DAY_MS
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "f2b.db"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[StateFile]:
-    opened = StateFile(path)
-    yield opened
-    opened.close()
 
 
 def ledger_in(state: StateFile, clock: FakeClock = CLOCK) -> SqliteLedger:

@@ -4,8 +4,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import pytest
-
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import DEAD_LETTERS_KEPT_MS, LATE_MS, POSTPONED_S, SqliteInbox, SqliteQueue
 from f2b_worker.adapters.sqlite.state import StateFile
@@ -14,15 +12,7 @@ from f2b_worker.ports import DeadLetter, Message
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateFile]:
-    opened = StateFile(tmp_path / "f2b.db")
-    yield opened
-    opened.close()
 
 
 def send(state: StateFile, inbox: SqliteInbox, *bodies: str) -> None:

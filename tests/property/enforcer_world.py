@@ -254,11 +254,13 @@ class World:
     # What is true.
 
     def active(self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0) -> dict[str, int]:
-        """Find the end of the bans that run, or ended a little while ago, and were stored a little while ago."""
+        """Find the end of the enforced bans that run, or ended a little while ago, stored a little while ago."""
         now_ms, now_s = self.clock.now_ms() - round(1000 * ended_s), self.clock.monotonic_s()
         found: dict[str, int] = {}
         for who, (ban, stored_s) in self.bans.items():
-            if ban.until_ms >= now_ms and blocklist in ban.blocklists and stored_s <= now_s - known_for_s:
+            if ban.observed or blocklist not in ban.blocklists:
+                continue
+            if ban.until_ms >= now_ms and stored_s <= now_s - known_for_s:
                 found[who.key] = max(ban.until_ms, found.get(who.key, 0))
         return {key: until_ms for key, until_ms in found.items() if not self.allowed.touches(key)}
 

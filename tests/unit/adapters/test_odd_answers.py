@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.answers import aws_errors
+from f2b_worker.adapters.aws import dynamodb_client, sqs_client, wafv2_client
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.lookup import look_up
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.aws import act_as, odd_answers
+from f2b_worker.adapters.answers import act_as, odd_answers
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers
+from f2b_worker.adapters.answers import aws_errors, odd_answers
 from f2b_worker.adapters.dynamodb.items import as_count, unreadable
 from f2b_worker.errors import F2bError
 from f2b_worker.observe.unreadable import set_aside

@@ -15,7 +15,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import ODD, aws_errors, odd_answer, part_of
+from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, part_of
 from f2b_worker.adapters.dynamodb.items import unreadable
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole

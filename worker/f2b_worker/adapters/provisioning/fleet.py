@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of
+from f2b_worker.adapters.answers import aws_errors, part_of
+from f2b_worker.adapters.aws import dynamodb_client, naming_region
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.answers import aws_errors
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.adapters.waf.listing import SET_REFERENCE, references
 from f2b_worker.domain.blocklists import Action

@@ -8,7 +8,8 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from f2b_worker.adapters.aws import aws_errors, wafv2_client
+from f2b_worker.adapters.answers import aws_errors
+from f2b_worker.adapters.aws import wafv2_client
 from f2b_worker.adapters.provisioning.rule_groups import CAPACITY, RuleGroup, web_acl_rule
 from f2b_worker.adapters.provisioning.steps import Step
 from f2b_worker.adapters.waf.ip_set import region_of, scope_name

@@ -7,7 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
+from f2b_worker.adapters.aws import naming_region
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.deliveries import read_deliveries

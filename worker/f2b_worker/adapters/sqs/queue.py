@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers
+from f2b_worker.adapters.answers import aws_errors, odd_answers
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Unavailable
 
 if TYPE_CHECKING:

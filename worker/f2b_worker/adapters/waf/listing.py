@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.errors import Missing, Unavailable
 

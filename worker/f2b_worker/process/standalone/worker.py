@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger

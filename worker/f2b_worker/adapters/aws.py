@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 from pydantic_core import from_json
 
 from f2b_worker import errors
-from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors
+from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of
 from f2b_worker.adapters.clock import AWS_TIME
 
 if TYPE_CHECKING:
@@ -126,12 +126,10 @@ def sqs_client(
 
 def account_of_credentials(region: str) -> str:
     """Ask STS which account the credentials are of; that needs no permission."""
+    doing = "STS: the account of the credentials"
     config = _config(connections=1, read_timeout_s=5, attempts=3)
-    with (
-        aws_errors("STS: the account of the credentials"),
-        closing(_session().client("sts", region_name=region, config=config)) as client,
-    ):
-        return str(client.get_caller_identity()["Account"])
+    with aws_errors(doing), closing(_session().client("sts", region_name=region, config=config)) as client:
+        return str(part_of(client.get_caller_identity(), "Account", doing, str))
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:

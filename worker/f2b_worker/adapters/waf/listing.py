@@ -71,13 +71,11 @@ class WafListing:
 
     def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
         """List the IP sets."""
-        for each in self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope):
-            part_of(each, "Name", "listing the IP sets", str)
-            yield each
+        return self._named(self.client.list_ip_sets, "IPSets", "the IP sets", scope)
 
     def rule_groups(self, scope: Scope) -> Iterator[RuleGroupSummaryTypeDef]:
         """List the account's own rule groups."""
-        return self._pages(self.client.list_rule_groups, "RuleGroups", "the rule groups", scope)
+        return self._named(self.client.list_rule_groups, "RuleGroups", "the rule groups", scope)
 
     def referenced(self, scope: Scope) -> frozenset[str]:
         """Find the ARNs of the IP sets that a web ACL's rules refer to, at any depth or by way of a rule group."""
@@ -115,6 +113,11 @@ class WafListing:
                 return part_of(self.client.get_rule_group(ARN=arn), "RuleGroup", f"reading rule group {arn}")
         except Missing:
             return {}
+
+    def _named(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
+        for each in self._pages(ask, key, what, scope):
+            part_of(each, "Name", f"listing {what}", str)
+            yield each
 
     def _pages(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
         doing = f"listing {what}"

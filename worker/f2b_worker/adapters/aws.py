@@ -72,20 +72,30 @@ def _blamed(said: str) -> str:
     return f"{said}; check {where}"
 
 
+def authorities_of(session: Any) -> str | None:
+    """Name the file of certificate authorities that botocore uses (botocore.endpoint, `_get_verify_value`).
+
+    It is the profile's or that of AWS_CA_BUNDLE, then that of REQUESTS_CA_BUNDLE; None is the one that comes with
+    botocore.
+    """
+    bundle: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+    return bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+
+
 def _check_authorities(session: Any) -> None:
     """Read the file of certificate authorities: botocore reads it with the first call, which is then tried again.
 
     Raises:
-        OSError: If it is not there, or holds no certificate.
+        OSError: If it is not there, holds no certificate, or is a folder, which other programs take.
     """
-    bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
-    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = authorities_of(session)
     if bundle:
         try:
-            folder = Path(bundle).is_dir()
-            ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+            ssl.create_default_context(cafile=bundle)
         except OSError as error:
-            raise OSError(f"the CA bundle {bundle} cannot be used: {error.strerror or error}") from error
+            remedy = "; name one file with all of the certificates" if Path(bundle).is_dir() else ""
+            said = error.strerror or error
+            raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
 
 
 def queue_region(queue_url: str) -> str | None:

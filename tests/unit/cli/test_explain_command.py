@@ -14,11 +14,12 @@ from f2b_worker.cli import places
 from f2b_worker.cli.show import duration
 from f2b_worker.cli.worker import main
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 

@@ -1,11 +1,11 @@
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
 from f2b_worker.domain.judge.infractions import Infraction, Reason
 from f2b_worker.domain.judge.sorting import Sorted, Sorter
 from f2b_worker.domain.judge.soundness import are_sound
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
+from f2b_worker.domain.networks import Networks
 
 NOW_MS = 1_800_000_000_000
 MINUTES_5_MS = 300_000

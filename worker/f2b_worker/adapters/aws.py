@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, UnknownRegionError
 from pydantic_core import from_json
 
 from f2b_worker import errors
@@ -205,7 +205,10 @@ def _refuse_another_partition(session: Any, region: str | None) -> None:
     home = session.region_name
     if not region or not home:
         return
-    theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    try:
+        theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    except UnknownRegionError:  # an emulator's, or newer than botocore: nobody can tell
+        return
     if theirs != ours:
         raise errors.Rejected(
             f"scope CLOUDFRONT is reached in {region}, in the partition {theirs}; Region {home} is in {ours}, "

@@ -102,14 +102,13 @@ class SqliteNotebook:
 
     def _release(self, now_ms: int, connection: sqlite3.Connection) -> None:
         # What is no time at all must not stand in the way of one.
+        for name in self._lost_of(connection) & {_SURGE, _RELEASE}:
+            connection.execute("DELETE FROM notes WHERE region = ? AND name = ?", (self._region, name))
         connection.execute(
             "INSERT INTO notes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content"
-            " WHERE NOT json_valid(content)"
-            " OR CAST(content AS INTEGER) NOT BETWEEN CAST(excluded.content AS INTEGER) AND ?",
-            (self._region, _RELEASE, str(now_ms), FOREVER_MS),
+            " WHERE CAST(content AS INTEGER) < CAST(excluded.content AS INTEGER)",
+            (self._region, _RELEASE, str(now_ms)),
         )
-        if _SURGE in self._lost_of(connection):
-            connection.execute("DELETE FROM notes WHERE region = ? AND name = ?", (self._region, _SURGE))
 
     def _lost_of(self, connection: sqlite3.Connection) -> frozenset[str]:
         return SqliteNotebook(connection, self._writer, region=self._region, aside=lambda _: None).read().lost

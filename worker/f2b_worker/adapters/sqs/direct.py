@@ -252,7 +252,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _raise(action: str, status: int, data: Mapping[str, Any], kind: str) -> NoReturn:
-    code = str(kind or data.get("__type") or "")
+    code = str(kind or data.get("__type") or status)
     message = str(data.get("message") or data.get("Message") or f"status {status}")
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with aws_errors(action):

@@ -81,7 +81,8 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
     try:
         with naming_region(client, queue), aws_errors(f"queue {queue}"):
             if is_url(queue):
-                client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                answer = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                part_of(answer, "Attributes", f"queue {queue}", dict)
                 return queue
             return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
     except Missing as error:

@@ -15,7 +15,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.remedies import unreadable_item
+from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import FOREVER_MS
@@ -72,7 +72,7 @@ class SqliteNotebook:
         for name, content in ((bytes(row[0]).decode(errors="replace"), row[1]) for row in rows):
             try:
                 notes[name] = _read(name, content)
-            except (ValueError, TypeError, AttributeError):
+            except MISSHAPEN:
                 kind = name.partition("#")[0]
                 kind = _SURGE if kind == _RELEASE else kind
                 self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))

@@ -224,6 +224,21 @@ def test_a_page_that_is_empty_and_names_a_next_one_is_not_the_last() -> None:
     assert [each["Name"] for each in WafListing(client, FakeClock()).ip_sets(Scope.REGIONAL)] == ["f2b"]
 
 
+def test_pages_that_name_each_other_in_a_circle_have_an_end() -> None:
+    following = {"": "a", "a": "b", "b": "a"}
+    asked: list[str] = []
+
+    class Client:
+        def list_ip_sets(self, **given: str) -> dict[str, Any]:
+            asked.append(given.get("NextMarker", ""))
+            assert len(asked) < 10, "it goes on for ever"
+            return {"IPSets": [{"Name": f"after {asked[-1]}"}], "NextMarker": following[asked[-1]]}
+
+    client: Any = Client()
+    assert len(list(WafListing(client, FakeClock()).ip_sets(Scope.REGIONAL))) == 3
+    assert asked == ["", "a", "b"]
+
+
 def test_credentials_that_sts_answers_in_another_form_are_worth_another_try(
     answering: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -121,19 +121,19 @@ class WafListing:
 
     def _pages(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
         doing = f"listing {what}"
-        marker: dict[str, str] = {}
+        asked: list[str] = []
         while True:
             self.pace.wait()
             with aws_errors(doing):
-                page = ask(Scope=scope_name(scope), Limit=_PAGE, **marker)
+                page = ask(Scope=scope_name(scope), Limit=_PAGE, **({"NextMarker": asked[-1]} if asked else {}))
             items = part_of(page, key, doing, list)
             if not all(isinstance(each, dict) for each in items):
                 raise Unavailable(f"{doing}: the answer's {key} are no summaries; is it AWS that answers?")
             yield from items
-            # A page may be empty and name a next one. One that names itself is the last.
-            if not page.get("NextMarker") or page["NextMarker"] == marker.get("NextMarker"):
+            # A page may be empty and name a next one. One that names itself, or one before it, is the last.
+            if not page.get("NextMarker") or page["NextMarker"] in asked:
                 return
-            marker = {"NextMarker": part_of(page, "NextMarker", doing, str)}
+            asked.append(part_of(page, "NextMarker", doing, str))
 
 
 def _account(arn: str) -> str:

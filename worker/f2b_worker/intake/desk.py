@@ -110,21 +110,18 @@ class Desk:
 
     Attributes:
         piles: What is still to be judged.
+        infractions: How many infractions wait in the piles.
         letters: What is still to be stored in the dead-letter queue.
     """
 
     def __init__(self) -> None:
         self.piles: dict[OffenderId, Pile] = {}
+        self.infractions = 0
         self.letters: list[Letter] = []
         self._in_hand: dict[str, InHand] = {}
         self._done: dict[str, InHand] = {}
         self._leaving = 0
         self._fed: dict[OffenderId, Pile] = {}
-
-    @property
-    def infractions(self) -> int:
-        """How many infractions wait."""
-        return sum(len(pile.hits) for pile in self.piles.values())
 
     @property
     def unfinished(self) -> int:
@@ -143,6 +140,7 @@ class Desk:
             if pile is None:
                 pile = self.piles[who] = Pile(now_s, known.get(who))
             pile.add(hits, [in_hand])
+        self.infractions += sum(map(len, contents.hits.values()))
         self._add_letters(contents.letters, [in_hand])
         self._close([in_hand])
 
@@ -155,6 +153,7 @@ class Desk:
     def lay_out_fed(self) -> None:
         """Lay out what was noted; not earlier, since somebody's pile may just be judged."""
         for who, fed in self._fed.items():
+            self.infractions += len(fed.hits)
             if who in self.piles:
                 self.piles[who].join(fed)
             else:
@@ -163,7 +162,7 @@ class Desk:
 
     def finish(self, who: OffenderId) -> None:
         """Mark everything of one offender as judged."""
-        self._close(self.piles.pop(who).messages)
+        self._close(self._take_away(who).messages)
 
     def give_up(self, who: OffenderId, reason: Reason, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters.
@@ -180,7 +179,7 @@ class Desk:
 
     def leave(self, offenders: Iterable[OffenderId]) -> int:
         """Give up the piles of some offenders for now, and leave their messages in the queue; answer how many."""
-        piles = [self.piles.pop(who) for who in offenders]
+        piles = [self._take_away(who) for who in offenders]
         messages = {id(each): each for pile in piles for each in pile.messages}
         self._leave_in_queue(messages.values())
         for pile in piles:
@@ -207,7 +206,7 @@ class Desk:
         messages = [each.message for each in self._in_hand.values()]
         for each in (self.piles, self.letters, self._in_hand, self._done, self._fed):
             each.clear()
-        self._leaving = 0
+        self._leaving = self.infractions = 0
         return messages
 
     def hand_over(self) -> list[InHand]:
@@ -222,6 +221,11 @@ class Desk:
             self._leaving -= 1
             if not each.open and self._in_hand.get(each.message.id) is each:
                 del self._in_hand[each.message.id]
+
+    def _take_away(self, who: OffenderId) -> Pile:
+        pile = self.piles.pop(who)
+        self.infractions -= len(pile.hits)
+        return pile
 
     def _leave_in_queue(self, messages: Iterable[InHand]) -> None:
         for each in messages:

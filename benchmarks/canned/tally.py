@@ -50,10 +50,11 @@ class Tally:
         """Charge one SQS call."""
         self.sqs_requests += max(1, -(-payload_bytes // SQS_CHUNK_BYTES))
 
-    def bill_read(self, size_bytes: int, *, consistent: bool) -> None:
-        """Charge one read; what is not there is charged as the smallest item."""
-        units = max(1, -(-size_bytes // READ_UNIT_BYTES))
-        self.read_units += units if consistent else units / 2
+    def bill_read(self, size_bytes: int, *, consistent: bool) -> float:
+        """Charge one read, and answer how much; what is not there is charged as the smallest item."""
+        units = max(1, -(-size_bytes // READ_UNIT_BYTES)) / (1 if consistent else 2)
+        self.read_units += units
+        return units
 
     def as_dict(self) -> dict[str, Any]:
         """Answer all figures as JSON can hold them."""

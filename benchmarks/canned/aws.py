@@ -8,7 +8,7 @@ Beside AWS's JSON protocols it serves, with JSON in and out:
     GET  /deliveries    when each message was sent, in epoch milliseconds, in the order of their numbers
     POST /feed          {"attack": "zipf", "pack": 100, "messages": null}; {"attack": null} ends the attack
     POST /reset         forgets everything; limits and mishaps stay
-    POST /limits        {"key_writes": 1000, ...}: units a second as in limits.py; null is none, as at the start
+    POST /limits        {"key_writes": 1000, ...}: as in localstack/table_limits.py; null is none, as at the start
     POST /mishaps       {"lost": 0.01, "late": 0.01, ...}: as in mishaps.py; null is none, as at the start
 """
 
@@ -29,10 +29,10 @@ from pydantic_core import from_json, to_json
 
 from benchmarks.attacks import Bodies
 from benchmarks.canned.dynamodb import CannedDynamoDB
-from benchmarks.canned.limits import NO_LIMITS, Limits, Rates
 from benchmarks.canned.mishaps import Mishaps, Odds
 from benchmarks.canned.sqs import CannedSqs
 from benchmarks.canned.tally import CannedError, Tally
+from localstack.table_limits import NO_LIMITS, Limits, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

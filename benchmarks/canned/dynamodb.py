@@ -23,14 +23,16 @@ from benchmarks.canned.expressions import (
     refuse,
     statement_of,
 )
-from benchmarks.canned.limits import Limits, Throttled
 from benchmarks.canned.table import Bounds, Table, write_units
 from benchmarks.canned.tables import Answer, Request, Tables
-from benchmarks.canned.tally import CannedError, Tally
+from benchmarks.canned.tally import CannedError, Tally, Throttled
 from benchmarks.canned.writes import Write, Writes, key_of
+from localstack.table_limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from localstack.table_limits import Kind
 
 STATEMENTS_MAX = 25
 GETS_MAX = 100
@@ -70,6 +72,11 @@ class CannedDynamoDB:
             "ExecuteStatement": self._execute_statement,
         }
 
+    def _let_in(self, kind: Kind, pk: str) -> None:
+        reason = self._limits.refusal(kind, pk)
+        if reason:
+            raise Throttled(reason)
+
     def _bill_write(self, pk: str, units: int) -> None:
         self._tally.write_units += units
         self._limits.count("Write", pk, units)
@@ -83,7 +90,7 @@ class CannedDynamoDB:
 
     def _read(self, table: Table, key: Item, *, consistent: bool) -> Item | None:
         pk, sk = key_of(key)
-        self._limits.check("Read", pk)
+        self._let_in("Read", pk)
         found = table.get(pk, sk)
         self._bill_read(pk, found[1] if found else 0, consistent=consistent)
         return found[0] if found else None
@@ -125,7 +132,7 @@ class CannedDynamoDB:
 
     def _query(self, request: Request) -> Answer:
         bounds = Bounds.of(request)
-        self._limits.check("Read", bounds.pk)
+        self._let_in("Read", bounds.pk)
         table = self._table(request["TableName"])
         rows = (
             table.changed_since(bounds.pk, bounds.least) if "IndexName" in request else table.in_order(bounds.pk)
@@ -158,7 +165,7 @@ class CannedDynamoDB:
         return self._write_alone(self._writes.delete(request), request)
 
     def _write_alone(self, write: Write, request: Request) -> Answer:
-        self._limits.check("Write", write.pk)
+        self._let_in("Write", write.pk)
         if not write.holds:
             self._bill_write(write.pk, write.units())
             raise CannedError("ConditionalCheckFailedException", _FAILED, **_old_item(write, request))
@@ -199,7 +206,7 @@ class CannedDynamoDB:
         reasons: list[Answer] = []
         for write in writes:
             try:
-                self._limits.check("Write", write.pk)
+                self._let_in("Write", write.pk)
             except Throttled as refused:
                 reasons.append({"Code": "ThrottlingError", "Message": str(refused)})
             else:
@@ -217,7 +224,7 @@ class CannedDynamoDB:
                 {"TableName": name, **what}
             )
             try:
-                self._limits.check("Write", write.pk)
+                self._let_in("Write", write.pk)
             except Throttled:
                 left.setdefault(name, []).append(one)
                 if sum(map(len, left.values())) == len(asked):
@@ -257,7 +264,7 @@ class CannedDynamoDB:
             return self._insert(table, dict(zip(statement.names, one.get("Parameters", ()), strict=True)))
         parameters = one["Parameters"]
         pk, sk = parameters[statement.pk]["S"], parameters[statement.sk]["S"]
-        self._limits.check("Write", pk)
+        self._let_in("Write", pk)
         old = table.get(pk, sk)
         if old is None:  # an UPDATE is no upsert
             self._bill_write(pk, 1)
@@ -277,7 +284,7 @@ class CannedDynamoDB:
 
     def _insert(self, table: Table, item: Item) -> Answer | None:
         pk, sk = key_of(item)
-        self._limits.check("Write", pk)
+        self._let_in("Write", pk)
         old = table.get(pk, sk)
         if old:
             # Whether AWS shows the item here, too, is not documented: so it is not shown.

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from localstack.table_limits import MESSAGE
+
 SQS_CHUNK_BYTES = 64 * 1024
 WRITE_UNIT_BYTES = 1024
 READ_UNIT_BYTES = 4096
@@ -28,6 +30,15 @@ class CannedError(Exception):
         super().__init__(message)
         self.code = code
         self.more = more
+
+
+class Throttled(CannedError):
+    """DynamoDB refuses the call, or this part of it, for now; its reason is AWS's own."""
+
+    def __init__(self, reason: str) -> None:
+        resource = "arn:aws:dynamodb:us-east-1:000000000001:table/f2b"
+        more = {"throttlingReasons": [{"reason": reason, "resource": resource}]}
+        super().__init__("ThrottlingException", MESSAGE, **more)
 
 
 @dataclass(slots=True)

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.attacks import ATTACKS, JAIL, STANDING, infractions
-from benchmarks.canned.limits import Rates
 from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s
 from benchmarks.report import machine
 from benchmarks.worker.report import NAIVE, Contender, Run, compare, figures, table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.offline.replay import judge_rows
+from localstack.table_limits import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

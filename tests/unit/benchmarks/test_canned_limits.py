@@ -11,9 +11,9 @@ from pydantic_core import to_json
 
 from benchmarks.canned.aws import CannedAws, Connection, LostAnswer
 from benchmarks.canned.dynamodb import CannedDynamoDB
-from benchmarks.canned.limits import Limits, Rates, Throttled
 from benchmarks.canned.mishaps import Mishaps, Odds
-from benchmarks.canned.tally import CannedError, Tally
+from benchmarks.canned.tally import CannedError, Tally, Throttled
+from localstack.table_limits import Limits, Rates
 from tests.unit.benchmarks.test_canned_aws import ask, number
 
 PUT = "INSERT INTO \"f2b\" VALUE {'pk': ?, 'sk': ?}"

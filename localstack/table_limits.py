@@ -7,22 +7,15 @@ and what an index costs counts for the key. A call is let in while anything is l
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-key-range-limit-exceeded-mitigation.html
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from benchmarks.canned.tally import CannedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["Write", "Read"]
 
-_MESSAGE = "Throughput exceeds the current capacity of your table or index."
-_RESOURCE = "arn:aws:dynamodb:us-east-1:000000000001:table/f2b"
+MESSAGE = "Throughput exceeds the current capacity of your table or index."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +36,6 @@ class Peak(NamedTuple):
 
     units: float = 0.0
     key: str = ""
-
-
-class Throttled(CannedError):
-    """AWS refuses the call, or this part of it, for now."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            "ThrottlingException", _MESSAGE, throttlingReasons=[{"reason": reason, "resource": _RESOURCE}]
-        )
 
 
 @dataclass(slots=True)
@@ -84,18 +68,15 @@ class Limits:
         self._peaks: dict[Kind, Peak] = {"Write": Peak(), "Read": Peak()}
         self.throttled: Counter[str] = Counter()
 
-    def check(self, kind: Kind, key: str) -> None:
-        """Let a call in.
-
-        Raises:
-            Throttled: If nothing is left for its key, or for the table.
-        """
+    def refusal(self, kind: Kind, key: str) -> str:
+        """Tell AWS's reason to refuse a call: nothing is left for its key, or the table; "" lets it in."""
         second = self._second(kind)
         most_of_key, most_of_table = self._allowed[kind]
         if second.by_key.get(key, 0.0) >= most_of_key:
-            self._refuse(f"Table{kind}KeyRangeThroughputExceeded")
+            return self._refused(f"Table{kind}KeyRangeThroughputExceeded")
         if second.table >= most_of_table:
-            self._refuse(f"Table{kind}AccountLimitExceeded")
+            return self._refused(f"Table{kind}AccountLimitExceeded")
+        return ""
 
     def count(self, kind: Kind, key: str, units: float) -> None:
         """Note what a call that was let in has used."""
@@ -120,9 +101,9 @@ class Limits:
             running = self._running[kind] = _Second(number)
         return running
 
-    def _refuse(self, reason: str) -> None:
+    def _refused(self, reason: str) -> str:
         self.throttled[reason] += 1
-        raise Throttled(reason)
+        return reason
 
 
 def _peak_of(second: _Second) -> Peak:

@@ -151,6 +151,16 @@ def test_who_lost_its_parent_ends_and_leaves_no_files(pool: Pool) -> None:
     assert not folder.exists()
 
 
+def test_a_parent_that_was_stopped_and_goes_on_obeys_the_sigterm_that_came_meanwhile(pool: Pool) -> None:
+    pool.process.send_signal(signal.SIGSTOP)
+    pool.process.send_signal(signal.SIGTERM)
+    assert all(of_process(child, "cmdline") for child in pool.children)
+
+    pool.process.send_signal(signal.SIGCONT)
+
+    assert pool.process.wait(12) == 0
+
+
 def test_a_port_that_is_taken_ends_the_pool_before_it_starts(fleet: Fleet, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with socket.create_server(("", 0)) as taken:

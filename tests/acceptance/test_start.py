@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.fleet import Fleet
+    from localstack.local_aws import LocalAws
 
 WRONG = {
     "AWS_ENDPOINT_URL_SQS": "localhost:4566",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:abc",
+    "HTTP_PROXY": "http://127.0.0.1:abc",
     "AWS_METADATA_SERVICE_TIMEOUT": "abc",
     "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "abc",
     "AWS_CA_BUNDLE": "/there/is/none.pem",
@@ -104,12 +107,47 @@ def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
     assert log.read_text().splitlines()[-1].endswith("gave up after 30 s")
 
 
+def test_an_expired_token_at_start_is_waited_for_until_it_is_renewed(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    local_aws.edge.fault("sqs:*", "throttle", code="ExpiredToken")
+    worker = fleet.start_worker(log=log)
+    eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
+
+    local_aws.edge.clear_faults()
+
+    eventually(lambda: '"working"' in log.read_text(), "it works", 30)
+    worker.terminate()
+    assert worker.wait(12) == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_whose_standard_files_are_closed_judges_and_stops_with_code_0(
+    fleet: Fleet, processes: str
+) -> None:
+    worker = fleet.start_worker("--processes", processes, program=closed_before("f2b-worker"))
+    send_bodies(fleet, report("203.0.113.9", 3))
+
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 60, 0.6)
+
+    worker.terminate()
+    assert worker.wait(12) == 0
+
+
+def closed_before(program: str) -> list[str]:
+    """Start a program as `program <&- 1>&- 2>&-` does."""
+    return ["sh", "-c", 'exec "$@" <&- 1>&- 2>&-', "sh", str(BIN / program)]
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_code_3(
     fleet: Fleet, tmp_path: Path, name: str
 ) -> None:
     log = tmp_path / "log"
     fleet.environment |= {name: WRONG[name]}
+    if name == "HTTP_PROXY":
+        fleet.environment |= {"NO_PROXY": "", "no_proxy": ""}
     if name.startswith("AWS_METADATA"):
         fleet.environment.pop("AWS_ACCESS_KEY_ID")
     began_s = time.monotonic()

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, UnknownRegionError
+from botocore.utils import get_environ_proxies
 from pydantic_core import from_json
+from urllib3.util import parse_url
 
 from f2b_worker import errors
 from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of
@@ -98,6 +100,36 @@ def _check_authorities(session: Any) -> None:
             raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
 
 
+def _check_way(client: Any, what: str) -> None:
+    """Read the URLs by which a client goes: botocore does so with the first call, which is then tried again.
+
+    Raises:
+        Misconfigured: If its endpoint, or the proxy to it, is no URL that can be called.
+    """
+    endpoint: str = client.meta.endpoint_url
+    try:
+        parse_url(endpoint)
+    except ValueError as error:
+        raise ValueError(f"Invalid endpoint: {endpoint}") from error
+    scheme = endpoint.partition("://")[0]
+    proxy: str | None = get_environ_proxies(endpoint).get(scheme)
+    if proxy and not _is_proxy(proxy):
+        names = [name for name in os.environ if name.lower() == f"{scheme}_proxy"]
+        where = ", ".join(sorted(names)) or "the proxies of this machine"
+        # Its value may hold a password.
+        raise errors.Misconfigured(f"{what}: the proxy is no URL like http://HOST:PORT; check {where}")
+
+
+def _is_proxy(text: str) -> bool:
+    """Tell whether botocore can use a proxy: by HTTP or HTTPS, or without a scheme, which it takes for HTTP."""
+    url = text if "://" in text else f"http://{text.removeprefix('//')}"
+    try:
+        parts = parse_url(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.host)
+
+
 def queue_region(queue_url: str) -> str | None:
     """Read the Region out of a queue's URL; None if it names none, as an emulator's.
 
@@ -131,6 +163,7 @@ def sqs_client(
                 attempts=3 if patient else 2,
             ),
         )
+        _check_way(client, "SQS client")
     return client
 
 
@@ -157,6 +190,7 @@ def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoD
         client: DynamoDBClient = _session().client(
             "dynamodb", config=config.merge(Config(parameter_validation=False))
         )
+        _check_way(client, "DynamoDB client")
     if plain_queries:
         client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly)
     return client
@@ -193,6 +227,7 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
         session = _session()
         _refuse_another_partition(session, region)
         client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
+        _check_way(client, "WAF client")
     return client
 
 

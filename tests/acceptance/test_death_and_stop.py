@@ -105,6 +105,22 @@ def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_sa
     assert all("come again after the visibility timeout" in line for line in lines)
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_sigterm_ends_a_worker_in_time_while_calls_that_nobody_waits_for_are_not_answered(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, processes: str
+) -> None:
+    worker = fleet.start_worker("--processes", processes, log=tmp_path / "log")
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
+    local_aws.edge.fault("sqs:DeleteMessageBatch", "delay", delay_s=60)
+    send_bodies(fleet, report("203.0.113.9", 3))
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 30)
+
+    worker.terminate()
+
+    assert worker.wait(8) == 0
+    assert "not_settled" in (tmp_path / "log").read_text()
+
+
 def test_a_worker_outlives_who_started_it(fleet: Fleet) -> None:
     command = [str(BIN / "f2b-worker"), "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
     starter = 'nohup "$@" >/dev/null 2>&1 & echo $!'

@@ -87,6 +87,11 @@ class Settling:
         self._take_messages()
         self._deletions.finish(within_s=FINISH_S)
         self._put_away()
+        if self.is_open:
+            reason = self.problem or f"the queue did not answer within {FINISH_S:.0f} s"
+            log.warning(
+                "not_settled", reason=reason, remedy="none: what is judged already comes again, to no effect"
+            )
 
     def _take_letters(self) -> None:
         for letter in self._burials.add(self._desk.take_letters()):

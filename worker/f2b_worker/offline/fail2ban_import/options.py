@@ -6,8 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -89,7 +89,7 @@ class Parts:
     """The loops of one worker process, and the events that stop and wake them.
 
     Attributes:
-        close: Ends what feeds the intake, after it.
+        close: Ends what feeds the intake, and lets go what it did not take; called once `stop` is set.
         interrupt: Ends what the intake may be waiting for.
         others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
         remark: Says what somebody should look at although work gets done, or None.

@@ -118,12 +118,13 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     """Start each loop in its thread; one that dies sets *died* and stops the others."""
 
-    def take_in() -> None:
-        parts.intake.run(parts.stop)
+    def close() -> None:
+        parts.stop.wait()
         parts.close()
 
     loops: dict[str, Callable[[], None]] = {
-        "intake": take_in,
+        "intake": lambda: parts.intake.run(parts.stop),
+        "close": close,  # beside the intake, which may need long for what it has in hand
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
         "watch": lambda: _watch(parts),
         **{name: partial(run, parts) for name, run in parts.others.items()},

@@ -21,6 +21,7 @@ from f2b_worker.config.jails_schema import (
     did_you_mean,
 )
 from f2b_worker.config.toml_file import read_toml
+from f2b_worker.config.wording import plain
 from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
@@ -142,7 +143,7 @@ def _messages(one: ErrorDetails) -> tuple[str, ...]:
     cause = one.get("ctx", {}).get("error")
     if isinstance(cause, SeveralErrors):
         return cause.messages
-    return (one["msg"].removeprefix("Value error, "),)
+    return (plain(one),)
 
 
 def _no_such_key(place: tuple[int | str, ...]) -> str:

@@ -167,6 +167,15 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[defaults]\nbantime = {}", f"defaults.bantime: {{}} {DURATION}"),
         ("[jails.windows]\nmaxrety = 5", "jails.windows.maxrety: no such key; did you mean maxretry?"),
         ("[jails.a]\nzzz = 5", "jails.a.zzz: no such key"),
+        ("[jails.a]\nenabled = true", "jails.a.enabled: leave it out: every jail in this file is on"),
+        (
+            "[jails.a]\nsender = 'me@example.com'",
+            "jails.a.sender: no such key: f2b sends no mail: alert on the metrics of --metrics-port",
+        ),
+        ("[sshd]\nmaxretry = 3", "sshd: no such key; a jail is written as [jails.sshd]"),
+        ("maxretry = 3", "maxretry: no such key; write it under [defaults] or [jails.NAME]"),
+        ("'bantime.factor' = 3", "bantime.factor: no such key; write it under [defaults] or [jails.NAME]"),
+        ("bantime.factor = 3", "bantime: no such key; write it under [defaults] or [jails.NAME]"),
         ("[jails.'a b']", "jails.a b: must be a name: 1-64 of A-Z a-z 0-9 . _ -"),
     ],
 )
@@ -486,3 +495,13 @@ def test_a_jail_may_only_observe(tmp_path: Path) -> None:
     jails = read_jails(path).policy.jails
 
     assert (jails["login"].observed, jails["scan"].observed) == (True, False)
+
+
+def test_a_key_with_a_dot_below_the_plain_key_is_answered_with_the_quotes_that_it_needs(file: Path) -> None:
+    told = complaint(file, "[jails.a]\nbantime = '1h'\n  bantime.increment = true\n")
+    assert told.startswith("not TOML: ")
+    assert told.endswith('TOML needs quotes around a key with a dot: write "bantime.increment"')
+
+
+def test_a_key_that_stands_twice_is_no_matter_of_quotes(file: Path) -> None:
+    assert "quotes" not in complaint(file, "[jails.a]\nmaxretry = 3\nmaxretry = 4\n")

@@ -18,6 +18,7 @@ from f2b_worker.adapters.aws import (
     asked_region,
     aws_errors,
     dynamodb_client,
+    naming_region,
     part_of,
     sqs_client,
     wafv2_client,
@@ -263,6 +264,26 @@ def test_a_broken_connection_is_worth_another_try(kind: type[Exception]) -> None
 def test_credentials_that_cannot_be_had_hold_the_messages_back(kind: type[Exception]) -> None:
     """Anything else would be taken for a fault of the one offender, and its messages end among the dead."""
     assert isinstance(ours(instance_of(kind)), (errors.AccessDenied, errors.Retryable))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (botocore.exceptions.NoRegionError, "no Region is set; set AWS_REGION"),
+        (
+            botocore.exceptions.NoCredentialsError,
+            "give this process a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+    ],
+)
+def test_what_a_first_start_lacks_is_named_with_what_to_set(kind: type[Exception], told: str) -> None:
+    assert str(ours(instance_of(kind))).endswith(f" {told}")
+
+
+def test_the_full_stop_of_awss_sentence_does_not_stand_before_the_region() -> None:
+    client = Session().create_client("sqs", "eu-west-1")
+    with pytest.raises(errors.Missing, match=r"^no such queue; asked in Region eu-west-1 "), naming_region(client):
+        raise errors.Missing("no such queue.")
 
 
 def test_a_bad_entry_is_named_as_waf_names_it() -> None:

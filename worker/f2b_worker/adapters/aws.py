@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_wafv2 import WAFV2Client
 
 _CREDENTIALS_AWAY = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
+_GIVE_CREDENTIALS = "give this process a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _NO_CREDENTIALS = (PartialCredentialsError, SSOError, NoRegionError)
 _SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
 _NO_MACHINES_CREDENTIALS = "AWS_EC2_METADATA_DISABLED"
@@ -164,7 +165,9 @@ def aws_errors(doing: str) -> Iterator[None]:
         # botocore says the same where a machine's metadata service is slow or answers 500.
         none_can_come = os.environ.get(_NO_MACHINES_CREDENTIALS, "").lower() == "true"
         kind = errors.AccessDenied if none_can_come else errors.CredentialsAway
-        raise kind(f"{doing}: {error}") from error
+        raise kind(f"{doing}: {error}; {_GIVE_CREDENTIALS}") from error
+    except NoRegionError as error:
+        raise errors.AccessDenied(f"{doing}: no Region is set; set AWS_REGION") from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
@@ -461,7 +464,7 @@ def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
     try:
         yield
     except errors.Missing as error:
-        raise errors.Missing(f"{error}; asked in {asked_region(client, queue_url)}") from error
+        raise errors.Missing(f"{str(error).rstrip('.')}; asked in {asked_region(client, queue_url)}") from error
 
 
 def _chooser_of(region: str, queue_url: str) -> str:

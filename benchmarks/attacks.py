@@ -4,6 +4,7 @@
     pure-zipf 2,300 addresses by Zipf's law, of which 1,000 make 90 %: nobody comes only once or twice
     botnet    500,000 addresses, drawn evenly: within a flush nearly all are distinct
     even-N    N addresses, drawn evenly, for N of 1,000 to 1,000,000 in powers of ten
+    standing-100000  100,000 addresses in turn, that go on after they were banned in the warm-up
 
 Who knows the number of a message and its time knows the infractions in it, for the dice are seeded. So the same
 infractions can be judged again in memory.
@@ -31,8 +32,12 @@ SPREAD_MS = 1_000
 
 EVEN_ADDRESSES = (1_000, 10_000, 100_000, 1_000_000)
 
+STANDING_ADDRESSES = 100_000
+STANDING = f"standing-{STANDING_ADDRESSES}"
+
 PREPARED = {"zipf": 2_000_000, "pure-zipf": 1_000_000, "botnet": 1_000_000}
 PREPARED |= {f"even-{number}": 2_000_000 for number in EVEN_ADDRESSES}
+PREPARED[STANDING] = 10 * STANDING_ADDRESSES
 """So many infractions are prepared; then the same addresses come again."""
 
 PREPARED_ALONE = 100_000
@@ -61,11 +66,20 @@ def _even(number: int, dice: random.Random, infractions: int) -> list[str]:
     return dice.choices(_addresses(dice, number), k=infractions)
 
 
+def _standing(dice: random.Random, infractions: int) -> list[str]:
+    addresses = _addresses(dice, STANDING_ADDRESSES)
+    drawn: list[str] = []
+    while len(drawn) < infractions:
+        drawn += dice.sample(addresses, len(addresses))
+    return drawn[:infractions]
+
+
 ATTACKS: dict[str, Callable[[random.Random, int], list[str]]] = {
     "zipf": _zipf,
     "pure-zipf": _pure_zipf,
     "botnet": partial(_even, BOTNET_ADDRESSES),
     **{f"even-{number}": partial(_even, number) for number in EVEN_ADDRESSES},
+    STANDING: _standing,
 }
 
 

@@ -118,6 +118,22 @@ class EdgeControl:
         """Change how many calls of one Get or List action WAF takes; None for any number."""
         self._send("POST", "limits", {"waf_reads_per_s": per_second})
 
+    def limit_tables(self, **rates: float) -> None:
+        """Limit DynamoDB's units a second from now on, by default as AWS does; see ``localstack.table_limits``.
+
+        Args:
+            rates: What is not AWS's.
+        """
+        self._send("POST", "table-limits", {"rates": rates})
+
+    def count_units(self) -> None:
+        """Count DynamoDB's units a second from now on, from zero, and limit nothing."""
+        self._send("POST", "table-limits", {"rates": None})
+
+    def table_units(self) -> dict[str, Any]:
+        """The hottest ``peak_key_writes`` and ``peak_key_reads``, as units and key, and what was ``throttled``."""
+        return self._send("GET", "table-limits")
+
     def reset(self) -> None:
         """Wipe everything, queues, tables and web ACLs included, and go back to AWS's own limits."""
         self._send("POST", "reset")

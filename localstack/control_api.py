@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from localstack.delivery import Mode
+from localstack.dynamodb_rules import DynamoDB
 from localstack.edge_http import Request, Response, Upstream, json_response
 from localstack.faults import Fault, Faults
 from localstack.permissions import Permissions
 from localstack.rate_limits import WafLimits
 from localstack.sqs_rules import Sqs
+from localstack.table_limits import Rates
 from localstack.waf import Waf
 
 PREFIX = "/_edge/"
@@ -46,6 +48,7 @@ class EdgeState:
         self.limits = WafLimits()
         self.permissions = Permissions()
         self.waf = Waf()
+        self.dynamodb = DynamoDB(upstream.send)
         self.sqs = Sqs(sqs_upstream.send, as_signed=as_signed)
 
     def reset(self) -> None:
@@ -54,6 +57,7 @@ class EdgeState:
         self.faults.clear()
         self.limits.reset()
         self.waf.clear()
+        self.dynamodb.reset()
         self.sqs.delivery.reset()
         self.sqs.newness.hide(0.0, 0.0)
 
@@ -71,6 +75,8 @@ class ControlApi:
             ("DELETE", "faults"): self._clear_faults,
             ("GET", "limits"): lambda _data: self._limits(),
             ("POST", "limits"): self._set_limits,
+            ("POST", "table-limits"): self._limit_tables,
+            ("GET", "table-limits"): lambda _data: state.dynamodb.describe(),
             ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
             ("POST", "permissions"): self._give,
             ("GET", "permissions"): lambda data: {"needed": state.permissions.needed(data["token"])},
@@ -124,6 +130,10 @@ class ControlApi:
         rates = {**self._limits(), **data}
         self._state.limits.set_rates(rates["waf_writes_per_s"], rates["waf_reads_per_s"])
         return self._limits()
+
+    def _limit_tables(self, data: dict[str, Any]) -> dict[str, Any]:
+        self._state.dynamodb.limit(Rates(**data["rates"]) if data["rates"] is not None else None)
+        return {}
 
     def _give(self, data: dict[str, Any]) -> dict[str, Any]:
         self._state.permissions.give(data["token"], data["policy"])

@@ -4,12 +4,11 @@
 
 Stands in front of any server that speaks AWS's JSON protocols and adds what emulators lack:
 AWS WAF's lock tokens, validation and request quotas, SQS's duplicate and unordered deliveries,
-throttling, errors, delays and broken connections. Everything else passes through.
+DynamoDB's limits a key, throttling, errors, delays and broken connections. Everything else passes through.
 """
 
 import asyncio
 import contextlib
-import re
 import signal
 import socket
 import struct
@@ -29,7 +28,6 @@ from localstack.edge_http import (
 from localstack.faults import ApiError, ResetError
 
 LOOPBACK = "127.0.0.1"
-_EMPTY_SET = re.compile(rb'"[SNB]S":\s*\[\s*\]')  # which ministack takes, and AWS does not
 
 
 class Edge:
@@ -89,10 +87,11 @@ class Edge:
                 return json_response(state.waf.answer(request))
             except ApiError as error:
                 return error.response()
-        if request.service == "dynamodb" and _EMPTY_SET.search(request.body):
-            return ApiError(
-                "ValidationException", "One or more parameter values were invalid: An string set  may not be empty"
-            ).response()
+        if request.service == "dynamodb":
+            try:
+                return await state.dynamodb.answer(request)
+            except ApiError as error:
+                return error.response()
         if request.service == "sqs":
             return await state.sqs.answer(request, reader.at_eof)
         return await state.upstream.send(request)

@@ -7,7 +7,9 @@ Beside AWS's JSON protocols it serves, with JSON in and out:
     GET  /counters      calls by operation, billed units, what became of the messages, CPU seconds used here
     GET  /deliveries    when each message was sent, in epoch milliseconds, in the order of their numbers
     POST /feed          {"attack": "zipf", "pack": 100, "messages": null}; {"attack": null} ends the attack
-    POST /reset         forgets everything
+    POST /reset         forgets everything; limits and mishaps stay
+    POST /limits        {"key_writes": 1000, ...}: as in localstack/table_limits.py; null is none, as at the start
+    POST /mishaps       {"lost": 0.01, "late": 0.01, ...}: as in mishaps.py; null is none, as at the start
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import gc
 import re
 import time
 import zlib
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -25,8 +29,10 @@ from pydantic_core import from_json, to_json
 
 from benchmarks.attacks import Bodies
 from benchmarks.canned.dynamodb import CannedDynamoDB
+from benchmarks.canned.mishaps import Mishaps, Odds
 from benchmarks.canned.sqs import CannedSqs
 from benchmarks.canned.tally import CannedError, Tally
+from localstack.table_limits import NO_LIMITS, Limits, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +43,10 @@ _TARGET = re.compile(rb"\r\nx-amz-target: *([A-Za-z0-9_]+)\.([A-Za-z]+)", re.IGN
 _ERROR_PREFIX = {"DynamoDB_20120810": "com.amazonaws.dynamodb.v20120810#", "AmazonSQS": "com.amazonaws.sqs#"}
 
 
+class LostAnswer(Exception):
+    """The connection is to be closed instead of answered."""
+
+
 class CannedAws:
     """Both services, what they were asked for, and who waits for a message."""
 
@@ -44,14 +54,17 @@ class CannedAws:
         self.url = ""
         self._bodies: dict[tuple[str, int], Bodies] = {}
         self._waiting: list[Callable[[], None]] = []
+        self._rates = NO_LIMITS
+        self._mishaps = Mishaps()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the prepared attacks."""
+        """Forget everything but the prepared attacks, the limits and the mishaps."""
         self.tally = Tally()
+        self._limits = Limits(self._rates)
         self._sqs = CannedSqs(self.tally, self.url)
         self._sqs.on_message = self._wake
-        self._dynamodb = CannedDynamoDB(self.tally, [TABLE])
+        self._dynamodb = CannedDynamoDB(self.tally, [TABLE], self._limits)
         gc.collect()
 
     def _wake(self) -> None:
@@ -64,6 +77,7 @@ class CannedAws:
 
         Raises:
             CannedError: What AWS would answer as an error.
+            LostAnswer: If the caller is not to get one.
         """
         self.tally.calls[operation] += 1
         request = from_json(body)
@@ -72,7 +86,18 @@ class CannedAws:
         operations = self._sqs.operations if service == "AmazonSQS" else self._dynamodb.operations
         if operation not in operations:
             raise CannedError("UnknownOperationException", f"{operation} is not canned")
-        return to_json(operations[operation](request))
+        do = partial(operations[operation], request)
+        return to_json(do() if service == "AmazonSQS" else self._with_mishaps(operation, do))
+
+    def _with_mishaps(self, operation: str, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        mishap = self._mishaps.of(operation)
+        if mishap == "late":
+            asyncio.get_running_loop().call_later(self._mishaps.delay_s(), _unheard, do)
+            raise LostAnswer
+        answer = do()
+        if mishap == "lost":
+            raise LostAnswer
+        return answer
 
     def _receive(self, request: dict[str, Any], caller: Connection) -> bytes | None:
         wait_s = request.get("WaitTimeSeconds", 0)
@@ -93,12 +118,19 @@ class CannedAws:
     def control(self, line: bytes, body: bytes) -> bytes:
         """Answer one request about the canned AWS itself."""
         if line.startswith(b"GET /counters"):
-            figures = {**self.tally.as_dict(), **self._sqs.figures(), "cpu_s": time.process_time()}
-            return to_json(figures)
+            figures = self.tally.as_dict() | self._limits.figures() | self._sqs.figures()
+            return to_json(figures | {"cpu_s": time.process_time()})
         if line.startswith(b"GET /deliveries"):
             return to_json(self._sqs.sent_ms)
         if line.startswith(b"POST /reset"):
             self.reset()
+            return b"{}"
+        if line.startswith(b"POST /limits"):
+            self._rates = NO_LIMITS if (wanted := from_json(body)) is None else Rates(**wanted)
+            self.reset()
+            return b"{}"
+        if line.startswith(b"POST /mishaps"):
+            self._mishaps = Mishaps(Odds(**(from_json(body) or {})))
             return b"{}"
         if line.startswith(b"POST /feed"):
             self._feed(from_json(body))
@@ -115,6 +147,12 @@ class CannedAws:
             gc.freeze()
         if wanted.get("messages") != 0:  # 0 only prepares
             self._sqs.feed(self._bodies[attack], wanted.get("messages"))
+
+
+def _unheard(do: Callable[[], object]) -> None:
+    """Let a write take effect; if AWS refuses it, nobody hears of it."""
+    with suppress(CannedError):
+        do()
 
 
 class Connection(asyncio.Protocol):
@@ -163,6 +201,9 @@ class Connection(asyncio.Protocol):
                 answer = self._aws.aws(service, target[2].decode(), body, self)
             else:
                 answer = self._aws.control(head[: head.find(b"\r\n")], body)
+        except LostAnswer:
+            if self._transport:
+                self._transport.close()
         except CannedError as error:
             self.send(
                 to_json(

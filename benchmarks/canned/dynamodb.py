@@ -3,14 +3,15 @@
 The tables have the ledger's key, `pk` and `sk`, and its local index `changes` on the number `changed_ms`. Units
 are counted as AWS bills them: a write by the larger of the item before and after, a failed condition, too; a
 transaction twice; an index entry once more, and twice where its key moved. A transaction's index writes are
-counted twice: AWS's documentation leaves it open.
+counted twice: AWS's documentation leaves it open. What a key or the table has too much of in a second is
+throttled, if there are limits: a whole call, one statement, a transaction with its reasons, keys of a batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from itertools import starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.canned.expressions import (
     COMPARISONS,
@@ -18,20 +19,20 @@ from benchmarks.canned.expressions import (
     Item,
     Update,
     Value,
-    actions_of,
-    condition_of,
     is_equal,
     refuse,
     statement_of,
 )
 from benchmarks.canned.table import Bounds, Table, write_units
-from benchmarks.canned.tally import CannedError, Tally
+from benchmarks.canned.tables import Answer, Request, Tables
+from benchmarks.canned.tally import CannedError, Tally, Throttled
+from benchmarks.canned.writes import Write, Writes, key_of
+from localstack.table_limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Request = dict[str, Any]
-Answer = dict[str, Any]
+    from localstack.table_limits import Kind
 
 STATEMENTS_MAX = 25
 GETS_MAX = 100
@@ -39,43 +40,26 @@ WRITES_MAX = 25
 TRANSACTION_MAX = 100
 PAGE_BYTES = 1024 * 1024
 
-_CODE_IN_BATCH = {"ValidationException": "ValidationError", "ResourceNotFoundException": "ResourceNotFound"}
+_CODE_IN_BATCH = {
+    "ValidationException": "ValidationError",
+    "ResourceNotFoundException": "ResourceNotFound",
+    "ThrottlingException": "ThrottlingError",
+}
 _FAILED = "The conditional request failed"
 _DUPLICATE = "Duplicate primary key exists in table"
-
-
-@dataclass(slots=True)
-class _Write:
-    """One write, ready to be done: *after* is None where the item goes."""
-
-    table: Table
-    pk: str
-    sk: str
-    old: tuple[Item, int] | None
-    after: Item | None
-    holds: bool
-
-    def units(self) -> int:
-        """What it costs if its condition fails."""
-        return write_units(self.old[1]) if self.old else 1
-
-    def do(self) -> int:
-        if self.after is None:
-            return self.table.delete(self.pk, self.sk)
-        return self.table.put(self.pk, self.sk, self.after, self.old)
 
 
 class CannedDynamoDB:
     """The operations by name; each takes and answers what the JSON protocol carries."""
 
-    def __init__(self, tally: Tally, tables: Iterable[str] = ()) -> None:
+    def __init__(self, tally: Tally, tables: Iterable[str] = (), limits: Limits | None = None) -> None:
         self._tally = tally
-        self._tables = {name: Table() for name in tables}
+        self._limits = limits or Limits()
+        described = Tables(tables)
+        self._table = described.find
+        self._writes = Writes(described.find)
         self.operations: dict[str, Callable[[Request], Answer]] = {
-            "CreateTable": self._create_table,
-            "DescribeTable": self._describe_table,
-            "DescribeTimeToLive": self._describe_time_to_live,
-            "DescribeContinuousBackups": self._describe_continuous_backups,
+            **described.operations,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -88,56 +72,67 @@ class CannedDynamoDB:
             "ExecuteStatement": self._execute_statement,
         }
 
-    def _table(self, name: str) -> Table:
-        table = self._tables.get(name)
-        if table is None:
-            raise CannedError(
-                "ResourceNotFoundException", f"Requested resource not found: Table: {name} not found"
-            )
-        return table
+    def _let_in(self, kind: Kind, pk: str) -> None:
+        reason = self._limits.refusal(kind, pk)
+        if reason:
+            raise Throttled(reason)
 
-    def _create_table(self, request: Request) -> Answer:
-        self._tables.setdefault(request["TableName"], Table())
-        return {"TableDescription": {"TableName": request["TableName"], "TableStatus": "CREATING"}}
+    def _bill_write(self, pk: str, units: int) -> None:
+        self._tally.write_units += units
+        self._limits.count("Write", pk, units)
 
-    def _describe_table(self, request: Request) -> Answer:
-        name = request["TableName"]
-        self._table(name)
-        index = {"IndexName": "changes", "IndexStatus": "ACTIVE"}
-        return {"Table": {"TableName": name, "TableStatus": "ACTIVE", "LocalSecondaryIndexes": [index]}}
-
-    def _describe_time_to_live(self, request: Request) -> Answer:
-        self._table(request["TableName"])
-        return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}
-
-    def _describe_continuous_backups(self, request: Request) -> Answer:
-        self._table(request["TableName"])
-        recovery = {"PointInTimeRecoveryStatus": "ENABLED"}
-        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": recovery}}
+    def _bill_read(self, pk: str, read_bytes: int, *, consistent: bool) -> None:
+        self._limits.count("Read", pk, self._tally.bill_read(read_bytes, consistent=consistent))
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))
         return {"Item": found} if found else {}
 
     def _read(self, table: Table, key: Item, *, consistent: bool) -> Item | None:
-        found = table.get(*_key(key))
-        self._tally.bill_read(found[1] if found else 0, consistent=consistent)
+        pk, sk = key_of(key)
+        self._let_in("Read", pk)
+        found = table.get(pk, sk)
+        self._bill_read(pk, found[1] if found else 0, consistent=consistent)
         return found[0] if found else None
 
     def _batch_get_item(self, request: Request) -> Answer:
-        answers: dict[str, list[Item]] = {}
-        asked = 0
-        for name, wanted in request["RequestItems"].items():
-            table, consistent = self._table(name), _consistent(wanted)
-            asked += len(wanted["Keys"])
-            if asked > GETS_MAX or len(set(map(_key, wanted["Keys"]))) < len(wanted["Keys"]):
-                raise refuse("more than 100 keys in one BatchGetItem, or one twice")
-            found = (self._read(table, key, consistent=consistent) for key in wanted["Keys"])
-            answers[name] = [item for item in found if item]
-        return {"Responses": answers, "UnprocessedKeys": {}}
+        asked = [(name, key) for name, wanted in request["RequestItems"].items() for key in wanted["Keys"]]
+        if len(asked) > GETS_MAX or len({(name, *key_of(key)) for name, key in asked}) < len(asked):
+            raise refuse("more than 100 keys in one BatchGetItem, or one twice")
+        answers: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
+        left: dict[str, Request] = {}
+        read_bytes: Counter[str] = Counter()
+        refused: list[Throttled] = []
+        for name, key in asked:
+            wanted = request["RequestItems"][name]
+            try:
+                item = self._read_some(self._table(name), key, read_bytes, consistent=_consistent(wanted))
+            except Throttled as error:
+                refused.append(error)
+                left.setdefault(name, {**wanted, "Keys": []})["Keys"].append(key)
+            else:
+                answers[name] += [item] if item else []
+        if len(refused) == len(asked):
+            raise refused[0]
+        return {"Responses": answers, "UnprocessedKeys": left}
+
+    def _read_some(self, table: Table, key: Item, read_bytes: Counter[str], *, consistent: bool) -> Item | None:
+        """Read one item of a batch, of which AWS answers 1 MB a partition.
+
+        Raises:
+            Throttled: If it is to be asked for again.
+        """
+        pk, sk = key_of(key)
+        found = table.get(pk, sk)
+        item_bytes = found[1] if found else 0
+        if read_bytes[pk] and read_bytes[pk] + item_bytes > PAGE_BYTES:
+            raise Throttled("more than 1 MB of a partition")
+        read_bytes[pk] += item_bytes
+        return self._read(table, key, consistent=consistent)
 
     def _query(self, request: Request) -> Answer:
         bounds = Bounds.of(request)
+        self._let_in("Read", bounds.pk)
         table = self._table(request["TableName"])
         rows = (
             table.changed_since(bounds.pk, bounds.least) if "IndexName" in request else table.in_order(bounds.pk)
@@ -148,7 +143,7 @@ class CannedDynamoDB:
         answer: Answer = {"Items": page}
         for item, item_bytes in rows:
             if start:
-                start = None if _key(item) == _key(start) else start
+                start = None if key_of(item) == key_of(start) else start
                 continue
             if not bounds.hold(item):
                 continue
@@ -157,23 +152,24 @@ class CannedDynamoDB:
                 break
             page.append(item)
             page_bytes += item_bytes
-        self._tally.bill_read(page_bytes, consistent=_consistent(request))
+        self._bill_read(bounds.pk, page_bytes, consistent=_consistent(request))
         return answer | {"Count": len(page), "ScannedCount": len(page)}
 
     def _put_item(self, request: Request) -> Answer:
-        return self._write_alone(self._put(request), request)
+        return self._write_alone(self._writes.put(request), request)
 
     def _update_item(self, request: Request) -> Answer:
-        return self._write_alone(self._update(request), request)
+        return self._write_alone(self._writes.update(request), request)
 
     def _delete_item(self, request: Request) -> Answer:
-        return self._write_alone(self._delete(request), request)
+        return self._write_alone(self._writes.delete(request), request)
 
-    def _write_alone(self, write: _Write, request: Request) -> Answer:
+    def _write_alone(self, write: Write, request: Request) -> Answer:
+        self._let_in("Write", write.pk)
         if not write.holds:
-            self._tally.write_units += write.units()
+            self._bill_write(write.pk, write.units())
             raise CannedError("ConditionalCheckFailedException", _FAILED, **_old_item(write, request))
-        self._tally.write_units += write.do()
+        self._bill_write(write.pk, write.do())
         wanted = request.get("ReturnValues", "NONE")
         if wanted == "ALL_NEW":
             return {"Attributes": write.after}
@@ -183,66 +179,59 @@ class CannedDynamoDB:
             raise refuse(f"ReturnValues {wanted}")
         return {}
 
-    def _put(self, request: Request) -> _Write:
-        item: Item = request["Item"]
-        return self._prepared(request, item, lambda _: item)
-
-    def _update(self, request: Request) -> _Write:
-        names = request.get("ExpressionAttributeNames", {})
-        values = request.get("ExpressionAttributeValues", {})
-
-        def changed(before: Item) -> Item:
-            after: Item = before | request["Key"]
-            for action in actions_of(request["UpdateExpression"]):
-                action(before, after, names, values)
-            return after
-
-        return self._prepared(request, request["Key"], changed)
-
-    def _delete(self, request: Request) -> _Write:
-        return self._prepared(request, request["Key"], lambda _: None)
-
-    def _check(self, request: Request) -> _Write:
-        return self._prepared(request, request["Key"], lambda before: before)
-
-    def _prepared(self, request: Request, key: Item, change: Callable[[Item], Item | None]) -> _Write:
-        table = self._table(request["TableName"])
-        pk, sk = _key(key)
-        old = table.get(pk, sk)
-        before = old[0] if old else {}
-        condition = request.get("ConditionExpression")
-        holds = condition is None or condition_of(condition)(
-            before, request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
-        )
-        return _Write(table, pk, sk, old, change(before) if holds else None, holds)
-
     def _transact_write_items(self, request: Request) -> Answer:
-        prepare = {"Put": self._put, "Update": self._update, "Delete": self._delete, "ConditionCheck": self._check}
+        make = self._writes
+        prepare = {"Put": make.put, "Update": make.update, "Delete": make.delete, "ConditionCheck": make.check}
         asked = [(kind, one) for each in request["TransactItems"] for kind, one in each.items()]
         if len(asked) > TRANSACTION_MAX:
             raise refuse("more than 100 items in one transaction")
         writes = [prepare[kind](one) for kind, one in asked]
         if len({(id(write.table), write.pk, write.sk) for write in writes}) < len(writes):
             raise refuse("one item twice in a transaction")
-        if not all(write.holds for write in writes):
-            self._tally.write_units += 2 * sum(write.units() for write in writes)
+        reasons = self._throttled_among(writes)
+        if not reasons and not all(write.holds for write in writes):
+            for write in writes:
+                self._bill_write(write.pk, 2 * write.units())
             reasons = list(starmap(_reason, zip(writes, (one for _, one in asked), strict=True)))
+        if reasons:
             codes = ", ".join(reason["Code"] for reason in reasons)
             message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
             raise CannedError("TransactionCanceledException", message, CancellationReasons=reasons)
         for (kind, _), write in zip(asked, writes, strict=True):
-            self._tally.write_units += 2 * (write.units() if kind == "ConditionCheck" else write.do())
+            self._bill_write(write.pk, 2 * (write.units() if kind == "ConditionCheck" else write.do()))
         return {}
+
+    def _throttled_among(self, writes: Iterable[Write]) -> list[Answer]:
+        """Tell AWS's reason for each write of a transaction, or nothing if none is throttled."""
+        reasons: list[Answer] = []
+        for write in writes:
+            try:
+                self._let_in("Write", write.pk)
+            except Throttled as refused:
+                reasons.append({"Code": "ThrottlingError", "Message": str(refused)})
+            else:
+                reasons.append({"Code": "None"})
+        return reasons if any(reason["Code"] != "None" for reason in reasons) else []
 
     def _batch_write_item(self, request: Request) -> Answer:
         asked = [(name, one) for name, each in request["RequestItems"].items() for one in each]
         if len(asked) > WRITES_MAX:
             raise refuse("more than 25 writes in one BatchWriteItem")
+        left: dict[str, list[Request]] = {}
         for name, one in asked:
             ((kind, what),) = one.items()
-            write = (self._put if kind == "PutRequest" else self._delete)({"TableName": name, **what})
-            self._tally.write_units += write.do()
-        return {"UnprocessedItems": {}}
+            write = (self._writes.put if kind == "PutRequest" else self._writes.delete)(
+                {"TableName": name, **what}
+            )
+            try:
+                self._let_in("Write", write.pk)
+            except Throttled:
+                left.setdefault(name, []).append(one)
+                if sum(map(len, left.values())) == len(asked):
+                    raise
+            else:
+                self._bill_write(write.pk, write.do())
+        return {"UnprocessedItems": left}
 
     def _batch_execute_statement(self, request: Request) -> Answer:
         statements = request["Statements"]
@@ -275,13 +264,14 @@ class CannedDynamoDB:
             return self._insert(table, dict(zip(statement.names, one.get("Parameters", ()), strict=True)))
         parameters = one["Parameters"]
         pk, sk = parameters[statement.pk]["S"], parameters[statement.sk]["S"]
+        self._let_in("Write", pk)
         old = table.get(pk, sk)
         if old is None:  # an UPDATE is no upsert
-            self._tally.write_units += 1
+            self._bill_write(pk, 1)
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED}
         item = old[0]
         if not _meets(item, statement, parameters):
-            self._tally.write_units += write_units(old[1])
+            self._bill_write(pk, write_units(old[1]))
             wanted = one.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED} | ({"Item": item} if wanted else {})
         after = item.copy()
@@ -289,17 +279,18 @@ class CannedDynamoDB:
             after[name] = parameters[place]
         for name in statement.removes:
             after.pop(name, None)
-        self._tally.write_units += table.put(pk, sk, after, old)
+        self._bill_write(pk, table.put(pk, sk, after, old))
         return None
 
     def _insert(self, table: Table, item: Item) -> Answer | None:
-        pk, sk = _key(item)
+        pk, sk = key_of(item)
+        self._let_in("Write", pk)
         old = table.get(pk, sk)
         if old:
             # Whether AWS shows the item here, too, is not documented: so it is not shown.
-            self._tally.write_units += write_units(old[1])
+            self._bill_write(pk, write_units(old[1]))
             return {"Code": "DuplicateItem", "Message": _DUPLICATE}
-        self._tally.write_units += table.put(pk, sk, item, None)
+        self._bill_write(pk, table.put(pk, sk, item, None))
         return None
 
 
@@ -314,20 +305,16 @@ def _meets(item: Item, statement: Update, parameters: list[Value]) -> bool:
     return all((name in item) is there for name, there in statement.there)
 
 
-def _key(item: Item) -> tuple[str, str]:
-    return item["pk"]["S"], item["sk"]["S"]
-
-
 def _consistent(request: Request) -> bool:
     return bool(request.get("ConsistentRead"))
 
 
-def _old_item(write: _Write, request: Request) -> Answer:
+def _old_item(write: Write, request: Request) -> Answer:
     wanted = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
     return {"Item": write.old[0]} if wanted and write.old else {}
 
 
-def _reason(write: _Write, request: Request) -> Answer:
+def _reason(write: Write, request: Request) -> Answer:
     if write.holds:
         return {"Code": "None"}
     return {"Code": "ConditionalCheckFailed", "Message": _FAILED} | _old_item(write, request)

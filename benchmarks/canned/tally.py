@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from localstack.table_limits import MESSAGE
+
 SQS_CHUNK_BYTES = 64 * 1024
 WRITE_UNIT_BYTES = 1024
 READ_UNIT_BYTES = 4096
@@ -30,6 +32,15 @@ class CannedError(Exception):
         self.more = more
 
 
+class Throttled(CannedError):
+    """DynamoDB refuses the call, or this part of it, for now; its reason is AWS's own."""
+
+    def __init__(self, reason: str) -> None:
+        resource = "arn:aws:dynamodb:us-east-1:000000000001:table/f2b"
+        more = {"throttlingReasons": [{"reason": reason, "resource": resource}]}
+        super().__init__("ThrottlingException", MESSAGE, **more)
+
+
 @dataclass(slots=True)
 class Tally:
     """Calls by operation, and what they would cost.
@@ -50,10 +61,11 @@ class Tally:
         """Charge one SQS call."""
         self.sqs_requests += max(1, -(-payload_bytes // SQS_CHUNK_BYTES))
 
-    def bill_read(self, size_bytes: int, *, consistent: bool) -> None:
-        """Charge one read; what is not there is charged as the smallest item."""
-        units = max(1, -(-size_bytes // READ_UNIT_BYTES))
-        self.read_units += units if consistent else units / 2
+    def bill_read(self, size_bytes: int, *, consistent: bool) -> float:
+        """Charge one read, and answer how much; what is not there is charged as the smallest item."""
+        units = max(1, -(-size_bytes // READ_UNIT_BYTES)) / (1 if consistent else 2)
+        self.read_units += units
+        return units
 
     def as_dict(self) -> dict[str, Any]:
         """Answer all figures as JSON can hold them."""

@@ -16,9 +16,9 @@ import time
 from benchmarks.enforcer.scene import DAY_MS, JAIL, NAME, addresses
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.config.settings import WorkerSettings
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.observe import log
 from f2b_worker.ports import Changes, StandingBan

@@ -17,9 +17,10 @@ import click
 import structlog
 
 from benchmarks.report import machine, show, spread
-from f2b_worker.domain.addresses import Networks, canonical
+from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist, Foreign
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.group import Group
 from f2b_worker.domain.plan.updates import next_update
 from f2b_worker.enforcer import Enforcer

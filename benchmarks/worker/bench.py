@@ -17,18 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.attacks import ATTACKS, JAIL, infractions
+from benchmarks.attacks import ATTACKS, JAIL, STANDING, infractions
 from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s
 from benchmarks.report import machine
 from benchmarks.worker.report import NAIVE, Contender, Run, compare, figures, table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.offline.replay import judge_rows
+from localstack.table_limits import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 METHOD = "CPU seconds (user and system) of the worker's processes against canned SQS and DynamoDB; medians"
 NAME = "f2b"
 WARM_UP_S = 20.0
+STANDING_WARM_UP = (240.0, 600_000)
+"""Seconds at most and infractions until all addresses of the standing attack are banned, one of six extended."""
+
 CONFIG = f"""\
 [defaults]
 maxretry = 5
@@ -62,10 +67,12 @@ class Bench:
         folder: For the jails file and the logs.
         warm_up: How many messages of the attack come before it is measured.
         seconds: How long it is measured.
+        limits: Whether keys and table have AWS's limits.
     """
 
-    def __init__(self, canned: Canned, folder: Path, *, warm_up: int, seconds: float) -> None:
+    def __init__(self, canned: Canned, folder: Path, *, warm_up: int, seconds: float, limits: bool = True) -> None:
         self._canned = canned
+        canned.ask("POST", "/limits", asdict(Rates()) if limits else None)
         self._environment = aws_environment(canned.url)
         self._log = folder / "worker.log"
         self.config = folder / "f2b.toml"
@@ -84,7 +91,7 @@ class Bench:
         canned.feed(attack, contender.pack, messages=0)
         with Process(contender.arguments, self._environment, self._log) as worker:
             canned.wait_until_received(worker, contender.processes)
-            self._attack(attack, contender.pack, worker, WARM_UP_S, self._warm_up)
+            self._attack(attack, contender.pack, worker, *self._warm_up_for(attack, contender.pack))
             before, cpu_s, began_s, idle_s = canned.counters(), worker.cpu_s(), time.monotonic(), idle_core_s()
             self._attack(attack, contender.pack, worker, self._seconds)
             after, cpu_s, wall_s = canned.counters(), worker.cpu_s() - cpu_s, time.monotonic() - began_s
@@ -93,6 +100,12 @@ class Bench:
             raise BenchError(f"{contender.name} refused {after['dead']} messages of a good attack")
         bans = self._check_bans(attack, contender.pack) if contender.keeps_bans else None
         return _run(_between(before, after), contender.pack, cpu_s, wall_s, bans=bans, idle_cores=idle_cores)
+
+    def _warm_up_for(self, attack: str, pack: int) -> tuple[float, int]:
+        if attack == STANDING:
+            seconds, infractions = STANDING_WARM_UP
+            return seconds, infractions // pack
+        return WARM_UP_S, self._warm_up
 
     def _attack(
         self, attack: str, pack: int, worker: Process, seconds: float, messages: int | None = None
@@ -140,7 +153,9 @@ class Bench:
 def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     calls = {name: number - before["calls"].get(name, 0) for name, number in after["calls"].items()}
     sums = ("deleted", "sqs_requests", "write_units", "read_units", "cpu_s")
-    return {name: after[name] - before[name] for name in sums} | {"calls": calls}
+    throttled = sum(after["throttled"].values())
+    spent = {name: after[name] - before[name] for name in sums}
+    return spent | {"calls": calls, "peak_key_writes": after["peak_key_writes"][0], "throttled": throttled}
 
 
 def _run(  # noqa: PLR0913 - what one run came to
@@ -158,6 +173,8 @@ def _run(  # noqa: PLR0913 - what one run came to
         calls={name: number for name, number in spent["calls"].items() if number},
         bans=bans,
         idle_cores=idle_cores,
+        peak_key_writes=spent["peak_key_writes"],
+        throttled=spent["throttled"],
     )
 
 
@@ -185,6 +202,7 @@ def measure(bench: Bench, contenders: Sequence[Contender], attacks: Sequence[str
 @click.option("--pack", default=100, show_default=True, help="Infractions in a message of the real worker.")
 @click.option("--naive/--no-naive", default=True, help="Whether the naive worker runs beside it.")
 @click.option("--processes", default=4, show_default=True, help="Compare with so many; 1 leaves that out.")
+@click.option("--limits/--no-limits", default=True, help="Whether DynamoDB throttles keys and table as AWS does.")
 @click.option("--worker-option", "options", multiple=True, help="Pass NAME=VALUE to f2b-worker as --NAME VALUE.")
 def main(  # noqa: PLR0913
     *,
@@ -196,13 +214,14 @@ def main(  # noqa: PLR0913
     pack: int,
     naive: bool,
     processes: int,
+    limits: bool,
     options: Sequence[str],
 ) -> None:
     """Measure, and print what came out."""
     passed = [part for option in options for part in ("--" + option.partition("=")[0], option.partition("=")[2])]
-    report: dict[str, Any] = {**machine(), "method": METHOD, "runs": runs, "seconds": seconds}
+    report: dict[str, Any] = {**machine(), "method": METHOD, "runs": runs, "seconds": seconds, "limits": limits}
     with tempfile.TemporaryDirectory() as name, Canned(Path(name)) as canned:
-        bench = Bench(canned, Path(name), warm_up=warm_up, seconds=seconds)
+        bench = Bench(canned, Path(name), warm_up=warm_up, seconds=seconds, limits=limits)
         contenders = [real(bench.config, pack, 1, passed)]
         contenders += [NAIVE] if naive else []
         contenders += [real(bench.config, pack, processes, passed)] if processes > 1 else []

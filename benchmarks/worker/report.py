@@ -33,7 +33,12 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run came to, from when nothing was in flight to when nothing was any more."""
+    """What one run came to, from when nothing was in flight to when nothing was any more.
+
+    Attributes:
+        peak_key_writes: The most write units that one key had in any second, the warm-up included.
+        throttled: How often DynamoDB refused a call, or a part of one, as too much; likewise.
+    """
 
     infractions: int
     cpu_s: float
@@ -46,6 +51,8 @@ class Run:
     calls: dict[str, int]
     bans: int | None
     idle_cores: float = 0.0
+    peak_key_writes: float = 0.0
+    throttled: int = 0
 
     @property
     def per_cpu_s(self) -> float:
@@ -91,6 +98,8 @@ def figures(contender: Contender, runs: Sequence[Run]) -> dict[str, Any]:
         "sqs_requests_per_million": _per_million(runs, "sqs_requests"),
         "write_units_per_million": _per_million(runs, "write_units"),
         "read_units_per_million": _per_million(runs, "read_units"),
+        "peak_key_writes": max(run.peak_key_writes for run in runs),
+        "throttled": round(statistics.median(run.throttled for run in runs)),
         "bans_checked": last.bans,
         "calls_per_million": {name: round(1e6 * n / last.infractions) for name, n in last.calls.items()},
     }
@@ -156,12 +165,14 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         "requests/1000",
         "$/million",
         "with sends",
+        "peak/key",
+        "throttled",
         "bans",
         "cores",
         "AWS cores",
         "idle",
     )
-    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>6} {:>6} {:>9} {:>5}"
+    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>8} {:>9} {:>6} {:>6} {:>9} {:>5}"
     yield layout.format(*head)
     for attack, by_name in report["attacks"].items():
         for name, each in by_name.items():
@@ -175,6 +186,8 @@ def table(report: dict[str, Any]) -> Iterator[str]:
                 f"{each['requests_per_1000']['median']:.2f}",
                 f"{each['dollars_per_million']['median']:.4f}",
                 f"{each['dollars_per_million_with_sends']:.4f}",
+                f"{each['peak_key_writes']:,.0f}",
+                f"{each['throttled']:,}",
                 "-" if each["bans_checked"] is None else each["bans_checked"],
                 each["cores"],
                 each["canned_cores"],

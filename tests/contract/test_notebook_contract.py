@@ -156,7 +156,9 @@ class TestDynamo:
 
 
 class TestSqlite:
-    @pytest.mark.parametrize("content", ["x", "", "9" * 30, "9999999999999x", "null", '"text"', "[]"])
+    @pytest.mark.parametrize(
+        "content", ["x", "", "9" * 30, "9999999999999x", "3000.5", "3e3", "null", '"text"', "[]"]
+    )
     @pytest.mark.parametrize("name", ["surge", "release"])
     def test_a_release_mends_a_note_that_cannot_be_read(self, state: StateFile, name: str, content: str) -> None:
         query = "INSERT INTO notes VALUES ('eu-west-1', ?, ?)"

@@ -175,6 +175,13 @@ def test_a_check_tells_whether_the_queue_answers(desk: Desk, aws_in_process: Loc
     desk.run(SqsQueue.check)
 
 
+@pytest.mark.parametrize("body", ["<html/>", "{}", "[]", '{"Attributes": []}'])
+def test_a_check_takes_the_answer_of_a_proxy_for_none(desk: Desk, aws_in_process: LocalAws, body: str) -> None:
+    aws_in_process.edge.fault("sqs:GetQueueAttributes", "answer", body=body)
+    with pytest.raises(Unavailable):
+        desk.run(SqsQueue.check)
+
+
 class TestDirectCalls:
     @pytest.fixture
     def desk(self, open_desk: Callable[[str], Desk]) -> Desk:

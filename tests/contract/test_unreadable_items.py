@@ -19,9 +19,9 @@ from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.sqlite.state import StateFile
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.jails import Jail, Policy
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.intake.loop import Intake
 from f2b_worker.testing import FakeClock, MemoryInbox, MemoryIpSet, MemoryIpSetFinder

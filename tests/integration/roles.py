@@ -12,7 +12,8 @@ import structlog
 
 from f2b_producer._pack import Pack
 from f2b_producer._sender import Sender
-from f2b_worker.adapters.aws import act_as, dynamodb_client
+from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.aws import dynamodb_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook

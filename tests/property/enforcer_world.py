@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import Networks, family_of, network_of
+from f2b_worker.domain.addresses import family_of, network_of
 from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import AUDIT_S, FIND_S, Enforcer
 from f2b_worker.errors import F2bError, Throttled, Unavailable
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.addresses import NEVER_BANNED, Networks, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.jails import Jail
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update

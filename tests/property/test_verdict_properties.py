@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo import checker
-from f2b_worker.domain.addresses import NEVER_BANNED, Address, Networks, canonical, display, key_of, parse_address
+from f2b_worker.domain.addresses import Address, canonical, display, key_of, parse_address
 from f2b_worker.domain.blocklists import Collapse
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
@@ -18,6 +18,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, forgettable, judge, worth_storing
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.collapse import Collapser
 from f2b_worker.testing import MemoryLedger
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from structlog.testing import capture_logs
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import Policy
 from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.property.judging import Deed, Law, incomplete, jail_of, unsound
 from tests.property.workers_in_steps import Fate, Queue, Worker

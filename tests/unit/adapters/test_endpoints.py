@@ -98,8 +98,10 @@ def test_cloudfront_is_refused_in_a_partition_whose_credentials_do_not_count_the
     aws.wafv2_client(None).close()
 
 
-def test_cloudfront_is_reached_from_every_region_of_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    for home in ("eu-central-1", "us-east-1", "ap-southeast-7"):
+def test_cloudfront_is_reached_from_every_region_of_its_partition_and_from_an_emulators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for home in ("eu-central-1", "us-east-1", "ap-southeast-7", "local"):
         monkeypatch.setenv("AWS_DEFAULT_REGION", home)
         client = aws.wafv2_client("us-east-1")
         assert client.meta.region_name == "us-east-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, sqs_client, wafv2_client
+from f2b_worker.adapters.answers import aws_errors
+from f2b_worker.adapters.aws import account_of_credentials, dynamodb_client, sqs_client, wafv2_client
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
-from f2b_worker.adapters.provisioning.fleet import check_table
+from f2b_worker.adapters.provisioning.fleet import Protections, Table, check_table
+from f2b_worker.adapters.provisioning.queues import Queues
+from f2b_worker.adapters.provisioning.rule_groups import DESCRIPTION, RuleGroup
+from f2b_worker.adapters.provisioning.steps import Patience
+from f2b_worker.adapters.provisioning.waf import Wish, plans
 from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, visibility_s_of
 from f2b_worker.adapters.waf.ip_set import open_ip_set
 from f2b_worker.adapters.waf.listing import WafListing
-from f2b_worker.domain.blocklists import Scope
+from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 from f2b_worker.ports import DeadLetter, Message
 from f2b_worker.testing import FakeClock
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from f2b_worker.adapters.provisioning.steps import Step
     from f2b_worker.ports import Answers
 
 WHO = OffenderId("login", "203.0.113.7/32")
@@ -129,6 +136,65 @@ def test_an_answer_with_200_in_another_form_is_worth_another_try_or_is_none_at_a
                 continue
 
 
+PROVISIONING_BODIES = [
+    "{}",
+    '{"Table": {"LocalSecondaryIndexes": [{"IndexName": []}]}}',
+    '{"Table": {"LocalSecondaryIndexes": [], "WarmThroughput": {"WriteUnitsPerSecond": "x"}}}',
+    '{"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": []}}}',
+    '{"TimeToLiveDescription": {"TimeToLiveStatus": []}}',
+    '{"QueueUrl": 5, "Attributes": {"RedrivePolicy": "[]"}}',
+    '{"QueueUrl": "u", "Attributes": {"LastModifiedTimestamp": "yesterday"}}',
+    '{"QueueUrl": "u", "Attributes": {"QueueArn": 5}}',
+    '{"IPSets": [{"Name": "f2b"}], "IPSet": {}}',
+    '{"IPSets": [{"Name": "f2b", "Id": "i"}], "IPSet": {"IPAddressVersion": []}}',
+    '{"IPSets": [], "RuleGroups": [{}]}',
+    f'{{"IPSets": [], "RuleGroups": [{{"Name": "f2b", "Description": "{DESCRIPTION}"}}]}}',
+    *(
+        f'{{"LockToken": "t", "RuleGroups": [{{"Name": "f2b", "Id": "i", "Description": "{DESCRIPTION}"}}], '
+        f'"RuleGroup": {group}}}'
+        for group in ("{}", '{"VisibilityConfig": {}, "Rules": [{}]}', '{"VisibilityConfig": {}, "Rules": 5}')
+    ),
+]
+
+
+def looked_for(steps: Callable[[], Iterator[Step]]) -> None:
+    """Look for all that provision would look for, as long as somebody answers so that it goes on."""
+    for step in steps():
+        for look in (step.is_there, step.remark):
+            with suppress(errors.F2bError):
+                look()
+
+
+def test_provision_takes_an_answer_with_200_in_another_form_for_none(answering: Callable[[str], None]) -> None:
+    clock = FakeClock()
+    blocklist = Blocklist("default", ("f2b",))
+    patience = Patience(clock, lambda _: None)
+    (plan,) = plans([blocklist], Wish(rule_group="f2b"), clock)
+    waf = wafv2_client(None)
+    group = RuleGroup(waf, WafListing(waf, clock), "f2b", Scope.REGIONAL)
+    table = Table("f2b", Protections(warm_writes_per_s=9000), patience)
+    calls: list[Callable[[], object]] = [
+        *(partial(looked_for, steps) for steps in (table.steps, Queues("f2b", patience).steps, plan.steps)),
+        plan.advice,
+        partial(group.add, blocklist, ["arn"], None),
+        group.create,
+    ]
+    for body in [*ODD_BODIES, *PROVISIONING_BODIES]:
+        answering(body)
+        for call in calls:
+            with suppress(errors.F2bError):
+                call()
+
+
+@pytest.mark.parametrize("body", ["{}", "<html/>", "<GetCallerIdentityResponse/>"])
+def test_an_account_that_sts_does_not_name_is_worth_another_try(
+    answering: Callable[[str], None], body: str
+) -> None:
+    answering(body)
+    with pytest.raises(errors.Unavailable):
+        account_of_credentials("us-east-1")
+
+
 def answers(found: Answers) -> None:
     """Raise the first error among them."""
     for each in found.values():
@@ -156,6 +222,21 @@ def test_a_page_that_is_empty_and_names_a_next_one_is_not_the_last() -> None:
 
     client: Any = Client()
     assert [each["Name"] for each in WafListing(client, FakeClock()).ip_sets(Scope.REGIONAL)] == ["f2b"]
+
+
+def test_pages_that_name_each_other_in_a_circle_have_an_end() -> None:
+    following = {"": "a", "a": "b", "b": "a"}
+    asked: list[str] = []
+
+    class Client:
+        def list_ip_sets(self, **given: str) -> dict[str, Any]:
+            asked.append(given.get("NextMarker", ""))
+            assert len(asked) < 10, "it goes on for ever"
+            return {"IPSets": [{"Name": f"after {asked[-1]}"}], "NextMarker": following[asked[-1]]}
+
+    client: Any = Client()
+    assert len(list(WafListing(client, FakeClock()).ip_sets(Scope.REGIONAL))) == 3
+    assert asked == ["", "a", "b"]
 
 
 def test_credentials_that_sts_answers_in_another_form_are_worth_another_try(

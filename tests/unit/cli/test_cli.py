@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from f2b_worker.cli import main as entry_point
 from f2b_worker.cli.shim import main as shim
 from f2b_worker.cli.worker import main as worker
-from f2b_worker.config.settings import ShimSettings, WorkerSettings, env_name, option_name
+from f2b_worker.config.loading import env_name, option_name
+from f2b_worker.config.settings import ShimSettings, WorkerSettings
 from f2b_worker.testing import MemoryLedger
 
 if TYPE_CHECKING:

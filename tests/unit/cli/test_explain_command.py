@@ -10,15 +10,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli import explain as command
-from f2b_worker.cli import places
+from f2b_worker.cli import explanation, places
 from f2b_worker.cli.show import duration
 from f2b_worker.cli.worker import main
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
@@ -237,7 +238,7 @@ def test_an_address_in_a_range_of_translators_is_explained_as_its_customer(
 
 
 def test_every_kind_of_own_range_has_its_name() -> None:
-    assert command._OWN_RANGES.keys() <= set(NEVER_BANNED.entries)
+    assert explanation._OWN_RANGES.keys() <= set(NEVER_BANNED.entries)
 
 
 def test_a_ban_that_an_ignoreip_came_after_is_explained_as_it_is_enforced(scene: Scene) -> None:
@@ -466,7 +467,7 @@ def test_a_duration_reads_as_in_the_jails_file(ms: int, text: str) -> None:
     [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (113, "113th")],
 )
 def test_the_nth_ban_reads_well(number: int, text: str) -> None:
-    assert command._ordinal(number) == text
+    assert explanation._ordinal(number) == text
 
 
 def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pytest.MonkeyPatch) -> None:

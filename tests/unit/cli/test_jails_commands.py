@@ -16,8 +16,8 @@ from f2b_worker.cli.worker import main
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.config.settings import WorkerSettings
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
+from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from f2b_worker.config.jails_file import Jails, jails_errors, read_jails
-from f2b_worker.domain.addresses import NEVER_BANNED, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Action, Blocklist, Collapse, Foreign, Scope
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import StartError
 
 MINUTE_MS = 60_000

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from f2b_worker.cli.options import config_option, settings_options
 from f2b_worker.config.cores import usable_cores
-from f2b_worker.config.settings import PROCESSES_MAX, ShimSettings, WorkerSettings, env_name, load, option_name
+from f2b_worker.config.loading import env_name, load, option_name
+from f2b_worker.config.settings import PROCESSES_MAX, ShimSettings, WorkerSettings
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.errors import StartError
 

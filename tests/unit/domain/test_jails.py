@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy, Window
+from f2b_worker.domain.networks import Networks
 
 HOUR_MS = 3_600_000
 PLAIN = Jail("login", bantime_ms=HOUR_MS)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY
 
-from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.ports import Changes
 from f2b_worker.testing import (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.enforcer.alarms import Alarms

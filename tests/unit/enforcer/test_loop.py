@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import AUDIT_S, RESYNC_S, UPDATE_EVERY_S
 from f2b_worker.enforcer.pace import PACE_MAX_S
 from f2b_worker.errors import LockLost, Throttled

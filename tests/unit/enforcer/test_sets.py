@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign
 from f2b_worker.domain.jails import Jail
 from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import AUDIT_S, FIND_S, LedgerAdopter
 from f2b_worker.errors import AccessDenied, BadEntry, LockLost, Throttled, Unavailable
 from tests.unit.enforcer.scene import (

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.jails import DAY_MS, SECOND_MS, Jail, Policy, Window
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import Unavailable
 from f2b_worker.offline.replay import ReplayedBan, judge_rows
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, NOW_S, Scene, body, who

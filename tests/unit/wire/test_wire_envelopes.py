@@ -142,6 +142,28 @@ def test_an_envelope_among_others_is_opened_if_it_holds_one_infraction_and_named
     assert "a test message of S3" in body.refused[2].detail
 
 
+def in_base64_text(data: object) -> str:
+    return base64.b64encode(json.dumps(data).encode()).decode()
+
+
+@pytest.mark.parametrize("write", [json.dumps, in_base64_text])
+def test_a_text_of_json_among_others_is_opened_if_it_holds_one_infraction_and_named_if_not(
+    write: Callable[[object], str],
+) -> None:
+    body = read([write({"ip": IP, "id": "a"}), {"ip": IP, "id": "b"}, write([{"ip": IP}]), write({"no": 1})])
+    assert [(each.id, each.ip) for each in body.infractions] == [("a", IP), ("b", IP)]
+    assert [refusal.reason for refusal in body.refused] == [Reason.ENVELOPE] * 2
+    assert "send it as a message of its own" in body.refused[0].detail
+    assert body.refused[1].detail == "a text in quotes, and what is in it has no ip: send infractions as JSON"
+
+
+@pytest.mark.parametrize("item", [IP, "eyJpcCI6", 5, None, [], True])
+def test_an_item_that_is_no_object_is_refused_with_what_to_send(item: object) -> None:
+    (refusal,) = read([item]).refused
+    assert refusal.reason is Reason.BAD_SHAPE
+    assert refusal.detail == f'{item!a} is no infraction: send an object, {{"ip": "203.0.113.7"}}'
+
+
 WRITERS: dict[str, Callable[[bytes], str]] = {
     "padded": lambda raw: base64.b64encode(raw).decode(),
     "unpadded": lambda raw: base64.b64encode(raw).decode().rstrip("="),

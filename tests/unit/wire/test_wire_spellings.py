@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
 
+from f2b_worker.domain.jails import Policy
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
-from f2b_worker.wire import UnreadableError, parse_json, read_body
+from f2b_worker.domain.judge.sorting import Sorter
+from f2b_worker.wire import UnreadableError, parse_body, parse_json, read_body
 
 IP = "203.0.113.7"
 SENT_MS = 1_795_369_500_000
+MS, US, NS = SENT_MS, SENT_MS * 1000, SENT_MS * 1_000_000
 
 
 def one(item: dict[str, Any]) -> Infraction:
@@ -52,6 +57,42 @@ def test_a_body_in_utf_16_is_named_as_that(encoding: str) -> None:
         parse_json("\ufeff{}".encode(encoding))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("body", [{"ip": IP}, [{"ip": IP}]])
+def test_utf_16_is_named_with_and_without_a_bom_in_base64_too(encoding: str, body: object) -> None:
+    written = json.dumps(body).encode(encoding)
+    with pytest.raises(ValueError, match="it is UTF-16: send UTF-8"):
+        parse_body(written)
+    for text in (base64.b64encode(written), base64.b64encode(written).decode()):
+        with pytest.raises(ValueError, match="it is base64 of UTF-16: encode UTF-8"):
+            parse_body(text)
+
+
+@pytest.mark.parametrize(
+    ("t0_ms", "told"),
+    [
+        (MS / 1000, "; it is in seconds: multiply it by 1,000, and leave out what is behind the point then"),
+        (float(MS), "; leave out what is behind the point"),
+        (NS, "; it is in nanoseconds: divide it by 1,000,000"),
+        (-(2**60), ""),
+        ("1", ""),
+    ],
+)
+def test_the_start_of_a_pack_in_another_unit_is_named_with_its_remedy(t0_ms: object, told: str) -> None:
+    pack = {"v": 1, "id": "p", "t0_ms": t0_ms, "dt_ms": [0], "ip": [IP]}
+    with pytest.raises(UnreadableError) as unreadable:
+        read_body(json.dumps(pack), message_id="m", sent_at_ms=SENT_MS)
+    assert re.fullmatch(rf"t0_ms: [^;]*{re.escape(told)}", str(unreadable.value))
+
+
+@pytest.mark.parametrize("t0_ms", [MS // 1000, US])
+def test_whole_numbers_of_another_unit_in_a_pack_are_named_for_each_infraction(t0_ms: int) -> None:
+    pack = {"v": 1, "id": "p", "t0_ms": t0_ms, "dt_ms": [0], "ip": [IP]}
+    found = read_body(json.dumps(pack), message_id="m", sent_at_ms=SENT_MS)
+    (refusal,) = Sorter(Policy(), 3_600_000).sort_out(found.infractions, now_ms=SENT_MS).refused
+    assert "seconds where milliseconds belong?" in refusal.detail
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [
@@ -72,9 +113,6 @@ def test_an_id_that_is_no_name_is_refused_and_named() -> None:
     assert refused({"ip": IP, "id": []}).detail == "id: [] is neither 1-64 characters nor a number"
     (refusal,) = read_body(f'[{{"ip": "{IP}", "id": 1e999}}]', message_id="m", sent_at_ms=SENT_MS).refused
     assert refusal.reason is Reason.BAD_SHAPE
-
-
-MS, US, NS = SENT_MS, SENT_MS * 1000, SENT_MS * 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Clients for AWS, and the one place where botocore's errors become ours."""
+"""Clients for AWS: how they are made, whom they ask, and what is wrong where none can be made."""
 
 from __future__ import annotations
 
@@ -9,31 +9,15 @@ import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-    PaginationError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, UnknownRegionError
 from pydantic_core import from_json
 
 from f2b_worker import errors
+from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of
 from f2b_worker.adapters.clock import AWS_TIME
 
 if TYPE_CHECKING:
@@ -43,90 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_wafv2 import WAFV2Client
 
-_CREDENTIALS_AWAY = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
-_GIVE_CREDENTIALS = "give this process a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_NO_CREDENTIALS = (PartialCredentialsError, SSOError, NoRegionError)
 _SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
-_NO_MACHINES_CREDENTIALS = "AWS_EC2_METADATA_DISABLED"
-_THROTTLED = {
-    "ThrottlingException",
-    "Throttling",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "ProvisionedThroughputExceededException",
-    "ProvisionedThroughputExceeded",  # of one statement in a batch, as the next
-    "ThrottlingError",
-    "RequestLimitExceeded",
-    "LimitExceededException",
-    "BandwidthLimitExceeded",
-    "SlowDown",
-    "OverLimit",  # SQS has 120,000 messages in flight
-}
-_UNAVAILABLE = {
-    "InternalServerError",
-    "InternalError",
-    "InternalFailure",
-    "ServiceUnavailable",
-    "WAFInternalErrorException",
-    "WAFUnavailableEntityException",
-    "TransactionCanceledException",  # a conflict or throttling: a lost race is the ledger's own answer
-    "TransactionConflictException",
-    "TransactionConflict",
-    "TransactionInProgressException",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "PriorRequestNotComplete",
-    "ContinuousBackupsUnavailableException",  # of a table that was made just now
-    "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
-}
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnrecognizedClientException",
-    "InvalidClientTokenId",
-    "SignatureDoesNotMatch",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "InvalidSecurity",  # no HTTPS, or another signature than version 4
-}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
-_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
-_KMS = re.compile(r"KMS\.?", re.IGNORECASE)
-_MISSING = {
-    "QueueDoesNotExist",
-    "NonExistentQueue",
-    "ResourceNotFoundException",
-    "ResourceNotFound",  # of one statement in a batch
-    "WAFNonexistentItemException",
-}
-_INVALID = {
-    "ValidationException",
-    "ValidationError",  # of one statement in a batch, or of one item in a transaction
-    "SerializationException",  # a value of the wrong type: botocore does not check what it sends
-}
-_KINDS: dict[str, type[errors.F2bError]] = {
-    **dict.fromkeys(_THROTTLED, errors.Throttled),
-    **dict.fromkeys(_UNAVAILABLE, errors.Unavailable),
-    **dict.fromkeys(_DENIED, errors.AccessDenied),
-    **dict.fromkeys(_EXPIRED, errors.CredentialsAway),
-    **dict.fromkeys(_MISSING, errors.Missing),
-    **dict.fromkeys(_INVALID, errors.Invalid),
-    "WAFOptimisticLockException": errors.LockLost,
-}
 _REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
-ODD = (LookupError, TypeError, ValueError, AttributeError)
-"""What Python raises on the way through an answer that has not the form of AWS's."""
-
-_AFTER_THE_REQUEST = {
-    "botocore.endpoint",
-    "botocore.credentials",
-    "botocore.tokens",
-    "botocore.paginate",
-    "botocore.waiter",
-}
-"""The modules of botocore through which an answer comes, but no request in the making."""
 
 ANSWER_S = 4.0
 """How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
@@ -137,47 +39,6 @@ _QUEUE_HOSTS = re.compile(
     rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"  # how SQS itself names queues to old clients
 )
 _OLDEST_QUEUE_REGION = "us-east-1"  # of queue.amazonaws.com
-
-_POLICIES = "docs/iam"
-_policy_file = f"{_POLICIES}/"
-
-
-def act_as(role: str) -> None:
-    """Say as whom this process calls AWS: a call that is not allowed is told with the file of this role's policy.
-
-    Args:
-        role: The name of a file in docs/iam.
-    """
-    global _policy_file  # noqa: PLW0603 - a process has one role, and every client of it the same
-    _policy_file = f"{_POLICIES}/{role}.json"
-
-
-@contextmanager
-def aws_errors(doing: str) -> Iterator[None]:
-    """Let only errors of ours leave the block; *doing* begins the one line that the user reads."""
-    try:
-        yield
-    except ClientError as error:
-        raise _from_code(error, doing) from error
-    except _CREDENTIALS_AWAY as error:
-        raise errors.CredentialsAway(f"{doing}: {error}") from error
-    except NoCredentialsError as error:
-        # botocore says the same where a machine's metadata service is slow or answers 500.
-        none_can_come = os.environ.get(_NO_MACHINES_CREDENTIALS, "").lower() == "true"
-        kind = errors.AccessDenied if none_can_come else errors.CredentialsAway
-        raise kind(f"{doing}: {error}; {_GIVE_CREDENTIALS}") from error
-    except NoRegionError as error:
-        raise errors.AccessDenied(f"{doing}: no Region is set; set AWS_REGION") from error
-    except _NO_CREDENTIALS as error:
-        raise errors.AccessDenied(f"{doing}: {error}") from error
-    except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
-        raise errors.Unavailable(f"{doing}: {error}") from error
-    except BotoCoreError as error:
-        raise errors.Rejected(f"{doing}: {error}") from error
-    except Exception as error:
-        if isinstance(error, errors.F2bError) or not _is_about_an_answer(error):
-            raise
-        raise odd_answer(doing, error) from error
 
 
 @contextmanager
@@ -191,7 +52,7 @@ def _making(what: str) -> Iterator[None]:
     with aws_errors(what):
         try:
             yield
-        except (*_CREDENTIALS_AWAY, *_NO_CREDENTIALS, NoCredentialsError):
+        except ABOUT_CREDENTIALS:
             raise
         except (BotoCoreError, *ODD, OSError) as error:
             said = " ".join(str(error).split())
@@ -211,113 +72,30 @@ def _blamed(said: str) -> str:
     return f"{said}; check {where}"
 
 
+def authorities_of(session: Any) -> str | None:
+    """Name the file of certificate authorities that botocore uses (botocore.endpoint, `_get_verify_value`).
+
+    It is the profile's or that of AWS_CA_BUNDLE, then that of REQUESTS_CA_BUNDLE; None is the one that comes with
+    botocore.
+    """
+    bundle: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+    return bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+
+
 def _check_authorities(session: Any) -> None:
     """Read the file of certificate authorities: botocore reads it with the first call, which is then tried again.
 
     Raises:
-        OSError: If it is not there, or holds no certificate.
+        OSError: If it is not there, holds no certificate, or is a folder, which other programs take.
     """
-    bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
-    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = authorities_of(session)
     if bundle:
         try:
-            folder = Path(bundle).is_dir()
-            ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+            ssl.create_default_context(cafile=bundle)
         except OSError as error:
-            raise OSError(f"the CA bundle {bundle} cannot be used: {error.strerror or error}") from error
-
-
-@contextmanager
-def odd_answers(doing: str) -> Iterator[None]:
-    """Take what Python raises in the block, which only reads an answer, for an answer that is not AWS's.
-
-    Raises:
-        Unavailable: A proxy, for instance, answered with a 200: the next answer may be AWS's.
-    """
-    try:
-        yield
-    except ODD as error:
-        raise odd_answer(doing, error) from error
-
-
-def odd_answer(doing: str, error: Exception) -> errors.F2bError:
-    """Make the error for an answer that is not AWS's, from what reading it raised."""
-    return errors.Unavailable(
-        f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
-    )
-
-
-def _is_about_an_answer(error: Exception) -> bool:
-    """Tell whether botocore failed on what was answered, in a form that it does not expect.
-
-    It checks that an answer is JSON or XML, and then goes through it as if it had the form of the service's model.
-    What fails in our own code, or on the way of a request, is a defect and must be seen.
-    """
-    modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
-    return not modules.isdisjoint(_AFTER_THE_REQUEST)
-
-
-def error_code(error: ClientError) -> str:
-    """Read the error's code without the prefix that older services and some emulators put before it."""
-    return _without_prefix(error.response.get("Error", {}).get("Code", ""))
-
-
-def _without_prefix(code: str) -> str:
-    name = code.rsplit("#", maxsplit=1)[-1]
-    # SQS names the errors of KMS KMS.DisabledException to old clients and KmsDisabled to new ones.
-    return name if _KMS.match(name) else name.rsplit(".", maxsplit=1)[-1]
-
-
-def _from_code(error: ClientError, doing: str) -> errors.F2bError:
-    code = error_code(error)
-    line = f"{doing}: {error.response.get('Error', {}).get('Message') or code}"
-    if code in _NOT_ALLOWED and "not authorized to perform" not in line:  # the line does not say what is not
-        line = f"{line} ({error.operation_name})"
-    if code == "WAFInvalidParameterException" and error.response.get("Field") == "IP_ADDRESS":
-        return errors.BadEntry(line, str(error.response.get("Parameter", "")))
-    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return errors.Unavailable(line)
-    return error_of(code, line)
-
-
-def error_of(code: str, line: str) -> errors.F2bError:
-    """Turn the code of a part of an answer into our error; *line* is what the user reads."""
-    if _KMS.match(code):
-        return _of_key(code, line)
-    kind = _KINDS.get(code, errors.Rejected)
-    if code in _NOT_ALLOWED:
-        return errors.AccessDenied(f"{line}; {_policy_file} has the policy that is needed", by_policy=True)
-    return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
-
-
-def _of_key(code: str, line: str) -> errors.F2bError:
-    """Tell a busy KMS from a key that may not be used, is switched off, or is gone: somebody has to act."""
-    if "throttling" in code.lower() or "throttled" in code.lower():
-        return errors.Throttled(line)
-    return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
-
-
-def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:
-    """Take a part of an answer that AWS always sends.
-
-    Args:
-        answer: As botocore parsed it.
-        name: The part's.
-        doing: Begins the line that the user reads.
-        kind: What the part must be an instance of: botocore does not check the text of a member, for instance.
-
-    Raises:
-        Unavailable: If it is missing or another: not AWS answered with a 200, but a proxy, for instance.
-    """
-    try:
-        part = answer[name]
-    except KeyError:
-        raise errors.Unavailable(f"{doing}: the answer has no {name}; is it AWS that answers?") from None
-    if not isinstance(part, kind):
-        raise errors.Unavailable(
-            f"{doing}: the answer's {name} is a {type(part).__name__}, no {kind.__name__}; is it AWS that answers?"
-        )
-    return part
+            remedy = "; name one file with all of the certificates" if Path(bundle).is_dir() else ""
+            said = error.strerror or error
+            raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
 
 
 def queue_region(queue_url: str) -> str | None:
@@ -358,12 +136,10 @@ def sqs_client(
 
 def account_of_credentials(region: str) -> str:
     """Ask STS which account the credentials are of; that needs no permission."""
+    doing = "STS: the account of the credentials"
     config = _config(connections=1, read_timeout_s=5, attempts=3)
-    with (
-        aws_errors("STS: the account of the credentials"),
-        closing(_session().client("sts", region_name=region, config=config)) as client,
-    ):
-        return str(client.get_caller_identity()["Account"])
+    with aws_errors(doing), closing(_session().client("sts", region_name=region, config=config)) as client:
+        return str(part_of(client.get_caller_identity(), "Account", doing, str))
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:
@@ -429,7 +205,10 @@ def _refuse_another_partition(session: Any, region: str | None) -> None:
     home = session.region_name
     if not region or not home:
         return
-    theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    try:
+        theirs, ours = (session.get_partition_for_region(each) for each in (region, home))
+    except UnknownRegionError:  # an emulator's, or newer than botocore: nobody can tell
+        return
     if theirs != ours:
         raise errors.Rejected(
             f"scope CLOUDFRONT is reached in {region}, in the partition {theirs}; Region {home} is in {ours}, "

@@ -1,8 +1,11 @@
-"""What follows from a stored item of each kind that cannot be read, and what to do about it."""
+"""What tells that a stored item cannot be read, what follows from it for each kind, and what to do about it."""
 
 from __future__ import annotations
 
 from f2b_worker.errors import Unreadable
+
+MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises on the way through a stored item that is not what it should be."""
 
 _REMEDIES = {
     "ban": "what IP sets hold of this ban stays there; correct the attribute, or delete the item to lift the ban",

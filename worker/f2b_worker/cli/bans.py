@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
 from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes

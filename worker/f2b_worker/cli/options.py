@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from pydantic_core import PydanticUndefined
 
-from f2b_worker.config.settings import WorkerSettings, env_name, load, option_name
+from f2b_worker.config.loading import env_name, load, option_name
+from f2b_worker.config.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

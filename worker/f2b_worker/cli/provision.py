@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.aws import act_as, odd_answers
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
@@ -114,13 +114,12 @@ def provision(
 
 
 def _carry_out(steps: Iterable[Step], *, dry_run: bool) -> None:
-    with odd_answers("looking for what is there"):
-        for step in steps:
-            if step.is_there():
-                remark = step.remark()
-                click.echo(f"{step.what}: there" + (f", but {remark}" if remark else ""))
-            elif dry_run:
-                click.echo(f"{step.what}: would be made")
-            else:
-                step.make()
-                click.echo(f"{step.what}: made")
+    for step in steps:
+        if step.is_there():
+            remark = step.remark()
+            click.echo(f"{step.what}: there" + (f", but {remark}" if remark else ""))
+        elif dry_run:
+            click.echo(f"{step.what}: would be made")
+        else:
+            step.make()
+            click.echo(f"{step.what}: made")

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from f2b_worker.cli.options import default_text
-from f2b_worker.config.settings import ShimSettings, WorkerSettings, env_name, option_name
+from f2b_worker.config.loading import env_name, option_name
+from f2b_worker.config.settings import ShimSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

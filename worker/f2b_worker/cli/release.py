@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment

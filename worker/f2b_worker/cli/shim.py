@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from f2b_worker.adapters.aws import act_as, sqs_client
+from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.aws import sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
-from f2b_worker.config.settings import ShimSettings, load
+from f2b_worker.config.loading import load
+from f2b_worker.config.settings import ShimSettings
 from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
 from f2b_worker.observe.lines import open_standard_files
 from f2b_worker.observe.log import configure

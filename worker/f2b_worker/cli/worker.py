@@ -18,7 +18,8 @@ from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
 from f2b_worker.cli.replay import replay
-from f2b_worker.config.settings import WorkerSettings, load
+from f2b_worker.config.loading import load
+from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.process.pool import run_pool

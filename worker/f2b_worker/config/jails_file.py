@@ -23,9 +23,9 @@ from f2b_worker.config.jails_schema import (
 )
 from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.wording import plain
-from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:

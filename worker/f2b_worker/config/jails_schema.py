@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import Action, Foreign, Scope
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, JAIL_NAME, MINUTE_MS
+from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,15 +1,12 @@
-"""The settings of the worker and of the shim: frozen, built once at the edge, passed down.
+"""The settings of the worker and of the shim: frozen, built once at the edge (`loading.py`), passed down.
 
-Command line over environment (`F2B_…`) over the file's `[worker]` table over the default.
 Each field's description gives its unit and its reason; the command's help and docs/settings.md show it.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,23 +15,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 
 from f2b_worker.config.cores import usable_cores
-from f2b_worker.config.toml_file import read_toml
-from f2b_worker.config.wording import plain
 from f2b_worker.domain.durations import parse_duration_ms
-from f2b_worker.errors import StartError
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-ENV_PREFIX = "F2B_"
-_OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
 PROCESSES_MAX = 64
-_FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 
 def _split(value: object) -> object:
@@ -353,73 +340,3 @@ class ShimSettings(_Settings):
         BeforeValidator(_old_level),
         Field(description=LOG_LEVEL_HELP, json_schema_extra={"also": ["-l", "--loglevel"]}),
     ] = "info"
-
-
-SettingsT = TypeVar("SettingsT", bound=_Settings)
-
-
-def load(
-    model: type[SettingsT], given: dict[str, Any], config: Path | None = None, *, needs_queue: bool = True
-) -> SettingsT:
-    """Build settings from the command line's values, the environment and the file.
-
-    Args:
-        model: Which settings.
-        given: What stood on the command line; None and empty values count as not given.
-        config: The TOML file, if any.
-        needs_queue: Whether there must be a queue; else there is none, whatever file and environment say.
-
-    Raises:
-        StartError: Naming each setting that is wrong, and a misspelt environment variable.
-    """
-    _refuse_misspelt_environment()
-    table = _worker_table(config) if config and model is WorkerSettings else {}
-    chosen = {name: value for name, value in given.items() if value is not None and value != ()}
-    no_queue = {} if needs_queue else {"queue": None}
-    try:
-        return model.model_validate(table | _environment(model) | chosen | no_queue)
-    except ValidationError as error:
-        lines = [_line(one["loc"], plain(one) + _where_to_give(one)) for one in error.errors()]
-        raise StartError("; ".join(lines)) from error
-
-
-def _environment(model: type[_Settings]) -> dict[str, str]:
-    """Read the variables that say something; an empty one counts as not given."""
-    values = {field: os.environ.get(env_name(field)) for field in model.model_fields}
-    return {field: value for field, value in values.items() if value}
-
-
-def _line(place: tuple[int | str, ...], message: str) -> str:
-    return f"{option_name(str(place[0]))}: {message}" if place else message
-
-
-def _where_to_give(error: ErrorDetails) -> str:
-    field = str(error["loc"][0]) if error["type"] == "missing" else ""
-    return f": give {option_name(field)}, or set {env_name(field)}" if field else ""
-
-
-def _worker_table(config: Path) -> dict[str, Any]:
-    table = read_toml(config).get("worker", {})
-    if not isinstance(table, dict):
-        raise StartError(f"{config}: worker: write it as a table, [worker]")
-    return table
-
-
-def option_name(field: str) -> str:
-    """Name a field as the command line does."""
-    return f"--{field.replace('_', '-')}"
-
-
-def env_name(field: str) -> str:
-    """Name a field as the environment does."""
-    return f"{ENV_PREFIX}{field.upper()}"
-
-
-def _refuse_misspelt_environment() -> None:
-    known = _OTHERS | {env_name(field) for model in (WorkerSettings, ShimSettings) for field in model.model_fields}
-    for name in os.environ:
-        capitals = name.upper()
-        if capitals.startswith(ENV_PREFIX) and name not in known and not capitals.startswith(_FOREIGN_PREFIXES):
-            near = difflib.get_close_matches(capitals if capitals in known else name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise StartError(f"environment variable {name} is not a setting of f2b{hint}")

@@ -8,15 +8,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import (
-    NEVER_BANNED,
     Address,
-    Networks,
     ipv6_prefix_of,
     judged_network_of,
     key_of,
     span_of,
     span_of_network,
 )
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

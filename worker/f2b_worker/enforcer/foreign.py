@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.enforcer.watched import WatchedSet

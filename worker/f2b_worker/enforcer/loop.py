@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.aside import in_a_thread
-from f2b_worker.domain.addresses import NEVER_BANNED
 from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.aside import Aside
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

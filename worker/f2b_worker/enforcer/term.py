@@ -10,7 +10,7 @@ from f2b_worker.enforcer.following import FOLLOW_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from f2b_worker.domain.addresses import Networks
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.following import Following

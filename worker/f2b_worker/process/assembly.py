@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.aws import act_as, dynamodb_client, sqs_client
+from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger

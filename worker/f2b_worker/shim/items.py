@@ -64,16 +64,15 @@ def read_items(items: Items, documents: Sequence[object], *, jail: str | None, n
 
 def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infraction | Refusal:
     """Read one infraction, as strictly as the worker that will judge it; 3.0 is a whole number here."""
-    if isinstance(item, dict) and "ip" not in item:
+    if not isinstance(item, dict) or "ip" not in item:
         item = take_out(item)
         if isinstance(item, Refusal):
             return item
-    if isinstance(item, dict):
-        if jail is not None:
-            item = {"jail": jail} | item
-        weight = item.get("weight")
-        if isinstance(weight, float) and weight.is_integer():  # JSON Schema, and so OpenAPI, takes 3.0 for 3
-            item = item | {"weight": int(weight)}
+    if jail is not None:
+        item = {"jail": jail} | item
+    weight = item.get("weight")
+    if isinstance(weight, float) and weight.is_integer():  # JSON Schema, and so OpenAPI, takes 3.0 for 3
+        item = item | {"weight": int(weight)}
     one = read_simple(item, "", now_ms)
     if isinstance(one, Refusal):
         return one

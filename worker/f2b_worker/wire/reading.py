@@ -17,7 +17,7 @@ from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, sim
 from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple
 from f2b_worker.wire.texts import parse_body
-from f2b_worker.wire.values import is_finite, read_id, read_time_ms, read_weight
+from f2b_worker.wire.values import read_id, read_time_ms, read_weight, start_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,9 +92,7 @@ def _sorted_by_use(read: Iterator[Infraction | Refusal]) -> Body:
 
 def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction | Refusal:
     """Read one infraction of the simple form; *fallback_id* and *sent_at_ms* stand in for what it leaves out."""
-    if not isinstance(item, dict):
-        return Refusal(Reason.BAD_SHAPE, "an infraction is a JSON object with at least an ip", item)
-    if "ip" not in item:
+    if not isinstance(item, dict) or "ip" not in item:
         inside = take_out(item)
         return inside if isinstance(inside, Refusal) else read_simple(inside, fallback_id, sent_at_ms)
     try:
@@ -108,24 +106,30 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
     try:
         at_ms = sent_at_ms if simple.at is None else read_time_ms(simple.at)
     except ValueError as error:
-        # 1e999 is read as infinity, which JSON cannot hold.
-        return Refusal(Reason.BAD_TIME, str(error), item | {"at": simple.at if is_finite(simple.at) else "inf"})
+        return Refusal(Reason.BAD_TIME, str(error), item)
     raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note)
     return _checked(raw, simple.weight, item)
 
 
-def take_out(item: dict[str, Any]) -> dict[str, Any] | Refusal:
-    """Take the one infraction out of an envelope that is one item among others."""
+def take_out(item: object) -> dict[str, Any] | Refusal:
+    """Take the one infraction out of an envelope that is one item among others, a text of JSON for instance."""
     try:
         inside = unwrap(item)
     except EnvelopeError as error:
         return Refusal(Reason.ENVELOPE, str(error), item)
     if inside is item:
-        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+        return _no_infraction(item)
     if isinstance(inside, dict) and not isinstance(inside.get("ip", []), list):
         return inside
     detail = "an envelope with several infractions among others: send it as a message of its own"
     return Refusal(Reason.ENVELOPE, detail, item)
+
+
+def _no_infraction(item: object) -> Refusal:
+    if isinstance(item, dict):
+        return Refusal(Reason.NO_IP, "the infraction has no ip", item)
+    shown = ascii(item)[:40]
+    return Refusal(Reason.BAD_SHAPE, f'{shown} is no infraction: send an object, {{"ip": "203.0.113.7"}}', item)
 
 
 class _Raw(NamedTuple):
@@ -168,7 +172,10 @@ def _read_pack(data: dict[str, Any]) -> Body:
         pack = Pack.model_validate(data)
     except ValidationError as error:
         empty = data.get("dt_ms") == []
-        raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, _first_error(error)) from None
+        detail = _first_error(error)
+        if detail.startswith("t0_ms:"):
+            detail += start_hint(data.get("t0_ms"))
+        raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, detail) from None
     clean = _read_clean(pack)
     return Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack))
 

@@ -14,7 +14,8 @@ WEIGHT_MAX = 1000
 ID_LONGEST = 64
 _EARLIEST_MS = -(2**53)
 _LATEST_S = FOREVER_MS // 1000  # what is later was meant in a smaller unit
-_SMALLER_UNITS = (("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
+_PER_S = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_NO_MILLISECONDS = 10**10  # seconds lie below it until the year 2286, milliseconds did until April 1970
 _NUMBER = re.compile(r"\s*[0-9]{1,40}(\.[0-9]*)?\s*")
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60")
 
@@ -46,12 +47,26 @@ def read_time_ms(at: object) -> int:
     return round(at * 1000)
 
 
-def _unit_hint(at: float) -> str:
-    """Name the smaller unit in which a time was given that is too late in seconds; nothing for other numbers."""
-    if at < _LATEST_S:
+def _unit_hint(at: float, per_s: int = 1) -> str:
+    """Name the smaller unit in which a time was given that is too late; nothing for other numbers.
+
+    Args:
+        at: The time.
+        per_s: How many of the unit in which it should be are a second.
+    """
+    if at < _LATEST_S * per_s:
         return ""
-    units = (f"; it is in {name}: divide it by {each:,}" for name, each in _SMALLER_UNITS if at < _LATEST_S * each)
-    return next(units, "")
+    fitting = (name for name, each in _PER_S.items() if at < _LATEST_S * each)
+    return next((f"; it is in {name}: divide it by {_PER_S[name] // per_s:,}" for name in fitting), "")
+
+
+def start_hint(t0_ms: object) -> str:
+    """Say what the start of a pack is instead of whole milliseconds; nothing for what is no number."""
+    if isinstance(t0_ms, bool) or not isinstance(t0_ms, (int, float)) or not is_finite(t0_ms):
+        return ""
+    if 0 < t0_ms < _NO_MILLISECONDS:
+        return "; it is in seconds: multiply it by 1,000, and leave out what is behind the point then"
+    return _unit_hint(t0_ms, 1000) or ("; leave out what is behind the point" if isinstance(t0_ms, float) else "")
 
 
 def _quotes_hint(at: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.judge.enforcement import Place, State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban
+from f2b_worker.domain.networks import Networks
 
 KEY = "203.0.113.7/32"
 HOME = "2001:db8::/64"

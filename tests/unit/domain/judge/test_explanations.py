@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks, parse_address
+from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.explanations import (
@@ -14,6 +14,7 @@ from f2b_worker.domain.judge.explanations import (
     explain,
 )
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.domain.networks import Networks
 from f2b_worker.testing import MemoryLedger
 
 IP = "203.0.113.7"

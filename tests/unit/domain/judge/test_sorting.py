@@ -1,10 +1,11 @@
 import pytest
 
-from f2b_worker.domain.addresses import Networks
-from f2b_worker.domain.jails import DAY_MS, Jail, Policy
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Policy
 from f2b_worker.domain.judge.infractions import Infraction, Reason
 from f2b_worker.domain.judge.sorting import Sorted, Sorter
+from f2b_worker.domain.judge.soundness import are_sound
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
+from f2b_worker.domain.networks import Networks
 
 NOW_MS = 1_800_000_000_000
 MINUTES_5_MS = 300_000
@@ -69,6 +70,16 @@ def test_white_space_of_any_length_around_an_address_is_read_and_not_remembered(
 def test_without_max_age_any_age_is_judged_but_the_future_is_not() -> None:
     found = sort(infraction(at_ms=0), infraction(at_ms=NOW_MS + DAY_MS), max_age_ms=None)
     assert [refusal.reason for refusal in found.refused] == [Reason.IN_FUTURE]
+    assert len(found.hits) == 1
+
+
+@pytest.mark.parametrize("max_age_ms", [None, 2 * FOREVER_MS])
+def test_of_any_age_only_a_time_is_taken_that_can_be_read_again_when_it_is_stored(max_age_ms: int | None) -> None:
+    found = sort(infraction(at_ms=-FOREVER_MS), infraction(at_ms=-FOREVER_MS - 1), max_age_ms=max_age_ms)
+    assert [(each.reason, each.detail) for each in found.refused] == [
+        (Reason.TOO_OLD, "its time lies before all history")
+    ]
+    assert all(are_sound(hits) for hits in found.hits.values())
     assert len(found.hits) == 1
 
 

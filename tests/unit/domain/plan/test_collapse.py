@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update

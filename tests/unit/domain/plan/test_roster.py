@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.roster import Roster, Want
 
 A, B = "203.0.113.1/32", "203.0.113.2/32"

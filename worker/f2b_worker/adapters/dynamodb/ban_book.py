@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from f2b_worker.adapters.aws import ODD, aws_errors, odd_answer, odd_answers, part_of
+from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.items import (
     HISTORY_PREFIX,
     STATE,

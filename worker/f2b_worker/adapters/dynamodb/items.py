@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.remedies import unreadable_item
+from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
@@ -19,9 +19,6 @@ Item = dict[str, Any]
 
 STATE = "state"
 HISTORY_PREFIX = "ban#"
-
-_MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
-"""What Python raises on the way through an attribute that is not what it should be."""
 
 
 def unreadable(kind: str, item: Item, attribute: str) -> Unreadable:
@@ -39,7 +36,7 @@ def first_wrong(item: Item, readers: Mapping[str, Callable[[Any], object]]) -> s
     for name, read in readers.items():
         try:
             read(item[name])
-        except _MISSHAPEN:
+        except MISSHAPEN:
             if name in item or name in _NEEDED:
                 return name
     return _SOMETHING
@@ -92,7 +89,7 @@ def as_offender(item: Item) -> Offender:
         hits = as_hits(item["hits"]) if "hits" in item else frozenset()
         ban = as_ban(item["last_ban"]["M"]) if "last_ban" in item else None
         revision = as_count(item["revision"]) if "revision" in item else 0
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable("offender", item, first_wrong(item, _STATE)) from error
     if revision and ban is None:
         raise unreadable("offender", item, "last_ban")
@@ -123,7 +120,7 @@ def version_of(item: Item) -> int:
     """
     try:
         return as_count(item["v"]) if "v" in item else 0
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable("offender", item, "v") from error
 
 
@@ -158,7 +155,7 @@ def as_ban(item: Item) -> Ban:
     """Read a ban's attributes.
 
     Raises:
-        ValueError: Or another of `_MISSHAPEN`, if something in them is not what a worker writes.
+        ValueError: Or another of `MISSHAPEN`, if something in them is not what a worker writes.
     """
     ban = Ban(
         start_ms=int(item["start_ms"]["N"]),
@@ -203,7 +200,7 @@ def as_past_ban(item: Item) -> Ban:
     """
     try:
         return as_ban(item)
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable("history", item, wrong_in(item)) from error
 
 
@@ -233,7 +230,7 @@ def as_standing(item: Item) -> StandingBan:
         raise unreadable("ban", item, "sk")
     try:
         return StandingBan(who, as_ban(item))
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable("ban", item, wrong_in(item)) from error
 
 

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers
+from f2b_worker.adapters.answers import aws_errors, odd_answers
 from f2b_worker.adapters.dynamodb.items import as_count, unreadable
+from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.errors import F2bError
 from f2b_worker.observe.unreadable import set_aside
 
@@ -177,7 +178,7 @@ class DynamoLease:
 def _is_sound(name: str, item: Item) -> bool:
     try:
         return as_count(item[name]) >= 0 if name == "version" else isinstance(item[name]["S"], str)
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except MISSHAPEN:
         return False
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.items import (
     hits_value,

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (

@@ -15,8 +15,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import ODD, aws_errors, odd_answer, part_of
+from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, part_of
 from f2b_worker.adapters.dynamodb.items import unreadable
+from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
 from f2b_worker.domain.plan.surge import held_back_from
@@ -174,7 +175,7 @@ def _unpacked(packed: bytes) -> frozenset[str]:
 def _entries(kind: str, item: Item) -> frozenset[str]:
     try:
         return _unpacked(item["entries"]["B"])
-    except (*ODD, zlib.error) as error:
+    except (*MISSHAPEN, zlib.error) as error:
         raise unreadable(kind, item, "entries") from error
 
 
@@ -186,14 +187,14 @@ def _surge(item: Item) -> tuple[int | None, int | None]:
 def _time(kind: str, item: Item, name: str) -> int | None:
     try:
         return _as_time(item[name]) if name in item else None
-    except ODD as error:
+    except MISSHAPEN as error:
         raise unreadable(kind, item, name) from error
 
 
 def _swept(item: Item) -> dict[str, int]:
     try:
         return {arn: _as_time(each) for arn, each in item["swept_ms"]["M"].items()}
-    except ODD as error:
+    except MISSHAPEN as error:
         raise unreadable(_SWEPT, item, "swept_ms") from error
 
 

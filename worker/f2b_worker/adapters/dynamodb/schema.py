@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.answers import aws_errors
 from f2b_worker.domain.schema import Known, Schema, schema_of
 from f2b_worker.errors import Rejected
 

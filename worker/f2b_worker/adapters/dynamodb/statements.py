@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, error_of, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.errors import F2bError
 

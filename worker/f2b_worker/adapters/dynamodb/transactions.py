@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors, error_code, error_of, odd_answers
+from f2b_worker.adapters.answers import aws_errors, error_code, error_of, odd_answers
 from f2b_worker.adapters.dynamodb.ban_book import partition_of
 from f2b_worker.adapters.dynamodb.items import (
     ban_item,

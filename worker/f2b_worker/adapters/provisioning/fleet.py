@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, dynamodb_client, naming_region, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.aws import dynamodb_client, naming_region
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected
@@ -104,13 +105,15 @@ class Table:
         return not self._made_now and finds(check_table, self._client, self._name)
 
     def _can_be_restored(self) -> bool:
+        doing = f"table {self._name}"
         try:
-            with aws_errors(f"table {self._name}"):
-                found = self._client.describe_continuous_backups(TableName=self._name)
+            with aws_errors(doing):
+                answer = self._client.describe_continuous_backups(TableName=self._name)
         except Missing:  # a dry run: the table itself would be made
             return False
-        recovery = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-        return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+        found = part_of(answer, "ContinuousBackupsDescription", doing, dict)
+        recovery = found.get("PointInTimeRecoveryDescription", {})
+        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
 
     def _let_be_restored(self) -> None:
         def switch_on() -> None:
@@ -140,7 +143,8 @@ def differences(client: DynamoDBClient, table: str, wish: Protections) -> str:
         differs.append(f"its deletion protection is {'on' if protected else 'off'}")
         change.append(f"--{'no-' if protected else ''}deletion-protection-enabled")
     warm: Any = found.get("WarmThroughput", {})
-    low = {name: number for name, number in wish.warm_throughput.items() if warm.get(name, 0) < number}
+    with odd_answers(f"table {table}"):
+        low = {name: number for name, number in wish.warm_throughput.items() if warm.get(name, 0) < number}
     if low:
         differs.append("it is warm for " + " and ".join(f"{warm.get(name, 0)} {name}" for name in low))
         change.append("--warm-throughput " + ",".join(f"{name}={number}" for name, number in low.items()))
@@ -160,7 +164,7 @@ def check_table(client: DynamoDBClient, table: str) -> None:
     with naming_region(client), aws_errors(f"table {table}"):
         answer = client.describe_table(TableName=table)
     found = part_of(answer, "Table", f"table {table}", dict)
-    if "changes" not in {index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])}:
+    if "changes" not in [index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])]:
         raise Rejected(
             f"table {table} has no local index 'changes', so it is not a table of f2b; choose another name"
         )
@@ -198,12 +202,14 @@ def _make_table(client: DynamoDBClient, table: str, wish: Protections = PLAIN) -
 
 
 def _has_ttl(client: DynamoDBClient, table: str) -> bool:
+    doing = f"table {table}"
     try:
-        with aws_errors(f"table {table}"):
-            found = client.describe_time_to_live(TableName=table)
+        with aws_errors(doing):
+            answer = client.describe_time_to_live(TableName=table)
     except Missing:  # a dry run: the table itself would be made
         return False
-    return found["TimeToLiveDescription"].get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    found = part_of(answer, "TimeToLiveDescription", doing, dict)
+    return found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
 
 
 def _set_ttl(client: DynamoDBClient, table: str) -> None:

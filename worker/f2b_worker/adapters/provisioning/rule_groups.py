@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.adapters.waf.listing import SET_REFERENCE, references
 from f2b_worker.domain.blocklists import Action
@@ -72,7 +72,8 @@ class RuleGroup:
 
     def create(self) -> None:
         """Make the group, without a rule."""
-        with aws_errors(f"making rule group {self._name}"):
+        doing = f"making rule group {self._name}"
+        with aws_errors(doing):
             answer = self._writing.create_rule_group(
                 Name=self._name,
                 Scope=scope_name(self._scope),
@@ -81,7 +82,7 @@ class RuleGroup:
                 Rules=[],
                 VisibilityConfig=_visible(self._name),
             )
-        self._made = answer["Summary"]
+        self._made = part_of(answer, "Summary", doing, dict)
 
     def rule_name(self, blocklist: Blocklist) -> str:
         """Name the rule of a blocklist; no other blocklist's rule has this name."""
@@ -131,12 +132,19 @@ class RuleGroup:
             )
 
     def _read(self, found: RuleGroupSummaryTypeDef) -> tuple[RuleGroupTypeDef, str]:
+        doing = f"reading rule group {self._name}"
+        group_id = part_of(found, "Id", doing, str)
         self._listing.pace.wait()
-        with aws_errors(f"reading rule group {self._name}"):
+        with aws_errors(doing):
             answer = self._listing.client.get_rule_group(
-                Name=self._name, Scope=scope_name(self._scope), Id=found["Id"]
+                Name=self._name, Scope=scope_name(self._scope), Id=group_id
             )
-        return answer["RuleGroup"], answer["LockToken"]
+        group: RuleGroupTypeDef = part_of(answer, "RuleGroup", doing, dict)
+        part_of(group, "VisibilityConfig", doing, dict)
+        for rule in part_of(group, "Rules", doing, list):
+            for name, kind in (("Name", str), ("Priority", int), ("Statement", dict)):
+                part_of(rule, name, doing, kind)
+        return group, part_of(answer, "LockToken", doing, str)
 
     def _rule_of(self, blocklist: Blocklist, rules: Sequence[Any]) -> Any:
         return next((each for each in rules if each["Name"] == self.rule_name(blocklist)), None)

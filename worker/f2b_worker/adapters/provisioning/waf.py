@@ -8,7 +8,8 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from f2b_worker.adapters.aws import aws_errors, wafv2_client
+from f2b_worker.adapters.answers import aws_errors, part_of
+from f2b_worker.adapters.aws import wafv2_client
 from f2b_worker.adapters.provisioning.rule_groups import CAPACITY, RuleGroup, web_acl_rule
 from f2b_worker.adapters.provisioning.steps import Step
 from f2b_worker.adapters.waf.ip_set import region_of, scope_name
@@ -124,14 +125,17 @@ class WafPlan:
             return "IPV4", "IPV6"
         # A set of exactly the given name: its family stands nowhere but in the set.
         first = existing[ip_sets_named(name, existing)[0]]
+        doing = f"IP set {first['Name']}"
+        set_id = part_of(first, "Id", doing, str)
         self._listing.pace.wait()
-        with aws_errors(f"IP set {first['Name']}"):
-            found = self._looking.get_ip_set(Name=first["Name"], Scope=scope_name(self._scope), Id=first["Id"])
-        return (found["IPSet"]["IPAddressVersion"],)
+        with aws_errors(doing):
+            answer = self._looking.get_ip_set(Name=first["Name"], Scope=scope_name(self._scope), Id=set_id)
+        return (part_of(part_of(answer, "IPSet", doing, dict), "IPAddressVersion", doing, str),)
 
     def _make_ip_set(self, name: str, family: Family) -> None:
         def create() -> None:
-            with aws_errors(f"making IP set {name}"):
+            doing = f"making IP set {name}"
+            with aws_errors(doing):
                 answer = self._writing.create_ip_set(
                     Name=name,
                     Scope=scope_name(self._scope),
@@ -139,7 +143,7 @@ class WafPlan:
                     IPAddressVersion=family,
                     Addresses=[],
                 )
-            self._made[name] = answer["Summary"]
+            self._made[name] = part_of(answer, "Summary", doing, dict)
 
         self._writes.run(create, is_repeatable=False)
 
@@ -168,15 +172,20 @@ class WafPlan:
 
     def _arns(self, blocklist: Blocklist) -> list[str]:
         existing = self._existing()
-        return [existing[name]["ARN"] for name in ip_sets_of(blocklist, existing)]
+        found = ip_sets_of(blocklist, existing)
+        return [part_of(existing[name], "ARN", f"looking for IP set {name}", str) for name in found]
 
     def advice(self) -> str:
         """Say how the rule group is put into a web ACL; nothing if there is none to put there."""
         if not self._wish.rule_group:
             return ""
         found = RuleGroup(self._writing, self._listing, self._wish.rule_group, self._scope).find()
-        arn = found["ARN"] if found else f"(the ARN of rule group {self._wish.rule_group}, once it is made)"
-        return web_acl_rule(self._wish.rule_group, arn, self._scope)
+        name = self._wish.rule_group
+        if found:
+            arn = part_of(found, "ARN", f"looking for rule group {name}", str)
+        else:
+            arn = f"(the ARN of rule group {name}, once it is made)"
+        return web_acl_rule(name, arn, self._scope)
 
 
 def plans(blocklists: Sequence[Blocklist], wish: Wish, clock: Clock) -> list[WafPlan]:

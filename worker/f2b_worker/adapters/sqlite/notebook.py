@@ -15,7 +15,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.remedies import unreadable_item
+from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import FOREVER_MS
@@ -72,7 +72,7 @@ class SqliteNotebook:
         for name, content in ((bytes(row[0]).decode(errors="replace"), row[1]) for row in rows):
             try:
                 notes[name] = _read(name, content)
-            except (ValueError, TypeError, AttributeError):
+            except MISSHAPEN:
                 kind = name.partition("#")[0]
                 kind = _SURGE if kind == _RELEASE else kind
                 self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))
@@ -102,14 +102,13 @@ class SqliteNotebook:
 
     def _release(self, now_ms: int, connection: sqlite3.Connection) -> None:
         # What is no time at all must not stand in the way of one.
+        for name in self._lost_of(connection) & {_SURGE, _RELEASE}:
+            connection.execute("DELETE FROM notes WHERE region = ? AND name = ?", (self._region, name))
         connection.execute(
             "INSERT INTO notes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content"
-            " WHERE NOT json_valid(content)"
-            " OR CAST(content AS INTEGER) NOT BETWEEN CAST(excluded.content AS INTEGER) AND ?",
-            (self._region, _RELEASE, str(now_ms), FOREVER_MS),
+            " WHERE CAST(content AS INTEGER) < CAST(excluded.content AS INTEGER)",
+            (self._region, _RELEASE, str(now_ms)),
         )
-        if _SURGE in self._lost_of(connection):
-            connection.execute("DELETE FROM notes WHERE region = ? AND name = ?", (self._region, _SURGE))
 
     def _lost_of(self, connection: sqlite3.Connection) -> frozenset[str]:
         return SqliteNotebook(connection, self._writer, region=self._region, aside=lambda _: None).read().lost

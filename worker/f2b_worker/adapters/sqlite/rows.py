@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from f2b_worker.adapters.remedies import unreadable_item
+from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
@@ -57,9 +57,6 @@ class Stored(NamedTuple):
 
 STRANGER = Stored(Offender(), 0)
 
-_MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
-"""What Python raises on the way through a column that is not what it should be."""
-
 
 def read_offenders(
     connection: sqlite3.Connection, whom: Collection[OffenderId]
@@ -82,7 +79,7 @@ def _read_alone(connection: sqlite3.Connection, who: OffenderId) -> Stored | Unr
     for name, text in (("hits", hits), ("ban", ban)):
         try:
             from_json(text if text is not None else b"null")
-        except _MISSHAPEN:
+        except MISSHAPEN:
             return _unreadable_offender(who, name)
     return _as_stored(who, (from_json(hits), from_json(ban) if ban else None, revision, kept_until_day))
 
@@ -92,7 +89,7 @@ def _as_stored(who: OffenderId, row: Sequence[Any]) -> Stored | Unreadable:
     hits, ban, revision, kept_until_day = row
     try:
         found = Offender(_as_hits(hits), _as_ban(ban), revision)
-    except _MISSHAPEN:
+    except MISSHAPEN:
         return _unreadable_offender(who, "hits" if _is_wrong(_as_hits, hits) else "ban")
     if not is_whole(revision, 0, NUMBER_MAX):
         return _unreadable_offender(who, "revision")
@@ -106,7 +103,7 @@ def _as_stored(who: OffenderId, row: Sequence[Any]) -> Stored | Unreadable:
 def _is_wrong(read: Callable[[Any], object], value: object) -> bool:
     try:
         read(value)
-    except _MISSHAPEN:
+    except MISSHAPEN:
         return True
     return False
 
@@ -162,7 +159,7 @@ def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
         found = _as_ban(from_json(ban))
         if found:
             return StandingBan(who, found)
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban") from error
     raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban")
 
@@ -184,7 +181,7 @@ def past_ban(who: OffenderId, start_ms: bytes, ban: bytes, evidence: bytes) -> B
     item = f"history {who.key} {who.jail} {start_ms.decode(errors='replace')}"
     try:
         found = _as_ban(from_json(ban))
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable_item("history", item, "ban") from error
     if found is None:
         raise unreadable_item("history", item, "ban")
@@ -192,7 +189,7 @@ def past_ban(who: OffenderId, start_ms: bytes, ban: bytes, evidence: bytes) -> B
         hits = tuple(Hit(*each) for each in from_json(evidence))
         if not are_sound(hits):
             raise ValueError("evidence")
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise unreadable_item("history", item, "evidence") from error
     return replace(found, evidence=hits)
 

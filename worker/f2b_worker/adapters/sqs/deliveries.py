@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from botocore.compat import MD5_AVAILABLE
 
-from f2b_worker.adapters.aws import ODD, odd_answer, part_of
+from f2b_worker.adapters.answers import ODD, odd_answer, part_of
 from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.observe import metrics
 from f2b_worker.ports import Message

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +20,8 @@ from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
-from f2b_worker.adapters.aws import aws_errors
+from f2b_worker.adapters.answers import aws_errors
+from f2b_worker.adapters.aws import authorities_of
 from f2b_worker.adapters.sqs.sigv4 import Signer
 from f2b_worker.errors import AccessDenied, F2bError, Unavailable
 
@@ -239,10 +239,7 @@ def direct_calls(client: SQSClient) -> DirectCalls | None:
 
 
 def _tls() -> ssl.SSLContext:
-    # The same authorities as boto3's (botocore.args, EndpointCreator): the profile's or AWS_CA_BUNDLE, then
-    # REQUESTS_CA_BUNDLE, or those that come with it.
-    bundle = boto3.session.Session()._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way to it
-    bundle = bundle or os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = authorities_of(boto3.session.Session())
     return ssl.create_default_context(cafile=bundle or get_cert_path(True))  # noqa: FBT003 - botocore's own way
 
 
@@ -255,7 +252,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _raise(action: str, status: int, data: Mapping[str, Any], kind: str) -> NoReturn:
-    code = str(kind or data.get("__type") or "")
+    code = str(kind or data.get("__type") or status)
     message = str(data.get("message") or data.get("Message") or f"status {status}")
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with aws_errors(action):

@@ -7,7 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from f2b_worker.adapters.aws import aws_errors, error_of, naming_region, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
+from f2b_worker.adapters.aws import naming_region
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
@@ -80,7 +81,8 @@ def queue_url_of(client: SQSClient, queue: str) -> str:
     try:
         with naming_region(client, queue), aws_errors(f"queue {queue}"):
             if is_url(queue):
-                client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                answer = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+                part_of(answer, "Attributes", f"queue {queue}", dict)
                 return queue
             return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
     except Missing as error:
@@ -93,23 +95,25 @@ def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
     Raises:
         Missing: If it has no redrive policy, or names a queue that is not there.
     """
-    with aws_errors(f"queue {queue_url}"):
+    doing = f"queue {queue_url}"
+    with aws_errors(doing):
         answer = client.get_queue_attributes(
             QueueUrl=queue_url, AttributeNames=["RedrivePolicy", "LastModifiedTimestamp"]
         )
     attributes = answer.get("Attributes", {})
     policy = attributes.get("RedrivePolicy")
     if not policy:
-        changed_s = int(attributes.get("LastModifiedTimestamp", 0))
+        with odd_answers(doing):
+            changed_s = float(attributes.get("LastModifiedTimestamp", 0))
         is_new = abs(time.time() - changed_s) < ATTRIBUTES_ARE_NEW_S
         raise Missing(
-            f"queue {queue_url} has no dead-letter queue",
+            f"{doing} has no dead-letter queue",
             shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
         )
-    with odd_answers(f"queue {queue_url}"):
+    with odd_answers(doing):
         _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
     if name.endswith(".fifo"):
-        raise Rejected(f"queue {queue_url}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
+        raise Rejected(f"{doing}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
     with aws_errors(f"dead-letter queue {name}"):
         found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Unavailable
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ class SqsQueue:
 
     async def check(self) -> None:
         """Return if the queue answers; a policy that allows nothing but sending is no failure."""
+        parameters = {"QueueUrl": self._queue_url, "AttributeNames": ["QueueArn"]}
         try:
-            parameters = {"QueueUrl": self._queue_url, "AttributeNames": ["QueueArn"]}
-            await self._bounded("GetQueueAttributes", parameters, 1.0)
+            answer = await self._bounded("GetQueueAttributes", parameters, 1.0)
         except AccessDenied as error:
             if not error.by_policy:
                 raise
+        else:
+            part_of(answer, "Attributes", "looking at the queue", dict)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.aws import asked_region, part_of
+from f2b_worker.adapters.answers import part_of
+from f2b_worker.adapters.aws import asked_region
 from f2b_worker.adapters.waf.ip_set import WafIpSet, open_ip_set
 from f2b_worker.adapters.waf.listing import READS_BESIDE_PER_S, WafListing
 from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named, ip_sets_of

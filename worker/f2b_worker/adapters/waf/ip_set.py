@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import Scope
 from f2b_worker.errors import Missing

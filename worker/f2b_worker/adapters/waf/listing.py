@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.aws import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.errors import Missing, Unavailable
 
@@ -71,13 +71,11 @@ class WafListing:
 
     def ip_sets(self, scope: Scope) -> Iterator[IPSetSummaryTypeDef]:
         """List the IP sets."""
-        for each in self._pages(self.client.list_ip_sets, "IPSets", "the IP sets", scope):
-            part_of(each, "Name", "listing the IP sets", str)
-            yield each
+        return self._named(self.client.list_ip_sets, "IPSets", "the IP sets", scope)
 
     def rule_groups(self, scope: Scope) -> Iterator[RuleGroupSummaryTypeDef]:
         """List the account's own rule groups."""
-        return self._pages(self.client.list_rule_groups, "RuleGroups", "the rule groups", scope)
+        return self._named(self.client.list_rule_groups, "RuleGroups", "the rule groups", scope)
 
     def referenced(self, scope: Scope) -> frozenset[str]:
         """Find the ARNs of the IP sets that a web ACL's rules refer to, at any depth or by way of a rule group."""
@@ -116,21 +114,26 @@ class WafListing:
         except Missing:
             return {}
 
+    def _named(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
+        for each in self._pages(ask, key, what, scope):
+            part_of(each, "Name", f"listing {what}", str)
+            yield each
+
     def _pages(self, ask: Callable[..., Any], key: str, what: str, scope: Scope) -> Iterator[Any]:
         doing = f"listing {what}"
-        marker: dict[str, str] = {}
+        asked: list[str] = []
         while True:
             self.pace.wait()
             with aws_errors(doing):
-                page = ask(Scope=scope_name(scope), Limit=_PAGE, **marker)
+                page = ask(Scope=scope_name(scope), Limit=_PAGE, **({"NextMarker": asked[-1]} if asked else {}))
             items = part_of(page, key, doing, list)
             if not all(isinstance(each, dict) for each in items):
                 raise Unavailable(f"{doing}: the answer's {key} are no summaries; is it AWS that answers?")
             yield from items
-            # A page may be empty and name a next one. One that names itself is the last.
-            if not page.get("NextMarker") or page["NextMarker"] == marker.get("NextMarker"):
+            # A page may be empty and name a next one. One that names itself, or one before it, is the last.
+            if not page.get("NextMarker") or page["NextMarker"] in asked:
                 return
-            marker = {"NextMarker": part_of(page, "NextMarker", doing, str)}
+            asked.append(part_of(page, "NextMarker", doing, str))
 
 
 def _account(arn: str) -> str:

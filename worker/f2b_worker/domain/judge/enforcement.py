@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.judge.verdicts import Ban
+    from f2b_worker.domain.networks import Networks
 
 
 class State(StrEnum):

@@ -10,9 +10,9 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import NEVER_BANNED, Networks
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import judge, weight_of
+from f2b_worker.domain.networks import NEVER_BANNED, Networks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

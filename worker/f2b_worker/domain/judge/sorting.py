@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FUTURE_ALLOWED_MS = 5 * MINUTE_MS
 """Clocks of a fleet differ; beyond this a time is a mistake (docs/design.md, verdicts, rule 7)."""
 
-_ANY_AGE_MS = -(2**63)
+_ANY_AGE_MS = -FOREVER_MS  # what is earlier could be stored, and not be read (soundness.py)
 
 PLACES_MAX = 100_000
 """Addresses whose place is remembered, about 400 bytes each; finding it anew costs 4 µs."""
@@ -76,7 +76,7 @@ class Sorter:
     def sort_out(self, infractions: Iterable[Infraction], *, now_ms: int) -> Sorted:
         """Sort out *infractions*, in any order; *now_ms* is what too old and in the future refer to."""
         into = Sorted()
-        oldest_ms = _ANY_AGE_MS if self._max_age_ms is None else now_ms - self._max_age_ms
+        oldest_ms = _ANY_AGE_MS if self._max_age_ms is None else max(_ANY_AGE_MS, now_ms - self._max_age_ms)
         newest_ms = now_ms + FUTURE_ALLOWED_MS
         by_source: dict[tuple[str, str], list[Infraction]] = {}
         for infraction in infractions:
@@ -139,7 +139,8 @@ def _out_of_time(infraction: Infraction, newest_ms: int) -> Refusal:
     if 0 < infraction.at_ms < _SECONDS_AS_MS:
         detail = "it is older than max_age, of 1970: is its time in seconds where milliseconds belong?"
         return _refuse(infraction, Reason.TOO_OLD, detail)
-    return _refuse(infraction, Reason.TOO_OLD, "it is older than max_age")
+    detail = "its time lies before all history" if infraction.at_ms < _ANY_AGE_MS else "it is older than max_age"
+    return _refuse(infraction, Reason.TOO_OLD, detail)
 
 
 def _refuse(infraction: Infraction, reason: Reason, detail: str) -> Refusal:

@@ -12,8 +12,8 @@ from f2b_worker.domain.addresses import judged_network_of, network_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Collapse
+    from f2b_worker.domain.networks import Networks
 
 
 class _Phase(Enum):

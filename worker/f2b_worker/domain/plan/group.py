@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
+from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.admission import Admission
 
 if TYPE_CHECKING:

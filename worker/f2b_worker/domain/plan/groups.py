@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import NEVER_BANNED, family_of
+from f2b_worker.domain.addresses import family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.collapse import Collapser
 from f2b_worker.domain.plan.group import Group
 from f2b_worker.domain.plan.roster import Want
@@ -13,8 +14,8 @@ from f2b_worker.domain.plan.roster import Want
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.blocklists import Blocklist, Collapse
+    from f2b_worker.domain.networks import Networks
 
 FAMILIES = (4, 6)
 

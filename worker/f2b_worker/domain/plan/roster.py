@@ -12,8 +12,8 @@ from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from f2b_worker.domain.addresses import Networks
     from f2b_worker.domain.judge.verdicts import Ban
+    from f2b_worker.domain.networks import Networks
 
 _SLACK = 1000
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from f2b_worker.config.fail2ban_options import ADVICE, NO_COMMAND
-from f2b_worker.domain.addresses import Networks
 from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

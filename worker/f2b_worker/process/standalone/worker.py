@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.aws import act_as
+from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import STATE_FILE, ShimSettings, load
+from f2b_worker.config.loading import load
+from f2b_worker.config.settings import STATE_FILE, ShimSettings
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently

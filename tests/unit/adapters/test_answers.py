@@ -14,15 +14,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from f2b_worker import errors
-from f2b_worker.adapters.aws import (
-    asked_region,
-    aws_errors,
-    dynamodb_client,
-    naming_region,
-    part_of,
-    sqs_client,
-    wafv2_client,
-)
+from f2b_worker.adapters.answers import aws_errors, part_of
 
 FOREIGN = sorted(
     (
@@ -145,31 +137,6 @@ def test_an_answer_without_the_part_that_aws_always_sends_is_worth_another_try()
         part_of({}, "Items", "reading")
 
 
-@pytest.mark.parametrize(
-    ("names", "region"),
-    [
-        ({"AWS_REGION": "eu-west-3"}, "eu-west-3"),
-        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
-        ({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
-    ],
-)
-def test_the_region_may_stand_in_either_variable(
-    names: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    for name, value in names.items():
-        monkeypatch.setenv(name, value)
-    for client in (
-        dynamodb_client(connections=1),
-        wafv2_client(None),
-        sqs_client("http://127.0.0.1:4566/000000000000/f2b", connections=1),
-    ):
-        assert client.meta.region_name == region
-        client.close()
-
-
 OF_A_MESSAGE_OR_A_BUG = [
     "BatchEntryIdsNotDistinct",
     "BatchRequestTooLong",
@@ -280,12 +247,6 @@ def test_what_a_first_start_lacks_is_named_with_what_to_set(kind: type[Exception
     assert str(ours(instance_of(kind))).endswith(f" {told}")
 
 
-def test_the_full_stop_of_awss_sentence_does_not_stand_before_the_region() -> None:
-    client = Session().create_client("sqs", "eu-west-1")
-    with pytest.raises(errors.Missing, match=r"^no such queue; asked in Region eu-west-1 "), naming_region(client):
-        raise errors.Missing("no such queue.")
-
-
 def test_a_bad_entry_is_named_as_waf_names_it() -> None:
     error = ours(client_error("WAFInvalidParameterException", Field="IP_ADDRESS", Parameter="10.0.0.1/8"))
     assert isinstance(error, errors.BadEntry)
@@ -317,15 +278,3 @@ def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
     leaves = classes - {errors.F2bError, errors.StartError, errors.GaveUp, errors.StuckError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)
-
-
-def test_what_chose_a_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    url = "https://sqs.eu-central-1.amazonaws.com/000000000001/f2b"
-    queue, name, edge = sqs_client(url, connections=1), sqs_client("f2b", connections=1), wafv2_client("us-east-1")
-    assert asked_region(queue, url) == "Region eu-central-1 (of the queue's URL)"
-    assert asked_region(name, "f2b") == "Region eu-west-1 (AWS_REGION)"
-    assert asked_region(edge) == "Region us-east-1 (where WAF has all of scope CLOUDFRONT)"
-    for client in (queue, name, edge):
-        client.close()

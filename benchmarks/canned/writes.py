@@ -1,0 +1,89 @@
+"""Writes of the canned DynamoDB, prepared before any is done: a transaction does all of them, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.canned.expressions import Item, actions_of, condition_of
+from benchmarks.canned.table import Table, write_units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.canned.tables import Request
+
+
+@dataclass(slots=True)
+class Write:
+    """One write, ready to be done if its condition *holds*: *after* is None where the item goes."""
+
+    table: Table
+    pk: str
+    sk: str
+    old: tuple[Item, int] | None
+    after: Item | None
+    holds: bool
+
+    def units(self) -> int:
+        """What it costs if its condition fails."""
+        return write_units(self.old[1]) if self.old else 1
+
+    def do(self) -> int:
+        """Do it; answer what it costs."""
+        if self.after is None:
+            return self.table.delete(self.pk, self.sk)
+        return self.table.put(self.pk, self.sk, self.after, self.old)
+
+
+class Writes:
+    """Prepares writes of one item each.
+
+    Args:
+        find: Looks a table up by name.
+    """
+
+    def __init__(self, find: Callable[[str], Table]) -> None:
+        self._find = find
+
+    def put(self, request: Request) -> Write:
+        """Prepare a whole new item."""
+        item: Item = request["Item"]
+        return self._prepared(request, item, lambda _: item)
+
+    def update(self, request: Request) -> Write:
+        """Prepare a change by an update expression."""
+        names = request.get("ExpressionAttributeNames", {})
+        values = request.get("ExpressionAttributeValues", {})
+
+        def changed(before: Item) -> Item:
+            after: Item = before | request["Key"]
+            for action in actions_of(request["UpdateExpression"]):
+                action(before, after, names, values)
+            return after
+
+        return self._prepared(request, request["Key"], changed)
+
+    def delete(self, request: Request) -> Write:
+        """Prepare to remove an item."""
+        return self._prepared(request, request["Key"], lambda _: None)
+
+    def check(self, request: Request) -> Write:
+        """Prepare to look at a condition alone."""
+        return self._prepared(request, request["Key"], lambda before: before)
+
+    def _prepared(self, request: Request, key: Item, change: Callable[[Item], Item | None]) -> Write:
+        table = self._find(request["TableName"])
+        pk, sk = key_of(key)
+        old = table.get(pk, sk)
+        before = old[0] if old else {}
+        condition = request.get("ConditionExpression")
+        holds = condition is None or condition_of(condition)(
+            before, request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+        )
+        return Write(table, pk, sk, old, change(before) if holds else None, holds)
+
+
+def key_of(item: Item) -> tuple[str, str]:
+    """Tell both parts of an item's key."""
+    return item["pk"]["S"], item["sk"]["S"]

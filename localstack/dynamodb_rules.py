@@ -1,0 +1,183 @@
+"""What the edge adds to an emulator's DynamoDB: limits a key, and the refusal of empty sets.
+
+The emulator tells no units, so they are estimated: a write by what the request holds of the item, a read by what
+the answer holds, a transaction twice. A batch is sent on without what is too much for a key; that comes back as
+AWS gives it back.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from localstack.edge_http import Request, Response, json_response
+from localstack.faults import ApiError
+from localstack.table_limits import MESSAGE, NO_LIMITS, Kind, Limits, Rates
+
+Forward = Callable[[Request], Awaitable[Response]]
+Data = dict[str, Any]
+
+WRITE_UNIT_BYTES = 1024
+READ_UNIT_BYTES = 4096
+_EMPTY_SET = re.compile(rb'"[SNB]S":\s*\[\s*\]')  # which ministack takes, and AWS does not
+_KEY_IN_STATEMENT = re.compile(r"""["']pk["']\s*[=:]\s*\?""")
+_READS = frozenset({"GetItem", "Query"})
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "ExecuteStatement"})
+
+
+class DynamoDB:
+    """The edge's DynamoDB in front of an emulator's.
+
+    Args:
+        forward: Sends a request on.
+        clock: In seconds; tests set their own.
+    """
+
+    def __init__(self, forward: Forward, clock: Callable[[], float] = time.monotonic) -> None:
+        self._forward = forward
+        self._clock = clock
+        self._limits: Limits | None = None
+
+    def limit(self, rates: Rates | None) -> None:
+        """Give every key and table limits from now on, counted from zero; None only counts."""
+        self._limits = Limits(rates or NO_LIMITS, self._clock)
+
+    def reset(self) -> None:
+        """Count and limit nothing."""
+        self._limits = None
+
+    def describe(self) -> Data:
+        """Tell the hottest keys, and what was refused, since limits were given."""
+        return (self._limits or Limits()).figures()
+
+    async def answer(self, request: Request) -> Response:
+        """Carry out a call.
+
+        Raises:
+            ApiError: If AWS would refuse it.
+        """
+        if _EMPTY_SET.search(request.body):
+            raise ApiError(
+                "ValidationException", "One or more parameter values were invalid: An string set  may not be empty"
+            )
+        if self._limits is None:
+            return await self._forward(request)
+        data = request.json()
+        match request.action:
+            case "BatchExecuteStatement":
+                return await self._run_statements(request, data, self._limits)
+            case "BatchGetItem" | "BatchWriteItem":
+                return await self._run_batch(request, data, self._limits)
+            case "TransactWriteItems":
+                return await self._transact(request, data, self._limits)
+            case action if action in _READS | _WRITES:
+                return await self._run_alone(request, data, self._limits)
+            case _:
+                return await self._forward(request)
+
+    async def _run_alone(self, request: Request, data: Data, limits: Limits) -> Response:
+        kind: Kind = "Read" if request.action in _READS else "Write"
+        pk = key_of(data)
+        reason = limits.refusal(kind, pk)
+        if reason:
+            raise _throttled(reason)
+        answer = await self._forward(request)
+        limits.count(kind, pk, _read_units(answer.body) if kind == "Read" else _write_units(data))
+        return answer
+
+    async def _run_statements(self, request: Request, data: Data, limits: Limits) -> Response:
+        statements: list[Data] = data["Statements"]
+        refused = [bool(limits.refusal("Write", key_of(one))) for one in statements]
+        run = [one for one, is_refused in zip(statements, refused, strict=True) if not is_refused]
+        if not run:
+            return json_response({"Responses": [_THROTTLED_STATEMENT] * len(statements)})
+        for one in run:
+            limits.count("Write", key_of(one), _write_units(one))
+        answer = await self._forward(request.asking(request.action, {**data, "Statements": run}))
+        if answer.status != 200:
+            return answer
+        answers = iter(answer.json()["Responses"])
+        merged = [_THROTTLED_STATEMENT if is_refused else next(answers) for is_refused in refused]
+        return answer.with_json({"Responses": merged})
+
+    async def _run_batch(self, request: Request, data: Data, limits: Limits) -> Response:
+        kind: Kind = "Read" if request.action == "BatchGetItem" else "Write"
+        run: Data = {}
+        left: Data = {}
+        reason = ""
+        for table, key, add in _asked(data["RequestItems"], kind):
+            refusal = limits.refusal(kind, key)
+            add((left if refusal else run), table)
+            reason = refusal or reason
+            if not refusal:
+                limits.count(kind, key, 1)
+        if not run:
+            raise _throttled(reason)
+        answer = await self._forward(request.asking(request.action, {**data, "RequestItems": run}))
+        if answer.status != 200 or not left:
+            return answer
+        unprocessed = "UnprocessedKeys" if kind == "Read" else "UnprocessedItems"
+        return answer.with_json({**answer.json(), unprocessed: left})
+
+    async def _transact(self, request: Request, data: Data, limits: Limits) -> Response:
+        items = [one for each in data["TransactItems"] for one in each.values()]
+        refused = [bool(limits.refusal("Write", key_of(one))) for one in items]
+        if any(refused):
+            codes = ["ThrottlingError" if is_refused else "None" for is_refused in refused]
+            message = "Transaction cancelled, please refer cancellation reasons for specific reasons"
+            error = ApiError("TransactionCanceledException", f"{message} [{', '.join(codes)}]").response()
+            return error.with_json({**error.json(), "CancellationReasons": [{"Code": code} for code in codes]})
+        for one in items:
+            limits.count("Write", key_of(one), 2 * _write_units(one))
+        return await self._forward(request)
+
+
+_THROTTLED_STATEMENT = {"Error": {"Code": "ThrottlingError", "Message": MESSAGE}}
+
+
+def _throttled(reason: str) -> ApiError:
+    return ApiError("ThrottlingException", f"{MESSAGE} ({reason})")
+
+
+def key_of(data: Data) -> str:
+    """Tell which partition key a call, a statement or an item of a transaction is about; "" if none shows."""
+    if "Statement" in data:
+        found = _KEY_IN_STATEMENT.search(data["Statement"])
+        place = data["Statement"][: found.end()].count("?") - 1 if found else 0
+        value = data["Parameters"][place] if found else {}
+    elif "KeyConditionExpression" in data:
+        found = re.search(r"(\S+)\s*=\s*(:\w+)", data["KeyConditionExpression"])
+        value = data["ExpressionAttributeValues"][found[2]] if found else {}
+    else:
+        value = (data.get("Item") or data.get("Key") or {}).get("pk", {})
+    return str(value.get("S", ""))
+
+
+def _asked(items: Data, kind: Kind) -> list[tuple[str, str, Callable[[Data, str], None]]]:
+    """List each part of a batch: its table, its key, and how to add it to a batch."""
+    asked: list[tuple[str, str, Callable[[Data, str], None]]] = []
+    for table, wanted in items.items():
+        for one in wanted["Keys"] if kind == "Read" else wanted:
+            if kind == "Read":
+                asked.append((table, str(one["pk"]["S"]), _adds_key(wanted, one)))
+            else:
+                ((_, what),) = one.items()
+                asked.append((table, key_of(what), _adds_write(one)))
+    return asked
+
+
+def _adds_key(wanted: Data, key: Data) -> Callable[[Data, str], None]:
+    return lambda batch, table: batch.setdefault(table, {**wanted, "Keys": []})["Keys"].append(key)
+
+
+def _adds_write(one: Data) -> Callable[[Data, str], None]:
+    return lambda batch, table: batch.setdefault(table, []).append(one)
+
+
+def _write_units(data: Data) -> int:
+    held = data.get("Item") or data.get("ExpressionAttributeValues") or data.get("Parameters") or {}
+    return max(1, -(-len(str(held)) // WRITE_UNIT_BYTES))
+
+
+def _read_units(body: bytes) -> int:
+    return max(1, -(-len(body) // READ_UNIT_BYTES))

@@ -1,0 +1,110 @@
+"""DynamoDB's limits: units a second of each partition key and of the whole table, writes and reads apart.
+
+AWS limits each partition to 1,000 write units and 3,000 read units a second, says that burst capacity does not
+help there, and never splits a key whose table has a local index. So here each key has these, without any burst,
+and what an index costs counts for the key. A call is let in while anything is left of its second.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-key-range-limit-exceeded-mitigation.html
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["Write", "Read"]
+
+MESSAGE = "Throughput exceeds the current capacity of your table or index."
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Units a second. A new table begins with 4,000 of the 40,000 write units that it may grow to."""
+
+    key_writes: float = 1_000.0
+    key_reads: float = 3_000.0
+    table_writes: float = 40_000.0
+    table_reads: float = 40_000.0
+
+
+NO_LIMITS = Rates(*[float("inf")] * 4)
+
+
+class Peak(NamedTuple):
+    """The most that one key had in any second."""
+
+    units: float = 0.0
+    key: str = ""
+
+
+@dataclass(slots=True)
+class _Second:
+    """What was used in the running second."""
+
+    number: int = -1
+    by_key: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    table: float = 0.0
+
+
+class Limits:
+    """Counts units of each key and of the table, second by second, and refuses what is above.
+
+    Args:
+        rates: What is allowed.
+        clock: In seconds; tests set their own.
+
+    Attributes:
+        throttled: How often it refused, by AWS's name of the reason.
+    """
+
+    def __init__(self, rates: Rates = NO_LIMITS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._allowed: dict[Kind, tuple[float, float]] = {
+            "Write": (rates.key_writes, rates.table_writes),
+            "Read": (rates.key_reads, rates.table_reads),
+        }
+        self._clock = clock
+        self._running: dict[Kind, _Second] = {"Write": _Second(), "Read": _Second()}
+        self._peaks: dict[Kind, Peak] = {"Write": Peak(), "Read": Peak()}
+        self.throttled: Counter[str] = Counter()
+
+    def refusal(self, kind: Kind, key: str) -> str:
+        """Tell AWS's reason to refuse a call: nothing is left for its key, or the table; "" lets it in."""
+        second = self._second(kind)
+        most_of_key, most_of_table = self._allowed[kind]
+        if second.by_key.get(key, 0.0) >= most_of_key:
+            return self._refused(f"Table{kind}KeyRangeThroughputExceeded")
+        if second.table >= most_of_table:
+            return self._refused(f"Table{kind}AccountLimitExceeded")
+        return ""
+
+    def count(self, kind: Kind, key: str, units: float) -> None:
+        """Note what a call that was let in has used."""
+        second = self._second(kind)
+        second.by_key[key] += units
+        second.table += units
+
+    def figures(self) -> dict[str, Any]:
+        """Answer the peaks and refusals as JSON can hold them."""
+        peaks = {kind: max(peak, _peak_of(self._running[kind])) for kind, peak in self._peaks.items()}
+        return {
+            "peak_key_writes": list(peaks["Write"]),
+            "peak_key_reads": list(peaks["Read"]),
+            "throttled": dict(self.throttled),
+        }
+
+    def _second(self, kind: Kind) -> _Second:
+        number = int(self._clock())
+        running = self._running[kind]
+        if number != running.number:
+            self._peaks[kind] = max(self._peaks[kind], _peak_of(running))
+            running = self._running[kind] = _Second(number)
+        return running
+
+    def _refused(self, reason: str) -> str:
+        self.throttled[reason] += 1
+        return reason
+
+
+def _peak_of(second: _Second) -> Peak:
+    return max((Peak(units, key) for key, units in second.by_key.items()), default=Peak())

@@ -496,13 +496,3 @@ def test_a_jail_may_only_observe(tmp_path: Path) -> None:
     jails = read_jails(path).policy.jails
 
     assert (jails["login"].observed, jails["scan"].observed) == (True, False)
-
-
-def test_a_key_with_a_dot_below_the_plain_key_is_answered_with_the_quotes_that_it_needs(file: Path) -> None:
-    told = complaint(file, "[jails.a]\nbantime = '1h'\n  bantime.increment = true\n")
-    assert told.startswith("not TOML: ")
-    assert told.endswith('TOML needs quotes around a key with a dot: write "bantime.increment"')
-
-
-def test_a_key_that_stands_twice_is_no_matter_of_quotes(file: Path) -> None:
-    assert "quotes" not in complaint(file, "[jails.a]\nmaxretry = 3\nmaxretry = 4\n")

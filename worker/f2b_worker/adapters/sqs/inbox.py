@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
@@ -12,6 +12,7 @@ from f2b_worker.adapters.aws import naming_region
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, QueueSettings
 
@@ -177,9 +178,9 @@ class SqsInbox:
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
         self._hide_for(visibility_s)
-        self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="inbox")
+        self._io = Threads(IO_THREADS, "inbox")
         # Of their own: a dead-letter queue that does not answer must not hold up deletions.
-        self._burials = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="burials")
+        self._burials = Threads(IO_THREADS, "burials")
 
     @property
     def visibility_s(self) -> float:

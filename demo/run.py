@@ -31,9 +31,9 @@ class DiedError(Exception):
     """A part of the road ended although nobody stopped it."""
 
 
-def exports(fleet: Fleet, aws: LocalAws) -> str:
+def exports(fleet: Fleet, aws: LocalAws, config: Path) -> str:
     """Write one line for another shell: whatever is started there then works with this queue and table."""
-    here = {"F2B_QUEUE": fleet.queue_url, "F2B_TABLE": NAME}
+    here = {"F2B_QUEUE": fleet.queue_url, "F2B_TABLE": NAME, "F2B_IP_SET": NAME, "F2B_CONFIG": str(config)}
     values = " ".join(f"{name}={shlex.quote(value)}" for name, value in (aws.environment() | here).items())
     return f"unset {' '.join(INTERFERING_VARIABLES)}; export {values}"
 
@@ -53,7 +53,7 @@ Three infractions within ten minutes ban an address for two minutes, the next ti
 The queue for producers is {fleet.queue_url}
 To use it in another terminal, copy this line there:
 
-  {exports(fleet, aws)}
+  {exports(fleet, aws, config)}
 
 Then these work there:
 

@@ -61,10 +61,9 @@ class CannedAws:
     def reset(self) -> None:
         """Forget everything but the prepared attacks, the limits and the mishaps."""
         self.tally = Tally()
-        self._limits = Limits(self._rates)
         self._sqs = CannedSqs(self.tally, self.url)
         self._sqs.on_message = self._wake
-        self._dynamodb = CannedDynamoDB(self.tally, [TABLE], self._limits)
+        self._dynamodb = CannedDynamoDB(self.tally, [TABLE], Limits(self._rates))
         gc.collect()
 
     def _wake(self) -> None:
@@ -118,7 +117,7 @@ class CannedAws:
     def control(self, line: bytes, body: bytes) -> bytes:
         """Answer one request about the canned AWS itself."""
         if line.startswith(b"GET /counters"):
-            figures = self.tally.as_dict() | self._limits.figures() | self._sqs.figures()
+            figures = self.tally.as_dict() | self._dynamodb.limits.figures() | self._sqs.figures()
             return to_json(figures | {"cpu_s": time.process_time()})
         if line.startswith(b"GET /deliveries"):
             return to_json(self._sqs.sent_ms)
@@ -127,7 +126,7 @@ class CannedAws:
             return b"{}"
         if line.startswith(b"POST /limits"):
             self._rates = NO_LIMITS if (wanted := from_json(body)) is None else Rates(**wanted)
-            self.reset()
+            self._dynamodb.limits = Limits(self._rates)
             return b"{}"
         if line.startswith(b"POST /mishaps"):
             self._mishaps = Mishaps(Odds(**(from_json(body) or {})))

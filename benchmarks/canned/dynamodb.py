@@ -50,11 +50,15 @@ _DUPLICATE = "Duplicate primary key exists in table"
 
 
 class CannedDynamoDB:
-    """The operations by name; each takes and answers what the JSON protocol carries."""
+    """The operations by name; each takes and answers what the JSON protocol carries.
+
+    Attributes:
+        limits: Count units and refuse what is above; may be replaced.
+    """
 
     def __init__(self, tally: Tally, tables: Iterable[str] = (), limits: Limits | None = None) -> None:
         self._tally = tally
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         described = Tables(tables)
         self._table = described.find
         self._writes = Writes(described.find)
@@ -73,16 +77,16 @@ class CannedDynamoDB:
         }
 
     def _let_in(self, kind: Kind, pk: str) -> None:
-        reason = self._limits.refusal(kind, pk)
+        reason = self.limits.refusal(kind, pk)
         if reason:
             raise Throttled(reason)
 
     def _bill_write(self, pk: str, units: int) -> None:
         self._tally.write_units += units
-        self._limits.count("Write", pk, units)
+        self.limits.count("Write", pk, units)
 
     def _bill_read(self, pk: str, read_bytes: int, *, consistent: bool) -> None:
-        self._limits.count("Read", pk, self._tally.bill_read(read_bytes, consistent=consistent))
+        self.limits.count("Read", pk, self._tally.bill_read(read_bytes, consistent=consistent))
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))

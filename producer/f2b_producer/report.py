@@ -92,6 +92,8 @@ def main(
         parser.error("give --queue URL or set F2B_QUEUE")
     if args.queue and is_fifo(args.queue):
         parser.error(f"--queue names {FIFO_REFUSED}")
+    if args.queue and "://" not in args.queue and client is None and not args.dry_run:
+        parser.error(f"--queue {args.queue} is no URL: give the queue's URL, not its name")
     tally = Tally()
     if log_filter:
         _follow(log_filter, args, client, tally)
@@ -120,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the weight for lines without one, 1 to {WEIGHT_MAX:,} (default: 1)",
     )
     parser.add_argument(
-        "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue (env: F2B_QUEUE)"
+        "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue's URL (env: F2B_QUEUE)"
     )
     parser.add_argument(
         "--timeout",

@@ -86,6 +86,23 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
     assert fleet.queued() == 3
 
 
+def test_sigterm_releases_what_a_worker_has_in_hand_although_dynamodb_does_not_answer(
+    fleet: Fleet, local_aws: LocalAws
+) -> None:
+    worker = fleet.start_worker()
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
+    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=60)
+    calls = local_aws.edge.calls().get("dynamodb:UpdateItem", 0)
+    send_bodies(fleet, report("203.0.113.9", 3))
+    eventually(lambda: local_aws.edge.calls().get("dynamodb:UpdateItem", 0) > calls, "it is being judged", 20)
+
+    worker.terminate()
+
+    assert worker.wait(10) == 0
+    received = fleet.sqs.receive_message(QueueUrl=fleet.queue_url, WaitTimeSeconds=2)
+    assert received.get("Messages"), "whoever comes next has to wait for the visibility timeout"
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "InternalFailure"])
 def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_says_when_the_messages_come_again(
     fleet: Fleet, local_aws: LocalAws, tmp_path: Path, code: str
@@ -103,6 +120,22 @@ def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_sa
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if "release_failed" in line]
     assert lines
     assert all("come again after the visibility timeout" in line for line in lines)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_sigterm_ends_a_worker_in_time_while_calls_that_nobody_waits_for_are_not_answered(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, processes: str
+) -> None:
+    worker = fleet.start_worker("--processes", processes, log=tmp_path / "log")
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
+    local_aws.edge.fault("sqs:DeleteMessageBatch", "delay", delay_s=60)
+    send_bodies(fleet, report("203.0.113.9", 3))
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 30)
+
+    worker.terminate()
+
+    assert worker.wait(8) == 0
+    assert "not_settled" in (tmp_path / "log").read_text()
 
 
 def test_a_worker_outlives_who_started_it(fleet: Fleet) -> None:

@@ -107,6 +107,7 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
     for _ in range(3):
         in_another_shell(export, report)
     eventually(lambda: "203.0.113.9" in in_another_shell(export, bans), "it is banned", 30)
+    eventually(lambda: " enforced" in in_another_shell(export, bans), "it is seen in its IP set", 30)
     assert "203.0.113.7" in in_another_shell(export, explain)
     folder = Path(sys.executable).parent
     assert in_another_shell(export, 'echo "$F2B_QUEUE"') == f"{queue_url}\n"

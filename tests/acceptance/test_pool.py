@@ -20,6 +20,7 @@ from tests.acceptance.attacks import report, send_bodies
 
 if TYPE_CHECKING:
     from demo.fleet import Fleet
+    from localstack.local_aws import LocalAws
 
 BLOCKED_OR_CAUGHT = re.compile(r"^Sig(?:Blk|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
 
@@ -95,6 +96,22 @@ def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
     pool.terminate()
 
     assert pool.wait(15) == 0
+
+
+def test_a_process_that_stops_late_says_so_before_the_pool_ends(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+) -> None:
+    pool = fleet.start_worker("--processes", "2", log=tmp_path / "log")
+    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "it works", 30)
+    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=60)
+    calls = local_aws.edge.calls().get("dynamodb:UpdateItem", 0)
+    send_bodies(fleet, report("203.0.113.4", 1))
+    eventually(lambda: local_aws.edge.calls().get("dynamodb:UpdateItem", 0) > calls, "it is being judged", 20)
+
+    pool.terminate()
+
+    assert pool.wait(10) == 0
+    assert "stopped_late" in (tmp_path / "log").read_text()
 
 
 def test_a_killed_process_is_named_and_replaced_and_what_it_counted_stays(fleet: Fleet, pool: Pool) -> None:

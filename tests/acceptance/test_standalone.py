@@ -10,23 +10,30 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.checker import Ban, difference, expected
 from demo.fleet import BIN, eventually
 from demo.prove import RULES, compared, running_entries
+from f2b_worker.signals import ORDERS
 from tests.acceptance.attacks import REPLAY, now_ms, real_attack, stream_of_reports
 from tests.acceptance.test_shim import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from demo.checker import Infraction
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
 POSTED_AT_ONCE = 500
+
+
+def server_of(worker: subprocess.Popen[bytes]) -> int:
+    with open(f"/proc/{worker.pid}/task/{worker.pid}/children", encoding="ascii") as listing:  # noqa: PTH123
+        (server,) = map(int, listing.read().split())
+    return server
 
 
 def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -131,10 +138,25 @@ def test_the_death_of_the_process_that_serves_ends_all_of_it_with_code_4(
     start: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
     process = start(enforcing=False)
-    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as listing:  # noqa: PTH123
-        (server,) = map(int, listing.read().split())
-    subprocess.run(["kill", "-9", str(server)], check=True)
+    os.kill(server_of(process), signal.SIGKILL)
     assert process.wait(15) == 4
+
+
+def test_a_signal_to_the_process_that_serves_ends_nothing_until_the_worker_stops(
+    fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = start(enforcing=False)
+    server = server_of(process)
+
+    for number in ORDERS:
+        os.kill(server, number)
+
+    status = Path(f"/proc/{server}/status").read_text("ascii")
+    waiting = int(status.split("ShdPnd:")[1].split()[0], 16)
+    assert {number for number in ORDERS if waiting >> (number - 1) & 1} == ORDERS
+    assert fleet.get("/infraction/203.0.113.8")[0] == 200
+    process.terminate()
+    assert process.wait(10) == 0
 
 
 def test_commands_look_into_the_file_while_it_works(

@@ -87,7 +87,7 @@ def test_a_credentials_endpoint_that_fails_or_is_slow_at_first_is_waited_for(
 
         eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 60, 0.6)
 
-        assert "waiting_for_aws" in log.read_text()
+        assert log.read_text().count("waiting_for_aws") == log.read_text().count("aws_is_back") == 1
         worker.terminate()
         assert worker.wait(12) == 0
 
@@ -102,6 +102,7 @@ def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
         worker = fleet.start_worker("--processes", processes, log=log)
         assert worker.wait(100) == 5
     assert log.read_text().splitlines()[-1].endswith("gave up after 30 s")
+    assert log.read_text().count("waiting_for_aws") == int(processes)
 
 
 @pytest.mark.parametrize("name", WRONG)

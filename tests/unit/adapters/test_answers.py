@@ -233,6 +233,20 @@ def test_credentials_that_cannot_be_had_hold_the_messages_back(kind: type[Except
     assert isinstance(ours(instance_of(kind)), (errors.AccessDenied, errors.Retryable))
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (botocore.exceptions.NoRegionError, "no Region is set; set AWS_REGION"),
+        (
+            botocore.exceptions.NoCredentialsError,
+            "give this process a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+    ],
+)
+def test_what_a_first_start_lacks_is_named_with_what_to_set(kind: type[Exception], told: str) -> None:
+    assert str(ours(instance_of(kind))).endswith(f" {told}")
+
+
 def test_a_bad_entry_is_named_as_waf_names_it() -> None:
     error = ours(client_error("WAFInvalidParameterException", Field="IP_ADDRESS", Parameter="10.0.0.1/8"))
     assert isinstance(error, errors.BadEntry)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.adapters.aws import asked_region, dynamodb_client, sqs_client, wafv2_client
+from f2b_worker import errors
+from f2b_worker.adapters.aws import asked_region, dynamodb_client, naming_region, sqs_client, wafv2_client
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,9 @@ def test_what_chose_a_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked_region(edge) == "Region us-east-1 (where WAF has all of scope CLOUDFRONT)"
     for client in (queue, name, edge):
         client.close()
+
+
+def test_the_full_stop_of_awss_sentence_does_not_stand_before_the_region() -> None:
+    client = sqs_client("https://sqs.eu-west-1.amazonaws.com/1/f2b", connections=1)
+    with pytest.raises(errors.Missing, match=r"^no such queue; asked in Region eu-west-1 "), naming_region(client):
+        raise errors.Missing("no such queue.")

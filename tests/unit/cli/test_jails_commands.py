@@ -91,11 +91,11 @@ def test_check_tells_every_error_at_once_a_line_each_with_file_key_and_what_is_a
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert answer.stderr.splitlines() == [
         "f2b.toml: defaults.ignoreip.0: 'localhost' is neither an address nor a CIDR",
-        "f2b.toml: jails.a.maxretry: Input should be greater than or equal to 1",
+        "f2b.toml: jails.a.maxretry: must be 1 or more",
         "f2b.toml: jails.a.bantme: no such key; did you mean bantime?",
         "f2b.toml: worker.quue: no such key; did you mean queue?",
-        "f2b.toml: worker.scope: Input should be 'REGIONAL' or 'CLOUDFRONT'",
-        "f2b.toml: worker.processes: Input should be greater than or equal to 1",
+        "f2b.toml: worker.scope: must be 'REGIONAL' or 'CLOUDFRONT'",
+        "f2b.toml: worker.processes: must be 1 or more",
     ]
 
 

@@ -140,13 +140,13 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[defaults]\nmaxretry = 0", "defaults.maxretry: Input should be greater than or equal to 1"),
-        ("[defaults]\nmaxretry = 1001", "defaults.maxretry: Input should be less than or equal to 1000"),
+        ("[defaults]\nmaxretry = 0", "defaults.maxretry: must be 1 or more"),
+        ("[defaults]\nmaxretry = 1001", "defaults.maxretry: must be 1000 or less"),
         ("[defaults]\nfindtime = 'soon'", f"defaults.findtime: 'soon' {DURATION}"),
-        ("[defaults]\nfindtime = 0", "defaults.findtime: Input should be greater than 0"),
+        ("[defaults]\nfindtime = 0", "defaults.findtime: must be more than 0"),
         ("[jails.a]\nbantime = -600", f"jails.a.bantime: -600 {DURATION}"),
         ("[jails.a]\n'bantime.maxtime' = true", f"jails.a.bantime.maxtime: True {DURATION}"),
-        ("[jails.a]\n'bantime.factor' = 0", "jails.a.bantime.factor: Input should be greater than 0"),
+        ("[jails.a]\n'bantime.factor' = 0", "jails.a.bantime.factor: must be more than 0"),
         ("[jails.a]\nbantme = 5", "jails.a.bantme: no such key; did you mean bantime?"),
         ("[jails.a]\nincrement = true", 'jails.a.increment: no such key; did you mean "bantime.increment"?'),
         ("[default]\nmaxretry = 5", "default: no such key; did you mean defaults?"),
@@ -154,9 +154,9 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
             "[defaults]\nignoreip = ['localhost']",
             "defaults.ignoreip.0: 'localhost' is neither an address nor a CIDR",
         ),
-        ("[defaults]\n'prefix.ipv4' = 33", "defaults.prefix.ipv4: Input should be less than or equal to 32"),
-        ("[defaults]\n'prefix.ipv6' = 0", "defaults.prefix.ipv6: Input should be greater than or equal to 1"),
-        ("[defaults]\nwindows = [{maxretry = 3}]", "defaults.windows.0.findtime: Field required"),
+        ("[defaults]\n'prefix.ipv4' = 33", "defaults.prefix.ipv4: must be 32 or less"),
+        ("[defaults]\n'prefix.ipv6' = 0", "defaults.prefix.ipv6: must be 1 or more"),
+        ("[defaults]\nwindows = [{maxretry = 3}]", "defaults.windows.0.findtime: is missing"),
         (
             "[defaults]\nwindows = [{maxretry = 3, findtime = 60, bantime = 5}]",
             "defaults.windows.0.bantime: no such key; did you mean findtime?",
@@ -168,7 +168,16 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[defaults]\nbantime = {}", f"defaults.bantime: {{}} {DURATION}"),
         ("[jails.windows]\nmaxrety = 5", "jails.windows.maxrety: no such key; did you mean maxretry?"),
         ("[jails.a]\nzzz = 5", "jails.a.zzz: no such key"),
-        ("[jails.'a b']", "jails.a b: String should match pattern '^[A-Za-z0-9._-]{1,64}$'"),
+        ("[jails.a]\nenabled = true", "jails.a.enabled: leave it out: every jail in this file is on"),
+        (
+            "[jails.a]\nsender = 'me@example.com'",
+            "jails.a.sender: no such key: f2b sends no mail: alert on the metrics of --metrics-port",
+        ),
+        ("[sshd]\nmaxretry = 3", "sshd: no such key; a jail is written as [jails.sshd]"),
+        ("maxretry = 3", "maxretry: no such key; write it under [defaults] or [jails.NAME]"),
+        ("'bantime.factor' = 3", "bantime.factor: no such key; write it under [defaults] or [jails.NAME]"),
+        ("bantime.factor = 3", "bantime: no such key; write it under [defaults] or [jails.NAME]"),
+        ("[jails.'a b']", "jails.a b: must be a name: 1-64 of A-Z a-z 0-9 . _ -"),
     ],
 )
 def test_a_wrong_line_is_named_by_file_and_key_with_what_is_allowed(file: Path, text: str, told: str) -> None:
@@ -176,27 +185,45 @@ def test_a_wrong_line_is_named_by_file_and_key_with_what_is_allowed(file: Path, 
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "told"),
     [
-        ("defaults = 5", "defaults: "),
-        ("jails = 5", "jails: "),
-        ("[jails]\na = 5", "jails.a: "),
-        ("worker = 5", "worker: "),
-        ("[defaults]\nignoreip = '203.0.113.7'", "defaults.ignoreip: "),
-        ("[defaults]\nignoreip = [5]", "defaults.ignoreip.0: "),
-        ("[defaults]\nignoreip = [true]", "defaults.ignoreip.0: "),
-        ("[defaults]\nwindows = 5", "defaults.windows: "),
-        ("[defaults]\nown_ranges = 'perhaps'", "defaults.own_ranges: "),
+        ("defaults = 5", "defaults: must be a table: begin it with [defaults]"),
+        ("jails = 5", "jails: must be a table: begin it with [jails]"),
+        ("[jails]\na = 5", "jails.a: must be a table: begin it with [jails.a]"),
+        ("worker = 5", "worker: must be a table: begin it with [worker]"),
+        ("[defaults]\nmaxretry = '5'", "defaults.maxretry: must be a whole number"),
+        ("[defaults]\n'bantime.factor' = 'two'", "defaults.bantime.factor: must be a number"),
+        ("[defaults]\n'bantime.factor' = inf", "defaults.bantime.factor: must be a finite number"),
+        ("[defaults]\n'bantime.multipliers' = 2", "defaults.bantime.multipliers: must be a list, in [ ]"),
+        ("[defaults]\nmode = 'watch'", "defaults.mode: must be 'enforce' or 'observe'"),
+        (
+            "[defaults]\nescalation = 5",
+            "defaults.escalation: must be a table: begin it with [defaults.escalation]",
+        ),
+        ("[defaults]\nblocklist = []", "defaults.blocklist: must name one at least"),
+        ("[defaults]\nblocklist = [5]", "defaults.blocklist.0: must be text, in quotes"),
+        (
+            "[blocklists.a]\nip_set = 'f2b'\nscope = 'EDGE'",
+            "blocklists.a.scope: must be 'REGIONAL' or 'CLOUDFRONT'",
+        ),
+        ("[defaults]\nignoreip = '203.0.113.7'", "defaults.ignoreip: must be a list, in [ ]"),
+        ("[defaults]\nignoreip = [5]", "defaults.ignoreip.0: 5 is no text"),
+        ("[defaults]\nignoreip = [true]", "defaults.ignoreip.0: True is no text"),
+        ("[defaults]\nwindows = 5", "defaults.windows: must be a list, in [ ]"),
+        ("[defaults]\nwindows = [5]", "defaults.windows.0: must be a table"),
+        ("[defaults]\nown_ranges = 'perhaps'", "defaults.own_ranges: must be true or false"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_named_by_its_place(file: Path, text: str, place: str) -> None:
-    assert complaint(file, text).startswith(place)
+def test_a_value_of_the_wrong_kind_is_named_by_its_place_with_the_right_kind(
+    file: Path, text: str, told: str
+) -> None:
+    assert complaint(file, text) == told
 
 
 def test_all_errors_are_told_at_once_on_one_line(file: Path) -> None:
     told = complaint(file, "[jails.a]\nmaxretry = 0\nbantme = 5\n[jails.b]\nbantime = 'x'\n[typo]\n")
     assert told.split("; jails.b")[0].split("; jails.a") == [
-        "jails.a.maxretry: Input should be greater than or equal to 1",
+        "jails.a.maxretry: must be 1 or more",
         ".bantme: no such key; did you mean bantime?",
     ]
     assert "jails.b.bantime: 'x'" in told
@@ -206,7 +233,7 @@ def test_all_errors_are_told_at_once_on_one_line(file: Path) -> None:
 
 def test_an_error_in_the_defaults_is_told_once_and_not_of_every_jail(file: Path) -> None:
     told = complaint(file, "[defaults]\nmaxretry = 0\n[jails.a]\n[jails.b]\n")
-    assert told == "defaults.maxretry: Input should be greater than or equal to 1"
+    assert told == "defaults.maxretry: must be 1 or more"
 
 
 def test_an_entry_of_a_jail_is_named_by_its_own_place_in_the_file(file: Path) -> None:

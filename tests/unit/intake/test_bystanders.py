@@ -152,6 +152,7 @@ class TestDeadLetters:
     def test_what_finds_no_room_to_wait_stays_in_the_queue_and_is_counted(self, scene: Scene) -> None:
         scene.inbox.fail("bury", *[AWAY] * 500)
         before = counted("postponed", reason="no_room_to_bury")
+        refused_before = counted("refused", reason="not_json")
         for _ in range(8):
             step(scene, "x" * 10_000_000)
         assert counted("postponed", reason="no_room_to_bury") == before + 2
@@ -159,6 +160,7 @@ class TestDeadLetters:
         scene.clock.advance(10)
         step(scene)
         assert len(scene.inbox.dead) == 6
+        assert counted("refused", reason="not_json") == refused_before + 6
         assert len(scene.inbox.left) == 2
 
 

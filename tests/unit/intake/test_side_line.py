@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker.aside import in_a_thread
 from f2b_worker.errors import F2bError, Rejected, Unavailable
 from f2b_worker.intake.side_line import SideLine
 from f2b_worker.testing import FakeClock
@@ -23,8 +25,15 @@ class Work:
         self.asides: list[Callable[[], None]] = []
         self.clock = FakeClock()
         self.line: SideLine[str] = SideLine(
-            self.do, batch_max=2, weight=len, room=10, clock=self.clock, aside=self.asides.append
+            self.do, batch_max=2, weight=len, room=10, clock=self.clock, aside=self.aside
         )
+        self.at_once = False
+
+    def aside(self, do: Callable[[], None]) -> None:
+        if self.at_once:
+            do()
+        else:
+            self.asides.append(do)
 
     def do(self, batch: Sequence[str]) -> list[F2bError | None]:
         self.done.append(list(batch))
@@ -94,6 +103,7 @@ def test_the_end_tries_once_more_whatever_pauses_and_returns_when_that_fails(wor
     work.go_on()
     work.line.outcomes()
     work.line.add(["d"])
+    work.at_once = True
     work.line.finish(within_s=1)
     assert work.line.outcomes() == [("d", None)]
     assert work.line.waiting == 1
@@ -104,11 +114,26 @@ def test_the_end_takes_no_longer_than_it_may(work: Work) -> None:
         work.clock.advance(1)
         return [None] * len(batch)
 
-    line: SideLine[str] = SideLine(slow, batch_max=1, room=10, clock=work.clock, aside=work.asides.append)
+    line: SideLine[str] = SideLine(slow, batch_max=1, room=10, clock=work.clock, aside=lambda do: do())
     line.add(["a", "b", "c", "d"])
     line.finish(within_s=2)
     assert line.outcomes() == [("a", None), ("b", None)]
     assert line.waiting == 2
+
+
+def test_the_end_waits_for_no_try_that_hangs(work: Work) -> None:
+    goes_on = threading.Event()
+
+    def hang(batch: Sequence[str]) -> list[F2bError | None]:
+        goes_on.wait(30)
+        return [None] * len(batch)
+
+    line: SideLine[str] = SideLine(hang, batch_max=1, room=10, clock=work.clock, aside=in_a_thread)
+    line.add(["a"])
+    line.finish(within_s=0.01)
+    assert line.outcomes() == []
+    assert line.is_open
+    goes_on.set()
 
 
 def test_a_defect_of_the_work_reaches_the_loop_that_owns_it(work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.observe import metrics
+from f2b_worker.observe import http, metrics
 from f2b_worker.observe.http import health_app, serve
 
 if TYPE_CHECKING:
@@ -77,4 +78,18 @@ def test_it_is_served_over_http(served: str, capfd: pytest.CaptureFixture[str]) 
         urllib.request.urlopen(f"{served}/readyz", timeout=10)
     with refused.value as error:
         assert (error.code, error.read()) == (503, b"no access\n")
+    assert capfd.readouterr().err == ""
+
+
+def test_who_connects_and_asks_nothing_is_cut_off_and_no_news(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http._Quiet, "timeout", 0.01)
+    server = serve(0, health_app(lambda: None, lambda: None))
+    try:
+        with socket.create_connection(("127.0.0.1", server.server_port), 30) as silent:
+            assert silent.recv(1) == b""
+    finally:
+        server.shutdown()
+        server.server_close()
     assert capfd.readouterr().err == ""

@@ -146,6 +146,19 @@ log.info("next")
     assert after["event"] == "next"
 
 
+def test_what_a_process_says_in_each_line_is_in_those_of_all_its_threads() -> None:
+    done = logged("""
+log_lines.configure("info", worker=3)
+log.info("first")
+thread = threading.Thread(target=lambda: log.info("second"))
+thread.start()
+thread.join()
+""")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["first", "second"]
+    assert [line["worker"] for line in lines] == [3, 3]
+
+
 def test_a_forked_process_logs_its_own_lines_and_repeats_none() -> None:
     done = logged("""
 log.info("parent")

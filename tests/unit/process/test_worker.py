@@ -73,6 +73,31 @@ def test_a_dead_part_stops_the_process_with_code_4(place: int) -> None:
     assert end(threads, died) == EXIT_PART_DIED
 
 
+class BusyLoop(Loop):
+    """One that goes on when it is told to stop, until somebody lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def run(self, *events: threading.Event) -> None:
+        del events
+        self.may_end.wait()
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("a defect")])
+def test_what_polls_brought_is_let_go_at_a_stop_whatever_the_intake_does(error: Exception | None) -> None:
+    intake, died, closed = Loop(error) if error else BusyLoop(), threading.Event(), threading.Event()
+    threads = start(both := replace(parts(intake), close=closed.set), died)
+
+    both.end()
+
+    assert closed.wait(10)
+    if isinstance(intake, BusyLoop):
+        intake.may_end.set()
+    assert end(threads, died) == (EXIT_PART_DIED if error else EXIT_STOPPED)
+
+
 def test_a_stop_on_request_ends_with_code_0() -> None:
     died = threading.Event()
     threads = start(both := parts(Loop(), Loop()), died)

@@ -205,6 +205,15 @@ def test_the_help_has_an_example_and_the_exit_status(capfd: pytest.CaptureFixtur
     assert "exit status: 0 all sent; 1 something was refused or not sent; 2 wrong usage" in text
 
 
+def test_the_name_of_a_queue_is_refused_in_one_line_that_asks_for_its_url(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["203.0.113.7", "--queue", "f2b"], stdin=Terminal())
+    assert ended.value.code == 2
+    assert "--queue f2b is no URL: give the queue's URL, not its name" in capfd.readouterr().err
+
+
 def test_a_fifo_queue_is_refused_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["203.0.113.7", "--queue", "https://sqs.eu-west-1.amazonaws.com/1/f2b.fifo"], stdin=Terminal())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _CREDENTIALS_AWAY = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError)
+_GIVE_CREDENTIALS = "give this process a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _NO_CREDENTIALS = (PartialCredentialsError, SSOError, NoRegionError)
 ABOUT_CREDENTIALS = (*_CREDENTIALS_AWAY, *_NO_CREDENTIALS, NoCredentialsError)
 """What botocore raises where there are no credentials, or none that can be used."""
@@ -143,7 +144,9 @@ def aws_errors(doing: str) -> Iterator[None]:
         # botocore says the same where a machine's metadata service is slow or answers 500.
         none_can_come = os.environ.get(_NO_MACHINES_CREDENTIALS, "").lower() == "true"
         kind = errors.AccessDenied if none_can_come else errors.CredentialsAway
-        raise kind(f"{doing}: {error}") from error
+        raise kind(f"{doing}: {error}; {_GIVE_CREDENTIALS}") from error
+    except NoRegionError as error:
+        raise errors.AccessDenied(f"{doing}: no Region is set; set AWS_REGION") from error
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:

@@ -243,7 +243,7 @@ def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
     try:
         yield
     except errors.Missing as error:
-        raise errors.Missing(f"{error}; asked in {asked_region(client, queue_url)}") from error
+        raise errors.Missing(f"{str(error).rstrip('.')}; asked in {asked_region(client, queue_url)}") from error
 
 
 def _chooser_of(region: str, queue_url: str) -> str:

@@ -54,6 +54,7 @@ def bans(*, as_json: bool, only_notes: bool, config: Path | None, **given: Any) 
     enforced: it is in its IP set. covered: a network around it is. waiting: it is to be written. held_back: the
     surge guard keeps it out. left_out: its IP sets are full. allowlisted: ignoreip of all jails has it. observed:
     its jail bans nobody. no_ip_set: its blocklist has none. unreadable: its item cannot be read.
+    ?: no IP set of its blocklist is named.
     The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
     enforcers noted.
     """

@@ -16,6 +16,7 @@ from f2b_worker.config.jails_file import jails_errors, read_jails
 from f2b_worker.config.jails_schema import did_you_mean
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.config.toml_file import read_toml
+from f2b_worker.config.wording import plain
 from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.offline.fail2ban_import import Fail2banFileError, Source
@@ -73,7 +74,7 @@ def _worker_errors(path: Path) -> Iterator[str]:
     except ValidationError as error:
         for one in error.errors():
             place = ".".join(str(part) for part in one["loc"])
-            yield f"{path}: worker.{place}: {one['msg'].removeprefix('Value error, ')}"
+            yield f"{path}: worker.{place}: {plain(one)}"
 
 
 def _summary(policy: Policy) -> Iterator[str]:

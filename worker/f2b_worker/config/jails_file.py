@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from f2b_worker.config.fail2ban_options import ADVICE
 from f2b_worker.config.jails_schema import (
     BlocklistTable,
     CollapseTable,
@@ -21,6 +22,7 @@ from f2b_worker.config.jails_schema import (
     did_you_mean,
 )
 from f2b_worker.config.toml_file import read_toml
+from f2b_worker.config.wording import plain
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _REFUSED = {
+    "enabled": "leave it out: every jail in this file is on",
     "bantime.formula": "f2b computes no formulas: write the multiples of bantime as "
     '"bantime.multipliers" = [1, 2, 4, 8]',
     "ignoreself": "write own_ranges (on by default): private, loopback and similar addresses are never banned. A "
@@ -142,7 +145,7 @@ def _messages(one: ErrorDetails) -> tuple[str, ...]:
     cause = one.get("ctx", {}).get("error")
     if isinstance(cause, SeveralErrors):
         return cause.messages
-    return (one["msg"].removeprefix("Value error, "),)
+    return (plain(one),)
 
 
 def _no_such_key(place: tuple[int | str, ...]) -> str:
@@ -150,7 +153,16 @@ def _no_such_key(place: tuple[int | str, ...]) -> str:
     model = _model_at(place)
     if model is JailTable and key in _REFUSED:
         return _REFUSED[key]
-    return "no such key" + did_you_mean(key, [field.alias or name for name, field in model.model_fields.items()])
+    if model is JailTable and key in ADVICE:
+        return f"no such key: {ADVICE[key]}"
+    if model is JailsFile and key in _keys(JailTable):
+        return "no such key; write it under [defaults] or [jails.NAME]"
+    hint = did_you_mean(key, _keys(model))
+    return "no such key" + (hint or (f"; a jail is written as [jails.{key}]" if model is JailsFile else ""))
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:

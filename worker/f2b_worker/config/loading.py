@@ -10,10 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from f2b_worker.config.settings import ShimSettings, WorkerSettings
 from f2b_worker.config.toml_file import read_toml
+from f2b_worker.config.wording import plain
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
 
 ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
@@ -43,7 +46,7 @@ def load(
     try:
         return model.model_validate(table | _environment(model) | chosen | no_queue)
     except ValidationError as error:
-        lines = [_line(one["loc"], one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        lines = [_line(one["loc"], plain(one) + _where_to_give(one)) for one in error.errors()]
         raise StartError("; ".join(lines)) from error
 
 
@@ -55,6 +58,11 @@ def _environment(model: type[BaseModel]) -> dict[str, str]:
 
 def _line(place: tuple[int | str, ...], message: str) -> str:
     return f"{option_name(str(place[0]))}: {message}" if place else message
+
+
+def _where_to_give(error: ErrorDetails) -> str:
+    field = str(error["loc"][0]) if error["type"] == "missing" else ""
+    return f": give {option_name(field)}, or set {env_name(field)}" if field else ""
 
 
 def _worker_table(config: Path) -> dict[str, Any]:

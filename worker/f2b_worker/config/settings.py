@@ -131,7 +131,7 @@ class WorkerSettings(_Settings):
             ge=0,
             le=8,
             description="Seconds that one receive waits for a message. A shorter wait costs more requests "
-            "(5 s: half a million a month, $0.21). SIGTERM waits until the receive ends.",
+            "(5 s: half a million a month, $0.21). A stop waits half a second for it at most.",
         ),
     ] = 5
     linger_s: Annotated[

@@ -7,6 +7,7 @@ dead-letter queue. Whatever dies before that, the message comes again, and judgi
 from __future__ import annotations
 
 import math
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from f2b_worker.aside import Aside
@@ -53,6 +53,9 @@ CROWDED_PAUSE_S = 0.1
 
 JUDGED_FOR_S = 0.5
 """So long a worker that stops begins to judge what it has in hand: another has the rest sooner."""
+
+LET_GO_AFTER_S = 4.0
+"""So long a stop waits for an answer to what is being judged; what is in hand then is released, whatever comes."""
 
 
 class Intake:
@@ -113,6 +116,9 @@ class Intake:
         self._settling = Settling(inbox, self._desk, clock, aside)
         self._receiving, self._verdicts = Trouble(), Trouble()
         self._kept_s = float("-inf")
+        self._hiding = threading.Lock()  # or a call under way could hide again what is released
+        self._has_let_go = False
+        self._ended = threading.Event()
         self.pulse = Pulse(clock.monotonic_s)
 
     @property
@@ -146,6 +152,12 @@ class Intake:
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then finish what was received, or release it."""
+        try:
+            self._run(stop)
+        finally:
+            self._ended.set()
+
+    def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self.pulse.beat()
             messages, pause_s = self._try_to_gather()
@@ -242,7 +254,7 @@ class Intake:
         except F2bError as error:
             log.warning("not_judged", reason=str(error), infractions=self._desk.infractions)
         self._settling.finish()
-        self._let_go()
+        self._release(self._desk.clear())
 
     def _lay_out(self, messages: Sequence[Message]) -> None:
         self._take_over_policy()
@@ -262,12 +274,25 @@ class Intake:
             log.warning("refused", messages=len(desk.letters), first=desk.letters[0].dead.detail)
 
     def keep_in_hand(self, stop: threading.Event) -> None:
-        """Keep messages from others while one attempt to judge them is slow; for a thread beside `run`."""
+        """Keep messages from others while one attempt to judge them is slow, but not from a slow stop on.
+
+        For a thread beside `run`.
+        """
         while not self._clock.wait(stop, self._inbox.visibility_s * KEPT_AFTER / 2):
             self._keep()
+        if not self._clock.wait(self._ended, LET_GO_AFTER_S):
+            self._release(self._desk.held_since(float("inf")))
 
     def _keep(self) -> None:
         """Keep what is in hand for longer from becoming visible: an outage must not eat deliveries."""
+        if self._hiding.acquire(blocking=False):
+            try:
+                if not self._has_let_go:
+                    self._keep_what_is_due()
+            finally:
+                self._hiding.release()
+
+    def _keep_what_is_due(self) -> None:
         now_s, every_s = self._clock.monotonic_s(), self._inbox.visibility_s * KEPT_AFTER
         if now_s - self._kept_s < every_s:
             return
@@ -280,10 +305,12 @@ class Intake:
             say = log.warning if isinstance(error, Permanent) else log.debug
             say("not_kept", reason=str(error), messages=len(messages))
 
-    def _let_go(self) -> None:
-        messages = self._desk.clear()
-        try:
-            if messages:
-                self._inbox.release(messages)
-        except F2bError as error:
-            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
+    def _release(self, messages: Sequence[Message]) -> None:
+        """Make messages visible to others, and keep none from then on."""
+        with self._hiding:
+            self._has_let_go = True
+            try:
+                if messages:
+                    self._inbox.release(messages)
+            except F2bError as error:
+                log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)

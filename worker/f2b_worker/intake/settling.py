@@ -87,22 +87,24 @@ class Settling:
         self._take_messages()
         self._deletions.finish(within_s=FINISH_S)
         self._put_away()
+        if self.is_open:
+            reason = self.problem or f"the queue did not answer within {FINISH_S:.0f} s"
+            log.warning(
+                "not_settled", reason=reason, remedy="none: what is judged already comes again, to no effect"
+            )
 
     def _take_letters(self) -> None:
         for letter in self._burials.add(self._desk.take_letters()):
             metrics.postponed.labels("no_room_to_bury").inc()
-            self._close(letter, is_stored=False)
+            self._desk.close_letter(letter, is_stored=False)  # it comes again, and is counted as refused then
 
     def _close_letters(self) -> None:
         for letter, error in self._burials.outcomes():
             if error:
                 log.error("dead_letter_refused", message=letter.dead.message_id, reason=str(error))
-            self._close(letter, is_stored=error is None)
-
-    def _close(self, letter: Letter, *, is_stored: bool) -> None:
-        self._desk.close_letter(letter, is_stored=is_stored)
-        for reason, number in letter.dead.reasons.items():
-            metrics.refused.labels(reason).inc(number)
+            self._desk.close_letter(letter, is_stored=error is None)
+            for reason, number in letter.dead.reasons.items():
+                metrics.refused.labels(reason).inc(number)
 
     def _take_messages(self) -> None:
         done = self._desk.hand_over()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from f2b_worker.errors import F2bError, Rejected
@@ -94,11 +95,14 @@ class SideLine(Generic[T]):
     def finish(self, *, within_s: float) -> None:
         """Try once more to do all that waits; returns when it is done, has failed, or takes longer than that."""
         ends_s = self._clock.monotonic_s() + within_s
-        with self._changed:
-            self._changed.wait_for(lambda: not self._is_at_work, within_s)
-        if not self._is_at_work:
+        if self._is_idle_within(within_s) and self._waiting:
             self._is_at_work = True
-            self._work(ends_s)
+            self._aside(partial(self._work, ends_s))
+            self._is_idle_within(ends_s - self._clock.monotonic_s())
+
+    def _is_idle_within(self, within_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._is_at_work, max(0.0, within_s))
 
     def outcomes(self) -> list[tuple[T, Rejected | None]]:
         """Take what came to its end since the last call: done, or rejected.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -69,8 +70,19 @@ def serve(port: int, app: WSGIApplication) -> WSGIServer:
     return server
 
 
+ASKS_WITHIN_S = 10.0
+"""Who has connected and asks nothing for so long is cut off: each connection is a thread."""
+
+
 class _Quiet(WSGIRequestHandler):
     """Probes come every few seconds; they are no news."""
+
+    timeout = ASKS_WITHIN_S
+
+    def handle(self) -> None:
+        """Answer, unless whoever asks is too slow or gone: that is no news either."""
+        with suppress(OSError):
+            super().handle()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Log nothing."""

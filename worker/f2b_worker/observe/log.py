@@ -22,8 +22,10 @@ from f2b_worker.observe.lines import Lines, LinesFile
 from f2b_worker.observe.shared import count_by_name, counting_as
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prometheus_client import CollectorRegistry
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 STANDARD_ERROR = 2
 
@@ -56,11 +58,16 @@ class _Dropped:
 dropped = _Dropped()
 
 
-def configure(level: str) -> None:
-    """Send log lines of *level* (debug, info, warning or error) and above to standard error."""
+def configure(level: str, **in_each: object) -> None:
+    """Send log lines to standard error.
+
+    Args:
+        level: The lowest one that is shown: debug, info, warning or error.
+        in_each: What each line says besides, of whatever thread it is.
+    """
     lines = None if _is_replaced() else _lines()
     structlog.configure(
-        processors=_processors(),
+        processors=_processors(in_each),
         wrapper_class=_unfailing(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=_Logger(lines) if lines else structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -74,11 +81,14 @@ def finish() -> None:
             sys.stderr = sys.__stderr__
 
 
-def _processors() -> list[Processor]:
+def _processors(in_each: Mapping[str, object]) -> list[Processor]:
+    def add(_logger: object, _method: str, line: EventDict) -> EventDict:
+        return {**in_each, **line}
+
     readable = sys.stderr is not None and sys.stderr.isatty()
     renderer: Processor = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
     return [
-        structlog.contextvars.merge_contextvars,
+        add,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -98,10 +108,9 @@ class _StandardError(io.TextIOWrapper):
 @cache
 def _lines() -> Lines:
     """Put the buffer in place of standard error, once and for all."""
-    processors = _processors()
 
     def tell(number: int, reason: str) -> bytes:
-        log = structlog.wrap_logger(structlog.ReturnLogger(), processors=processors)
+        log = structlog.wrap_logger(structlog.ReturnLogger(), processors=structlog.get_config()["processors"])
         return _encoded(log.warning("log_lines_dropped", lines=number, reason=reason))
 
     lines = Lines(STANDARD_ERROR, on_drop=dropped.count, tell=tell)

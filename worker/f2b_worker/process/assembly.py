@@ -41,6 +41,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.queue import QueueWatch
@@ -96,7 +97,7 @@ class Parts:
     """The loops of one worker process, and the events that stop and wake them.
 
     Attributes:
-        close: Ends what feeds the intake, after it.
+        close: Ends what feeds the intake, and lets go what it did not take; called once `stop` is set.
         interrupt: Ends what the intake may be waiting for.
         others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
         remark: Says what somebody should look at although work gets done, or None.
@@ -293,16 +294,16 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
         GaveUp: If AWS, or who gives out credentials, was away for so long.
         StartError: If it cannot be opened.
     """
-    clock, never = SystemClock(), threading.Event()
+    clock, never, trouble = SystemClock(), threading.Event(), Trouble()
     began_s, said = clock.monotonic_s(), False
     while True:
         left_s = began_s + START_WITHIN_S - clock.monotonic_s()
         try:
-            return opening()
+            part = opening()
         except (Retryable, CredentialsAway) as error:
             if left_s < 0:
                 raise GaveUp(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
-            log.warning("waiting_for_aws", reason=str(error))
+            trouble.note(error)
             clock.wait(never, 1.0)
         except Missing as error:
             if clock.monotonic_s() - began_s >= error.shown_within_s:
@@ -313,6 +314,9 @@ def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path |
             clock.wait(never, 1.0)
         except Permanent as error:
             raise StartError(str(error)) from error
+        else:
+            trouble.end()
+            return part
 
 
 def _remedy(settings: WorkerSettings, config: Path | None) -> str:

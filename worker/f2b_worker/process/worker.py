@@ -35,8 +35,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 EXIT_STOPPED = 0
 EXIT_PART_DIED = 4
 
-STOP_WITHIN_S = 9.0
-"""Container platforms kill ten seconds after SIGTERM."""
+STOP_WITHIN_S = 8.5
+"""Container platforms kill ten seconds after SIGTERM; the end of a child, and of its parent, takes time, too."""
 
 _CHECK_EVERY_S = 1.0
 
@@ -118,12 +118,13 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
 def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
     """Start each loop in its thread; one that dies sets *died* and stops the others."""
 
-    def take_in() -> None:
-        parts.intake.run(parts.stop)
+    def close() -> None:
+        parts.stop.wait()
         parts.close()
 
     loops: dict[str, Callable[[], None]] = {
-        "intake": take_in,
+        "intake": lambda: parts.intake.run(parts.stop),
+        "close": close,  # beside the intake, which may need long for what it has in hand
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
         "watch": lambda: _watch(parts),
         **{name: partial(run, parts) for name, run in parts.others.items()},
@@ -163,8 +164,7 @@ def _wait(
     config: Path | None,
     tell: Callable[[Condition], None] | None,
 ) -> None:
-    """Wait for the stop; in a child of a pool also for the death of its parent: nobody else would stop it."""
-    parent = os.getppid()
+    """Wait for the stop; who is told how this process does may be dead, and is found so by telling."""
     alarms = Alarms(SystemClock())
     _tell(parts, tell)
     while not parts.stop.wait(_CHECK_EVERY_S):
@@ -174,10 +174,6 @@ def _wait(
         report_conflicts(parts, alarms)
         reap_orphans()
         _tell(parts, tell)
-        # A worker that nobody is told of may outlive who started it, as under nohup.
-        if tell and os.getppid() != parent:
-            parts.stop.set()
-            log.warning("parent_died")
 
 
 def _tell(parts: Parts, tell: Callable[[Condition], None] | None) -> None:

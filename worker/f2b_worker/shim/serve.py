@@ -137,14 +137,12 @@ def listen(how: Serving) -> socket:
 
 
 def _hear_signals(make: Callable[[], ShimApp]) -> ShimApp:
+    """Make the application of one of several processes, which start with signals blocked."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # uvicorn has its handlers by now
     return make()
 
 
 def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:
-    signal.pthread_sigmask(
-        signal.SIG_UNBLOCK, STOPS
-    )  # uvicorn has its handlers: one of several starts with them blocked
     log.configure(how.log_level)
     connections = replace(how.connections, connections_max=_connections_max(how.connections))
     app = make_app(open_outbox(), clock, how.limits, connections)

@@ -115,8 +115,8 @@ class TestOpening:
             with pytest.raises(StartError, match="file is not a database"):
                 opening(path)
 
-    def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(StartError, match=r"nowhere/f2b\.db"):
+    def test_a_folder_that_is_not_there_is_to_be_made(self, tmp_path: Path) -> None:
+        with pytest.raises(StartError, match=r"nowhere/f2b\.db-lock: .*; make the folder /.*/nowhere$"):
             StateFile(tmp_path / "nowhere" / "f2b.db")
         with pytest.raises(StartError, match="cannot open state file"):
             make_or_open(tmp_path / "nowhere" / "f2b.db")

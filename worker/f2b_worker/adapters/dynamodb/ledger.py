@@ -16,7 +16,6 @@ garbage collection.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from f2b_worker.adapters.dynamodb.items import (
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.transactions import BanTransactions
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError, Invalid
 
@@ -63,7 +63,7 @@ class DynamoLedger(DynamoBanBook):
     ) -> None:
         super().__init__(client, table, clock)
         self._retention = Retention(kept_ms)
-        self._io = ThreadPoolExecutor(io_threads, thread_name_prefix="ledger")
+        self._io = Threads(io_threads, "ledger")
         self._known = SeenItems(clock)
         self._many = ManyOffenders(
             client, table, self._io, self._known, clock=clock, retention=self._retention, aside=self._aside

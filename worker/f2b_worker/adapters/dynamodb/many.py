@@ -33,7 +33,7 @@ from f2b_worker.observe.unreadable import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Executor
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -109,7 +109,7 @@ class ManyOffenders:
         self,
         client: DynamoDBClient,
         table: str,
-        threads: ThreadPoolExecutor,
+        threads: Executor,
         known: SeenItems,
         *,
         clock: Clock,

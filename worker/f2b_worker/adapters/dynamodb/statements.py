@@ -16,7 +16,7 @@ from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Executor
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -88,7 +88,7 @@ def _update_text(table: str, changes: tuple[str, ...], equal: tuple[str, ...], b
     return f'UPDATE "{table}" {sets} WHERE {" AND ".join(conditions)}'
 
 
-def run(client: DynamoDBClient, threads: ThreadPoolExecutor, statements: Sequence[Statement]) -> list[Outcome]:
+def run(client: DynamoDBClient, threads: Executor, statements: Sequence[Statement]) -> list[Outcome]:
     """Run statements, in any order and several batches at once; answer their outcomes in their order."""
     outcomes = threads.map(lambda batch: _run_batch(client, batch), list(batches(statements, STATEMENTS_MAX)))
     return [outcome for batch in outcomes for outcome in batch]

@@ -28,7 +28,7 @@ from f2b_worker.errors import F2bError, Invalid, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Executor
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -64,7 +64,7 @@ class BanTransactions:
         self,
         client: DynamoDBClient,
         table: str,
-        threads: ThreadPoolExecutor,
+        threads: Executor,
         *,
         read: Callable[[Sequence[OffenderId]], Answers],
         clock: Clock,

@@ -282,7 +282,8 @@ class FileLock:
         try:
             handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StartError(f"cannot open {beside}: {error.strerror}") from error
+            remedy = f"; make the folder {path.parent}" if isinstance(error, FileNotFoundError) else ""
+            raise StartError(f"cannot open {beside}: {error.strerror}{remedy}") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
@@ -12,6 +12,7 @@ from f2b_worker.adapters.aws import naming_region
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
 from f2b_worker.ports import RECEIVE_MAX, QueueSettings
 
@@ -48,7 +49,7 @@ IO_THREADS = 4
 RELEASE_THREADS = 16
 """So many batches of releases are under way at once: a full hand is a thousand calls, and a stop has nine seconds.
 
-By four threads they took 7.5 s where a call takes 30 ms. Threads and connections begin with the first release."""
+By four threads they would take 7.5 s where a call takes 30 ms (reckoned, not measured)."""
 
 OWN_VISIBILITY_S = 30
 """For so long the worker itself hides what it receives of a queue that hides nothing: SQS's own default."""
@@ -183,10 +184,10 @@ class SqsInbox:
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
         self._hide_for(visibility_s)
-        self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="inbox")
-        self._releases = ThreadPoolExecutor(RELEASE_THREADS, thread_name_prefix="releases")
+        self._io = Threads(IO_THREADS, "inbox")
+        self._releases = Threads(RELEASE_THREADS, "releases")
         # Of their own: a dead-letter queue that does not answer must not hold up deletions.
-        self._burials = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="burials")
+        self._burials = Threads(IO_THREADS, "burials")
 
     @property
     def visibility_s(self) -> float:
@@ -253,9 +254,7 @@ class SqsInbox:
     def postpone(self, messages: Sequence[Message]) -> None:
         """Leave messages in the queue: they come again when their visibility timeout ends."""
 
-    def _show_after(
-        self, messages: Sequence[Message], timeout_s: int, doing: str, threads: ThreadPoolExecutor
-    ) -> None:
+    def _show_after(self, messages: Sequence[Message], timeout_s: int, doing: str, threads: Threads) -> None:
         def show(batch: Sequence[Message]) -> None:
             with aws_errors(doing):
                 self._client.change_message_visibility_batch(
@@ -290,9 +289,7 @@ class SqsInbox:
             return [error] * len(letters)
 
 
-def _in_batches(
-    do: Callable[[Sequence[Message]], None], messages: Sequence[Message], threads: ThreadPoolExecutor
-) -> None:
+def _in_batches(do: Callable[[Sequence[Message]], None], messages: Sequence[Message], threads: Threads) -> None:
     """Make several calls side by side; all are made before the first error is raised."""
     calls = [threads.submit(do, batch) for batch in batches(messages, BATCH_MAX)]
     wait(calls)

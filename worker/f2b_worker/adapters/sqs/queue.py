@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Unavailable
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class BotoCalls:
             "GetQueueAttributes": client.get_queue_attributes,
         }
         self._client = client
-        self._threads = ThreadPoolExecutor(calls_max, thread_name_prefix="sqs")
+        self._threads = Threads(calls_max, "sqs")
 
     async def call(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call in a thread. Cancelled, it goes on there, and nobody hears how it ends."""

@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from f2b_worker.config.fail2ban_options import ADVICE, NO_COMMAND
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.networks import Networks
 
@@ -20,31 +21,7 @@ DAEMON_SECTIONS = ("Definition", "Thread")  # of fail2ban.conf
 _TRUE, _FALSE = {"1", "yes", "true", "on", "ok"}, {"0", "no", "false", "off"}
 _MAXRETRY_MAX = 1000
 
-_LOG = (
-    "f2b-report --tail LOG --failregex @FILTER.conf --jail JAIL follows a log where it is written (docs/logs.md)"
-)
-_LOG_FORMAT = f"f2b-report finds out by itself: {_LOG}"
-_WAF = "bans go into the WAF IP sets of --ip-set, or of the jail's blocklist, and no command is run"
-_RULE = "a WAF rule has no ports: the rule in the web ACL that uses the IP sets says which requests it is for"
-_MAIL = "f2b sends no mail: alert on the metrics of --metrics-port"
 _SERVER = "belongs to fail2ban's server; f2b-worker's own settings are in docs/settings.md"
-_CACHE = "nothing is cached, because no command is run"
-_ADVICE = {
-    **dict.fromkeys(("action", "banaction", "banaction_allports", "blocktype", "returntype"), _WAF),
-    **dict.fromkeys(("port", "protocol", "chain"), _RULE),
-    **dict.fromkeys(("destemail", "sender", "mta", "sendername", "fail2ban_agent"), _MAIL),
-    **dict.fromkeys(("failregex", "ignoreregex", "filter", "logpath", "prefregex", "mode"), _LOG),
-    **dict.fromkeys(("logencoding", "datepattern"), _LOG_FORMAT),
-    **dict.fromkeys(("backend", "skip_if_nologs", "systemd_if_nologs"), f"nothing is watched on a host: {_LOG}"),
-    "maxlines": "a failure is one line: write a failregex for the one that counts",
-    "logtimezone": "a time without a zone is in that of the machine that reads the log: set TZ for f2b-report",
-    "journalmatch": "the journal is not read: let journald forward to a file, or report from the application",
-    "usedns": "host names are never resolved: the owner of a name could have others banned",
-    "ignorecommand": "no command is run: list networks in ignoreip, also as file:LIST, or do not report them",
-    "ignorecache": _CACHE,
-    "maxmatches": "f2b keeps the infractions that each ban is based on",
-    "bantime.formula": 'no formulas: write the multiples of bantime as "bantime.multipliers" = [1, 2, 4, 8]',
-}
 _ACTION_VARIABLES = ("action_", "abuseipdb_", "blocklist_de_", "cloudflare_")
 _OF_RECIDIVE = ("filter", "logpath", "journalmatch", "backend", "mode")  # how it reads fail2ban's log
 _UNKNOWN = "no jail option that f2b knows: left out"
@@ -144,5 +121,5 @@ def advice_on(section: str, option: str, variables: set[str], *, recidive: bool 
     if section in DAEMON_SECTIONS:
         return _SERVER
     if option.startswith(_ACTION_VARIABLES):
-        return _WAF
-    return _ADVICE.get(option, None if option in variables else _UNKNOWN)
+        return NO_COMMAND
+    return ADVICE.get(option, None if option in variables else _UNKNOWN)

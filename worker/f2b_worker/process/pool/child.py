@@ -127,8 +127,7 @@ class Child:
 
 
 def _work(settings: WorkerSettings, config: Path | None, number: int, speaks: Connection) -> None:
-    log_lines.configure(settings.log_level)
-    structlog.contextvars.bind_contextvars(worker=number)
+    log_lines.configure(settings.log_level, worker=number)
     try:
         code = run_worker(settings, config, tell=lambda condition: _tell(speaks, condition))
     except F2bError as error:

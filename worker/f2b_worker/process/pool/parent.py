@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+LAST_WORDS_S = 0.5
+"""A process that stops late ends by itself, and says so; only one that does not is killed."""
+
 
 def run_pool(settings: WorkerSettings, config: Path | None) -> int:
     """Run `settings.processes` workers until a signal stops them or one cannot live; answer the exit code.
@@ -105,7 +108,7 @@ def _stop(children: list[BaseProcess]) -> None:
         if child.is_alive():
             child.terminate()
     clock = SystemClock()
-    ends_s = clock.monotonic_s() + STOP_WITHIN_S
+    ends_s = clock.monotonic_s() + STOP_WITHIN_S + LAST_WORDS_S
     for child in children:
         child.join(max(0.0, ends_s - clock.monotonic_s()))
         if child.is_alive():

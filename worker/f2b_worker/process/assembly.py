@@ -24,7 +24,14 @@ from f2b_worker.adapters.provisioning.fleet import check_table
 from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite.notebook import notebooks_in
-from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.inbox import (
+    IO_THREADS,
+    RELEASE_THREADS,
+    SqsInbox,
+    dead_letter_url_of,
+    queue_url_of,
+    visibility_s_of,
+)
 from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.blocklists import Blocklist, Scope
@@ -334,7 +341,7 @@ def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    connections = settings.receivers + 2 * IO_THREADS + 1
+    connections = settings.receivers + 2 * IO_THREADS + RELEASE_THREADS + 1
     client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(

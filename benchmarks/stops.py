@@ -2,9 +2,10 @@
 
     python -m benchmarks.stops [--json] [--runs 30]
 
-The real `f2b-worker --queue … --table …` runs as a process, or as a pool, against the canned AWS. When it is idle
-or under an attack it gets a SIGTERM, at a random moment. The stop is timed until its parent has ended. A message
-that is in flight then was neither deleted nor released: it waits for its visibility timeout.
+The real `f2b-worker --queue … --table …` runs as a process, or as a pool, against the canned AWS. When it is idle,
+under an attack, or has a full hand of messages that wait to extend bans, it gets a SIGTERM at a random moment. The
+stop is timed until its parent has ended. A message that is in flight then was neither deleted nor released: it
+waits for its visibility timeout.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 NAME = "f2b"
 STOPS_WITHIN_S = 60.0
+FILLS_WITHIN_S = 60.0
+FULL_HAND = 9_000
+"""A worker has 10,000 messages in hand at most, and is about to settle some of them then."""
+
 METHOD = "from SIGTERM to the end of the process, against canned SQS and DynamoDB; seconds"
 
 
@@ -36,12 +41,14 @@ class Scene:
 
     Attributes:
         attack: What it judges, if anything, in messages of *pack* infractions.
+        in_hand: So many messages it has in hand at least.
     """
 
     doing: str
     processes: int = 1
     attack: str = ""
     pack: int = 100
+    in_hand: int = 0
 
     @property
     def name(self) -> str:
@@ -54,6 +61,7 @@ SCENES = (
     Scene("idle", processes=2),
     Scene("botnet", attack="botnet"),
     Scene("botnet", processes=2, attack="botnet"),
+    Scene("full hand", attack="even-1000", pack=5, in_hand=FULL_HAND),
 )
 
 
@@ -79,6 +87,7 @@ def stop_once(canned: Canned, folder: Path, scene: Scene, dice: random.Random) -
         canned.wait_until_received(worker, scene.processes)
         if scene.attack:
             canned.feed(scene.attack, scene.pack)
+        fill_hand(canned, worker, scene.in_hand)
         time.sleep(dice.uniform(0.5, 1.5))
         in_hand = canned.counters()["in_flight"]
         began_s = time.monotonic()
@@ -90,6 +99,20 @@ def stop_once(canned: Canned, folder: Path, scene: Scene, dice: random.Random) -
     if code:
         raise BenchError(f"{scene.name}: it ended with {code}")
     return Stop(took_s, in_hand, after["waiting"], after["in_flight"])
+
+
+def fill_hand(canned: Canned, worker: Process, messages: int) -> None:
+    """Wait until a worker has so many messages in hand.
+
+    Raises:
+        BenchError: If it takes too long.
+    """
+    ends_s = time.monotonic() + FILLS_WITHIN_S
+    while (in_hand := canned.counters()["in_flight"]) < messages:
+        worker.must_live()
+        if time.monotonic() > ends_s:
+            raise BenchError(f"{in_hand} messages in hand after {FILLS_WITHIN_S:.0f} s, not {messages}")
+        time.sleep(0.05)
 
 
 def measure(scenes: Sequence[Scene], runs: int) -> dict[str, dict[str, Any]]:

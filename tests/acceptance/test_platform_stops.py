@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.processes import Canned, Process, aws_environment
+from benchmarks.stops import FULL_HAND, fill_hand
 from demo.fleet import BIN, eventually
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.test_pool import of_process
@@ -64,8 +66,9 @@ def pid_1_of(outer: subprocess.Popen[bytes]) -> int:
     return int(inner)
 
 
-@pytest.mark.parametrize("waits_s", [DOCKER_WAITS_S, KUBERNETES_WAITS_S], ids=["docker", "kubectl"])
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("waits_s", "processes"), [(DOCKER_WAITS_S, 1), (KUBERNETES_WAITS_S, 2)], ids=["docker", "kubectl"]
+)
 def test_a_container_that_is_stopped_ends_with_0_in_time_and_another_worker_has_its_messages_at_once(
     fleet: Fleet, local_aws: LocalAws, tmp_path: Path, waits_s: float, processes: int
 ) -> None:
@@ -95,13 +98,31 @@ def test_an_ecs_task_that_is_stopped_ends_with_0_in_time_while_its_credentials_e
         another_bans_all(fleet, local_aws)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_systemd_unit_whose_whole_control_group_is_signalled_ends_with_0_in_time_and_loses_nothing(
-    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, processes: int
 ) -> None:
-    worker = started(fleet, tmp_path / "worker.log")
+    worker = started(fleet, tmp_path / "worker.log", processes=processes)
     fill(fleet, local_aws)
 
     os.killpg(worker.pid, signal.SIGTERM)
 
     assert worker.wait(SYSTEMD_WAITS_S) == 0
     another_bans_all(fleet, local_aws)
+
+
+def test_a_full_hand_is_released_within_the_shortest_patience(tmp_path: Path) -> None:
+    """The queue and the ledger are canned: no emulator delivers so many messages so fast."""
+    log = tmp_path / "worker.log"
+    arguments = ["f2b_worker", "--queue", "f2b", "--table", "f2b", "--processes", "1"]
+    with Canned(tmp_path) as canned, Process(arguments, aws_environment(canned.url), log) as worker:
+        canned.wait_until_received(worker, 1)
+        canned.feed("even-1000", 5)
+        fill_hand(canned, worker, FULL_HAND)
+
+        worker.popen.send_signal(signal.SIGTERM)
+
+        assert worker.popen.wait(DOCKER_WAITS_S) == 0
+        canned.feed(None)
+        assert canned.counters()["in_flight"] == 0, "messages wait for their visibility timeout"
+        assert "stopped_late" not in log.read_text()

@@ -24,6 +24,8 @@ CLIENTS: dict[str, Callable[[], Any]] = {
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for service in ("", "_SQS", "_DYNAMODB", "_WAFV2"):
         monkeypatch.delenv(f"AWS_ENDPOINT_URL{service}", raising=False)
+    for name in ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -83,3 +85,21 @@ def test_a_proxy_that_is_not_asked_is_not_looked_at(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NO_PROXY", "amazonaws.com")
     with closing(CLIENTS["SQS client"]()) as client:
         assert client.meta.endpoint_url.startswith("https://")
+
+
+@pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+@pytest.mark.parametrize("value", ["yes", "1", "ture"])
+def test_a_misspelt_true_is_refused_and_not_taken_for_false(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured) as caught:
+        CLIENTS["SQS client"]()
+    assert str(caught.value) == f"SQS client: {name} is {value!r}, neither true nor false; check {name}"
+
+
+@pytest.mark.parametrize(("value", "has_fips"), [("true", True), ("True", True), ("false", False), ("", False)])
+def test_fips_is_used_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, value: str, has_fips: bool) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", value)
+    with closing(CLIENTS["SQS client"]()) as client:
+        assert ("fips" in client.meta.endpoint_url) is has_fips

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_wafv2 import WAFV2Client
 
 _SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
+_SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 
 ANSWER_S = 4.0
@@ -98,6 +99,18 @@ def _check_authorities(session: Any) -> None:
             remedy = "; name one file with all of the certificates" if Path(bundle).is_dir() else ""
             said = error.strerror or error
             raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
+
+
+def _check_switches() -> None:
+    """Refuse a misspelt "true": botocore takes it for "false", and would call an endpoint without FIPS.
+
+    Raises:
+        ValueError: If one is neither.
+    """
+    for name in _SWITCHES:
+        value = os.environ.get(name, "")
+        if value.lower() not in {"", "true", "false"}:
+            raise ValueError(f"{name} is {value!r}, neither true nor false")
 
 
 def _check_way(client: Any, what: str) -> None:
@@ -298,6 +311,7 @@ def _session() -> Any:
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     session = boto3.session.Session(region_name=region)
     _check_authorities(session)
+    _check_switches()
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     return session

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 NAME = "f2b"
 STOPS_WITHIN_S = 60.0
 FILLS_WITHIN_S = 60.0
-FULL_HAND = 9_000
-"""A worker has 10,000 messages in hand at most, and is about to settle some of them then."""
+FULL_HAND = 10_100
+"""A worker with more than 10,000 messages in hand receives no further ones; those under way make it so many."""
 
 METHOD = "from SIGTERM to the end of the process, against canned SQS and DynamoDB; seconds"
 

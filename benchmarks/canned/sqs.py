@@ -41,6 +41,7 @@ class CannedSqs:
         self._bodies: Bodies | None = None
         self._left = 0
         self._waiting: deque[int] = deque()
+        self._released: set[int] = set()
         self._sent: dict[int, bytes] = {}
         self._receives: dict[int, int] = {}
         self._dead: list[str] = []
@@ -105,6 +106,7 @@ class CannedSqs:
         most = min(request.get("MaxNumberOfMessages", 1), RECEIVE_MAX)
         now_ms = time.time_ns() // 1_000_000
         numbers = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._released.difference_update(numbers)
         while len(numbers) < most and self._left and self._bodies:
             self._left -= 1
             numbers.append(len(self.sent_ms))
@@ -185,13 +187,17 @@ class CannedSqs:
         if self._receives.pop(number, None):
             self.deleted += 1
             self._sent.pop(number, None)
+            if number in self._released:  # an older receipt deletes it all the same
+                self._released.remove(number)
+                self._waiting.remove(number)
 
     def _change_message_visibility_batch(self, request: Request) -> Answer:
         self._tally.bill_sqs(1)
         for one in request["Entries"]:
             number = int(one["ReceiptHandle"][:12])
-            if one.get("VisibilityTimeout", 0) == 0 and number in self._receives:
+            if one.get("VisibilityTimeout", 0) == 0 and number in self._receives and number not in self._released:
                 self._waiting.append(number)
+                self._released.add(number)
                 self.on_message()
         return {"Successful": [{"Id": one["Id"]} for one in request["Entries"]]}
 

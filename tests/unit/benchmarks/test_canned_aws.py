@@ -299,6 +299,15 @@ class TestSqs:
         assert (again["MessageId"], again["Body"]) == (first["MessageId"], first["Body"])
         assert again["Attributes"]["ApproximateReceiveCount"] == "2"
 
+    def test_what_is_deleted_after_its_release_does_not_come_again(self, sqs: CannedSqs) -> None:
+        sqs.feed(Bodies("zipf", 1), messages=1)
+        (first,) = receive(sqs)
+        entries = [{"Id": "0", "ReceiptHandle": first["ReceiptHandle"], "VisibilityTimeout": 0}]
+        sqs.operations["ChangeMessageVisibilityBatch"]({"QueueUrl": QUEUE_URL, "Entries": entries})
+        delete(sqs, [first])
+        assert receive(sqs) == []
+        assert (sqs.in_flight, sqs.deleted) == (0, 1)
+
     def test_deleting_twice_is_counted_once(self, sqs: CannedSqs) -> None:
         sqs.feed(Bodies("zipf", 1), messages=3)
         messages = receive(sqs)

@@ -23,8 +23,11 @@ FINISH_S = 2.0
 """How long a stop buries, and then deletes, at most: what is left is released and comes again."""
 
 DELETED_AT_ONCE = 200
-DELETIONS_MAX = 10_000
-"""So many judged messages wait to be deleted at most; others come again, and judging them again is harmless."""
+DELETIONS_MAX = 20_000
+"""So many judged messages wait to be deleted at most: a full hand, which may be judged at once, and one before it.
+
+Others come again, and judging them again is harmless.
+"""
 
 LETTERS_AT_ONCE = 100
 LETTERS_BYTES_MAX = 64 * 1024 * 1024

@@ -23,7 +23,8 @@ class Orders:
     """Hears signals from now on; make it in the main thread, before anything is read or opened.
 
     Args:
-        is_alone: Whether somebody reads its exit code: not of one of a pool, which says nothing of Ctrl-C either.
+        is_alone: Whether it ends for itself: one of a pool says nothing of its end before it works, and nobody
+            reads its exit code.
 
     Attributes:
         reloads: Fills with each SIGHUP.
@@ -58,7 +59,7 @@ class Orders:
         code = EXIT_INTERRUPTED if self._is_alone and signal.SIGINT in came else 0
         if code:
             sys.stderr.write("f2b-worker: interrupted\n")
-        else:
+        elif self._is_alone:  # of a pool the parent says it, or why a sibling could not start
             log.info("stopped", code=code)
         finish()
         os._exit(code)

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 ENDS_WITHIN_S = 5.0
 """What docs/operations.md promises, doubled and more: this machine may be busy."""
 
-SHIM_ENDS_WITHIN_S = 12.0
-"""Of several processes: one took 8 s in about half of the tries, of a cause not found yet."""
-
 ENDS_SOON_S = 3.0
 """An idle worker ended within 0.7 s on a quiet machine, and within 9 s when it waited for its polls."""
 
@@ -120,7 +117,7 @@ def test_signals_to_every_process_of_a_shim_end_it_with_code_0(fleet: Fleet, tmp
     for number in (*STOPS, *STOPS, signal.SIGTERM):
         os.killpg(shim.pid, number)
 
-    assert shim.wait(SHIM_ENDS_WITHIN_S) == 0
+    assert shim.wait(ENDS_WITHIN_S) == 0
     assert "Traceback" not in log.read_text()
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import resource
 import signal
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
+    from uvicorn.supervisors.multiprocess import Process
+
     from f2b_worker.config.settings import ShimSettings
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
 
 STOP_WITHIN_S = 5
 _FILES_FOR_OURSELVES = 64
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +103,32 @@ class _Several(Multiprocess):
             super().init_processes()
 
     def keep_subprocess_alive(self) -> None:
+        # uvicorn waits 5 s for a process that ends just then, and starts another one before it hears of the stop.
         with blocked(*STOPS):
-            super().keep_subprocess_alive()
+            for each in self.processes:
+                self._wait_for(each)
+            if not self._is_to_stop:
+                super().keep_subprocess_alive()
+
+    @property
+    def _is_to_stop(self) -> bool:
+        return not STOPS.isdisjoint([*self.signal_queue, *signal.sigpending()])
+
+    def _wait_for(self, process: Process) -> None:
+        """Wait until a process answers, has ended, or is to stop; end one that hangs."""
+        ends_s = time.monotonic() + self.config.timeout_worker_healthcheck
+        with suppress(OSError, EOFError):  # it has ended
+            process.parent_conn.send(b"ping")
+            while not self._is_to_stop:
+                ready = wait([process.parent_conn, process.process.sentinel], _LOOK_EVERY_S)
+                if process.parent_conn in ready:
+                    process.parent_conn.recv()
+                if ready:
+                    return
+                if time.monotonic() > ends_s:
+                    process.process.kill()
+                    process.process.join()
+                    return
 
 
 def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> uvicorn.Config:

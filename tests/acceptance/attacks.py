@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from demo.checker import Infraction
     from demo.fleet import Fleet
+    from localstack.local_aws import LocalAws
 
 REPLAY = ("--max-age", "0", "--unban-lag-s", "0", "--log-level", "warning")
 """Worker options for attacks that took weeks."""
@@ -55,6 +56,15 @@ def send_bodies(fleet: Fleet, bodies: Sequence[str]) -> None:
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(batch)]
         answer = fleet.sqs.send_message_batch(QueueUrl=fleet.queue_url, Entries=entries)
         assert not answer.get("Failed")
+
+
+def hang_in_judging(fleet: Fleet, aws: LocalAws, bodies: Sequence[str]) -> None:
+    """Have a worker, once it works, judge something for which DynamoDB gives no answer."""
+    eventually(lambda: "sqs:ReceiveMessage" in aws.edge.calls(), "the worker works", 30)
+    aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=60)
+    calls = aws.edge.calls().get("dynamodb:UpdateItem", 0)
+    send_bodies(fleet, bodies)
+    eventually(lambda: aws.edge.calls().get("dynamodb:UpdateItem", 0) > calls, "it is being judged", 20)
 
 
 @contextmanager

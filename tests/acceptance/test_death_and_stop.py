@@ -12,6 +12,7 @@ import pytest
 from demo.fleet import BIN, NAME, eventually
 from tests.acceptance.attacks import (
     REPLAY,
+    hang_in_judging,
     now_ms,
     real_attack,
     report,
@@ -90,11 +91,7 @@ def test_sigterm_releases_what_a_worker_has_in_hand_although_dynamodb_does_not_a
     fleet: Fleet, local_aws: LocalAws
 ) -> None:
     worker = fleet.start_worker()
-    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
-    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=60)
-    calls = local_aws.edge.calls().get("dynamodb:UpdateItem", 0)
-    send_bodies(fleet, report("203.0.113.9", 3))
-    eventually(lambda: local_aws.edge.calls().get("dynamodb:UpdateItem", 0) > calls, "it is being judged", 20)
+    hang_in_judging(fleet, local_aws, report("203.0.113.9", 3))
 
     worker.terminate()
 

@@ -16,7 +16,7 @@ import pytest
 
 from demo.fleet import eventually, free_port
 from f2b_worker.process.pool.liveness import SILENT_S
-from tests.acceptance.attacks import report, send_bodies
+from tests.acceptance.attacks import hang_in_judging, report, send_bodies
 
 if TYPE_CHECKING:
     from demo.fleet import Fleet
@@ -102,11 +102,7 @@ def test_a_process_that_stops_late_says_so_before_the_pool_ends(
     fleet: Fleet, local_aws: LocalAws, tmp_path: Path
 ) -> None:
     pool = fleet.start_worker("--processes", "2", log=tmp_path / "log")
-    eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "it works", 30)
-    local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=60)
-    calls = local_aws.edge.calls().get("dynamodb:UpdateItem", 0)
-    send_bodies(fleet, report("203.0.113.4", 1))
-    eventually(lambda: local_aws.edge.calls().get("dynamodb:UpdateItem", 0) > calls, "it is being judged", 20)
+    hang_in_judging(fleet, local_aws, report("203.0.113.4", 1))
 
     pool.terminate()
 

@@ -20,7 +20,7 @@ from f2b_worker.errors import F2bError, Permanent
 from f2b_worker.intake.budget import BULKY, BULKY_WAITING_MAX, OFFENDERS_PER_S, SHARE_S
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
-from f2b_worker.intake.receivers import COME_AGAIN
+from f2b_worker.intake.receivers import let_go
 from f2b_worker.intake.settling import Settling
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe import metrics
@@ -309,8 +309,4 @@ class Intake:
         """Make messages visible to others, and keep none from then on."""
         with self._hiding:
             self._has_let_go = True
-            try:
-                if messages:
-                    self._inbox.release(messages)
-            except F2bError as error:
-                log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
+            let_go(self._inbox, messages)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-COME_AGAIN = "none: they come again after the visibility timeout"
+_COME_AGAIN = "none: they come again after the visibility timeout"
 """What to do about messages that could not be released."""
 
 REST_S = 0.02
@@ -41,6 +41,15 @@ What SQS hands to a connection that is closed just then comes again after the vi
 """
 
 _LOOK_EVERY_S = 1.0
+
+
+def let_go(inbox: Inbox, messages: Sequence[Message]) -> None:
+    """Make messages visible to others; a failure is told and no more, for they come again."""
+    try:
+        if messages:
+            inbox.release(messages)
+    except F2bError as error:  # nothing is lost, and a stop on request is no failure
+        log.warning("release_failed", reason=str(error), messages=len(messages), remedy=_COME_AGAIN)
 
 
 class EmptyAtOnce:
@@ -167,19 +176,12 @@ class Receivers:
             self._closed = True
             left = [message for answer in self._answers for message in answer]
             self._answers.clear()
-        if left:
-            self._release(left)
+        let_go(self._inbox, left)
 
     def _wait_for_answers(self) -> None:
         ends_s = time.monotonic() + ENDS_WITHIN_S
         for thread in self._threads:
             thread.join(max(0.0, ends_s - time.monotonic()))
-
-    def _release(self, messages: Sequence[Message]) -> None:
-        try:
-            self._inbox.release(messages)
-        except F2bError as error:  # nothing is lost, and a stop on request is no failure
-            log.warning("release_failed", reason=str(error), messages=len(messages), remedy=COME_AGAIN)
 
     def _start(self) -> None:
         if not self._started:
@@ -226,8 +228,8 @@ class Receivers:
                 self._answers.append(messages)
                 self._changed.notify_all()
             self._changed.wait_for(lambda: self._stopping or len(self._answers) < len(self._threads))
-        if messages and not taken:
-            self._release(messages)
+        if not taken:
+            let_go(self._inbox, messages)
 
     def _fail(self, error: Exception) -> None:
         """Tell a failure once, and wait until it was told: who is told paces the next try."""

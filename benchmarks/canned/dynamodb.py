@@ -54,16 +54,17 @@ class CannedDynamoDB:
 
     Attributes:
         limits: Count units and refuse what is above; may be replaced.
+        tables: What is stored.
     """
 
     def __init__(self, tally: Tally, tables: Iterable[str] = (), limits: Limits | None = None) -> None:
         self._tally = tally
         self.limits = limits or Limits()
-        described = Tables(tables)
-        self._table = described.find
-        self._writes = Writes(described.find)
+        self.tables = Tables(tables)
+        self._table = self.tables.find
+        self._writes = Writes(self.tables.find)
         self.operations: dict[str, Callable[[Request], Answer]] = {
-            **described.operations,
+            **self.tables.operations,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -177,6 +178,8 @@ class CannedDynamoDB:
         wanted = request.get("ReturnValues", "NONE")
         if wanted == "ALL_NEW":
             return {"Attributes": write.after}
+        if wanted == "UPDATED_NEW":
+            return {"Attributes": write.updated()}
         if wanted == "ALL_OLD":
             return {"Attributes": write.old[0]} if write.old else {}
         if wanted != "NONE":

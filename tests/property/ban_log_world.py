@@ -78,7 +78,7 @@ class World:
 
     def _look_at_snapshot(self, item: dict[str, Any]) -> None:
         snapshot = as_snapshot(item)
-        assert snapshot.upto > self._upto or self._upto == 0, "the pointer moves forward only"
+        assert snapshot.upto >= self._upto, "the pointer never moves back"
         self._upto = snapshot.upto
         folded, held = Bans(), Bans()
         for number in range(1, snapshot.upto + 1):

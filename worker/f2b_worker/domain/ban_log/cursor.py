@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Asked(NamedTuple):
@@ -47,15 +47,9 @@ class Cursor:
         before = self.asked[:-1] if self.asked and self.asked[-1].top == known.top else self.asked
         return replace(self, asked=(*before, known)).settled()
 
-    def wanted(self, most: int) -> list[int]:
-        """Choose the numbers to read next, the oldest first."""
-        wanted: list[int] = []
-        for number in range(self.number + 1, self.top + 1):
-            if number not in self.seen:
-                wanted.append(number)
-                if len(wanted) == most:
-                    break
-        return wanted
+    def wanted(self) -> Iterator[int]:
+        """Go through the numbers that were not read yet, the oldest first."""
+        return (number for number in range(self.number + 1, self.top + 1) if number not in self.seen)
 
     def take(self, found: Iterable[int], absent: Iterable[int], at_s: float) -> Cursor:
         """Take it that these numbers were read, and that others are not there."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX
 from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked, unpack
 from f2b_worker.adapters.dynamodb.items import unreadable
 from f2b_worker.adapters.remedies import MISSHAPEN
@@ -28,7 +28,9 @@ HOLE_S = 10.0
 LAG_MAX = 200
 """Who is so many numbers behind reads what a snapshot made of them instead."""
 
-_BATCHES = 10  # so many times a hundred numbers in one reading
+NUMBERS_MAX = 1_000
+"""So many numbers are read at once: holes among them keep nobody from what stands above."""
+
 _STARTS = 5  # a part that a newer snapshot replaced may go at any time
 
 
@@ -141,17 +143,10 @@ class BanLogReader:
         return Reading(cursor.jump(snapshot.upto), {}, snapshot, parts)
 
     def _read_numbers(self, cursor: Cursor, now_s: float) -> Reading:
-        entries: dict[int, Unpacked] = {}
-        for _ in range(_BATCHES):
-            wanted = cursor.wanted(READ_MAX)
-            if not wanted:
-                break
-            found = self._items.read(cursor.epoch, wanted)
-            entries.update((place, self._unpacked(cursor.epoch, place, entry)) for place, entry in found.items())
-            cursor = cursor.take(found, set(wanted).difference(found), now_s)
-            if len(found) < len(wanted):
-                break
-        return Reading(cursor, entries)
+        wanted = list(islice(cursor.wanted(), NUMBERS_MAX))
+        found = self._items.read(cursor.epoch, wanted)
+        entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
+        return Reading(cursor.take(found, set(wanted).difference(found), now_s), entries)
 
     def _unpacked(self, epoch: str, place: int, entry: Entry) -> Unpacked:
         return self._read_content("log", f"log#{epoch}#{place} log", entry.content) if entry.id else Unpacked(())

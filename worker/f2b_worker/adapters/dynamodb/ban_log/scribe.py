@@ -125,14 +125,13 @@ class Scribe:
 
     def _is_due(self, cursor: Cursor) -> bool:
         behind = cursor.number - (self._snapshot.upto if self._snapshot else 0)
-        if behind == 0:
-            return False
-        is_old = self._clock.monotonic_s() >= self._due_s and bool(self._since_last or self._is_base_old)
-        return behind >= NUMBERS_MAX or self._bytes >= BYTES_MAX or is_old
+        is_late = self._clock.monotonic_s() >= self._due_s and bool(self._since_last)
+        return behind >= NUMBERS_MAX or self._bytes >= BYTES_MAX or is_late or self._is_base_old
 
     @property
     def _is_base_old(self) -> bool:
-        return self._snapshot is None or self._clock.now_ms() - self._snapshot.base.made_ms >= DAY_MS
+        """Whether the parts would go in time, even if nothing has changed since."""
+        return self._snapshot is not None and self._clock.now_ms() - self._snapshot.base.made_ms >= DAY_MS
 
     def _publish(self, cursor: Cursor) -> None:
         began_s = self._clock.monotonic_s()
@@ -160,7 +159,7 @@ class Scribe:
     def _parts_with(self, cursor: Cursor) -> tuple[Part, ...]:
         last = self._snapshot
         delta_bytes = sum(part.bytes for part in last.deltas) if last else 0
-        if last is None or last.epoch != cursor.epoch or self._is_base_old or delta_bytes > last.base.bytes // 2:
+        if last is None or self._is_base_old or delta_bytes > last.base.bytes // 2:
             return (self._part(self._bans.remembered(self._complete_ms(cursor)), 0, cursor.number),)
         if len(last.deltas) >= DELTAS_MAX:
             changed = self._since_base | self._since_last

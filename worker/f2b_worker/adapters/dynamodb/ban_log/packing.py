@@ -11,18 +11,20 @@ in `jails` and `lists`. Columns in which nothing stands are left out; those that
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.domain.ban_log.changes import Change
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
-from f2b_worker.domain.judge.soundness import NUMBER_MAX, is_whole, wrong_in_ban
+from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_bans, is_whole
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 FORMAT = b"\x01"
 
@@ -87,47 +89,91 @@ def unpack(packed: bytes) -> Unpacked:
     if packed[:1] != FORMAT:
         raise ValueError(f"format {packed[:1]!r}, not {FORMAT!r}")
     content = json.loads(unzipped(packed[1:]))
-    rows = list(_rows(content))
-    changes = [_change(content, *row) for row in rows]
-    known = [change for change in changes if change]
-    return Unpacked(known, len(changes) - len(known), frozenset(map(str, content.get("look", ()))))
+    looks = frozenset(map(str, content.get("look", ())))
+    columns = _columns(content)
+    try:
+        return Unpacked(_changes(content, *columns), looks=looks)
+    except MISSHAPEN:
+        # Something in it is wrong: by itself, each row shows whether it is.
+        rows = [_row(content, row) for row in zip(*columns, strict=True)]
+        changes = [change for change in rows if change]
+        return Unpacked(changes, len(rows) - len(changes), looks)
 
 
-def _rows(content: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    keys = content.get("key", ())
-    zeros = [0] * len(keys)
+def _columns(content: dict[str, Any]) -> list[Any]:
+    zeros = [0] * len(content.get("key", ()))
     columns = [content.get(name, zeros) if name in _OPTIONAL else content.get(name, ()) for name in _COLUMNS]
-    return zip(*columns, strict=True)
+    if len(set(map(len, columns))) > 1:
+        raise ValueError("columns of different lengths")
+    return columns
 
 
-def _change(content: dict[str, Any], key: Any, jail: Any, *row: Any) -> Change | None:
+def _row(content: dict[str, Any], row: tuple[Any, ...]) -> Change | None:
     """Read one row; None if it does not say whose it is, or which of two is the newer."""
-    try:
-        who = OffenderId(content["jails"][jail], key)
-        revision, lifted_ms = row[4], row[8]
-        if not isinstance(key, str) or not isinstance(who.jail, str) or not is_whole(revision, 1, NUMBER_MAX):
-            return None
-    except MISSHAPEN:
-        return None
-    if not is_whole(lifted_ms, 0, FOREVER_MS):
-        return Change(who, UNREADABLE, revision)
-    return Change(who, _ban(content, row), revision, lifted_ms)
+    with suppress(*MISSHAPEN):
+        (change,) = _changes(content, *((value,) for value in row))
+        return change
+    with suppress(*MISSHAPEN):
+        key, place, revision = row[0], row[1], row[6]
+        jail = content["jails"][place]
+        if type(key) is type(jail) is str and place >= 0 and is_whole(revision, 1, NUMBER_MAX):
+            return Change(OffenderId(jail, key), UNREADABLE, revision)
+    return None
 
 
-def _ban(content: dict[str, Any], row: tuple[Any, ...]) -> Ban:
-    start, length_ms, over_ms, count, _, blocklists, extended, observed, _ = row
-    try:
-        start_ms = content["t0"] + start
-        lists = content.get("lists", [[DEFAULT_BLOCKLIST]])
-        ban = Ban(
-            start_ms=start_ms,
-            until_ms=start_ms + length_ms + over_ms,
-            count=count,
-            length_ms=length_ms,
-            extended=extended,
-            observed=bool(observed),
-            blocklists=tuple(lists[blocklists]),
-        )
-        return UNREADABLE if wrong_in_ban(ban) else ban
-    except MISSHAPEN:
-        return UNREADABLE
+def _changes(  # noqa: PLR0913, PLR0917 - the columns, as they are packed
+    content: dict[str, Any],
+    key: Any,
+    jail: Any,
+    start: Any,
+    length: Any,
+    over: Any,
+    count: Any,
+    rev: Any,
+    list_at: Any,
+    extended: Any,
+    observed: Any,
+    lifted: Any,
+) -> list[Change]:
+    """Read columns of one length, of which every row is a change.
+
+    Raises:
+        ValueError: Or another of `MISSHAPEN`, if a row is none.
+    """
+    t0 = content["t0"]
+    start_ms = [t0 + each for each in start]
+    until_ms = list(map(sum, zip(start_ms, length, over, strict=True)))
+    names = [content["jails"][each] for each in jail]
+    lists = [tuple(each) for each in content.get("lists", [[DEFAULT_BLOCKLIST]])]
+    blocklists = [lists[each] for each in list_at]
+    _refuse_unsound(key, names, lists, rev=rev, observed=observed, lifted=lifted, places=(*jail, *list_at))
+    if not are_bans(start_ms, until_ms, length_ms=length, count=count, extended=extended):
+        raise ValueError("ban")
+    observed = map(bool, observed)
+    bans = map(Ban, start_ms, until_ms, count, length, extended, repeat(()), observed, blocklists)
+    return list(map(Change, map(OffenderId, names, key), bans, rev, lifted))
+
+
+def _refuse_unsound(  # noqa: PLR0913 - what is no number of a ban
+    keys: Sequence[Any],
+    jails: Sequence[Any],
+    lists: Sequence[tuple[Any, ...]],
+    *,
+    rev: Sequence[Any],
+    observed: Sequence[Any],
+    lifted: Sequence[Any],
+    places: Sequence[Any],
+) -> None:
+    texts = {type(each) for each in (*keys, *jails, *chain.from_iterable(lists))}
+    whole = {type(each) for each in chain(rev, observed, lifted, places)}
+    if (
+        texts - {str}
+        or whole - {int}
+        or min(rev, default=1) < 1
+        or max(rev, default=1) > NUMBER_MAX
+        or min(places, default=0) < 0
+        or not set(observed) <= {0, 1}
+        or min(lifted, default=0) < 0
+        or max(lifted, default=0) > FOREVER_MS
+    ):
+        raise ValueError("change")

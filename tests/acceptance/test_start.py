@@ -27,6 +27,7 @@ WRONG = {
     "AWS_ENDPOINT_URL_SQS": "localhost:4566",
     "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:abc",
     "HTTP_PROXY": "http://127.0.0.1:abc",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/there/is/none",
     "AWS_METADATA_SERVICE_TIMEOUT": "abc",
     "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "abc",
     "AWS_CA_BUNDLE": "/there/is/none.pem",
@@ -149,8 +150,9 @@ def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_
     fleet.environment |= {name: WRONG[name]}
     if name == "HTTP_PROXY":
         fleet.environment |= {"NO_PROXY": "", "no_proxy": ""}
-    if name.startswith("AWS_METADATA"):
+    if name.startswith(("AWS_METADATA", "AWS_WEB_IDENTITY")):
         fleet.environment.pop("AWS_ACCESS_KEY_ID")
+        fleet.environment["AWS_ROLE_ARN"] = "arn:aws:iam::123456789012:role/f2b"
     began_s = time.monotonic()
 
     assert fleet.start_worker(log=log).wait(60) == 3
@@ -158,6 +160,33 @@ def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_
     assert time.monotonic() - began_s < AT_ONCE_S
     (line,) = log.read_text().splitlines()
     assert line.endswith(f"check {name}")
+
+
+def test_an_endpoint_of_another_scheme_than_http_is_a_wrong_setting(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fleet.environment["AWS_ENDPOINT_URL_SQS"] = "ftp://127.0.0.1"
+    assert fleet.start_worker(log=log).wait(AT_ONCE_S) == 3
+    assert log.read_text().endswith("check AWS_ENDPOINT_URL_SQS\n")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_credentials_with_a_line_break_are_one_line_at_once_that_does_not_show_them(
+    fleet: Fleet, tmp_path: Path, name: str
+) -> None:
+    log = tmp_path / "log"
+    fleet.environment[name] = "MYSECRET\n"
+    assert fleet.start_worker(log=log).wait(AT_ONCE_S) == 3
+    (line,) = log.read_text().splitlines()
+    assert "hold a line break" in line
+    assert name in line
+    assert "MYSECRET" not in line
+
+
+def test_a_queue_whose_name_ends_with_a_line_break_is_one_line_at_once(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert fleet.start_worker("--queue", "f2b\n", log=log).wait(AT_ONCE_S) == 3
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("f2b-worker: --queue: 'f2b\\n' holds a space, a line break")
 
 
 def test_a_broken_configuration_file_of_aws_is_one_line_in_a_pool_and_in_the_shim(

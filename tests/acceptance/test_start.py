@@ -17,7 +17,7 @@ from demo.fleet import BIN, NAME, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from demo.fleet import Fleet
@@ -123,11 +123,20 @@ def test_an_expired_token_at_start_is_waited_for_until_it_is_renewed(
     assert worker.wait(12) == 0
 
 
+def closed_before(program: str, which: str = "<&- 1>&- 2>&-") -> list[str]:
+    """Start a program as `program <&- 1>&- 2>&-` does."""
+    return ["sh", "-c", f'exec "$@" {which}', "sh", str(BIN / program)]
+
+
+CLOSED = pytest.mark.parametrize("which", ["<&-", "1>&-", "2>&-", "<&- 1>&- 2>&-"])
+
+
+@CLOSED
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_worker_whose_standard_files_are_closed_judges_and_stops_with_code_0(
-    fleet: Fleet, processes: str
+    fleet: Fleet, processes: str, which: str
 ) -> None:
-    worker = fleet.start_worker("--processes", processes, program=closed_before("f2b-worker"))
+    worker = fleet.start_worker("--processes", processes, program=closed_before("f2b-worker", which))
     send_bodies(fleet, report("203.0.113.9", 3))
 
     eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 60, 0.6)
@@ -136,9 +145,42 @@ def test_a_worker_whose_standard_files_are_closed_judges_and_stops_with_code_0(
     assert worker.wait(12) == 0
 
 
-def closed_before(program: str) -> list[str]:
-    """Start a program as `program <&- 1>&- 2>&-` does."""
-    return ["sh", "-c", 'exec "$@" <&- 1>&- 2>&-', "sh", str(BIN / program)]
+@CLOSED
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_shim_whose_standard_files_are_closed_takes_reports_and_stops_with_code_0(
+    fleet: Fleet, workers: str, which: str
+) -> None:
+    fleet.start_shim("--workers", workers, program=closed_before("f2b-shim", which))
+
+    assert fleet.get("/infraction/203.0.113.9") == (200, "ok\n")
+    assert fleet.queued() == 1
+
+    assert fleet.shim
+    fleet.shim.terminate()
+    assert fleet.shim.wait(12) == 0
+
+
+@CLOSED
+def test_standalone_mode_whose_standard_files_are_closed_bans_and_stops_with_code_0(
+    fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]], which: str
+) -> None:
+    worker = start(program=closed_before("f2b-worker", which))
+
+    assert [fleet.get("/infraction/203.0.113.9")[0] for _ in range(3)] == [200] * 3
+
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 30, 0.6)
+    worker.terminate()
+    assert worker.wait(12) == 0
+
+
+@pytest.mark.parametrize("which", ["<&-", "2>&-"])
+def test_a_replay_whose_standard_files_are_closed_reads_what_there_is_and_ends_with_0(which: str) -> None:
+    command = [*closed_before("f2b-worker", which), "replay", "--config", "/dev/null", "-"]
+
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("JAIL")
 
 
 @pytest.mark.parametrize("name", WRONG)

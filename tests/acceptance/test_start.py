@@ -15,6 +15,7 @@ import pytest
 
 from demo.fleet import BIN, NAME, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
+from tests.wrong_settings import OF_THE_METADATA_SERVICE, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,16 +24,10 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
-WRONG = {
+WRONG_HERE = WRONG | {
     "AWS_ENDPOINT_URL_SQS": "localhost:4566",
     "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:abc",
     "HTTP_PROXY": "http://127.0.0.1:abc",
-    "AWS_METADATA_SERVICE_TIMEOUT": "abc",
-    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "abc",
-    "AWS_CA_BUNDLE": "/there/is/none.pem",
-    "AWS_PROFILE": "nobody",
-    "AWS_DEFAULTS_MODE": "odd",
-    "AWS_DEFAULT_REGION": "us east",
 }
 AT_ONCE_S = 20.0
 """Imports included, beside a busy neighbour; who waits for AWS waits for 30 s after them."""
@@ -108,11 +103,12 @@ def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
     assert log.read_text().count("waiting_for_aws") == int(processes)
 
 
-def test_an_expired_token_at_start_is_waited_for_until_it_is_renewed(
-    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+@pytest.mark.parametrize("code", ["ExpiredToken", "RequestExpired"])
+def test_what_expired_at_start_is_waited_for_until_it_is_renewed(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, code: str
 ) -> None:
     log = tmp_path / "log"
-    local_aws.edge.fault("sqs:*", "throttle", code="ExpiredToken")
+    local_aws.edge.fault("sqs:*", "throttle", code=code)
     worker = fleet.start_worker(log=log)
     eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
 
@@ -183,15 +179,15 @@ def test_a_replay_whose_standard_files_are_closed_reads_what_there_is_and_ends_w
     assert done.stdout.startswith("JAIL")
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", WRONG_HERE)
 def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_code_3(
     fleet: Fleet, tmp_path: Path, name: str
 ) -> None:
     log = tmp_path / "log"
-    fleet.environment |= {name: WRONG[name]}
+    fleet.environment |= {name: WRONG_HERE[name]}
     if name == "HTTP_PROXY":
         fleet.environment |= {"NO_PROXY": "", "no_proxy": ""}
-    if name.startswith("AWS_METADATA"):
+    if name in OF_THE_METADATA_SERVICE:
         fleet.environment.pop("AWS_ACCESS_KEY_ID")
     began_s = time.monotonic()
 

@@ -68,6 +68,7 @@ _UNAVAILABLE = {
     "TransactionInProgressException",
     "RequestTimeout",
     "RequestTimeoutException",
+    "RequestExpired",  # it was on the way for long, as of a machine that slept: the next one is signed anew
     "PriorRequestNotComplete",
     "ContinuousBackupsUnavailableException",  # of a table that was made just now
     "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds

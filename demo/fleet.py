@@ -95,11 +95,17 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def start_shim(self, *options: str, port: int = 0, log: Path | None = None) -> None:
+    def start_shim(
+        self,
+        *options: str,
+        port: int = 0,
+        log: Path | None = None,
+        program: Sequence[str] = (str(BIN / "f2b-shim"),),
+    ) -> None:
         """Start `f2b-shim` with further *options* on *port*, or on a free one, and wait until it answers."""
         port = port or free_port()
         self.shim_url = f"http://127.0.0.1:{port}"
-        command = [str(BIN / "f2b-shim"), "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
+        command = [*program, "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
         command += options
         self.shim = self._start(command, log)
         shim = self.shim

@@ -14,7 +14,7 @@ from f2b_worker.cli.worker import main
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import boto3
@@ -57,10 +57,12 @@ def state(tmp_path: Path) -> Path:
 def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start standalone mode, and wait until it answers."""
 
-    def started(*options: str, enforcing: bool = True) -> subprocess.Popen[bytes]:
+    def started(
+        *options: str, enforcing: bool = True, program: Sequence[str] = (str(BIN / "f2b-worker"),)
+    ) -> subprocess.Popen[bytes]:
         port = free_port()
         fleet.shim_url = f"http://127.0.0.1:{port}"
-        command = [str(BIN / "f2b-worker"), "--standalone", "--state", str(state), "--port", str(port)]
+        command = [*program, "--standalone", "--state", str(state), "--port", str(port)]
         command += ["--host", "127.0.0.1", "--config", str(tmp_path / "f2b.toml")]
         command += [*(("--ip-set", NAME) if enforcing else ()), *options]
         process = fleet._start(command, tmp_path / "log")

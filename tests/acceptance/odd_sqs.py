@@ -26,6 +26,7 @@ class OddSqs:
         url: Where it listens.
         messages: Changes each message of an answer to ReceiveMessage.
         asked: Changes each question.
+        page: What is answered to ReceiveMessage instead, with its content type, if anything.
         hidden: Which headers are left out, in lower case.
         actions: How often each action came.
     """
@@ -34,6 +35,7 @@ class OddSqs:
         self.url = url
         self.messages: Change = lambda _message: None
         self.asked: Change = lambda _question: None
+        self.page: tuple[str, bytes] | None = None
         self.hidden: set[str] = set()
         self.actions: Counter[str] = Counter()
 
@@ -49,6 +51,9 @@ def odd_sqs(upstream: str) -> Iterator[OddSqs]:
             body = self.rfile.read(int(self.headers["content-length"]))
             action = self.headers.get("x-amz-target", "").rpartition(".")[2]
             odd.actions[action] += 1
+            if action == "ReceiveMessage" and odd.page:
+                self._show(*odd.page)
+                return
             if action == "ReceiveMessage":
                 question = json.loads(body)
                 odd.asked(question)
@@ -67,6 +72,13 @@ def odd_sqs(upstream: str) -> Iterator[OddSqs]:
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def _show(self, kind: str, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from benchmarks.processes import Canned, Process, aws_environment
 from benchmarks.stops import FULL_HAND, fill_hand
 from demo.fleet import BIN, eventually
 from tests.acceptance.attacks import report, send_bodies
-from tests.acceptance.test_pool import of_process
+from tests.acceptance.test_pool import children_of, of_process
 from tests.acceptance.test_signals import as_pid_1, started
 from tests.acceptance.test_start import credentials_from, from_endpoint
 
@@ -29,6 +30,8 @@ KUBERNETES_WAITS_S = ECS_WAITS_S = 30.0
 """https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and ECS's stopTimeout"""
 SYSTEMD_WAITS_S = 90.0
 """systemd's own DefaultTimeoutStopSec; a worker ends long before."""
+ORPHANS_END_WITHIN_S = 12.0
+"""They hear of it when they next tell how they do, each second."""
 
 ADDRESSES = [f"203.0.113.{number}" for number in range(1, 21)]
 NEVER_VISIBLE_AGAIN_S = 600
@@ -108,6 +111,22 @@ def test_a_systemd_unit_whose_whole_control_group_is_signalled_ends_with_0_in_ti
     os.killpg(worker.pid, signal.SIGTERM)
 
     assert worker.wait(SYSTEMD_WAITS_S) == 0
+    another_bans_all(fleet, local_aws)
+
+
+def test_what_a_pool_has_in_hand_whose_parent_is_killed_is_judged_at_once_by_another_worker(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+) -> None:
+    log = tmp_path / "worker.log"
+    pool = started(fleet, log, processes=2)
+    orphans = children_of(pool.pid)
+    fill(fleet, local_aws)
+
+    pool.kill()
+
+    eventually(lambda: not any(of_process(each, "cmdline") for each in orphans), "they end", ORPHANS_END_WITHIN_S)
+    stopped = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "stopped"]
+    assert [line["code"] for line in stopped] == [0, 0]
     another_bans_all(fleet, local_aws)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,13 +15,25 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from demo.fleet import eventually, free_port
-from f2b_worker.process.pool.liveness import SILENT_S
+from demo.fleet import BIN, eventually, free_port
+from f2b_worker.process.pool.liveness import RESTARTS_MAX, SILENT_S
 from tests.acceptance.attacks import hang_in_judging, report, send_bodies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
+
+PAUSE_S = 0.5
+
+QUICKLY_AGAIN = f"""
+from f2b_worker.process.pool import liveness
+liveness._PAUSE_MAX_S = {PAUSE_S}
+from f2b_worker.cli import main
+main()
+"""
+"""The command; otherwise its pauses between the lives of a child would be 31 s in all."""
 
 BLOCKED_OR_CAUGHT = re.compile(r"^Sig(?:Blk|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
 
@@ -40,9 +53,12 @@ def of_process(pid: int, file: str) -> bytes:
 class Pool:
     """Two processes with one port for their health and metrics."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(
+        self, fleet: Fleet, *, log: Path | None = None, program: Sequence[str] = (str(BIN / "f2b-worker"),)
+    ) -> None:
         self.port = free_port()
-        self.process = fleet.start_worker("--processes", "2", "--metrics-port", str(self.port))
+        options = ("--processes", "2", "--metrics-port", str(self.port))
+        self.process = fleet.start_worker(*options, log=log, program=program)
         eventually(lambda: self.get("/readyz") == (200, "ok\n"), "it is ready", 60)
         self.children = children_of(self.process.pid)
 
@@ -134,6 +150,35 @@ def test_a_killed_process_is_named_and_replaced_and_what_it_counted_stays(fleet:
     send_bodies(fleet, report("203.0.113.1", 5))
     eventually(lambda: pool.metric("infractions_judged_total") == 65, "its successor counts on", 60)
     eventually(lambda: pool.metric("messages_settled_total") == 65, "and they are deleted", 10)
+
+
+def test_a_process_that_dies_six_times_in_a_row_ends_the_pool_with_4_and_its_sibling_in_order(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    log = tmp_path / "worker.log"
+    pool = Pool(fleet, log=log, program=[str(BIN / "python"), "-c", QUICKLY_AGAIN])
+    killed, sibling = pool.children
+    told: set[tuple[int, str]] = set()
+
+    def lives_again() -> bool:
+        told.add(pool.get("/readyz"))
+        return bool(set(children_of(pool.process.pid)) - {killed, sibling})
+
+    for _ in range(RESTARTS_MAX):
+        os.kill(killed, signal.SIGKILL)
+        eventually(lives_again, "it is started again", 20)
+        (killed,) = set(children_of(pool.process.pid)) - {killed, sibling}
+    os.kill(killed, signal.SIGKILL)
+
+    assert pool.process.wait(12) == 4
+    assert {code for code, _ in told} <= {503, 200}  # it answered all the time
+    assert any(re.fullmatch(r"worker-\d is dead, and is started again soon\n", line) for _, line in told)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    deaths = [line["restart_in_s"] for line in lines if line["event"] == "worker_died"]
+    assert deaths == [PAUSE_S] * RESTARTS_MAX + [None]
+    assert [line["code"] for line in lines if line["event"] == "stopped"] == [0]  # the sibling, in order
+    assert lines[-1]["event"] == "pool_stopped"
+    assert not of_process(sibling, "cmdline")
 
 
 def test_a_process_that_hangs_is_no_longer_healthy_until_it_goes_on(pool: Pool) -> None:

@@ -37,7 +37,9 @@ def started(fleet: Fleet, log: Path, *options: str, processes: int = 1) -> subpr
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("signals", [(signal.SIGTERM,) * 2, STOPS, (signal.SIGHUP, *STOPS, signal.SIGHUP, *STOPS)])
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGTERM,) * 2, STOPS, (signal.SIGHUP, *STOPS, signal.SIGHUP, *STOPS), STOPS * 100]
+)
 def test_signals_close_together_to_all_of_a_group_stop_it_with_code_0(
     fleet: Fleet, tmp_path: Path, processes: int, signals: tuple[int, ...]
 ) -> None:

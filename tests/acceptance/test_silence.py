@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from demo.fleet import Fleet, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
+from tests.acceptance.odd_sqs import odd_sqs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +46,34 @@ def test_a_queue_that_answers_nothing_is_named_within_20_seconds_and_said_once(
     said = log.read_text()
     assert said.count("waiting_for_aws") == 1
     assert said.count("aws_is_back") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        ("text/html", b"<html>please log in</html>"),
+        ("text/plain", b""),
+        ("application/x-amz-json-1.0", b'{"Messages": [{'),
+    ],
+)
+def test_a_page_with_200_instead_of_an_answer_is_no_empty_queue(
+    fleet: Fleet, aws_in_process: LocalAws, kind: str, page: bytes
+) -> None:
+    port = free_port()
+    with odd_sqs(aws_in_process.endpoint_url) as sqs:
+        fleet.environment["AWS_ENDPOINT_URL_SQS"] = sqs.url
+        worker = fleet.start_worker("--metrics-port", str(port))
+
+        def ready() -> tuple[int, str]:
+            return get(f"http://127.0.0.1:{port}/readyz")
+
+        eventually(lambda: ready()[0] == 200, "the worker is ready", 30)
+        sqs.page = (kind, page)
+        eventually(lambda: ready()[0] == 503, "it is noticed", NAMED_WITHIN_S, 0.2)
+        assert "is it a proxy that answers?" in ready()[1]
+
+        sqs.page = None
+        send_bodies(fleet, report("203.0.113.9", 10))
+        eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 40)
+        worker.terminate()
+        assert worker.wait(12) == 0

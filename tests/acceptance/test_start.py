@@ -15,25 +15,22 @@ import pytest
 
 from demo.fleet import BIN, NAME, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
+from tests.wrong_settings import OF_THE_METADATA_SERVICE, WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
-WRONG = {
+WRONG_HERE = WRONG | {
     "AWS_ENDPOINT_URL_SQS": "localhost:4566",
     "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:abc",
     "HTTP_PROXY": "http://127.0.0.1:abc",
-    "AWS_METADATA_SERVICE_TIMEOUT": "abc",
-    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "abc",
-    "AWS_CA_BUNDLE": "/there/is/none.pem",
-    "AWS_PROFILE": "nobody",
-    "AWS_DEFAULTS_MODE": "odd",
-    "AWS_DEFAULT_REGION": "us east",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/there/is/none",
 }
+READ_BY_WHO_HAS_NO_KEYS = {*OF_THE_METADATA_SERVICE, "AWS_WEB_IDENTITY_TOKEN_FILE"}
 AT_ONCE_S = 20.0
 """Imports included, beside a busy neighbour; who waits for AWS waits for 30 s after them."""
 
@@ -108,11 +105,12 @@ def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
     assert log.read_text().count("waiting_for_aws") == int(processes)
 
 
-def test_an_expired_token_at_start_is_waited_for_until_it_is_renewed(
-    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+@pytest.mark.parametrize("code", ["ExpiredToken", "RequestExpired"])
+def test_what_expired_at_start_is_waited_for_until_it_is_renewed(
+    fleet: Fleet, local_aws: LocalAws, tmp_path: Path, code: str
 ) -> None:
     log = tmp_path / "log"
-    local_aws.edge.fault("sqs:*", "throttle", code="ExpiredToken")
+    local_aws.edge.fault("sqs:*", "throttle", code=code)
     worker = fleet.start_worker(log=log)
     eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
 
@@ -123,11 +121,20 @@ def test_an_expired_token_at_start_is_waited_for_until_it_is_renewed(
     assert worker.wait(12) == 0
 
 
+def closed_before(program: str, which: str = "<&- 1>&- 2>&-") -> list[str]:
+    """Start a program as `program <&- 1>&- 2>&-` does."""
+    return ["sh", "-c", f'exec "$@" {which}', "sh", str(BIN / program)]
+
+
+CLOSED = pytest.mark.parametrize("which", ["<&-", "1>&-", "2>&-", "<&- 1>&- 2>&-"])
+
+
+@CLOSED
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_worker_whose_standard_files_are_closed_judges_and_stops_with_code_0(
-    fleet: Fleet, processes: str
+    fleet: Fleet, processes: str, which: str
 ) -> None:
-    worker = fleet.start_worker("--processes", processes, program=closed_before("f2b-worker"))
+    worker = fleet.start_worker("--processes", processes, program=closed_before("f2b-worker", which))
     send_bodies(fleet, report("203.0.113.9", 3))
 
     eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 60, 0.6)
@@ -136,21 +143,55 @@ def test_a_worker_whose_standard_files_are_closed_judges_and_stops_with_code_0(
     assert worker.wait(12) == 0
 
 
-def closed_before(program: str) -> list[str]:
-    """Start a program as `program <&- 1>&- 2>&-` does."""
-    return ["sh", "-c", 'exec "$@" <&- 1>&- 2>&-', "sh", str(BIN / program)]
+@CLOSED
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_shim_whose_standard_files_are_closed_takes_reports_and_stops_with_code_0(
+    fleet: Fleet, workers: str, which: str
+) -> None:
+    fleet.start_shim("--workers", workers, program=closed_before("f2b-shim", which))
+
+    assert fleet.get("/infraction/203.0.113.9") == (200, "ok\n")
+    assert fleet.queued() == 1
+
+    assert fleet.shim
+    fleet.shim.terminate()
+    assert fleet.shim.wait(12) == 0
 
 
-@pytest.mark.parametrize("name", WRONG)
+@CLOSED
+def test_standalone_mode_whose_standard_files_are_closed_bans_and_stops_with_code_0(
+    fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]], which: str
+) -> None:
+    worker = start(program=closed_before("f2b-worker", which))
+
+    assert [fleet.get("/infraction/203.0.113.9")[0] for _ in range(3)] == [200] * 3
+
+    eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "it is banned", 30, 0.6)
+    worker.terminate()
+    assert worker.wait(12) == 0
+
+
+@pytest.mark.parametrize("which", ["<&-", "2>&-"])
+def test_a_replay_whose_standard_files_are_closed_reads_what_there_is_and_ends_with_0(which: str) -> None:
+    command = [*closed_before("f2b-worker", which), "replay", "--config", "/dev/null", "-"]
+
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("JAIL")
+
+
+@pytest.mark.parametrize("name", WRONG_HERE)
 def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_code_3(
     fleet: Fleet, tmp_path: Path, name: str
 ) -> None:
     log = tmp_path / "log"
-    fleet.environment |= {name: WRONG[name]}
+    fleet.environment |= {name: WRONG_HERE[name]}
     if name == "HTTP_PROXY":
         fleet.environment |= {"NO_PROXY": "", "no_proxy": ""}
-    if name.startswith("AWS_METADATA"):
+    if name in READ_BY_WHO_HAS_NO_KEYS:
         fleet.environment.pop("AWS_ACCESS_KEY_ID")
+        fleet.environment["AWS_ROLE_ARN"] = "arn:aws:iam::123456789012:role/f2b"
     began_s = time.monotonic()
 
     assert fleet.start_worker(log=log).wait(60) == 3
@@ -158,6 +199,33 @@ def test_a_wrong_setting_of_awss_own_is_one_line_at_once_that_names_it_and_exit_
     assert time.monotonic() - began_s < AT_ONCE_S
     (line,) = log.read_text().splitlines()
     assert line.endswith(f"check {name}")
+
+
+def test_an_endpoint_of_another_scheme_than_http_is_a_wrong_setting(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fleet.environment["AWS_ENDPOINT_URL_SQS"] = "ftp://127.0.0.1"
+    assert fleet.start_worker(log=log).wait(AT_ONCE_S) == 3
+    assert log.read_text().endswith("check AWS_ENDPOINT_URL_SQS\n")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_credentials_with_a_line_break_are_one_line_at_once_that_does_not_show_them(
+    fleet: Fleet, tmp_path: Path, name: str
+) -> None:
+    log = tmp_path / "log"
+    fleet.environment[name] = "MYSECRET\n"
+    assert fleet.start_worker(log=log).wait(AT_ONCE_S) == 3
+    (line,) = log.read_text().splitlines()
+    assert "hold a line break" in line
+    assert name in line
+    assert "MYSECRET" not in line
+
+
+def test_a_queue_whose_name_ends_with_a_line_break_is_one_line_at_once(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert fleet.start_worker("--queue", "f2b\n", log=log).wait(AT_ONCE_S) == 3
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("f2b-worker: --queue: 'f2b\\n' holds a space, a line break")
 
 
 def test_a_broken_configuration_file_of_aws_is_one_line_in_a_pool_and_in_the_shim(

@@ -91,6 +91,9 @@ def end_undisturbed() -> None:
 @contextmanager
 def blocked(*numbers: signal.Signals) -> Iterator[None]:
     """Block signals in what is started meanwhile, until that unblocks them; none that comes here is lost."""
+    from multiprocessing.resource_tracker import ensure_running  # noqa: PLC0415 - a command starts sooner without it
+
+    ensure_running()  # with the first process it would start now, and unblock SIGINT and SIGTERM
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield

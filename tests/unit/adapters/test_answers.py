@@ -69,7 +69,7 @@ KINDS = {
         InternalServerError InternalError InternalFailure ServiceUnavailable WAFInternalErrorException
         RequestTimeout WAFUnavailableEntityException TransactionCanceledException TransactionConflictException
         TransactionInProgressException QueueDeletedRecently AWS.SimpleQueueService.QueueDeletedRecently
-        ContinuousBackupsUnavailableException
+        ContinuousBackupsUnavailableException RequestExpired
     """,
     errors.AccessDenied: """
         AccessDenied AccessDeniedException UnrecognizedClientException InvalidClientTokenId

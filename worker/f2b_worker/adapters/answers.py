@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ _UNAVAILABLE = {
     "TransactionInProgressException",
     "RequestTimeout",
     "RequestTimeoutException",
+    "RequestExpired",  # it was on the way for long, as of a machine that slept: the next one is signed anew
     "PriorRequestNotComplete",
     "ContinuousBackupsUnavailableException",  # of a table that was made just now
     "QueueDeletedRecently",  # a queue of a deleted one's name may be made after 60 seconds
@@ -105,6 +107,12 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_INVALID, errors.Invalid),
     "WAFOptimisticLockException": errors.LockLost,
 }
+_NO_HEADER = "Invalid header value"
+_BAD_KEYS = (
+    "the credentials hold a line break, or another character that no header takes; "
+    "check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or who gives them out"
+)
+_OF_AWS = "x-amzn-requestid"
 ODD = (LookupError, TypeError, ValueError, AttributeError)
 """What Python raises on the way through an answer that has not the form of AWS's."""
 
@@ -150,7 +158,7 @@ def aws_errors(doing: str) -> Iterator[None]:
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
-        raise errors.Unavailable(f"{doing}: {error}") from error
+        raise _of_way(error, doing) from None if _NO_HEADER in str(error) else error
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
     except Exception as error:
@@ -174,9 +182,46 @@ def odd_answers(doing: str) -> Iterator[None]:
 
 def odd_answer(doing: str, error: Exception) -> errors.F2bError:
     """Make the error for an answer that is not AWS's, from what reading it raised."""
+    if isinstance(error, OSError):  # of a file with credentials: a connection's errors are botocore's
+        return errors.CredentialsAway(f"{doing}: {error}")
     return errors.Unavailable(
         f"{doing}: the answer has not the form of AWS's ({ascii(error)[:100]}); is it AWS that answers?"
     )
+
+
+def _of_way(error: Exception, doing: str) -> errors.F2bError:
+    if _NO_HEADER in str(error):  # its text holds the value, which no log may show: so it is no cause, either
+        return errors.AccessDenied(f"{doing}: {_BAD_KEYS}")
+    return errors.Unavailable(f"{doing}: {error}")
+
+
+def refuse_unread(
+    parsed_response: Mapping[str, Any] | None, response_dict: Mapping[str, Any] | None, **_: object
+) -> None:
+    """Refuse an answer of which botocore took nothing: it takes what is no JSON for an answer without members.
+
+    A proxy's page, or an answer that was cut off, would else be an empty queue or a write that took effect.
+
+    Raises:
+        ResponseParserError: If it is so.
+    """
+    if (
+        parsed_response is None or response_dict is None or len(parsed_response) > 1
+    ):  # ResponseMetadata is always there
+        return
+    body, headers = response_dict["body"], response_dict["headers"]
+    if body == b"{}" or (not body and _OF_AWS in headers):
+        return
+    try:
+        is_object = isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        kind = headers.get("content-type", "no content type")
+        raise ResponseParserError(
+            f"status {response_dict['status_code']} with {len(body)} bytes of {kind}, which AWS does not answer; "
+            "is it a proxy that answers?"
+        )
 
 
 def _is_about_an_answer(error: Exception) -> bool:

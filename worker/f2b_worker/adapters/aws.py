@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from urllib3.util import parse_url
 
 from f2b_worker import errors
-from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of
+from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of, refuse_unread
 from f2b_worker.adapters.clock import AWS_TIME
 
 if TYPE_CHECKING:
@@ -101,6 +101,22 @@ def _check_authorities(session: Any) -> None:
             raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
 
 
+def _check_identity() -> None:
+    """Read the token that a platform gives: botocore reads it with the first call, which is then tried again.
+
+    Raises:
+        OSError: If it is not there.
+        ValueError: If it is no text.
+    """
+    file = os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if file and not os.environ.get("AWS_ACCESS_KEY_ID"):  # botocore takes keys first
+        try:
+            Path(file).read_text()
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise OSError(f"the token file {file} cannot be used: {said}") from error
+
+
 def _check_switches() -> None:
     """Refuse a misspelt "true": botocore takes it for "false", and would call an endpoint without FIPS.
 
@@ -120,11 +136,9 @@ def _check_way(client: Any, what: str) -> None:
         Misconfigured: If its endpoint, or the proxy to it, is no URL that can be called.
     """
     endpoint: str = client.meta.endpoint_url
-    try:
-        parse_url(endpoint)
-    except ValueError as error:
-        raise ValueError(f"Invalid endpoint: {endpoint}") from error
-    scheme = endpoint.partition("://")[0]
+    if not _is_http(endpoint):
+        raise ValueError(f"Invalid endpoint: {endpoint}")
+    scheme = endpoint.partition("://")[0].lower()
     proxy: str | None = get_environ_proxies(endpoint).get(scheme)
     if proxy and not _is_proxy(proxy):
         names = [name for name in os.environ if name.lower() == f"{scheme}_proxy"]
@@ -135,7 +149,10 @@ def _check_way(client: Any, what: str) -> None:
 
 def _is_proxy(text: str) -> bool:
     """Tell whether botocore can use a proxy: by HTTP or HTTPS, or without a scheme, which it takes for HTTP."""
-    url = text if "://" in text else f"http://{text.removeprefix('//')}"
+    return _is_http(text if "://" in text else f"http://{text.removeprefix('//')}")
+
+
+def _is_http(url: str) -> bool:
     try:
         parts = parse_url(url)
     except ValueError:
@@ -311,9 +328,11 @@ def _session() -> Any:
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     session = boto3.session.Session(region_name=region)
     _check_authorities(session)
+    _check_identity()
     _check_switches()
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
+    session.events.register("response-received", refuse_unread)
     return session
 
 

@@ -1,8 +1,10 @@
-"""The commands `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second."""
+"""The commands `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second.
+
+Little is imported before a command hears of signals: until then Python answers Ctrl-C, by a traceback.
+"""
 
 import signal
 
-from f2b_worker.observe.lines import open_standard_files
 from f2b_worker.signals import RELOAD, leave_at_once
 
 
@@ -13,17 +15,21 @@ def main() -> None:
     or the command turns out to be another.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
-    open_standard_files()
     leave_at_once("f2b-worker")
-    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - see above
+    from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
+
+    open_standard_files()
+    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - as above
 
     command()
 
 
 def main_of_shim() -> None:
     """Run `f2b-shim`."""
-    open_standard_files()
     leave_at_once("f2b-shim")
-    from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - see above
+    from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
+
+    open_standard_files()
+    from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - as above
 
     command()

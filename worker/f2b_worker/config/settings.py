@@ -51,6 +51,13 @@ def _old_level(value: object) -> object:
     return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
 
 
+def _unbroken(name: str | None) -> str | None:
+    """Refuse white space in a name: a variable that was made from a file often ends with a line break."""
+    if name and any(each.isspace() or not each.isprintable() for each in name):
+        raise ValueError(f"{name!a} holds a space, a line break or the like, which no such name does")
+    return name
+
+
 def _standard_queue(queue: str | None) -> str | None:
     """Refuse a FIFO queue: SQS takes no other queue of such a name, nor any message without a group there."""
     if queue and queue.rstrip("/").endswith(".fifo"):
@@ -85,11 +92,14 @@ class WorkerSettings(_Settings):
 
     queue: Annotated[
         str | None,
+        AfterValidator(_unbroken),
         AfterValidator(_standard_queue),
         Field(description="The SQS queue that infractions come from: its URL, or its name. A standard queue."),
     ]
     table: Annotated[
-        str, Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet.")
+        str,
+        Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet."),
+        AfterValidator(_unbroken),
     ] = "f2b"
     ip_set: Annotated[
         tuple[str, ...],
@@ -260,6 +270,7 @@ class ShimSettings(_Settings):
             min_length=1,
             description="The SQS queue to send infractions to: its URL, or its name. A standard queue.",
         ),
+        AfterValidator(_unbroken),
         AfterValidator(_standard_queue),
     ]
     port: Annotated[

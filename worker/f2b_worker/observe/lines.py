@@ -6,6 +6,7 @@ import io
 import os
 import select
 import stat
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -189,10 +190,14 @@ class LinesFile(io.RawIOBase):
 def open_standard_files() -> None:
     """Open those of standard input, output and error that are closed, to nowhere.
 
-    Otherwise the next socket that is opened would be standard error to whoever writes there.
+    Otherwise the next socket that is opened would be standard error to whoever writes there. And who takes what
+    Python has in their place, None, for a file would fail.
     """
-    for number in (0, 1, 2):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - by position only
+            file = os.fdopen(number, "w" if number else "r", closefd=False)
+            setattr(sys, name, file)
+            setattr(sys, f"__{name}__", file)

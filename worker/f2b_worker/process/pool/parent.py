@@ -95,8 +95,9 @@ def _tend(children: Sequence[Child], now_s: float, deaths: Counter) -> int | Non
 
 def _is_asked_to_stop(children: Sequence[Child], signals: Signals) -> bool:
     """Wait until somebody tells something, dies, or is to be started, or a signal comes; pass on one to reload."""
-    ready = wait([signals.fileno(), *(sign for child in children for sign in child.signs)], timeout=0.5)
-    came = signals.take() if signals.fileno() in ready else set()
+    wait([signals.fileno(), *(sign for child in children for sign in child.signs)], timeout=0.5)
+    # Looked at anew: a signal to all of a group may have ended a child, and be heard here a moment later.
+    came = signals.take() if wait([signals.fileno()], timeout=0) else set()
     if RELOAD in came:
         for child in children:
             child.send(RELOAD)

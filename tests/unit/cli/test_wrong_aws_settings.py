@@ -1,0 +1,77 @@
+"""Every command that calls AWS refuses a wrong setting of AWS's in the same way, before it calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from f2b_worker.adapters import answers
+from f2b_worker.cli.shim import main as shim
+from f2b_worker.cli.worker import main as worker
+from tests.wrong_settings import OF_THE_METADATA_SERVICE, WRONG
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import click
+
+COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
+    "f2b-shim": (shim, ["--queue", "f2b"]),
+    "f2b-worker provision": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--ip-set", "f2b"]),
+    "f2b-worker provision --dry-run": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--dry-run"]),
+    "f2b-worker bans": (worker, ["bans", "--table", "f2b"]),
+    "f2b-worker explain": (worker, ["explain", "203.0.113.7", "--table", "f2b"]),
+    "f2b-worker release": (worker, ["release", "--table", "f2b"]),
+}
+WRONG_HERE = WRONG | {
+    "AWS_ENDPOINT_URL": "localhost:4566",
+    "HTTPS_PROXY": "http://127.0.0.1:abc",
+    "AWS_CONFIG_FILE": "[profile",  # what is in the file
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "https_proxy",
+        "no_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    for service in ("SQS", "DYNAMODB", "WAFV2"):
+        monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service}", raising=False)
+    monkeypatch.setattr(answers, "_policy_file", "")  # each command names its own
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-2")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", WRONG_HERE)
+def test_a_wrong_setting_of_awss_is_one_line_that_names_it_and_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, name: str
+) -> None:
+    value = WRONG_HERE[name]
+    if name == "AWS_CONFIG_FILE":
+        file = tmp_path / "aws"
+        file.write_text(value)
+        value = str(file)
+    if name in OF_THE_METADATA_SERVICE:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv(name, value)
+    called, arguments = COMMANDS[command]
+
+    result = CliRunner().invoke(called, arguments)
+
+    assert result.exit_code == 3, result.output
+    (line,) = result.output.splitlines()
+    assert line.startswith(command.split(maxsplit=1)[0] + ": ")
+    assert line.endswith(f"; check {name}")

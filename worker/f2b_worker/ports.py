@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
@@ -148,13 +148,15 @@ class StandingBan:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Bans that changed, and the cursor from which to ask for the next ones.
+    """Bans that changed.
 
-    The bans may be read while somebody goes through them, which is possible once.
+    Attributes:
+        bans: Each as it is now.
+        is_all: Whether these are all bans, and whatever was known before is void.
     """
 
-    bans: Iterable[StandingBan]
-    cursor: int
+    bans: Sequence[StandingBan]
+    is_all: bool = False
 
 
 Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
@@ -183,6 +185,16 @@ class Ledger(Protocol):
         """
         ...
 
+    def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:
+        """Let everybody who follows the bans know the last ones of *offenders*, whoever stored them.
+
+        Before a message is deleted, so that no ban stays unknown whose worker died.
+
+        Returns:
+            Whose bans may not be known, and why.
+        """
+        ...
+
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         ...
@@ -200,22 +212,30 @@ class Ledger(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Who follows the bans; called by one thread at a time."""
+
+    def poll(self) -> Changes:
+        """Read the bans that changed since the last poll; all of them at first, and where that cannot be told.
+
+        Raises:
+            F2bError: If it is not known; the next poll goes on.
+        """
+        ...
+
+
 class BanBook(Protocol):
     """The bans, as the enforcer and the command line read them. Every answer is strongly consistent.
 
     Several threads at once: the enforcer's, which learns all bans first, and those aside of it, which follow.
     """
 
-    def standing(self) -> Iterator[StandingBan]:
-        """Read the last ban of every offender, ended ones that are still remembered included."""
+    def follow(self) -> Follower:
+        """Follow the bans from now on."""
         ...
 
-    def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all."""
-        ...
-
-    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
-        """Read the bans before *cursor* that `changes` may have missed since their writers' clocks are slow."""
+    def standing(self) -> Sequence[StandingBan]:
+        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out."""
         ...
 
     def history(self, who: OffenderId) -> list[Ban]:

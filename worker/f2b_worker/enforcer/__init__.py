@@ -6,7 +6,7 @@ nothing; starting writes only what differs.
 """
 
 from f2b_worker.enforcer.adoption import ADOPTED_JAIL, LedgerAdopter
-from f2b_worker.enforcer.following import FOLLOW_S, RESYNC_S
+from f2b_worker.enforcer.following import FOLLOW_S
 from f2b_worker.enforcer.loop import Enforcer
 from f2b_worker.enforcer.pace import UPDATE_EVERY_S
 from f2b_worker.enforcer.search import FIND_S
@@ -17,7 +17,6 @@ __all__ = [
     "AUDIT_S",
     "FIND_S",
     "FOLLOW_S",
-    "RESYNC_S",
     "UPDATE_EVERY_S",
     "Enforcer",
     "LedgerAdopter",

@@ -46,7 +46,10 @@ class LedgerAdopter:
             answers = self._ledger.commit({who: Decision(known[who], (ban,)) for who, ban in bans.items() if ban})
             # An item that cannot be read was named by who read it, and keeps nobody else from being adopted.
             answers = {who: answer for who, answer in answers.items() if not isinstance(answer, Unreadable)}
-            known = {who: _offender(answer) for who, answer in answers.items()}
+            stored = {who: _offender(answer) for who, answer in answers.items()}
+            for error in self._ledger.publish(stored).values():
+                raise error
+            known = stored
             if not known:
                 return
 

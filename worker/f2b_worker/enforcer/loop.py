@@ -230,8 +230,9 @@ class Enforcer:
         alarms, clock, aside = self._alarms, self._clock, self._aside
         notes = self._notebook.read()
         self._lost, self._looked_s = notes.lost, clock.monotonic_s()
-        mark = learn(self._bans, self._roster, clock)
-        following = Following(self._bans, self._roster, mark, alarms=alarms, clock=clock, aside=aside)
+        follower = self._bans.follow()
+        mark = learn(follower, self._roster, clock)
+        following = Following(follower, self._roster, mark, clock=clock, aside=aside)
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
         self._roster.take_changes()  # the groups start with all that is wanted
         own, sets = self._known_sets(found, notes)

@@ -179,8 +179,10 @@ class Judging:
 
     def _judge(self, due: Sequence[OffenderId]) -> None:
         failed: dict[OffenderId, F2bError] = {}
+        settled: dict[OffenderId, _Settled] = {}
         recorded, known = self._answers(due)
         reached = _has_answered(recorded)
+        asked = set(recorded)
         answers = known | recorded
         for _ in range(_ROUNDS_MAX):
             decisions: dict[OffenderId, Decision] = {}
@@ -188,19 +190,40 @@ class Judging:
                 found = self._decision_or_error(who, answer)
                 if isinstance(found, Decision):
                     decisions[who] = found
+                elif isinstance(found, _Settled):
+                    settled[who] = found
                 elif found:
                     failed[who] = found
             if not decisions:
                 break
             answers = self._ledger.commit(decisions)
+            asked.update(decisions)
             reached = reached or _has_answered(answers)
-            self._on_ban()
             _announce(decisions, answers)
         else:
             raise Retryable(f"others changed {len(decisions)} offenders in each of {_ROUNDS_MAX} rounds")
+        failed |= self._publish({who: each for who, each in settled.items() if who in asked})
+        for who, each in settled.items():
+            if who not in failed:
+                self._close(who, *each)
         if failed and not reached:
             raise next(reversed(failed.values()))
         self._set_aside(failed)
+
+    def _publish(self, settled: Mapping[OffenderId, _Settled]) -> Mapping[OffenderId, F2bError]:
+        """Let everybody know what was judged against, whoever stored it; what was known here is known to all.
+
+        Raises:
+            F2bError: If nobody's ban could be made known, as in an outage.
+        """
+        banned = {who: each.offender for who, each in settled.items() if each.offender.ban}
+        if not banned:
+            return {}
+        errors = self._ledger.publish(banned)
+        if len(errors) == len(banned):
+            raise next(iter(errors.values()))
+        self._on_ban()
+        return errors
 
     def _set_aside(self, failed: Mapping[OffenderId, F2bError]) -> None:
         """Let those rest who failed while the ledger answered for others: only an outage may hold up everybody."""
@@ -253,7 +276,9 @@ class Judging:
                 new[who] = self._worth_storing(who, pile)
         return (self._ledger.record(new) if new else {}), known
 
-    def _decision_or_error(self, who: OffenderId, answer: Offender | F2bError) -> Decision | F2bError | None:
+    def _decision_or_error(
+        self, who: OffenderId, answer: Offender | F2bError
+    ) -> Decision | _Settled | F2bError | None:
         pile = self.desk.piles[who]
         if not isinstance(answer, Offender):
             return self._fail_one(who, answer)
@@ -269,7 +294,7 @@ class Judging:
     def _worth_storing(self, who: OffenderId, pile: Pile) -> list[Hit]:
         return sorted(worth_storing(pile.hits, self._policy.jail(who.jail), key=who.key))
 
-    def _judge_one(self, who: OffenderId, offender: Offender) -> Decision | None:
+    def _judge_one(self, who: OffenderId, offender: Offender) -> Decision | _Settled:
         jail = self._policy.jail(who.jail)
         hits = self.desk.piles[who].hits
         verdict = judge(offender, hits, jail, key=who.key)
@@ -277,8 +302,7 @@ class Judging:
             verdict = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
         if verdict.changed:
             return Decision(offender, verdict.changed)
-        self._close(who, offender, verdict)
-        return None
+        return _Settled(offender, verdict)
 
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
         return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
@@ -327,6 +351,13 @@ class Judging:
         reason = Reason.STATE_UNREADABLE if isinstance(error, Unreadable) else Reason.LEDGER_REFUSED
         self.desk.give_up(who, reason, str(error))
         return None
+
+
+class _Settled(NamedTuple):
+    """Nothing is left to store of an offender: what is remembered, and the verdict on it."""
+
+    offender: Offender
+    verdict: Verdict
 
 
 class _Now(NamedTuple):

@@ -17,6 +17,8 @@ from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
+from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
+from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
@@ -45,8 +47,9 @@ from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.process.queue import QueueWatch
-from f2b_worker.process.regions import open_regions
+from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
+from f2b_worker.process.scribe import run_scribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,6 +185,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     schema = DynamoSchema(table, settings.table)
     patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
+    scribe_lease = DynamoLease(table, settings.table, name="scribe", owner=own_name(), clock=clock)
     return assemble(
         settings,
         jails,
@@ -191,6 +195,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         close=inbox.close,
         interrupt=inbox.end,
         others={
+            "scribe": lambda parts: run_scribe(
+                lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+            ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
         },

@@ -103,7 +103,7 @@ def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], cloc
     client = dynamodb_client(connections=4)
     # Notes are binary, bans are many: each is read by a client of its own.
     bans_client = dynamodb_client(connections=4, plain_queries=True)
-    owner = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+    owner = own_name()
     regions = []
     for region, here in by_region(blocklists).items():
         # One lease a Region, whatever is configured: two configurations must never write at once.
@@ -115,6 +115,11 @@ def open_regions(settings: WorkerSettings, blocklists: Sequence[Blocklist], cloc
         notebook = DynamoNotebook(client, settings.table, region=region)
         regions.append(RegionPorts(region, here, bans, finder, lease, notebook))
     return regions
+
+
+def own_name() -> str:
+    """Name this process as no other is named."""
+    return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
 
 
 def open_state_regions(state: StateFile, blocklists: Sequence[Blocklist], clock: Clock) -> list[RegionPorts]:

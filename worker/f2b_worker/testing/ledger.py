@@ -108,22 +108,25 @@ class MemoryLedger:
             seen = self._offenders.get(who)
             self._offenders.put(who, replace(seen, hits=seen.hits.difference(spent)))
 
-    def standing(self) -> Iterator[StandingBan]:
+    def standing(self) -> list[StandingBan]:
         """Read the last ban of every offender."""
         with self._lock:
-            return iter([self._standing(who) for who in self._changed])
+            return [self._standing(who) for who in self._changed]
 
-    def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*; 0 reads all."""
+    def follow(self) -> MemoryFollower:
+        """Follow the bans from now on."""
+        return MemoryFollower(self)
+
+    def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
+        """Read the bans that were stored since *cursor*, and where to go on."""
         with self._lock:
             new = [who for who, number in self._changed.items() if number > cursor]
-            newest = max(self._changed.values(), default=0)
-            return Changes(tuple(map(self._standing, new)), newest)
+            return list(map(self._standing, new)), max(self._changed.values(), default=0)
 
-    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
-        """Find nothing: here nobody is late."""
-        del cursor
-        return ()
+    def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:
+        """Do nothing: whoever follows the bans finds what is stored."""
+        del offenders
+        return {}
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""
@@ -146,6 +149,20 @@ class MemoryLedger:
     def _last(self, who: OffenderId) -> Ban:
         bans = self._history[who]
         return replace(bans[max(bans)], evidence=())
+
+
+class MemoryFollower:
+    """Follows the bans of a ledger in memory."""
+
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self._ledger = ledger
+        self._cursor: int | None = None
+
+    def poll(self) -> Changes:
+        """Read what changed; at first everything."""
+        bans, cursor = self._ledger.changed_since(self._cursor or 0)
+        is_all, self._cursor = self._cursor is None, cursor
+        return Changes(bans, is_all=is_all)
 
 
 class MemoryLease:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, odd_answers, part_of
+from f2b_worker.adapters.dynamodb.ban_log.follower import BanLogFollower
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
 from f2b_worker.adapters.dynamodb.items import (
     HISTORY_PREFIX,
-    STATE,
+    STATE_PREFIX,
+    address_pk,
+    as_last_ban,
     as_offender,
     as_past_ban,
     as_standing,
-    offender_pk,
-    standing_who,
     state_key,
     version_of,
+    who_of,
 )
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.errors import Unreadable
 from f2b_worker.observe.unreadable import set_aside
-from f2b_worker.ports import Changes, StandingBan
+from f2b_worker.ports import StandingBan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,21 +35,16 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
     from f2b_worker.ports import Clock
 
-SHARDS = 4
-"""One partition takes 1,000 writes a second; the enforcer asks each one for changes every second."""
-
 _READING = "reading the bans"
-_OVERLAP_MS = 5_000
-_LOOK_BACK_MS = 305_000
 
 
 class DynamoBanBook:
     """The bans in one DynamoDB table.
 
     Args:
-        client: A DynamoDB client; many bans are read in a fifth of the time by one made with `plain_queries`.
+        client: A DynamoDB client.
         table: The table's name; `f2b-worker provision` makes it.
-        clock: This follower's own time.
+        clock: This reader's own time.
         aside: Told of each item that cannot be read.
     """
 
@@ -87,90 +84,67 @@ class DynamoBanBook:
             self._aside(error)
             raise
 
-    def standing(self) -> Iterator[StandingBan]:
-        """Read the last ban of every offender, ended ones that are still remembered included."""
-        for shard in range(SHARDS):
-            pages = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": f"bans#{shard}"}})
-            yield from self._readable(pages)
+    def follow(self, *, is_strong: bool = True) -> BanLogFollower:
+        """Follow the bans from now on.
 
-    def _readable(self, items: Iterable[Item]) -> Iterator[StandingBan]:
-        """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
-        for item in items:
-            try:
-                yield as_standing(item)
-            except Unreadable as error:
-                self._aside(error)
-                who = standing_who(item)
-                if who:
-                    yield StandingBan(who, UNREADABLE)
-            except ODD as error:
-                raise odd_answer(_READING, error) from error
-
-    def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*, some of them perhaps again; 0 reads all.
-
-        The cursor is this follower's own time. Writers whose clocks are up to five seconds slow are seen at once.
-        A ban that does not say when it was changed is not in the index, so all are read from the table itself.
+        Args:
+            is_strong: Whether what was logged before a poll is known after it; else a moment later, at half the
+                price.
         """
-        now_ms = self._clock.now_ms()
-        # A clock that was put back left a cursor in the future, before which others store.
-        changed = self._changed_since(min(cursor, now_ms) - _OVERLAP_MS) if cursor else self.standing()
-        return Changes(changed, now_ms)
+        items = BanLogItems(self._client, self._table, self._clock, is_strong=is_strong)
+        return BanLogFollower(BanLogReader(items, self._clock, aside=self._aside), self._clock)
 
-    def late_changes(self, cursor: int) -> Iterator[StandingBan]:
-        """Read those that writers stored whose clocks are up to five minutes slow, and much else again."""
-        return self._changed_since(cursor - _LOOK_BACK_MS)
-
-    def _changed_since(self, since_ms: int) -> Iterator[StandingBan]:
-        for shard in range(SHARDS):
-            pages = self._query(
-                IndexName="changes",
-                KeyConditionExpression="pk = :pk AND changed_ms >= :since",
-                values={":pk": {"S": f"bans#{shard}"}, ":since": {"N": str(max(0, since_ms))}},
-            )
-            yield from self._readable(pages)
+    def standing(self) -> list[StandingBan]:
+        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out."""
+        return list(self.follow().poll().bans)
 
     def history(self, who: OffenderId) -> list[Ban]:
-        """Read every remembered ban of one offender, oldest first.
-
-        How far the last one was extended stands beside the history, in the offender's state, which also outlives
-        the history of a ban that was extended for months.
-        """
-        items = self._query(KeyConditionExpression="pk = :pk", values={":pk": {"S": offender_pk(who)}})
-        last: Ban | None = None
+        """Read every remembered ban of one offender, oldest first."""
         bans: list[Ban] = []
-        for item in items:
+        last: Ban | None = None
+        for item in self._of_address(who.key):
             try:
-                if item["sk"]["S"] == STATE:
-                    last = as_offender(item).ban
-                elif item["sk"]["S"].startswith(HISTORY_PREFIX):
+                if item["sk"]["S"] == f"{STATE_PREFIX}{who.jail}":
+                    last = as_last_ban(item)
+                elif item["sk"]["S"].startswith(f"{HISTORY_PREFIX}{who.jail}#"):
                     bans.append(as_past_ban(item))
             except Unreadable as error:
                 self._aside(error)
             except ODD as error:
                 raise odd_answer(_READING, error) from error
-        if last:
-            evidence = bans.pop().evidence if bans and bans[-1].start_ms == last.start_ms else ()
-            bans.append(replace(last, evidence=evidence))
-        return bans
+        # A ban is put into the history before the next one stands in its place: it may be in both.
+        return [*(ban for ban in bans if last is None or ban.start_ms != last.start_ms), *([last] if last else [])]
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail, ended ones included."""
-        items = self._query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            values={":pk": {"S": partition_of(key)}, ":prefix": {"S": f"{key}#"}},
-        )
-        return list(self._readable(items))
+        return list(self._readable(self._of_address(key, STATE_PREFIX)))
 
-    def _query(self, *, values: dict[str, Any], **query: Any) -> Iterator[dict[str, Any]]:
+    def _readable(self, items: Iterable[Item]) -> Iterator[StandingBan]:
+        """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
+        for item in items:
+            try:
+                standing = as_standing(item)
+                if standing:
+                    yield standing
+            except Unreadable as error:
+                self._aside(error)
+                who = who_of(item)
+                if who:
+                    yield StandingBan(who, UNREADABLE)
+            except ODD as error:
+                raise odd_answer(_READING, error) from error
+
+    def _of_address(self, key: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """Go through the items of one address."""
+        condition, values = "pk = :pk", {":pk": {"S": address_pk(key)}}
+        if prefix:
+            condition, values = f"{condition} AND begins_with(sk, :prefix)", {**values, ":prefix": {"S": prefix}}
         with aws_errors(_READING):
             pages = self._client.get_paginator("query").paginate(
-                TableName=self._table, ConsistentRead=True, ExpressionAttributeValues=values, **query
+                TableName=self._table,
+                ConsistentRead=True,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
             )
             for page in pages:
                 yield from part_of(page, "Items", _READING, list)
-
-
-def partition_of(key: str) -> str:
-    """Name the partition that holds the last bans of *key*."""
-    return f"bans#{crc32(key.encode()) % SHARDS}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-STATE = "state"
-HISTORY_PREFIX = "ban#"
+STATE_PREFIX = "s#"
+HISTORY_PREFIX = "h#"
 
 
 def unreadable(kind: str, item: Item, attribute: str) -> Unreadable:
@@ -69,14 +70,21 @@ def ttl(at_ms: int) -> dict[str, str]:
     return number(at_ms // 1000)
 
 
-def offender_pk(who: OffenderId) -> str:
-    """Name the partition of one offender; a jail's name has no `#`."""
-    return f"offender#{who.jail}#{who.key}"
+def address_pk(key: str) -> str:
+    """Name the partition of one address: all that is remembered of it, in whatever jail."""
+    return f"ip#{key}"
 
 
 def state_key(who: OffenderId) -> Item:
     """Make the primary key of one offender's state."""
-    return {"pk": {"S": offender_pk(who)}, "sk": {"S": STATE}}
+    return {"pk": {"S": address_pk(who.key)}, "sk": {"S": f"{STATE_PREFIX}{who.jail}"}}
+
+
+def who_of(item: Item) -> OffenderId | None:
+    """Read whose state an item is from its primary key, which nobody can leave out; None if that does not tell."""
+    kind, _, key = item["pk"]["S"].partition("#")
+    prefix, _, jail = item["sk"]["S"].partition("#")
+    return OffenderId(jail, key) if (kind, prefix) == ("ip", "s") and key and jail else None
 
 
 def as_offender(item: Item) -> Offender:
@@ -87,12 +95,12 @@ def as_offender(item: Item) -> Offender:
     """
     try:
         hits = as_hits(item["hits"]) if "hits" in item else frozenset()
-        ban = as_ban(item["last_ban"]["M"]) if "last_ban" in item else None
-        revision = as_count(item["revision"]) if "revision" in item else 0
+        ban = as_ban(item["ban"]["M"]) if "ban" in item else None
+        revision = as_count(item["rev"]) if "rev" in item else 0
     except MISSHAPEN as error:
         raise unreadable("offender", item, first_wrong(item, _STATE)) from error
     if revision and ban is None:
-        raise unreadable("offender", item, "last_ban")
+        raise unreadable("offender", item, "ban")
     return Offender(hits, ban, revision)
 
 
@@ -125,8 +133,8 @@ def version_of(item: Item) -> int:
 
 
 def history_key(who: OffenderId, ban: Ban) -> Item:
-    """Make the primary key of one ban in the offender's history; keys sort by start."""
-    return {"pk": {"S": offender_pk(who)}, "sk": {"S": f"{HISTORY_PREFIX}{ban.start_ms:015d}"}}
+    """Make the primary key of an earlier ban of an offender; keys of one jail sort by start."""
+    return {"pk": {"S": address_pk(who.key)}, "sk": {"S": f"{HISTORY_PREFIX}{who.jail}#{ban.start_ms:015d}"}}
 
 
 def evidence_item(ban: Ban) -> Item:
@@ -204,40 +212,30 @@ def as_past_ban(item: Item) -> Ban:
         raise unreadable("history", item, wrong_in(item)) from error
 
 
-def standing_key(partition: str, who: OffenderId) -> Item:
-    """Make the primary key of an offender's last ban among those of all."""
-    return {"pk": {"S": partition}, "sk": {"S": f"{who.key}#{who.jail}"}}
-
-
-def standing_item(who: OffenderId, ban: Ban, *, partition: str, changed_ms: int) -> Item:
-    """Write the last ban of an offender for those who follow all bans."""
-    return standing_key(partition, who) | {
-        "key": {"S": who.key},
-        "jail": {"S": who.jail},
-        "changed_ms": number(changed_ms),
-        **ban_item(ban),
-    }
-
-
-def as_standing(item: Item) -> StandingBan:
-    """Read the last ban of an offender.
+def as_standing(item: Item) -> StandingBan | None:
+    """Read the last ban of a state; None if there has been none.
 
     Raises:
         Unreadable: If something in it is not what a worker writes.
     """
-    who = standing_who(item)
+    who = who_of(item)
     if who is None:
-        raise unreadable("ban", item, "sk")
+        raise unreadable("offender", item, "sk")
+    ban = as_offender(item).ban
+    return StandingBan(who, ban) if ban else None
+
+
+def as_last_ban(item: Item) -> Ban | None:
+    """Read the last ban of a state with its evidence; None if there has been none.
+
+    Raises:
+        Unreadable: If something in it is not what a worker writes.
+    """
+    ban = as_offender(item).ban
     try:
-        return StandingBan(who, as_ban(item))
+        return replace(ban, evidence=_as_evidence(item["evidence"])) if ban and "evidence" in item else ban
     except MISSHAPEN as error:
-        raise unreadable("ban", item, wrong_in(item)) from error
-
-
-def standing_who(item: Item) -> OffenderId | None:
-    """Read whose ban an item is from its primary key, which nobody can leave out; None if that does not tell."""
-    key, _, jail = item["sk"]["S"].rpartition("#")
-    return OffenderId(jail, key) if key else None
+        raise unreadable("offender", item, "evidence") from error
 
 
 _SOMETHING = "an attribute"
@@ -250,6 +248,6 @@ _BAN: Mapping[str, Callable[[Any], object]] = {
 }
 _STATE: Mapping[str, Callable[[Any], object]] = {
     "hits": as_hits,
-    "last_ban": lambda value: as_ban(value["M"]),
-    "revision": as_count,
+    "ban": lambda value: as_ban(value["M"]),
+    "rev": as_count,
 }

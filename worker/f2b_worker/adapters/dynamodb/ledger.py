@@ -1,35 +1,41 @@
-"""The ledger on DynamoDB: one table, on demand.
+"""The ledger on DynamoDB: one table, on demand, without an index.
 
-    pk                          sk                   what
-    offender#<jail>#<key>       state                the unused hits (a string set) and the last ban
-    offender#<jail>#<key>       ban#<start_ms>       history: every ban with its evidence
-    bans#<shard>                <key>#<jail>         the last ban again, in a few fixed partitions;
-                                                     local index "changes" on changed_ms
-    lease#<name>                lease                see lease.py
-    enforcer#<Region>           …                    see notebook.py
+    pk                          sk                        what
+    ip#<key>                    s#<jail>                  the state of one offender: the unused hits (a string
+                                                          set), the last ban and its evidence
+    ip#<key>                    h#<jail>#<start_ms>       an earlier ban with its evidence
+    log, log#…, part#…                                    the ban log, see ban_log/
+    lease#<name>                lease                     see lease.py
+    enforcer#<Region>           …                         see notebook.py
+    meta                        schema                    see schema.py
 
 Hits are added by one UpdateItem that answers the whole item: a set union is idempotent and commutes, and the
-answer is strongly consistent. A ban is stored in a transaction on the offender, its history and its place beside
-all others, conditional on the offender's revision. Times are epoch milliseconds; only `ttl` is in seconds, for
-garbage collection.
+answer is strongly consistent. A ban is stored by one statement, conditional on the offender's revision, which
+every change of its ban raises by one; then it is logged, so that everybody who follows the log knows it. Times are
+epoch milliseconds; only `ttl` is in seconds, for garbage collection.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
+from f2b_worker.adapters.dynamodb.history import History, starts_another
 from f2b_worker.adapters.dynamodb.items import (
+    ban_item,
+    evidence_item,
     hits_value,
     number,
     state_key,
     ttl,
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
-from f2b_worker.adapters.dynamodb.transactions import BanTransactions
+from f2b_worker.adapters.dynamodb.publishing import Publishing
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError, Invalid
@@ -54,7 +60,7 @@ class DynamoLedger(DynamoBanBook):
     Args:
         client: A DynamoDB client; it is used from *io_threads* threads at once.
         table: The table's name; `f2b-worker provision` makes it.
-        clock: Stamps changes for the followers' cursor.
+        clock: Tells until when items are kept, and how old is what was read.
         kept_ms: How long an offender is remembered after the last hit, and after the end of its last ban.
     """
 
@@ -68,9 +74,10 @@ class DynamoLedger(DynamoBanBook):
         self._many = ManyOffenders(
             client, table, self._io, self._known, clock=clock, retention=self._retention, aside=self._aside
         )
-        self._bans = BanTransactions(
-            client, table, self._io, read=self._many.read, clock=clock, retention=self._retention
-        )
+        self._history = History(client, table, self._io, retention=self._retention, clock=clock)
+        writer = BanLogWriter(BanLogItems(client, table, clock), clock)
+        self._publishing = Publishing(writer, self._known, read=self._many.read, clock=clock)
+        self._publishes = threading.Lock()
 
     def keep_for(self, kept_ms: int) -> None:
         """Remember offenders for so long after the last hit and the last ban, from the next write on."""
@@ -91,6 +98,7 @@ class DynamoLedger(DynamoBanBook):
         now_ms = self._clock.now_ms()
         kept_until_ms = self._retention.until_ms(None, now_ms=now_ms)
         doing = f"recording {who.key} in {who.jail}"
+        asked_s = self._clock.monotonic_s()
         with self._unless_unreadable(who), aws_errors(doing):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -105,7 +113,7 @@ class DynamoLedger(DynamoBanBook):
                 ReturnValues="ALL_NEW",
             )
         with self._told(), odd_answers(doing):
-            offender = self._known.learn(who, part_of(answer, "Attributes", doing, dict))
+            offender = self._known.learn(who, part_of(answer, "Attributes", doing, dict), asked_s)
         longer_ms = self._retention.until_ms(offender.ban, now_ms=now_ms)
         # Half of the time would do (see `kept_ms`), so a write for a little more is not worth its price.
         if longer_ms - kept_until_ms > self._retention.kept_ms // 2:
@@ -137,20 +145,67 @@ class DynamoLedger(DynamoBanBook):
             )
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
-        """Store each offender's bans in a transaction; answer what is remembered then.
-
-        Bans that only last longer are stored without one when they are many.
-        """
-        longer = {who: each for who, each in decisions.items() if _only_extends(each)}
-        answers = self._many.extend(longer) if len(longer) >= MANY else {}
-        answers |= self._bans.commit({who: each for who, each in decisions.items() if who not in answers})
+        """Store each offender's bans, the earlier ones in its history first; answer what is remembered then."""
+        failed: Answers = {**self._history.write(decisions)}
+        left = {who: each for who, each in decisions.items() if who not in failed}
+        answers = failed | (self._many.store(left) if len(left) >= MANY else {})
+        alone = {who: self._io.submit(self._commit_one, who, left[who]) for who in left if who not in answers}
+        answers |= _gathered(alone)
         return {who: answers[who] for who in decisions}
+
+    def _commit_one(self, who: OffenderId, decision: Decision) -> Offender:
+        seen, after = decision.seen, decision.applied(decision.seen)
+        values: dict[str, Any] = {
+            ":ban": {"M": ban_item(decision.last)},
+            ":next": number(after.revision),
+            ":one": number(1),
+            ":ttl": ttl(self._retention.until_ms(decision.last, now_ms=self._clock.now_ms())),
+        }
+        sets = "SET ban = :ban, rev = :next, #ttl = :ttl"
+        condition = "attribute_not_exists(rev)"
+        if decision.last.evidence:
+            values[":evidence"] = evidence_item(decision.last)
+            sets += ", evidence = :evidence"
+        elif starts_another(decision):
+            sets += " REMOVE evidence"  # of the ban before
+        if seen.revision:
+            values[":seen"] = number(seen.revision)
+            condition = "rev = :seen"
+        spent = seen.hits - after.hits
+        if spent:
+            values[":spent"] = hits_value(spent)
+        doing = f"banning {who.key} in {who.jail}"
+        asked_s = self._clock.monotonic_s()
+        with self._unless_unreadable(who), aws_errors(doing):
+            try:
+                answer: Any = self._client.update_item(
+                    TableName=self._table,
+                    Key=state_key(who),
+                    UpdateExpression=sets + " ADD v :one" + (" DELETE hits :spent" if spent else ""),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#ttl": "ttl"},
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+                item = answer.get("Attributes", {})
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                refused: Any = error.response  # a colleague was faster
+                item = refused.get("Item", {})
+        with self._told(), odd_answers(doing):
+            return self._known.learn(who, item, asked_s)
+
+    def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:
+        """Log the last bans of *offenders*, unless the log is known to tell them."""
+        with self._publishes:
+            return self._publishing.publish(offenders)
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         gone = list(spent)
         if not gone:  # DynamoDB takes no empty set
             return
+        asked_s = self._clock.monotonic_s()
         with aws_errors(f"trimming {who.key} in {who.jail}"):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -160,16 +215,7 @@ class DynamoLedger(DynamoBanBook):
                 ReturnValues="ALL_NEW",
             )
         with odd_answers("trimming"):
-            self._known.learn(who, answer.get("Attributes", {}))
-
-
-def _only_extends(decision: Decision) -> bool:
-    """Tell whether the last ban lasts longer, and nothing else happened."""
-    last, changed = decision.seen.ban, decision.changed
-    if last is None or len(changed) > 1:
-        return False
-    longer = replace(last, until_ms=changed[0].until_ms, extended=changed[0].extended)
-    return replace(changed[0], evidence=()) == replace(longer, evidence=())
+            self._known.learn(who, answer.get("Attributes", {}), asked_s)
 
 
 def _gathered(answers: dict[OffenderId, Future[Offender]]) -> Answers:

@@ -1,4 +1,4 @@
-"""Hits of many offenders, and longer bans of many, with few calls.
+"""Hits of many offenders, and bans of many, with few calls.
 
 Every change of an offender's item raises its version `v`. Whoever knows the item writes the whole of it, on the
 condition that its version is still that; a stranger is inserted. A refused statement brings the item as it is, and
@@ -10,18 +10,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.ban_book import partition_of
+from f2b_worker.adapters.dynamodb.history import starts_another
 from f2b_worker.adapters.dynamodb.items import (
     as_offender,
     ban_item,
+    evidence_item,
     hits_value,
     number,
-    offender_pk,
-    standing_key,
     state_key,
     ttl,
     version_of,
@@ -55,6 +54,20 @@ _READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
 
 
+class Seen(NamedTuple):
+    """An offender's item as it was last seen.
+
+    Attributes:
+        version: How often it was changed.
+        offender: What stands in it.
+        asked_s: When it was asked for, on the clock that never goes back: it is not younger.
+    """
+
+    version: int
+    offender: Offender
+    asked_s: float
+
+
 class SeenItems:
     """Items as they were last seen, the least recently seen ones forgotten; for any number of threads."""
 
@@ -62,27 +75,27 @@ class SeenItems:
         self._clock = clock
         self._most = most
         self._lock = threading.Lock()
-        self._seen: OrderedDict[OffenderId, tuple[int, Offender, float]] = OrderedDict()
+        self._seen: OrderedDict[OffenderId, Seen] = OrderedDict()
 
-    def get(self, who: OffenderId) -> tuple[int, Offender] | None:
-        """Answer version and content; None for a stranger."""
+    def get(self, who: OffenderId) -> Seen | None:
+        """Answer what was seen of *who*; None for a stranger."""
         found = self._seen.get(who)
-        if found is None or self._clock.monotonic_s() - found[2] > KNOWN_FOR_S:
+        if found is None or self._clock.monotonic_s() - found.asked_s > KNOWN_FOR_S:
             return None
-        return found[:2]
+        return found
 
-    def learn(self, who: OffenderId, item: Item) -> Offender:
-        """Remember an item, and read it."""
+    def learn(self, who: OffenderId, item: Item, asked_s: float) -> Offender:
+        """Remember an item that was asked for at *asked_s*, and read it."""
         offender = as_offender(item)
-        self.keep(who, version_of(item), offender)
+        self.keep(who, Seen(version_of(item), offender, asked_s))
         return offender
 
-    def keep(self, who: OffenderId, version: int, offender: Offender) -> None:
-        """Remember an offender; an item without a version was written by an older worker, and has to be read."""
+    def keep(self, who: OffenderId, seen: Seen) -> None:
+        """Remember an offender; one without a version is a stranger."""
         with self._lock:
             self._seen.pop(who, None)
-            if version:
-                self._seen[who] = version, offender, self._clock.monotonic_s()
+            if seen.version:
+                self._seen[who] = seen
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
 
@@ -100,7 +113,7 @@ class ManyOffenders:
         table: The ledger's table.
         threads: Where batches run side by side.
         known: Shared with whoever else writes to offenders.
-        clock: Stamps changes.
+        clock: Tells when an item was asked for.
         retention: Until when an offender is kept.
         aside: Told of each item that cannot be read.
     """
@@ -136,41 +149,43 @@ class ManyOffenders:
         return answers
 
     def _record_round(self, hits: Mapping[OffenderId, Sequence[Hit]], answers: Answers) -> None:
-        after = {who: self._after(who, new) for who, new in hits.items()}
-        statements = [self._record_statement(who, *written) for who, written in after.items()]
+        asked_s = self._clock.monotonic_s()
+        after = {who: self._after(who, new, asked_s) for who, new in hits.items()}
+        statements = [self._record_statement(who, written) for who, written in after.items()]
         unknown: list[OffenderId] = []
         for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
-                self._known.keep(who, *after[who])
-                answers[who] = after[who][1]
+                self._known.keep(who, after[who])
+                answers[who] = after[who].offender
             elif isinstance(outcome, Invalid):
                 continue  # perhaps another's of the same batch: written alone, it is found out whose
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
-                learned = self._learn(who, outcome.item)
+                learned = self._learn(who, outcome.item, asked_s)
                 if isinstance(learned, F2bError):
                     answers[who] = learned
             else:
                 unknown.append(who)
         answers.update((who, each) for who, each in self.read(unknown).items() if isinstance(each, F2bError))
 
-    def _learn(self, who: OffenderId, item: Item) -> Offender | F2bError:
+    def _learn(self, who: OffenderId, item: Item, asked_s: float) -> Offender | F2bError:
         """Remember an item, and read it; one that cannot be read costs nobody else's."""
         try:
             with odd_answers(_READING):
-                return self._known.learn(who, item)
+                return self._known.learn(who, item, asked_s)
         except Unreadable as error:
             self._aside(error)
             return error
         except F2bError as error:
             return error
 
-    def _after(self, who: OffenderId, new: Sequence[Hit]) -> tuple[int, Offender]:
-        version, seen = self._known.get(who) or (0, Offender())
-        return version + 1, replace(seen, hits=seen.hits.union(new))
+    def _after(self, who: OffenderId, new: Sequence[Hit], asked_s: float) -> Seen:
+        seen = self._known.get(who) or Seen(0, Offender(), asked_s)
+        return Seen(seen.version + 1, replace(seen.offender, hits=seen.offender.hits.union(new)), asked_s)
 
-    def _record_statement(self, who: OffenderId, version: int, offender: Offender) -> Statement:
+    def _record_statement(self, who: OffenderId, after: Seen) -> Statement:
+        version, offender, _ = after
         written = {"hits": hits_value(offender.hits), "v": number(version), "ttl": self._ttl(offender.ban)}
         if version == 1:
             return insert(self._table, state_key(who) | written)
@@ -192,7 +207,8 @@ class ManyOffenders:
             return dict.fromkeys(batch, error)
 
     def _read_batch(self, batch: Sequence[OffenderId]) -> Answers:
-        found: dict[str, Item] = {}
+        found: dict[tuple[str, str], Item] = {}
+        asked_s = self._clock.monotonic_s()
         asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
         for _ in range(_READS):
             if not asked:
@@ -201,87 +217,62 @@ class ManyOffenders:
                 answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
             with odd_answers(_READING):
                 responses = part_of(answer, "Responses", _READING)
-                found.update((item["pk"]["S"], item) for item in responses.get(self._table, []))
+                found.update(((item["pk"]["S"], item["sk"]["S"]), item) for item in responses.get(self._table, []))
             asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
         if asked:
             raise Throttled(f"{_READING}: DynamoDB leaves keys unread")
-        return {who: self._learn(who, found.get(offender_pk(who), {})) for who in batch}
+        keys = {who: state_key(who) for who in batch}
+        items = {who: found.get((key["pk"]["S"], key["sk"]["S"]), {}) for who, key in keys.items()}
+        return {who: self._learn(who, item, asked_s) for who, item in items.items()}
 
-    def extend(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
-        """Store longer bans; who is left out of the answer is not known here and has to be written alone.
-
-        Their history is left as it is: whoever reads it puts the last ban's end beside it, and the next ban's
-        transaction writes it for good. Hits that fell into the ban are forgotten, all but one if no other is left,
-        since a set is never empty.
-
-        The offender itself is written last: whoever dies before that is made good for, since its messages are
-        judged again, find the ban as short as it was, and write all of it again.
-        """
+    def store(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        """Store bans; who is left out of the answer is not known here and has to be written alone."""
         seen = {
             who: known
             for who, decision in decisions.items()
-            if (known := self._known.get(who)) and known[1].revision == decision.seen.revision
+            if (known := self._known.get(who))
+            and known.offender.revision == decision.seen.revision
+            and (decision.last.evidence or not starts_another(decision))
         }
-        followers = [self._standing_statement(who, decisions[who].last) for who in seen]
-        failed = [each for each in run(self._client, self._threads, followers) if isinstance(each, F2bError)]
-        if any(isinstance(each, Invalid) for each in failed):
-            return {}  # one offender's own fault: written alone, it is found out whose
-        if failed:
-            return dict.fromkeys(seen, failed[0])
-        # The item is known as it is: whatever hits it holds beside those that were seen are spent, too.
-        after = {who: _applied(replace(decisions[who], seen=known[1])) for who, known in seen.items()}
-        return self._extend_offenders(seen, after)
-
-    def _extend_offenders(
-        self, seen: Mapping[OffenderId, tuple[int, Offender]], after: Mapping[OffenderId, Offender]
-    ) -> Answers:
+        after = {who: _applied(decisions[who], known.offender) for who, known in seen.items()}
+        asked_s = self._clock.monotonic_s()
+        statements = [self._ban_statement(who, seen[who], after[who], decisions[who]) for who in seen]
         answers: Answers = {}
-        statements = [self._state_statement(who, *seen[who], extended) for who, extended in after.items()]
         for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
                 answers[who] = after[who]
-                self._known.keep(who, seen[who][0] + 1, after[who])
+                self._known.keep(who, Seen(seen[who].version + 1, after[who], asked_s))
+            elif isinstance(outcome, Invalid):
+                continue  # perhaps another's of the same batch: written alone, it is found out whose
             elif isinstance(outcome, F2bError):
                 answers[who] = outcome
             elif outcome.item:
-                answers[who] = self._learn(who, outcome.item)
+                answers[who] = self._learn(who, outcome.item, asked_s)
             else:
                 self._known.forget(who)
         return answers
 
-    def _standing_statement(self, who: OffenderId, ban: Ban) -> Statement:
-        until_ms = number(ban.until_ms)
-        return update(
-            self._table,
-            standing_key(partition_of(who.key), who),
-            {
-                "until_ms": until_ms,
-                "extended": number(ban.extended),
-                "changed_ms": number(self._clock.now_ms()),
-                "ttl": self._ttl(ban),
-            },
-            unless_changed={"start_ms": number(ban.start_ms)},
-            below={"until_ms": until_ms},
-        )
-
-    def _state_statement(self, who: OffenderId, version: int, seen: Offender, after: Offender) -> Statement:
-        assert after.ban
+    def _ban_statement(self, who: OffenderId, seen: Seen, after: Offender, decision: Decision) -> Statement:
         written = {
-            "last_ban": {"M": ban_item(after.ban)},
-            "revision": number(after.revision),
-            "v": number(version + 1),
+            "ban": {"M": ban_item(decision.last)},
+            "rev": number(after.revision),
+            "v": number(seen.version + 1),
             "ttl": self._ttl(after.ban),
         }
-        if after.hits != seen.hits:
+        if decision.last.evidence:
+            written["evidence"] = evidence_item(decision.last)
+        if after.hits != seen.offender.hits:
             written["hits"] = hits_value(after.hits)
-        unchanged = {"v": number(version), "revision": number(seen.revision)}
+        unchanged = {"v": number(seen.version)}
+        if seen.offender.revision:
+            unchanged["rev"] = number(seen.offender.revision)
         return update(self._table, state_key(who), written, unless_changed=unchanged)
 
     def _ttl(self, ban: Ban | None) -> dict[str, str]:
         return ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
 
 
-def _applied(decision: Decision) -> Offender:
+def _applied(decision: Decision, current: Offender) -> Offender:
     """Say what is remembered once this is stored: one spent hit stays if no other is left, for no set is empty."""
-    after = decision.applied(decision.seen)
-    return after if after.hits else replace(after, hits=frozenset(sorted(decision.seen.hits)[-1:]))
+    after = decision.applied(current)
+    return after if after.hits else replace(after, hits=frozenset(sorted(current.hits)[-1:]))

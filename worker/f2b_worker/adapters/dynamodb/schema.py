@@ -3,7 +3,7 @@
     pk      sk        what
     meta    schema    version, and readable_from: the oldest version whose workers may work with the table
 
-The first worker that starts writes it, and the first of a newer version writes it again.
+`f2b-worker provision` writes it, and the first worker of a newer version writes it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from f2b_worker.errors import Rejected
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KNOWN = Known(Schema(version=1, readable_from=1), oldest=1)
+KNOWN = Known(Schema(version=2, readable_from=2), oldest=2)
 
 _KEY = {"pk": {"S": "meta"}, "sk": {"S": "schema"}}
 

@@ -66,7 +66,7 @@ def _insert_text(table: str, *names: str) -> str:
     return f'INSERT INTO "{table}" VALUE {{{fields}}}'
 
 
-def update(table: str, key: Item, changes: Item, *, unless_changed: Item, below: Item | None = None) -> Statement:
+def update(table: str, key: Item, changes: Item, *, unless_changed: Item) -> Statement:
     """Set attributes of an item that must be there.
 
     Args:
@@ -74,17 +74,15 @@ def update(table: str, key: Item, changes: Item, *, unless_changed: Item, below:
         key: Its primary key.
         changes: The attributes to set.
         unless_changed: Attributes that must be as they are here.
-        below: Numbers that the item's must be less than.
     """
-    below = below or {}
-    parameters = [*changes.values(), *key.values(), *unless_changed.values(), *below.values()]
-    return Statement(_update_text(table, (*changes,), (*key, *unless_changed), (*below,)), parameters)
+    parameters = [*changes.values(), *key.values(), *unless_changed.values()]
+    return Statement(_update_text(table, (*changes,), (*key, *unless_changed)), parameters)
 
 
 @cache
-def _update_text(table: str, changes: tuple[str, ...], equal: tuple[str, ...], below: tuple[str, ...]) -> str:
+def _update_text(table: str, changes: tuple[str, ...], equal: tuple[str, ...]) -> str:
     sets = " ".join(f'SET "{name}" = ?' for name in changes)
-    conditions = [f'"{name}" = ?' for name in equal] + [f'"{name}" < ?' for name in below]
+    conditions = [f'"{name}" = ?' for name in equal]
     return f'UPDATE "{table}" {sets} WHERE {" AND ".join(conditions)}'
 
 

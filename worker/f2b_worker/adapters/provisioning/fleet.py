@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.aws import dynamodb_client, naming_region
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing, Rejected
@@ -89,6 +93,18 @@ class Table:
             lambda: _has_ttl(self._client, name),
             lambda: _set_ttl(self._client, name),
         )
+        log = BanLogItems(self._client, name, SystemClock())
+        yield Step(
+            f"ban log of table {name}",
+            lambda: finds(log.top),
+            lambda: log.begin(secrets.token_hex(4)),
+        )
+        schema = DynamoSchema(self._client, name)
+        yield Step(
+            f"format of table {name}",
+            lambda: finds(schema.read) and schema.read() is not None,
+            lambda: schema.mark(schema.known.written),
+        )
         if self._wish.point_in_time_recovery:
             yield Step(
                 f"point-in-time recovery of table {name}",
@@ -164,9 +180,10 @@ def check_table(client: DynamoDBClient, table: str) -> None:
     with naming_region(client), aws_errors(f"table {table}"):
         answer = client.describe_table(TableName=table)
     found = part_of(answer, "Table", f"table {table}", dict)
-    if "changes" not in [index.get("IndexName") for index in found.get("LocalSecondaryIndexes", [])]:
+    keys = [each.get("AttributeName") for each in found.get("KeySchema", [])]
+    if keys != ["pk", "sk"]:
         raise Rejected(
-            f"table {table} has no local index 'changes', so it is not a table of f2b; choose another name"
+            f"table {table} has not the keys pk and sk, so it is not a table of f2b; choose another name"
         )
 
 
@@ -181,21 +198,10 @@ def _make_table(client: DynamoDBClient, table: str, wish: Protections = PLAIN) -
             AttributeDefinitions=[
                 {"AttributeName": "pk", "AttributeType": "S"},
                 {"AttributeName": "sk", "AttributeType": "S"},
-                {"AttributeName": "changed_ms", "AttributeType": "N"},
             ],
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
                 {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            LocalSecondaryIndexes=[
-                {
-                    "IndexName": "changes",
-                    "KeySchema": [
-                        {"AttributeName": "pk", "KeyType": "HASH"},
-                        {"AttributeName": "changed_ms", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
             ],
         )
         client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 120})

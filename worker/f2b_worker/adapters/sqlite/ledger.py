@@ -101,16 +101,17 @@ class SqliteBanBook:
             raise found
         return found.offender
 
-    def standing(self) -> Iterator[StandingBan]:
+    def standing(self) -> list[StandingBan]:
         """Read the last ban of every offender, ended ones that are still remembered included.
 
         One that changes meanwhile is read as it was or as it is then.
         """
+        found: list[StandingBan] = []
         rows = self._rows(_ALL, b"", b"", _STANDING_AT_ONCE)
         while rows:
-            yield from self._readable(rows)
+            found += self._readable(rows)
             rows = self._rows(_ALL, *rows[-1][:2], _STANDING_AT_ONCE)
-        yield from self._readable(self._rows(_WITHOUT_KEY))
+        return [*found, *self._readable(self._rows(_WITHOUT_KEY))]
 
     def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[StandingBan]:
         """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
@@ -123,19 +124,19 @@ class SqliteBanBook:
                 if who:
                     yield StandingBan(who, UNREADABLE)
 
-    def changes(self, cursor: int) -> Changes:
-        """Read the bans that were stored since *cursor*; 0 reads all, whatever number their change has."""
-        if not cursor:
-            # First the number: what changes after it is read again.
-            ((newest,),) = self._rows(_NEWEST, CHANGES_MAX)
-            return Changes(tuple(self.standing()), newest)
-        rows = self._rows(_CHANGED, cursor, CHANGES_MAX)
-        return Changes(tuple(self._readable(rows)), rows[-1][3] if rows else cursor)
+    def follow(self) -> SqliteFollower:
+        """Follow the bans from now on."""
+        return SqliteFollower(self)
 
-    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
-        """Find nothing: the file numbers all changes itself."""
-        del cursor
-        return ()
+    def newest_change(self) -> int:
+        """Tell the number of the newest change."""
+        ((newest,),) = self._rows(_NEWEST, CHANGES_MAX)
+        return int(newest)
+
+    def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
+        """Read the bans that were stored since *cursor*, and where to go on."""
+        rows = self._rows(_CHANGED, cursor, CHANGES_MAX)
+        return list(self._readable(rows)), rows[-1][3] if rows else cursor
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first; one that cannot be read is told of."""
@@ -155,6 +156,28 @@ class SqliteBanBook:
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._lock, sqlite_errors("reading the bans"):
             return self._reading.execute(query, values).fetchall()
+
+
+class SqliteFollower:
+    """Follows the bans of one state file, which numbers all changes itself.
+
+    Args:
+        book: Reads the file.
+    """
+
+    def __init__(self, book: SqliteBanBook) -> None:
+        self._book = book
+        self._cursor: int | None = None
+
+    def poll(self) -> Changes:
+        """Read what changed; at first everything."""
+        if self._cursor is None:
+            cursor = self._book.newest_change()  # first: what changes after it is read again
+            bans = self._book.standing()
+            self._cursor = cursor
+            return Changes(bans, is_all=True)
+        changed, self._cursor = self._book.changed_since(self._cursor)
+        return Changes(changed)
 
 
 class SqliteLedger(SqliteBanBook):
@@ -179,6 +202,11 @@ class SqliteLedger(SqliteBanBook):
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, each offender's all or none; answer what is remembered then."""
         return self._in_parts("banning", decisions, self._commit)
+
+    def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:
+        """Do nothing: what is stored has its number already."""
+        del offenders
+        return {}
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""

@@ -41,13 +41,15 @@ class Bans:
     def __init__(self) -> None:
         self.newest: dict[OffenderId, Change] = {}
 
-    def take_in(self, changes: Iterable[Change]) -> None:
-        """Learn changes, in any order, and some perhaps again."""
+    def take_in(self, changes: Iterable[Change]) -> list[Change]:
+        """Learn changes, in any order, and some perhaps again; answer those that are newer than what was known."""
         newest = self.newest
+        newer: dict[OffenderId, Change] = {}
         for change in changes:
             known = newest.get(change.who)
             if known is None or change.revision > known.revision:
-                newest[change.who] = change
+                newest[change.who] = newer[change.who] = change
+        return list(newer.values())
 
     def remembered(self, complete_ms: float) -> list[Change]:
         """Choose all but those that had ended for long when everything was known that had been logged.

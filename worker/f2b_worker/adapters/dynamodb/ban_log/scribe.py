@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, Entry
+from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
-from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S
+from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
 from f2b_worker.domain.ban_log.changes import Bans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked
-    from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader, Reading
+    from f2b_worker.adapters.dynamodb.ban_log.reader import Reading
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.domain.ban_log.cursor import Cursor
     from f2b_worker.domain.judge.verdicts import OffenderId
@@ -181,3 +182,9 @@ class Scribe:
             items += 1
             total_bytes += len(content)
         return Part(part_id, items, after, upto, total_bytes, self._clock.now_ms())
+
+
+def open_scribe(client: DynamoDBClient, table: str, clock: Clock) -> Scribe:
+    """Make a scribe of one table that knows nothing yet."""
+    items = BanLogItems(client, table, clock)
+    return Scribe(items, BanLogReader(items, clock, lag_max=None), clock)

@@ -1,0 +1,95 @@
+"""Which bans this process has to log: what was judged against is in the log before its message goes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change
+from f2b_worker.errors import F2bError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
+    from f2b_worker.adapters.dynamodb.many import Seen, SeenItems
+    from f2b_worker.domain.judge.verdicts import Offender, OffenderId
+    from f2b_worker.ports import Answers, Clock
+
+LOGGED_MAX = 50_000
+"""So many offenders are remembered of whom the log is known to tell all; of others it is told again."""
+
+_TRIES = 3
+
+
+class Publishing:
+    """Logs what is not known to be in the log, whoever stored it; one thread at a time.
+
+    Args:
+        writer: Writes to the log.
+        known: The items as they were last seen.
+        read: Reads offenders anew, and remembers them.
+        clock: Tells which bans ended long ago.
+    """
+
+    def __init__(
+        self,
+        writer: BanLogWriter,
+        known: SeenItems,
+        *,
+        read: Callable[[Iterable[OffenderId]], Answers],
+        clock: Clock,
+    ) -> None:
+        self._writer = writer
+        self._known = known
+        self._read = read
+        self._clock = clock
+        self._logged: OrderedDict[OffenderId, int] = OrderedDict()
+
+    def publish(self, offenders: Mapping[OffenderId, Offender]) -> dict[OffenderId, F2bError]:
+        """Log the last bans of *offenders*; answer whose are not known to be in the log, and why."""
+        failed: dict[OffenderId, F2bError] = {}
+        left = [who for who, offender in offenders.items() if self._is_due(who, offender)]
+        for _ in range(_TRIES):
+            unknown = [who for who in left if self._known.get(who) is None]
+            failed |= {who: each for who, each in self._read(unknown).items() if isinstance(each, F2bError)}
+            seen = {who: found for who in left if who not in failed and (found := self._known.get(who))}
+            longer = {who for who, each in seen.items() if each.offender.ban and each.offender.ban.extended}
+            # New bans first: an extension must not hold them up.
+            new = [who for who in seen if who not in longer]
+            left = [who for some in (new, [*longer]) for who in self._append(some, seen, failed)]
+            if not left:
+                return failed
+            self._read(left)
+        late = Unavailable("logging bans: they were read too long ago, each time")
+        return failed | dict.fromkeys(left, late)
+
+    def _is_due(self, who: OffenderId, offender: Offender) -> bool:
+        ban = offender.ban
+        if ban is None or ban.until_ms < self._clock.now_ms() - KEPT_AFTER_END_MS:
+            return False
+        return offender.revision > self._logged.get(who, 0)
+
+    def _append(
+        self, due: Sequence[OffenderId], seen: Mapping[OffenderId, Seen], failed: dict[OffenderId, F2bError]
+    ) -> Sequence[OffenderId]:
+        """Log some; answer who has to be read anew."""
+        if not due:
+            return ()
+        offenders = [(who, seen[who].offender) for who in due]
+        changes = [Change(who, each.ban, each.revision) for who, each in offenders if each.ban]
+        try:
+            if not self._writer.append(changes, read_s=min(seen[who].asked_s for who in due)):
+                return due
+        except F2bError as error:
+            failed.update(dict.fromkeys(due, error))
+            return ()
+        for change in changes:
+            self.learn(change.who, change.revision)
+        return ()
+
+    def learn(self, who: OffenderId, revision: int) -> None:
+        """Take it that the log tells of *who* up to *revision*."""
+        self._logged[who] = max(revision, self._logged.pop(who, 0))
+        while len(self._logged) > LOGGED_MAX:
+            self._logged.popitem(last=False)

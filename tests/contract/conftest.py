@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.provisioning import fleet as provision
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
@@ -74,6 +75,7 @@ def dynamodb(connect: Callable[[int], DynamoDBClient]) -> DynamoDBClient:
     """A client that tries once, with a fresh table."""
     client = connect(1)
     provision._make_table(client, TABLE)
+    BanLogItems(client, TABLE, FakeClock()).begin("e1")
     return client
 
 

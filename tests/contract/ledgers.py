@@ -13,9 +13,10 @@ from f2b_worker.ports import BanBook, Ledger
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from f2b_worker.errors import F2bError
+    from f2b_worker.ports import Answers
 
 
 NOW_MS = FakeClock().now_ms()
@@ -62,7 +63,16 @@ def prolonged(ban: Ban, during: Hit) -> Ban:
 
 
 def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
-    return remembered(ledger.commit({who: Decision(seen, bans)})[who])
+    """Store bans, and let everybody know."""
+    return remembered(commit_all(ledger, {who: Decision(seen, bans)})[who])
+
+
+def commit_all(ledger: Ledger, decisions: Mapping[OffenderId, Decision]) -> Answers:
+    """Store bans of many, and let everybody know."""
+    answers = ledger.commit(decisions)
+    known = {who: answer for who, answer in answers.items() if isinstance(answer, Offender)}
+    assert ledger.publish(known) == {}
+    return answers
 
 
 def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:

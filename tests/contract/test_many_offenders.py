@@ -12,7 +12,7 @@ from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
 from f2b_worker.errors import Invalid, Unavailable
-from tests.contract.ledgers import TABLE, Book, ban, commit, hit, hits, plain, prolonged, remembered
+from tests.contract.ledgers import TABLE, Book, ban, commit, commit_all, hit, hits, plain, prolonged, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ class TestBanning:
         seen = record_all(ledger, *hits(0, 1))
         faster = [CROWD[0], CROWD[5], CROWD[59]]
         theirs = {who: commit(colleague, seen[who], ban(1, length_ms=MINUTE_MS), who=who) for who in faster}
-        answers = ledger.commit({who: Decision(each, (ban(1),)) for who, each in seen.items()})
+        answers = commit_all(ledger, {who: Decision(each, (ban(1),)) for who, each in seen.items()})
         assert {who: answers.pop(who) for who in faster} == theirs
         assert unanimous(answers) == Offender(frozenset(), ban(1), 1)
         lengths_ms = {each.who: each.ban.length_ms for each in ledger.standing()}
@@ -118,7 +118,7 @@ class TestBanning:
 class TestExtending:
     def test_many_bans_that_last_longer_are_stored_everywhere(self, ledger: Book, colleague: Book) -> None:
         decisions = longer(ban_all(ledger))
-        answers = ledger.commit(decisions)
+        answers = commit_all(ledger, decisions)
         extended = prolonged(ban(1), hit(10))
         assert unanimous(answers).ban == extended
         assert unanimous(answers).revision == 2
@@ -142,9 +142,10 @@ class TestExtending:
 
     def test_followers_see_them(self, ledger: Book, colleague: Book) -> None:
         seen = ban_all(ledger)
-        cursor = colleague.changes(0).cursor
-        ledger.commit(longer(seen))
-        assert {each.who for each in colleague.changes(cursor).bans} == set(CROWD)
+        follower = colleague.follow()
+        follower.poll()
+        commit_all(ledger, longer(seen))
+        assert {each.who for each in follower.poll().bans} == set(CROWD)
 
     def test_who_was_banned_anew_meanwhile_is_not_extended(self, ledger: Book, colleague: Book) -> None:
         decisions = longer(ban_all(ledger))
@@ -157,8 +158,8 @@ class TestExtending:
     def test_a_ban_is_never_made_shorter(self, ledger: Book, colleague: Book) -> None:
         seen = ban_all(ledger)
         far = {who: Decision(each, (prolonged(ban(1), hit(100)),)) for who, each in seen.items()}
-        colleague.commit(far)
-        ledger.commit(longer(seen))
+        commit_all(colleague, far)
+        commit_all(ledger, longer(seen))
         assert {each.ban for each in ledger.standing()} == {prolonged(ban(1), hit(100))}
         assert {ledger.offender(who).ban for who in CROWD} == {prolonged(ban(1), hit(100))}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers
 from f2b_worker.adapters.dynamodb.items import as_last_ban, ban_item, evidence_item, history_key, state_key, ttl
-from f2b_worker.errors import F2bError, Unreadable
+from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,49 +43,52 @@ class History:
 
     def write(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, F2bError]:
         """Keep the bans that others will stand in the place of; answer whose are not kept, and why."""
-        earlier = {who: each for who, each in decisions.items() if starts_another(each)}
-        errors = self._threads.map(self._write_one_or_error, earlier, earlier.values())
-        return {who: error for who, error in zip(earlier, errors, strict=True) if error}
+        others = {who: each for who, each in decisions.items() if each.seen.ban and starts_another(each)}
+        errors = self._threads.map(self._write_one_or_error, others, others.values())
+        return {who: error for who, error in zip(others, errors, strict=True) if error}
 
     def _write_one_or_error(self, who: OffenderId, decision: Decision) -> F2bError | None:
         try:
-            for ban in self._earlier(who, decision):
-                self._put(who, ban)
+            standing = self._standing(who)
+            before = _before(decision)
+            # Else a colleague has been faster, and this decision will be refused.
+            if before and standing and standing.start_ms == before.start_ms:
+                self._put(who, replace(before, evidence=standing.evidence))
         except F2bError as error:
             return error
         return None
 
-    def _earlier(self, who: OffenderId, decision: Decision) -> list[Ban]:
-        """Choose what goes into the history: the ban that stands, as long as it is by now, and new ones."""
-        earlier = list(decision.changed[:-1])
-        before = decision.seen.ban
-        if before is None:
-            return earlier
-        extended = earlier.pop(0) if earlier and earlier[0].start_ms == before.start_ms else before
-        return [replace(extended, evidence=self._evidence(who, before)), *earlier]
-
-    def _evidence(self, who: OffenderId, ban: Ban) -> tuple[Any, ...]:
-        """Read what the standing ban is backed by; nothing if another one stands there by now."""
+    def _standing(self, who: OffenderId) -> Ban | None:
         doing = f"reading {who.key} in {who.jail}"
         with aws_errors(doing):
             answer = self._client.get_item(TableName=self._table, Key=state_key(who), ConsistentRead=True)
         with odd_answers(doing):
-            try:
-                standing = as_last_ban(answer.get("Item", {}))
-            except Unreadable:
-                return ()
-        return standing.evidence if standing and standing.start_ms == ban.start_ms else ()
+            return as_last_ban(answer.get("Item", {}))
 
     def _put(self, who: OffenderId, ban: Ban) -> None:
-        kept = ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
-        item: Any = history_key(who, ban) | ban_item(ban) | {"ttl": kept}
-        if ban.evidence:
-            item["evidence"] = evidence_item(ban)
         with aws_errors(f"banning {who.key} in {who.jail}"):
-            self._client.put_item(TableName=self._table, Item=item)
+            self._client.put_item(TableName=self._table, Item=self.item(who, ban))
+
+    def item(self, who: OffenderId, ban: Ban) -> Any:
+        """Write one ban of the history."""
+        kept = ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
+        item = history_key(who, ban) | ban_item(ban) | {"ttl": kept}
+        return item | {"evidence": evidence_item(ban)} if ban.evidence else item
 
 
 def starts_another(decision: Decision) -> bool:
-    """Tell whether a ban stands there, or comes first, that is not the one that stands then."""
+    """Tell whether another ban stands there afterwards than before."""
     before = decision.seen.ban
-    return len(decision.changed) > 1 or (before is not None and before.start_ms != decision.last.start_ms)
+    return before is None or before.start_ms != decision.last.start_ms
+
+
+def passing(decision: Decision) -> list[Ban]:
+    """Choose the new bans of a decision that are over when it is stored: they never stand anywhere."""
+    before = decision.seen.ban
+    return [ban for ban in decision.changed[:-1] if before is None or ban.start_ms != before.start_ms]
+
+
+def _before(decision: Decision) -> Ban | None:
+    """Answer the ban that stood before, as far as it is extended by now."""
+    first, before = decision.changed[0], decision.seen.ban
+    return first if before and first.start_ms == before.start_ms else before

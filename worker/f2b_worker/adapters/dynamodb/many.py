@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.history import starts_another
+from f2b_worker.adapters.dynamodb.history import passing, starts_another
 from f2b_worker.adapters.dynamodb.items import (
     as_offender,
     ban_item,
@@ -233,8 +233,9 @@ class ManyOffenders:
             if (known := self._known.get(who))
             and known.offender.revision == decision.seen.revision
             and (decision.last.evidence or not starts_another(decision))
+            and not passing(decision)
         }
-        after = {who: _applied(decisions[who], known.offender) for who, known in seen.items()}
+        after = {who: decisions[who].applied(known.offender) for who, known in seen.items()}
         asked_s = self._clock.monotonic_s()
         statements = [self._ban_statement(who, seen[who], after[who], decisions[who]) for who in seen]
         answers: Answers = {}
@@ -261,18 +262,13 @@ class ManyOffenders:
         }
         if decision.last.evidence:
             written["evidence"] = evidence_item(decision.last)
-        if after.hits != seen.offender.hits:
+        if after.hits and after.hits != seen.offender.hits:
             written["hits"] = hits_value(after.hits)
         unchanged = {"v": number(seen.version)}
         if seen.offender.revision:
             unchanged["rev"] = number(seen.offender.revision)
-        return update(self._table, state_key(who), written, unless_changed=unchanged)
+        removed = () if after.hits else ("hits",)  # no set is empty
+        return update(self._table, state_key(who), written, unless_changed=unchanged, removed=removed)
 
     def _ttl(self, ban: Ban | None) -> dict[str, str]:
         return ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
-
-
-def _applied(decision: Decision, current: Offender) -> Offender:
-    """Say what is remembered once this is stored: one spent hit stays if no other is left, for no set is empty."""
-    after = decision.applied(current)
-    return after if after.hits else replace(after, hits=frozenset(sorted(current.hits)[-1:]))

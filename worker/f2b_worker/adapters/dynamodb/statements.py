@@ -66,7 +66,9 @@ def _insert_text(table: str, *names: str) -> str:
     return f'INSERT INTO "{table}" VALUE {{{fields}}}'
 
 
-def update(table: str, key: Item, changes: Item, *, unless_changed: Item) -> Statement:
+def update(
+    table: str, key: Item, changes: Item, *, unless_changed: Item, removed: Sequence[str] = ()
+) -> Statement:
     """Set attributes of an item that must be there.
 
     Args:
@@ -74,14 +76,15 @@ def update(table: str, key: Item, changes: Item, *, unless_changed: Item) -> Sta
         key: Its primary key.
         changes: The attributes to set.
         unless_changed: Attributes that must be as they are here.
+        removed: The names of attributes to remove.
     """
     parameters = [*changes.values(), *key.values(), *unless_changed.values()]
-    return Statement(_update_text(table, (*changes,), (*key, *unless_changed)), parameters)
+    return Statement(_update_text(table, (*changes,), (*removed,), (*key, *unless_changed)), parameters)
 
 
 @cache
-def _update_text(table: str, changes: tuple[str, ...], equal: tuple[str, ...]) -> str:
-    sets = " ".join(f'SET "{name}" = ?' for name in changes)
+def _update_text(table: str, changes: tuple[str, ...], removed: tuple[str, ...], equal: tuple[str, ...]) -> str:
+    sets = " ".join([f'SET "{name}" = ?' for name in changes] + [f'REMOVE "{name}"' for name in removed])
     conditions = [f'"{name}" = ?' for name in equal]
     return f'UPDATE "{table}" {sets} WHERE {" AND ".join(conditions)}'
 

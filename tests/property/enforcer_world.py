@@ -18,7 +18,7 @@ from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, Memory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from f2b_worker.ports import Changes, Lease
+    from f2b_worker.ports import Lease, StandingBan
 
 UNBAN_LAG_S = 20.0
 LATE_S = 7.0
@@ -39,10 +39,10 @@ class WorldLedger(MemoryLedger):
 
     failure: F2bError | None = None
 
-    def changes(self, cursor: int) -> Changes:
+    def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
         if self.failure:
             raise self.failure
-        return super().changes(cursor)
+        return super().changed_since(cursor)
 
 
 class WorldLease:

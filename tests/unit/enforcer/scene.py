@@ -14,7 +14,6 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.ports import Changes
 from f2b_worker.testing import (
     FakeClock,
     MemoryIpSet,
@@ -105,20 +104,18 @@ class IpSet(MemoryIpSet):
 
 
 class Ledger(MemoryLedger):
-    """A ledger that counts how often it is asked for changes, and hides some or fails if it is told to."""
+    """A ledger that counts how often it is asked for changes, and fails if it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = 0
-        self.hides_changes = False
         self.failure: F2bError | None = None
 
-    def changes(self, cursor: int) -> Changes:
+    def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
         if self.failure:
             raise self.failure
         self.asked += 1
-        changes = super().changes(cursor)
-        return Changes((), changes.cursor) if self.hides_changes and cursor else changes
+        return super().changed_since(cursor)
 
 
 class Scene:

@@ -10,26 +10,16 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.enforcer import AUDIT_S
-from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.enforcer.following import (
-    FOLLOW_S,
-    HELPING,
-    LOOK_BACK_S,
-    RESYNC_S,
-    Following,
-    Moment,
-    Reading,
-    learn,
-)
+from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
-WHO = OffenderId("default", A)
+    from f2b_worker.ports import Follower
 
 
 class Aside:
@@ -139,102 +129,41 @@ class TestLedgerThatTakesLong:
         assert scene.v4.held == {A}
 
 
-class TestReading:
-    def reading(self, number: int, halfway: Callable[[], None]) -> Reading:
-        ban = Ban(0, 1000, 1, 1000)
-
-        def bans() -> Iterator[StandingBan]:
-            for place in range(number):
-                if place == HELPING:
-                    halfway()
-                yield StandingBan(OffenderId("login", str(place)), ban)
-
-        class Book(MemoryLedger):
-            def changes(self, cursor: int) -> Changes:
-                return Changes(bans(), cursor + 1)
-
-        return Reading(Book(), 7, lambda _: True, began=Moment(0.0, 0))
-
-    def test_as_much_as_an_update_takes_is_there_before_the_rest_is_read(self) -> None:
-        taken: list[int] = []
-        reading = self.reading(HELPING + 5, lambda: taken.append(len(reading.take())))
-        reading.work()
-        assert taken == [HELPING]
-        assert len(reading.take()) == 5
-        assert (reading.is_over, reading.cursor()) == (True, 8)
-
-    def test_less_than_that_is_there_all_at_once(self) -> None:
-        reading = self.reading(HELPING - 1, lambda: None)
-        assert not reading.has_news.is_set()
-        reading.work()
-        assert len(reading.take()) == HELPING - 1
-
-
 class Book(MemoryLedger):
-    """A ledger that answers what it is told to."""
+    """A ledger whose follower tells what it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[StandingBan] = []
-        self.late: Callable[[], list[StandingBan]] = list
-        self.everything: Callable[[], list[StandingBan]] = list
+        self.told = Changes((), is_all=True)
 
-    def changes(self, cursor: int) -> Changes:
-        return Changes(self.found if cursor else self.everything(), 1)
+    def follow(self) -> Follower:
+        return self  # type: ignore[return-value]
 
-    def late_changes(self, cursor: int) -> Iterable[StandingBan]:
-        del cursor
-        return self.late()
+    def poll(self) -> Changes:
+        told, self.told = self.told, Changes(())
+        return told
 
 
-class TestWhatIsReadBehind:
-    def follower(self) -> tuple[Book, Roster, FakeClock, Following]:
-        book, clock = Book(), FakeClock()
-        roster = Roster(["block"], Networks())
-        mark = learn(book, roster, clock)
-        following = Following(book, roster, mark, alarms=Alarms(clock), clock=clock, aside=lambda work: work())
-        return book, roster, clock, following
+def test_a_follower_that_begins_anew_makes_whatever_was_known_void() -> None:
+    book, clock = Book(), FakeClock()
+    roster = Roster(["block"], Networks())
+    following = Following(book.follow(), roster, learn(book.follow(), roster, clock), clock=clock, aside=_at_once)
+    one, other = (StandingBan(OffenderId("default", key), _ban(clock)) for key in (A, B))
+    book.told = Changes((one,))
+    clock.advance(FOLLOW_S)
+    following.follow(0.0, is_waiting=False)
+    assert set(roster.wanted["block"]) == {A}
 
-    def ban(self, clock: FakeClock, seconds: int) -> StandingBan:
-        now_ms = clock.now_ms()
-        return StandingBan(WHO, Ban(now_ms, now_ms + 1000 * seconds, 1, 1000 * seconds, blocklists=("block",)))
+    book.told = Changes((other,), is_all=True)
+    clock.advance(FOLLOW_S)
+    following.follow(0.0, is_waiting=False)
 
-    def test_what_a_writer_with_a_slow_clock_stored_is_found(self) -> None:
-        book, roster, clock, following = self.follower()
-        late = self.ban(clock, 600)
-        book.late = lambda: [late]
-        clock.advance(LOOK_BACK_S)
-        following.follow(0.0, is_waiting=False)
-        assert roster.wanted["block"] == {A: late.ban.until_ms}
+    assert set(roster.wanted["block"]) == {B}
 
-    @pytest.mark.parametrize(("part", "after_s"), [("late", LOOK_BACK_S), ("everything", RESYNC_S)])
-    def test_it_does_not_undo_what_was_followed_since_it_was_asked(self, part: str, after_s: float) -> None:
-        book, roster, clock, following = self.follower()
-        old, new = self.ban(clock, 600), self.ban(clock, 900)
 
-        def slowly() -> list[StandingBan]:
-            clock.advance(FOLLOW_S)
-            book.found = [new]
-            following.follow(0.0, is_waiting=False)
-            return [old]
+def _ban(clock: FakeClock) -> Ban:
+    return Ban(clock.now_ms(), clock.now_ms() + 600_000, 1, 600_000, blocklists=("block",))
 
-        clock.advance(after_s)
-        following.follow(0.0, is_waiting=False)  # the other question, where both are due
-        setattr(book, part, slowly)
-        clock.advance(after_s)
-        following.follow(0.0, is_waiting=False)
-        assert roster.wanted["block"] == {A: new.ban.until_ms}
 
-    def test_its_failure_costs_no_more_than_its_answer(self) -> None:
-        book, roster, clock, following = self.follower()
-
-        def fail() -> list[StandingBan]:
-            raise Unavailable("no answer")
-
-        book.late = fail
-        for _ in range(3):
-            clock.advance(LOOK_BACK_S)
-            new = self.ban(clock, 600)
-            book.found = [new]
-            following.follow(0.0, is_waiting=False)
-            assert roster.wanted["block"] == {A: new.ban.until_ms}
+def _at_once(work: Callable[[], None]) -> None:
+    work()

@@ -70,13 +70,13 @@ class TestOpening:
     def test_changes_after_a_restart_come_after_those_before_it(self, path: Path) -> None:
         first = StateFile(path)
         ledger_in(first).commit({WHO: Decision(Offender(), (BAN,))})
-        cursor = ledger_in(first).changes(0).cursor
+        cursor = ledger_in(first).newest_change()
         first.close()
 
         again = StateFile(path)
         other = OffenderId("ssh", WHO.key)
         ledger_in(again).commit({other: Decision(Offender(), (BAN,))})
-        assert [each.who for each in ledger_in(again).changes(cursor).bans] == [other]
+        assert [each.who for each in ledger_in(again).changed_since(cursor)[0]] == [other]
         again.close()
 
     def test_two_processes_never_work_on_one_file(self, state: StateFile, path: Path) -> None:
@@ -287,8 +287,8 @@ class TestPurging:
         clock = FakeClock()
         ledger = ledger_in(state, clock)
         ledger.commit({WHO: Decision(Offender(), (BAN,))})
-        cursor = ledger.changes(0).cursor
+        cursor = ledger.newest_change()
         clock.advance(10 * DAY_MS / 1000)
         ledger.purge()
         ledger.commit({WHO: Decision(Offender(), (BAN,))})
-        assert [each.who for each in ledger.changes(cursor).bans] == [WHO]
+        assert [each.who for each in ledger.changed_since(cursor)[0]] == [WHO]

@@ -131,7 +131,10 @@ class EdgeControl:
         self._send("POST", "table-limits", {"rates": None})
 
     def table_units(self) -> dict[str, Any]:
-        """The hottest ``peak_key_writes`` and ``peak_key_reads``, as units and key, and what was ``throttled``."""
+        """The ``limits``, ``peak_key_writes`` and ``peak_key_reads`` as units and key, and what was ``throttled``.
+
+        The limits are None where units are only counted; ``throttled`` is how often, by AWS's name of the reason.
+        """
         return self._send("GET", "table-limits")
 
     def reset(self) -> None:

@@ -24,7 +24,7 @@ _BROKEN = {
 class ApiError(Exception):
     """An error as an AWS service answers it; botocore shows ``code`` as ``Error.Code``."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **fields: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **fields: Any) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message

@@ -106,5 +106,29 @@ class Limits:
         return reason
 
 
+class Tables:
+    """The limits of all tables of all accounts and regions, each table its own.
+
+    Args:
+        rates: What each table, and each key of it, is allowed.
+        clock: In seconds; tests set their own.
+    """
+
+    def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rates = rates
+        self._tables: defaultdict[tuple[str, ...], Limits] = defaultdict(lambda: Limits(rates, clock))
+
+    def of(self, *name: str) -> Limits:
+        """Find one table's limits by account, region and name."""
+        return self._tables[name]
+
+    def figures(self) -> dict[str, Any]:
+        """Answer the peaks over all tables, and all refusals, as JSON can hold them."""
+        all_figures = [Limits().figures(), *(each.figures() for each in self._tables.values())]
+        throttled: Counter[str] = sum((Counter(each["throttled"]) for each in all_figures), Counter())
+        peaks = {name: max(each[name] for each in all_figures) for name in ("peak_key_writes", "peak_key_reads")}
+        return {**peaks, "throttled": dict(throttled)}
+
+
 def _peak_of(second: _Second) -> Peak:
     return max((Peak(units, key) for key, units in second.by_key.items()), default=Peak())

@@ -51,12 +51,16 @@ def statement(text: str, *values: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("action", "data"),
     [
-        ("PutItem", {"Item": key("hot")}),
-        ("UpdateItem", {"Key": key("hot")}),
-        ("GetItem", {"Key": key("hot")}),
+        ("PutItem", {"TableName": "f2b", "Item": key("hot")}),
+        ("UpdateItem", {"TableName": "f2b", "Key": key("hot")}),
+        ("GetItem", {"TableName": "f2b", "Key": key("hot")}),
         (
             "Query",
-            {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "hot"}}},
+            {
+                "TableName": "f2b",
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": "hot"}},
+            },
         ),
         ("BatchGetItem", {"RequestItems": {"f2b": {"Keys": [key("hot")]}}}),
         ("BatchWriteItem", {"RequestItems": {"f2b": [{"DeleteRequest": {"Key": key("hot")}}]}}),
@@ -69,6 +73,9 @@ def test_a_call_that_is_too_much_for_its_key_is_throttled_and_not_sent_on(
     with pytest.raises(ApiError) as refused:
         scene.ask(action, **data)
     assert refused.value.code == "ThrottlingException"
+    (reason,) = refused.value.response().json()["throttlingReasons"]
+    assert reason["reason"].endswith("KeyRangeThroughputExceeded")
+    assert reason["resource"].endswith(":table/f2b")
     assert scene.sent == []
 
 
@@ -94,7 +101,8 @@ def test_a_batch_of_throttled_statements_alone_is_answered_one_by_one() -> None:
 
 def test_a_transaction_with_a_throttled_item_is_cancelled_and_names_it() -> None:
     scene = Scene()
-    items = [{"Put": {"Item": key("cold")}}, {"Update": {"Key": key("hot")}}]
+    asked = [("Put", {"Item": key("cold")}), ("Update", {"Key": key("hot")})]
+    items = [{kind: {"TableName": "f2b", **one}} for kind, one in asked]
     answer = scene.ask("TransactWriteItems", TransactItems=items)
     assert [reason["Code"] for reason in answer["CancellationReasons"]] == ["None", "ThrottlingError"]
     assert scene.sent == []
@@ -123,3 +131,22 @@ def test_units_are_counted_without_limits_too() -> None:
     scene.ask("PutItem", Item=key("seldom"))
     told = scene.dynamodb.describe()
     assert (told["peak_key_writes"], told["throttled"]) == ([3, "often"], {})
+
+
+def test_a_table_of_the_same_keys_has_limits_of_its_own() -> None:
+    scene = Scene()
+    scene.ask("PutItem", TableName="f2b-other", Item=key("hot"))
+    scene.ask(
+        "BatchExecuteStatement", Statements=[statement(UPDATE.replace("f2b", "f2b-third"), "1", "hot", "state")]
+    )
+    assert len(scene.sent) == 2
+
+
+def test_the_limits_are_told_beside_what_was_used() -> None:
+    scene = Scene()
+    told = scene.dynamodb.describe()
+    assert (told["limits"]["key_writes"], told["peak_key_writes"]) == (1, [1, "hot"])
+    scene.dynamodb.limit(None)
+    assert scene.dynamodb.describe()["limits"] is None
+    scene.dynamodb.reset()
+    assert scene.dynamodb.describe()["limits"] is None

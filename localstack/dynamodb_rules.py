@@ -114,12 +114,12 @@ class DynamoDB:
         run: Data = {}
         left: Data = {}
         reason = ""
-        for table, key, add in _asked(data["RequestItems"], kind):
+        for table, key, units, add in _asked(data["RequestItems"], kind):
             refusal = limits_of(table).refusal(kind, key)
             add((left if refusal else run), table)
             reason = refusal or reason
             if not refusal:
-                limits_of(table).count(kind, key, 1)
+                limits_of(table).count(kind, key, units)
         if not run:
             raise _throttled(reason, request, next(iter(left)))
         if not left:
@@ -171,16 +171,16 @@ def key_of(data: Data) -> str:
     return str(value.get("S", ""))
 
 
-def _asked(items: Data, kind: Kind) -> list[tuple[str, str, Callable[[Data, str], None]]]:
-    """List each part of a batch: its table, its key, and how to add it to a batch."""
-    asked: list[tuple[str, str, Callable[[Data, str], None]]] = []
+def _asked(items: Data, kind: Kind) -> list[tuple[str, str, int, Callable[[Data, str], None]]]:
+    """List each part of a batch: its table, its key, its units at least, and how to add it to a batch."""
+    asked: list[tuple[str, str, int, Callable[[Data, str], None]]] = []
     for table, wanted in items.items():
         for one in wanted["Keys"] if kind == "Read" else wanted:
             if kind == "Read":
-                asked.append((table, str(one["pk"]["S"]), _adds_key(wanted, one)))
+                asked.append((table, str(one["pk"]["S"]), 1, _adds_key(wanted, one)))
             else:
                 ((_, what),) = one.items()
-                asked.append((table, key_of(what), _adds_write(one)))
+                asked.append((table, key_of(what), _write_units(what), _adds_write(one)))
     return asked
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from localstack.table_limits import NEW_TABLE
 
 if TYPE_CHECKING:
     from localstack.control import EdgeControl
@@ -51,3 +55,26 @@ def test_without_limits_units_are_counted_and_all_is_carried_out(
     units, key = edge.table_units()["peak_key_writes"]
     assert units >= 1
     assert key in {"offender", "other"}
+
+
+def test_a_new_table_refuses_a_key_that_nobody_used_when_its_partition_is_used_up(
+    edge: EdgeControl, dynamodb: Any, table: str
+) -> None:
+    edge.limit_tables(**asdict(NEW_TABLE))
+    fresh = ({"pk": {"S": f"key{number}"}, "sk": {"S": "state"}} for number in count())
+
+    def use_up_all_partitions() -> None:
+        large = [{**next(fresh), "text": {"S": "x" * 180_000}} for _ in range(20)]
+        puts = [{"Put": {"TableName": table, "Item": item}} for item in large]
+        dynamodb.transact_write_items(TransactItems=puts)
+
+    def write_on() -> None:
+        for _ in range(100):  # the first time, unless a second ends between the calls
+            use_up_all_partitions()
+            for _ in range(5):
+                dynamodb.put_item(TableName=table, Item=next(fresh))
+
+    with pytest.raises(ClientError, match="ThrottlingException") as refused:
+        write_on()
+    (reason,) = refused.value.response["throttlingReasons"]  # type: ignore[typeddict-item]
+    assert reason["reason"] == "TableWriteKeyRangeThroughputExceeded"

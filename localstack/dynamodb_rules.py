@@ -1,4 +1,4 @@
-"""What the edge adds to an emulator's DynamoDB: limits a key, and the refusal of empty sets.
+"""What the edge adds to an emulator's DynamoDB: limits a key, a batch's 1 MB a partition, no empty sets.
 
 The emulator tells no units, so they are estimated: a write by what the request holds of the item, a read by what
 the answer holds, a transaction twice; what a local index costs is left out. A batch is sent on without what is too
@@ -7,6 +7,7 @@ much for a key; that comes back as AWS gives it back. Each table of each account
 
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -15,13 +16,12 @@ from typing import Any
 from localstack.edge_http import Request, Response, json_response
 from localstack.faults import ApiError
 from localstack.table_limits import MESSAGE, NO_LIMITS, Kind, Limits, Rates, Tables
+from localstack.units import PAGE_BYTES, READ_UNIT_BYTES, read_units, size_bytes, write_units
 
 Forward = Callable[[Request], Awaitable[Response]]
 Data = dict[str, Any]
 LimitsOf = Callable[[str], Limits]
 
-WRITE_UNIT_BYTES = 1024
-READ_UNIT_BYTES = 4096
 _EMPTY_SET = re.compile(rb'"[SNB]S":\s*\[\s*\]')  # which ministack takes, and AWS does not
 _KEY_IN_STATEMENT = re.compile(r"""["']pk["']\s*[=:]\s*\?""")
 _TABLE_IN_STATEMENT = re.compile(r'(?:UPDATE|INTO|FROM)\s+"([^"]+)"', re.IGNORECASE)
@@ -66,10 +66,10 @@ class DynamoDB:
             raise ApiError(
                 "ValidationException", "One or more parameter values were invalid: An string set  may not be empty"
             )
-        if self._tables is None:
+        if self._tables is None and request.action != "BatchGetItem":
             return await self._forward(request)
         data = request.json()
-        limits_of = partial(self._tables.of, request.account, request.region)
+        limits_of = partial((self._tables or Tables(NO_LIMITS)).of, request.account, request.region)
         match request.action:
             case "BatchExecuteStatement":
                 return await self._run_statements(request, data, limits_of)
@@ -89,7 +89,7 @@ class DynamoDB:
         if reason:
             raise _throttled(reason, request, table_of(data))
         answer = await self._forward(request)
-        limits.count(kind, pk, _read_units(answer.body) if kind == "Read" else _write_units(data))
+        limits.count(kind, pk, read_units(len(answer.body)) if kind == "Read" else _write_units(data))
         return answer
 
     async def _run_statements(self, request: Request, data: Data, limits_of: LimitsOf) -> Response:
@@ -122,13 +122,14 @@ class DynamoDB:
                 limits_of(table).count(kind, key, units)
         if not run:
             raise _throttled(reason, request, next(iter(left)))
-        if not left:
-            return await self._forward(request)
-        answer = await self._forward(request.asking(request.action, {**data, "RequestItems": run}))
+        answer = await self._forward(
+            request.asking(request.action, {**data, "RequestItems": run}) if left else request
+        )
         if answer.status != 200:
             return answer
-        unprocessed = "UnprocessedKeys" if kind == "Read" else "UnprocessedItems"
-        return answer.with_json({**answer.json(), unprocessed: left})
+        if kind == "Read":
+            return _answer_a_page(answer, data["RequestItems"], left, limits_of)
+        return answer.with_json({**answer.json(), "UnprocessedItems": left}) if left else answer
 
     async def _transact(self, request: Request, data: Data, limits_of: LimitsOf) -> Response:
         items = [one for each in data["TransactItems"] for one in each.values()]
@@ -184,6 +185,34 @@ def _asked(items: Data, kind: Kind) -> list[tuple[str, str, int, Callable[[Data,
     return asked
 
 
+def _answer_a_page(answer: Response, asked: Data, left: Data, limits_of: LimitsOf) -> Response:
+    """Answer as much of each partition as AWS does; what is above, and what is *left*, is to be asked for again.
+
+    Items without their key, which somebody asked for with a projection, are answered all.
+    """
+    if not left and len(answer.body) <= READ_UNIT_BYTES:
+        return answer
+    data = answer.json()
+    for table, wanted in data.get("UnprocessedKeys", {}).items():
+        for key in wanted["Keys"]:
+            _adds_key(wanted, key)(left, table)
+    read_bytes: Counter[tuple[str, str]] = Counter()
+    for table, items in data["Responses"].items():
+        names, kept = asked[table]["Keys"][0].keys(), []
+        for item in items:
+            item_bytes = size_bytes(item)
+            if not names <= item.keys():
+                kept.append(item)
+            elif read_bytes[place := (table, key_of({"Key": item}))] + item_bytes <= PAGE_BYTES:
+                kept.append(item)
+                read_bytes[place] += item_bytes
+                limits_of(table).count("Read", place[1], read_units(item_bytes) - 1)
+            else:
+                _adds_key(asked[table], {name: item[name] for name in names})(left, table)
+        data["Responses"][table] = kept
+    return answer.with_json({**data, "UnprocessedKeys": left})
+
+
 def _adds_key(wanted: Data, key: Data) -> Callable[[Data, str], None]:
     return lambda batch, table: batch.setdefault(table, {**wanted, "Keys": []})["Keys"].append(key)
 
@@ -194,8 +223,4 @@ def _adds_write(one: Data) -> Callable[[Data, str], None]:
 
 def _write_units(data: Data) -> int:
     held = data.get("Item") or data.get("ExpressionAttributeValues") or data.get("Parameters") or {}
-    return max(1, -(-len(str(held)) // WRITE_UNIT_BYTES))
-
-
-def _read_units(body: bytes) -> int:
-    return max(1, -(-len(body) // READ_UNIT_BYTES))
+    return write_units(len(str(held)))

@@ -1,10 +1,16 @@
 """DynamoDB's limits: units a second of each partition key and of the whole table, writes and reads apart.
 
-AWS limits each partition to 1,000 write units and 3,000 read units a second, says that burst capacity does not
-help there, and never splits a key whose table has a local index. So here each key has these, without any burst,
-and what an index costs counts for the key. A call is let in while anything is left of its second.
+AWS limits each partition to 1,000 write units and 3,000 read units a second, and says that burst capacity does not
+help there. So here each key has these, without any burst, and what a local index costs counts for the key (the
+canned AWS counts it, the strict edge does not know it). A call is let in while anything is left of its second.
+
+No key is ever split for heat. Adaptive capacity does not split the items of one partition key where the table has
+a local index, however long they stay hot: for such a table this is AWS's own rule. Without one, AWS may split them
+after a while, by sort key, but not where each write goes to the end; so a design must not need it.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-key-range-limit-exceeded-mitigation.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html
+https://repost.aws/knowledge-center/dynamodb-spiky-workloads-short-intervals
 """
 
 import hashlib

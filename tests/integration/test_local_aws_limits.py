@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,3 +78,19 @@ def test_a_new_table_refuses_a_key_that_nobody_used_when_its_partition_is_used_u
         write_on()
     (reason,) = refused.value.response["throttlingReasons"]  # type: ignore[typeddict-item]
     assert reason["reason"] == "TableWriteKeyRangeThroughputExceeded"
+
+
+def test_a_real_client_gets_one_megabyte_of_a_partition_at_once_and_all_of_it_by_asking_again(
+    edge: EdgeControl, dynamodb: Any, table: str
+) -> None:
+    keys = [{"pk": {"S": "log"}, "sk": {"S": str(number)}} for number in range(5)]
+    for key in keys:
+        dynamodb.put_item(TableName=table, Item={**key, "text": {"S": "x" * 300_000}})
+    asked: dict[str, Any] = {table: {"Keys": keys}}
+    pages: list[list[str]] = []
+    while asked:
+        answer = dynamodb.batch_get_item(RequestItems=asked)
+        pages.append(sorted(item["sk"]["S"] for item in answer["Responses"][table]))
+        asked = answer["UnprocessedKeys"]
+    assert [len(page) for page in pages] == [3, 2]
+    assert sorted(chain.from_iterable(pages)) == list("01234")

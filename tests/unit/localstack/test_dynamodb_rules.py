@@ -20,6 +20,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.items: list[dict[str, Any]] = []
+        self.left: dict[str, Any] = {}
         self.dynamodb = DynamoDB(self._forward, lambda: 0.0)
         self.dynamodb.limit(Rates(key_writes=1, key_reads=1))
         self.make_hot()
@@ -27,7 +29,10 @@ class Scene:
     async def _forward(self, request: Request) -> Response:
         data = request.json()
         self.sent.append(data)
-        answers = {"BatchExecuteStatement": {"Responses": [{"ran": one} for one in data.get("Statements", ())]}}
+        answers: dict[str, dict[str, Any]] = {
+            "BatchExecuteStatement": {"Responses": [{"ran": one} for one in data.get("Statements", ())]},
+            "BatchGetItem": {"Responses": {"f2b": self.items}, "UnprocessedKeys": self.left},
+        }
         return json_response(answers.get(request.action, {"done": True}))
 
     def make_hot(self) -> None:
@@ -150,3 +155,35 @@ def test_the_limits_are_told_beside_what_was_used() -> None:
     assert scene.dynamodb.describe()["limits"] is None
     scene.dynamodb.reset()
     assert scene.dynamodb.describe()["limits"] is None
+
+
+@pytest.mark.parametrize("rates", [None, Rates()])
+def test_a_batch_answers_one_megabyte_of_a_partition_and_leaves_the_other_keys_with_limits_and_without(
+    rates: Rates | None,
+) -> None:
+    scene = Scene()
+    scene.dynamodb.limit(rates)
+    if rates is None:
+        scene.dynamodb.reset()
+    keys = [
+        {**key(pk), "sk": {"S": sk}} for pk, sk in (*(("log", str(place)) for place in range(5)), ("other", ""))
+    ]
+    scene.items = [{**each, "text": {"S": "x" * 300_000}} for each in keys]
+    answer = scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": keys, "ConsistentRead": True}})
+    assert answer["Responses"]["f2b"] == [*scene.items[:3], scene.items[5]]
+    assert answer["UnprocessedKeys"] == {"f2b": {"Keys": keys[3:5], "ConsistentRead": True}}
+
+
+def test_what_a_batch_reads_counts_by_its_size() -> None:
+    scene = Scene()
+    scene.dynamodb.limit(None)
+    scene.items = [{**key("large"), "text": {"S": "x" * 40_000}}, key("small")]
+    scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": [key("large"), key("small")]}})
+    assert scene.dynamodb.describe()["peak_key_reads"] == [10, "large"]
+
+
+def test_what_the_emulator_leaves_of_a_batch_comes_back_beside_what_was_throttled() -> None:
+    scene = Scene()
+    scene.left = {"f2b": {"Keys": [key("cold")]}}
+    answer = scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": [key("hot"), key("cold")]}})
+    assert answer["UnprocessedKeys"] == {"f2b": {"Keys": [key("hot"), key("cold")]}}

@@ -73,8 +73,12 @@ class EdgeControl:
         """The rules in force, each with its ``hits``."""
         return list(self._send("GET", "faults")["faults"])
 
+    def late_calls(self) -> int:
+        """How many calls that were made late have not taken effect yet."""
+        return int(self._send("GET", "faults")["late"])
+
     def clear_faults(self) -> None:
-        """Let calls succeed again."""
+        """Let calls succeed again; what is late already still takes effect."""
         self._send("DELETE", "faults")
 
     def permit(self, token: str, policy: dict[str, Any] | None) -> None:

@@ -25,7 +25,7 @@ def _value_bytes(value: dict[str, Any]) -> int:
         return 3 + sum(1 + _value_bytes(each) for each in held)
     if kind == "M":
         return 3 + len(held) + size_bytes(held)
-    return len(held) if kind == "B" else 1
+    return len(held) * 3 // 4 if kind == "B" else 1  # the protocol carries it as Base64
 
 
 def write_units(item_bytes: int) -> int:

@@ -54,16 +54,18 @@ class CannedDynamoDB:
 
     Attributes:
         limits: Count units and refuse what is above; may be replaced.
+        tables: What is stored.
+        tally: Counts units.
     """
 
     def __init__(self, tally: Tally, tables: Iterable[str] = (), limits: Limits | None = None) -> None:
-        self._tally = tally
+        self.tally = tally
         self.limits = limits or Limits()
-        described = Tables(tables)
-        self._table = described.find
-        self._writes = Writes(described.find)
+        self.tables = Tables(tables)
+        self._table = self.tables.find
+        self._writes = Writes(self.tables.find)
         self.operations: dict[str, Callable[[Request], Answer]] = {
-            **described.operations,
+            **self.tables.operations,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -82,11 +84,11 @@ class CannedDynamoDB:
             raise Throttled(reason)
 
     def _bill_write(self, pk: str, units: int) -> None:
-        self._tally.write_units += units
+        self.tally.write_units += units
         self.limits.count("Write", pk, units)
 
     def _bill_read(self, pk: str, read_bytes: int, *, consistent: bool) -> None:
-        self.limits.count("Read", pk, self._tally.bill_read(read_bytes, consistent=consistent))
+        self.limits.count("Read", pk, self.tally.bill_read(read_bytes, consistent=consistent))
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))
@@ -177,6 +179,8 @@ class CannedDynamoDB:
         wanted = request.get("ReturnValues", "NONE")
         if wanted == "ALL_NEW":
             return {"Attributes": write.after}
+        if wanted == "UPDATED_NEW":
+            return {"Attributes": write.updated()}
         if wanted == "ALL_OLD":
             return {"Attributes": write.old[0]} if write.old else {}
         if wanted != "NONE":

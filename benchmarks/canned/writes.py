@@ -30,6 +30,11 @@ class Write:
         """What it costs if its condition fails."""
         return write_units(self.old[1]) if self.old else 1
 
+    def updated(self) -> Item:
+        """The attributes that it changes, as they are then."""
+        before, after = self.old[0] if self.old else {}, self.after or {}
+        return {name: value for name, value in after.items() if before.get(name) != value}
+
     def do(self) -> int:
         """Do it; answer what it costs."""
         if self.after is None:

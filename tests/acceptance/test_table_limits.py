@@ -37,7 +37,7 @@ def test_a_fleet_whose_keys_have_few_units_a_second_ends_with_the_right_bans(
     fleet: Fleet, local_aws: LocalAws
 ) -> None:
     infractions = shifted(attack(1, now_ms()), now_ms() - 1000)
-    local_aws.edge.limit_tables(key_writes=30)
+    local_aws.edge.limit_tables(key_writes=5)
 
     fleet.start_worker(*REPLAY)
     send(fleet, infractions)

@@ -21,6 +21,7 @@ from urllib3.util import parse_url
 from f2b_worker import errors
 from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of, refuse_unread
 from f2b_worker.adapters.clock import AWS_TIME
+from f2b_worker.adapters.whole_answers import bound_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -326,6 +327,7 @@ def _session() -> Any:
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    bound_answers()
     session = boto3.session.Session(region_name=region)
     _check_authorities(session)
     _check_identity()

@@ -17,7 +17,7 @@ from f2b_worker import errors
 from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
 _SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
@@ -74,6 +74,7 @@ def check_session(session: Any) -> None:
     _check_authorities(session)
     _check_identity()
     _check_switches()
+    _check_mfa(session)
 
 
 def _check_authorities(session: Any) -> None:
@@ -118,6 +119,28 @@ def _check_switches() -> None:
         value = os.environ.get(name, "")
         if value.lower() not in {"", "true", "false"}:
             raise ValueError(f"{name} is {value!r}, neither true nor false")
+
+
+def _check_mfa(session: Any) -> None:
+    """Refuse a role that needs somebody who types a code: botocore asks for one with each call.
+
+    Raises:
+        ValueError: If the profile, or one that it takes its credentials from, is so.
+    """
+    if os.environ.get("AWS_ACCESS_KEY_ID"):  # botocore takes keys first
+        return
+    profiles: Mapping[str, Mapping[str, str]] = session._session.full_config["profiles"]  # noqa: SLF001 - as above
+    first, seen = session.profile_name, set[str]()
+    name = first
+    while name and name in profiles and name not in seen:
+        seen.add(name)
+        profile = profiles[name]
+        if profile.get("role_arn") and profile.get("mfa_serial"):
+            raise ValueError(
+                f"mfa_serial of the profile {name} asks for a code, and nobody types it here; take credentials "
+                f'that hold it: eval "$(aws configure export-credentials --profile {first} --format env)"'
+            )
+        name = profile.get("source_profile")
 
 
 def check_way(client: Any, what: str) -> None:

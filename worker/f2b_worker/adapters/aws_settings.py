@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
+_ELSEWHERE = "the variables AWS_… and AWS's configuration files"
 _SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
 
@@ -37,21 +38,35 @@ def making(what: str) -> Iterator[None]:
         except ABOUT_CREDENTIALS:
             raise
         except (BotoCoreError, *ODD, OSError) as error:
-            said = " ".join(str(error).split())
-            raise errors.Misconfigured(f"{what}: {_blamed(said)}") from error
+            raise errors.Misconfigured(f"{what}: {_blamed(str(error))}") from error
 
 
-def _blamed(said: str) -> str:
+def _blamed(text: str) -> str:
+    """Name the variable whose value the text quotes: the longest one, for a short value may be a part of it."""
+    named = _quoted_in(text) or _quoted_in(text, squeezed=True)
+    longest = max(named.values(), key=len, default="")
+    where = ", ".join(sorted(name for name, value in named.items() if len(value) == len(longest)))
+    if longest != _squeezed(longest):
+        where += " for white space"
+    return f"{_squeezed(text)}; check {where or _ELSEWHERE}"
+
+
+def _quoted_in(text: str, *, squeezed: bool = False) -> dict[str, str]:
+    form = _squeezed if squeezed else str
     settings = {
-        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "REQUESTS_")) and value
+        name: form(value)
+        for name, value in os.environ.items()
+        if name.startswith(("AWS_", "REQUESTS_")) and not name.startswith(_SECRETS)
     }
-    named = [
-        name
+    return {
+        name: value
         for name, value in settings.items()
-        if not name.startswith(_SECRETS) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said)
-    ]
-    where = ", ".join(sorted(named)) or "the variables AWS_… and AWS's configuration files"
-    return f"{said}; check {where}"
+        if value and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", form(text))
+    }
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
 
 
 def authorities_of(session: Any) -> str | None:

@@ -48,6 +48,18 @@ def test_an_endpoint_that_is_no_url_is_named_with_its_variable(
     assert str(caught.value).endswith("; check AWS_ENDPOINT_URL")
 
 
+@pytest.mark.parametrize("endpoint", [" http://h:1 ", "http://h:1\n", "\thttp://h:1", "http://a  b"])
+def test_an_endpoint_with_white_space_is_named_by_its_own_variable(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://h:1")
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "endpoint")
+    with pytest.raises(Misconfigured) as caught:
+        CLIENTS["SQS client"]()
+    assert str(caught.value).endswith("; check AWS_ENDPOINT_URL_SQS for white space")
+
+
 @pytest.mark.parametrize(
     ("what", "name", "proxy"),
     [

@@ -110,6 +110,15 @@ def test_a_misspelt_true_is_refused_and_not_taken_for_false(
     assert str(caught.value) == f"SQS client: {name} is {value!r}, neither true nor false; check {name}"
 
 
+def test_a_setting_that_is_named_is_blamed_and_none_whose_value_is_a_word_of_the_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "ture")
+    with pytest.raises(Misconfigured, match=r"; check AWS_USE_FIPS_ENDPOINT$"):
+        CLIENTS["SQS client"]()
+
+
 @pytest.mark.parametrize(("value", "has_fips"), [("true", True), ("True", True), ("false", False), ("", False)])
 def test_fips_is_used_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, value: str, has_fips: bool) -> None:
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", value)

@@ -42,7 +42,10 @@ def making(what: str) -> Iterator[None]:
 
 
 def _blamed(text: str) -> str:
-    """Name the variable whose value the text quotes: the longest one, for a short value may be a part of it."""
+    """Name the variable that the text names, or whose value it quotes: the longest, for others may be a part."""
+    spoken = [name for name in os.environ if name.startswith("AWS_") and name in text.split()]
+    if spoken:
+        return f"{_squeezed(text)}; check {', '.join(sorted(spoken))}"
     named = _quoted_in(text) or _quoted_in(text, squeezed=True)
     longest = max(named.values(), key=len, default="")
     where = ", ".join(sorted(name for name, value in named.items() if len(value) == len(longest)))

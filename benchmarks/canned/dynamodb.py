@@ -23,11 +23,12 @@ from benchmarks.canned.expressions import (
     refuse,
     statement_of,
 )
-from benchmarks.canned.table import Bounds, Table, write_units
+from benchmarks.canned.table import Bounds, Table
 from benchmarks.canned.tables import Answer, Request, Tables
 from benchmarks.canned.tally import CannedError, Tally, Throttled
 from benchmarks.canned.writes import Write, Writes, key_of
 from localstack.table_limits import Limits
+from localstack.units import PAGE_BYTES, write_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +39,6 @@ STATEMENTS_MAX = 25
 GETS_MAX = 100
 WRITES_MAX = 25
 TRANSACTION_MAX = 100
-PAGE_BYTES = 1024 * 1024
 
 _CODE_IN_BATCH = {
     "ValidationException": "ValidationError",
@@ -54,16 +54,18 @@ class CannedDynamoDB:
 
     Attributes:
         limits: Count units and refuse what is above; may be replaced.
+        tables: What is stored.
+        tally: Counts units.
     """
 
     def __init__(self, tally: Tally, tables: Iterable[str] = (), limits: Limits | None = None) -> None:
-        self._tally = tally
+        self.tally = tally
         self.limits = limits or Limits()
-        described = Tables(tables)
-        self._table = described.find
-        self._writes = Writes(described.find)
+        self.tables = Tables(tables)
+        self._table = self.tables.find
+        self._writes = Writes(self.tables.find)
         self.operations: dict[str, Callable[[Request], Answer]] = {
-            **described.operations,
+            **self.tables.operations,
             "GetItem": self._get_item,
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
@@ -82,11 +84,11 @@ class CannedDynamoDB:
             raise Throttled(reason)
 
     def _bill_write(self, pk: str, units: int) -> None:
-        self._tally.write_units += units
+        self.tally.write_units += units
         self.limits.count("Write", pk, units)
 
     def _bill_read(self, pk: str, read_bytes: int, *, consistent: bool) -> None:
-        self.limits.count("Read", pk, self._tally.bill_read(read_bytes, consistent=consistent))
+        self.limits.count("Read", pk, self.tally.bill_read(read_bytes, consistent=consistent))
 
     def _get_item(self, request: Request) -> Answer:
         found = self._read(self._table(request["TableName"]), request["Key"], consistent=_consistent(request))
@@ -177,6 +179,8 @@ class CannedDynamoDB:
         wanted = request.get("ReturnValues", "NONE")
         if wanted == "ALL_NEW":
             return {"Attributes": write.after}
+        if wanted == "UPDATED_NEW":
+            return {"Attributes": write.updated()}
         if wanted == "ALL_OLD":
             return {"Attributes": write.old[0]} if write.old else {}
         if wanted != "NONE":

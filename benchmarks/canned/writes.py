@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.canned.expressions import Item, actions_of, condition_of
-from benchmarks.canned.table import Table, write_units
+from localstack.units import write_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.canned.table import Table
     from benchmarks.canned.tables import Request
 
 
@@ -28,6 +29,11 @@ class Write:
     def units(self) -> int:
         """What it costs if its condition fails."""
         return write_units(self.old[1]) if self.old else 1
+
+    def updated(self) -> Item:
+        """The attributes that it changes, as they are then."""
+        before, after = self.old[0] if self.old else {}, self.after or {}
+        return {name: value for name, value in after.items() if before.get(name) != value}
 
     def do(self) -> int:
         """Do it; answer what it costs."""

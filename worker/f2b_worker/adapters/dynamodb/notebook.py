@@ -12,11 +12,11 @@ A full set is 180 KB of IPv4 text or 430 KB of IPv6, and an item holds 400 KB: t
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, part_of
 from f2b_worker.adapters.dynamodb.items import unreadable
+from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 _SURGE = "surge"
 _SWEPT = "swept"
 _READING = "reading the enforcer's notes"
-
-_ENTRIES_BYTES_MAX = 16 * 1024 * 1024
-"""A full set is 430 KB; what is compressed may grow a thousandfold if it is broken."""
 
 
 class DynamoNotebook:
@@ -110,7 +107,9 @@ class DynamoNotebook:
         key = self._key(f"{kind}#{ip_set_id}")
         with aws_errors("noting entries of an IP set"):
             if entries:
-                self._client.put_item(TableName=self._table, Item=key | {"entries": {"B": _packed(entries)}})
+                self._client.put_item(
+                    TableName=self._table, Item=key | {"entries": {"B": zipped("\n".join(sorted(entries)))}}
+                )
             else:
                 self._client.delete_item(TableName=self._table, Key=key)
 
@@ -155,27 +154,10 @@ class DynamoNotebook:
         return {"pk": self._partition, "sk": {"S": sort_key}}
 
 
-def _packed(entries: frozenset[str]) -> bytes:
-    return zlib.compress("\n".join(sorted(entries)).encode())
-
-
-def _unpacked(packed: bytes) -> frozenset[str]:
-    """Unpack entries.
-
-    Raises:
-        ValueError: If it is not the whole of what was packed; or zlib's error.
-    """
-    unpacking = zlib.decompressobj()
-    text = unpacking.decompress(packed, _ENTRIES_BYTES_MAX)
-    if not unpacking.eof:
-        raise ValueError("entries")
-    return frozenset(text.decode().split("\n"))
-
-
 def _entries(kind: str, item: Item) -> frozenset[str]:
     try:
-        return _unpacked(item["entries"]["B"])
-    except (*MISSHAPEN, zlib.error) as error:
+        return frozenset(unzipped(item["entries"]["B"]).split("\n"))
+    except MISSHAPEN as error:
         raise unreadable(kind, item, "entries") from error
 
 

@@ -5,12 +5,13 @@ The bounds are wider than anything that a judge writes, and narrow enough for al
 
 from __future__ import annotations
 
+from operator import le
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.jails import FOREVER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from f2b_worker.domain.judge.verdicts import Ban, Hit
 
@@ -37,6 +38,29 @@ def _is_sound(ban: Ban) -> bool:
         and type(ban.observed) is bool
         and all(type(name) is str for name in ban.blocklists)
         and are_sound(ban.evidence)
+    )
+
+
+def are_bans(
+    start_ms: Sequence[int],
+    until_ms: Sequence[int],
+    *,
+    length_ms: Sequence[int],
+    count: Sequence[int],
+    extended: Sequence[int],
+) -> bool:
+    """Tell whether all rows of these columns may be bans: a fifth of the time of looking at each by itself."""
+    if not start_ms:
+        return True
+    columns = (start_ms, until_ms, length_ms, count, extended)
+    return (
+        all(set(map(type, column)) == {int} for column in columns)
+        and min(start_ms) >= -FOREVER_MS
+        and max(until_ms) <= FOREVER_MS
+        and all(map(le, start_ms, until_ms))
+        and 0 <= min(length_ms) <= max(length_ms) <= FOREVER_MS
+        and 1 <= min(count) <= max(count) <= _COUNT_MAX
+        and 0 <= min(extended) <= max(extended) <= NUMBER_MAX
     )
 
 

@@ -1,0 +1,101 @@
+"""The ban log does on a real emulator what it does on the canned DynamoDB, on which the rest is tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry, EpochChanged, Top
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
+from f2b_worker.errors import Missing
+from tests.canned_dynamodb import Caller, CannedTable
+from tests.contract.ledgers import TABLE
+
+if TYPE_CHECKING:
+    from f2b_worker.testing import FakeClock
+
+EPOCH = "e1"
+ENTRY = Entry("w7", b"\x01changes")
+
+
+@pytest.fixture(params=["canned", "emulated"])
+def items(request: pytest.FixtureRequest, clock: FakeClock) -> BanLogItems:
+    client = Caller(CannedTable()).client if request.param == "canned" else request.getfixturevalue("dynamodb")
+    return BanLogItems(client, TABLE, clock)
+
+
+@pytest.fixture
+def begun(items: BanLogItems) -> BanLogItems:
+    items.begin(EPOCH)
+    return items
+
+
+def test_a_table_without_a_counter_says_so(items: BanLogItems) -> None:
+    with pytest.raises(Missing, match="the counter of the ban log"):
+        items.top()
+    with pytest.raises(Missing, match="the counter of the ban log"):
+        items.reserve(EPOCH)
+
+
+def test_numbers_are_given_away_once_and_in_order(begun: BanLogItems) -> None:
+    assert [begun.reserve(EPOCH) for _ in range(3)] == [1, 2, 3]
+    assert begun.top() == Top(EPOCH, 3)
+
+
+def test_a_log_is_not_begun_twice(begun: BanLogItems) -> None:
+    begun.reserve(EPOCH)
+
+    begun.begin("e2")
+
+    assert begun.top() == Top(EPOCH, 1)
+
+
+def test_a_number_of_another_epoch_is_refused_and_the_epoch_named(begun: BanLogItems) -> None:
+    with pytest.raises(EpochChanged) as refused:
+        begun.reserve("e0")
+    assert refused.value.epoch == EPOCH
+
+
+def test_an_entry_is_written_once_and_who_comes_later_hears_whose_it_is(begun: BanLogItems) -> None:
+    assert begun.put(EPOCH, 1, ENTRY) is None
+    assert begun.put(EPOCH, 1, Entry("w8", b"")) == "w7"
+    assert begun.put(EPOCH, 1, Entry()) == "w7"
+    assert begun.put(EPOCH, 2, Entry()) is None
+    assert begun.put(EPOCH, 2, ENTRY) == ""
+
+    assert begun.read(EPOCH, [1, 2, 3]) == {1: ENTRY, 2: Entry()}
+
+
+def test_more_numbers_than_one_call_takes_are_read(begun: BanLogItems) -> None:
+    for place in range(1, READ_MAX + 3):
+        begun.put(EPOCH, place, Entry(f"w{place}", b"\x01"))
+
+    assert len(begun.read(EPOCH, range(1, READ_MAX + 3))) == READ_MAX + 2
+
+
+def part(part_id: str, after: int, upto: int, items: int = 1) -> Part:
+    return Part(part_id, items, after, upto, bytes=10, made_ms=1)
+
+
+def test_a_snapshot_is_published_once_from_the_one_it_builds_on(begun: BanLogItems) -> None:
+    first = Snapshot(EPOCH, 5, (part("a", 0, 5),), bans=3)
+    second = Snapshot(EPOCH, 9, (*first.parts, part("b", 5, 9)), bans=4)
+    assert begun.snapshot() is None
+
+    assert begun.point(first, None)
+    assert begun.point(first, None), "a lost answer was a yes"
+    assert not begun.point(Snapshot(EPOCH, 6, (part("c", 0, 6),), bans=3), None)
+    assert begun.point(second, first)
+    assert not begun.point(Snapshot(EPOCH, 7, (part("d", 0, 7),), bans=3), first)
+
+    assert begun.snapshot() == second
+
+
+def test_parts_are_read_by_name_and_one_that_has_gone_is_left_out(begun: BanLogItems) -> None:
+    begun.put_part("a", 0, b"one")
+    begun.put_part("a", 1, b"two")
+
+    found = begun.read_parts([part("a", 0, 5, items=2), part("b", 5, 9)])
+
+    assert found == {"part#a#0": b"one", "part#a#1": b"two"}

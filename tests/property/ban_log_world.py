@@ -1,0 +1,216 @@
+"""Workers, readers and scribes over one ban log, who die, sleep and lose answers; and what all must know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
+from f2b_worker.adapters.dynamodb.ban_log.packing import pack, unpack
+from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
+from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import as_snapshot
+from f2b_worker.adapters.dynamodb.ban_log.writer import NUMBER_S, BanLogWriter
+from f2b_worker.domain.ban_log.changes import Bans, Change
+from f2b_worker.errors import F2bError
+from f2b_worker.testing import FakeClock
+from tests.canned_dynamodb import TABLE, Caller, CannedTable, DeathError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from f2b_worker.domain.ban_log.cursor import Cursor
+    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+
+EPOCH = "e1"
+LAG_MAX = 4
+DAY_S = 86_400.0
+
+
+class World:
+    """A table, what is true, and what every message is about that has not been deleted yet.
+
+    Attributes:
+        states: What the ledger holds of each offender: the truth.
+        messages: The revisions that stand behind messages still in the queue: whoever judges them finds the state.
+        entries: What was ever written under each number.
+    """
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.aws = CannedTable()
+        self.aws.watch = self._watch
+        self.states: dict[OffenderId, Change] = {}
+        self.messages: Counter[tuple[OffenderId, int]] = Counter()
+        self.entries: dict[int, tuple[Change, ...]] = {}
+        self._upto = 0
+        self.operator = Caller(self.aws)
+        self.items(self.operator).begin(EPOCH)
+
+    def items(self, caller: Caller, *, is_strong: bool = True) -> BanLogItems:
+        """Make what somebody reads and writes the log with."""
+        return BanLogItems(caller.client, TABLE, self.clock, is_strong=is_strong)
+
+    def change(self, who: OffenderId, ban: Ban) -> Change:
+        """Store a changed ban, as a judge does with one conditional statement."""
+        before = self.states.get(who)
+        change = Change(who, ban, before.revision + 1 if before else 1)
+        self.states[who] = change
+        return change
+
+    def now_s(self) -> float:
+        return self.clock.monotonic_s()
+
+    def _watch(self, operation: str, request: dict[str, Any]) -> None:
+        """Hold every write against the rules that make the log right."""
+        item = request.get("Item", {})
+        pk = item.get("pk", {}).get("S", "")
+        if operation != "PutItem":
+            return
+        if pk.startswith("log#"):
+            number = int(pk.rpartition("#")[2])
+            assert number not in self.entries, "a number is written once, and never changes"
+            self.entries[number] = changes_of(item)
+            assert "void" not in item or number > self._upto, "nothing is voided that a snapshot has"
+        elif pk == "log" and "parts" in item:
+            self._look_at_snapshot(item)
+
+    def _look_at_snapshot(self, item: dict[str, Any]) -> None:
+        snapshot = as_snapshot(item)
+        assert snapshot.upto >= self._upto, "the pointer never moves back"
+        self._upto = snapshot.upto
+        folded, held = Bans(), Bans()
+        for number in range(1, snapshot.upto + 1):
+            folded.take_in(self.entries[number])
+        for part in snapshot.parts:
+            for place in range(part.items):
+                stored = self.aws.table.get(f"part#{part.id}#{place}", "part")
+                assert stored, "each part is there before the pointer"
+                held.take_in(changes_of(stored[0]))
+        for who, change in folded.newest.items():
+            if who in held.newest or change.ban.until_ms > self.clock.now_ms():
+                assert held.newest.get(who) == change, "a snapshot is the log folded up to its number"
+        assert set(held.newest) <= set(folded.newest)
+
+    def collect(self) -> None:
+        """Let go what is over its time to live."""
+        now_s = self.clock.now_ms() // 1000
+        for partition in self.aws.table.partitions.values():
+            for sk in [
+                sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s
+            ]:
+                del partition[sk]
+
+    def running(self) -> dict[OffenderId, Change]:
+        """Tell what everybody must know in the end."""
+        now_ms = self.clock.now_ms()
+        return {who: change for who, change in self.states.items() if change.ban.until_ms > now_ms}
+
+
+def changes_of(item: dict[str, Any]) -> tuple[Change, ...]:
+    """Read what an item holds."""
+    return tuple(unpack(item["c"]["B"]).changes) if "c" in item else ()
+
+
+class Worker:
+    """Judges messages and logs what they were judged against; a dead one has a successor."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.caller = Caller(world.aws)
+
+    def turn(self, judged: Sequence[OffenderId]) -> None:
+        """Log the bans of *judged*, and delete the messages about what was logged."""
+        writer = BanLogWriter(self.world.items(self.caller), self.world.clock)
+        try:
+            for _ in range(3):
+                read_s = self.world.now_s()
+                due = [self.world.states[who] for who in judged]
+                if writer.append(due, read_s=read_s):
+                    self._delete(due)
+                    return
+        except (DeathError, F2bError):
+            return  # the messages come again
+
+    def _delete(self, logged: Iterable[Change]) -> None:
+        for change in logged:
+            for message in [each for each in self.world.messages if each[0] == change.who]:
+                if message[1] <= change.revision:
+                    del self.world.messages[message]
+
+
+def lift(world: World, who: OffenderId) -> None:
+    """Lift a ban as an operator does: state and log in one transaction, under a number that is not old."""
+    items = world.items(world.operator)
+    for _ in range(3):
+        asked_s = world.now_s()
+        try:
+            number = items.reserve(EPOCH)
+        except (F2bError, DeathError):
+            continue
+        seen = world.states[who]
+        now_ms = world.clock.now_ms()
+        ban = replace(seen.ban, until_ms=max(seen.ban.start_ms, min(seen.ban.until_ms, now_ms)))
+        lifted = Change(who, ban, seen.revision + 1, now_ms)
+        if world.now_s() - asked_s > NUMBER_S or number in world.entries:
+            continue
+        world.operator.fare()  # a transaction is one call; here its parts are two
+        items.put(EPOCH, number, Entry("act", pack([lifted])))
+        world.states[who] = lifted
+        return
+
+
+class Reader:
+    """A follower with a memory of its own."""
+
+    def __init__(self, world: World, *, is_strong: bool) -> None:
+        self.world = world
+        self.caller = Caller(world.aws)
+        items = world.items(self.caller, is_strong=is_strong)
+        self._reader = BanLogReader(items, world.clock, lag_max=LAG_MAX, aside=_unexpected)
+        self.bans = Bans()
+        self.cursor: Cursor | None = None
+
+    def poll(self) -> None:
+        """Read on; whatever goes wrong, the next poll reads on."""
+        try:
+            reading = self._reader.follow(self.cursor) if self.cursor else self._reader.start()
+        except (DeathError, F2bError):
+            return
+        if reading.is_anew:
+            self.bans = Bans()
+        self.bans.take_in(reading.changes())
+        self.cursor = reading.cursor
+        self.bans.forget_ended(self.world.clock.now_ms() - 1000 * (self.world.now_s() - self.cursor.complete_s))
+
+    def known(self) -> dict[OffenderId, Change]:
+        now_ms = self.world.clock.now_ms()
+        return {who: change for who, change in self.bans.newest.items() if change.ban.until_ms > now_ms}
+
+
+class Scribing:
+    """A scribe that may die in any tick; nobody keeps it from working beside another one."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.caller = Caller(world.aws)
+        self._start()
+
+    def _start(self) -> None:
+        items = self.world.items(self.caller)
+        reader = BanLogReader(items, self.world.clock, lag_max=None, aside=_unexpected)
+        self._scribe = Scribe(items, reader, self.world.clock)
+
+    def tick(self) -> None:
+        """Work on; a dead one begins anew."""
+        try:
+            self._scribe.tick()
+        except F2bError:
+            return
+        except DeathError:
+            self._start()
+
+
+def _unexpected(error: Exception) -> None:
+    raise error

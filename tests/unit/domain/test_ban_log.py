@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Bans, Change
+from f2b_worker.domain.ban_log.cursor import Cursor
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
+
+ONE = OffenderId("login", "203.0.113.7/32")
+OTHER = OffenderId("login", "203.0.113.8/32")
+
+
+def change(who: OffenderId, revision: int, until_ms: int = 1000) -> Change:
+    return Change(who, Ban(0, until_ms, 1, 1000), revision)
+
+
+def test_the_greatest_revision_is_known_in_whatever_order_changes_come() -> None:
+    bans = Bans()
+
+    bans.take_in([change(ONE, 2), change(ONE, 3), change(ONE, 1), change(OTHER, 1)])
+
+    assert bans.newest == {ONE: change(ONE, 3), OTHER: change(OTHER, 1)}
+
+
+def test_a_ban_is_forgotten_once_everything_is_known_that_was_logged_long_after_its_end() -> None:
+    bans = Bans()
+    bans.take_in([change(ONE, 1, until_ms=1000), change(OTHER, 1, until_ms=1001)])
+
+    bans.forget_ended(KEPT_AFTER_END_MS + 1000.5)
+
+    assert list(bans.newest) == [OTHER]
+
+
+def test_nothing_is_forgotten_by_who_knows_nothing_completely() -> None:
+    bans = Bans()
+    bans.take_in([change(ONE, 1)])
+
+    bans.forget_ended(float("-inf"))
+
+    assert list(bans.newest) == [ONE]
+
+
+def test_a_ban_that_cannot_be_read_is_never_forgotten() -> None:
+    bans = Bans()
+    bans.take_in([Change(ONE, UNREADABLE, 1)])
+
+    bans.forget_ended(1e15)
+
+    assert list(bans.newest) == [ONE]
+
+
+def test_a_cursor_stands_before_the_first_number_that_is_missing() -> None:
+    cursor = Cursor("e", 10).ask(15, 1.0).take({11, 12, 14, 15}, {13}, 1.0)
+
+    assert cursor.number == 12
+    assert list(cursor.wanted()) == [13]
+    assert cursor.missing_since_s == {13: 1.0}
+    assert cursor.take({13}, (), 2.0).number == 15
+
+
+def test_a_number_is_missing_since_it_was_first_missed() -> None:
+    cursor = Cursor("e", 0).ask(1, 1.0).take((), {1}, 1.0).ask(1, 9.0).take((), {1}, 9.0)
+
+    assert cursor.missed_for(10.0, 11.0) == [1]
+    assert cursor.missed_for(10.0, 10.9) == []
+
+
+def test_everything_is_known_as_of_when_the_number_was_asked_for_that_the_cursor_has_reached() -> None:
+    cursor = Cursor("e", 0).ask(2, 1.0).ask(4, 2.0).take({1, 2, 3}, {4}, 2.0)
+    assert cursor.complete_s == 1.0
+
+    cursor = cursor.ask(4, 3.0).take({4}, (), 3.0)
+    assert cursor.complete_s == 3.0
+
+
+def test_nothing_new_is_complete_at_once() -> None:
+    assert Cursor("e", 4).ask(4, 7.0).complete_s == 7.0
+
+
+def test_a_stale_answer_of_the_counter_takes_nothing_back() -> None:
+    cursor = Cursor("e", 0).ask(4, 1.0).take({1, 2, 3, 4}, (), 1.0).ask(2, 2.0)
+
+    assert (cursor.number, cursor.top, list(cursor.wanted())) == (4, 4, [])
+
+
+def test_a_jump_to_a_snapshot_forgets_what_was_missing_below_it() -> None:
+    cursor = Cursor("e", 0).ask(9, 1.0).take({3, 8}, {1, 2, 9}, 1.0).jump(7)
+
+    assert cursor.number == 8
+    assert cursor.missing_since_s == {9: 1.0}
+    assert list(cursor.wanted()) == [9]

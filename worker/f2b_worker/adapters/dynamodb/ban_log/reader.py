@@ -1,0 +1,176 @@
+"""Following the ban log: the numbers that a reader has not read, or a snapshot where those are too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked, unpack
+from f2b_worker.adapters.dynamodb.items import unreadable
+from f2b_worker.adapters.remedies import MISSHAPEN
+from f2b_worker.domain.ban_log.cursor import Cursor
+from f2b_worker.errors import Unavailable
+from f2b_worker.observe.unreadable import set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry, Top
+    from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
+    from f2b_worker.domain.ban_log.changes import Change
+    from f2b_worker.errors import Unreadable
+    from f2b_worker.ports import Clock
+
+HOLE_S = 10.0
+"""A number that is missing for so long was lost, or a snapshot has it since long. It is a matter of cost only."""
+
+LAG_MAX = 200
+"""Who is so many numbers behind reads what a snapshot made of them instead."""
+
+NUMBERS_MAX = 1_000
+"""So many numbers are read at once: holes among them keep nobody from what stands above."""
+
+_STARTS = 5  # a part that a newer snapshot replaced may go at any time
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader learns at once.
+
+    Attributes:
+        cursor: Where to go on.
+        entries: What stands under each number that was read.
+        snapshot: What the snapshot was that was read before, if one was.
+        parts: What of it was read: of each part the changes, which may be gone through once.
+        is_anew: Whether all that was known before is void: forget it first.
+    """
+
+    cursor: Cursor
+    entries: Mapping[int, Unpacked] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+    parts: Mapping[str, Iterable[Change]] = field(default_factory=dict)
+    is_anew: bool = False
+
+    def changes(self) -> Iterator[Change]:
+        """Go through all changes, once."""
+        for part in self.parts.values():
+            yield from part
+        for entry in self.entries.values():
+            yield from entry.changes
+
+    @property
+    def looks(self) -> frozenset[str]:
+        """The names of items that are to be read again."""
+        return frozenset().union(*(entry.looks for entry in self.entries.values()))
+
+
+class BanLogReader:
+    """Reads the log for one follower, which keeps the cursor.
+
+    Args:
+        items: The log.
+        clock: Tells since when a number is missing.
+        lag_max: How many numbers behind it goes on from a snapshot; None: never, as who makes them.
+        aside: Told of each entry and part that cannot be read.
+    """
+
+    def __init__(
+        self,
+        items: BanLogItems,
+        clock: Clock,
+        *,
+        lag_max: int | None = LAG_MAX,
+        aside: Callable[[Unreadable], None] = set_aside,
+    ) -> None:
+        self._items = items
+        self._clock = clock
+        self._lag_max = lag_max
+        self._aside = aside
+
+    def start(self) -> Reading:
+        """Read the newest snapshot, if there is one.
+
+        Raises:
+            F2bError: If DynamoDB does not answer, or the snapshot cannot be read.
+        """
+        return self._anew(self._items.top())
+
+    def _anew(self, top: Top) -> Reading:
+        for _ in range(_STARTS):
+            snapshot = self._items.snapshot()
+            if snapshot is None:
+                return Reading(Cursor(top.epoch, 0), is_anew=True)
+            if snapshot.epoch != top.epoch:
+                raise Unavailable("reading the bans: the ban log is being repaired, and has no snapshot yet")
+            parts = self._parts(snapshot.parts)
+            if parts is not None:
+                return Reading(Cursor(top.epoch, snapshot.upto), {}, snapshot, parts, is_anew=True)
+        raise Unavailable("reading the bans: each snapshot was gone before it was read")
+
+    def follow(self, cursor: Cursor) -> Reading:
+        """Read what was logged since *cursor*, a thousand numbers at most.
+
+        Raises:
+            F2bError: If DynamoDB does not answer.
+        """
+        now_s = self._clock.monotonic_s()
+        top = self._items.top()
+        # An eventually consistent counter may be behind what this reader has read already.
+        if top.epoch != cursor.epoch or (self._items.is_strong and top.number < cursor.number):
+            return self._anew(top)
+        cursor = cursor.ask(top.number, now_s)
+        is_behind = self._lag_max is not None and cursor.top - cursor.number > self._lag_max
+        if is_behind or cursor.missed_for(HOLE_S, now_s):
+            caught_up = self._from_snapshot(cursor, top)
+            if caught_up:
+                return caught_up
+        return self._read_numbers(cursor, now_s)
+
+    def _from_snapshot(self, cursor: Cursor, top: Top) -> Reading | None:
+        """Go on from a snapshot that tells more than *cursor*; None if there is none.
+
+        Who only lags takes its deltas, which forget nothing. A base does not name what was lifted long ago, so
+        whoever needs it begins with nothing.
+        """
+        snapshot = self._items.snapshot()
+        if snapshot is None or snapshot.epoch != cursor.epoch or snapshot.upto <= cursor.number:
+            return None
+        deltas = snapshot.deltas_from(cursor.number)
+        parts = self._parts(deltas) if deltas else None
+        if parts is None:
+            return self._anew(top)
+        return Reading(cursor.jump(snapshot.upto), {}, snapshot, parts)
+
+    def _read_numbers(self, cursor: Cursor, now_s: float) -> Reading:
+        wanted = list(islice(cursor.wanted(), NUMBERS_MAX))
+        found = self._items.read(cursor.epoch, wanted)
+        entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
+        return Reading(cursor.take(found, set(wanted).difference(found), now_s), entries)
+
+    def _unpacked(self, epoch: str, place: int, entry: Entry) -> Unpacked:
+        return self._read_content("log", f"log#{epoch}#{place} log", entry.content) if entry.id else Unpacked(())
+
+    def _parts(self, parts: Iterable[Part]) -> dict[str, Iterator[Change]] | None:
+        """Read parts; None if something of them has gone."""
+        wanted = list(parts)
+        found = self._items.read_parts(wanted)
+        if len(found) < sum(part.items for part in wanted):
+            return None
+        return {part.id: self._changes(part, found) for part in wanted}
+
+    def _changes(self, part: Part, found: Mapping[str, bytes]) -> Iterator[Change]:
+        for place in range(part.items):
+            name = f"part#{part.id}#{place}"
+            yield from self._read_content("part", f"{name} part", found[name]).changes
+
+    def _read_content(self, kind: str, name: str, content: bytes) -> Unpacked:
+        """Unpack changes; what cannot be read is told of, and costs nobody else's."""
+        try:
+            unpacked = unpack(content)
+        except MISSHAPEN:
+            unpacked = Unpacked((), unreadable=1)
+        if unpacked.unreadable:
+            pk, _, sk = name.partition(" ")
+            self._aside(unreadable(kind, {"pk": {"S": pk}, "sk": {"S": sk}}, "c"))
+        return unpacked

@@ -1,0 +1,183 @@
+"""The scribe: it fills the holes of the ban log, and folds the log into a snapshot from which readers start.
+
+A snapshot of what the log says up to a number is right whoever made it. So the lease of the scribe saves work, and
+nothing depends on it: the pointer to a snapshot moves forward only, from the very one that the new one builds on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, Entry
+from f2b_worker.adapters.dynamodb.ban_log.packing import pack
+from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
+from f2b_worker.domain.ban_log.changes import Bans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+    from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked
+    from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader, Reading
+    from f2b_worker.domain.ban_log.changes import Change
+    from f2b_worker.domain.ban_log.cursor import Cursor
+    from f2b_worker.domain.judge.verdicts import OffenderId
+    from f2b_worker.ports import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+NUMBERS_MAX = 1_000
+"""So many numbers after the last snapshot there is another one."""
+
+BYTES_MAX = 1_000_000
+"""After so much there is another one, too."""
+
+EVERY_S = 600.0
+"""And after so long, if anything has changed."""
+
+DELTAS_MAX = 16
+"""More deltas than these are made one, so that a start reads few items."""
+
+PUBLISHED_WITHIN_S = 60.0
+"""A part that was begun so long ago is not published: nobody may read it so late that it has gone."""
+
+_PART_CHANGES = 5_000  # about 100 KB
+
+
+class Scribe:
+    """Makes snapshots; one thread at a time.
+
+    Args:
+        items: The log, read strongly.
+        reader: Follows it, and never goes on from a snapshot by itself: see `lag_max`.
+        clock: Tells when a snapshot is due, and how old it is.
+    """
+
+    def __init__(self, items: BanLogItems, reader: BanLogReader, clock: Clock) -> None:
+        assert items.is_strong
+        self._items = items
+        self._reader = reader
+        self._clock = clock
+        self._begin_with(None)
+
+    def _begin_with(self, snapshot: Snapshot | None) -> None:
+        self._cursor: Cursor | None = None
+        self._snapshot = snapshot
+        self._bans = Bans()  # what the log says up to the cursor
+        self._above: dict[int, Unpacked] = {}  # what it says above
+        self._since_base: set[OffenderId] = set()
+        self._since_last: set[OffenderId] = set()
+        self._bytes = 0
+        self._due_s = self._clock.monotonic_s() + EVERY_S
+
+    def tick(self) -> None:
+        """Follow the log, fill its holes, and publish a snapshot if one is due; call it about once a second.
+
+        Raises:
+            F2bError: If DynamoDB did not answer; the next call goes on.
+        """
+        reading = self._reader.follow(self._cursor) if self._cursor else self._reader.start()
+        if reading.is_anew or reading.snapshot:
+            self._begin_anew(reading)
+            return
+        self._cursor = reading.cursor
+        self._above.update(reading.entries)
+        self._fold(reading.cursor)
+        if self._void(reading.cursor) and self._is_due(reading.cursor):
+            self._publish(reading.cursor)
+
+    def _begin_anew(self, reading: Reading) -> None:
+        if not reading.is_anew:  # deltas would not tell what the snapshot's base holds
+            reading = self._reader.start()
+        self._begin_with(reading.snapshot)
+        for part, changes in zip(reading.parts, reading.parts.values(), strict=True):
+            known = list(changes)
+            self._bans.take_in(known)
+            if reading.snapshot and part != reading.snapshot.base.id:
+                self._since_base.update(change.who for change in known)
+        self._cursor = reading.cursor
+
+    def _fold(self, cursor: Cursor) -> None:
+        for place in sorted(place for place in self._above if place <= cursor.number):
+            changes = self._above.pop(place).changes
+            self._bans.take_in(changes)
+            self._since_last.update(change.who for change in changes)
+            self._bytes += 16 * len(changes)
+
+    def _void(self, cursor: Cursor) -> bool:
+        """Fill the numbers that have been missing for long; False if they expired, for a snapshot has them."""
+        missing = cursor.missed_for(HOLE_S, self._clock.monotonic_s())
+        if not missing:
+            return True
+        there = self._items.snapshot()
+        if there and there.epoch == cursor.epoch and there.upto >= missing[0]:
+            self._cursor = None
+            return False
+        for place in missing:
+            if self._items.put(cursor.epoch, place, Entry()) is None:
+                log.info("number_voided", number=place)
+        return True
+
+    def _is_due(self, cursor: Cursor) -> bool:
+        behind = cursor.number - (self._snapshot.upto if self._snapshot else 0)
+        is_late = self._clock.monotonic_s() >= self._due_s and bool(self._since_last)
+        return behind >= NUMBERS_MAX or self._bytes >= BYTES_MAX or is_late or self._is_base_old
+
+    @property
+    def _is_base_old(self) -> bool:
+        """Whether the parts would go in time, even if nothing has changed since."""
+        return self._snapshot is not None and self._clock.now_ms() - self._snapshot.base.made_ms >= DAY_MS
+
+    def _publish(self, cursor: Cursor) -> None:
+        began_s = self._clock.monotonic_s()
+        parts = self._parts_with(cursor)
+        if self._clock.monotonic_s() - began_s > PUBLISHED_WITHIN_S:
+            return  # the next call writes other ones; these go when their time is over
+        bans = len(self._bans.newest)
+        snapshot = Snapshot(cursor.epoch, cursor.number, parts, bans)
+        if not self._items.point(snapshot, self._snapshot):
+            self._cursor = None  # somebody else's is there: go on from it
+            return
+        self._go_on_from(snapshot, cursor)
+        log.debug("snapshot_published", upto=snapshot.upto, parts=len(parts), bans=bans)
+
+    def _go_on_from(self, snapshot: Snapshot, cursor: Cursor) -> None:
+        self._since_base |= self._since_last
+        if not snapshot.deltas:
+            self._bans.forget_ended(self._complete_ms(cursor))
+            self._since_base = set()
+        self._snapshot = snapshot
+        self._since_last = set()
+        self._bytes = 0
+        self._due_s = self._clock.monotonic_s() + EVERY_S
+
+    def _parts_with(self, cursor: Cursor) -> tuple[Part, ...]:
+        last = self._snapshot
+        delta_bytes = sum(part.bytes for part in last.deltas) if last else 0
+        if last is None or self._is_base_old or delta_bytes > last.base.bytes // 2:
+            return (self._part(self._bans.remembered(self._complete_ms(cursor)), 0, cursor.number),)
+        if len(last.deltas) >= DELTAS_MAX:
+            changed = self._since_base | self._since_last
+            return last.base, self._part(self._of(changed), last.base.upto, cursor.number)
+        return *last.parts, self._part(self._of(self._since_last), last.upto, cursor.number)
+
+    def _of(self, offenders: Iterable[OffenderId]) -> Iterable[Change]:
+        return [self._bans.newest[who] for who in offenders]
+
+    def _complete_ms(self, cursor: Cursor) -> float:
+        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
+
+    def _part(self, changes: Iterable[Change], after: int, upto: int) -> Part:
+        part_id = secrets.token_hex(8)
+        total_bytes = items = 0
+        for batch in batches(changes, _PART_CHANGES):
+            content = pack(batch)
+            self._items.put_part(part_id, items, content)
+            items += 1
+            total_bytes += len(content)
+        return Part(part_id, items, after, upto, total_bytes, self._clock.now_ms())

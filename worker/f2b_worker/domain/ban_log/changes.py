@@ -1,0 +1,69 @@
+"""A change of a ban, as the ban log holds it, and what many of them make together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from f2b_worker.domain.judge.verdicts import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+
+KEPT_AFTER_END_MS = 15 * 60 * 1000
+"""For so long after its end a ban is remembered: longer than any writer may be late with an older state of it.
+
+A state is logged at most 60 s after it was read, under a number that is at most 60 s old, by a call whose
+signature AWS takes for 5 minutes: 7 minutes in all.
+"""
+
+
+class Change(NamedTuple):
+    """The whole last ban of one offender after a change, never a difference: repetition and order do not matter.
+
+    Attributes:
+        who: Whose ban it is.
+        ban: The ban, without its evidence.
+        revision: Counts the changes of the offender's ban: of two, the greater one is true.
+        lifted_ms: Infractions up to this time no longer count, since somebody lifted the ban; 0 if nobody did.
+    """
+
+    who: OffenderId
+    ban: Ban
+    revision: int
+    lifted_ms: int = 0
+
+
+class Bans:
+    """What a reader knows: of each offender the newest change that it has read."""
+
+    def __init__(self) -> None:
+        self.newest: dict[OffenderId, Change] = {}
+
+    def take_in(self, changes: Iterable[Change]) -> None:
+        """Learn changes, in any order, and some perhaps again."""
+        newest = self.newest
+        for change in changes:
+            known = newest.get(change.who)
+            if known is None or change.revision > known.revision:
+                newest[change.who] = change
+
+    def remembered(self, complete_ms: float) -> list[Change]:
+        """Choose all but those that had ended for long when everything was known that had been logged.
+
+        Never by the clock alone: who slept, or waits for a number, may yet read an older state of them.
+
+        Args:
+            complete_ms: Everything that was logged before this moment is known.
+        """
+        before_ms = complete_ms - KEPT_AFTER_END_MS
+        return [
+            change
+            for change in self.newest.values()
+            if change.ban.until_ms >= before_ms or change.ban is UNREADABLE
+        ]
+
+    def forget_ended(self, complete_ms: float) -> None:
+        """Forget those that `remembered` leaves out."""
+        self.newest = {change.who: change for change in self.remembered(complete_ms)}

@@ -108,10 +108,12 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     "WAFOptimisticLockException": errors.LockLost,
 }
 _NO_HEADER = "Invalid header value"
-_BAD_KEYS = (
+BAD_KEYS = (
     "the credentials hold a line break, or another character that no header takes; "
     "check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or who gives them out"
 )
+"""What is said of such credentials; their text is not shown."""
+
 _OF_AWS = "x-amzn-requestid"
 ODD = (LookupError, TypeError, ValueError, AttributeError)
 """What Python raises on the way through an answer that has not the form of AWS's."""
@@ -191,7 +193,7 @@ def odd_answer(doing: str, error: Exception) -> errors.F2bError:
 
 def _of_way(error: Exception, doing: str) -> errors.F2bError:
     if _NO_HEADER in str(error):  # its text holds the value, which no log may show: so it is no cause, either
-        return errors.AccessDenied(f"{doing}: {_BAD_KEYS}")
+        return errors.AccessDenied(f"{doing}: {BAD_KEYS}")
     return errors.Unavailable(f"{doing}: {error}")
 
 

@@ -68,8 +68,12 @@ class CannedTable:
             self.late.popleft()()
 
     def remember(self) -> None:
-        """Keep what is stored now, for reads that are eventually consistent."""
+        """Keep what is stored now, for reads that are eventually consistent: for a moment they may answer it."""
         self._past.append({pk: dict(partition) for pk, partition in self.table.partitions.items()})
+
+    def forget(self) -> None:
+        """Take it that so much time has passed that every read answers what is stored."""
+        self._past.clear()
 
     def answer(self, operation: str, request: dict[str, Any], fate: Fate) -> dict[str, Any]:
         """Answer one call.

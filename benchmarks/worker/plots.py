@@ -102,7 +102,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
         axes.set_ylabel(f"infractions/{unit}")
         axes.set_ylim(bottom=0)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend()
+        axes.legend(loc="upper left")  # to look for the best place may take long, and warns then
     addresses.set_xscale("log")
     pack.set_xscale("log")
     processes.set_xticks(PROCESSES)

@@ -242,6 +242,33 @@ class TestDirectCalls:
         asyncio.run(use())
         assert source.asked == 2
 
+    @pytest.mark.parametrize(
+        ("key", "token"),
+        [("A\r\nx-evil: 1", None), ("A\n", "t"), ("A", "t\n"), ("A", "t\0"), ("A", "t\N{EM DASH}")],
+    )
+    def test_renewed_credentials_that_no_header_takes_are_refused_unsent_and_asked_for_again(
+        self, desk: Desk, key: str, token: str | None
+    ) -> None:
+        class Source:
+            given = Credentials(key, SECRET, token)
+
+            def get_frozen_credentials(self) -> Any:
+                return self.given.get_frozen_credentials()
+
+        source = Source()
+
+        async def use() -> None:
+            outbox = SqsQueue(DirectCalls(desk.client, source), queue_url=desk.url)
+            (failure,) = await outbox.send(["a"], within_s=WITHIN_S)
+            assert isinstance(failure, AccessDenied)
+            assert "the credentials hold a line break" in str(failure)
+            assert "evil" not in str(failure)
+            source.given = Credentials(desk.account, SECRET)
+            assert await outbox.send(["b"], within_s=WITHIN_S) == [None]
+            await outbox.close()
+
+        asyncio.run(use())
+
     def test_a_proxy_is_left_to_boto3(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)

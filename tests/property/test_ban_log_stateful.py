@@ -24,6 +24,10 @@ OFFENDERS = [OffenderId("login", f"203.0.113.{last}/32") for last in range(1, 6)
 LENGTHS_MS = st.sampled_from([60_000, 3_600_000, 30 * 86_400_000])
 FATES = st.lists(st.sampled_from(Fate), max_size=6)
 PAUSES_S = st.sampled_from([0.0, 0.2, 1.0, 11.0, 65.0, 400.0])
+STALE_S = 1.5
+"""For so long an eventually consistent read may answer what was there before."""
+
+DEEDS = ["nothing", "scribe", "reader", "land"]
 SOME = st.lists(st.sampled_from(OFFENDERS), min_size=1, max_size=3, unique=True)
 
 
@@ -63,9 +67,9 @@ class Log(RuleBasedStateMachine):
 
         caller.fare(fates, act)
 
-    @rule(what=st.sampled_from(["nothing", "scribe", "reader", "land"]), seconds=PAUSES_S)
-    def plan(self, what: str, seconds: float) -> None:
-        self.meanwhile.append((what, seconds))
+    @rule(planned=st.lists(st.tuples(st.sampled_from(DEEDS), PAUSES_S), max_size=5))
+    def plan(self, planned: list[tuple[str, float]]) -> None:
+        self.meanwhile = planned
 
     @rule(worker=st.integers(0, 1), who=SOME, length_ms=LENGTHS_MS, fates=FATES)
     def ban(self, worker: int, who: list[OffenderId], length_ms: int, fates: list[Fate]) -> None:
@@ -106,8 +110,9 @@ class Log(RuleBasedStateMachine):
 
     @rule(seconds=PAUSES_S)
     def time_passes(self, seconds: float) -> None:
-        self.world.aws.remember()
         self.world.clock.advance(seconds)
+        if seconds > STALE_S:
+            self.world.aws.forget()
 
     @rule()
     def a_late_call_takes_effect(self) -> None:
@@ -126,6 +131,7 @@ class Log(RuleBasedStateMachine):
                 self.scribes[0].tick()
                 self.world.clock.advance(12.0)
             self.world.collect()
+        self.world.aws.forget()
 
     def end_faults(self) -> None:
         self.meanwhile.clear()
@@ -151,8 +157,8 @@ class Log(RuleBasedStateMachine):
             for each in self.scribes:
                 each.tick()
         late = Reader(self.world, is_strong=True)
+        self.world.aws.forget()
         for _ in range(5):
-            self.world.aws.remember()
             self.world.clock.advance(12.0)
             for reading in (self.early, self.sleepy, late):
                 reading.poll()

@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import contextmanager
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -108,10 +108,12 @@ _KINDS: dict[str, type[errors.F2bError]] = {
     "WAFOptimisticLockException": errors.LockLost,
 }
 _NO_HEADER = "Invalid header value"
-_BAD_KEYS = (
+BAD_KEYS = (
     "the credentials hold a line break, or another character that no header takes; "
     "check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or who gives them out"
 )
+"""What is said of such credentials; their text is not shown."""
+
 _OF_AWS = "x-amzn-requestid"
 ODD = (LookupError, TypeError, ValueError, AttributeError)
 """What Python raises on the way through an answer that has not the form of AWS's."""
@@ -158,7 +160,7 @@ def aws_errors(doing: str) -> Iterator[None]:
     except _NO_CREDENTIALS as error:
         raise errors.AccessDenied(f"{doing}: {error}") from error
     except (BotoConnectionError, HTTPClientError, ResponseParserError, PaginationError) as error:
-        raise _of_way(error, doing) from None if _NO_HEADER in str(error) else error
+        _raise_of_the_way(error, doing)
     except BotoCoreError as error:
         raise errors.Rejected(f"{doing}: {error}") from error
     except Exception as error:
@@ -189,10 +191,10 @@ def odd_answer(doing: str, error: Exception) -> errors.F2bError:
     )
 
 
-def _of_way(error: Exception, doing: str) -> errors.F2bError:
+def _raise_of_the_way(error: Exception, doing: str) -> NoReturn:
     if _NO_HEADER in str(error):  # its text holds the value, which no log may show: so it is no cause, either
-        return errors.AccessDenied(f"{doing}: {_BAD_KEYS}")
-    return errors.Unavailable(f"{doing}: {error}")
+        raise errors.AccessDenied(f"{doing}: {BAD_KEYS}") from None
+    raise errors.Unavailable(f"{doing}: {error}") from error
 
 
 def refuse_unread(
@@ -205,9 +207,8 @@ def refuse_unread(
     Raises:
         ResponseParserError: If it is so.
     """
-    if (
-        parsed_response is None or response_dict is None or len(parsed_response) > 1
-    ):  # ResponseMetadata is always there
+    # ResponseMetadata is always there.
+    if parsed_response is None or response_dict is None or len(parsed_response) > 1:
         return
     body, headers = response_dict["body"], response_dict["headers"]
     if body == b"{}" or (not body and _OF_AWS in headers):

@@ -49,7 +49,7 @@ def _draw_infractions(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylabel("infractions")
     axes.set_title(f"{len(rows)} infractions by jail")
     if jails:
-        axes.legend()
+        axes.legend(loc="upper left")  # to look for the best place may take long, and warns then
 
 
 def _draw_bans(axes: Axes, verdicts: Sequence[ReplayedBan], last_ms: int) -> None:

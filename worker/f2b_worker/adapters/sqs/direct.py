@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
-from f2b_worker.adapters.answers import aws_errors
-from f2b_worker.adapters.aws import authorities_of
+from f2b_worker.adapters.answers import BAD_KEYS, aws_errors
+from f2b_worker.adapters.aws_settings import authorities_of
 from f2b_worker.adapters.sqs.sigv4 import Signer
 from f2b_worker.errors import AccessDenied, F2bError, Unavailable
 
@@ -72,6 +72,10 @@ class DirectCalls:
             F2bError: The one that boto3's error of the same call would become.
         """
         credentials = await self._fresh_credentials()
+        keys = f"{credentials.access_key}{credentials.token or ''}"
+        if not (keys.isascii() and keys.isprintable()):
+            self._credentials = None  # the next call asks for others, and waits for them
+            raise AccessDenied(f"{action}: {BAD_KEYS}")
         request = self._signed(action, json.dumps(parameters).encode(), credentials)
         try:
             status, body, kind = await self._exchange(request)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, snapshot_item
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
 from f2b_worker.adapters.dynamodb.items import number, ttl
 from f2b_worker.errors import Missing
 
@@ -184,18 +184,18 @@ class BanLogItems:
 
     def put_part(self, part_id: str, place: int, content: bytes) -> None:
         """Write one item of a part, whose id nobody else has."""
-        item = _part_key(part_id, place) | {"c": {"B": content}, "ttl": self._ttl(PART_KEPT_MS)}
+        item = _part_key(part_name(part_id, place)) | {"c": {"B": content}, "ttl": self._ttl(PART_KEPT_MS)}
         with aws_errors("writing a snapshot of the bans"):
             self._client.put_item(TableName=self._table, Item=item)
 
     def read_parts(self, parts: Iterable[Part]) -> dict[str, bytes]:
         """Read parts by their names; what is missing has gone, or was not read: AWS answers 1 MB a partition."""
-        left = {f"part#{part.id}#{place}" for part in parts for place in range(part.items)}
+        left = {name for part in parts for name in part.names}
         found: dict[str, bytes] = {}
         while left:
             before = len(left)
             for batch in batches(sorted(left), READ_MAX):
-                keys = [{"pk": {"S": name}, "sk": {"S": "part"}} for name in batch]
+                keys = [_part_key(name) for name in batch]
                 with odd_answers(_READING):
                     found.update((item["pk"]["S"], _bytes(item)) for item in self._read_some(keys, strongly=True))
             left.difference_update(found)
@@ -235,8 +235,8 @@ def _entry_key(epoch: str, place: int) -> Item:
     return {"pk": {"S": f"log#{epoch}#{place}"}, "sk": {"S": "log"}}
 
 
-def _part_key(part_id: str, place: int) -> Item:
-    return {"pk": {"S": f"part#{part_id}#{place}"}, "sk": {"S": "part"}}
+def _part_key(name: str) -> Item:
+    return {"pk": {"S": name}, "sk": {"S": "part"}}
 
 
 def _text(item: Mapping[str, Any], name: str) -> str:

@@ -160,8 +160,7 @@ class BanLogReader:
         return {part.id: self._changes(part, found) for part in wanted}
 
     def _changes(self, part: Part, found: Mapping[str, bytes]) -> Iterator[Change]:
-        for place in range(part.items):
-            name = f"part#{part.id}#{place}"
+        for name in part.names:
             yield from self._read_content("part", f"{name} part", found[name]).changes
 
     def _read_content(self, kind: str, name: str, content: bytes) -> Unpacked:

@@ -47,7 +47,8 @@ DELTAS_MAX = 16
 PUBLISHED_WITHIN_S = 60.0
 """A part that was begun so long ago is not published: nobody may read it so late that it has gone."""
 
-_PART_CHANGES = 5_000  # about 100 KB
+_CHANGE_BYTES = 16  # about, packed
+_PART_CHANGES = 5_000  # 60 to 100 KB
 
 
 class Scribe:
@@ -96,7 +97,7 @@ class Scribe:
         if not reading.is_anew:  # deltas would not tell what the snapshot's base holds
             reading = self._reader.start()
         self._begin_with(reading.snapshot)
-        for part, changes in zip(reading.parts, reading.parts.values(), strict=True):
+        for part, changes in reading.parts.items():
             known = list(changes)
             self._bans.take_in(known)
             if reading.snapshot and part != reading.snapshot.base.id:
@@ -108,7 +109,7 @@ class Scribe:
             changes = self._above.pop(place).changes
             self._bans.take_in(changes)
             self._since_last.update(change.who for change in changes)
-            self._bytes += 16 * len(changes)
+            self._bytes += _CHANGE_BYTES * len(changes)
 
     def _void(self, cursor: Cursor) -> bool:
         """Fill the numbers that have been missing for long; False if they expired, for a snapshot has them."""

@@ -30,6 +30,16 @@ class Part:
     bytes: int
     made_ms: int
 
+    @property
+    def names(self) -> list[str]:
+        """The partition keys of its items, in their order."""
+        return [part_name(self.id, place) for place in range(self.items)]
+
+
+def part_name(part_id: str, place: int) -> str:
+    """Name the partition of one item of a part."""
+    return f"part#{part_id}#{place}"
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -138,7 +138,7 @@ def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
 
 def _follow(told: Told, ports: RegionPorts) -> None:
     told.step(ports.lease.hold)
-    told.step(lambda: ports.bans.standing())
+    told.step(ports.bans.standing)
     told.step(lambda: ports.bans.follow().poll())
     told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset({"192.0.2.1/32"})))
     told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import IpSetContents
+    from f2b_worker.ports import IpSetContents, StandingBan
 
 A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"

@@ -213,7 +213,7 @@ class Scene:
             assert isinstance(seen, Offender)
             length_ms = round(seconds * 1000)
             ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
-            self.ledger.commit({who: Decision(seen, (ban,))})
+            self.ledger.commit({who: Decision(seen, ban)})
 
     def pass_time(
         self, seconds: float, *, every_s: float | None = None, do: Callable[[], None] | None = None

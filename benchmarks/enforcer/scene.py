@@ -274,7 +274,7 @@ class Scene:
 
     def _decisions(self, keys: Sequence[str], ban: Ban) -> dict[OffenderId, Decision]:
         offenders = [OffenderId(JAIL, key) for key in keys]
-        return {who: Decision(self._remembered.get(who, Offender()), (ban,)) for who in offenders}
+        return {who: Decision(self._remembered.get(who, Offender()), ban) for who in offenders}
 
     def ban_in_bulk(self, keys: Sequence[str], *, until_ms: int | None = None, age_ms: int = 0) -> None:
         """Store bans without history, 25 at a time, and log them: thousands of updates take the emulator minutes.

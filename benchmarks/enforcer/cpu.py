@@ -26,6 +26,7 @@ from f2b_worker.domain.plan.updates import next_update
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLease, MemoryLedger, MemoryNotebook
+from f2b_worker.testing.ledger import MemoryFollower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +47,26 @@ class Bans(MemoryLedger):
         self.everything: tuple[StandingBan, ...] = ()
         self.news: tuple[StandingBan, ...] = ()
 
-    def changes(self, cursor: int) -> Changes:
-        """Answer what is new; from the beginning, everything."""
-        news, self.news = self.news, ()
-        return Changes(news if cursor else self.everything, 1)
+    def follow(self) -> MemoryFollower:
+        """Follow the bans from now on."""
+        return _Follower(self)
+
+
+class _Follower(MemoryFollower):
+    """Answers every ban at first, and after that what is new."""
+
+    def __init__(self, bans: Bans) -> None:
+        super().__init__(bans)
+        self._bans = bans
+        self._has_begun = False
+
+    def poll(self) -> Changes:
+        bans = self._bans
+        if not self._has_begun:
+            self._has_begun = True
+            return Changes(bans.everything, is_all=True)
+        news, bans.news = bans.news, ()
+        return Changes(news)
 
 
 def keys() -> Iterator[str]:

@@ -44,6 +44,11 @@ class WorldLedger(MemoryLedger):
             raise self.failure
         return super().changed_since(cursor)
 
+    def standing_of(self, key: str) -> list[StandingBan]:
+        if self.failure:
+            raise self.failure
+        return super().standing_of(key)
+
 
 class WorldLease:
     """A lease that moves; who lost it finds out before getting it again."""
@@ -104,7 +109,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ledger = WorldLedger()
+        self.ledger = WorldLedger(self.clock)
         self.notebook = MemoryNotebook()
         self.blocklists = (Blocklist("block", ("f2b",)), Blocklist("captcha", ("c",), collapse=COLLAPSE))
         self.finder = MemoryIpSetFinder({"block": [], "captcha": []})

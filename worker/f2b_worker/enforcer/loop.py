@@ -14,6 +14,7 @@ from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
+from f2b_worker.enforcer.doubts import Doubts
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
@@ -243,6 +244,7 @@ class Enforcer:
             following=following,
             surge=surge,
             own=own,
+            doubts=Doubts(sets, self._roster, self._bans, own, alarms=alarms, clock=clock, aside=aside),
             foreign=ForeignEntries(
                 sets,
                 allowed=self._spared[0],

@@ -56,6 +56,7 @@ class WorldLease:
     def __init__(self) -> None:
         self.is_held = False
         self.was_lost = False
+        self.is_next = False
 
     def hold(self) -> bool:
         if self.was_lost:
@@ -210,6 +211,7 @@ class World:
         for number, lease in enumerate(self.leases):
             lease.was_lost |= lease.is_held and number != to
             lease.is_held = number == to
+            lease.is_next = to is None
 
     def pass_time(self, seconds: float) -> None:
         ends_s = self.clock.monotonic_s() + seconds

@@ -130,8 +130,9 @@ class Ledger(MemoryLedger):
         return super().changed_since(cursor)
 
     def standing_of(self, key: str) -> list[StandingBan]:
-        if self.failure or self.refuses:
-            raise self.failure or self.refuses
+        failure = self.failure or self.refuses
+        if failure:
+            raise failure
         self.asked_of.append(key)
         found = super().standing_of(key)
         return [StandingBan(each.who, UNREADABLE) for each in found] if key in self.damaged else found

@@ -62,7 +62,8 @@ class TestAfterAnHourWithoutAnyWorker:
         scene.clock.advance(HOUR_S)
         scene.restart()
         scene.pass_time(UNBAN_LAG_S + 10)
-        assert (scene.v4.held, scene.ledger.asked_of) == (set(), [])
+        assert scene.v4.held == set()
+        assert scene.ledger.asked_of == []
 
     def test_what_is_banned_anew_meanwhile_stays_until_that_ends_and_goes_then(self, scene: Scene) -> None:
         scene.ban(A, seconds=60, count=2)

@@ -176,10 +176,11 @@ class MemoryFollower:
 
 
 class MemoryLease:
-    """A lease that one of several enforcers in a test holds."""
+    """A lease that one of several enforcers in a test holds, or is to hold next."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.held = held
+        self.is_next = False
         self.released = False
 
     def hold(self) -> bool:

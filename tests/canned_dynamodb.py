@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.canned.table import Table
 
 TABLE: Final = "f2b"
-_READS = {"GetItem", "BatchGetItem", "Query"}
+_READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
 
 class Fate(Enum):
@@ -41,6 +41,16 @@ class DeathError(BaseException):
 
 class ConditionFailedError(ClientError):
     """As botocore makes one for each client."""
+
+
+class CancelledError(ClientError):
+    """Of a transaction, likewise."""
+
+
+_KINDS: Final[dict[str, type[ClientError]]] = {
+    "ConditionalCheckFailedException": ConditionFailedError,
+    "TransactionCanceledException": CancelledError,
+}
 
 
 class CannedTable:
@@ -154,6 +164,7 @@ class Caller:
 class _Client:
     class exceptions:  # noqa: N801 - as botocore has it
         ConditionalCheckFailedException = ConditionFailedError
+        TransactionCanceledException = CancelledError
 
     def __init__(self, call: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
         self._call = call
@@ -173,6 +184,6 @@ def _is_consistent(request: dict[str, Any]) -> bool:
 
 
 def _client_error(error: CannedError, operation: str) -> ClientError:
-    kind = ConditionFailedError if error.code == "ConditionalCheckFailedException" else ClientError
+    kind = _KINDS.get(error.code, ClientError)
     answer: Any = {"Error": {"Code": error.code, "Message": str(error)}, **error.more}
     return kind(answer, operation)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from f2b_worker.adapters.dynamodb.ban_log import items, reader, scribe, writer
+from f2b_worker.adapters.dynamodb.ban_log import items, parts, reader, scribe, writer
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from tests.canned_dynamodb import Fate
 from tests.property.ban_log_world import DAY_S, Reader, Scribing, Worker, World, lift
@@ -176,7 +176,7 @@ def everything_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "NUMBERS_MAX", 20)
     monkeypatch.setattr(scribe, "NUMBERS_MAX", 3)
     monkeypatch.setattr(scribe, "DELTAS_MAX", 2)
-    monkeypatch.setattr(scribe, "_PART_CHANGES", 2)
+    monkeypatch.setattr(parts, "CHANGES_MAX", 2)
 
 
 @pytest.mark.usefixtures("everything_comes_soon")

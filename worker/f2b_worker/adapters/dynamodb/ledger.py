@@ -37,6 +37,7 @@ from f2b_worker.adapters.dynamodb.items import (
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.publishing import Publishing
+from f2b_worker.adapters.dynamodb.statements import is_lost_race
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError, Invalid
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.domain.judge.decisions import Decision
@@ -254,14 +254,3 @@ def _gathered(answers: dict[OffenderId, Future[Offender]]) -> Answers:
         except F2bError as error:
             gathered[who] = error
     return gathered
-
-
-def is_lost_race(error: ClientError) -> bool:
-    """Tell whether a transaction was cancelled since the offender has changed meanwhile; it is judged again.
-
-    The code is ConditionalCheckFailed; some emulators append Exception to it. Any other reason passes (a conflict
-    with another transaction, throttling), and the commit is tried again.
-    """
-    reasons: Any = error.response.get("CancellationReasons", [])
-    with odd_answers("banning"):
-        return any(str(each.get("Code", "")).startswith("ConditionalCheckFailed") for each in reasons)

@@ -47,7 +47,7 @@ class Bans:
         newer: dict[OffenderId, Change] = {}
         for change in changes:
             known = newest.get(change.who)
-            if known is None or change.revision > known.revision:
+            if known is None or change.revision > known.revision or _is_mended(known, change):
                 newest[change.who] = newer[change.who] = change
         return list(newer.values())
 
@@ -69,3 +69,8 @@ class Bans:
     def forget_ended(self, complete_ms: float) -> None:
         """Forget those that `remembered` leaves out."""
         self.newest = {change.who: change for change in self.remembered(complete_ms)}
+
+
+def _is_mended(known: Change, change: Change) -> bool:
+    """Tell whether a ban can be read that could not be before, of the same revision."""
+    return known.ban is UNREADABLE and change.revision == known.revision and change.ban is not UNREADABLE

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
+from botocore.exceptions import ClientError
+
+from f2b_worker.adapters.answers import aws_errors, error_code, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
-from f2b_worker.adapters.dynamodb.items import number, ttl
-from f2b_worker.errors import Missing
+from f2b_worker.adapters.dynamodb.items import as_count, number, ttl
+from f2b_worker.adapters.dynamodb.statements import is_lost_race
+from f2b_worker.adapters.remedies import MISSHAPEN
+from f2b_worker.errors import Missing, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +37,9 @@ READ_MAX = 100
 _COUNTER = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 _POINTER = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
 _NOT_THERE = "attribute_not_exists(pk)"
+_BEGIN_ANEW = (
+    "SET before_n = if_not_exists(n, :none), before_epoch = if_not_exists(epoch, :none), n = :zero, epoch = :epoch"
+)
 _READING = "reading the ban log"
 _WRITING = "writing the ban log"
 
@@ -86,28 +94,95 @@ class BanLogItems:
         self.is_strong = is_strong
 
     def begin(self, epoch: str) -> None:
-        """Make the counter, unless it is there."""
-        item = _COUNTER | {"n": number(0), "epoch": {"S": epoch}}
-        self._put_if_absent(item)
+        """Make the counter, and a snapshot of nothing, unless either is there.
+
+        So a table whose snapshot is not there has lost it, and nobody takes that for a table without bans.
+
+        Raises:
+            Missing: If there is a snapshot, and no counter.
+        """
+        nothing = Snapshot(epoch, 0, (Part(epoch, 0, 0, 0, 0, self._clock.now_ms()),), 0)
+        counter = _COUNTER | {"n": number(0), "epoch": {"S": epoch}}
+        puts = [
+            {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": _NOT_THERE}}
+            for item in (counter, _POINTER | snapshot_item(nothing))
+        ]
+        with aws_errors(_WRITING):
+            try:
+                self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+            except self._client.exceptions.TransactionCanceledException as error:
+                if not is_lost_race(error):
+                    raise
+        self.top()
+
+    def begin_anew(self, epoch: str) -> Top | None:
+        """Let a new log take the place of the one that is there, whatever its counter holds.
+
+        From then on the one before gives no number away. It is safe to call again after an error.
+
+        Returns:
+            Where the one before ended; None if its counter did not tell.
+
+        Raises:
+            EpochChanged: If somebody else began another one just now.
+        """
+        there = self._counter(strongly=True)
+        if there.get("epoch") != {"S": epoch}:
+            there = self._replace_counter(epoch, there.get("epoch"))
+        with suppress(*MISSHAPEN):
+            return Top(str(there["before_epoch"]["S"]), as_count(there["before_n"]))
+        return None
+
+    def _replace_counter(self, epoch: str, before: Any) -> Item:
+        values: dict[str, Any] = {":epoch": {"S": epoch}, ":none": {"NULL": True}, ":zero": number(0)}
+        with aws_errors(_WRITING):
+            try:
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_COUNTER,
+                    UpdateExpression=_BEGIN_ANEW,
+                    ConditionExpression="epoch = :before" if before else "attribute_not_exists(epoch)",
+                    ExpressionAttributeValues=values | ({":before": before} if before else {}),
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                there: Any = error.response.get("Item", {})
+                if there.get("epoch") != {"S": epoch}:
+                    raise EpochChanged(str(there.get("epoch"))) from error
+                return dict(there)
+        return dict(answer.get("Attributes", {}))
 
     def top(self) -> Top:
         """Read the counter.
 
         Raises:
             Missing: If it is not there.
+            Rejected: If it cannot be read.
         """
-        with aws_errors(_READING):
-            answer = self._client.get_item(TableName=self._table, Key=_COUNTER, ConsistentRead=self.is_strong)
-        return self._as_top(answer.get("Item"))
+        return self._as_top(self._counter(strongly=self.is_strong))
 
-    def _as_top(self, item: Any) -> Top:
+    def _counter(self, *, strongly: bool) -> Item:
+        with aws_errors(_READING):
+            answer = self._client.get_item(TableName=self._table, Key=_COUNTER, ConsistentRead=strongly)
+        return part_of({"Item": {}, **answer}, "Item", _READING, dict)  # type: ignore[no-any-return]
+
+    def _as_top(self, item: Item) -> Top:
         if not item:
             raise Missing(
-                f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with:"
-                " f2b-worker provision"
+                f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with"
+                " f2b-worker provision, or if the table has bans, with f2b-worker repair"
             )
-        with odd_answers(_READING):
-            return Top(item["epoch"]["S"], int(item["n"]["N"]))
+        try:
+            return Top(str(item["epoch"]["S"]), as_count(item["n"]))
+        except MISSHAPEN as error:
+            raise self._broken_counter() from error
+
+    def _broken_counter(self) -> Rejected:
+        return Rejected(
+            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b-worker"
+            " repair, which begins the log anew"
+        )
 
     def reserve(self, epoch: str) -> int:
         """Take the next number.
@@ -116,6 +191,7 @@ class BanLogItems:
 
         Raises:
             EpochChanged: If the log of this epoch takes no more.
+            Rejected: If the counter cannot be read.
         """
         with aws_errors("taking a number of the ban log"):
             try:
@@ -129,7 +205,13 @@ class BanLogItems:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                raise EpochChanged(self._as_top(error.response.get("Item")).epoch) from error
+                there: Any = error.response.get("Item", {})
+                raise EpochChanged(self._as_top(there).epoch) from error
+            except ClientError as error:
+                # Nobody else's number: not what is written is wrong, but what is there.
+                if error_code(error) == "ValidationException":
+                    raise self._broken_counter() from error
+                raise
         with odd_answers(_WRITING):
             return int(answer["Attributes"]["n"]["N"])
 
@@ -176,11 +258,22 @@ class BanLogItems:
             return list(part_of(answer, "Responses", _READING).get(self._table, []))
 
     def snapshot(self) -> Snapshot | None:
-        """Read which parts make the newest snapshot, strongly; None if there is none."""
+        """Read which parts make the newest snapshot, strongly; None if that was lost."""
+        item = self.pointer()
+        return as_snapshot(item) if item else None
+
+    def pointer(self) -> Item:
+        """Read the pointer to the snapshot as it is, strongly; it is empty if it was lost."""
         with aws_errors(_READING):
             answer = self._client.get_item(TableName=self._table, Key=_POINTER, ConsistentRead=True)
-        item = answer.get("Item")
-        return as_snapshot(item) if item else None
+        return part_of({"Item": {}, **answer}, "Item", _READING, dict)  # type: ignore[no-any-return]
+
+    def without_snapshot(self) -> Missing:
+        """Make the error for a table whose pointer was lost."""
+        return Missing(
+            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b-worker"
+            " repair, which makes it anew from the bans"
+        )
 
     def put_part(self, part_id: str, place: int, content: bytes) -> None:
         """Write one item of a part, whose id nobody else has."""
@@ -203,29 +296,47 @@ class BanLogItems:
                 break
         return found
 
-    def point(self, snapshot: Snapshot, seen: Snapshot | None) -> bool:
+    def point(self, snapshot: Snapshot, seen: Snapshot) -> bool:
         """Publish a snapshot in the place of the one that it was built on; tell whether it is published.
 
         It is safe to call again after an error.
         """
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(upto)"}
-        if seen:
-            condition = {
-                "ConditionExpression": "epoch = :epoch AND upto = :seen",
-                "ExpressionAttributeValues": {":epoch": {"S": seen.epoch}, ":seen": number(seen.upto)},
-            }
+        there = self._put_pointer(
+            snapshot, "epoch = :epoch AND upto = :upto", {":epoch": {"S": seen.epoch}, ":upto": number(seen.upto)}
+        )
+        return there is None or (bool(there) and as_snapshot(there) == snapshot)
+
+    def replace_pointer(self, snapshot: Snapshot, there: Item) -> bool:
+        """Publish the first snapshot of an epoch in the place of whatever pointer is there; tell if it is.
+
+        It is safe to call again after an error.
+
+        Args:
+            snapshot: What is published.
+            there: The pointer as it was read: of another epoch, broken, or empty.
+        """
+        names = ("epoch", "upto")
+        conditions = [f"{name} = :{name}" if name in there else f"attribute_not_exists({name})" for name in names]
+        values = {f":{name}": there[name] for name in names if name in there}
+        now = self._put_pointer(snapshot, " AND ".join(conditions), values)
+        # Its answer may have been lost, and its scribe may have gone on from there.
+        return now is None or now.get("epoch") == {"S": snapshot.epoch}
+
+    def _put_pointer(self, snapshot: Snapshot, condition: str, values: Item) -> Item | None:
+        """Write the pointer on a condition; answer what is there if that does not hold."""
         with aws_errors("publishing a snapshot of the bans"):
             try:
                 self._client.put_item(
                     TableName=self._table,
                     Item=_POINTER | snapshot_item(snapshot),
+                    ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                    **condition,
+                    **({"ExpressionAttributeValues": values} if values else {}),  # type: ignore[arg-type]
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                there = error.response.get("Item")
-                return bool(there) and as_snapshot(there) == snapshot
-        return True
+                there: Any = error.response.get("Item", {})
+                return dict(there)
+        return None
 
     def _ttl(self, kept_ms: int) -> dict[str, str]:
         return ttl(self._clock.now_ms() + kept_ms)

@@ -79,12 +79,12 @@ class BanLogWriter:
         raise Unavailable(f"the ban log refused {_NUMBERS_MAX} numbers in a row")
 
     def _reserve(self) -> int:
+        self._epoch = self._epoch or self._items.top().epoch
         try:
-            self._epoch = self._epoch or self._items.top().epoch
             return self._items.reserve(self._epoch)
         except EpochChanged as changed:
             self._epoch = changed.epoch
-            return self._items.reserve(self._epoch)
+            raise Unavailable("logging bans: the ban log was begun anew") from changed
 
     def _put(self, place: int, entry: Entry, *, asked_s: float, read_s: float) -> bool | None:
         """Write an entry; False if what it says is too old, None if its number is, or is somebody else's."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry, EpochChanged, Top
+from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged, Top
+from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
 from f2b_worker.errors import Missing, Rejected
 from tests.canned_dynamodb import Caller, CannedTable
@@ -178,5 +179,5 @@ def test_a_counter_that_cannot_be_read_says_so(begun: BanLogItems, n: dict[str, 
     begun._client.put_item(TableName=TABLE, Item=key | {"n": n, "epoch": {"S": EPOCH}})
 
     for ask in (begun.top, lambda: begun.reserve(EPOCH)):
-        with pytest.raises(Rejected, match="the counter of the ban log .* cannot be read; run f2b-worker repair"):
+        with pytest.raises(Rejected, match=r"the counter of the ban log .* cannot be read; run f2b-worker repair"):
             ask()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from f2b_worker.adapters.answers import aws_errors, error_code, odd_answers, part_of
+from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb.ban_log.counter import COUNTER, READING, WRITING, BanLogCounter
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
-from f2b_worker.adapters.dynamodb.items import as_count, number, ttl
+from f2b_worker.adapters.dynamodb.items import number, ttl
 from f2b_worker.adapters.dynamodb.statements import is_lost_race
-from f2b_worker.adapters.remedies import MISSHAPEN
-from f2b_worker.errors import Missing, Rejected
+from f2b_worker.errors import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,22 +31,8 @@ PART_KEPT_MS = 15 * DAY_MS
 READ_MAX = 100
 """So many items one BatchGetItem reads."""
 
-_COUNTER = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 _POINTER = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
 _NOT_THERE = "attribute_not_exists(pk)"
-_BEGIN_ANEW = (
-    "SET before_n = if_not_exists(n, :none), before_epoch = if_not_exists(epoch, :none), n = :zero, epoch = :epoch"
-)
-_READING = "reading the ban log"
-_WRITING = "writing the ban log"
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """What the counter says: the greatest number that was given away, and in which log."""
-
-    epoch: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +48,7 @@ class Entry:
     content: bytes = b""
 
 
-class EpochChanged(Exception):
-    """The log was begun anew.
-
-    Attributes:
-        epoch: Of the new one.
-    """
-
-    def __init__(self, epoch: str) -> None:
-        super().__init__(epoch)
-        self.epoch = epoch
-
-
-class BanLogItems:
+class BanLogItems(BanLogCounter):
     """The ban log's items in one table.
 
     Args:
@@ -88,10 +59,8 @@ class BanLogItems:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock, *, is_strong: bool = True) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table, is_strong=is_strong)
         self._clock = clock
-        self.is_strong = is_strong
 
     def begin(self, epoch: str) -> None:
         """Make the counter, and a snapshot of nothing, unless either is there.
@@ -102,118 +71,18 @@ class BanLogItems:
             Missing: If there is a snapshot, and no counter.
         """
         nothing = Snapshot(epoch, 0, (Part(epoch, 0, 0, 0, 0, self._clock.now_ms()),), 0)
-        counter = _COUNTER | {"n": number(0), "epoch": {"S": epoch}}
+        counter = COUNTER | {"n": number(0), "epoch": {"S": epoch}}
         puts = [
             {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": _NOT_THERE}}
             for item in (counter, _POINTER | snapshot_item(nothing))
         ]
-        with aws_errors(_WRITING):
+        with aws_errors(WRITING):
             try:
                 self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
             except self._client.exceptions.TransactionCanceledException as error:
                 if not is_lost_race(error):
                     raise
         self.top()
-
-    def begin_anew(self, epoch: str) -> Top | None:
-        """Let a new log take the place of the one that is there, whatever its counter holds.
-
-        From then on the one before gives no number away. It is safe to call again after an error.
-
-        Returns:
-            Where the one before ended; None if its counter did not tell.
-
-        Raises:
-            EpochChanged: If somebody else began another one just now.
-        """
-        there = self._counter(strongly=True)
-        if there.get("epoch") != {"S": epoch}:
-            there = self._replace_counter(epoch, there.get("epoch"))
-        with suppress(*MISSHAPEN):
-            return Top(str(there["before_epoch"]["S"]), as_count(there["before_n"]))
-        return None
-
-    def _replace_counter(self, epoch: str, before: Any) -> Item:
-        values: dict[str, Any] = {":epoch": {"S": epoch}, ":none": {"NULL": True}, ":zero": number(0)}
-        with aws_errors(_WRITING):
-            try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=_COUNTER,
-                    UpdateExpression=_BEGIN_ANEW,
-                    ConditionExpression="epoch = :before" if before else "attribute_not_exists(epoch)",
-                    ExpressionAttributeValues=values | ({":before": before} if before else {}),
-                    ReturnValues="ALL_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                there: Any = error.response.get("Item", {})
-                if there.get("epoch") != {"S": epoch}:
-                    raise EpochChanged(str(there.get("epoch"))) from error
-                return dict(there)
-        return dict(answer.get("Attributes", {}))
-
-    def top(self) -> Top:
-        """Read the counter.
-
-        Raises:
-            Missing: If it is not there.
-            Rejected: If it cannot be read.
-        """
-        return self._as_top(self._counter(strongly=self.is_strong))
-
-    def _counter(self, *, strongly: bool) -> Item:
-        with aws_errors(_READING):
-            answer = self._client.get_item(TableName=self._table, Key=_COUNTER, ConsistentRead=strongly)
-        return part_of({"Item": {}, **answer}, "Item", _READING, dict)  # type: ignore[no-any-return]
-
-    def _as_top(self, item: Item) -> Top:
-        if not item:
-            raise Missing(
-                f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with"
-                " f2b-worker provision, or if the table has bans, with f2b-worker repair"
-            )
-        try:
-            return Top(str(item["epoch"]["S"]), as_count(item["n"]))
-        except MISSHAPEN as error:
-            raise self._broken_counter() from error
-
-    def _broken_counter(self) -> Rejected:
-        return Rejected(
-            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b-worker"
-            " repair, which begins the log anew"
-        )
-
-    def reserve(self, epoch: str) -> int:
-        """Take the next number.
-
-        A lost answer costs a number, which the scribe voids.
-
-        Raises:
-            EpochChanged: If the log of this epoch takes no more.
-            Rejected: If the counter cannot be read.
-        """
-        with aws_errors("taking a number of the ban log"):
-            try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=_COUNTER,
-                    UpdateExpression="ADD n :one",
-                    ConditionExpression="epoch = :epoch",
-                    ExpressionAttributeValues={":one": number(1), ":epoch": {"S": epoch}},
-                    ReturnValues="UPDATED_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                there: Any = error.response.get("Item", {})
-                raise EpochChanged(self._as_top(there).epoch) from error
-            except ClientError as error:
-                # Nobody else's number: not what is written is wrong, but what is there.
-                if error_code(error) == "ValidationException":
-                    raise self._broken_counter() from error
-                raise
-        with odd_answers(_WRITING):
-            return int(answer["Attributes"]["n"]["N"])
 
     def put(self, epoch: str, place: int, entry: Entry) -> str | None:
         """Write an entry, or a void, under a number, if nothing is there; answer the id of what is, else None.
@@ -227,7 +96,7 @@ class BanLogItems:
         return None if there is None else str(there.get("id", {}).get("S", ""))
 
     def _put_if_absent(self, item: Item) -> Item | None:
-        with aws_errors(_WRITING):
+        with aws_errors(WRITING):
             try:
                 self._client.put_item(
                     TableName=self._table,
@@ -245,17 +114,17 @@ class BanLogItems:
         found: dict[int, Entry] = {}
         for batch in batches(places, READ_MAX):
             for item in self._read_some([_entry_key(epoch, place) for place in batch], strongly=self.is_strong):
-                with odd_answers(_READING):
+                with odd_answers(READING):
                     place = int(item["pk"]["S"].rpartition("#")[2])
                     found[place] = Entry(_text(item, "id"), _bytes(item))
         return found
 
     def _read_some(self, keys: list[Item], *, strongly: bool) -> list[Item]:
         asked: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": strongly}}
-        with aws_errors(_READING):
+        with aws_errors(READING):
             answer = self._client.batch_get_item(RequestItems=asked)
-        with odd_answers(_READING):
-            return list(part_of(answer, "Responses", _READING).get(self._table, []))
+        with odd_answers(READING):
+            return list(part_of(answer, "Responses", READING).get(self._table, []))
 
     def snapshot(self) -> Snapshot | None:
         """Read which parts make the newest snapshot, strongly; None if that was lost."""
@@ -264,9 +133,9 @@ class BanLogItems:
 
     def pointer(self) -> Item:
         """Read the pointer to the snapshot as it is, strongly; it is empty if it was lost."""
-        with aws_errors(_READING):
+        with aws_errors(READING):
             answer = self._client.get_item(TableName=self._table, Key=_POINTER, ConsistentRead=True)
-        return part_of({"Item": {}, **answer}, "Item", _READING, dict)  # type: ignore[no-any-return]
+        return part_of({"Item": {}, **answer}, "Item", READING, dict)  # type: ignore[no-any-return]
 
     def without_snapshot(self) -> Missing:
         """Make the error for a table whose pointer was lost."""
@@ -289,7 +158,7 @@ class BanLogItems:
             before = len(left)
             for batch in batches(sorted(left), READ_MAX):
                 keys = [_part_key(name) for name in batch]
-                with odd_answers(_READING):
+                with odd_answers(READING):
                     found.update((item["pk"]["S"], _bytes(item)) for item in self._read_some(keys, strongly=True))
             left.difference_update(found)
             if len(left) == before:

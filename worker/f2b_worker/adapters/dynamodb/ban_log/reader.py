@@ -16,7 +16,8 @@ from f2b_worker.observe.unreadable import set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry, Top
+    from f2b_worker.adapters.dynamodb.ban_log.counter import Top
+    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
     from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.errors import Unreadable

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.ban_log.items import Entry, EpochChanged
+from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
+from f2b_worker.adapters.dynamodb.ban_log.items import Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.errors import Retryable, Unavailable
 

@@ -35,6 +35,11 @@ class Change(NamedTuple):
     lifted_ms: int = 0
 
 
+def is_remembered(ban: Ban, complete_ms: float) -> bool:
+    """Tell whether a ban had not ended for long at *complete_ms*; see `Bans.remembered`."""
+    return ban.until_ms >= complete_ms - KEPT_AFTER_END_MS or ban is UNREADABLE
+
+
 class Bans:
     """What a reader knows: of each offender the newest change that it has read."""
 
@@ -59,12 +64,7 @@ class Bans:
         Args:
             complete_ms: Everything that was logged before this moment is known.
         """
-        before_ms = complete_ms - KEPT_AFTER_END_MS
-        return [
-            change
-            for change in self.newest.values()
-            if change.ban.until_ms >= before_ms or change.ban is UNREADABLE
-        ]
+        return [change for change in self.newest.values() if is_remembered(change.ban, complete_ms)]
 
     def forget_ended(self, complete_ms: float) -> None:
         """Forget those that `remembered` leaves out."""

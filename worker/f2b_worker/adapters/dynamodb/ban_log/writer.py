@@ -11,7 +11,8 @@ from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
 from f2b_worker.adapters.dynamodb.ban_log.items import Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
-from f2b_worker.errors import Retryable, Unavailable
+from f2b_worker.adapters.dynamodb.patience import patiently
+from f2b_worker.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,9 +100,4 @@ class BanLogWriter:
         return True if there is None or there == entry.id else None
 
     def _retried(self, call: Callable[[], T]) -> T:
-        for pause_s in PAUSES_S:
-            try:
-                return call()
-            except Retryable:
-                self._clock.wait(self._stop, pause_s)
-        return call()
+        return patiently(call, self._clock, self._stop, PAUSES_S)

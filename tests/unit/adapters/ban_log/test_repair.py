@@ -362,6 +362,30 @@ def test_of_two_repairs_the_one_that_began_later_does_the_work(scene: Scene) -> 
     assert scene.poll() == set(scene.new()) == {who}
 
 
+def test_a_repair_that_slept_before_its_last_step_changes_nothing_of_what_a_later_one_made(scene: Scene) -> None:
+    scene.ban(1)
+    other = scene.another(Caller(scene.aws))
+    seen: list[str] = []
+    done: list[str] = []
+
+    def note(operation: str, request: dict[str, Any]) -> None:
+        seen.append(operation if operation == "Scan" else request.get("Key", {}).get("sk", {}).get("S", ""))
+
+    def sleep() -> None:
+        if scene.repair.is_open and seen.count("Scan") > 1 and seen[-1] == "seq" and not done:
+            done.append("")
+            done[0] = other.run().epoch
+
+    scene.aws.watch = note
+    scene.caller.fare(before=sleep)
+    with pytest.raises(Rejected, match="another repair began after this one"):
+        scene.repair.run()
+
+    snapshot = scene.items.snapshot()
+    assert snapshot
+    assert snapshot.epoch == done[0]
+
+
 def test_of_two_repairs_that_begin_at_the_same_moment_one_is_refused(scene: Scene) -> None:
     scene.ban(1)
     other = scene.another(Caller(scene.aws))

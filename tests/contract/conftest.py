@@ -75,7 +75,6 @@ def dynamodb(connect: Callable[[int], DynamoDBClient]) -> DynamoDBClient:
     """A client that tries once, with a fresh table."""
     client = connect(1)
     provision._make_table(client, TABLE)
-    BanLogItems(client, TABLE, FakeClock()).begin("e1")
     return client
 
 
@@ -83,6 +82,8 @@ def dynamodb(connect: Callable[[int], DynamoDBClient]) -> DynamoDBClient:
 def open_ledger(dynamodb: DynamoDBClient) -> Iterator[Callable[..., DynamoLedger]]:
     """Open further workers' views of the table."""
     opened: list[DynamoLedger] = []
+
+    BanLogItems(dynamodb, TABLE, FakeClock()).begin("e1")
 
     def ledger(clock: FakeClock, client: DynamoDBClient = dynamodb) -> DynamoLedger:
         opened.append(DynamoLedger(client, TABLE, clock, kept_ms=KEPT_MS))

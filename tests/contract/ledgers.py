@@ -64,7 +64,7 @@ def prolonged(ban: Ban, during: Hit) -> Ban:
 
 def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
     """Store bans, and let everybody know."""
-    return remembered(commit_all(ledger, {who: Decision(seen, bans)})[who])
+    return remembered(commit_all(ledger, {who: Decision.on(seen, bans)})[who])
 
 
 def commit_all(ledger: Ledger, decisions: Mapping[OffenderId, Decision]) -> Answers:
@@ -89,7 +89,7 @@ def settle_at_last(ledger: Ledger, new: Sequence[Hit]) -> Offender:
         try:
             answer = ledger.record({WHO: new})[WHO]
             while changed := judge(remembered(answer), new, JAIL, key=WHO.key).changed:
-                answer = ledger.commit({WHO: Decision(remembered(answer), changed)})[WHO]
+                answer = ledger.commit({WHO: Decision.on(remembered(answer), changed)})[WHO]
             return remembered(answer)
         except AssertionError:
             assert isinstance(answer, Retryable)

@@ -37,11 +37,14 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["memory", "dynamodb", "sqlite"])
 def mark(request: pytest.FixtureRequest) -> SchemaMark:
+    """A mark that is not there, as an f2b sees it that knows the first format."""
     if request.param == "memory":
-        return MemorySchema()
-    if request.param == "sqlite":
-        return SqliteSchema(request.getfixturevalue("file"))
-    return DynamoSchema(request.getfixturevalue("dynamodb"), TABLE)
+        mark: SchemaMark = MemorySchema()
+    elif request.param == "sqlite":
+        mark = SqliteSchema(request.getfixturevalue("file"))
+    else:
+        mark = DynamoSchema(request.getfixturevalue("dynamodb"), TABLE)
+    return as_known(mark, Known(Schema(1, 1), oldest=1))
 
 
 def as_known(mark: SchemaMark, known: Known) -> SchemaMark:
@@ -91,9 +94,14 @@ def test_an_older_f2b_is_refused_in_one_line_where_the_mark_does_not_let_it(mark
 
 def test_a_newer_f2b_refuses_what_it_cannot_read_any_more_and_marks_what_it_can(mark: SchemaMark) -> None:
     newer = as_known(mark, Known(Schema(3, 3), oldest=2))
-    with pytest.raises(StartError, match=r"in format 1; this f2b knows formats 2 to 3: docs/upgrade\.md says"):
+    with pytest.raises(
+        StartError, match=r"does not say its format, .* knows formats 2 to 3 only: run f2b-worker prov"
+    ):
         claim_schema(newer)
     assert mark.read() is None
+    mark.mark(Schema(1, 1))
+    with pytest.raises(StartError, match=r"in format 1; this f2b knows formats 2 to 3: docs/upgrade\.md says"):
+        claim_schema(newer)
     mark.mark(Schema(2, 2))
     claim_schema(newer)
     assert mark.read() == Schema(3, 3)
@@ -153,3 +161,13 @@ def test_a_file_of_a_newer_f2b_that_lets_this_one_work_is_worked_with_and_keeps_
     assert SqliteSchema(file).read() == Schema(5, 1)
     with closing(sqlite3.connect(file)) as newer:
         assert newer.execute("SELECT x FROM of_version_5").fetchall() == [(1,)]
+
+
+def test_a_table_without_the_ban_log_is_refused(dynamodb: DynamoDBClient) -> None:
+    table = DynamoSchema(dynamodb, TABLE)
+    with pytest.raises(StartError, match="table f2b does not say its format, and this f2b knows format 2 only"):
+        claim_schema(table)
+    table.mark(Schema(1, 1))
+    with pytest.raises(StartError, match="an older f2b wrote table f2b in format 1; this f2b knows format 2:"):
+        claim_schema(table)
+    assert table.read() == Schema(1, 1)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
@@ -202,6 +203,7 @@ def is_of_broken(item: Item) -> bool:
 @pytest.fixture
 def dynamo_stores(dynamodb: DynamoDBClient) -> Callable[[FakeClock, str], Stores]:
     def open_stores(clock: FakeClock, owner: str) -> Stores:
+        BanLogItems(dynamodb, TABLE, clock).begin("e1")
         lease = DynamoLease(dynamodb, TABLE, name=f"enforcer/{REGION}", owner=owner, clock=clock)
         ledger = DynamoLedger(dynamodb, TABLE, clock, kept_ms=KEPT_MS)
         return Stores(ledger, lease, DynamoNotebook(dynamodb, TABLE, region=REGION))
@@ -231,9 +233,10 @@ def test_a_table_with_one_broken_item_serves_everybody_else(
     clock = FakeClock()
     held = lived(dynamo_stores, clock).held
     whole = contents(dynamodb)
-    may_break = [item for item in whole if is_of_broken(item)]
+    # Without the counter nobody can tell what is missing: all waits until it is repaired.
+    may_break = [item for item in whole if is_of_broken(item) and item["sk"]["S"] != "seq"]
     assert {item["sk"]["S"].partition("#")[0] for item in may_break} >= {
-        "state", "ban", "203.0.113.1/32", "lease", "foreign", "networks", "surge", "swept",
+        "s", "log", "lease", "foreign", "networks", "surge", "swept",
     }  # fmt: skip
 
     @QUICK
@@ -241,9 +244,6 @@ def test_a_table_with_one_broken_item_serves_everybody_else(
     def serves(what: Damage) -> None:
         put_back(dynamodb, whole)
         item = damage(may_break[what.item % len(may_break)], what)
-        # An index refuses a key of another type, in AWS as here.
-        if "changed_ms" in item and set(item["changed_ms"]) != {"N"}:
-            return
         dynamodb.put_item(TableName=TABLE, Item=item)
         # Whoever takes the release out of a note leaves a surge, which holds back what it should.
         if DynamoNotebook(dynamodb, TABLE, region=REGION).read().held_back_from_ms is not None:

@@ -131,14 +131,14 @@ def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
     for hit in ("b", "c"):  # of strangers, and of those who are known
         told.step(lambda hit=hit: ledger.record({who: [Hit(now_ms, hit)] for who in offenders}))  # type: ignore[misc]
     ban = Ban(now_ms, now_ms + 600_000, 1, 600_000)
-    told.step(lambda: ledger.commit({WHO: Decision(Offender(), (ban,))}))
+    told.step(lambda: ledger.commit({WHO: Decision(Offender(), ban)}))
     told.step(lambda: ledger.publish({WHO: ledger.offender(WHO)}))
     ledger.close()
 
 
 def _follow(told: Told, ports: RegionPorts) -> None:
     told.step(ports.lease.hold)
-    told.step(lambda: ports.bans.standing())
+    told.step(ports.bans.standing)
     told.step(lambda: ports.bans.follow().poll())
     told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset({"192.0.2.1/32"})))
     told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset()))

@@ -164,7 +164,7 @@ class TestRelease:
         ):
             who = OffenderId("login", f"192.0.2.{number}/32")
             ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, observed=observed)
-            ledger.commit({who: Decision(ledger.offender(who), (ban,))})
+            ledger.commit({who: Decision(ledger.offender(who), ban)})
         ledger.close()
         notebooks = open_notebooks(SETTINGS)
         assert list(notebooks) == ["eu-central-1", "us-east-1"]

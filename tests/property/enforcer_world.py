@@ -160,7 +160,7 @@ class World:
         if seen.ban and seen.ban.until_ms >= now_ms and not seen.ban.observed:  # an extension
             until_ms = max(ban.until_ms, seen.ban.until_ms)
             ban = Ban(seen.ban.start_ms, until_ms, 1, ban.length_ms, 1, blocklists=seen.ban.blocklists)
-        self.ledger.commit({who: Decision(seen, (ban,))})
+        self.ledger.commit({who: Decision(seen, ban)})
         self.bans[who] = (ban, self.clock.monotonic_s())
 
     def observe(self, key: str, jail: str) -> None:
@@ -170,7 +170,7 @@ class World:
         seen = self.ledger.offender(who)
         if seen.ban is None or seen.ban.until_ms < now_ms:
             ban = Ban(now_ms, now_ms + 50_000, 2 if seen.ban else 1, 50_000, observed=True)
-            self.ledger.commit({who: Decision(seen, (ban,))})
+            self.ledger.commit({who: Decision(seen, ban)})
             self.bans[who] = (ban, self.clock.monotonic_s())
 
     def restart(self, number: int, *allowed: str) -> None:

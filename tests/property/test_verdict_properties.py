@@ -51,7 +51,7 @@ def settle(ledger: MemoryLedger, jail: Jail, pending: Pending, settled_ms: int =
             assert isinstance(offender, Offender)
             verdict = judge(offender, pending[who], jail, key=who.key)
             if verdict.changed:
-                decisions[who] = Decision(offender, verdict.changed)
+                decisions[who] = Decision.on(offender, verdict.changed)
             elif len(offender.hits) > jail.hits_kept:
                 ledger.trim(who, forgettable(offender.hits, verdict.unused, jail, settled_ms=settled_ms))
         answers = ledger.commit(decisions)

@@ -178,7 +178,7 @@ class Ledger(Protocol):
         ...
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
-        """Store bans, each offender's all or none of them.
+        """Store bans, each offender's both or none of them.
 
         If an offender's ban changed since it was judged, nothing is stored for it. Either way the answer is
         what is remembered now: judge again until there is nothing to store.

@@ -83,7 +83,7 @@ class Scene:
         who = OffenderId(jail, self.policy.jail(jail).key(parse_address(ip)))
         self.ledger.record({who: [Hit(NOW_MS - round(ago * SECOND_MS), f"i{ago}") for ago in ago_s]})
         while changed := judge(self.ledger.offender(who), (), self.policy.jail(jail), key=who.key).changed:
-            self.ledger.commit({who: Decision(self.ledger.offender(who), changed)})
+            self.ledger.commit({who: Decision.on(self.ledger.offender(who), changed)})
 
     def use(self, text: str) -> None:
         """Add tables to the jails file."""
@@ -197,7 +197,7 @@ def test_a_ban_that_waits_for_a_worker_is_announced(scene: Scene) -> None:
 def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
     ban = Ban(NOW_MS - 1000, NOW_MS + 1000, 12, 2000, extended=1)
     who = OffenderId("login", "203.0.113.7/32")
-    scene.ledger.commit({who: Decision(scene.ledger.offender(who), (ban,))})
+    scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
     assert scene.because(IP).endswith(": its infractions are no longer remembered")
     assert "12th, since" in scene.lines(IP)[2]
     assert scene.lines(IP)[2].endswith("(1s left), extended once")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import IpSetContents
+    from f2b_worker.ports import IpSetContents, StandingBan
 
 A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"
@@ -213,7 +213,7 @@ class Scene:
             assert isinstance(seen, Offender)
             length_ms = round(seconds * 1000)
             ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
-            self.ledger.commit({who: Decision(seen, (ban,))})
+            self.ledger.commit({who: Decision(seen, ban)})
 
     def pass_time(
         self, seconds: float, *, every_s: float | None = None, do: Callable[[], None] | None = None

@@ -13,13 +13,11 @@ from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Changes, StandingBan
-from f2b_worker.testing import FakeClock, MemoryLedger
+from f2b_worker.testing import FakeClock
 from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from f2b_worker.ports import Follower
 
 
 class Aside:
@@ -129,15 +127,11 @@ class TestLedgerThatTakesLong:
         assert scene.v4.held == {A}
 
 
-class Book(MemoryLedger):
-    """A ledger whose follower tells what it is told to."""
+class Follower:
+    """A follower that tells what it is told to."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.told = Changes((), is_all=True)
-
-    def follow(self) -> Follower:
-        return self  # type: ignore[return-value]
 
     def poll(self) -> Changes:
         told, self.told = self.told, Changes(())
@@ -145,16 +139,16 @@ class Book(MemoryLedger):
 
 
 def test_a_follower_that_begins_anew_makes_whatever_was_known_void() -> None:
-    book, clock = Book(), FakeClock()
+    follower, clock = Follower(), FakeClock()
     roster = Roster(["block"], Networks())
-    following = Following(book.follow(), roster, learn(book.follow(), roster, clock), clock=clock, aside=_at_once)
+    following = Following(follower, roster, learn(follower, roster, clock), clock=clock, aside=_at_once)
     one, other = (StandingBan(OffenderId("default", key), _ban(clock)) for key in (A, B))
-    book.told = Changes((one,))
+    follower.told = Changes((one,))
     clock.advance(FOLLOW_S)
     following.follow(0.0, is_waiting=False)
     assert set(roster.wanted["block"]) == {A}
 
-    book.told = Changes((other,), is_all=True)
+    follower.told = Changes((other,), is_all=True)
     clock.advance(FOLLOW_S)
     following.follow(0.0, is_waiting=False)
 

@@ -54,7 +54,6 @@ class TestUpdatesThatTakeEffectLate:
         scene.settle(B)
         scene.ban(A, seconds=20)
         scene.pass_time(25)
-        scene.ledger.hides_changes = True
         scene.v4.edit({B})
         scene.restart()
         scene.enforcer.tick()

@@ -227,7 +227,7 @@ def test_a_ban_that_a_colleague_extended_further_stays_as_it_is(known: Known) ->
     seen = known.ledger.offender(WHO)
     assert seen.ban
     further = replace(seen.ban, until_ms=NOW_MS + 2 * DAY_MS, extended=7)
-    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (further,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, further)})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban == replace(further, evidence=())
@@ -239,7 +239,7 @@ def test_hits_before_a_ban_that_a_colleague_started_meanwhile_change_nothing(kno
     known.step(known.hit())
     seen = known.ledger.offender(WHO)
     anew = Ban(NOW_MS + 2000, NOW_MS + 2000 + DAY_MS, 2, DAY_MS)
-    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (anew,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, anew)})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban == anew
@@ -293,7 +293,7 @@ def test_what_a_colleague_banned_over_is_recorded_and_judged_as_of_anybody(known
     known.step(json.dumps([{"ip": GOOD_IP, "at": at_s + after, "id": f"{after}"} for after in (1, 200, 290)]))
     seen = known.ledger.offender(WHO)
     anew = Ban(NOW_MS + 100_000, NOW_MS + 100_000 + 110_000, 2, 110_000)  # 200 extends it, and so 290 does
-    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, (anew,))})
+    MemoryLedger.commit(known.ledger, {WHO: Decision(seen, anew)})
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban.start_ms == anew.start_ms

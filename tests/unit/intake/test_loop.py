@@ -232,7 +232,7 @@ class TestRaces:
             evidence = tuple(Hit(item["at"] * 1000, item["id"]) for item in items(GOOD_IP))
             ban = Ban(evidence[-1].at_ms, evidence[-1].at_ms + 600_000, 1, 600_000, evidence=evidence)
             offender = Offender(frozenset(evidence))
-            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(offender, (ban,))})
+            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(offender, ban)})
 
         scene.ledger.before_commit = [other_worker_bans]
         scene.work(body(GOOD_IP))
@@ -257,7 +257,7 @@ class TestRaces:
                 if answer.ban
                 else Ban(NOW_MS - 1000, hit.at_ms + 600_000, 1, 600_000)
             )
-            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(answer, (ban,))})
+            MemoryLedger.commit(scene.ledger, {who(GOOD_IP): Decision(answer, ban)})
 
         scene.ledger.before_commit = [lambda seconds=seconds: extend(seconds) for seconds in (10, 20, 30, 40)]  # type: ignore[misc]
         scene.work(body(GOOD_IP), json.dumps({"ip": GOOD_IP, "at": NOW_S + 60, "id": "last"}))

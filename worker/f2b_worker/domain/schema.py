@@ -41,11 +41,17 @@ class Known(NamedTuple):
         """
         version, readable_from = found or UNMARKED
         ours = self.written.version
+        known = f"format {ours}" if self.oldest == ours else f"formats {self.oldest} to {ours}"
+        if found is None and self.oldest > UNMARKED.version:
+            return (
+                f"{what} does not say its format, and this f2b knows {known} only: run f2b-worker provision. If "
+                "an older f2b has written it, docs/upgrade.md says what to do"
+            )
         if readable_from > ours:
             return f"a newer f2b wrote {what} in format {version}; this f2b knows format {ours}: update f2b"
         if version < self.oldest:
             return (
-                f"an older f2b wrote {what} in format {version}; this f2b knows formats {self.oldest} to {ours}: "
+                f"an older f2b wrote {what} in format {version}; this f2b knows {known}: "
                 "docs/upgrade.md says what to do"
             )
         return None

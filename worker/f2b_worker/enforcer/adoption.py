@@ -43,7 +43,7 @@ class LedgerAdopter:
         for _ in range(_ROUNDS_MAX):
             bans = {who: self._ban(who, offender, blocklist) for who, offender in known.items()}
             # A commit answers what is remembered: strangers are banned by the first, the others by the second.
-            answers = self._ledger.commit({who: Decision(known[who], (ban,)) for who, ban in bans.items() if ban})
+            answers = self._ledger.commit({who: Decision(known[who], ban) for who, ban in bans.items() if ban})
             # An item that cannot be read was named by who read it, and keeps nobody else from being adopted.
             answers = {who: answer for who, answer in answers.items() if not isinstance(answer, Unreadable)}
             stored = {who: _offender(answer) for who, answer in answers.items()}

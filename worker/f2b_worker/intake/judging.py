@@ -12,7 +12,7 @@ from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Rejected, Retryable, Unreadable
+from f2b_worker.errors import F2bError, Invalid, Rejected, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
@@ -53,7 +53,7 @@ LEFT_AFTER_TRIES = 5
 HELD_UP_TRIES = 8
 """So many failed tries, 16 s, make an offender that waits while others are judged a problem of the ledger."""
 
-_ROUNDS_MAX = 50  # a verdict that still changes then is a defect, not a race
+_ROUNDS_MAX = 50  # a long backlog, one ban a round, goes on in the next turn; else it would be a defect
 
 
 class Judging:
@@ -201,7 +201,7 @@ class Judging:
             reached = reached or _has_answered(answers)
             _announce(decisions, answers)
         else:
-            raise Retryable(f"others changed {len(decisions)} offenders in each of {_ROUNDS_MAX} rounds")
+            failed |= dict.fromkeys(decisions, Unavailable(f"it changed in each of {_ROUNDS_MAX} rounds"))
         failed |= self._publish({who: each for who, each in settled.items() if who in asked})
         for who, each in settled.items():
             if who not in failed:
@@ -301,7 +301,7 @@ class Judging:
         if jail.overalljails and any(ban.evidence for ban in verdict.changed):  # a new one
             verdict = judge(offender, hits, jail, key=who.key, elsewhere=self._elsewhere(who, jail))
         if verdict.changed:
-            return Decision(offender, verdict.changed)
+            return Decision.on(offender, verdict.changed)
         return _Settled(offender, verdict)
 
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
@@ -383,7 +383,7 @@ def _announce(decisions: Mapping[OffenderId, Decision], answers: Mapping[Offende
         answer = answers[who]
         if not isinstance(answer, Offender) or answer.revision != decision.seen.revision + 1:
             continue  # not stored, or not known to be
-        for ban in decision.changed:
-            if ban.evidence:  # a new ban; an extended one was announced when it started
-                event = "would_ban" if ban.observed else "banned"
-                log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
+        ban = decision.last
+        if ban.evidence:  # a new ban; an extended one was announced when it started
+            event = "would_ban" if ban.observed else "banned"
+            log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

@@ -59,7 +59,7 @@ class TestOpening:
     def test_a_file_that_was_closed_has_forgotten_nothing(self, path: Path) -> None:
         first = StateFile(path)
         ledger_in(first).record({WHO: [HIT]})
-        ledger_in(first).commit({OffenderId("ssh", WHO.key): Decision(Offender(), (BAN,))})
+        ledger_in(first).commit({OffenderId("ssh", WHO.key): Decision(Offender(), BAN)})
         first.close()
 
         again = StateFile(path)
@@ -69,13 +69,13 @@ class TestOpening:
 
     def test_changes_after_a_restart_come_after_those_before_it(self, path: Path) -> None:
         first = StateFile(path)
-        ledger_in(first).commit({WHO: Decision(Offender(), (BAN,))})
+        ledger_in(first).commit({WHO: Decision(Offender(), BAN)})
         cursor = ledger_in(first).newest_change()
         first.close()
 
         again = StateFile(path)
         other = OffenderId("ssh", WHO.key)
-        ledger_in(again).commit({other: Decision(Offender(), (BAN,))})
+        ledger_in(again).commit({other: Decision(Offender(), BAN)})
         assert [each.who for each in ledger_in(again).changed_since(cursor)[0]] == [other]
         again.close()
 
@@ -245,7 +245,7 @@ class TestPurging:
         never_banned, banned, banned_long = crowd(3)
         ledger.record({never_banned: [HIT]})
         for_a_week = Ban(clock.now_ms(), clock.now_ms() + 7 * DAY_MS, 1, 7 * DAY_MS)
-        ledger.commit({banned: Decision(Offender(), (BAN,)), banned_long: Decision(Offender(), (for_a_week,))})
+        ledger.commit({banned: Decision(Offender(), BAN), banned_long: Decision(Offender(), for_a_week)})
 
         clock.advance(KEPT_MS / 1000)
         assert ledger.purge() == 0
@@ -260,7 +260,7 @@ class TestPurging:
     def test_a_hit_during_a_long_ban_does_not_shorten_its_memory(self, state: StateFile) -> None:
         clock = FakeClock()
         ledger = ledger_in(state, clock)
-        ledger.commit({WHO: Decision(Offender(), (Ban(clock.now_ms(), clock.now_ms() + 9 * DAY_MS, 1, 1),))})
+        ledger.commit({WHO: Decision(Offender(), Ban(clock.now_ms(), clock.now_ms() + 9 * DAY_MS, 1, 1))})
         ledger.record({WHO: [HIT]})
         clock.advance(10 * DAY_MS / 1000)
         assert ledger.purge() == 0
@@ -286,9 +286,9 @@ class TestPurging:
     def test_who_follows_the_bans_misses_none_after_the_newest_was_purged(self, state: StateFile) -> None:
         clock = FakeClock()
         ledger = ledger_in(state, clock)
-        ledger.commit({WHO: Decision(Offender(), (BAN,))})
+        ledger.commit({WHO: Decision(Offender(), BAN)})
         cursor = ledger.newest_change()
         clock.advance(10 * DAY_MS / 1000)
         ledger.purge()
-        ledger.commit({WHO: Decision(Offender(), (BAN,))})
+        ledger.commit({WHO: Decision(Offender(), BAN)})
         assert [each.who for each in ledger.changed_since(cursor)[0]] == [WHO]

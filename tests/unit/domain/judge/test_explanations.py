@@ -33,7 +33,7 @@ def remembered(hits: tuple[Hit, ...], jail: Jail = JAIL, ip: str = IP) -> Rememb
     who, ledger = OffenderId(jail.name, jail.key(parse_address(ip))), MemoryLedger()
     ledger.record({who: hits})
     while changed := judge(ledger.offender(who), (), jail, key=who.key).changed:
-        ledger.commit({who: Decision(ledger.offender(who), changed)})
+        ledger.commit({who: Decision.on(ledger.offender(who), changed)})
     return Remembered(who, ledger.offender(who), tuple(ledger.history(who)))
 
 

@@ -353,7 +353,7 @@ def settle(ledger: MemoryLedger, jail: Jail, who: OffenderId, hit: Hit) -> None:
             if len(offender.hits) > jail.hits_kept:
                 ledger.trim(who, forgettable(offender.hits, verdict.unused, jail, settled_ms=hit.at_ms))
             return
-        offender = ledger.commit({who: Decision(offender, verdict.changed)})[who]
+        offender = ledger.commit({who: Decision.on(offender, verdict.changed)})[who]
     raise offender
 
 

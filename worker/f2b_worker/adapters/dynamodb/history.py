@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers
-from f2b_worker.adapters.dynamodb.items import as_last_ban, ban_item, evidence_item, history_key, state_key, ttl
+from f2b_worker.adapters.dynamodb.items import (
+    as_last_ban,
+    ban_item,
+    evidence_item,
+    history_key,
+    number,
+    state_key,
+    ttl,
+)
 from f2b_worker.errors import F2bError
 
 if TYPE_CHECKING:
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
@@ -43,17 +52,16 @@ class History:
 
     def write(self, decisions: Mapping[OffenderId, Decision]) -> dict[OffenderId, F2bError]:
         """Keep the bans that others will stand in the place of; answer whose are not kept, and why."""
-        others = {who: each for who, each in decisions.items() if each.seen.ban and starts_another(each)}
+        others = {who: ban for who, each in decisions.items() if (ban := each.ended)}
         errors = self._threads.map(self._write_one_or_error, others, others.values())
         return {who: error for who, error in zip(others, errors, strict=True) if error}
 
-    def _write_one_or_error(self, who: OffenderId, decision: Decision) -> F2bError | None:
+    def _write_one_or_error(self, who: OffenderId, ended: Ban) -> F2bError | None:
         try:
             standing = self._standing(who)
-            before = _before(decision)
             # Else a colleague has been faster, and this decision will be refused.
-            if before and standing and standing.start_ms == before.start_ms:
-                self._put(who, replace(before, evidence=standing.evidence))
+            if standing and standing.start_ms == ended.start_ms:
+                self._put(who, replace(ended, evidence=standing.evidence))
         except F2bError as error:
             return error
         return None
@@ -66,29 +74,19 @@ class History:
             return as_last_ban(answer.get("Item", {}))
 
     def _put(self, who: OffenderId, ban: Ban) -> None:
+        item: Item = history_key(who, ban) | ban_item(ban)
+        item["ttl"] = ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
+        if ban.evidence:
+            item["evidence"] = evidence_item(ban)
         with aws_errors(f"banning {who.key} in {who.jail}"):
-            self._client.put_item(TableName=self._table, Item=self.item(who, ban))
-
-    def item(self, who: OffenderId, ban: Ban) -> Any:
-        """Write one ban of the history."""
-        kept = ttl(self._retention.until_ms(ban, now_ms=self._clock.now_ms()))
-        item = history_key(who, ban) | ban_item(ban) | {"ttl": kept}
-        return item | {"evidence": evidence_item(ban)} if ban.evidence else item
-
-
-def starts_another(decision: Decision) -> bool:
-    """Tell whether another ban stands there afterwards than before."""
-    before = decision.seen.ban
-    return before is None or before.start_ms != decision.last.start_ms
-
-
-def passing(decision: Decision) -> list[Ban]:
-    """Choose the new bans of a decision that are over when it is stored: they never stand anywhere."""
-    before = decision.seen.ban
-    return [ban for ban in decision.changed[:-1] if before is None or ban.start_ms != before.start_ms]
-
-
-def _before(decision: Decision) -> Ban | None:
-    """Answer the ban that stood before, as far as it is extended by now."""
-    first, before = decision.changed[0], decision.seen.ban
-    return first if before and first.start_ms == before.start_ms else before
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    # Who decided on less of it may come late, and is refused the next ban, too.
+                    ConditionExpression="attribute_not_exists(pk) OR #extended <= :extended",
+                    ExpressionAttributeNames={"#extended": "extended"},
+                    ExpressionAttributeValues={":extended": number(ban.extended)},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return

@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
-from f2b_worker.adapters.dynamodb.history import History, passing, starts_another
+from f2b_worker.adapters.dynamodb.history import History
 from f2b_worker.adapters.dynamodb.items import (
     ban_item,
     evidence_item,
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
-
-_BANS_OF_ONE = 30  # the rest of a long backlog follows in the next commit
 
 MANY = 5
 """From so many offenders on, batches cost less than single writes, which answer sooner."""
@@ -149,7 +146,7 @@ class DynamoLedger(DynamoBanBook):
             )
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
-        """Store each offender's bans, the earlier ones in its history first; answer what is remembered then."""
+        """Store bans, first of all in the history those that have ended; answer what is remembered then."""
         failed: Answers = {**self._history.write(decisions)}
         left = {who: each for who, each in decisions.items() if who not in failed}
         answers = failed | (self._many.store(left) if len(left) >= MANY else {})
@@ -158,15 +155,12 @@ class DynamoLedger(DynamoBanBook):
         return {who: answers[who] for who in decisions}
 
     def _commit_one(self, who: OffenderId, decision: Decision) -> Offender:
-        now = replace(decision, changed=decision.changed[:_BANS_OF_ONE])
-        if passing(now):
-            return self._commit_several(who, now)
         asked_s = self._clock.monotonic_s()
         doing = f"banning {who.key} in {who.jail}"
         with self._unless_unreadable(who), aws_errors(doing):
             try:
                 answer: Any = self._client.update_item(
-                    **self._ban_update(who, now),
+                    **self._ban_update(who, decision),
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -176,24 +170,6 @@ class DynamoLedger(DynamoBanBook):
                 item = refused.get("Item", {})
         with self._told(), odd_answers(doing):
             return self._known.learn(who, item, asked_s)
-
-    def _commit_several(self, who: OffenderId, decision: Decision) -> Offender:
-        """Store bans of which all but the last go into the history at once: all of them, or none."""
-        doing = f"banning {who.key} in {who.jail}"
-        puts = [
-            {"Put": {"TableName": self._table, "Item": self._history.item(who, ban)}} for ban in passing(decision)
-        ]
-        writes: Any = [{"Update": self._ban_update(who, decision)}, *puts]
-        with self._unless_unreadable(who), aws_errors(doing):
-            try:
-                self._client.transact_write_items(TransactItems=writes)
-            except self._client.exceptions.TransactionCanceledException as error:
-                if not is_lost_race(error):
-                    raise
-        (answer,) = self._many.read([who]).values()
-        if isinstance(answer, F2bError):
-            raise answer
-        return answer
 
     def _ban_update(self, who: OffenderId, decision: Decision) -> Any:
         seen, after = decision.seen, decision.applied(decision.seen)
@@ -207,7 +183,7 @@ class DynamoLedger(DynamoBanBook):
         if decision.last.evidence:
             values[":evidence"] = evidence_item(decision.last)
             sets += ", evidence = :evidence"
-        elif starts_another(decision):
+        elif decision.is_another:
             sets += " REMOVE evidence"  # of the ban before
         spent = seen.hits - after.hits
         if spent:

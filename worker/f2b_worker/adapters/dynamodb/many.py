@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.history import passing, starts_another
 from f2b_worker.adapters.dynamodb.items import (
     as_offender,
     ban_item,
@@ -232,8 +231,7 @@ class ManyOffenders:
             for who, decision in decisions.items()
             if (known := self._known.get(who))
             and known.offender.revision == decision.seen.revision
-            and (decision.last.evidence or not starts_another(decision))
-            and not passing(decision)
+            and (decision.last.evidence or not decision.is_another)  # else that of the ban before must go
         }
         after = {who: decisions[who].applied(known.offender) for who, known in seen.items()}
         asked_s = self._clock.monotonic_s()

@@ -200,7 +200,7 @@ class SqliteLedger(SqliteBanBook):
         return self._in_parts("recording", hits, self._record)
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
-        """Store bans, each offender's all or none; answer what is remembered then."""
+        """Store bans, each offender's both or none; answer what is remembered then."""
         return self._in_parts("banning", decisions, self._commit)
 
     def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:

@@ -63,7 +63,7 @@ class Scene:
         now_ms = self.clock.now_ms()
         (seen,) = self.ledger.record({who: [Hit(now_ms, str(last))]}).values()
         ban = Ban(now_ms, now_ms + length_ms, 1, length_ms)
-        (stored,) = self.ledger.commit({who: Decision(seen, (ban,))}).values()  # type: ignore[arg-type]
+        (stored,) = self.ledger.commit({who: Decision(seen, ban)}).values()  # type: ignore[arg-type]
         assert self.ledger.publish({who: stored}) == {}  # type: ignore[dict-item]
         return who
 

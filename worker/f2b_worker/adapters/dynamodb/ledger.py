@@ -36,7 +36,6 @@ from f2b_worker.adapters.dynamodb.items import (
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.publishing import Publishing
-from f2b_worker.adapters.dynamodb.statements import is_lost_race
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError, Invalid

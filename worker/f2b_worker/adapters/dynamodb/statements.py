@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
@@ -125,14 +124,3 @@ def _outcome(response: Any) -> Outcome:
     if error.get("Code") in _CONDITION_FAILED:
         return Refused(error.get("Item"))
     return error_of(error.get("Code", ""), f"{_WRITING}: {error.get('Message') or error.get('Code')}")
-
-
-def is_lost_race(error: ClientError) -> bool:
-    """Tell whether a transaction was cancelled since a condition did not hold: somebody else was faster.
-
-    The code is ConditionalCheckFailed; some emulators append Exception to it. Any other reason passes (a conflict
-    with another transaction, throttling), and the transaction is tried again.
-    """
-    reasons: Any = error.response.get("CancellationReasons", [])
-    with odd_answers(_WRITING):
-        return any(str(each.get("Code", "")).startswith("ConditionalCheckFailed") for each in reasons)

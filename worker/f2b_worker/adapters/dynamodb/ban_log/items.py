@@ -10,12 +10,12 @@ from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.counter import COUNTER, READING, WRITING, BanLogCounter
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
 from f2b_worker.adapters.dynamodb.items import number, ttl
-from f2b_worker.adapters.dynamodb.statements import is_lost_race
 from f2b_worker.errors import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
@@ -80,7 +80,7 @@ class BanLogItems(BanLogCounter):
             try:
                 self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
             except self._client.exceptions.TransactionCanceledException as error:
-                if not is_lost_race(error):
+                if not _is_refused(error):
                     raise
         self.top()
 
@@ -209,6 +209,16 @@ class BanLogItems(BanLogCounter):
 
     def _ttl(self, kept_ms: int) -> dict[str, str]:
         return ttl(self._clock.now_ms() + kept_ms)
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Tell whether a transaction was cancelled since a condition did not hold; a conflict, for one, passes.
+
+    The code is ConditionalCheckFailed; some emulators append Exception to it.
+    """
+    reasons: Any = error.response.get("CancellationReasons", [])
+    with odd_answers(WRITING):
+        return any(str(each.get("Code", "")).startswith("ConditionalCheckFailed") for each in reasons)
 
 
 def _entry_key(epoch: str, place: int) -> Item:

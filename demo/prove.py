@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -122,6 +122,7 @@ def prove(infractions: Sequence[Infraction]) -> list[str]:
             fleet.provision()
             fleet.start_worker(*WORKER_OPTIONS, log=Path("/dev/stderr"))
             fleet.start_shim()
+            aws.edge.limit_tables()
             aws.edge.reset_calls()
             return _prove_with(fleet, aws, infractions)
 
@@ -141,8 +142,9 @@ def _prove_with(fleet: Fleet, aws: LocalAws, infractions: Sequence[Infraction]) 
     except FleetError:
         held, right = compared(fleet.ip_set_entries()), running_entries(wanted)
         faults.append(f"IP sets: missing {sorted(right - held)}, too many {sorted(held - right)}")
-    calls = aws.edge.calls()
+    calls, units = aws.edge.calls(), aws.edge.table_units()
     _report(infractions, wanted, messages, judged_s, calls)
+    table("DynamoDB's limits a second (units are estimated)", unit_rows(units))
     _report_latency(measure_latency_s(fleet, aws, infractions))
     return faults
 
@@ -171,6 +173,22 @@ def _report(
         },
     )
     table("AWS calls (this check's own included)", dict(sorted(calls.items())))
+
+
+def unit_rows(units: dict[str, Any]) -> dict[str, object]:
+    """Say what the hottest keys used of what AWS allows, and how often that was too much; the edge counted it."""
+
+    def peak(kind: str) -> str:
+        (used, key), allowed = units[f"peak_key_{kind}"], units["limits"][f"key_{kind}"]
+        return f"{used:,.0f} of {allowed:,.0f} units, key {key}" if used else f"0 of {allowed:,.0f} units"
+
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(units["throttled"].items()))
+    throttled = sum(units["throttled"].values())
+    return {
+        "most writes of one key": peak("writes"),
+        "most reads of one key": peak("reads"),
+        "calls throttled, or parts of one": f"{throttled:,}" + (f" ({reasons})" if reasons else ""),
+    }
 
 
 def _report_latency(taken_s: Sequence[float]) -> None:

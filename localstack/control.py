@@ -73,8 +73,12 @@ class EdgeControl:
         """The rules in force, each with its ``hits``."""
         return list(self._send("GET", "faults")["faults"])
 
+    def late_calls(self) -> int:
+        """How many calls that were made late have not taken effect yet."""
+        return int(self._send("GET", "faults")["late"])
+
     def clear_faults(self) -> None:
-        """Let calls succeed again."""
+        """Let calls succeed again; what is late already still takes effect."""
         self._send("DELETE", "faults")
 
     def permit(self, token: str, policy: dict[str, Any] | None) -> None:
@@ -131,7 +135,10 @@ class EdgeControl:
         self._send("POST", "table-limits", {"rates": None})
 
     def table_units(self) -> dict[str, Any]:
-        """The hottest ``peak_key_writes`` and ``peak_key_reads``, as units and key, and what was ``throttled``."""
+        """The ``limits``, ``peak_key_writes`` and ``peak_key_reads`` as units and key, and what was ``throttled``.
+
+        The limits are None where units are only counted; ``throttled`` is how often, by AWS's name of the reason.
+        """
         return self._send("GET", "table-limits")
 
     def reset(self) -> None:

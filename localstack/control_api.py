@@ -9,6 +9,7 @@ from localstack.delivery import Mode
 from localstack.dynamodb_rules import DynamoDB
 from localstack.edge_http import Request, Response, Upstream, json_response
 from localstack.faults import Fault, Faults
+from localstack.late_calls import LateCalls
 from localstack.permissions import Permissions
 from localstack.rate_limits import WafLimits
 from localstack.sqs_rules import Sqs
@@ -45,6 +46,7 @@ class EdgeState:
         self.sqs_upstream = sqs_upstream
         self.calls = Calls()
         self.faults = Faults()
+        self.late = LateCalls()
         self.limits = WafLimits()
         self.permissions = Permissions()
         self.waf = Waf()
@@ -55,6 +57,7 @@ class EdgeState:
         """Forget everything, and every rule."""
         self.calls.reset()
         self.faults.clear()
+        self.late.clear()
         self.limits.reset()
         self.waf.clear()
         self.dynamodb.reset()
@@ -70,7 +73,7 @@ class ControlApi:
         self._routes: dict[tuple[str, str], Handler] = {
             ("GET", "calls"): lambda _data: state.calls.describe(),
             ("POST", "calls/reset"): self._reset_calls,
-            ("GET", "faults"): lambda _data: {"faults": state.faults.describe()},
+            ("GET", "faults"): lambda _data: {"faults": state.faults.describe(), "late": state.late.due},
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("GET", "limits"): lambda _data: self._limits(),

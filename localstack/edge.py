@@ -4,7 +4,7 @@
 
 Stands in front of any server that speaks AWS's JSON protocols and adds what emulators lack:
 AWS WAF's lock tokens, validation and request quotas, SQS's duplicate and unordered deliveries,
-DynamoDB's limits a key, throttling, errors, delays and broken connections. Everything else passes through.
+DynamoDB's limits a key, throttling, errors, delays, lost answers and late writes. Everything else passes through.
 """
 
 import asyncio
@@ -75,6 +75,9 @@ class Edge:
             if isinstance(refusal, ResetError):
                 raise
             return refusal.response()
+        if plan.late_s is not None:
+            state.late.add(self._carry_out(request, reader), plan.late_s)
+            raise ResetError
         response = await self._carry_out(request, reader)
         if plan.reset_after:
             raise ResetError

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from localstack.edge_http import Request, Response, json_response
 
-FaultKind = Literal["throttle", "error", "answer", "delay", "reset_before", "reset_after"]
+FaultKind = Literal["throttle", "error", "answer", "delay", "reset_before", "reset_after", "late"]
 
 _THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
@@ -24,7 +24,7 @@ _BROKEN = {
 class ApiError(Exception):
     """An error as an AWS service answers it; botocore shows ``code`` as ``Error.Code``."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **fields: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **fields: Any) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
@@ -70,10 +70,11 @@ class Fault:
     Attributes:
         match: ``dynamodb:UpdateItem``, ``wafv2:*``, ``*``; ``*`` and ``?`` as in a shell.
         kind: throttle and error answer for the service, and so does answer, with 200 and ``body``; delay waits
-            first; reset_before and reset_after drop the connection before or after the call took effect.
+            first; reset_before and reset_after drop the connection before or after the call took effect, so that
+            reset_after loses an answer; late drops it at once, and the call takes effect when nobody waits for it.
         probability: share of the matching calls that fail.
         times: how many calls fail in all; None for no end.
-        delay_s: for delay, how long.
+        delay_s: for delay, how long; for late, how long after the connection was dropped at most.
         code: for throttle and error, another code than the service's usual one.
         body: for answer, what is answered.
         seed: of the dice; the same seed and calls fail the same.
@@ -106,6 +107,10 @@ class Fault:
         self.hits += 1
         return True
 
+    def draw_delay_s(self) -> float:
+        """How long one late call takes to take effect."""
+        return self._dice.uniform(0.0, self.delay_s)
+
     def describe(self) -> dict[str, Any]:
         """The rule and its hits so far, for the control API."""
         return {"match": self.match, "kind": self.kind, "times": self.times, "hits": self.hits}
@@ -113,11 +118,16 @@ class Fault:
 
 @dataclass(slots=True)
 class Plan:
-    """What the rules decided about one call."""
+    """What the rules decided about one call.
+
+    Attributes:
+        late_s: How long after its connection is dropped it takes effect; None if it is not late.
+    """
 
     delay_s: float = 0.0
     refusal: ApiError | ResetError | None = None
     reset_after: bool = False
+    late_s: float | None = None
 
 
 class Faults:
@@ -142,7 +152,7 @@ class Faults:
         """Decide about a call: delays add up, the first other rule that strikes is the one."""
         plan = Plan()
         for fault in self._rules:
-            settled = plan.refusal is not None or plan.reset_after
+            settled = plan.refusal is not None or plan.reset_after or plan.late_s is not None
             if (settled and fault.kind != "delay") or not fault.strikes(request.name):
                 continue
             match fault.kind:
@@ -158,4 +168,6 @@ class Faults:
                     plan.refusal = ResetError()
                 case "reset_after":
                     plan.reset_after = True
+                case "late":
+                    plan.late_s = fault.draw_delay_s()
         return plan

@@ -23,11 +23,12 @@ from benchmarks.canned.expressions import (
     refuse,
     statement_of,
 )
-from benchmarks.canned.table import Bounds, Table, write_units
+from benchmarks.canned.table import Bounds, Table
 from benchmarks.canned.tables import Answer, Request, Tables
 from benchmarks.canned.tally import CannedError, Tally, Throttled
 from benchmarks.canned.writes import Write, Writes, key_of
 from localstack.table_limits import Limits
+from localstack.units import PAGE_BYTES, write_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +39,6 @@ STATEMENTS_MAX = 25
 GETS_MAX = 100
 WRITES_MAX = 25
 TRANSACTION_MAX = 100
-PAGE_BYTES = 1024 * 1024
 
 _CODE_IN_BATCH = {
     "ValidationException": "ValidationError",

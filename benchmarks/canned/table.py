@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.canned.expressions import COMPARISONS, refuse
-from benchmarks.canned.tally import WRITE_UNIT_BYTES
+from localstack.units import size_bytes, write_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,26 +16,6 @@ if TYPE_CHECKING:
     from benchmarks.canned.expressions import Item, Value
 
 _KEY_PART = re.compile(r"(\S+)\s*(=|>=|>|<=|<)\s*(\S+)|begins_with\s*\(\s*(\S+?)\s*,\s*(\S+?)\s*\)")
-
-
-def size_bytes(item: Item) -> int:
-    """Work out an item's size as AWS bills it: names and values in UTF-8."""
-    return sum(map(len, item)) + sum(map(_value_bytes, item.values()))
-
-
-def _value_bytes(value: Value) -> int:
-    ((kind, held),) = value.items()
-    if kind == "S":
-        return len(held) if held.isascii() else len(held.encode())
-    if kind == "N":
-        return len(held) // 2 + 2
-    if kind in {"SS", "NS", "BS"}:
-        return sum(map(len, held))
-    if kind == "L":
-        return 3 + sum(1 + _value_bytes(each) for each in held)
-    if kind == "M":
-        return 3 + len(held) + size_bytes(held)
-    return len(held) * 3 // 4 if kind == "B" else 1  # the protocol carries it as Base64
 
 
 class Table:
@@ -83,11 +63,6 @@ class Table:
             found = partition.get(sk)
             if found and found[0].get("changed_ms") == {"N": str(changed_ms)}:
                 yield found  # else the entry is of a state that has been replaced since
-
-
-def write_units(item_bytes: int) -> int:
-    """Tell how many units a write of so many bytes is."""
-    return max(1, -(-item_bytes // WRITE_UNIT_BYTES))
 
 
 @dataclass(slots=True)

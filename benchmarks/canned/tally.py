@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localstack.table_limits import MESSAGE
+from localstack.units import read_units
 
 SQS_CHUNK_BYTES = 64 * 1024
-WRITE_UNIT_BYTES = 1024
-READ_UNIT_BYTES = 4096
 
 # List prices in us-east-1, on demand, in dollars for a million.
 DOLLARS_PER_MILLION_SQS_REQUESTS = 0.40
@@ -63,7 +62,7 @@ class Tally:
 
     def bill_read(self, size_bytes: int, *, consistent: bool) -> float:
         """Charge one read, and answer how much; what is not there is charged as the smallest item."""
-        units = max(1, -(-size_bytes // READ_UNIT_BYTES)) / (1 if consistent else 2)
+        units = read_units(size_bytes) / (1 if consistent else 2)
         self.read_units += units
         return units
 

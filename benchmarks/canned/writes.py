@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.canned.expressions import Item, actions_of, condition_of
-from benchmarks.canned.table import Table, write_units
+from localstack.units import write_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.canned.table import Table
     from benchmarks.canned.tables import Request
 
 

@@ -30,7 +30,7 @@ from benchmarks.worker.report import NAIVE, Contender, Run, compare, figures, ta
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.offline.replay import judge_rows
-from localstack.table_limits import Rates
+from localstack.table_limits import NEW_TABLE, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,8 @@ NAME = "f2b"
 WARM_UP_S = 20.0
 STANDING_WARM_UP = (240.0, 600_000)
 """Seconds at most and infractions until all addresses of the standing attack are banned, one of six extended."""
+
+AWS_RATES = Rates()
 
 CONFIG = f"""\
 [defaults]
@@ -67,12 +69,14 @@ class Bench:
         folder: For the jails file and the logs.
         warm_up: How many messages of the attack come before it is measured.
         seconds: How long it is measured.
-        limits: Whether keys and table have AWS's limits.
+        rates: The limits of keys and table; None for none.
     """
 
-    def __init__(self, canned: Canned, folder: Path, *, warm_up: int, seconds: float, limits: bool = True) -> None:
+    def __init__(
+        self, canned: Canned, folder: Path, *, warm_up: int, seconds: float, rates: Rates | None = AWS_RATES
+    ) -> None:
         self._canned = canned
-        canned.ask("POST", "/limits", asdict(Rates()) if limits else None)
+        canned.ask("POST", "/limits", asdict(rates) if rates else None)
         self._environment = aws_environment(canned.url)
         self._log = folder / "worker.log"
         self.config = folder / "f2b.toml"
@@ -193,6 +197,19 @@ def measure(bench: Bench, contenders: Sequence[Contender], attacks: Sequence[str
     }
 
 
+def rates_for(*, limits: bool, new_table: bool) -> Rates | None:
+    """Choose the limits that the options ask for.
+
+    Raises:
+        click.UsageError: If they contradict each other.
+    """
+    if new_table and not limits:
+        raise click.UsageError("--new-table is a limit, and --no-limits lifts all; leave one of them out")
+    if new_table:
+        return NEW_TABLE
+    return AWS_RATES if limits else None
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--runs", default=5, show_default=True)
@@ -203,6 +220,7 @@ def measure(bench: Bench, contenders: Sequence[Contender], attacks: Sequence[str
 @click.option("--naive/--no-naive", default=True, help="Whether the naive worker runs beside it.")
 @click.option("--processes", default=4, show_default=True, help="Compare with so many; 1 leaves that out.")
 @click.option("--limits/--no-limits", default=True, help="Whether DynamoDB throttles keys and table as AWS does.")
+@click.option("--new-table", is_flag=True, help="Take the lower limits of an on-demand table that was just made.")
 @click.option("--worker-option", "options", multiple=True, help="Pass NAME=VALUE to f2b-worker as --NAME VALUE.")
 def main(  # noqa: PLR0913
     *,
@@ -215,13 +233,16 @@ def main(  # noqa: PLR0913
     naive: bool,
     processes: int,
     limits: bool,
+    new_table: bool,
     options: Sequence[str],
 ) -> None:
     """Measure, and print what came out."""
+    rates = rates_for(limits=limits, new_table=new_table)
     passed = [part for option in options for part in ("--" + option.partition("=")[0], option.partition("=")[2])]
-    report: dict[str, Any] = {**machine(), "method": METHOD, "runs": runs, "seconds": seconds, "limits": limits}
+    report: dict[str, Any] = {**machine(), "method": METHOD, "runs": runs, "seconds": seconds}
+    report["limits"] = asdict(rates) if rates else None
     with tempfile.TemporaryDirectory() as name, Canned(Path(name)) as canned:
-        bench = Bench(canned, Path(name), warm_up=warm_up, seconds=seconds, limits=limits)
+        bench = Bench(canned, Path(name), warm_up=warm_up, seconds=seconds, rates=rates)
         contenders = [real(bench.config, pack, 1, passed)]
         contenders += [NAIVE] if naive else []
         contenders += [real(bench.config, pack, processes, passed)] if processes > 1 else []

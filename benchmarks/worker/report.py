@@ -156,6 +156,7 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     cores = f"{report['cores']} cores, load {report['load']} before"
     yield f"{report['machine']} {report['processor']}, {cores}, Python {report['python']}"
     yield f"{report['method']} of {report['runs']} runs of {report['seconds']} s; (least to most)"
+    yield _limits_told(report["limits"])
     head = (
         "attack",
         "",
@@ -196,6 +197,14 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     for attack, ratios in report["ratios"].items():
         for name, ratio in ratios.items():
             yield f"{attack:9} {name.replace('_', ' ')}: {_told(ratio)}"
+
+
+def _limits_told(limits: dict[str, Any] | None) -> str:
+    if limits is None:
+        return "DynamoDB without limits"
+    key, table = (f"{limits[f'{what}_writes']:,.0f}/{limits[f'{what}_reads']:,.0f}" for what in ("key", "table"))
+    shared = f", {limits['partitions']} partitions for all keys" if limits["partitions"] else ""
+    return f"DynamoDB's write/read units a second: a partition key {key}, the table {table}{shared}"
 
 
 def _told(ratio: float | dict[str, float]) -> str:

@@ -30,7 +30,7 @@ def fleet(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Fleet]:
-    """A provisioned fleet without a worker."""
+    """A provisioned fleet without a worker, whose table has AWS's limits."""
     config = tmp_path / "f2b.toml"
     config.write_text(CONFIG)
     edge = aws_in_process.edge
@@ -40,11 +40,13 @@ def fleet(
     made = CliRunner().invoke(main, ["provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME])
     assert made.exit_code == 0, made.output
     edge.set_waf_rate(1.0)
+    edge.limit_tables()  # kills, faults and duplicates have to be survived under DynamoDB's limits
     edge.reset_calls()
     with Fleet(aws_in_process, config, account=account) as fleet:
         yield fleet
     edge.clear_faults()
     edge.deliver()
+    edge.count_units()
 
 
 @pytest.fixture

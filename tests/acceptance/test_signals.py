@@ -94,6 +94,7 @@ def test_a_stop_soon_after_traffic_waits_for_no_poll_and_the_next_worker_has_wha
     fleet: Fleet, tmp_path: Path, processes: int
 ) -> None:
     log = tmp_path / "worker.log"
+    del fleet.environment["F2B_POLL_S"]  # which hides a poll that is waited for
     worker = started(fleet, log, processes=processes)
     send_bodies(fleet, report("203.0.113.9", 3))
     fleet.wait_until_judged()

@@ -77,3 +77,23 @@ def test_a_page_with_200_instead_of_an_answer_is_no_empty_queue(
         eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 40)
         worker.terminate()
         assert worker.wait(12) == 0
+
+
+@pytest.mark.parametrize("service", ["SQS", "DYNAMODB", "WAFV2"])
+def test_an_answer_that_trickles_is_given_up_and_asked_for_again(
+    fleet: Fleet, aws_in_process: LocalAws, service: str
+) -> None:
+    with odd_sqs(aws_in_process.endpoint_url) as odd:
+        fleet.environment[f"AWS_ENDPOINT_URL_{service}"] = odd.url
+        port = free_port()
+        worker = fleet.start_worker("--metrics-port", str(port))
+        eventually(lambda: get(f"http://127.0.0.1:{port}/readyz")[0] == 200, "the worker is ready", 30)
+
+        odd.trickles = lambda _action: True
+        send_bodies(fleet, report("203.0.113.9", 10))
+        eventually(lambda: odd.trickled > 0, "an answer trickles", 20)
+        odd.trickles = lambda _action: False
+
+        eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 60)
+        worker.terminate()
+        assert worker.wait(12) == 0

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from demo.fleet import eventually
 from localstack.control import EdgeControl, EdgeControlError
 from localstack.environments import LocalAwsError
 from localstack.local_aws import INTERFERING_VARIABLES, LocalAws
@@ -219,6 +220,39 @@ class TestFaults:
         with pytest.raises(ConnectionClosedError):
             sqs.send_message(QueueUrl=queue, MessageBody="x")
         assert len(receive(sqs, queue)) == 1
+
+    def test_a_late_write_has_no_answer_and_takes_effect_after_what_was_written_meanwhile(
+        self, edge: EdgeControl, dynamodb: Any, table: str
+    ) -> None:
+        def put(text: str) -> None:
+            dynamodb.put_item(TableName=table, Item={**key, "text": {"S": text}})
+
+        key = {"pk": {"S": "a"}, "sk": {"S": "b"}}
+        edge.fault("dynamodb:PutItem", "late", times=1, delay_s=4.0, seed=1)
+        with pytest.raises(ConnectionClosedError):
+            put("late")
+        put("meanwhile")
+        assert edge.late_calls() == 1
+        assert dynamodb.get_item(TableName=table, Key=key)["Item"]["text"] == {"S": "meanwhile"}
+        eventually(lambda: edge.late_calls() == 0, "it lands", 20)
+        assert dynamodb.get_item(TableName=table, Key=key)["Item"]["text"] == {"S": "late"}
+
+    def test_a_late_write_that_is_refused_then_changes_nothing(
+        self, edge: EdgeControl, dynamodb: Any, table: str
+    ) -> None:
+        key = {"pk": {"S": "a"}, "sk": {"S": "b"}}
+        edge.fault("dynamodb:PutItem", "late", times=1, delay_s=0.1)
+        with pytest.raises(ConnectionClosedError):
+            dynamodb.put_item(TableName=table, Item=key, ConditionExpression="attribute_exists(pk)")
+        eventually(lambda: edge.late_calls() == 0, "it is refused", 20)
+        assert "Item" not in dynamodb.get_item(TableName=table, Key=key)
+
+    def test_a_reset_of_all_lets_no_late_call_land(self, edge: EdgeControl, dynamodb: Any, table: str) -> None:
+        edge.fault("dynamodb:PutItem", "late", times=1, delay_s=60.0)
+        with pytest.raises(ConnectionClosedError):
+            dynamodb.put_item(TableName=table, Item={"pk": {"S": "a"}, "sk": {"S": "b"}})
+        edge.reset()
+        eventually(lambda: edge.late_calls() == 0, "it is forgotten", 5)
 
 
 class TestDynamoDb:

@@ -364,7 +364,7 @@ class Notes:
 
     def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
         """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
-        return f"{kind}#{ip_set_id}" in self.lost
+        return bool(self.lost) and f"{kind}#{ip_set_id}" in self.lost
 
 
 EntryKind: TypeAlias = Literal["foreign", "networks"]

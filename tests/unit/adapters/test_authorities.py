@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from f2b_worker.adapters.aws import authorities_of, sqs_client
+from f2b_worker.adapters.aws import sqs_client
+from f2b_worker.adapters.aws_settings import authorities_of
 from f2b_worker.errors import Misconfigured
 
 if TYPE_CHECKING:

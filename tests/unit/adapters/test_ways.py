@@ -48,6 +48,18 @@ def test_an_endpoint_that_is_no_url_is_named_with_its_variable(
     assert str(caught.value).endswith("; check AWS_ENDPOINT_URL")
 
 
+@pytest.mark.parametrize("endpoint", [" http://h:1 ", "http://h:1\n", "\thttp://h:1", "http://a  b"])
+def test_an_endpoint_with_white_space_is_named_by_its_own_variable(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://h:1")
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "endpoint")
+    with pytest.raises(Misconfigured) as caught:
+        CLIENTS["SQS client"]()
+    assert str(caught.value).endswith("; check AWS_ENDPOINT_URL_SQS for white space")
+
+
 @pytest.mark.parametrize(
     ("what", "name", "proxy"),
     [
@@ -96,6 +108,15 @@ def test_a_misspelt_true_is_refused_and_not_taken_for_false(
     with pytest.raises(Misconfigured) as caught:
         CLIENTS["SQS client"]()
     assert str(caught.value) == f"SQS client: {name} is {value!r}, neither true nor false; check {name}"
+
+
+def test_a_setting_that_is_named_is_blamed_and_none_whose_value_is_a_word_of_the_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "ture")
+    with pytest.raises(Misconfigured, match=r"; check AWS_USE_FIPS_ENDPOINT$"):
+        CLIENTS["SQS client"]()
 
 
 @pytest.mark.parametrize(("value", "has_fips"), [("true", True), ("True", True), ("false", False), ("", False)])

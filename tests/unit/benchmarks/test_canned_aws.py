@@ -13,10 +13,10 @@ from benchmarks.attacks import PREPARED, Bodies, infractions, packs, times_ms
 from benchmarks.canned.aws import CannedAws, Connection
 from benchmarks.canned.dynamodb import CannedDynamoDB
 from benchmarks.canned.sqs import CannedSqs
-from benchmarks.canned.table import size_bytes
 from benchmarks.canned.tally import CannedError, Tally, dollars
 from benchmarks.worker.report import NAIVE, Contender, Run, against_one, compare, figures
 from f2b_worker.wire import read_body
+from localstack.units import size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic_core import to_json
@@ -13,8 +14,11 @@ from benchmarks.canned.aws import CannedAws, Connection, LostAnswer
 from benchmarks.canned.dynamodb import CannedDynamoDB
 from benchmarks.canned.mishaps import Mishaps, Odds
 from benchmarks.canned.tally import CannedError, Tally, Throttled
-from localstack.table_limits import Limits, Rates
+from localstack.table_limits import NEW_TABLE, Limits, Rates
 from tests.unit.benchmarks.test_canned_aws import ask, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PUT = "INSERT INTO \"f2b\" VALUE {'pk': ?, 'sk': ?}"
 
@@ -22,7 +26,7 @@ PUT = "INSERT INTO \"f2b\" VALUE {'pk': ?, 'sk': ?}"
 class Scene:
     """A table with few units a second, and a clock that stands still."""
 
-    def __init__(self, **rates: float) -> None:
+    def __init__(self, **rates: Any) -> None:
         self.now_s = 0.0
         self.limits = Limits(Rates(**rates), lambda: self.now_s)
         self.dynamodb = CannedDynamoDB(Tally(), ["f2b"], self.limits)
@@ -39,6 +43,14 @@ class Scene:
 
 def key(pk: str, sk: str = "state") -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def is_throttled(call: Callable[[str], object], pk: str) -> bool:
+    try:
+        call(pk)
+    except Throttled:
+        return True
+    return False
 
 
 def test_a_key_has_so_many_write_units_a_second_and_all_of_them_again_in_the_next() -> None:
@@ -60,6 +72,22 @@ def test_a_table_has_a_limit_of_its_own_over_all_keys() -> None:
     with pytest.raises(Throttled) as refused:
         scene.put("c")
     assert refused.value.more["throttlingReasons"][0]["reason"] == "TableWriteAccountLimitExceeded"
+
+
+def test_a_new_table_has_4000_writes_and_12000_reads_a_second_on_four_partitions_that_its_keys_share() -> None:
+    scene = Scene(**asdict(NEW_TABLE))
+    keys = [str(number) for number in range(5_000)]
+    written = [pk for pk in keys if not is_throttled(scene.put, pk)]
+    read = [pk for pk in keys * 4 if not is_throttled(scene.get, pk)]
+    assert (len(written), len(read)) == (4_000, 12_000)
+    reasons = {"TableWriteKeyRangeThroughputExceeded": 1_000, "TableReadKeyRangeThroughputExceeded": 8_000}
+    assert scene.limits.figures()["throttled"] == reasons
+    assert scene.limits.figures()["peak_key_writes"][0] == 1
+
+
+def test_a_table_that_has_grown_serves_as_many_keys_as_its_quota_allows() -> None:
+    scene = Scene()
+    assert not any(is_throttled(scene.put, str(number)) for number in range(5_000))
 
 
 def test_reads_and_writes_are_limited_apart() -> None:

@@ -75,3 +75,33 @@ def test_a_wrong_setting_of_awss_is_one_line_that_names_it_and_exit_code_3(
     (line,) = result.output.splitlines()
     assert line.startswith(command.split(maxsplit=1)[0] + ": ")
     assert line.endswith(f"; check {name}")
+
+
+MFA = "role_arn = arn:aws:iam::123456789012:role/f2b\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("named", "profiles"),
+    [
+        ("ours", f"[profile ours]\n{MFA}source_profile = base\n"),
+        ("ours", f"[profile ours]\n{MFA}source_profile = ours\n"),
+        ("base", f"[profile ours]\nrole_arn = arn\nsource_profile = base\n[profile base]\n{MFA}"),
+    ],
+)
+def test_a_profile_that_asks_for_a_code_is_one_line_that_names_its_setting_and_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, named: str, profiles: str
+) -> None:
+    file = tmp_path / "aws"
+    file.write_text(profiles)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    monkeypatch.setenv("AWS_PROFILE", "ours")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    called, arguments = COMMANDS[command]
+
+    result = CliRunner().invoke(called, arguments)
+
+    assert result.exit_code == 3, result.output
+    (line,) = result.output.splitlines()
+    assert f": mfa_serial of the profile {named} asks for a code" in line
+    assert line.endswith("; check AWS_PROFILE")

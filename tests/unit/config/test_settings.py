@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from f2b_worker.cli.options import config_option, settings_options
 from f2b_worker.config.cores import usable_cores
 from f2b_worker.config.loading import env_name, load, option_name
-from f2b_worker.config.settings import PROCESSES_MAX, ShimSettings, WorkerSettings
+from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.values import PROCESSES_MAX
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.errors import StartError
 
@@ -94,7 +95,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 def test_a_machine_of_many_cores_gets_no_more_processes_than_may_be_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("f2b_worker.config.settings.usable_cores", lambda: 448)
+    monkeypatch.setattr("f2b_worker.config.values.usable_cores", lambda: 448)
     assert load(WorkerSettings, {"queue": "f2b"}).processes == PROCESSES_MAX
     assert load(WorkerSettings, {"queue": "f2b", "processes": "cores"}).processes == PROCESSES_MAX
 
@@ -369,6 +370,25 @@ def test_a_switch_that_was_not_given_leaves_the_environment_alone(monkeypatch: p
     assert shown("--port", "81", "--loglevel", "debug") == "False 81 debug"
     monkeypatch.setenv("F2B_EXPOSE_STATE", "1")
     assert shown() == "True 8000 info"
+
+
+@pytest.mark.parametrize("field", ["queue", "table", "ip_set"])
+@pytest.mark.parametrize("name", ["f2b block", "f2b\tblock", "f2b\nblock", "f2b\N{NO-BREAK SPACE}block", "f2b\0"])
+def test_a_name_with_white_space_in_it_is_refused_and_shown(field: str, name: str) -> None:
+    told = (
+        f"--{field.replace('_', '-')}: {name!a} holds a space, a line break or the like, which no such name does"
+    )
+    assert complaint(**{field: name}) == told
+
+
+@pytest.mark.parametrize("field", ["queue", "table"])
+@pytest.mark.parametrize("name", [" f2b", "f2b ", "f2b\n"])
+def test_a_name_with_white_space_around_it_is_refused_and_shown(field: str, name: str) -> None:
+    assert complaint(**{field: name}).startswith(f"--{field}: {name!a} holds a space")
+
+
+def test_white_space_around_the_parts_of_a_list_does_not_matter() -> None:
+    assert load(WorkerSettings, {"queue": "f2b", "ip_set": "a, b\n"}).ip_set == ("a", "b")
 
 
 @pytest.mark.parametrize("model", [WorkerSettings, ShimSettings])

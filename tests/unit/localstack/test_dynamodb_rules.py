@@ -20,6 +20,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.items: list[dict[str, Any]] = []
+        self.left: dict[str, Any] = {}
         self.dynamodb = DynamoDB(self._forward, lambda: 0.0)
         self.dynamodb.limit(Rates(key_writes=1, key_reads=1))
         self.make_hot()
@@ -27,7 +29,10 @@ class Scene:
     async def _forward(self, request: Request) -> Response:
         data = request.json()
         self.sent.append(data)
-        answers = {"BatchExecuteStatement": {"Responses": [{"ran": one} for one in data.get("Statements", ())]}}
+        answers: dict[str, dict[str, Any]] = {
+            "BatchExecuteStatement": {"Responses": [{"ran": one} for one in data.get("Statements", ())]},
+            "BatchGetItem": {"Responses": {"f2b": self.items}, "UnprocessedKeys": self.left},
+        }
         return json_response(answers.get(request.action, {"done": True}))
 
     def make_hot(self) -> None:
@@ -51,12 +56,16 @@ def statement(text: str, *values: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("action", "data"),
     [
-        ("PutItem", {"Item": key("hot")}),
-        ("UpdateItem", {"Key": key("hot")}),
-        ("GetItem", {"Key": key("hot")}),
+        ("PutItem", {"TableName": "f2b", "Item": key("hot")}),
+        ("UpdateItem", {"TableName": "f2b", "Key": key("hot")}),
+        ("GetItem", {"TableName": "f2b", "Key": key("hot")}),
         (
             "Query",
-            {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "hot"}}},
+            {
+                "TableName": "f2b",
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": "hot"}},
+            },
         ),
         ("BatchGetItem", {"RequestItems": {"f2b": {"Keys": [key("hot")]}}}),
         ("BatchWriteItem", {"RequestItems": {"f2b": [{"DeleteRequest": {"Key": key("hot")}}]}}),
@@ -69,6 +78,9 @@ def test_a_call_that_is_too_much_for_its_key_is_throttled_and_not_sent_on(
     with pytest.raises(ApiError) as refused:
         scene.ask(action, **data)
     assert refused.value.code == "ThrottlingException"
+    (reason,) = refused.value.response().json()["throttlingReasons"]
+    assert reason["reason"].endswith("KeyRangeThroughputExceeded")
+    assert reason["resource"].endswith(":table/f2b")
     assert scene.sent == []
 
 
@@ -94,7 +106,8 @@ def test_a_batch_of_throttled_statements_alone_is_answered_one_by_one() -> None:
 
 def test_a_transaction_with_a_throttled_item_is_cancelled_and_names_it() -> None:
     scene = Scene()
-    items = [{"Put": {"Item": key("cold")}}, {"Update": {"Key": key("hot")}}]
+    asked = [("Put", {"Item": key("cold")}), ("Update", {"Key": key("hot")})]
+    items = [{kind: {"TableName": "f2b", **one}} for kind, one in asked]
     answer = scene.ask("TransactWriteItems", TransactItems=items)
     assert [reason["Code"] for reason in answer["CancellationReasons"]] == ["None", "ThrottlingError"]
     assert scene.sent == []
@@ -123,3 +136,54 @@ def test_units_are_counted_without_limits_too() -> None:
     scene.ask("PutItem", Item=key("seldom"))
     told = scene.dynamodb.describe()
     assert (told["peak_key_writes"], told["throttled"]) == ([3, "often"], {})
+
+
+def test_a_table_of_the_same_keys_has_limits_of_its_own() -> None:
+    scene = Scene()
+    scene.ask("PutItem", TableName="f2b-other", Item=key("hot"))
+    scene.ask(
+        "BatchExecuteStatement", Statements=[statement(UPDATE.replace("f2b", "f2b-third"), "1", "hot", "state")]
+    )
+    assert len(scene.sent) == 2
+
+
+def test_the_limits_are_told_beside_what_was_used() -> None:
+    scene = Scene()
+    told = scene.dynamodb.describe()
+    assert (told["limits"]["key_writes"], told["peak_key_writes"]) == (1, [1, "hot"])
+    scene.dynamodb.limit(None)
+    assert scene.dynamodb.describe()["limits"] is None
+    scene.dynamodb.reset()
+    assert scene.dynamodb.describe()["limits"] is None
+
+
+@pytest.mark.parametrize("rates", [None, Rates()])
+def test_a_batch_answers_one_megabyte_of_a_partition_and_leaves_the_other_keys_with_limits_and_without(
+    rates: Rates | None,
+) -> None:
+    scene = Scene()
+    scene.dynamodb.limit(rates)
+    if rates is None:
+        scene.dynamodb.reset()
+    keys = [
+        {**key(pk), "sk": {"S": sk}} for pk, sk in (*(("log", str(place)) for place in range(5)), ("other", ""))
+    ]
+    scene.items = [{**each, "text": {"S": "x" * 300_000}} for each in keys]
+    answer = scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": keys, "ConsistentRead": True}})
+    assert answer["Responses"]["f2b"] == [*scene.items[:3], scene.items[5]]
+    assert answer["UnprocessedKeys"] == {"f2b": {"Keys": keys[3:5], "ConsistentRead": True}}
+
+
+def test_what_a_batch_reads_counts_by_its_size() -> None:
+    scene = Scene()
+    scene.dynamodb.limit(None)
+    scene.items = [{**key("large"), "text": {"S": "x" * 40_000}}, key("small")]
+    scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": [key("large"), key("small")]}})
+    assert scene.dynamodb.describe()["peak_key_reads"] == [10, "large"]
+
+
+def test_what_the_emulator_leaves_of_a_batch_comes_back_beside_what_was_throttled() -> None:
+    scene = Scene()
+    scene.left = {"f2b": {"Keys": [key("cold")]}}
+    answer = scene.ask("BatchGetItem", RequestItems={"f2b": {"Keys": [key("hot"), key("cold")]}})
+    assert answer["UnprocessedKeys"] == {"f2b": {"Keys": [key("hot"), key("cold")]}}

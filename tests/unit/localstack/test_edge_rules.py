@@ -86,6 +86,22 @@ class TestFaultRules:
         assert isinstance(refusals[1], ResetError)
         assert refusals[2] is None
 
+    def test_a_late_call_takes_effect_within_the_delay_that_was_asked_for_each_after_its_own(self) -> None:
+        faults = Faults()
+        faults.add(Fault("dynamodb:Put*", "late", delay_s=2.0))
+        plans = [faults.plan(call("dynamodb", "PutItem")).late_s for _ in range(50)]
+        assert all(late_s is not None and 0.0 <= late_s <= 2.0 for late_s in plans)
+        assert len(set(plans)) > 40
+        assert faults.plan(call("dynamodb", "GetItem")).late_s is None
+
+    def test_a_late_call_meets_no_other_fault_but_a_delay(self) -> None:
+        faults = Faults()
+        faults.add(Fault("*", "late", delay_s=2.0))
+        faults.add(Fault("*", "reset_after"))
+        faults.add(Fault("*", "delay", delay_s=0.5))
+        plan = faults.plan(call("dynamodb", "PutItem"))
+        assert (plan.reset_after, plan.delay_s) == (False, 0.5)
+
     @pytest.mark.parametrize("kind", ["throttle", "reset_after"])
     def test_a_delay_adds_to_any_other_fault(self, kind: FaultKind) -> None:
         faults = Faults()

@@ -1,26 +1,24 @@
-"""Clients for AWS: how they are made, whom they ask, and what is wrong where none can be made."""
+"""Clients for AWS: how they are made, and whom they ask."""
 
 from __future__ import annotations
 
 import os
 import re
-import ssl
 import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, UnknownRegionError
-from botocore.utils import get_environ_proxies
+from botocore.exceptions import UnknownRegionError
 from pydantic_core import from_json
-from urllib3.util import parse_url
 
 from f2b_worker import errors
-from f2b_worker.adapters.answers import ABOUT_CREDENTIALS, ODD, aws_errors, part_of, refuse_unread
+from f2b_worker.adapters.answers import aws_errors, part_of, refuse_unread
+from f2b_worker.adapters.aws_settings import check_session, check_way, making
 from f2b_worker.adapters.clock import AWS_TIME
+from f2b_worker.adapters.whole_answers import bound_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_wafv2 import WAFV2Client
 
-_SECRETS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION_TOKEN")
-_SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 
 ANSWER_S = 4.0
@@ -42,122 +38,6 @@ _QUEUE_HOSTS = re.compile(
     rf"|https?://(?:{_REGION}\.)?queue\.amazonaws\.com\b"  # how SQS itself names queues to old clients
 )
 _OLDEST_QUEUE_REGION = "us-east-1"  # of queue.amazonaws.com
-
-
-@contextmanager
-def _making(what: str) -> Iterator[None]:
-    """Take whatever keeps a client from being made for a wrong setting of AWS's own.
-
-    Raises:
-        Misconfigured: It names the environment variable whose value the error names.
-        AccessDenied: If there are no credentials: they are looked for here.
-    """
-    with aws_errors(what):
-        try:
-            yield
-        except ABOUT_CREDENTIALS:
-            raise
-        except (BotoCoreError, *ODD, OSError) as error:
-            said = " ".join(str(error).split())
-            raise errors.Misconfigured(f"{what}: {_blamed(said)}") from error
-
-
-def _blamed(said: str) -> str:
-    settings = {
-        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "REQUESTS_")) and value
-    }
-    named = [
-        name
-        for name, value in settings.items()
-        if not name.startswith(_SECRETS) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said)
-    ]
-    where = ", ".join(sorted(named)) or "the variables AWS_… and AWS's configuration files"
-    return f"{said}; check {where}"
-
-
-def authorities_of(session: Any) -> str | None:
-    """Name the file of certificate authorities that botocore uses (botocore.endpoint, `_get_verify_value`).
-
-    It is the profile's or that of AWS_CA_BUNDLE, then that of REQUESTS_CA_BUNDLE; None is the one that comes with
-    botocore.
-    """
-    bundle: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
-    return bundle or os.environ.get("REQUESTS_CA_BUNDLE")
-
-
-def _check_authorities(session: Any) -> None:
-    """Read the file of certificate authorities: botocore reads it with the first call, which is then tried again.
-
-    Raises:
-        OSError: If it is not there, holds no certificate, or is a folder, which other programs take.
-    """
-    bundle = authorities_of(session)
-    if bundle:
-        try:
-            ssl.create_default_context(cafile=bundle)
-        except OSError as error:
-            remedy = "; name one file with all of the certificates" if Path(bundle).is_dir() else ""
-            said = error.strerror or error
-            raise OSError(f"the CA bundle {bundle} cannot be used: {said}{remedy}") from error
-
-
-def _check_identity() -> None:
-    """Read the token that a platform gives: botocore reads it with the first call, which is then tried again.
-
-    Raises:
-        OSError: If it is not there.
-        ValueError: If it is no text.
-    """
-    file = os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
-    if file and not os.environ.get("AWS_ACCESS_KEY_ID"):  # botocore takes keys first
-        try:
-            Path(file).read_text()
-        except (OSError, ValueError) as error:
-            said = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise OSError(f"the token file {file} cannot be used: {said}") from error
-
-
-def _check_switches() -> None:
-    """Refuse a misspelt "true": botocore takes it for "false", and would call an endpoint without FIPS.
-
-    Raises:
-        ValueError: If one is neither.
-    """
-    for name in _SWITCHES:
-        value = os.environ.get(name, "")
-        if value.lower() not in {"", "true", "false"}:
-            raise ValueError(f"{name} is {value!r}, neither true nor false")
-
-
-def _check_way(client: Any, what: str) -> None:
-    """Read the URLs by which a client goes: botocore does so with the first call, which is then tried again.
-
-    Raises:
-        Misconfigured: If its endpoint, or the proxy to it, is no URL that can be called.
-    """
-    endpoint: str = client.meta.endpoint_url
-    if not _is_http(endpoint):
-        raise ValueError(f"Invalid endpoint: {endpoint}")
-    scheme = endpoint.partition("://")[0].lower()
-    proxy: str | None = get_environ_proxies(endpoint).get(scheme)
-    if proxy and not _is_proxy(proxy):
-        names = [name for name in os.environ if name.lower() == f"{scheme}_proxy"]
-        where = ", ".join(sorted(names)) or "the proxies of this machine"
-        # Its value may hold a password.
-        raise errors.Misconfigured(f"{what}: the proxy is no URL like http://HOST:PORT; check {where}")
-
-
-def _is_proxy(text: str) -> bool:
-    """Tell whether botocore can use a proxy: by HTTP or HTTPS, or without a scheme, which it takes for HTTP."""
-    return _is_http(text if "://" in text else f"http://{text.removeprefix('//')}")
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = parse_url(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.host)
 
 
 def queue_region(queue_url: str) -> str | None:
@@ -182,7 +62,7 @@ def sqs_client(
         poll_s: How long a long poll lasts: a connection that swallowed it is given up soon after its end.
     """
     patient = answer_within_s is None
-    with _making("SQS client"):
+    with making("SQS client"):
         client: SQSClient = _session().client(
             "sqs",
             region_name=queue_region(queue_url),
@@ -193,7 +73,7 @@ def sqs_client(
                 attempts=3 if patient else 2,
             ),
         )
-        _check_way(client, "SQS client")
+        check_way(client, "SQS client")
     return client
 
 
@@ -216,11 +96,11 @@ def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoD
             no user queries binary attributes: these would stay base64 text.
     """
     config = _config(connections=connections, read_timeout_s=5, attempts=4)
-    with _making("DynamoDB client"):
+    with making("DynamoDB client"):
         client: DynamoDBClient = _session().client(
             "dynamodb", config=config.merge(Config(parameter_validation=False))
         )
-        _check_way(client, "DynamoDB client")
+        check_way(client, "DynamoDB client")
     if plain_queries:
         client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly)
     return client
@@ -253,11 +133,11 @@ def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = Tru
     config = _config(connections=2, read_timeout_s=15, attempts=attempts)
     if not validated:
         config = config.merge(Config(parameter_validation=False))
-    with _making("WAF client"):
+    with making("WAF client"):
         session = _session()
         _refuse_another_partition(session, region)
         client: WAFV2Client = session.client("wafv2", region_name=region, config=config)
-        _check_way(client, "WAF client")
+        check_way(client, "WAF client")
     return client
 
 
@@ -326,10 +206,9 @@ def _session() -> Any:
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    bound_answers()
     session = boto3.session.Session(region_name=region)
-    _check_authorities(session)
-    _check_identity()
-    _check_switches()
+    check_session(session)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     session.events.register("response-received", refuse_unread)

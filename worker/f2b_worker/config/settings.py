@@ -18,54 +18,17 @@ from pydantic import (
     model_validator,
 )
 
-from f2b_worker.config.cores import usable_cores
-from f2b_worker.domain.durations import parse_duration_ms
-
-PROCESSES_MAX = 64
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
-        return _split(",".join(value))
-    return value
-
-
-def _age_ms(value: object) -> int | None:
-    age_ms = parse_duration_ms(value)
-    return age_ms or None
-
-
-def _processes(value: object) -> object:
-    return min(PROCESSES_MAX, usable_cores()) if value == "cores" else value
-
-
-def _is_on(value: object) -> bool:
-    return str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
-
-
-def _old_level(value: object) -> object:
-    """Read a level as the old service spelt it, too."""
-    level = value.lower() if isinstance(value, str) else value
-    return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
-
-
-def _unbroken(name: str | None) -> str | None:
-    """Refuse white space in a name: a variable that was made from a file often ends with a line break."""
-    if name and any(each.isspace() or not each.isprintable() for each in name):
-        raise ValueError(f"{name!a} holds a space, a line break or the like, which no such name does")
-    return name
-
-
-def _standard_queue(queue: str | None) -> str | None:
-    """Refuse a FIFO queue: SQS takes no other queue of such a name, nor any message without a group there."""
-    if queue and queue.rstrip("/").endswith(".fifo"):
-        raise ValueError(
-            f"{queue} is a FIFO queue, where one bad message holds up all others of its group, and "
-            "senders have to name a group: use a standard queue"
-        )
-    return queue
+from f2b_worker.config.values import (
+    PROCESSES_MAX,
+    age_ms,
+    is_on,
+    old_level,
+    one_a_core,
+    split,
+    standard_queue,
+    unbroken,
+    unbroken_each,
+)
 
 
 class _Settings(BaseModel):
@@ -92,18 +55,19 @@ class WorkerSettings(_Settings):
 
     queue: Annotated[
         str | None,
-        AfterValidator(_unbroken),
-        AfterValidator(_standard_queue),
+        AfterValidator(unbroken),
+        AfterValidator(standard_queue),
         Field(description="The SQS queue that infractions come from: its URL, or its name. A standard queue."),
     ]
     table: Annotated[
         str,
         Field(min_length=1, description="The DynamoDB table of the ledger, shared by all workers of a fleet."),
-        AfterValidator(_unbroken),
+        AfterValidator(unbroken),
     ] = "f2b"
     ip_set: Annotated[
         tuple[str, ...],
-        BeforeValidator(_split),
+        BeforeValidator(split),
+        AfterValidator(unbroken_each),
         Field(
             description='A WAF IP set of the blocklist "block". NAME also means NAME-ipv4 and NAME-ipv6, and '
             "the sets numbered after them: NAME-ipv4-2 and so on. May be repeated. Without it, and without "
@@ -116,7 +80,7 @@ class WorkerSettings(_Settings):
     ] = "REGIONAL"
     processes: Annotated[
         int,
-        BeforeValidator(_processes),
+        BeforeValidator(one_a_core),
         Field(
             ge=1,
             le=PROCESSES_MAX,
@@ -129,7 +93,7 @@ class WorkerSettings(_Settings):
     ] = "cores"  # type: ignore[assignment]  # as above
     max_age: Annotated[
         int | None,
-        BeforeValidator(_age_ms),
+        BeforeValidator(age_ms),
         Field(
             description="Older infractions are refused, e.g. 12h; 0 accepts any age. The default is the longest "
             "time that SQS keeps a message, so that a whole backlog is judged."
@@ -243,7 +207,7 @@ class WorkerSettings(_Settings):
     def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
         of_a_fleet = values.get("queue") is not None or "table" in values
-        if not _is_on(values.get("standalone")):
+        if not is_on(values.get("standalone")):
             if of_a_fleet and values.get("state"):
                 raise ValueError(
                     "--state is the file of --standalone: leave out --state, or leave out --queue and --table"
@@ -272,8 +236,8 @@ class ShimSettings(_Settings):
             min_length=1,
             description="The SQS queue to send infractions to: its URL, or its name. A standard queue.",
         ),
-        AfterValidator(_unbroken),
-        AfterValidator(_standard_queue),
+        AfterValidator(unbroken),
+        AfterValidator(standard_queue),
     ]
     port: Annotated[
         int,
@@ -296,7 +260,7 @@ class ShimSettings(_Settings):
     ] = 1
     token: Annotated[
         tuple[SecretStr, ...],
-        BeforeValidator(_split),
+        BeforeValidator(split),
         Field(
             description="A bearer token that requests need. Health checks need none. May be repeated, so that "
             "you can change tokens one by one. Other users of the host see the command line: use the "
@@ -350,6 +314,6 @@ class ShimSettings(_Settings):
     ] = False
     log_level: Annotated[
         LogLevel,
-        BeforeValidator(_old_level),
+        BeforeValidator(old_level),
         Field(description=LOG_LEVEL_HELP, json_schema_extra={"also": ["-l", "--loglevel"]}),
     ] = "info"

@@ -21,7 +21,7 @@ from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 from f2b_worker.adapters.answers import aws_errors
-from f2b_worker.adapters.aws import authorities_of
+from f2b_worker.adapters.aws_settings import authorities_of
 from f2b_worker.adapters.sqs.sigv4 import Signer
 from f2b_worker.errors import AccessDenied, F2bError, Unavailable
 

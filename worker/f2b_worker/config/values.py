@@ -1,0 +1,62 @@
+"""How a value of a setting may be written, and what is refused with it."""
+
+from __future__ import annotations
+
+from f2b_worker.config.cores import usable_cores
+from f2b_worker.domain.durations import parse_duration_ms
+
+PROCESSES_MAX = 64
+
+
+def split(value: object) -> object:
+    """Read a list that is written with commas, as a variable has it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
+        return split(",".join(value))
+    return value
+
+
+def age_ms(value: object) -> int | None:
+    """Read how old something may be; None is any age."""
+    return parse_duration_ms(value) or None
+
+
+def one_a_core(value: object) -> object:
+    """Read "cores" as one for each core, 64 at most."""
+    return min(PROCESSES_MAX, usable_cores()) if value == "cores" else value
+
+
+def is_on(value: object) -> bool:
+    """Tell whether a switch is on, in the words that pydantic takes."""
+    return str(value).lower() in {"1", "true", "t", "yes", "y", "on"}
+
+
+def old_level(value: object) -> object:
+    """Read a level as the old service spelt it, too."""
+    level = value.lower() if isinstance(value, str) else value
+    return {"warn": "warning", "trace": "debug", "critical": "error", "fatal": "error"}.get(str(level), level)
+
+
+def unbroken(name: str | None) -> str | None:
+    """Refuse white space in a name: a variable that was made from a file often ends with a line break."""
+    if name and any(each.isspace() or not each.isprintable() for each in name):
+        raise ValueError(f"{name!a} holds a space, a line break or the like, which no such name does")
+    return name
+
+
+def unbroken_each(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse white space in any of several names."""
+    for name in names:
+        unbroken(name)
+    return names
+
+
+def standard_queue(queue: str | None) -> str | None:
+    """Refuse a FIFO queue: SQS takes no other queue of such a name, nor any message without a group there."""
+    if queue and queue.rstrip("/").endswith(".fifo"):
+        raise ValueError(
+            f"{queue} is a FIFO queue, where one bad message holds up all others of its group, and "
+            "senders have to name a group: use a standard queue"
+        )
+    return queue

@@ -88,7 +88,7 @@ def test_the_repetition_of_a_hit_moves_nothing() -> None:
 def test_however_workers_share_the_hits_of_a_ban_it_ends_the_same(mine: tuple[bool, ...]) -> None:
     """Both judge by what they saw first; whoever comes second judges again by what the other one stored."""
     ledger = MemoryLedger()
-    seen = ledger.commit({WHO: Decision(Offender(), (banned(1_800_000),))})[WHO]
+    seen = ledger.commit({WHO: Decision(Offender(), banned(1_800_000))})[WHO]
     assert isinstance(seen, Offender)
     hits = during(*AFTER_MS[:-1])
     for share in (True, False):
@@ -99,7 +99,7 @@ def test_however_workers_share_the_hits_of_a_ban_it_ends_the_same(mine: tuple[bo
 
 def settle(ledger: MemoryLedger, seen: Offender, hits: list[Hit]) -> None:
     while changed := judge(seen, hits, JAIL, key=WHO.key).changed:
-        answer = ledger.commit({WHO: Decision(seen, changed)})[WHO]
+        answer = ledger.commit({WHO: Decision.on(seen, changed)})[WHO]
         assert isinstance(answer, Offender)
         seen = answer
 

@@ -151,6 +151,17 @@ class Roster:
                 del self.undated[who.key]
             self._resolve(who.key)
 
+    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
+        """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
+        gone = set(self.undated.get(key, ()))
+        for who, ban in bans:
+            if who.jail in gone:
+                gone.discard(who.jail)
+                self.take_in(who, ban, now_ms)
+        for jail in gone:
+            self._let_go(OffenderId(jail, key))
+            self._end(jail, key)
+
     def _remember(self, key: str, until_ms: int) -> None:
         self.ours[key] = max(until_ms, self.ours.get(key, until_ms))
 

@@ -22,7 +22,7 @@ quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-stops bench-end-to-end bench-growth bench-plots lint format docs wheels \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-plots lint format docs wheels \
 	lock clean
 
 help: ## Show this list
@@ -92,6 +92,9 @@ bench-producer: $(STAMP) ## Measure what the producer costs an application (ARGS
 
 bench-worker: $(STAMP) ## Measure the worker on a canned AWS, beside a naive one: 10 minutes (ARGS="--runs 1 --attack zipf")
 	@$(BIN)/python -m benchmarks.worker $(ARGS)
+
+bench-units: $(STAMP) ## Count DynamoDB's units of new bans and extensions on a simulated clock: 10 minutes (ARGS="--runs 1")
+	@$(BIN)/python -m benchmarks.units $(ARGS)
 
 bench-stops: $(STAMP) ## Measure how long a worker takes to stop, idle and busy: 20 minutes (ARGS="--runs 1 --only idle")
 	@$(BIN)/python -m benchmarks.stops $(ARGS)

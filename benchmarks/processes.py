@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTS_OR_SETTLES_WITHIN_S = 60.0
@@ -152,10 +152,13 @@ class Canned:
         """Wait until no message is in flight."""
         self._wait(process, lambda counters: counters["in_flight"] == 0 and counters["waiting"] == 0)
 
-    def _wait(self, process: Process, reached: Any) -> None:
-        ends_s = time.monotonic() + STARTS_OR_SETTLES_WITHIN_S
-        while not reached(self.counters()):
+    def _wait(self, process: Process, reached: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until something is so, as long as messages are still deleted on the way there."""
+        ends_s, deleted = time.monotonic() + STARTS_OR_SETTLES_WITHIN_S, -1
+        while not reached(counters := self.counters()):
             process.must_live()
+            if counters["deleted"] != deleted:
+                ends_s, deleted = time.monotonic() + STARTS_OR_SETTLES_WITHIN_S, counters["deleted"]
             if time.monotonic() > ends_s:
-                raise BenchError(f"nothing for {STARTS_OR_SETTLES_WITHIN_S:.0f} s: {self.counters()}")
+                raise BenchError(f"nothing for {STARTS_OR_SETTLES_WITHIN_S:.0f} s: {counters}")
             time.sleep(0.01)

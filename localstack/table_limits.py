@@ -101,7 +101,7 @@ class Limits:
         """Tell AWS's reason to refuse a call: nothing is left for its key, or the table; "" lets it in."""
         second = self._second(kind)
         most_of_partition, most_of_table = self._allowed[kind]
-        used = second.by_partition[self._partition_of(key)] if self._partitions else second.by_key.get(key, 0.0)
+        used = second.by_partition[self._hashed(key)] if self._partitions else second.by_key.get(key, 0.0)
         if used >= most_of_partition:
             return self._refused(f"Table{kind}KeyRangeThroughputExceeded")
         if second.table >= most_of_table:
@@ -115,7 +115,7 @@ class Limits:
         second = self._second(kind)
         second.by_key[key] += units
         if self._partitions:
-            second.by_partition[self._partition_of(key)] += units
+            second.by_partition[self._hashed(key)] += units
         second.table += units
 
     def figures(self) -> dict[str, Any]:
@@ -135,7 +135,11 @@ class Limits:
             running = self._running[kind] = _Second(number)
         return running
 
-    def _partition_of(self, key: str) -> int:
+    def partition_of(self, key: str) -> int | str:
+        """Name the partition that a key is on: one of its own, unless the keys share some."""
+        return self._hashed(key) if self._partitions else key
+
+    def _hashed(self, key: str) -> int:
         """Place a key by its hash; which one AWS takes is not known."""
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) * self._partitions >> 32
 

@@ -25,7 +25,12 @@ def _value_bytes(value: dict[str, Any]) -> int:
         return 3 + sum(1 + _value_bytes(each) for each in held)
     if kind == "M":
         return 3 + len(held) + size_bytes(held)
-    return len(held) * 3 // 4 if kind == "B" else 1  # the protocol carries it as Base64
+    return _binary_bytes(held) if kind == "B" else 1
+
+
+def _binary_bytes(held: str | bytes) -> int:
+    """Count what the protocol carries as Base64, and a client in this process as it is."""
+    return len(held) if isinstance(held, bytes) else len(held) * 3 // 4
 
 
 def write_units(item_bytes: int) -> int:

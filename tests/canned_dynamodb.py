@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from benchmarks.canned.client import client_error, client_of
 from benchmarks.canned.dynamodb import CannedDynamoDB
 from benchmarks.canned.tally import CannedError, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from mypy_boto3_dynamodb import DynamoDBClient
 
     from benchmarks.canned.table import Table
 
@@ -37,20 +36,6 @@ class Fate(Enum):
 
 class DeathError(BaseException):
     """The process that called is gone: no handler of its own may run."""
-
-
-class ConditionFailedError(ClientError):
-    """As botocore makes one for each client."""
-
-
-class CancelledError(ClientError):
-    """Of a transaction, likewise."""
-
-
-_KINDS: Final[dict[str, type[ClientError]]] = {
-    "ConditionalCheckFailedException": ConditionFailedError,
-    "TransactionCanceledException": CancelledError,
-}
 
 
 class CannedTable:
@@ -95,7 +80,7 @@ class CannedTable:
         if fate is Fate.DIES_BEFORE:
             raise DeathError
         if fate is Fate.THROTTLED:
-            raise _client_error(CannedError("ThrottlingException", "slow down"), operation)
+            raise client_error(CannedError("ThrottlingException", "slow down"), operation)
         if fate is Fate.LATE and operation not in _READS:
             self.late.append(lambda: self._unheard(operation, request))
         if fate in {Fate.LATE, Fate.UNHEARD} or (fate is Fate.LOST and operation in _READS):
@@ -129,7 +114,7 @@ class CannedTable:
         try:
             answer = self.dynamodb.operations[operation](request)
         except CannedError as error:
-            raise _client_error(error, operation) from error
+            raise client_error(error, operation) from error
         finally:
             table.partitions = now
         self.watch(operation, request)
@@ -147,7 +132,7 @@ class Caller:
 
     def __init__(self, table: CannedTable) -> None:
         self._table = table
-        self.client = cast("DynamoDBClient", _Client(self.call))
+        self.client = client_of(self.call)
         self.fare()
 
     def fare(self, fates: Sequence[Fate] = (), before: Callable[[], None] | None = None) -> None:
@@ -161,19 +146,6 @@ class Caller:
         return self._table.answer(operation, request, fate)
 
 
-class _Client:
-    class exceptions:  # noqa: N801 - as botocore has it
-        ConditionalCheckFailedException = ConditionFailedError
-        TransactionCanceledException = CancelledError
-
-    def __init__(self, call: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
-        self._call = call
-
-    def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
-        return lambda **request: self._call(operation, request)
-
-
 def _nothing() -> None:
     """Let nothing happen meanwhile."""
 
@@ -181,9 +153,3 @@ def _nothing() -> None:
 def _is_consistent(request: dict[str, Any]) -> bool:
     asked = request.get("RequestItems", {}).get(TABLE, request)
     return bool(asked.get("ConsistentRead"))
-
-
-def _client_error(error: CannedError, operation: str) -> ClientError:
-    kind = _KINDS.get(error.code, ClientError)
-    answer: Any = {"Error": {"Code": error.code, "Message": str(error)}, **error.more}
-    return kind(answer, operation)

@@ -7,7 +7,7 @@ Beside AWS's JSON protocols it serves, with JSON in and out:
     GET  /counters      calls by operation, billed units, what became of the messages, CPU seconds used here
     GET  /deliveries    when each message was sent, in epoch milliseconds, in the order of their numbers
     POST /feed          {"attack": "zipf", "pack": 100, "messages": null}; {"attack": null} ends the attack
-    POST /reset         forgets everything; limits and mishaps stay
+    POST /reset         forgets everything but limits and mishaps; the table is as it is after `provision`
     POST /limits        {"key_writes": 1000, ...}: as in localstack/table_limits.py; null is none, as at the start
     POST /mishaps       {"lost": 0.01, "late": 0.01, ...}: as in mishaps.py; null is none, as at the start
 """
@@ -29,6 +29,7 @@ from pydantic_core import from_json, to_json
 
 from benchmarks.attacks import Bodies
 from benchmarks.canned.dynamodb import CannedDynamoDB
+from benchmarks.canned.layout import lay_out
 from benchmarks.canned.mishaps import Mishaps, Odds
 from benchmarks.canned.sqs import CannedSqs
 from benchmarks.canned.tally import CannedError, Tally
@@ -63,7 +64,9 @@ class CannedAws:
         self.tally = Tally()
         self._sqs = CannedSqs(self.tally, self.url)
         self._sqs.on_message = self._wake
-        self._dynamodb = CannedDynamoDB(self.tally, [TABLE], Limits(self._rates))
+        self._dynamodb = CannedDynamoDB(Tally(), [TABLE])
+        lay_out(self._dynamodb, TABLE)
+        self._dynamodb.tally, self._dynamodb.limits = self.tally, Limits(self._rates)
         gc.collect()
 
     def _wake(self) -> None:

@@ -1,10 +1,9 @@
 """DynamoDB with real state in a dict: conditions and answers are right, durability and validation canned.
 
-The tables have the ledger's key, `pk` and `sk`, and its local index `changes` on the number `changed_ms`. Units
-are counted as AWS bills them: a write by the larger of the item before and after, a failed condition, too; a
-transaction twice; an index entry once more, and twice where its key moved. A transaction's index writes are
-counted twice: AWS's documentation leaves it open. What a key or the table has too much of in a second is
-throttled, if there are limits: a whole call, one statement, a transaction with its reasons, keys of a batch.
+The tables have the ledger's key, `pk` and `sk`, and no index. Units are counted as AWS bills them: a write by the
+larger of the item before and after, a failed condition, too; a transaction twice. What a key or the table has too
+much of in a second is throttled, if there are limits: a whole call, one statement, a transaction with its reasons,
+keys of a batch.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from benchmarks.canned.expressions import (
     refuse,
     statement_of,
 )
+from benchmarks.canned.kinds import kind_of
 from benchmarks.canned.scan import scan
 from benchmarks.canned.table import Bounds, Table
 from benchmarks.canned.tables import Answer, Request, Tables
@@ -85,8 +85,8 @@ class CannedDynamoDB:
         if reason:
             raise Throttled(reason)
 
-    def _bill_write(self, pk: str, units: int) -> None:
-        self.tally.write_units += units
+    def _bill_write(self, pk: str, kind: str, units: int, *, is_done: bool = True) -> None:
+        self.tally.bill_write(kind, units, is_done=is_done)
         self.limits.count("Write", pk, units)
 
     def _bill_read(self, pk: str, read_bytes: int, *, consistent: bool) -> None:
@@ -109,7 +109,7 @@ class CannedDynamoDB:
             raise refuse("more than 100 keys in one BatchGetItem, or one twice")
         answers: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
         left: dict[str, Request] = {}
-        read_bytes: Counter[str] = Counter()
+        read_bytes: Counter[int | str] = Counter()
         refused: list[Throttled] = []
         for name, key in asked:
             wanted = request["RequestItems"][name]
@@ -124,7 +124,9 @@ class CannedDynamoDB:
             raise refused[0]
         return {"Responses": answers, "UnprocessedKeys": left}
 
-    def _read_some(self, table: Table, key: Item, read_bytes: Counter[str], *, consistent: bool) -> Item | None:
+    def _read_some(
+        self, table: Table, key: Item, read_bytes: Counter[int | str], *, consistent: bool
+    ) -> Item | None:
         """Read one item of a batch, of which AWS answers 1 MB a partition.
 
         Raises:
@@ -133,18 +135,18 @@ class CannedDynamoDB:
         pk, sk = key_of(key)
         found = table.get(pk, sk)
         item_bytes = found[1] if found else 0
-        if read_bytes[pk] and read_bytes[pk] + item_bytes > PAGE_BYTES:
+        partition = self.limits.partition_of(pk)
+        if read_bytes[partition] and read_bytes[partition] + item_bytes > PAGE_BYTES:
             raise Throttled("more than 1 MB of a partition")
-        read_bytes[pk] += item_bytes
+        read_bytes[partition] += item_bytes
         return self._read(table, key, consistent=consistent)
 
     def _query(self, request: Request) -> Answer:
         bounds = Bounds.of(request)
         self._let_in("Read", bounds.pk)
-        table = self._table(request["TableName"])
-        rows = (
-            table.changed_since(bounds.pk, bounds.least) if "IndexName" in request else table.in_order(bounds.pk)
-        )
+        if "IndexName" in request:
+            raise refuse("an index: the table has none")
+        rows = self._table(request["TableName"]).in_order(bounds.pk)
         start = request.get("ExclusiveStartKey")
         page: list[Item] = []
         page_bytes = 0
@@ -156,7 +158,7 @@ class CannedDynamoDB:
             if not bounds.hold(item):
                 continue
             if page and page_bytes + item_bytes > PAGE_BYTES:
-                answer["LastEvaluatedKey"] = {name: page[-1][name] for name in ("pk", "sk", *bounds.index_key)}
+                answer["LastEvaluatedKey"] = {name: page[-1][name] for name in ("pk", "sk")}
                 break
             page.append(item)
             page_bytes += item_bytes
@@ -186,9 +188,9 @@ class CannedDynamoDB:
     def _write_alone(self, write: Write, request: Request) -> Answer:
         self._let_in("Write", write.pk)
         if not write.holds:
-            self._bill_write(write.pk, write.units())
+            self._bill_write(write.pk, write.kind, write.units(), is_done=False)
             raise CannedError("ConditionalCheckFailedException", _FAILED, **_old_item(write, request))
-        self._bill_write(write.pk, write.do())
+        self._bill_write(write.pk, write.kind, write.do())
         wanted = request.get("ReturnValues", "NONE")
         if wanted == "ALL_NEW":
             return {"Attributes": write.after}
@@ -212,14 +214,15 @@ class CannedDynamoDB:
         reasons = self._throttled_among(writes)
         if not reasons and not all(write.holds for write in writes):
             for write in writes:
-                self._bill_write(write.pk, 2 * write.units())
+                self._bill_write(write.pk, write.kind, 2 * write.units(), is_done=False)
             reasons = list(starmap(_reason, zip(writes, (one for _, one in asked), strict=True)))
         if reasons:
             codes = ", ".join(reason["Code"] for reason in reasons)
             message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
             raise CannedError("TransactionCanceledException", message, CancellationReasons=reasons)
         for (kind, _), write in zip(asked, writes, strict=True):
-            self._bill_write(write.pk, 2 * (write.units() if kind == "ConditionCheck" else write.do()))
+            units = 2 * (write.units() if kind == "ConditionCheck" else write.do())
+            self._bill_write(write.pk, write.kind, units)
         return {}
 
     def _throttled_among(self, writes: Iterable[Write]) -> list[Answer]:
@@ -251,7 +254,7 @@ class CannedDynamoDB:
                 if sum(map(len, left.values())) == len(asked):
                     raise
             else:
-                self._bill_write(write.pk, write.do())
+                self._bill_write(write.pk, write.kind, write.do())
         return {"UnprocessedItems": left}
 
     def _batch_execute_statement(self, request: Request) -> Answer:
@@ -286,13 +289,14 @@ class CannedDynamoDB:
         parameters = one["Parameters"]
         pk, sk = parameters[statement.pk]["S"], parameters[statement.sk]["S"]
         self._let_in("Write", pk)
+        kind = kind_of(pk, sk, statement.names)
         old = table.get(pk, sk)
         if old is None:  # an UPDATE is no upsert
-            self._bill_write(pk, 1)
+            self._bill_write(pk, kind, 1, is_done=False)
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED}
         item = old[0]
         if not _meets(item, statement, parameters):
-            self._bill_write(pk, write_units(old[1]))
+            self._bill_write(pk, kind, write_units(old[1]), is_done=False)
             wanted = one.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED} | ({"Item": item} if wanted else {})
         after = item.copy()
@@ -300,18 +304,19 @@ class CannedDynamoDB:
             after[name] = parameters[place]
         for name in statement.removes:
             after.pop(name, None)
-        self._bill_write(pk, table.put(pk, sk, after, old))
+        self._bill_write(pk, kind, table.put(pk, sk, after, old))
         return None
 
     def _insert(self, table: Table, item: Item) -> Answer | None:
         pk, sk = key_of(item)
         self._let_in("Write", pk)
+        kind = kind_of(pk, sk, item)
         old = table.get(pk, sk)
         if old:
             # Whether AWS shows the item here, too, is not documented: so it is not shown.
-            self._bill_write(pk, write_units(old[1]))
+            self._bill_write(pk, kind, write_units(old[1]), is_done=False)
             return {"Code": "DuplicateItem", "Message": _DUPLICATE}
-        self._bill_write(pk, table.put(pk, sk, item, None))
+        self._bill_write(pk, kind, table.put(pk, sk, item, None))
         return None
 
 

@@ -265,6 +265,12 @@ def actions_of(expression: str) -> list[Action]:
     return _Reader(expression).actions()
 
 
+@lru_cache(maxsize=4096)
+def names_in(expression: str) -> frozenset[str]:
+    """Find the attributes that an expression names without a placeholder, its keywords among them."""
+    return frozenset(re.findall(r"(?<![#:\w])[A-Za-z_]\w*", expression))
+
+
 @dataclass(frozen=True, slots=True)
 class Insert:
     """INSERT INTO: the attributes in the order of their parameters."""
@@ -280,6 +286,7 @@ class Update:
     Attributes:
         tests: What must hold beside the key: attribute, comparison, parameter.
         there: Attributes that must be there (true) or not (false).
+        names: Attributes that it changes.
     """
 
     table: str
@@ -289,6 +296,7 @@ class Update:
     sk: int
     tests: tuple[tuple[str, str, int], ...]
     there: tuple[tuple[str, bool], ...]
+    names: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
@@ -327,7 +335,8 @@ def _update_of(text: str, table: str, changes: str, where: str) -> Update:
     keys, tests, there = _where(text, where, parameters)
     if set(keys) != {"pk", "sk"}:
         raise refuse(f"{text}: the WHERE clause must name the whole key by =")
-    return Update(table, tuple(sets), tuple(removes), keys["pk"], keys["sk"], tuple(tests), tuple(there))
+    names = frozenset([*(name for name, _ in sets), *removes])
+    return Update(table, tuple(sets), tuple(removes), keys["pk"], keys["sk"], tuple(tests), tuple(there), names)
 
 
 def _where(

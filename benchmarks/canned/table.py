@@ -1,9 +1,8 @@
-"""A DynamoDB table in memory: items by key, the local index `changes`, key conditions, what a write is charged."""
+"""A DynamoDB table in memory: items by key, key conditions, what a write is charged."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,10 @@ _KEY_PART = re.compile(r"(\S+)\s*(=|>=|>|<=|<)\s*(\S+)|begins_with\s*\(\s*(\S+?)
 
 
 class Table:
-    """Items by key, and the local index."""
+    """Items by key."""
 
     def __init__(self) -> None:
         self.partitions: dict[str, dict[str, tuple[Item, int]]] = {}
-        self.changed: dict[str, list[tuple[int, str]]] = {}
 
     def get(self, pk: str, sk: str) -> tuple[Item, int] | None:
         """Look an item up, with its size."""
@@ -34,16 +32,7 @@ class Table:
         """Store an item in the place of *old*; answer the write units."""
         new_bytes = size_bytes(item)
         self.partitions.setdefault(pk, {})[sk] = (item, new_bytes)
-        units = write_units(max(new_bytes, old[1]) if old else new_bytes)
-        if "changed_ms" in item:
-            return units + self._index(pk, sk, item, old, units)
-        return units
-
-    def _index(self, pk: str, sk: str, item: Item, old: tuple[Item, int] | None, units: int) -> int:
-        moved = old is None or old[0].get("changed_ms") != item["changed_ms"]
-        if moved:
-            insort(self.changed.setdefault(pk, []), (int(item["changed_ms"]["N"]), sk))
-        return units * 2 if moved and old and "changed_ms" in old[0] else units
+        return write_units(max(new_bytes, old[1]) if old else new_bytes)
 
     def delete(self, pk: str, sk: str) -> int:
         """Remove an item; answer the write units."""
@@ -55,23 +44,12 @@ class Table:
         partition = self.partitions.get(pk, {})
         return (partition[sk] for sk in sorted(partition))
 
-    def changed_since(self, pk: str, since_ms: int) -> Iterator[tuple[Item, int]]:
-        """Go through one partition by the index, from *since_ms* on."""
-        entries = self.changed.get(pk, [])
-        partition = self.partitions.get(pk, {})
-        for changed_ms, sk in entries[bisect_left(entries, (since_ms, "")) :]:
-            found = partition.get(sk)
-            if found and found[0].get("changed_ms") == {"N": str(changed_ms)}:
-                yield found  # else the entry is of a state that has been replaced since
-
 
 @dataclass(slots=True)
 class Bounds:
     """A key condition: one partition, and what the sort key must be."""
 
     pk: str
-    least: int = 0
-    index_key: tuple[str, ...] = ()
     tests: list[tuple[str, Callable[[Value | None, Value | None], bool], Value]] = field(default_factory=list)
 
     @classmethod
@@ -79,7 +57,7 @@ class Bounds:
         """Read the KeyConditionExpression."""
         names = request.get("ExpressionAttributeNames", {})
         values = request["ExpressionAttributeValues"]
-        bounds = cls("", index_key=("changed_ms",) if "IndexName" in request else ())
+        bounds = cls("")
         for part in re.split(r"\s+AND\s+", request["KeyConditionExpression"]):
             found = _KEY_PART.fullmatch(part.strip())
             if not found:
@@ -92,8 +70,6 @@ class Bounds:
         """Add one part of the condition."""
         if name == "pk":
             self.pk = value["S"]
-        elif name == "changed_ms" and sign == ">=":
-            self.least = int(value["N"])
         else:
             compare = begins_with if sign == "prefix" else COMPARISONS[sign]
             self.tests.append((name, compare, value))

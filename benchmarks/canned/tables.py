@@ -15,7 +15,7 @@ Answer = dict[str, Any]
 
 
 class Tables:
-    """Tables by name; each has the ledger's key and index from the beginning.
+    """Tables by name; each has the ledger's key, and no index.
 
     Attributes:
         operations: What AWS answers about tables, by operation.
@@ -50,8 +50,8 @@ class Tables:
     def _describe_table(self, request: Request) -> Answer:
         name = request["TableName"]
         self.find(name)
-        index = {"IndexName": "changes", "IndexStatus": "ACTIVE"}
-        return {"Table": {"TableName": name, "TableStatus": "ACTIVE", "LocalSecondaryIndexes": [index]}}
+        keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        return {"Table": {"TableName": name, "TableStatus": "ACTIVE", "KeySchema": keys}}
 
     def _describe_time_to_live(self, request: Request) -> Answer:
         self.find(request["TableName"])

@@ -47,7 +47,11 @@ class Tally:
     Attributes:
         calls: How often each operation was called, refused calls included.
         sqs_requests: Billed SQS requests: one for each 64 KiB of a call's payload.
-        write_units: DynamoDB's write request units, index writes included.
+        write_units: DynamoDB's write request units.
+        units_by_kind: The same by what they were for, see kinds.py; refused conditions are under the kind that
+            they wanted to be.
+        writes: How many writes took effect, by kind.
+        refused: How many were refused by their condition, by kind.
         read_units: DynamoDB's read request units; an eventually consistent read of 4 KB is half of one.
     """
 
@@ -55,10 +59,19 @@ class Tally:
     sqs_requests: int = 0
     write_units: int = 0
     read_units: float = 0.0
+    units_by_kind: Counter[str] = field(default_factory=Counter)
+    writes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
 
     def bill_sqs(self, payload_bytes: int) -> None:
         """Charge one SQS call."""
         self.sqs_requests += max(1, -(-payload_bytes // SQS_CHUNK_BYTES))
+
+    def bill_write(self, kind: str, units: int, *, is_done: bool) -> None:
+        """Charge one write; one whose condition fails is charged, too."""
+        self.write_units += units
+        self.units_by_kind[kind] += units
+        (self.writes if is_done else self.refused)[kind] += 1
 
     def bill_read(self, size_bytes: int, *, consistent: bool) -> float:
         """Charge one read, and answer how much; what is not there is charged as the smallest item."""
@@ -73,6 +86,9 @@ class Tally:
             "sqs_requests": self.sqs_requests,
             "write_units": self.write_units,
             "read_units": self.read_units,
+            "units_by_kind": dict(self.units_by_kind),
+            "writes": dict(self.writes),
+            "refused": dict(self.refused),
         }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.canned.expressions import Item, actions_of, condition_of
+from benchmarks.canned.expressions import Item, actions_of, condition_of, names_in
+from benchmarks.canned.kinds import kind_of
 from localstack.units import write_units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from benchmarks.canned.table import Table
     from benchmarks.canned.tables import Request
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Write:
-    """One write, ready to be done if its condition *holds*: *after* is None where the item goes."""
+    """One write, ready to be done if its condition holds.
+
+    Attributes:
+        after: What stands there then; None where the item goes.
+        holds: Whether its condition does.
+        kind: What it is for, see kinds.py.
+    """
 
     table: Table
     pk: str
@@ -25,6 +32,7 @@ class Write:
     old: tuple[Item, int] | None
     after: Item | None
     holds: bool
+    kind: str
 
     def units(self) -> int:
         """What it costs if its condition fails."""
@@ -55,7 +63,7 @@ class Writes:
     def put(self, request: Request) -> Write:
         """Prepare a whole new item."""
         item: Item = request["Item"]
-        return self._prepared(request, item, lambda _: item)
+        return self._prepared(request, item, lambda _: item, item)
 
     def update(self, request: Request) -> Write:
         """Prepare a change by an update expression."""
@@ -68,7 +76,7 @@ class Writes:
                 action(before, after, names, values)
             return after
 
-        return self._prepared(request, request["Key"], changed)
+        return self._prepared(request, request["Key"], changed, names_in(request["UpdateExpression"]))
 
     def delete(self, request: Request) -> Write:
         """Prepare to remove an item."""
@@ -78,7 +86,9 @@ class Writes:
         """Prepare to look at a condition alone."""
         return self._prepared(request, request["Key"], lambda before: before)
 
-    def _prepared(self, request: Request, key: Item, change: Callable[[Item], Item | None]) -> Write:
+    def _prepared(
+        self, request: Request, key: Item, change: Callable[[Item], Item | None], written: Container[str] = ()
+    ) -> Write:
         table = self._find(request["TableName"])
         pk, sk = key_of(key)
         old = table.get(pk, sk)
@@ -87,7 +97,7 @@ class Writes:
         holds = condition is None or condition_of(condition)(
             before, request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
         )
-        return Write(table, pk, sk, old, change(before) if holds else None, holds)
+        return Write(table, pk, sk, old, change(before) if holds else None, holds, kind_of(pk, sk, written))
 
 
 def key_of(item: Item) -> tuple[str, str]:

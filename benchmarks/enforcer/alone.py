@@ -24,10 +24,11 @@ from f2b_worker.observe import log
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import MemoryLedger
+from f2b_worker.testing.ledger import MemoryFollower
 
 
 class Bans(MemoryLedger):
-    """Answers every ban from the beginning, and after that what is new."""
+    """Bans that are followed from the first one on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,10 +38,23 @@ class Bans(MemoryLedger):
         """Add bans, all at once."""
         self.everything += bans
 
-    def changes(self, cursor: int) -> Changes:
-        """Answer what was stored after the first *cursor* bans."""
-        everything = self.everything
-        return Changes(everything[cursor:], len(everything))
+    def follow(self) -> MemoryFollower:
+        """Follow the bans from now on."""
+        return _Follower(self)
+
+
+class _Follower(MemoryFollower):
+    """Answers every ban at first, and after that what is new."""
+
+    def __init__(self, bans: Bans) -> None:
+        super().__init__(bans, None)
+        self._bans = bans
+        self._told: int | None = None
+
+    def poll(self) -> Changes:
+        everything, told = self._bans.everything, self._told
+        self._told = len(everything)
+        return Changes(everything[told or 0 :], is_all=told is None)
 
 
 def main() -> None:

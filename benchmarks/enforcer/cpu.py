@@ -22,10 +22,12 @@ from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist, Foreign
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.updates import next_update
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLease, MemoryLedger, MemoryNotebook
+from f2b_worker.testing.ledger import MemoryFollower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +48,26 @@ class Bans(MemoryLedger):
         self.everything: tuple[StandingBan, ...] = ()
         self.news: tuple[StandingBan, ...] = ()
 
-    def changes(self, cursor: int) -> Changes:
-        """Answer what is new; from the beginning, everything."""
-        news, self.news = self.news, ()
-        return Changes(news if cursor else self.everything, 1)
+    def follow(self) -> MemoryFollower:
+        """Follow the bans from now on."""
+        return _Follower(self)
+
+
+class _Follower(MemoryFollower):
+    """Answers every ban at first, and after that what is new."""
+
+    def __init__(self, bans: Bans) -> None:
+        super().__init__(bans, None)
+        self._bans = bans
+        self._has_begun = False
+
+    def poll(self) -> Changes:
+        bans = self._bans
+        if not self._has_begun:
+            self._has_begun = True
+            return Changes(bans.everything, is_all=True)
+        news, bans.news = bans.news, ()
+        return Changes(news)
 
 
 def keys() -> Iterator[str]:
@@ -138,7 +156,7 @@ def cycle_ms(family: int) -> list[float]:
     def cycle() -> None:
         offset = next(offsets)
         entries = frozenset(map(canonical, made[offset : offset + SET_CAPACITY - 10]))
-        group.read("1", entries, lambda _: False, 0.0)
+        group.read("1", entries, lambda _: Origin.OURS, 0.0)
         next_update([group], 0.0, {"1"})
 
     cycle()  # the first one is that of a start

@@ -11,17 +11,22 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.config import Config
 
 from benchmarks.processes import BenchError, Canned
+from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.dynamodb.ban_book import partition_of
-from f2b_worker.adapters.dynamodb.items import standing_item
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
+from f2b_worker.adapters.dynamodb.items import ban_item, number, state_key
+from f2b_worker.adapters.dynamodb.items import ttl as kept_until
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
+from f2b_worker.domain.ban_log.changes import Change
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from localstack.local_aws import REGION
@@ -29,6 +34,7 @@ from localstack.local_aws import REGION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from f2b_worker.adapters.dynamodb.items import Item
     from localstack.control import EdgeControl
     from localstack.local_aws import LocalAws
 
@@ -132,6 +138,9 @@ class Scene:
         self.worker: subprocess.Popen[bytes] | None = None
         self.ready_s = 0.0
         self._log_read = 0
+        self._clock = SystemClock()
+        self._remembered: dict[OffenderId, Offender] = {}
+        self._stored_s: dict[str, float] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="f2b-bench-")
         self._canned = Canned(Path(self._folder.name)) if is_canned else None
         self._config = Path(self._folder.name) / "f2b.toml"
@@ -147,7 +156,8 @@ class Scene:
         self.waf = aws.client("wafv2", account=account, config=patient)
         self._command("provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(capacity))
         self._queue_url = self.sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
-        self.ledger = DynamoLedger(self.dynamodb, NAME, SystemClock(), kept_ms=60 * DAY_MS, io_threads=8)
+        self.ledger = DynamoLedger(self.dynamodb, NAME, self._clock, kept_ms=60 * DAY_MS, io_threads=8)
+        self._ban_log = BanLogWriter(BanLogItems(self.dynamodb, NAME, self._clock), self._clock)
         self.number_of_sets = len(self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"])
 
     def __enter__(self) -> Self:
@@ -250,37 +260,45 @@ class Scene:
             os.kill(self.process.pid, signal.SIGCONT)
 
     def ban(self, keys: Sequence[str], *, until_ms: int | None = None) -> None:
-        """Store bans as another worker would: through the ledger's adapter, in transactions."""
+        """Store bans and log them as another worker would: through the ledger's adapter."""
         stored_ms = now_ms()
-        ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
-        answers = self.ledger.commit({OffenderId(JAIL, key): Decision(Offender(), (ban,)) for key in keys})
-        failed = [each for each in answers.values() if isinstance(each, Exception)]
+        decisions = self._decisions(keys, Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS))
+        answers = self.ledger.commit(decisions)
+        stored = {who: each for who, each in answers.items() if isinstance(each, Offender)}
+        failed = [each for each in answers.values() if not isinstance(each, Offender)]
+        failed += self.ledger.publish(stored).values()
         if failed:
             raise BenchError(f"{len(failed)} bans could not be stored: {failed[0]}")
+        self._remembered |= stored
+        self._stored_s |= dict.fromkeys(keys, stored_ms / 1000)
+
+    def _decisions(self, keys: Sequence[str], ban: Ban) -> dict[OffenderId, Decision]:
+        offenders = [OffenderId(JAIL, key) for key in keys]
+        return {who: Decision(self._remembered.get(who, Offender()), ban) for who in offenders}
 
     def ban_in_bulk(self, keys: Sequence[str], *, until_ms: int | None = None, age_ms: int = 0) -> None:
-        """Store bans without history, 25 at a time: for thousands, transactions take the emulator minutes.
+        """Store bans without history, 25 at a time, and log them: thousands of updates take the emulator minutes.
 
         Args:
             keys: Whom to ban.
             until_ms: The end; a day from now by default.
-            age_ms: For how long they have been stored.
+            age_ms: How long ago they began.
         """
-        stored_ms = now_ms() - age_ms
-        ban = Ban(stored_ms, until_ms or stored_ms + DAY_MS, 1, DAY_MS)
-        ttl = {"ttl": {"N": str(ban.until_ms // 1000 + 86_400)}}
+        began_ms = now_ms() - age_ms
+        decisions = self._decisions(keys, Ban(began_ms, until_ms or began_ms + DAY_MS, 1, DAY_MS))
+        after = {who: decision.applied(decision.seen) for who, decision in decisions.items()}
+        items = [_state_item(who, each) for who, each in after.items()]
 
-        def store(some: Sequence[str]) -> None:
-            items = [
-                standing_item(OffenderId(JAIL, key), ban, partition=partition_of(key), changed_ms=stored_ms) | ttl
-                for key in some
-            ]
-            puts = [{"PutRequest": {"Item": item}} for item in items]
+        def store(some: Sequence[Item]) -> None:
+            puts: Any = [{"PutRequest": {"Item": item}} for item in some]
             self.dynamodb.batch_write_item(RequestItems={NAME: puts})
 
-        batches = [keys[at : at + IN_ONE_BATCH] for at in range(0, len(keys), IN_ONE_BATCH)]
         with ThreadPoolExecutor(WRITERS) as writers:
-            list(writers.map(store, batches))
+            list(writers.map(store, batches(items, IN_ONE_BATCH)))
+        self._remembered |= after
+        changes = [Change(who, each.ban, each.revision) for who, each in after.items() if each.ban]
+        if not self._ban_log.append(changes, read_s=self._clock.monotonic_s()):
+            raise BenchError("these bans took too long to be logged")
 
     def attack(self, key: str) -> None:
         """Send the one infraction that it takes: this worker itself judges and bans."""
@@ -288,13 +306,12 @@ class Scene:
         self.sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
 
     def stored_s(self, key: str) -> float:
-        """Tell when a ban was stored, in epoch seconds: when whoever stored it began its transaction."""
-        item = self.dynamodb.get_item(
-            TableName=NAME,
-            Key={"pk": {"S": partition_of(key)}, "sk": {"S": f"{key}#{JAIL}"}},
-            ConsistentRead=True,
-        )["Item"]
-        return int(item["changed_ms"]["N"]) / 1000
+        """Tell when a ban was stored, in epoch seconds: when it was begun here, or when the worker said so."""
+        if key in self._stored_s:
+            return self._stored_s[key]
+        said = map(json.loads, reversed(self.log.read_text().splitlines()))
+        line = next(line for line in said if line["event"] == "banned" and line["key"] == key)
+        return datetime.fromisoformat(line["timestamp"]).timestamp()
 
     def calls(self, action: str) -> int:
         """Count the calls of WAF so far, the refused ones included."""
@@ -330,6 +347,14 @@ class Counts:
 def addresses(start: int, number: int) -> list[str]:
     """Make up distinct addresses."""
     return [f"20.{n // 65_536}.{n // 256 % 256}.{n % 256}/32" for n in range(start, start + number)]
+
+
+def _state_item(who: OffenderId, after: Offender) -> Item:
+    ban = after.ban
+    if ban is None:
+        raise BenchError(f"{who.key} is not banned")
+    counts = {"rev": number(after.revision), "v": number(after.revision)}
+    return state_key(who) | {"ban": {"M": ban_item(ban)}, "ttl": kept_until(ban.until_ms + DAY_MS)} | counts
 
 
 def now_ms() -> int:

@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.attacks import ATTACKS, JAIL, STANDING, infractions
+from benchmarks.canned.shares import Shares
 from benchmarks.processes import BenchError, Canned, Process, aws_environment, idle_core_s
 from benchmarks.report import machine
 from benchmarks.worker.report import NAIVE, Contender, Run, compare, figures, table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.offline.replay import judge_rows
-from localstack.table_limits import NEW_TABLE, Rates
+from localstack.table_limits import NEW_TABLE, Peak, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,8 @@ def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     sums = ("deleted", "sqs_requests", "write_units", "read_units", "cpu_s")
     throttled = sum(after["throttled"].values())
     spent = {name: after[name] - before[name] for name in sums}
-    return spent | {"calls": calls, "peak_key_writes": after["peak_key_writes"][0], "throttled": throttled}
+    peaks = {name: tuple(after[name]) for name in ("peak_key_writes", "peak_key_reads")}
+    return spent | {"calls": calls, "throttled": throttled, "shares": Shares.between(before, after)} | peaks
 
 
 def _run(  # noqa: PLR0913 - what one run came to
@@ -177,7 +179,9 @@ def _run(  # noqa: PLR0913 - what one run came to
         calls={name: number for name, number in spent["calls"].items() if number},
         bans=bans,
         idle_cores=idle_cores,
-        peak_key_writes=spent["peak_key_writes"],
+        peak_key_writes=Peak(*spent["peak_key_writes"]),
+        peak_key_reads=Peak(*spent["peak_key_reads"]),
+        shares=spent["shares"],
         throttled=spent["throttled"],
     )
 

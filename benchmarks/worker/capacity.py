@@ -10,7 +10,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.canned.tally import dollars
-from f2b_worker.adapters.dynamodb.ban_book import SHARDS
 from f2b_worker.config.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -20,13 +19,14 @@ WANTED_PER_S = 1_000_000
 SPARE = 1.5
 """Workers that are busy all the time have no way to catch up: so many times the cores that are just enough."""
 PARTITION_WRITES_PER_S = 1_000
+"""Which the counter of the ban log reaches first: each append takes one unit of it."""
 TABLE_WRITES_PER_S = 40_000
 """What DynamoDB gives an account's on-demand table by default; AWS raises it on request."""
 IN_FLIGHT_MAX = 120_000
 HELD_S = float(WorkerSettings.model_fields["extend_resolution_s"].default)
 """So long a message stays at a worker if all that it brings only extends bans, and many addresses are banned."""
-UNITS_OF_A_BAN_IN_ITS_SHARD = 4
-"""The ban's place among the standing ones and in the local index `changes`, both doubled by the transaction."""
+UNITS_OF_A_NEW_BAN = 2.2
+"""Its hits, its state and its share of the ban log, where thousands come a second: see `make bench-units`."""
 IP_SET_ADDRESSES = 10_000
 IP_SETS_REFERENCED = 50
 UPDATES_PER_S = 1
@@ -88,8 +88,8 @@ def needs(points: Mapping[str, Any]) -> dict[str, Need]:
 
 
 def bans_per_s() -> float:
-    """Tell how many new bans a second the shards of the standing bans take: an indexed key is never split."""
-    return SHARDS * PARTITION_WRITES_PER_S / UNITS_OF_A_BAN_IN_ITS_SHARD
+    """Tell how many new bans a second one table takes by default, if that is all it has to do."""
+    return TABLE_WRITES_PER_S / UNITS_OF_A_NEW_BAN
 
 
 def enforced_most() -> int:
@@ -120,8 +120,9 @@ def _limits(found: Mapping[str, Need]) -> Iterator[tuple[str, str]]:
     table = f"DynamoDB, {TABLE_WRITES_PER_S:,} write units/s of a table by default"
     for told, each in found.items():
         yield f"{table}, {told}", f"{each.table_stops_per_s:,.0f} infractions/s"
-    shards = f"DynamoDB, {SHARDS} keys of standing bans with {PARTITION_WRITES_PER_S:,} units/s each"
-    yield shards, f"{bans_per_s():,.0f} new bans/s"
+    yield f"{table}, {UNITS_OF_A_NEW_BAN} of them for a new ban", f"{bans_per_s():,.0f} new bans/s"
+    counter = f"DynamoDB, {PARTITION_WRITES_PER_S:,} write units/s of a key: the counter of the ban log"
+    yield counter, f"{PARTITION_WRITES_PER_S:,} appends/s by all workers, of up to 4,000 bans each"
     new_per_s = UPDATES_PER_S * IP_SET_ADDRESSES
     yield f"WAF, {UPDATES_PER_S} update/s, of one set of {IP_SET_ADDRESSES:,}", f"{new_per_s:,} new addresses/s"
     yield f"WAF, {IP_SETS_REFERENCED} sets in a web ACL", f"{enforced_most():,} addresses enforced at once"

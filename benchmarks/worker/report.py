@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.canned.shares import Shares
 from benchmarks.canned.tally import dollars
 from benchmarks.report import spread
+from localstack.table_limits import Peak
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Run:
     """What one run came to, from when nothing was in flight to when nothing was any more.
 
     Attributes:
-        peak_key_writes: The most write units that one key had in any second, the warm-up included.
+        shares: What the write units were for.
+        peak_key_writes: The most write units that one key had in any second, and its name; the warm-up included.
+        peak_key_reads: The same of read units.
         throttled: How often DynamoDB refused a call, or a part of one, as too much; likewise.
     """
 
@@ -51,7 +55,9 @@ class Run:
     calls: dict[str, int]
     bans: int | None
     idle_cores: float = 0.0
-    peak_key_writes: float = 0.0
+    shares: Shares = field(default_factory=lambda: Shares({}, {}))
+    peak_key_writes: Peak = Peak()  # noqa: RUF009 - a tuple
+    peak_key_reads: Peak = Peak()  # noqa: RUF009
     throttled: int = 0
 
     @property
@@ -98,10 +104,25 @@ def figures(contender: Contender, runs: Sequence[Run]) -> dict[str, Any]:
         "sqs_requests_per_million": _per_million(runs, "sqs_requests"),
         "write_units_per_million": _per_million(runs, "write_units"),
         "read_units_per_million": _per_million(runs, "read_units"),
-        "peak_key_writes": max(run.peak_key_writes for run in runs),
+        "peak_key_writes": list(max(run.peak_key_writes for run in runs)),
+        "peak_key_reads": list(max(run.peak_key_reads for run in runs)),
+        "write_units": _shared_out(runs),
         "throttled": round(statistics.median(run.throttled for run in runs)),
         "bans_checked": last.bans,
         "calls_per_million": {name: round(1e6 * n / last.infractions) for name, n in last.calls.items()},
+    }
+
+
+def _shared_out(runs: Sequence[Run]) -> dict[str, Any]:
+    shares = [run.shares for run in runs]
+    return {
+        "new_bans": round(statistics.median(each.new_bans for each in shares)),
+        "a_new_ban": spread([each.of_a_new_ban for each in shares], 3),
+        "its_hits": spread([each.hits_of_a_new_ban for each in shares], 3),
+        "extensions": round(statistics.median(each.extensions for each in shares)),
+        "an_extension": spread([each.of_an_extension for each in shares], 3),
+        "snapshots_percent": spread([100 * each.of_snapshots for each in shares], 2),
+        "by_kind": dict(shares[-1].units),
     }
 
 
@@ -166,14 +187,13 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         "requests/1000",
         "$/million",
         "with sends",
-        "peak/key",
         "throttled",
         "bans",
         "cores",
         "AWS cores",
         "idle",
     )
-    layout = "{:9} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>8} {:>9} {:>6} {:>6} {:>9} {:>5}"
+    layout = "{:15} {:25} {:>10} {:>20} {:>9} {:>13} {:>9} {:>10} {:>9} {:>6} {:>6} {:>9} {:>5}"
     yield layout.format(*head)
     for attack, by_name in report["attacks"].items():
         for name, each in by_name.items():
@@ -187,16 +207,46 @@ def table(report: dict[str, Any]) -> Iterator[str]:
                 f"{each['requests_per_1000']['median']:.2f}",
                 f"{each['dollars_per_million']['median']:.4f}",
                 f"{each['dollars_per_million_with_sends']:.4f}",
-                f"{each['peak_key_writes']:,.0f}",
                 f"{each['throttled']:,}",
                 "-" if each["bans_checked"] is None else each["bans_checked"],
                 each["cores"],
                 each["canned_cores"],
                 each["idle_cores"],
             )
+    yield from units_told(report["attacks"])
     for attack, ratios in report["ratios"].items():
         for name, ratio in ratios.items():
             yield f"{attack:9} {name.replace('_', ' ')}: {_told(ratio)}"
+
+
+def units_told(attacks: Mapping[str, Any]) -> Iterator[str]:
+    """Lay out what the write units were for, and which key had most of a second's."""
+    yield "DynamoDB's units (writes: state and log; its hits: also those of addresses that are not banned)"
+    layout = "{:15} {:25} {:>9} {:>9} {:>9} {:>10} {:>12} {:>9}  {:32} {}"
+    yield layout.format(
+        *("attack", "", "new bans", "a ban", "its hits", "extensions", "an extension", "snapshots"),
+        *("most writes a second and key", "most reads a second and key"),
+    )
+    for attack, by_name in attacks.items():
+        for name, each in by_name.items():
+            units = each["write_units"]
+            yield layout.format(
+                attack,
+                name,
+                f"{units['new_bans']:,}",
+                f"{units['a_new_ban']['median']:.2f}",
+                f"{units['its_hits']['median']:.2f}",
+                f"{units['extensions']:,}",
+                f"{units['an_extension']['median']:.2f}",
+                f"{units['snapshots_percent']['median']:.1f} %",
+                _peak_told(each["peak_key_writes"]),
+                _peak_told(each["peak_key_reads"]),
+            )
+
+
+def _peak_told(peak: Sequence[Any]) -> str:
+    units, key = peak
+    return f"{units:,.0f} {key}" if key else "-"
 
 
 def _limits_told(limits: dict[str, Any] | None) -> str:

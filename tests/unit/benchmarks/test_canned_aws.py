@@ -12,9 +12,11 @@ import pytest
 from benchmarks.attacks import PREPARED, Bodies, infractions, packs, times_ms
 from benchmarks.canned.aws import CannedAws, Connection
 from benchmarks.canned.dynamodb import CannedDynamoDB
+from benchmarks.canned.shares import Shares
 from benchmarks.canned.sqs import CannedSqs
 from benchmarks.canned.tally import CannedError, Tally, dollars
 from benchmarks.worker.report import NAIVE, Contender, Run, against_one, compare, figures
+from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.wire import read_body
 from localstack.units import size_bytes
 
@@ -210,18 +212,37 @@ class TestDynamoDb:
         answer = ask(dynamodb, "BatchGetItem", RequestItems={"f2b": {"Keys": [stranger, KEY]}})
         assert answer == {"Responses": {"f2b": [KEY]}, "UnprocessedKeys": {}}
 
-    def test_the_index_shows_each_item_once_where_it_was_changed_last(self, dynamodb: CannedDynamoDB) -> None:
-        for sk, changed_ms in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
-            item = {"pk": {"S": "bans#0"}, "sk": {"S": sk}, "changed_ms": number(changed_ms)}
-            ask(dynamodb, "PutItem", Item=item)
+    def test_a_table_has_no_index(self, dynamodb: CannedDynamoDB) -> None:
+        condition = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "log"}}}
+        with pytest.raises(CannedError):
+            ask(dynamodb, "Query", IndexName="changes", **condition)
+
+    def test_a_counter_counts_under_its_condition_and_answers_what_it_is_then(
+        self, dynamodb: CannedDynamoDB
+    ) -> None:
+        put(dynamodb, epoch={"S": "a"}, n=number(7))
+        count = {
+            "Key": KEY,
+            "UpdateExpression": "ADD n :one",
+            "ConditionExpression": "epoch = :epoch",
+            "ReturnValues": "UPDATED_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
         answer = ask(
             dynamodb,
-            "Query",
-            IndexName="changes",
-            KeyConditionExpression="pk = :pk AND changed_ms >= :since",
-            ExpressionAttributeValues={":pk": {"S": "bans#0"}, ":since": number(2)},
+            "UpdateItem",
+            ExpressionAttributeValues={":one": number(1), ":epoch": {"S": "a"}},
+            **count,
         )
-        assert [item["sk"]["S"] for item in answer["Items"]] == ["b", "a", "c"]
+        assert answer == {"Attributes": {"n": number(8)}}
+        with pytest.raises(CannedError) as refused:
+            ask(
+                dynamodb,
+                "UpdateItem",
+                ExpressionAttributeValues={":one": number(1), ":epoch": {"S": "b"}},
+                **count,
+            )
+        assert refused.value.more == {"Item": KEY | {"epoch": {"S": "a"}, "n": number(8)}}
 
     def test_a_long_partition_is_answered_page_by_page(self, dynamodb: CannedDynamoDB) -> None:
         for place in range(5):
@@ -255,13 +276,57 @@ class TestTheBill:
         ask(dynamodb, "TransactWriteItems", TransactItems=[{"Put": {"TableName": "f2b", "Item": KEY}}])
         assert tally.write_units == 2
 
-    def test_an_index_entry_is_charged_and_twice_where_it_moves(
+    def test_units_are_told_apart_by_what_they_are_for(self, dynamodb: CannedDynamoDB, tally: Tally) -> None:
+        ban = {"ban": {"M": {}}, "v": number(1)}
+        for pk, sk, written in (
+            ("ip#a", "s#login", {"hits": {"SS": ["1:a"]}}),
+            ("ip#a", "s#login", ban | {"evidence": {"L": []}}),
+            ("ip#a", "s#login", ban),
+            ("ip#a", "h#login#1", ban | {"evidence": {"L": []}}),
+            ("log", "seq", {}),
+            ("log#e#1", "log", {}),
+            ("log", "snapshot", {}),
+            ("part#a#0", "part", {"c": {"B": "x" * 4096}}),
+            ("lease#scribe", "lease", {}),
+        ):
+            ask(dynamodb, "PutItem", Item={"pk": {"S": pk}, "sk": {"S": sk}, **written})
+        units = {"hits": 1, "ban": 1, "extension": 1, "history": 1, "log": 2, "snapshot": 1 + 4, "other": 1}
+        assert tally.units_by_kind == units
+        assert tally.writes == units | {"snapshot": 2}
+
+    def test_a_statement_an_update_and_a_put_of_one_kind_are_counted_alike(
         self, dynamodb: CannedDynamoDB, tally: Tally
     ) -> None:
-        put(dynamodb, changed_ms=number(1))
-        assert tally.write_units == 2
-        put(dynamodb, changed_ms=number(2))
-        assert tally.write_units == 2 + 3
+        state = {"pk": {"S": "ip#a"}, "sk": {"S": "s#login"}}
+        ask(dynamodb, "PutItem", Item=state | {"v": number(1)})
+        ban = 'UPDATE "f2b" SET "ban" = ? SET "evidence" = ? WHERE "pk" = ? AND "sk" = ? AND "v" = ?'
+        for version in (1, 2):
+            run(dynamodb, ban, {"M": {}}, {"L": []}, *state.values(), number(version))
+        values = {":ban": {"M": {}}, ":evidence": {"L": []}}
+        change = {"UpdateExpression": "SET ban = :ban", "ExpressionAttributeValues": values}
+        ask(dynamodb, "UpdateItem", Key=state, **change)
+        change["UpdateExpression"] = "SET ban = :ban, evidence = :evidence"
+        ask(dynamodb, "UpdateItem", Key=state, **change)
+        assert tally.writes == {"hits": 1, "ban": 2, "extension": 1}
+        assert tally.refused == {"ban": 1}
+        assert tally.units_by_kind == {"hits": 1, "ban": 3, "extension": 1}
+
+    def test_a_new_ban_and_an_extension_pay_for_their_refusals_and_share_the_log(self) -> None:
+        before = {"units_by_kind": {"ban": 5}, "writes": {"ban": 5}}
+        after = {
+            "units_by_kind": {"ban": 15, "hits": 20, "history": 5, "extension": 12, "log": 4, "snapshot": 9},
+            "writes": {"ban": 15, "hits": 20, "history": 5, "extension": 10, "log": 4, "snapshot": 2},
+        }
+        shares = Shares.between(before, after)
+        assert (shares.new_bans, shares.extensions) == (10, 10)
+        assert shares.of_a_new_ban == pytest.approx((10 + 5) / 10 + 4 / 20)
+        assert shares.hits_of_a_new_ban == 2
+        assert shares.of_an_extension == pytest.approx(12 / 10 + 4 / 20)
+        assert shares.of_snapshots == pytest.approx(9 / 60)
+
+    def test_what_does_not_happen_costs_nothing(self) -> None:
+        nothing = Shares({}, {})
+        assert (nothing.of_a_new_ban, nothing.of_an_extension, nothing.of_snapshots) == (0, 0, 0)
 
     def test_an_eventually_consistent_read_costs_half(self, dynamodb: CannedDynamoDB, tally: Tally) -> None:
         put(dynamodb, what={"S": "x" * 5000})
@@ -281,6 +346,7 @@ class TestTheBill:
         assert (
             size_bytes({"pk": {"S": "abc"}, "hits": {"SS": ["12", "345"]}, "on": {"BOOL": True}}) == 8 + 3 + 5 + 1
         )
+        assert size_bytes({"c": {"B": "eHh4eHh4"}}) == size_bytes({"c": {"B": b"xxxxxx"}}) == 1 + 6
 
 
 class TestSqs:
@@ -424,6 +490,22 @@ class TestHttp:
             connection.data_received(sent[place : place + 7])
         assert wire.written.count(b"HTTP/1.1 200 OK") == 2
         assert wire.written.endswith(b"\r\n\r\n{}")
+
+    def test_a_worker_finds_the_counter_of_the_log_and_the_format_after_a_reset_unbilled(
+        self,
+    ) -> None:
+        aws = CannedAws()
+        wire, connection = Wire(), Connection(aws)
+        aws.reset()
+        assert aws.tally.write_units == 0
+        connection.connection_made(wire)
+        for pk, sk in (("log", "seq"), ("meta", "schema")):
+            body = json.dumps({"TableName": "f2b", "Key": {"pk": {"S": pk}, "sk": {"S": sk}}}).encode()
+            head = f"X-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.data_received(b"POST / HTTP/1.1\r\n" + head.encode() + body)
+        counter, mark = (json.loads(part.split(b"HTTP/1.1")[0]) for part in wire.written.split(b"\r\n\r\n")[1:])
+        assert counter["Item"]["n"] == number(0)
+        assert mark["Item"]["version"] == number(DynamoSchema.known.written.version)
 
     def test_an_error_is_answered_as_aws_writes_it(self) -> None:
         wire, connection = Wire(), Connection(CannedAws())

@@ -12,7 +12,7 @@ from f2b_worker.adapters.dynamodb.ban_log.scribe import EVERY_S
 from f2b_worker.adapters.dynamodb.states import PAUSES_S
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.roster import Roster
-from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
+from f2b_worker.enforcer.following import FOLLOW_S, Following
 from f2b_worker.errors import AccessDenied, Missing, Rejected, Unavailable, Unreadable
 from tests.canned_dynamodb import TABLE, Caller, Fate
 
@@ -47,14 +47,7 @@ def test_meanwhile_enforcers_keep_what_they_know_and_say_so_and_workers_store_an
     scene.publish()
     roster = Roster(["block"], Networks())
     book = DynamoBanBook(Caller(scene.aws).client, TABLE, scene.clock)
-    following = Following(
-        book.follow(),
-        roster,
-        learn(follower := book.follow(), roster, scene.clock),
-        clock=scene.clock,
-        aside=lambda work: work(),
-    )
-    assert follower
+    following = Following(book.follow(), roster, clock=scene.clock, aside=lambda work: work())
     following.follow(0.0, is_waiting=False)
     damage(scene)
     banned: list[OffenderId] = []

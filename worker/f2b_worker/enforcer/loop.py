@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +29,6 @@ from f2b_worker.errors import F2bError
 from f2b_worker.observe.pulse import Pulse
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.aside import Aside
@@ -48,19 +48,18 @@ TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
 
 
-NEVER_S = float("inf")
-
-
 class Loading(NamedTuple):
     """What is learned before a term of the lease begins, perhaps before the lease is taken.
 
     Attributes:
         search: Finds the IP sets.
         following: Learns the bans.
+        began_s: When that began.
     """
 
     search: Search
     following: Following
+    began_s: float
 
 
 class Enforcer:
@@ -127,6 +126,7 @@ class Enforcer:
         self._lost: frozenset[str] = frozenset()
         self._looked_s = 0.0
         self._held_since_s = float("-inf")
+        self._turn = threading.Lock()
         self._loading: Loading | None = None
         self._term: Term | None = None
 
@@ -233,7 +233,8 @@ class Enforcer:
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
-        if not self._lease.is_next:
+        if self._loading and not self._lease.is_next:
+            self._loading.following.give_up()
             self._loading = None
         self._alarms.problems.clear()
         self._alarms.remarks = ()
@@ -245,7 +246,8 @@ class Enforcer:
             clock, aside = self._clock, self._aside
             self._loading = Loading(
                 Search(self._finder, alarms=self._alarms, clock=clock, aside=aside),
-                Following(self._bans.follow(), self._roster, clock=clock, aside=aside),
+                Following(self._bans.follow(), self._roster, clock=clock, aside=aside, turn=self._turn),
+                began_s=clock.monotonic_s(),
             )
         return self._loading
 
@@ -255,17 +257,15 @@ class Enforcer:
             loading = self._load()
             loading.search.ask()
             with suppress(F2bError):
-                loading.following.follow(NEVER_S, is_waiting=False)
+                loading.following.load(loading.began_s)
 
     def _begin(self) -> Term | None:
         """Begin a term with what is known by now; None while it is looked for the sets, or the bans are read."""
-        search, following = self._load()
+        search, following, began_s = self._load()
         found = search.first()
         # What the holder before was told of last may be in the sets: it is to be known before they are read.
-        if following.read_s < self._held_since_s:
-            following.ask()
-            following.follow(self._clock.monotonic_s(), is_waiting=False)
-        if found is None or following.read_s < self._held_since_s:
+        is_loaded = following.load(max(began_s, self._held_since_s))
+        if found is None or not is_loaded:
             return None
         following.begin_term()
         alarms, clock, aside = self._alarms, self._clock, self._aside

@@ -154,18 +154,21 @@ class Roster:
     def _remember(self, key: str, until_ms: int) -> None:
         self.ours[key] = max(until_ms, self.ours.get(key, until_ms))
 
-    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
-        """Take *bans* for all that there are."""
+    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> int:
+        """Take *bans* for all that there are; tell how many these are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
         gone = {(key, jail) for key, running in self._running.items() for jail in running}
         gone.update((key, jail) for key, jails in self.undated.items() for jail in jails)
         self.ours = {}
+        number = 0
         for who, ban in bans:
+            number += 1
             gone.discard((who.key, who.jail))
             self.take_in(who, ban, now_ms)
         for key, jail in gone:
             self._let_go(OffenderId(jail, key))
             self._end(jail, key)
+        return number
 
     def expire(self, now_ms: int) -> None:
         """End the bans whose end has passed."""

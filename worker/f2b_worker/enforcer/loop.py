@@ -127,6 +127,7 @@ class Enforcer:
         self._looked_s = 0.0
         self._held_since_s = float("-inf")
         self._turn = threading.Lock()
+        self._roster.is_heard = False
         self._loading: Loading | None = None
         self._term: Term | None = None
 
@@ -212,7 +213,8 @@ class Enforcer:
         self._looked_s = now_s
         with self._alarms.tolerate("looking for notes"):
             if self._notebook.read().lost != self._lost:
-                self._term = self._loading = None
+                self._end_term()
+                self._loading = None
 
     def _has_lease(self) -> bool:
         asked_s = self._clock.monotonic_s()
@@ -232,13 +234,18 @@ class Enforcer:
 
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
-        self._term = None
+        self._end_term()
         if self._loading and not self._lease.is_next:
             self._loading.following.give_up()
             self._loading = None
         self._alarms.problems.clear()
         self._alarms.remarks = ()
         self._alarms.metrics.clear()
+
+    def _end_term(self) -> None:
+        self._term = None
+        self._roster.is_heard = False
+        self._roster.take_changes()
 
     def _load(self) -> Loading:
         """Begin to learn everything anew, since somebody else may have enforced."""
@@ -272,7 +279,7 @@ class Enforcer:
         notes = self._notebook.read()
         self._lost, self._looked_s = notes.lost, clock.monotonic_s()
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
-        self._roster.take_changes()  # the groups start with all that is wanted
+        self._roster.is_heard = True  # the groups start with all that is wanted
         own, sets = self._known_sets(found, notes)
         self._term = Term(
             sets=sets,
@@ -313,9 +320,7 @@ class Enforcer:
             alarms=self._alarms,
             may_write=self._may_write,
             own=own,
-            is_explained=lambda name, entry, since_ms: groups.is_explained(
-                name, entry, self._roster.ours, since_ms
-            ),
+            is_explained=lambda name, entry, since_ms: groups.is_explained(name, entry, self._roster, since_ms),
         )
         sets.use(found)
         groups.start(self._roster.wanted, self._clock.monotonic_s())

@@ -1,9 +1,9 @@
 """What it costs to forget unused hits: running bans that are missed when infractions come out of order.
 
 For each of several moments, all infractions up to it are judged one at a time, in random order, and the
-offenders that in-order judging has banned then are looked for. Three ledgers: what f2b keeps while
-infractions come late, what it keeps while they come in time, and the findtime-wide buckets of a hit and
-of the one before it.
+offenders are looked for that in-order judging has banned then, by ends that are not rounded up. Three
+ledgers: what f2b keeps while infractions come late, what it keeps while they come in time, and the
+findtime-wide buckets of a hit and of the one before it.
 
     python -m benchmarks.retention ../shared/oracle/elasticssh.infractions.ndjson
 """
@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.checker import Infraction, Rules, expected
+from demo.checker import Infraction, Rules, owed
 from demo.data import read
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Window
 from f2b_worker.domain.judge.verdicts import Hit, Offender, forgettable, judge
@@ -79,7 +79,7 @@ def main() -> None:
     for moment in range(1, MOMENTS + 1):
         now_ms = first_ms + (last_ms - first_ms) * moment // MOMENTS
         seen = [one for one in infractions if one.at_ms <= now_ms]
-        running = {ban.key for ban in expected(seen, RULES) if ban.until_ms >= now_ms}
+        running = {ban.key for ban in owed(seen, RULES) if ban.until_ms >= now_ms}
         for seed in range(SEEDS):
             random.Random(seed).shuffle(seen)
             due += len(running)

@@ -6,14 +6,18 @@ one (maxretry, findtime) pair, factor 1, no rndtime, nothing ever forgotten or l
 - A hit at t <= until only extends the current ban; it never counts towards the next one, also where bantime
   is shorter than findtime. A hit at t counts in (t - findtime, t]: one exactly findtime old is out.
 - `maxtime` caps every ban, the first too, and only where increment is on.
+- A hit at t moves the end step by step, until it is not before t + length. A step is a tenth of the length in
+  whole milliseconds, ten minutes at most and 1 ms at least. `extended` is the number of steps.
 - Every record is a distinct infraction: leave repeated ones (same id) out before asking.
 - *Sound* (any order of judging): maxretry infractions in (start - findtime, start], one at start, all after
   the start of the ban before; no overlap; counts 1, 2, 3 ...; the length of that count; an end that the
   infractions reach by rule 1, perhaps not the last one, for some may have come too late to be seen.
-- *Complete*: whom `expected` has banned now has a ban, at least until the same time. Only a judge that counts
-  fewer bans (an earlier ban's infractions came after a later ban and changed nothing) owes less: the end
-  reached from the expected start with the length of its own, lower, count. That is how this module reads
-  rule 6's "up to the escalation factor".
+- *Complete*: whom `owed` has banned now has a ban, at least until the same time, and a ban that its own
+  infractions make run now runs as long as they make it. `owed` is judging in order without the steps, by t +
+  length: the steps count from a ban's start, which is another one if infractions came late, and then they may
+  lead a little less far. Only a judge that counts fewer bans (an earlier ban's infractions came after a later
+  ban and changed nothing) owes less: the end reached from the start in order with the length of its own, lower,
+  count. That is how this module reads rule 6's "up to the escalation factor".
 
 Sound and complete can always be had together while every ban lasts at least findtime and no infraction since
 the last ban is forgotten. Shorter bans (bantime, or maxtime, below findtime) can make it impossible: at
@@ -26,7 +30,7 @@ already. So `incomplete` refuses such a moment.
 import ipaddress
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -137,6 +141,15 @@ def length_ms(count: int, rules: Rules) -> int:
 
 def expected(infractions: Iterable[Infraction], rules: Rules) -> list[Ban]:
     """Return the bans of judging in time order, in order of their start."""
+    return _in_order(infractions, rules, _extended)
+
+
+def owed(infractions: Iterable[Infraction], rules: Rules) -> list[Ban]:
+    """Return the bans that every order of judging owes: those of time order, with ends that are not rounded up."""
+    return _in_order(infractions, rules, _extended_exactly)
+
+
+def _in_order(infractions: Iterable[Infraction], rules: Rules, extended: Callable[[Ban, int], Ban]) -> list[Ban]:
     bans: list[Ban] = []
     latest: dict[tuple[str, str], int] = {}  # where in `bans` each offender's latest one is
     windows: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -147,7 +160,7 @@ def expected(infractions: Iterable[Infraction], rules: Rules) -> list[Ban]:
         offender, at_ms = (infraction.jail, judged), infraction.at_ms
         last = bans[latest[offender]] if offender in latest else None
         if last and at_ms <= last.until_ms:
-            bans[latest[offender]] = _extended(last, at_ms)
+            bans[latest[offender]] = extended(last, at_ms)
             continue
         recent = [hit for hit in windows[offender] if hit > at_ms - rules.findtime_s * 1000]
         windows[offender] = [*recent, at_ms]
@@ -165,10 +178,17 @@ def _started(offender: tuple[str, str], at_ms: int, count: int, rules: Rules) ->
 
 
 def _extended(ban: Ban, at_ms: int) -> Ban:
-    until_ms = at_ms + ban.length_ms
-    if until_ms <= ban.until_ms:
-        return ban
-    return replace(ban, until_ms=until_ms, extended=ban.extended + 1)
+    while ban.until_ms < at_ms + ban.length_ms:
+        ban = replace(ban, until_ms=ban.until_ms + _step(ban.length_ms), extended=ban.extended + 1)
+    return ban
+
+
+def _step(length: int) -> int:
+    return max(1, min(length // 10, 10 * 60 * 1000))
+
+
+def _extended_exactly(ban: Ban, at_ms: int) -> Ban:
+    return replace(ban, until_ms=max(ban.until_ms, at_ms + ban.length_ms))
 
 
 def unsound(bans: Iterable[Ban], infractions: Iterable[Infraction], rules: Rules) -> list[str]:
@@ -210,22 +230,24 @@ def _end_faults(ban: Ban, hits: list[int], count: int, rules: Rules) -> Iterator
     length = length_ms(count, rules)
     if ban.length_ms != length:
         yield f"lasts {ban.length_ms} ms, not {length}"
-    if ban.until_ms not in _ends(ban.start_ms, length, hits):
+    if ban.until_ms not in _ends(replace(ban, length_ms=length), hits):
         yield f"no infraction makes it end at {ban.until_ms}"
 
 
-def _ends(start_ms: int, length: int, hits: list[int]) -> list[int]:
+def _ends(ban: Ban, hits: list[int], extended: Callable[[Ban, int], Ban] = _extended) -> list[int]:
     """Return every end that a ban takes as rule 1 extends it, the last one at the end."""
-    ends = [start_ms + length]
-    for hit in hits[bisect_right(hits, start_ms) :]:
-        if hit > ends[-1]:
+    grown = replace(ban, until_ms=ban.start_ms + ban.length_ms)
+    ends = [grown.until_ms]
+    for hit in hits[bisect_right(hits, ban.start_ms) :]:
+        if hit > grown.until_ms:
             break
-        ends.append(hit + length)
+        grown = extended(grown, hit)
+        ends.append(grown.until_ms)
     return ends
 
 
 def incomplete(bans: Iterable[Ban], infractions: Sequence[Infraction], rules: Rules, now_ms: int) -> list[str]:
-    """Return a sentence for each ban that in-order judging has running now and `bans` lacks or cuts short.
+    """Return a sentence for each offender whom `bans` should have banned now, and lack or cut short.
 
     Raises:
         ValueError: An infraction is later than now, see the module's text.
@@ -234,22 +256,27 @@ def incomplete(bans: Iterable[Ban], infractions: Sequence[Infraction], rules: Ru
         raise ValueError("now_ms is before the last infraction: completeness cannot be asked of a past moment")
     hits = _hits(infractions, rules)
     found = _by_offender(ban for ban in bans if ban.start_ms <= now_ms)
-    sentences: list[str] = []
-    for wanted in expected(infractions, rules):
-        offender = (wanted.jail, wanted.key)
-        if now_ms <= wanted.until_ms:
-            sentences += _shortfalls(wanted, found[offender], hits[offender], rules)
+    wanted = {(ban.jail, ban.key): ban for ban in owed(infractions, rules) if now_ms <= ban.until_ms}
+    sentences = [
+        f"{_name(ban)}: not banned, but should be until {ban.until_ms}"
+        for offender, ban in wanted.items()
+        if offender not in found
+    ]
+    for offender, own in found.items():
+        until_ms = _should_end(own[-1], wanted.get(offender), hits[offender], rules, now_ms)
+        if own[-1].until_ms < until_ms:
+            sentences.append(f"{_name(own[-1])}: banned until {own[-1].until_ms}, but should be until {until_ms}")
     return sentences
 
 
-def _shortfalls(wanted: Ban, own: list[Ban], hits: list[int], rules: Rules) -> Iterator[str]:
-    if not own:
-        yield f"{_name(wanted)}: not banned, but should be until {wanted.until_ms}"
-        return
-    count = max(1, min(own[-1].count, wanted.count))
-    owed_ms = _ends(wanted.start_ms, length_ms(count, rules), hits)[-1]
-    if own[-1].until_ms < owed_ms:
-        yield f"{_name(wanted)}: banned until {own[-1].until_ms}, but should be until {owed_ms}"
+def _should_end(last: Ban, wanted: Ban | None, hits: list[int], rules: Rules, now_ms: int) -> int:
+    ends = [last.until_ms]
+    if now_ms <= (reached_ms := _ends(last, hits)[-1]):
+        ends.append(reached_ms)
+    if wanted:
+        length = length_ms(max(1, min(last.count, wanted.count)), rules)
+        ends.append(_ends(replace(wanted, length_ms=length), hits, _extended_exactly)[-1])
+    return max(ends)
 
 
 def difference(found: Iterable[Ban], wanted: Iterable[Ban]) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.canned.table import Table
 
 TABLE: Final = "f2b"
-_READS = {"GetItem", "BatchGetItem", "Query"}
+_READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
 
 class Fate(Enum):

@@ -23,9 +23,20 @@ class ConditionFailedError(ClientError):
     """As botocore makes one for each client."""
 
 
+class CancelledError(ClientError):
+    """Of a transaction, likewise."""
+
+
+_KINDS = {
+    "ConditionalCheckFailedException": ConditionFailedError,
+    "TransactionCanceledException": CancelledError,
+}
+
+
 class _Client:
     class exceptions:  # noqa: N801 - as botocore has it
         ConditionalCheckFailedException = ConditionFailedError
+        TransactionCanceledException = CancelledError
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -56,6 +67,6 @@ def client_to(dynamodb: CannedDynamoDB) -> DynamoDBClient:
 
 def client_error(error: CannedError, operation: str) -> ClientError:
     """Make the error that botocore would raise."""
-    kind = ConditionFailedError if error.code == "ConditionalCheckFailedException" else ClientError
+    kind = _KINDS.get(error.code, ClientError)
     answer: Any = {"Error": {"Code": error.code, "Message": str(error)}, **error.more}
     return kind(answer, operation)

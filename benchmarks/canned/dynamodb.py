@@ -23,6 +23,7 @@ from benchmarks.canned.expressions import (
     statement_of,
 )
 from benchmarks.canned.kinds import kind_of
+from benchmarks.canned.scan import scan
 from benchmarks.canned.table import Bounds, Table
 from benchmarks.canned.tables import Answer, Request, Tables
 from benchmarks.canned.tally import CannedError, Tally, Throttled
@@ -71,6 +72,7 @@ class CannedDynamoDB:
             "UpdateItem": self._update_item,
             "DeleteItem": self._delete_item,
             "Query": self._query,
+            "Scan": self._scan,
             "TransactWriteItems": self._transact_write_items,
             "BatchGetItem": self._batch_get_item,
             "BatchWriteItem": self._batch_write_item,
@@ -162,6 +164,17 @@ class CannedDynamoDB:
             page_bytes += item_bytes
         self._bill_read(bounds.pk, page_bytes, consistent=_consistent(request))
         return answer | {"Count": len(page), "ScannedCount": len(page)}
+
+    def _scan(self, request: Request) -> Answer:
+        page = scan(self._table(request["TableName"]), request)
+        for pk in page.read_bytes:
+            self._let_in("Read", pk)
+        # One call is rounded up once, whatever it reads; each key has its share.
+        total_bytes = sum(page.read_bytes.values())
+        units = self.tally.bill_read(total_bytes, consistent=_consistent(request))
+        for pk, read_bytes in page.read_bytes.items():
+            self.limits.count("Read", pk, units * read_bytes / total_bytes)
+        return page.answer
 
     def _put_item(self, request: Request) -> Answer:
         return self._write_alone(self._writes.put(request), request)

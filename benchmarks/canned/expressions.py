@@ -61,6 +61,11 @@ def _is_less(one: Value | None, other: Value | None) -> bool:
     return "S" in one and "S" in other and str(one["S"]) < str(other["S"])
 
 
+def begins_with(one: Value | None, prefix: Value | None) -> bool:
+    """Tell whether a text begins with another; what is no text does not."""
+    return bool(one and prefix and "S" in one and one["S"].startswith(prefix["S"]))
+
+
 COMPARISONS: dict[str, Callable[[Value | None, Value | None], bool]] = {
     "=": is_equal,
     "<>": lambda one, other: not is_equal(one, other),
@@ -133,6 +138,8 @@ class _Reader:
         first = self.take()
         if first in {"attribute_exists", "attribute_not_exists"} and self.may_take("("):
             return self._existence(first)
+        if first == "begins_with" and self.may_take("("):
+            return self._beginning()
         compare = COMPARISONS[self.take(*COMPARISONS)]
         second = self.take()
         return lambda item, names, values: compare(
@@ -144,6 +151,15 @@ class _Reader:
         self.take(")")
         wanted = function == "attribute_exists"
         return lambda item, names, _: (names.get(name, name) in item) is wanted
+
+    def _beginning(self) -> Condition:
+        name = self.take()
+        self.take(",")
+        prefix = self.take()
+        self.take(")")
+        return lambda item, names, values: begins_with(
+            _operand(name, item, names, values), _operand(prefix, item, names, values)
+        )
 
     def actions(self) -> list[Action]:
         found: list[Action] = []

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.canned.expressions import COMPARISONS, refuse
+from benchmarks.canned.expressions import COMPARISONS, begins_with, refuse
 from localstack.units import size_bytes, write_units
 
 if TYPE_CHECKING:
@@ -71,13 +71,9 @@ class Bounds:
         if name == "pk":
             self.pk = value["S"]
         else:
-            compare = _begins_with if sign == "prefix" else COMPARISONS[sign]
+            compare = begins_with if sign == "prefix" else COMPARISONS[sign]
             self.tests.append((name, compare, value))
 
     def hold(self, item: Item) -> bool:
         """Tell whether an item of the partition is asked for."""
         return all(compare(item.get(name), value) for name, compare, value in self.tests)
-
-
-def _begins_with(one: Value | None, prefix: Value | None) -> bool:
-    return bool(one and prefix and one["S"].startswith(prefix["S"]))

@@ -47,7 +47,7 @@ class _Follower(MemoryFollower):
     """Answers every ban at first, and after that what is new."""
 
     def __init__(self, bans: Bans) -> None:
-        super().__init__(bans)
+        super().__init__(bans, None)
         self._bans = bans
         self._told: int | None = None
 

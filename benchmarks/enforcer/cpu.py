@@ -22,6 +22,7 @@ from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist, Foreign
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.updates import next_update
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.ports import Changes, StandingBan
@@ -56,7 +57,7 @@ class _Follower(MemoryFollower):
     """Answers every ban at first, and after that what is new."""
 
     def __init__(self, bans: Bans) -> None:
-        super().__init__(bans)
+        super().__init__(bans, None)
         self._bans = bans
         self._has_begun = False
 
@@ -155,7 +156,7 @@ def cycle_ms(family: int) -> list[float]:
     def cycle() -> None:
         offset = next(offsets)
         entries = frozenset(map(canonical, made[offset : offset + SET_CAPACITY - 10]))
-        group.read("1", entries, lambda _: False, 0.0)
+        group.read("1", entries, lambda _: Origin.OURS, 0.0)
         next_update([group], 0.0, {"1"})
 
     cycle()  # the first one is that of a start

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
@@ -59,7 +58,8 @@ def record(ledger: Ledger, *new: Hit, who: OffenderId = WHO) -> Offender:
 
 def prolonged(ban: Ban, during: Hit) -> Ban:
     """Return *ban* as it stands after an infraction during it."""
-    return replace(ban, until_ms=during.at_ms + ban.length_ms, extended=ban.extended + 1)
+    changed = judge(Offender(ban=ban), [during], JAIL, key=WHO.key).changed
+    return changed[-1] if changed else ban
 
 
 def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:

@@ -10,7 +10,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Ledger, StandingBan
-from tests.contract.ledgers import WHO, Book, ban, hits
+from tests.contract.ledgers import WHO, Book, ban, hits, remembered
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,8 +23,8 @@ KEY = "203.0.113.7/32"
 
 def store(ledger: Ledger, who: OffenderId, *bans: Ban) -> None:
     seen = Offender()
-    for ban in bans:
-        seen = remembered(ledger.commit({who: Decision(seen, ban)})[who])
+    for each in bans:
+        seen = remembered(ledger.commit({who: Decision(seen, each)})[who])
 
 
 def test_a_stranger_is_an_offender_without_a_past(ledger: Book) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry, EpochChanged, Top
+from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged, Top
+from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
-from f2b_worker.errors import Missing
+from f2b_worker.errors import Missing, Rejected
 from tests.canned_dynamodb import Caller, CannedTable
 from tests.contract.ledgers import TABLE
 
@@ -32,6 +33,7 @@ def begun(items: BanLogItems) -> BanLogItems:
 
 
 def test_a_table_without_a_counter_says_so(items: BanLogItems) -> None:
+    items._client.delete_item(TableName=TABLE, Key={"pk": {"S": "log"}, "sk": {"S": "seq"}})
     with pytest.raises(Missing, match="the counter of the ban log"):
         items.top()
     with pytest.raises(Missing, match="the counter of the ban log"):
@@ -81,11 +83,13 @@ def part(part_id: str, after: int, upto: int, items: int = 1) -> Part:
 def test_a_snapshot_is_published_once_from_the_one_it_builds_on(begun: BanLogItems) -> None:
     first = Snapshot(EPOCH, 5, (part("a", 0, 5),), bans=3)
     second = Snapshot(EPOCH, 9, (*first.parts, part("b", 5, 9)), bans=4)
-    assert begun.snapshot() is None
+    nothing = begun.snapshot()
+    assert nothing
+    assert (nothing.epoch, nothing.upto, nothing.base.names) == (EPOCH, 0, []), "a table begins with no ban"
 
-    assert begun.point(first, None)
-    assert begun.point(first, None), "a lost answer was a yes"
-    assert not begun.point(Snapshot(EPOCH, 6, (part("c", 0, 6),), bans=3), None)
+    assert begun.point(first, nothing)
+    assert begun.point(first, nothing), "a lost answer was a yes"
+    assert not begun.point(Snapshot(EPOCH, 6, (part("c", 0, 6),), bans=3), nothing)
     assert begun.point(second, first)
     assert not begun.point(Snapshot(EPOCH, 7, (part("d", 0, 7),), bans=3), first)
 
@@ -99,3 +103,81 @@ def test_parts_are_read_by_name_and_one_that_has_gone_is_left_out(begun: BanLogI
     found = begun.read_parts([part("a", 0, 5, items=2), part("b", 5, 9)])
 
     assert found == {"part#a#0": b"one", "part#a#1": b"two"}
+
+
+def test_a_log_without_a_counter_is_not_begun_where_there_is_a_snapshot(begun: BanLogItems) -> None:
+    begun._client.delete_item(TableName=TABLE, Key={"pk": {"S": "log"}, "sk": {"S": "seq"}})
+
+    with pytest.raises(Missing, match="if the table has bans, with f2b-worker repair"):
+        begun.begin("e2")
+
+    snapshot = begun.snapshot()
+    assert snapshot
+    assert snapshot.epoch == EPOCH
+
+
+@pytest.mark.parametrize(
+    ("counter", "ended"),
+    [
+        ({"epoch": {"S": "e1"}, "n": {"N": "7"}}, Top("e1", 7)),
+        ({"epoch": {"S": "e1"}}, None),
+        ({"epoch": {"L": []}, "n": {"S": "many"}}, None),
+        ({"n": {"N": "7"}}, None),
+        (None, None),
+    ],
+)
+def test_a_log_is_begun_anew_over_whatever_its_counter_holds(
+    begun: BanLogItems, counter: dict[str, Any] | None, ended: Top | None
+) -> None:
+    key: Any = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
+    if counter is None:
+        begun._client.delete_item(TableName=TABLE, Key=key)
+    else:
+        begun._client.put_item(TableName=TABLE, Item=key | counter)
+
+    assert begun.begin_anew("e2") == ended
+    assert begun.reserve("e2") == 1
+    assert begun.begin_anew("e2") == ended, "a lost answer was a yes"
+    assert begun.top() == Top("e2", 1)
+    with pytest.raises(EpochChanged):
+        begun.reserve("e1")
+
+
+def test_of_two_who_begin_the_log_anew_at_once_one_is_refused(begun: BanLogItems) -> None:
+    seen = begun._counter(strongly=True)["epoch"]
+    begun.begin_anew("e2")
+
+    with pytest.raises(EpochChanged):
+        begun._replace_counter("e3", seen)
+
+    assert begun.top() == Top("e2", 0)
+
+
+@pytest.mark.parametrize(
+    "there", [None, {}, {"epoch": {"S": "e1"}, "upto": {"S": "?"}}, {"epoch": {"NULL": True}, "parts": {"L": []}}]
+)
+def test_the_first_snapshot_of_an_epoch_replaces_any_pointer_but_one_that_came_meanwhile(
+    begun: BanLogItems, there: dict[str, Any] | None
+) -> None:
+    key: Any = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
+    if there is not None:
+        begun._client.put_item(TableName=TABLE, Item=key | there)
+    seen = begun.pointer()
+    first = Snapshot("e2", 0, (part("a", 0, 0),), bans=3)
+
+    assert begun.replace_pointer(first, seen)
+    assert begun.replace_pointer(first, seen), "a lost answer was a yes"
+    assert not begun.replace_pointer(Snapshot("e3", 0, (part("b", 0, 0),), bans=3), seen)
+    assert begun.snapshot() == first
+    begun._client.delete_item(TableName=TABLE, Key=key)
+    assert begun.replace_pointer(first, begun.pointer())
+
+
+@pytest.mark.parametrize("n", [{"S": "many"}, {"NULL": True}])
+def test_a_counter_that_cannot_be_read_says_so(begun: BanLogItems, n: dict[str, Any]) -> None:
+    key: Any = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
+    begun._client.put_item(TableName=TABLE, Item=key | {"n": n, "epoch": {"S": EPOCH}})
+
+    for ask in (begun.top, lambda: begun.reserve(EPOCH)):
+        with pytest.raises(Rejected, match=r"the counter of the ban log .* cannot be read; run f2b-worker repair"):
+            ask()

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from f2b_worker.adapters.dynamodb.lease import RENEW_S, TAKEOVER_S, DynamoLease
+from f2b_worker.adapters.dynamodb.lease import AFTER_HEIR_S, AHEAD_S, RENEW_S, TAKEOVER_S, DynamoLease
 from f2b_worker.adapters.provisioning import fleet as provision
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import FakeClock, MemoryLease
@@ -195,6 +195,57 @@ def test_a_release_that_fails_says_so(aws_in_process: LocalAws, first: Candidate
     lose_answers(aws_in_process, "error")
     with pytest.raises(Unavailable):
         first.lease.release()
+
+
+class TestAnHeir:
+    def test_is_next_once_the_holder_was_silent_for_three_seconds_until_it_holds(
+        self, first: Candidate, second: Candidate
+    ) -> None:
+        first.hold()
+        second.wait_in_vain(AHEAD_S)
+        assert not second.lease.is_next
+        second.wait_in_vain(1)
+        assert second.lease.is_next
+        assert any(second.hold(after_s=1) for _ in range(round(TAKEOVER_S - AHEAD_S)))
+        assert not second.lease.is_next
+
+    def test_is_none_when_the_holder_gives_a_sign_of_life(self, first: Candidate, second: Candidate) -> None:
+        first.hold()
+        second.wait_in_vain(AHEAD_S + 1)
+        assert second.lease.is_next
+        assert first.hold(after_s=RENEW_S)
+        second.wait_in_vain(RENEW_S)
+        assert not second.lease.is_next
+        second.wait_in_vain(TAKEOVER_S - RENEW_S - 1)
+        assert first.hold(after_s=RENEW_S)
+
+    def test_is_one_only_and_comes_before_all_others(self, candidate: Callable[..., Candidate]) -> None:
+        candidate("dead").hold()
+        others = [candidate(f"owner-{number}") for number in range(3)]
+        for _ in range(round(TAKEOVER_S + 1)):
+            holders = [each.lease for each in reversed(others) if each.hold(after_s=1)]
+            heirs = [each.lease for each in others if each.lease.is_next]
+            assert len(heirs) <= 1
+        assert holders == [others[-1].lease]
+
+    def test_that_dies_is_succeeded_by_the_others_a_little_later(
+        self, candidate: Callable[..., Candidate]
+    ) -> None:
+        candidate("dead").hold()
+        heir, other = candidate("heir"), candidate("other")
+        heir.wait_in_vain(AHEAD_S + 1)
+        other.wait_in_vain(TAKEOVER_S + AFTER_HEIR_S)
+        assert any(other.hold(after_s=1) for _ in range(2))
+
+    def test_that_does_not_know_whether_it_is_one_finds_out_at_the_next_look(
+        self, aws_in_process: LocalAws, first: Candidate, second: Candidate
+    ) -> None:
+        first.hold()
+        aws_in_process.edge.fault("dynamodb:UpdateItem", "reset_after", times=1)
+        second.wait_in_vain(AHEAD_S + 1)
+        assert not second.lease.is_next
+        second.wait_in_vain(1)
+        assert second.lease.is_next
 
 
 class TestTwoConfigurations:

@@ -243,7 +243,8 @@ def test_eight_workers_at_once_lose_no_hit_and_ban_once(ledger: Book, maxretry: 
         list(workers.map(work, range(8)))
     (only,) = ledger.history(WHO)
     assert len(set(only.evidence)) == maxretry
-    assert only.until_ms == everything[-1].at_ms + jail.bantime_ms
+    first = replace(only, until_ms=only.start_ms + only.length_ms, extended=0)
+    assert only == prolonged(first, everything[-1])
     assert standing(ledger) == {WHO: plain(only)}
 
 

@@ -200,6 +200,7 @@ COMMANDS = {
     "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
     "bans": ("bans", *NAMES[2:]),
     "release": ("release", *NAMES[2:4]),
+    "repair": ("repair", *NAMES[2:4]),
     "explain": ("explain", ADDRESS, *NAMES[2:]),
 }
 PARTS: dict[str, Callable[[], list[str]]] = {

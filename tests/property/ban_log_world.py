@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack, unpack
 from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
+from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import as_snapshot
 from f2b_worker.adapters.dynamodb.ban_log.writer import NUMBER_S, BanLogWriter
+from f2b_worker.adapters.dynamodb.items import ban_item, number, state_key
+from f2b_worker.adapters.dynamodb.states import States
 from f2b_worker.domain.ban_log.changes import Bans, Change
 from f2b_worker.errors import F2bError
 from f2b_worker.testing import FakeClock
@@ -34,7 +39,8 @@ class World:
     Attributes:
         states: What the ledger holds of each offender: the truth.
         messages: The revisions that stand behind messages still in the queue: whoever judges them finds the state.
-        entries: What was ever written under each number.
+        entries: What was ever written under each number of each log.
+        bases: What the first snapshot of each log held that a repair began.
     """
 
     def __init__(self) -> None:
@@ -43,8 +49,9 @@ class World:
         self.aws.watch = self._watch
         self.states: dict[OffenderId, Change] = {}
         self.messages: Counter[tuple[OffenderId, int]] = Counter()
-        self.entries: dict[int, tuple[Change, ...]] = {}
-        self._upto = 0
+        self.entries: dict[tuple[str, int], tuple[Change, ...]] = {}
+        self.bases: dict[str, tuple[Change, ...]] = {EPOCH: ()}
+        self._upto: Counter[str] = Counter()
         self.operator = Caller(self.aws)
         self.items(self.operator).begin(EPOCH)
 
@@ -56,8 +63,20 @@ class World:
         """Store a changed ban, as a judge does with one conditional statement."""
         before = self.states.get(who)
         change = Change(who, ban, before.revision + 1 if before else 1)
-        self.states[who] = change
+        self.store(change)
         return change
+
+    def store(self, change: Change) -> None:
+        """Let a state be as it is after a change."""
+        self.states[change.who] = change
+        state = state_key(change.who) | {"ban": {"M": ban_item(change.ban)}, "rev": number(change.revision)}
+        self.aws.table.put(state["pk"]["S"], state["sk"]["S"], state, None)
+
+    @property
+    def epoch(self) -> str:
+        """Which log takes numbers; empty if nobody can tell."""
+        found = self.aws.table.get("log", "seq")
+        return str(found[0].get("epoch", {}).get("S", "")) if found else ""
 
     def now_s(self) -> float:
         return self.clock.monotonic_s()
@@ -69,25 +88,32 @@ class World:
         if operation != "PutItem":
             return
         if pk.startswith("log#"):
-            number = int(pk.rpartition("#")[2])
-            assert number not in self.entries, "a number is written once, and never changes"
-            self.entries[number] = changes_of(item)
-            assert "void" not in item or number > self._upto, "nothing is voided that a snapshot has"
+            _, epoch, number = pk.split("#")
+            place = epoch, int(number)
+            # Of a log that a repair has ended nobody reads what has expired by now.
+            assert place not in self.entries or epoch != self.epoch, "a number is written once, and never changes"
+            self.entries[place] = changes_of(item)
+            is_known = place[1] <= self._upto[epoch] and epoch == self.epoch
+            assert "void" not in item or not is_known, "nothing is voided that a snapshot has"
         elif pk == "log" and "parts" in item:
             self._look_at_snapshot(item)
 
     def _look_at_snapshot(self, item: dict[str, Any]) -> None:
         snapshot = as_snapshot(item)
-        assert snapshot.upto >= self._upto, "the pointer never moves back"
-        self._upto = snapshot.upto
+        assert snapshot.upto >= self._upto[snapshot.epoch], "the pointer never moves back"
+        self._upto[snapshot.epoch] = snapshot.upto
         folded, held = Bans(), Bans()
-        for number in range(1, snapshot.upto + 1):
-            folded.take_in(self.entries[number])
+        folded.take_in(self.bases.get(snapshot.epoch, ()))
+        for place in range(1, snapshot.upto + 1):
+            folded.take_in(self.entries[snapshot.epoch, place])
         for part in snapshot.parts:
             for place in range(part.items):
                 stored = self.aws.table.get(f"part#{part.id}#{place}", "part")
                 assert stored, "each part is there before the pointer"
                 held.take_in(changes_of(stored[0]))
+        if snapshot.epoch not in self.bases:
+            self.bases[snapshot.epoch] = tuple(held.newest.values())
+            return
         for who, change in folded.newest.items():
             if who in held.newest or change.ban.until_ms > self.clock.now_ms():
                 assert held.newest.get(who) == change, "a snapshot is the log folded up to its number"
@@ -119,19 +145,24 @@ class Worker:
     def __init__(self, world: World) -> None:
         self.world = world
         self.caller = Caller(world.aws)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._writer = BanLogWriter(self.world.items(self.caller), self.world.clock)
 
     def turn(self, judged: Sequence[OffenderId]) -> None:
         """Log the bans of *judged*, and delete the messages about what was logged."""
-        writer = BanLogWriter(self.world.items(self.caller), self.world.clock)
         try:
             for _ in range(3):
                 read_s = self.world.now_s()
                 due = [self.world.states[who] for who in judged]
-                if writer.append(due, read_s=read_s):
+                if self._writer.append(due, read_s=read_s):
                     self._delete(due)
                     return
-        except (DeathError, F2bError):
+        except F2bError:
             return  # the messages come again
+        except DeathError:
+            self._begin()
 
     def _delete(self, logged: Iterable[Change]) -> None:
         for change in logged:
@@ -146,18 +177,20 @@ def lift(world: World, who: OffenderId) -> None:
     for _ in range(3):
         asked_s = world.now_s()
         try:
-            number = items.reserve(EPOCH)
-        except (F2bError, DeathError):
+            epoch = items.top().epoch
+            place = items.reserve(epoch)
+        except (F2bError, DeathError, EpochChanged):
             continue
+        world.operator.before()  # whatever happens between the number and its use
         seen = world.states[who]
         now_ms = world.clock.now_ms()
         ban = replace(seen.ban, until_ms=max(seen.ban.start_ms, min(seen.ban.until_ms, now_ms)))
         lifted = Change(who, ban, seen.revision + 1, now_ms)
-        if world.now_s() - asked_s > NUMBER_S or number in world.entries:
+        if world.now_s() - asked_s > NUMBER_S or (epoch, place) in world.entries:
             continue
         world.operator.fare()  # a transaction is one call; here its parts are two
-        items.put(EPOCH, number, Entry("act", pack([lifted])))
-        world.states[who] = lifted
+        items.put(epoch, place, Entry("act", pack([lifted])))
+        world.store(lifted)
         return
 
 
@@ -210,6 +243,33 @@ class Scribing:
             return
         except DeathError:
             self._start()
+
+
+class Repairing:
+    """Who repairs, and may die in the midst of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.caller = Caller(world.aws)
+
+    def run(self) -> None:
+        """Make log and snapshot anew, or leave that to the next one."""
+        items = self.world.items(self.caller)
+        states = States(self.caller.client, TABLE, self.world.clock, aside=_unexpected)
+        with suppress(DeathError, F2bError):
+            Repair(items, states, self.world.clock).run()
+
+
+def is_whole(world: World) -> bool:
+    """Tell whether readers can start from what the table holds of the log."""
+    items = world.items(Caller(world.aws))
+    try:
+        top, snapshot = items.top(), items.snapshot()
+    except F2bError:
+        return False
+    if snapshot is None or snapshot.epoch != top.epoch:
+        return False
+    return all(world.aws.table.get(name, "part") for part in snapshot.parts for name in part.names)
 
 
 def _unexpected(error: Exception) -> None:

@@ -44,6 +44,11 @@ class WorldLedger(MemoryLedger):
             raise self.failure
         return super().changed_since(cursor)
 
+    def standing_of(self, key: str) -> list[StandingBan]:
+        if self.failure:
+            raise self.failure
+        return super().standing_of(key)
+
 
 class WorldLease:
     """A lease that moves; who lost it finds out before getting it again."""
@@ -51,6 +56,7 @@ class WorldLease:
     def __init__(self) -> None:
         self.is_held = False
         self.was_lost = False
+        self.is_next = False
 
     def hold(self) -> bool:
         if self.was_lost:
@@ -104,7 +110,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ledger = WorldLedger()
+        self.ledger = WorldLedger(self.clock)
         self.notebook = MemoryNotebook()
         self.blocklists = (Blocklist("block", ("f2b",)), Blocklist("captcha", ("c",), collapse=COLLAPSE))
         self.finder = MemoryIpSetFinder({"block": [], "captcha": []})
@@ -205,6 +211,7 @@ class World:
         for number, lease in enumerate(self.leases):
             lease.was_lost |= lease.is_held and number != to
             lease.is_held = number == to
+            lease.is_next = to is None
 
     def pass_time(self, seconds: float) -> None:
         ends_s = self.clock.monotonic_s() + seconds

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.domain.jails import Jail, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from f2b_worker.domain.judge.verdicts import Ban
 
@@ -85,11 +87,15 @@ def term_of(ban: Ban) -> Term:
 
 def in_order(deeds: Iterable[Deed], law: Law) -> list[Term]:
     """Return the bans of judging in time order (rules 1 to 5)."""
+    return _in_order(deeds, law, _extended)
+
+
+def _in_order(deeds: Iterable[Deed], law: Law, extended: Callable[[Term, int], Term]) -> list[Term]:
     terms: list[Term] = []
     since: list[Deed] = []
     for deed in sorted(deeds):
         if terms and deed.at_ms <= terms[-1].until_ms:
-            terms[-1] = _extended(terms[-1], deed.at_ms)
+            terms[-1] = extended(terms[-1], deed.at_ms)
             continue
         since.append(deed)
         if any(is_broken(since, deed.at_ms, window) for window in law.windows):
@@ -106,8 +112,15 @@ def is_broken(since: Sequence[Deed], at_ms: int, window: tuple[int, int]) -> boo
 
 
 def _extended(term: Term, at_ms: int) -> Term:
-    until_ms = at_ms + term.length_ms
-    return replace(term, until_ms=until_ms, extended=term.extended + 1) if until_ms > term.until_ms else term
+    """Move the end by whole steps, counted from the ban's first end (rule 1)."""
+    step_ms = max(1, min(term.length_ms // 10, 600_000))
+    steps = max(term.extended, ceil(Fraction(at_ms - term.start_ms, step_ms)))
+    return replace(term, until_ms=term.start_ms + term.length_ms + steps * step_ms, extended=steps)
+
+
+def _extended_exactly(term: Term, at_ms: int) -> Term:
+    """Move the end without rounding it up: what judging in any order owes, from wherever a ban starts (rule 6)."""
+    return replace(term, until_ms=max(term.until_ms, at_ms + term.length_ms))
 
 
 def unsound(bans: Sequence[Ban], deeds: Iterable[Deed], law: Law) -> list[str]:
@@ -152,21 +165,29 @@ def _sentence_faults(ban: Ban, count: int, before_ms: int | None, done: Sequence
         yield "starts before the one before it has ended"
     if (ban.count, ban.length_ms) != (count, law.length_ms(count)):
         yield f"number {ban.count}, {ban.length_ms} ms, instead of {count}, {law.length_ms(count)} ms"
-    if ban.until_ms not in _ends(ban.start_ms, ban.length_ms, done):
-        yield f"no infraction makes it end at {ban.until_ms}"
+    if (ban.until_ms, ban.extended) not in _ends(ban.start_ms, ban.length_ms, done):
+        yield f"no infraction makes it end at {ban.until_ms}, by {ban.extended} steps"
 
 
-def _ends(start_ms: int, length_ms: int, done: Sequence[Deed]) -> list[int]:
-    """Return every end that a ban takes as rule 1 extends it, the last one at the end."""
-    ends = [start_ms + length_ms]
+def _ends(start_ms: int, length_ms: int, done: Sequence[Deed]) -> list[tuple[int, int]]:
+    """Return every end that a ban takes as rule 1 extends it, and by how many steps; the last one at the end."""
+    grown = Term(start_ms, start_ms + length_ms, 1, length_ms)
+    terms = [grown, *_growing(grown, done, _extended)]
+    return [(term.until_ms, term.extended) for term in terms]
+
+
+def _growing(term: Term, done: Sequence[Deed], extended: Callable[[Term, int], Term]) -> Iterator[Term]:
     for deed in done:
-        if start_ms < deed.at_ms <= ends[-1]:
-            ends.append(max(ends[-1], deed.at_ms + length_ms))
-    return ends
+        if term.start_ms < deed.at_ms <= term.until_ms:
+            term = extended(term, deed.at_ms)
+            yield term
 
 
 def incomplete(bans: Sequence[Ban], deeds: Iterable[Deed], law: Law, now_ms: int) -> list[str]:
-    """Return what in-order judging has running now and *bans*, oldest first, lack or cut short.
+    """Return what should run now and *bans*, oldest first, lack or cut short.
+
+    That is what judging in order has running now by ends that are not rounded up, and the last of *bans* as far
+    as the deeds extend it.
 
     Raises:
         ValueError: A deed is later than now: a later ban may have made that moment the past already.
@@ -174,16 +195,21 @@ def incomplete(bans: Sequence[Ban], deeds: Iterable[Deed], law: Law, now_ms: int
     done = sorted(deeds)
     if done and done[-1].at_ms > now_ms:
         raise ValueError("completeness cannot be asked of a past moment")
-    terms = in_order(done, law)
-    if not terms or terms[-1].until_ms < now_ms:
-        return []
-    wanted = terms[-1]
+    wanted = [term for term in _in_order(done, law, _extended_exactly)[-1:] if term.until_ms >= now_ms]
     if not bans:
-        return [f"not banned, but should be until {wanted.until_ms}"]
-    owed_ms = _ends(wanted.start_ms, law.length_ms(min(bans[-1].count, wanted.count)), done)[-1]
-    if bans[-1].until_ms < owed_ms:
-        return [f"banned until {bans[-1].until_ms}, but should be until {owed_ms}"]
-    return []
+        return [f"not banned, but should be until {term.until_ms}" for term in wanted]
+    last = bans[-1]
+    owed_ms = [until_ms for until_ms, _ in _ends(last.start_ms, last.length_ms, done)[-1:] if until_ms >= now_ms]
+    owed_ms += [_owed_ms(term, law.length_ms(min(last.count, term.count)), done) for term in wanted]
+    return [
+        f"banned until {last.until_ms}, but should be until {each}" for each in owed_ms if last.until_ms < each
+    ]
+
+
+def _owed_ms(wanted: Term, length_ms: int, done: Sequence[Deed]) -> int:
+    """Return the end that a ban of this length and this start has without rounding."""
+    first = replace(wanted, length_ms=length_ms, until_ms=wanted.start_ms + length_ms)
+    return [first, *_growing(first, done, _extended_exactly)][-1].until_ms
 
 
 def split(deed: Deed) -> list[Deed]:

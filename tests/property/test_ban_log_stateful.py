@@ -9,10 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from f2b_worker.adapters.dynamodb.ban_log import items, reader, scribe, writer
+from benchmarks.canned import scan
+from f2b_worker.adapters.dynamodb import states
+from f2b_worker.adapters.dynamodb.ban_log import items, parts, reader, scribe, writer
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from tests.canned_dynamodb import Fate
-from tests.property.ban_log_world import DAY_S, Reader, Scribing, Worker, World, lift
+from tests.property.ban_log_world import DAY_S, Reader, Repairing, Scribing, Worker, World, is_whole, lift
 
 if TYPE_CHECKING:
     from tests.canned_dynamodb import Caller
@@ -54,18 +56,21 @@ class Log(RuleBasedStateMachine):
         def act() -> None:
             if not planned:
                 return
-            what, seconds = planned.pop(0)
-            if what == "scribe":  # it sees a hole, and fills it when it has been one for long
-                self.scribes[1].tick()
-            self.world.clock.advance(seconds)
-            if what == "scribe":
-                self.scribes[1].tick()
-            elif what == "reader":
-                self.early.poll()
-            elif what == "land":
-                self.world.aws.land()
+            self.do(*planned.pop(0))
 
         caller.fare(fates, act)
+
+    def do(self, what: str, seconds: float) -> None:
+        """Let something happen in the midst of something else."""
+        if what == "scribe":  # it sees a hole, and fills it when it has been one for long
+            self.scribes[1].tick()
+        self.world.clock.advance(seconds)
+        if what == "scribe":
+            self.scribes[1].tick()
+        elif what == "reader":
+            self.early.poll()
+        elif what == "land":
+            self.world.aws.land()
 
     @rule(planned=st.lists(st.tuples(st.sampled_from(DEEDS), PAUSES_S), max_size=5))
     def plan(self, planned: list[tuple[str, float]]) -> None:
@@ -73,12 +78,16 @@ class Log(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1), who=SOME, length_ms=LENGTHS_MS, fates=FATES)
     def ban(self, worker: int, who: list[OffenderId], length_ms: int, fates: list[Fate]) -> None:
+        self.fare(self.workers[worker].caller, fates)
+        self.bans(self.workers[worker], who, length_ms)
+
+    def bans(self, worker: Worker, who: list[OffenderId], length_ms: int) -> None:
+        """Store bans, and log them."""
         now_ms = self.world.clock.now_ms()
         for each in who:
             change = self.world.change(each, Ban(now_ms, now_ms + length_ms, 1, length_ms))
             self.world.messages[each, change.revision] += 1
-        self.fare(self.workers[worker].caller, fates)
-        self.workers[worker].turn(who)
+        worker.turn(who)
 
     @precondition(lambda self: self.world.messages)
     @rule(worker=st.integers(0, 1), fates=FATES)
@@ -168,6 +177,64 @@ class Log(RuleBasedStateMachine):
         assert late.known() == expected, "who starts now"
 
 
+class RepairedLog(Log):
+    """The same, where log and snapshot are damaged and made anew, again and again."""
+
+    @initialize()
+    def begin(self) -> None:
+        super().begin()
+        self.repairs = [Repairing(self.world) for _ in range(2)]
+        self.callers += [each.caller for each in self.repairs]
+
+    def do(self, what: str, seconds: float) -> None:
+        super().do(what, seconds)
+        if what == "repair":
+            self.repairs[1].run()
+        elif what == "ban":
+            self.bans(self.workers[1], OFFENDERS[:1], 3_600_000)
+
+    @rule(planned=st.lists(st.tuples(st.sampled_from([*DEEDS, "ban", "repair"]), PAUSES_S), max_size=8))
+    def plan(self, planned: list[tuple[str, float]]) -> None:
+        self.meanwhile = planned
+
+    @rule(fates=FATES)
+    def repair(self, fates: list[Fate]) -> None:
+        self.fare(self.repairs[0].caller, fates)
+        self.repairs[0].run()
+
+    @rule(what=st.sampled_from(["counter", "pointer", "parts"]))
+    def lose(self, what: str) -> None:
+        table = self.world.aws.table
+        if what == "parts":
+            for pk in [pk for pk in table.partitions if pk.startswith("part#")]:
+                table.delete(pk, "part")
+        else:
+            table.delete("log", "seq" if what == "counter" else "snapshot")
+
+    @rule(what=st.sampled_from(["seq", "snapshot"]), attribute=st.sampled_from(["epoch", "n", "upto", "parts"]))
+    def garble(self, what: str, attribute: str) -> None:
+        key = {"pk": {"S": "log"}, "sk": {"S": what}}
+        found = self.world.aws.table.get("log", what)
+        item = {**(found[0] if found else {}), **key, attribute: {"M": {}}}
+        self.world.aws.table.put("log", what, item, None)
+
+    def settle_messages(self) -> None:
+        self.mend()
+        super().settle_messages()
+
+    def mend(self) -> None:
+        """Repair until it is done, as people do."""
+        while not is_whole(self.world):
+            self.repairs[0].run()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.end_faults()
+            while self.world.aws.late:
+                self.world.aws.land()
+        super().teardown()
+
+
 @pytest.fixture
 def everything_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everything happen after a few numbers that happens after thousands."""
@@ -176,10 +243,18 @@ def everything_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "NUMBERS_MAX", 20)
     monkeypatch.setattr(scribe, "NUMBERS_MAX", 3)
     monkeypatch.setattr(scribe, "DELTAS_MAX", 2)
-    monkeypatch.setattr(scribe, "_PART_CHANGES", 2)
+    monkeypatch.setattr(parts, "CHANGES_MAX", 2)
+    monkeypatch.setattr(states, "SEGMENTS", 1)  # each call is made by itself: the next run is the same
+    monkeypatch.setattr(scan, "PAGE_BYTES", 500)
 
 
 @pytest.mark.usefixtures("everything_comes_soon")
 def test_whatever_happens_between_any_two_calls_every_reader_knows_every_running_ban() -> None:
     profile = settings(PROFILE, max_examples=300, stateful_step_count=40, report_multiple_bugs=False)
     run_state_machine_as_test(Log, settings=profile)
+
+
+@pytest.mark.usefixtures("everything_comes_soon")
+def test_whatever_happens_before_during_and_after_a_repair_every_reader_knows_every_running_ban() -> None:
+    profile = settings(PROFILE, max_examples=300, stateful_step_count=30, report_multiple_bugs=False)
+    run_state_machine_as_test(RepairedLog, settings=profile)

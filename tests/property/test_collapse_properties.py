@@ -16,6 +16,7 @@ from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.jails import Jail
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
+from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update
 
@@ -56,7 +57,7 @@ class Sets:
         self.by_family = {family: self.groups.by_place["block", family] for family in (4, 6)}
         for family, group in self.by_family.items():
             group.add_set(str(family), 0.0)
-            group.read(str(family), frozenset(), lambda _: True, 0.0)
+            group.read(str(family), frozenset(), lambda _: Origin.FOREIGN, 0.0)
 
     def settle(self, now_s: float) -> list[set[str]]:
         seen = []

@@ -283,6 +283,11 @@ class Lease(Protocol):
     Several threads at once: the enforcer's holds and releases; while a slow search goes on, it is renewed aside.
     """
 
+    @property
+    def is_next(self) -> bool:
+        """Whether the holder has given no sign of life for seconds, and this process is to succeed it."""
+        ...
+
     def hold(self) -> bool:
         """Take or keep the lease; tell whether this process holds it now. Call it about once a second."""
         ...

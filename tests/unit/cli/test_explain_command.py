@@ -195,12 +195,12 @@ def test_a_ban_that_waits_for_a_worker_is_announced(scene: Scene) -> None:
 
 
 def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
-    ban = Ban(NOW_MS - 1000, NOW_MS + 1000, 12, 2000, extended=1)
+    ban = Ban(NOW_MS - 1_900_000, NOW_MS + 1000, 12, 1_800_000, extended=1)
     who = OffenderId("login", "203.0.113.7/32")
     scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
     assert scene.because(IP).endswith(": its infractions are no longer remembered")
     assert "12th, since" in scene.lines(IP)[2]
-    assert scene.lines(IP)[2].endswith("(1s left), extended once")
+    assert scene.lines(IP)[2].endswith("(1s left), extended by 1m41s")
 
 
 @pytest.mark.parametrize(

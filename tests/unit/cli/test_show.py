@@ -24,7 +24,18 @@ def test_a_ban_names_its_blocklists_unless_it_is_in_the_usual_one_or_in_none(
 ) -> None:
     ban = Ban(0, 1000, 1, 1000, observed=observed, blocklists=blocklists)
     row = list(ban_table([(WHO, ban)]))[1]
-    assert row.endswith(f"   1        0{remark}")
+    assert row.endswith(f"   1        -{remark}")
     shown = ban_object(WHO, ban)
     assert shown.get("blocklists") == (list(blocklists) if remark.startswith("  in") else None)
     assert shown.get("observed", False) is observed
+
+
+@pytest.mark.parametrize(
+    ("extended", "over_ms", "shown"), [(1, 180_000, "3m"), (11, 1_980_000, "33m"), (0, 0, "-")]
+)
+def test_people_read_by_how_much_a_ban_was_extended_and_programs_by_how_many_steps(
+    extended: int, over_ms: int, shown: str
+) -> None:
+    ban = Ban(0, 1_800_000 + over_ms, 1, 1_800_000, extended)
+    assert list(ban_table([(WHO, ban)]))[1].endswith(f"   1 {shown:>8}")
+    assert ban_object(WHO, ban)["extended"] == extended

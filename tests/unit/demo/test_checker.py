@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from demo.checker import (
     expected,
     incomplete,
     key,
+    owed,
     unsound,
 )
 from demo.data import read
@@ -35,10 +37,10 @@ def ban(start_s: float, until_s: float, count: int = 1, length_s: float = 1800, 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_oracle_is_reproduced_and_found_sound_and_complete(oracle: Path, setting: str) -> None:
-    files = sorted(oracle.glob(f"*.{setting}.bans.ndjson"))
+    files = sorted(oracle.glob(f"*.{setting}.rounded.bans.ndjson"))
     assert files, "the oracle's folder holds no bans of this setting"
     for file in files:
-        infractions = read(str(file).removesuffix(f"{setting}.bans.ndjson") + "infractions.ndjson")
+        infractions = read(str(file).removesuffix(f"{setting}.rounded.bans.ndjson") + "infractions.ndjson")
         bans = expected(infractions, SETTINGS[setting])
         wanted = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
         assert [as_oracle(each) for each in bans] == wanted
@@ -106,7 +108,7 @@ def test_a_hit_exactly_findtime_old_is_outside_the_window() -> None:
 
 
 def test_a_hit_at_until_extends() -> None:
-    assert expected(hits(0, 1, 2, 1802), PLAIN) == [ban(2, 3602, extended=1)]
+    assert expected(hits(0, 1, 2, 1802), PLAIN) == [ban(2, 3602, extended=10)]
 
 
 def test_a_hit_one_millisecond_after_until_begins_a_new_window() -> None:
@@ -117,12 +119,37 @@ def test_a_hit_one_millisecond_after_until_begins_a_new_window() -> None:
 
 def test_hits_at_the_same_time_all_count_and_together_move_an_end_once() -> None:
     assert expected(hits(5, 5, 5, 5), PLAIN) == [ban(5, 1805)]
-    assert expected(hits(0, 1, 2, 9, 9), PLAIN) == [ban(2, 1809, extended=1)]
+    assert expected(hits(0, 1, 2, 9, 9), PLAIN) == [ban(2, 1982, extended=1)]
 
 
 def test_hits_during_a_ban_do_not_count_towards_the_next_even_when_bans_are_short() -> None:
     short = replace(PLAIN, bantime_s=60)
-    assert expected(hits(0, 1, 2, 50, 51, 120), short) == [ban(2, 111, length_s=60, extended=2)]
+    assert expected(hits(0, 1, 2, 50, 51, 120), short) == [ban(2, 116, length_s=60, extended=9)]
+
+
+@pytest.mark.parametrize(
+    ("bantime_s", "hit_s", "until_s", "steps"),
+    [
+        (1800, 2.001, 1982, 1),
+        (1800, 182, 1982, 1),
+        (1800, 182.001, 2162, 2),
+        (6000, 3, 6602, 1),
+        (86_400, 3, 87_002, 1),
+        (86_400, 86_402, 172_802, 144),
+        (601, 3, 663.1, 1),
+    ],
+)
+def test_a_step_is_a_tenth_of_the_ban_and_ten_minutes_at_most(
+    bantime_s: int, hit_s: float, until_s: float, steps: int
+) -> None:
+    rules = replace(PLAIN, bantime_s=bantime_s)
+    assert expected(hits(0, 1, 2, hit_s), rules) == [ban(2, until_s, length_s=bantime_s, extended=steps)]
+
+
+def test_what_every_order_owes_is_not_rounded() -> None:
+    assert owed(hits(0, 1, 2, 1000, 900), PLAIN) == [ban(2, 2800)]
+    assert owed(hits(0, 1, 2, 1000, 2801), PLAIN) == [ban(2, 2800)]
+    assert expected(hits(0, 1, 2, 1000, 2801), PLAIN) == [ban(2, 4682, extended=16)]
 
 
 def test_bans_double_up_to_maxtime() -> None:
@@ -133,7 +160,7 @@ def test_bans_double_up_to_maxtime() -> None:
 
 def test_an_extension_lasts_as_long_as_the_ban_it_extends() -> None:
     rules = Rules(1, 600, 600, increment=True)
-    assert expected(hits(0, 1000, 1500), rules)[1] == ban(1000, 2700, 2, 1200, extended=1)
+    assert expected(hits(0, 1000, 1500), rules)[1] == ban(1000, 2800, 2, 1200, extended=5)
 
 
 def test_jails_and_addresses_are_judged_apart_and_one_network_together() -> None:
@@ -173,6 +200,8 @@ WRONG: dict[str, tuple[list[Infraction], list[Ban], str]] = {
     "until too early": (hits(0, 1, 2, 9), [ban(2, 1801)], "makes it end at 1801000"),
     "extended by a hit before it": (hits(0, 1, 2), [ban(2, 1801)], "makes it end"),
     "extended after its end": (hits(0, 1, 2, 1803), [ban(2, 3603)], "makes it end"),
+    "until not rounded": (hits(0, 1, 2, 9), [ban(2, 1809)], "makes it end at 1809000"),
+    "rounded too far": (hits(0, 1, 2, 182), [ban(2, 2162)], "makes it end at 2162000"),
     "one millisecond": (hits(0, 1, 2), [ban(2, 1802.001)], "makes it end at 1802001"),
 }
 
@@ -208,7 +237,8 @@ def test_each_wrong_ban_has_its_own_sentence_whatever_the_order_of_the_list() ->
 
 LACKING: list[tuple[list[Ban], str]] = [
     ([], "not banned, but should be until 1809000"),
-    ([ban(2, 1802)], "banned until 1802000, but should be until 1809000"),
+    ([ban(2, 1802)], "banned until 1802000, but should be until 1982000"),
+    ([ban(2, 1809)], "banned until 1809000, but should be until 1982000"),
     ([replace(ban(2, 1809), jail="scan")], "not banned"),
     ([replace(ban(2, 1809), key="203.0.113.8")], "not banned"),
     ([ban(1001, 2801)], "not banned"),
@@ -245,7 +275,7 @@ def test_with_increment_only_a_lower_count_excuses_an_earlier_end() -> None:
 def test_with_increment_a_count_above_the_expected_owes_no_more_and_none_owes_less_than_the_first() -> None:
     rules = replace(PLAIN, increment=True)
     bridged = [*TWO_BANS, *hits(1000)]  # seen last, when there were two bans: in order it makes them one
-    assert incomplete([ban(2, 1802), ban(2002, 3802, 2, 3600)], bridged, rules, 3_000_000) == []
+    assert incomplete([ban(2, 1802), ban(2002, 5602, 2, 3600)], bridged, rules, 3_000_000) == []
     assert len(incomplete([ban(2, 1801, count=0)], hits(0, 1, 2), rules, 2000)) == 1
 
 
@@ -253,7 +283,24 @@ def test_a_judge_that_forgot_hits_which_a_late_ban_should_be_extended_by_is_noti
     infractions = hits(1000, 2500, 0, 1, 2)  # the last three came late
     assert unsound([ban(2, 1802)], infractions, PLAIN) == []
     (sentence,) = incomplete([ban(2, 1802)], infractions, PLAIN, 2_600_000)
-    assert "should be until 4300000" in sentence
+    assert "should be until 4322000" in sentence
+
+
+LATE = hits(1, 2, 3, 1900, 0)  # the last one came late: in order, the ban starts at 2, and 3 extends it over 1900
+
+
+def test_a_ban_that_starts_later_than_in_order_may_be_rounded_up_less() -> None:
+    assert expected(LATE, PLAIN) == [ban(2, 3782, extended=11)]
+    assert unsound([ban(3, 1803)], LATE, PLAIN) == []
+    assert incomplete([ban(3, 1803)], LATE, PLAIN, 1_900_000) == []
+
+
+def test_even_then_it_lasts_as_long_as_its_own_infractions_make_it() -> None:
+    infractions = [*LATE, *hits(1700)]
+    assert incomplete([ban(3, 3783, extended=11)], infractions, PLAIN, 2_000_000) == []
+    (sentence,) = incomplete([ban(3, 3782, extended=11)], infractions, PLAIN, 2_000_000)
+    assert "banned until 3782000, but should be until 3783000" in sentence
+    assert incomplete([ban(3, 3782, extended=11)], infractions, PLAIN, 3_784_000) == []
 
 
 def test_the_difference_names_missing_unexpected_and_different_bans() -> None:
@@ -280,13 +327,18 @@ def judged_as_they_come(at_ms: list[int], rules: Rules) -> list[Ban]:
     return bans
 
 
+def rounded_up(found: Ban, hit_ms: int) -> Ban:
+    step_ms = min(found.length_ms // 10, 600_000)
+    steps = max(found.extended, math.ceil((hit_ms - found.start_ms) / step_ms))
+    return replace(found, until_ms=found.start_ms + found.length_ms + steps * step_ms, extended=steps)
+
+
 def starts_a_ban(bans: list[Ban], known_ms: list[int], rules: Rules) -> bool:
     past_ms = bans[-1].start_ms if bans else -1
     window: list[int] = []
     for hit in sorted(each for each in known_ms if each > past_ms):
         if bans and hit <= bans[-1].until_ms:
-            until_ms = max(bans[-1].until_ms, hit + bans[-1].length_ms)
-            bans[-1] = replace(bans[-1], until_ms=until_ms)
+            bans[-1] = rounded_up(bans[-1], hit)
             continue
         window = [each for each in window if each > hit - rules.findtime_s * 1000] + [hit]
         if len(window) == rules.maxretry:
@@ -317,7 +369,7 @@ def test_a_right_judge_is_never_accused(rules: Rules) -> None:
         assert unsound(bans, infractions, rules) == []
         assert incomplete(bans, infractions, rules, now_ms) == []
         in_order = judged_as_they_come(sorted(at_ms), rules)
-        assert difference(in_order, [replace(each, extended=0) for each in expected(infractions, rules)]) == []
+        assert difference(in_order, expected(infractions, rules)) == []
 
 
 def test_with_bans_shorter_than_findtime_a_right_judge_may_be_incomplete() -> None:

@@ -11,9 +11,10 @@ from prometheus_client import REGISTRY
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Offender, OffenderId
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
+from f2b_worker.ports import StandingBan
 from f2b_worker.testing import (
     FakeClock,
     MemoryIpSet,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import IpSetContents, StandingBan
+    from f2b_worker.ports import IpSetContents
 
 A, B, C = "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"
 FOREIGN = "198.51.100.0/24"
@@ -104,11 +105,22 @@ class IpSet(MemoryIpSet):
 
 
 class Ledger(MemoryLedger):
-    """A ledger that counts how often it is asked for changes, and fails if it is told to."""
+    """A ledger that counts how often it is asked for changes, and fails if it is told to.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Attributes:
+        asked: How often it was asked for changes.
+        asked_of: The keys that it was asked about by themselves.
+        failure: What every question raises while it is set.
+        refuses: What the questions about one key raise while it is set.
+        damaged: The keys whose items cannot be read, though who follows was told of them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self.asked = 0
+        self.asked_of: list[str] = []
+        self.refuses: F2bError | None = None
+        self.damaged: set[str] = set()
         self.failure: F2bError | None = None
 
     def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
@@ -116,6 +128,14 @@ class Ledger(MemoryLedger):
             raise self.failure
         self.asked += 1
         return super().changed_since(cursor)
+
+    def standing_of(self, key: str) -> list[StandingBan]:
+        failure = self.failure or self.refuses
+        if failure:
+            raise failure
+        self.asked_of.append(key)
+        found = super().standing_of(key)
+        return [StandingBan(each.who, UNREADABLE) for each in found] if key in self.damaged else found
 
 
 class Scene:
@@ -132,7 +152,7 @@ class Scene:
 
     def __init__(self, *blocklists: Blocklist, limit: int = 0, capacity: int = SET_CAPACITY) -> None:
         self.clock = Clock()
-        self.ledger = Ledger()
+        self.ledger = Ledger(self.clock)
         self.tries_s: list[float] = []
         self.blocklists = blocklists or (Blocklist("block", ("f2b",)),)
         self.limit = limit

@@ -96,7 +96,7 @@ class TestFailures:
         asked_s: list[float] = []
 
         part = getattr(scene, failing)
-        name = {"finder": "find", "ledger": "changes", "notebook": "read"}[failing]
+        name = {"finder": "find", "ledger": "changed_since", "notebook": "read"}[failing]
 
         def fail(*_: object) -> None:
             asked_s.append(scene.clock.monotonic_s())

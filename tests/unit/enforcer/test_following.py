@@ -10,7 +10,7 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.enforcer import AUDIT_S
-from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
+from f2b_worker.enforcer.following import FOLLOW_S, Following
 from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Changes, StandingBan
 from f2b_worker.testing import FakeClock
@@ -141,7 +141,8 @@ class Follower:
 def test_a_follower_that_begins_anew_makes_whatever_was_known_void() -> None:
     follower, clock = Follower(), FakeClock()
     roster = Roster(["block"], Networks())
-    following = Following(follower, roster, learn(follower, roster, clock), clock=clock, aside=_at_once)
+    following = Following(follower, roster, clock=clock, aside=_at_once)
+    following.follow(0.0, is_waiting=False)
     one, other = (StandingBan(OffenderId("default", key), _ban(clock)) for key in (A, B))
     follower.told = Changes((one,))
     clock.advance(FOLLOW_S)

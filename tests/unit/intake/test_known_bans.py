@@ -12,7 +12,7 @@ import pytest
 
 from f2b_worker.domain.jails import DAY_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+from f2b_worker.domain.judge.verdicts import STEP_MAX_MS, Ban, Hit, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.intake.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.intake.loop import KEPT_AFTER
@@ -41,13 +41,13 @@ class CountingLedger(Ledger):
 
 
 class Known(Scene):
-    """A worker that has just banned somebody for a day, and works step by step."""
+    """A worker that has just banned somebody, for a day unless told, and works step by step."""
 
-    def __init__(self) -> None:
+    def __init__(self, bantime_ms: int = DAY_MS) -> None:
         super().__init__()
         self.ledger: CountingLedger = CountingLedger()
         self.worker = self.intake(extend_resolution_s=RESOLUTION_S, flush_messages=FLUSH_MESSAGES)
-        self.worker.use(LONG)
+        self.worker.use(Policy(replace(POLICY.defaults, bantime_ms=bantime_ms)))
         self.step(body(GOOD_IP))
         self.ledger.recorded = self.ledger.commits = 0
 
@@ -65,6 +65,10 @@ class Known(Scene):
         return json.dumps({"ip": ip, "at": at_s, "id": name or f"at {at_s}"})
 
     @property
+    def start_ms(self) -> int:
+        return self.ban.start_ms
+
+    @property
     def ban(self) -> Ban:
         return self.ledger.banned()[WHO]
 
@@ -74,16 +78,48 @@ def known() -> Known:
     return Known()
 
 
-def test_a_hot_address_is_not_recorded_and_costs_one_write_a_second(known: Known) -> None:
+@pytest.mark.parametrize(("bantime_ms", "steps"), [(DAY_MS, 1), (60_000, 4), (10_000, 21)])
+def test_a_hot_address_is_not_recorded_and_costs_one_write_a_step(bantime_ms: int, steps: int) -> None:
+    known = Known(bantime_ms)
     for _ in range(200):
         known.clock.advance(0.1)
         known.step(known.hit())
     known.clock.advance(EXTEND_EVERY_S)
     known.step()
     assert known.ledger.recorded == 0
-    assert known.ledger.commits <= 20
-    assert known.ban.until_ms == NOW_MS + 20_000 + DAY_MS
-    assert known.ban.extended == 200
+    assert known.ledger.commits <= steps
+    assert known.ban.until_ms == known.start_ms + bantime_ms + steps * min(bantime_ms // 10, STEP_MAX_MS)
+    assert known.ban.extended == steps
+    assert known.inbox.left == set()
+
+
+def test_what_leads_to_no_further_step_needs_no_write_and_no_wait(known: Known) -> None:
+    known.clock.advance(1)
+    known.step(known.hit())
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.inbox.left == set()
+    known.ledger.commits = 0
+    known.step(known.hit())
+    assert known.ledger.commits == 0
+    assert known.inbox.left == set()
+
+
+def test_an_infraction_in_the_time_that_rounding_adds_only_extends_the_ban_too(known: Known) -> None:
+    first_ms = known.ban.until_ms
+    known.clock.advance(DAY_MS / 1000 + 200)
+    known.step(
+        json.dumps(
+            [
+                {"ip": GOOD_IP, "at": known.start_ms / 1000 + 1, "id": "early in the ban"},
+                {"ip": GOOD_IP, "at": first_ms / 1000 + 120, "id": "in the time that it adds"},
+            ]
+        )
+    )
+    known.clock.advance(RESOLUTION_S)
+    known.step()
+    assert known.ledger.recorded == 0
+    assert known.ban.until_ms == first_ms + DAY_MS + STEP_MAX_MS
     assert known.inbox.left == set()
 
 
@@ -203,7 +239,7 @@ def test_repeated_infractions_need_no_write_and_no_wait(known: Known) -> None:
 def test_a_ban_that_ends_soon_is_extended_at_once(known: Known) -> None:
     known.clock.advance(DAY_MS / 1000 - 2)
     known.step(known.hit())
-    assert known.ban.until_ms == known.clock.now_ms() + DAY_MS
+    assert known.ban.until_ms == known.start_ms + 2 * DAY_MS
 
 
 def test_a_ban_that_ended_although_it_was_to_last_longer_is_extended_at_once(known: Known) -> None:
@@ -211,7 +247,15 @@ def test_a_ban_that_ended_although_it_was_to_last_longer_is_extended_at_once(kno
     late = known.hit()
     known.clock.advance(3)
     known.step(late)
-    assert known.ban.until_ms == known.clock.now_ms() - 3000 + DAY_MS
+    assert known.ban.until_ms == known.start_ms + 2 * DAY_MS
+
+
+def test_a_ban_that_ended_although_rounding_makes_it_run_is_extended_at_once(known: Known) -> None:
+    early = json.dumps({"ip": GOOD_IP, "at": known.start_ms / 1000 + 1, "id": "early in the ban"})
+    known.clock.advance(DAY_MS / 1000 + 60)
+    known.step(early)
+    assert known.ban.until_ms == known.start_ms + DAY_MS + STEP_MAX_MS
+    assert known.inbox.left == set()
 
 
 def test_an_infraction_after_the_ban_is_recorded_as_of_anybody(known: Known) -> None:
@@ -284,7 +328,8 @@ def test_a_late_infraction_extends_a_ban_over_those_that_were_stored_after_it(kn
     known.step(late)
     known.clock.advance(RESOLUTION_S)
     known.step()
-    assert known.ban.until_ms == after_ms + DAY_MS
+    assert known.ban.until_ms == known.start_ms + 2 * DAY_MS + STEP_MAX_MS
+    assert known.ban.until_ms >= after_ms + DAY_MS
     assert known.inbox.left == set()
 
 
@@ -297,7 +342,7 @@ def test_what_a_colleague_banned_over_is_recorded_and_judged_as_of_anybody(known
     known.clock.advance(RESOLUTION_S)
     known.step()
     assert known.ban.start_ms == anew.start_ms
-    assert known.ban.until_ms == NOW_MS + 290_000 + 110_000
+    assert known.ban.until_ms == anew.until_ms + 18 * 11_000
     assert known.inbox.left == set()
 
 

@@ -92,8 +92,8 @@ def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoD
 
     Args:
         connections: How many threads call at once.
-        plain_queries: Whether answers to queries are taken as the JSON that they are. Only for a client of which
-            no user queries binary attributes: these would stay base64 text.
+        plain_queries: Whether answers to queries and scans are taken as the JSON that they are. Only for a client
+            of which no user queries binary attributes: these would stay base64 text.
     """
     config = _config(connections=connections, read_timeout_s=5, attempts=4)
     with making("DynamoDB client"):
@@ -102,7 +102,8 @@ def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoD
         )
         check_way(client, "DynamoDB client")
     if plain_queries:
-        client.meta.events.register("before-parse.dynamodb.Query", _parse_plainly)
+        for operation in ("Query", "Scan"):
+            client.meta.events.register(f"before-parse.dynamodb.{operation}", _parse_plainly)
     return client
 
 

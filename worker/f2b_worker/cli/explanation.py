@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.show import ban_object, duration, is_elsewhere, moment
+from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE, SECOND_MS
 from f2b_worker.domain.judge.enforcement import State
@@ -232,9 +232,7 @@ def _past(ban: Ban) -> str:
 
 
 def _extended(ban: Ban) -> str:
-    if not ban.extended:
-        return "never extended"
-    return "extended once" if ban.extended == 1 else f"extended {ban.extended} times"
+    return f"extended by {extended_by(ban)}" if ban.extended else "never extended"
 
 
 _OF_ALL = {

@@ -25,6 +25,8 @@ _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_M
 def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
     """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes.
 
+    `extended` is the number of steps by which infractions moved the end.
+
     A ban that is only observed says so, and one that is enforced elsewhere than in the blocklist `block` says
     where; others have no such key.
     """
@@ -63,12 +65,17 @@ def ban_table(
     shown = states or [None] * len(bans)
     for (who, ban), state in zip(bans, shown, strict=True):
         since, until = moment(ban.start_ms), moment(ban.until_ms)
-        number, extended = str(ban.count), str(ban.extended)
+        number, extended = str(ban.count), extended_by(ban)
         if ban is UNREADABLE:
             since = until = number = extended = "?"
         row = f"{who.jail:16} {display(who.key):24} {since:20} {until:20} {number:>3} {extended:>8}"
         where = _where(ban)
         yield f"{row}  {state or '?'}{where and f',{where}'}" if states is not None else f"{row}{_remark(ban)}"
+
+
+def extended_by(ban: Ban) -> str:
+    """Say how much later a ban ends than it would without infractions during it; `-` for not at all."""
+    return duration(ban.until_ms - ban.start_ms - ban.length_ms) if ban.extended else "-"
 
 
 def _remark(ban: Ban) -> str:

@@ -17,6 +17,7 @@ from f2b_worker.cli.jails import check, import_fail2ban, init
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.cli.provision import provision
 from f2b_worker.cli.release import release
+from f2b_worker.cli.repair import repair
 from f2b_worker.cli.replay import replay
 from f2b_worker.config.loading import load
 from f2b_worker.config.settings import WorkerSettings
@@ -81,5 +82,5 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     return run_standalone(settings, config)
 
 
-for _command in (bans, provision, release, explain, replay, check, init, import_fail2ban):
+for _command in (bans, provision, release, repair, explain, replay, check, init, import_fail2ban):
     main.add_command(_command)

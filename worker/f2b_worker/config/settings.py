@@ -122,9 +122,11 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             le=30,
-            description="Some infractions only extend a running ban. While many addresses are banned, these "
-            "wait so many seconds at most for others of the same address, so that one write serves many. While "
-            "few are banned, they wait for a second. Their messages stay in the queue until then.",
+            description="Some infractions only extend a running ban: its end moves by whole steps of a tenth of "
+            "its length, 10 minutes at most. Most of them lead to no further step, and wait for nothing. While "
+            "many addresses are banned, the others wait so many seconds at most for more of the same address, so "
+            "that one write serves many. While few are banned, they wait for a second. Their messages stay in the "
+            "queue until then.",
         ),
     ] = 20.0
     offenders_per_s: Annotated[

@@ -52,14 +52,18 @@ class Question(Generic[T]):
         """Whether it was asked and the answer was not taken yet."""
         return self._is_open
 
-    def answer(self) -> T | F2bError | None:
-        """Take the answer if there is a new one; ask again if it is time to."""
+    def ask(self) -> None:
+        """Ask if it is time to."""
         if not self._is_open and self._clock.monotonic_s() >= self._next_s:
             # Counted from the question, so that a slow answer does not make it rarer.
             self._began_s = self._clock.monotonic_s()
             self._next_s = self._began_s + self._every_s
             self._is_open = True
             self._aside(self._work)
+
+    def answer(self) -> T | F2bError | None:
+        """Take the answer if there is a new one; ask again if it is time to."""
+        self.ask()
         if not self._answers:
             return None
         self._is_open = False

@@ -10,11 +10,9 @@ from f2b_worker.errors import F2bError
 from f2b_worker.ports import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from f2b_worker.aside import Aside
     from f2b_worker.domain.plan.roster import Roster
-    from f2b_worker.ports import Clock, Follower, StandingBan
+    from f2b_worker.ports import Clock, Follower
 
 FOLLOW_S = 0.25
 """How often the ledger is asked for bans that other workers stored."""
@@ -72,34 +70,25 @@ class Mark(NamedTuple):
     """How far the ledger was read.
 
     Attributes:
-        began_ms: When the last reading began: what was known to followers before is known.
+        began: When the last reading began: what was known to followers before is known.
         ended_s: When it ended.
         took_s: How long it took, for the next one's pace.
     """
 
-    began_ms: int
+    began: Moment
     ended_s: float
     took_s: float
 
 
-def learn(follower: Follower, roster: Roster, clock: Clock) -> Mark:
-    """Learn all bans before anything is compared with them.
-
-    Raises:
-        F2bError: If the ledger did not answer; then the roster is as it was.
-    """
-    began = _now(clock)
-    _take_all(roster, follower.poll().bans, began.ms)
-    return _mark(began, clock)
+_NOTHING_READ = Mark(Moment(float("-inf"), 0), ended_s=float("-inf"), took_s=0.0)
 
 
 class Following:
     """Keeps a roster as the ledger is: it asks for news aside of the loop, four times a second or at once.
 
     Args:
-        follower: Follows the ledger's bans; it has told all of them.
-        roster: What has learned of them, and learns of their changes.
-        mark: How far it has learned them.
+        follower: Follows the ledger's bans; it has told of none yet.
+        roster: What learns all of them, and then their changes.
         clock: Tells when to ask.
         aside: Does slow work, perhaps in a thread.
 
@@ -108,7 +97,7 @@ class Following:
         lifting: When what ended may go.
     """
 
-    def __init__(self, follower: Follower, roster: Roster, mark: Mark, *, clock: Clock, aside: Aside) -> None:
+    def __init__(self, follower: Follower, roster: Roster, *, clock: Clock, aside: Aside) -> None:
         self._is_asked = False
         self.is_failing = False
         self.lifting = Lifting(clock)
@@ -116,13 +105,22 @@ class Following:
         self._roster = roster
         self._clock = clock
         self._aside = aside
-        self._mark = mark
+        self._mark = _NOTHING_READ
         self._reading: Reading | None = None
 
     @property
     def news(self) -> threading.Event | None:
         """What is set when a reading that is under way has something to hand over; None if none is."""
         return self._reading.has_news if self._reading else None
+
+    @property
+    def read_s(self) -> float:
+        """Since when changes may be unknown: when the last reading began that came to its end."""
+        return self._mark.began.s
+
+    def begin_term(self) -> None:
+        """Take it that the lease was just taken: what ends about now may have been extended by nobody yet."""
+        self.lifting = Lifting(self._clock)
 
     def ask(self) -> None:
         """Ask the ledger for news as soon as they are of use, sooner than usual."""
@@ -142,7 +140,7 @@ class Following:
         if self._reading is None and self._clock.monotonic_s() >= self._due_s(slot_s, is_waiting=is_waiting):
             self._read_news()
             self._take_news()
-        self._roster.expire(self._mark.began_ms)
+        self._roster.expire(self._mark.began.ms)
 
     def next_s(self, slot_s: float, *, is_waiting: bool) -> float | None:
         """Tell when it is to be asked for news; None while they are awaited."""
@@ -174,7 +172,7 @@ class Following:
             self._is_asked = self.is_failing = True
             raise
         if changes.is_all:
-            _take_all(self._roster, changes.bans, reading.began.ms)
+            self._roster.replace(((each.who, each.ban) for each in changes.bans), reading.began.ms)
         else:
             for each in changes.bans:
                 self._roster.take_in(each.who, each.ban, reading.began.ms)
@@ -183,15 +181,10 @@ class Following:
         self.lifting.have_read(len(changes.bans))
 
 
-def _take_all(roster: Roster, bans: Iterable[StandingBan], over_ms: int) -> None:
-    roster.replace(((each.who, each.ban) for each in bans), over_ms)
-    roster.expire(over_ms)
-
-
 def _now(clock: Clock) -> Moment:
     return Moment(clock.monotonic_s(), clock.now_ms())
 
 
 def _mark(began: Moment, clock: Clock) -> Mark:
     ended_s = clock.monotonic_s()
-    return Mark(began.ms, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began.s))
+    return Mark(began, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began.s))

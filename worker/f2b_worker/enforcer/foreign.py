@@ -21,6 +21,9 @@ ADOPT_EVERY_S = 1.0
 ADOPTED_AT_ONCE = 200
 """How many entries are adopted in one go: each is a transaction, and no ban must wait for thousands."""
 
+NOTE_IN_DOUBT_S = 10.0
+"""How often the entries of a set are noted while others of it are in doubt: thousands make a large note."""
+
 
 class ForeignEntries:
     """Keeps the notebook, the adopter and the alarms up to date about what is not ours.
@@ -56,6 +59,7 @@ class ForeignEntries:
         self._allowlisted: dict[str, AbstractSet[str]] = {}
         self._changed: set[str] = set()  # the ids of the sets whose foreign entries are to be looked at
         self._adopted_s = float("-inf")
+        self._noted_s: dict[str, float] = {}
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist: every entry is looked at again."""
@@ -83,24 +87,28 @@ class ForeignEntries:
         kept = watch.kept
         if not kept.known:
             return
-        self._allowlisted[kept.id] = {entry for entry in kept.foreign if self._allowed.touches(entry)}
+        theirs = kept.theirs
+        self._allowlisted[kept.id] = {entry for entry in theirs if self._allowed.touches(entry)}
         self._alarms.metrics.show_foreign(
-            watch.ip_set.name, entries=len(kept.foreign), allowlisted=len(self._allowlisted[kept.id])
+            watch.ip_set.name, entries=len(theirs), allowlisted=len(self._allowlisted[kept.id])
         )
+        now_s = self._clock.monotonic_s()
+        if kept.doubted and now_s - self._noted_s.get(kept.id, float("-inf")) < NOTE_IN_DOUBT_S:
+            return
         with self._alarms.tolerate("noting foreign entries"):
             # Looked at again at the next tick if the notebook fails: a successor must know them.
-            self._note(watch)
+            self._note(watch, theirs)
+            self._noted_s[kept.id] = now_s
             self._changed.discard(kept.id)
 
-    def _note(self, watch: WatchedSet) -> None:
+    def _note(self, watch: WatchedSet, entries: frozenset[str]) -> None:
         # What counts as foreign since the note is lost must not be written over it, or it would do so for ever.
         if self._sets.is_foreign_lost(watch):
             return
-        kept = watch.kept
-        entries = frozenset(kept.foreign)
-        if entries != self._noted.get(kept.id, frozenset()):
-            self._notebook.note_entries("foreign", kept.id, entries)
-            self._noted[kept.id] = entries
+        set_id = watch.ip_set.id
+        if entries != self._noted.get(set_id, frozenset()):
+            self._notebook.note_entries("foreign", set_id, entries)
+            self._noted[set_id] = entries
 
     def _adopt(self) -> bool:
         now_s = self._clock.monotonic_s()
@@ -123,4 +131,4 @@ class ForeignEntries:
         # Who was adopted may be wanted in the shape of a network only.
         self._sets.groups.take_over(watch.group, kept.foreign, self._clock.monotonic_s())
         touching = self._allowlisted.get(kept.id, frozenset())
-        return (entry for entry in kept.foreign if entry not in touching)
+        return (entry for entry in kept.foreign if entry not in touching and entry not in kept.doubted)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -14,7 +15,8 @@ from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.surge import SurgeGuard
 from f2b_worker.enforcer.alarms import Alarms, Patience
-from f2b_worker.enforcer.following import FOLLOW_S, Following, learn
+from f2b_worker.enforcer.doubts import Doubts
+from f2b_worker.enforcer.following import FOLLOW_S, Following
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
 from f2b_worker.enforcer.own import OwnEntries
@@ -44,6 +46,21 @@ LOOK_FOR_NOTES_S = 60.0
 
 TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
+
+
+NEVER_S = float("inf")
+
+
+class Loading(NamedTuple):
+    """What is learned before a term of the lease begins, perhaps before the lease is taken.
+
+    Attributes:
+        search: Finds the IP sets.
+        following: Learns the bans.
+    """
+
+    search: Search
+    following: Following
 
 
 class Enforcer:
@@ -109,7 +126,8 @@ class Enforcer:
         self._asked_s = float("-inf")
         self._lost: frozenset[str] = frozenset()
         self._looked_s = 0.0
-        self._search = self._new_search()
+        self._held_since_s = float("-inf")
+        self._loading: Loading | None = None
         self._term: Term | None = None
 
     @property
@@ -142,8 +160,8 @@ class Enforcer:
             try:
                 pause_s = self.tick(follow=woken)
                 # Who is woken while the ledger is read has to wait for the end of that.
-                cut_short_by = (self._term and self._term.following.news) or wake
-                if not (self._term and self._term.following.is_failing):
+                cut_short_by = (self._loading and self._loading.following.news) or wake
+                if not (self._is_holding and self._loading and self._loading.following.is_failing):
                     self._ledger.succeed()
             except F2bError as error:
                 # New bans come many times a second; they must not keep a failing ledger busy.
@@ -170,8 +188,10 @@ class Enforcer:
         if self._term and follow:  # to begin is to read all bans anyway
             self._term.following.ask()
         if not self._has_lease():
+            self._load_ahead()
             return FOLLOW_S
-        term = self._unless_outdated(self._term) or self._begin()
+        self._end_if_outdated()
+        term = self._term or self._begin()
         if term is None:
             return LOOK_S
         spared = self._next_spared
@@ -184,16 +204,15 @@ class Enforcer:
         term.tell()
         return term.pause_s()
 
-    def _unless_outdated(self, term: Term | None) -> Term | None:
+    def _end_if_outdated(self) -> None:
         """Let a term go that began with notes which could not be read, once they can: somebody mended them."""
         now_s = self._clock.monotonic_s()
-        if term is None or not self._lost or now_s - self._looked_s < LOOK_FOR_NOTES_S:
-            return term
+        if self._term is None or not self._lost or now_s - self._looked_s < LOOK_FOR_NOTES_S:
+            return
         self._looked_s = now_s
         with self._alarms.tolerate("looking for notes"):
             if self._notebook.read().lost != self._lost:
-                return None
-        return term
+                self._term = self._loading = None
 
     def _has_lease(self) -> bool:
         asked_s = self._clock.monotonic_s()
@@ -201,8 +220,7 @@ class Enforcer:
         if is_holding and not self._is_holding:
             # Whoever enforced before may have written within this very second.
             self._pace.wait_out(self._clock.monotonic_s())
-            # What was found before is old.
-            self._search = self._new_search()
+            self._held_since_s = asked_s
         if not is_holding:
             self._let_go()
         self._is_holding, self._asked_s = is_holding, asked_s
@@ -215,34 +233,55 @@ class Enforcer:
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._term = None
+        if not self._lease.is_next:
+            self._loading = None
         self._alarms.problems.clear()
         self._alarms.remarks = ()
         self._alarms.metrics.clear()
 
-    def _new_search(self) -> Search:
-        return Search(self._finder, alarms=self._alarms, clock=self._clock, aside=self._aside)
+    def _load(self) -> Loading:
+        """Begin to learn everything anew, since somebody else may have enforced."""
+        if self._loading is None:
+            clock, aside = self._clock, self._aside
+            self._loading = Loading(
+                Search(self._finder, alarms=self._alarms, clock=clock, aside=aside),
+                Following(self._bans.follow(), self._roster, clock=clock, aside=aside),
+            )
+        return self._loading
+
+    def _load_ahead(self) -> None:
+        """Make ready to succeed a holder who may be dead; what fails is told of once the lease is held."""
+        if self._lease.is_next:
+            loading = self._load()
+            loading.search.ask()
+            with suppress(F2bError):
+                loading.following.follow(NEVER_S, is_waiting=False)
 
     def _begin(self) -> Term | None:
-        """Learn everything anew, since somebody else may have enforced; None while it is looked for the sets."""
-        found = self._search.first()
-        if found is None:
+        """Begin a term with what is known by now; None while it is looked for the sets, or the bans are read."""
+        search, following = self._load()
+        found = search.first()
+        # What the holder before was told of last may be in the sets: it is to be known before they are read.
+        if following.read_s < self._held_since_s:
+            following.ask()
+            following.follow(self._clock.monotonic_s(), is_waiting=False)
+        if found is None or following.read_s < self._held_since_s:
             return None
+        following.begin_term()
         alarms, clock, aside = self._alarms, self._clock, self._aside
         notes = self._notebook.read()
         self._lost, self._looked_s = notes.lost, clock.monotonic_s()
-        follower = self._bans.follow()
-        mark = learn(follower, self._roster, clock)
-        following = Following(follower, self._roster, mark, clock=clock, aside=aside)
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
         self._roster.take_changes()  # the groups start with all that is wanted
         own, sets = self._known_sets(found, notes)
         self._term = Term(
             sets=sets,
-            search=self._search,
+            search=search,
             references=References(self._finder, sets, alarms=alarms, clock=clock, aside=aside),
             following=following,
             surge=surge,
             own=own,
+            doubts=Doubts(sets, self._roster, self._bans, own, alarms=alarms, clock=clock, aside=aside),
             foreign=ForeignEntries(
                 sets,
                 allowed=self._spared[0],

@@ -72,7 +72,8 @@ class OwnEntries:
         self._noted_s = now_s
         for watch in watches:
             kept = watch.kept
-            if kept.known and watch.is_certain:
+            # What is in doubt may be left of any ended ban.
+            if kept.known and watch.is_certain and not kept.doubted:
                 since_s = watch.group.oldest_removal_s(kept)
                 waits_s = 0.0 if since_s is None else max(0.0, now_s - since_s)
                 swept_ms = self._clock.now_ms() - round(1000 * waits_s)

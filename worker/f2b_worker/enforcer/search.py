@@ -53,6 +53,11 @@ class Search:
         )
         self._first: Mapping[str, Sequence[IpSet]] | None = None
 
+    def ask(self) -> None:
+        """Look for the first time; what comes of it is for whoever asks for it later."""
+        if self._first is None:
+            self._question.ask()
+
     def first(self) -> Mapping[str, Sequence[IpSet]] | None:
         """Tell what was found first, as often as somebody asks; None until then."""
         if self._first is None:

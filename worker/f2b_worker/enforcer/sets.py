@@ -9,7 +9,7 @@ import structlog
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.domain.blocklists import Foreign
-from f2b_worker.domain.plan.origin import Traces, is_foreign
+from f2b_worker.domain.plan.origin import Traces, whose
 from f2b_worker.domain.plan.updates import Why, next_update
 from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.enforcer.watched import WatchedSet
@@ -155,7 +155,7 @@ class Sets:
         set_id, group = watch.ip_set.id, watch.group
         is_first = not watch.kept.known
         traces = self._traces(watch, is_first=is_first)
-        drift = group.read(set_id, contents.entries, lambda each: is_foreign(each, traces), now_s)
+        drift = group.read(set_id, contents.entries, lambda each: whose(each, traces), now_s)
         if not is_first and (drift.foreign or drift.gone):
             self._alarms.metrics.drifted(watch.ip_set.name, len(drift.foreign) + len(drift.gone))
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))

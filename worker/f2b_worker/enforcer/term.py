@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.networks import Networks
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.enforcer.alarms import Alarms
+    from f2b_worker.enforcer.doubts import Doubts
     from f2b_worker.enforcer.following import Following
     from f2b_worker.enforcer.foreign import ForeignEntries
     from f2b_worker.enforcer.holding_back import HoldingBack
@@ -34,6 +35,7 @@ class Term:
         following: Keeps the roster as the ledger is.
         surge: Holds bans back that are too many.
         own: What of ours in the sets is noted.
+        doubts: What there may be either's.
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
@@ -47,6 +49,7 @@ class Term:
     following: Following
     surge: HoldingBack
     own: OwnEntries
+    doubts: Doubts
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
@@ -73,6 +76,7 @@ class Term:
         # Between the reading of the sets and the first update: what a set holds already is no new ban.
         self.surge.watch(self.sets)
         self._pass_on()
+        self.doubts.settle()
         # After the roster was passed on, so that an adopted entry which is wanted by now counts as ours.
         if self.foreign.settle():
             self.following.ask()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.judge.infractions import Refusal, simple_item
+from f2b_worker.domain.judge.verdicts import end_after
 from f2b_worker.intake.reading import letters
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Pile:
             if not ban.start_ms < at_ms <= reach_ms:
                 self.known = None  # the whole pile is recorded and judged as of anybody
                 return
-            reach_ms = max(reach_ms, at_ms + ban.length_ms)
+            if at_ms + ban.length_ms > reach_ms:
+                reach_ms = end_after(ban, at_ms)
         self._reach_ms = reach_ms
 
 

@@ -11,7 +11,7 @@ from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
-from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
+from f2b_worker.domain.judge.verdicts import Offender, end_after, forgettable, judge, worth_storing
 from f2b_worker.errors import F2bError, Invalid, Rejected, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
@@ -126,7 +126,7 @@ class Judging:
         if known is None or not pile.is_longer:
             return 0.0
         ends_in_s = (known.ban.until_ms - now.ms) / 1000
-        runs = pile.newest_ms + known.ban.length_ms > now.ms
+        runs = end_after(known.ban, pile.newest_ms) > now.ms
         if runs and ends_in_s < 2 * self._resolution_s:
             return 0.0  # the stored end must not come before the later one is stored, nor stay past if it came
         soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)

@@ -17,11 +17,14 @@ from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.adapters.dynamodb.states import SEGMENTS, States
 from f2b_worker.adapters.provisioning.fleet import check_table
 from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
@@ -399,6 +402,22 @@ def open_notebooks(
     _check_ledger(settings, client)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
     return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
+
+
+def open_repair(
+    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside
+) -> tuple[Repair, int]:
+    """Open what makes the ban log of a table anew; tell about how many items the table has.
+
+    Args:
+        settings: Say which table.
+        aside: Told of each state that cannot be read.
+    """
+    client = dynamodb_client(connections=SEGMENTS, plain_queries=True)
+    _check_ledger(settings, client)
+    clock = SystemClock()
+    states = States(client, settings.table, clock, aside=aside)
+    return Repair(BanLogItems(client, settings.table, clock), states, clock), states.items()
 
 
 def _check_ledger(settings: WorkerSettings, client: DynamoDBClient) -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Hit, Offender, OffenderId
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
-    from f2b_worker.ports import Answers, EntryKind
+    from f2b_worker.ports import Answers, Clock, EntryKind
 
 _HIT_HEAD = Struct(">qHH")  # epoch milliseconds, weight, and how many bytes of id follow
 
@@ -53,12 +54,16 @@ def _unpacked(packed: bytes) -> Iterator[Hit]:
 class MemoryLedger:
     """Offenders and bans in memory, for any number of threads.
 
+    Args:
+        clock: Tells whoever begins to follow which bans ended too long ago to be told of; None: all are told.
+
     Attributes:
         kept_ms: For how long it was last told to remember offenders; it remembers them as long as it lives.
         unreadable: Offenders whose ban those who follow all bans cannot read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._offenders = _Shelf()
         self._history: dict[OffenderId, dict[int, Ban]] = {}
@@ -115,7 +120,7 @@ class MemoryLedger:
 
     def follow(self) -> MemoryFollower:
         """Follow the bans from now on."""
-        return MemoryFollower(self)
+        return MemoryFollower(self, self._clock)
 
     def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
         """Read the bans that were stored since *cursor*, and where to go on."""
@@ -141,7 +146,8 @@ class MemoryLedger:
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail."""
-        return [each for each in self.standing() if each.who.key == key]
+        with self._lock:
+            return [self._standing(who) for who in list(self._changed) if who.key == key]
 
     def _standing(self, who: OffenderId) -> StandingBan:
         return StandingBan(who, UNREADABLE if who in self.unreadable else self._last(who))
@@ -154,22 +160,27 @@ class MemoryLedger:
 class MemoryFollower:
     """Follows the bans of a ledger in memory."""
 
-    def __init__(self, ledger: MemoryLedger) -> None:
+    def __init__(self, ledger: MemoryLedger, clock: Clock | None) -> None:
         self._ledger = ledger
+        self._clock = clock
         self._cursor: int | None = None
 
     def poll(self) -> Changes:
         """Read what changed; at first everything."""
         bans, cursor = self._ledger.changed_since(self._cursor or 0)
         is_all, self._cursor = self._cursor is None, cursor
+        if is_all and self._clock:
+            oldest_ms = self._clock.now_ms() - KEPT_AFTER_END_MS
+            bans = [each for each in bans if each.ban.until_ms >= oldest_ms or each.ban is UNREADABLE]
         return Changes(bans, is_all=is_all)
 
 
 class MemoryLease:
-    """A lease that one of several enforcers in a test holds."""
+    """A lease that one of several enforcers in a test holds, or is to hold next."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.held = held
+        self.is_next = False
         self.released = False
 
     def hold(self) -> bool:

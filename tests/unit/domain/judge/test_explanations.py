@@ -74,7 +74,7 @@ def test_at_its_end_a_ban_still_counts(now_s: float, status: Status) -> None:
 def test_an_extended_ban_keeps_its_evidence() -> None:
     found = explained(0, 1, 2, 600, now_s=900)
     assert found.ban
-    assert (found.ban.until_ms, found.ban.extended, found.ban.evidence) == (2_400_000, 1, at(0, 1, 2))
+    assert (found.ban.until_ms, found.ban.extended, found.ban.evidence) == (2_522_000, 4, at(0, 1, 2))
 
 
 def test_of_several_windows_the_broken_one_is_named() -> None:

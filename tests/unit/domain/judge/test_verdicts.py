@@ -99,10 +99,10 @@ def test_evidence_leaves_out_hits_that_the_window_does_not_need() -> None:
 
 @pytest.mark.parametrize(
     ("hit_s", "until_s", "extended"),
-    [(2.001, 1802.001, 1), (900, 2700, 1), (1802, 3602, 1), (2, 1802, 0)],
+    [(2.001, 1982, 1), (900, 2702, 5), (1802, 3602, 10), (2, 1802, 0)],
     ids=["just-after", "during", "at-its-end", "at-its-start"],
 )
-def test_a_hit_up_to_and_at_the_end_extends_the_ban_by_its_own_length(
+def test_a_hit_up_to_and_at_the_end_extends_the_ban_by_its_own_length_rounded_up(
     hit_s: float, until_s: float, extended: int
 ) -> None:
     hits = [*at(0, 1, 2), Hit(round(hit_s * 1000), "another")]
@@ -116,9 +116,9 @@ def test_a_hit_after_the_end_does_not_extend() -> None:
     assert verdict.unused == tuple(at(1802.001))
 
 
-def test_each_extension_is_counted_and_keeps_start_count_and_evidence() -> None:
-    [ban] = judged(0, 1, 2, 10, 20, 30).changed
-    assert (ban.start_ms, ban.count, ban.until_ms, ban.extended) == (2000, 1, 1_830_000, 3)
+def test_the_steps_of_extensions_are_counted_and_start_count_and_evidence_kept() -> None:
+    [ban] = judged(0, 1, 2, 10, 20, 400).changed
+    assert (ban.start_ms, ban.count, ban.until_ms, ban.extended) == (2000, 1, 2_342_000, 3)
     assert ban.evidence == tuple(at(0, 1, 2))
 
 
@@ -134,7 +134,7 @@ def test_a_repeated_hit_of_the_ban_changes_nothing() -> None:
 
 
 def test_an_extension_that_comes_late_never_shortens_the_ban() -> None:
-    assert judged(100, seen=banned(2, 1802)).changed[0].until_ms == 1_900_000
+    assert judged(100, seen=banned(2, 1802)).changed[0].until_ms == 1_982_000
     assert judged(100, seen=Offender(ban=replace(judged(0, 1, 2, 900).changed[0]))).changed == ()
 
 
@@ -146,7 +146,7 @@ def test_hits_of_a_ban_do_not_count_towards_the_next_one() -> None:
 
 def test_the_bans_of_one_judging_are_told_oldest_first_with_an_extension_before_them() -> None:
     verdict = judged(900, 5000, 5001, 5002, 9000, 9001, 9002, seen=banned(2, 1802))
-    assert spans(verdict) == [(2, 2700), (5002, 6802), (9002, 10802)]
+    assert spans(verdict) == [(2, 2702), (5002, 6802), (9002, 10802)]
 
 
 def test_a_jail_that_only_observes_marks_its_bans_and_a_ban_keeps_its_mode() -> None:
@@ -207,7 +207,7 @@ def test_a_ban_keeps_its_blocklists_when_the_jail_changes() -> None:
 
 def test_the_length_of_an_extended_ban_stays_its_own_when_the_jail_changes() -> None:
     [ban] = judged(100, jail=replace(JAIL, bantime_ms=5000), seen=banned(2, 1802)).changed
-    assert ban.until_ms == 1_900_000
+    assert ban.until_ms == 1_982_000
 
 
 def test_each_further_ban_counts_one_more_and_is_longer() -> None:
@@ -341,7 +341,7 @@ def test_the_verdicts_on_a_real_attack_are_exactly_the_oracles(oracle: Path, nam
         hits[who].append(hit)
     found = [as_row(who, ban) for who in hits for ban in judge(Offender(), hits[who], jail, key=who.key).changed]
     assert found
-    assert by_start(found) == by_start(rows(oracle / f"{name}.{setting}.bans.ndjson"))
+    assert by_start(found) == by_start(rows(oracle / f"{name}.{setting}.rounded.bans.ndjson"))
 
 
 def settle(ledger: MemoryLedger, jail: Jail, who: OffenderId, hit: Hit) -> None:
@@ -367,4 +367,4 @@ def test_infractions_one_at_a_time_through_a_ledger_get_the_oracles_verdicts_too
     for who, hit in hits:
         settle(ledger, jail, who, hit)
     found = [as_row(who, ban) for who in {who for who, _ in hits} for ban in ledger.history(who)]
-    assert by_start(found) == by_start(rows(oracle / f"{name}.{setting}.bans.ndjson"))
+    assert by_start(found) == by_start(rows(oracle / f"{name}.{setting}.rounded.bans.ndjson"))

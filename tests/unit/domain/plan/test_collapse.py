@@ -7,6 +7,7 @@ import pytest
 from f2b_worker.domain.blocklists import Blocklist, Collapse
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
+from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update
 
@@ -24,7 +25,7 @@ class Bench:
         self.groups = Groups([blocklist], Networks(allowed), apart=spared, unban_lag_s=lag_s)
         self.group = self.groups.by_place["block", 4]
         self.group.add_set("4", 0.0)
-        self.group.read("4", frozenset(), lambda _: True, 0.0)
+        self.group.read("4", frozenset(), lambda _: Origin.FOREIGN, 0.0)
         self.history: list[set[str]] = []
 
     def want(self, *entries: str, until_ms: int | None = 1000) -> None:
@@ -137,7 +138,7 @@ def test_a_network_goes_at_once_and_whole_when_a_jail_ignores_somebody_in_it_and
 
 def test_a_network_that_was_found_in_a_set_goes_at_once_if_a_jail_ignores_somebody_in_it() -> None:
     bench = Bench(apart=("203.0.113.77",), lag_s=60.0)
-    bench.group.read("4", frozenset({NET}), lambda _: False, 0.0)
+    bench.group.read("4", frozenset({NET}), lambda _: Origin.OURS, 0.0)
     bench.want(*NEIGHBOURS)
     update = next_update([bench.group], 0.0, {"4"})
     assert update is not None

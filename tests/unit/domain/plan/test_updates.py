@@ -6,6 +6,7 @@ import pytest
 
 from f2b_worker.domain.blocklists import Foreign
 from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.updates import REMOVALS_WAIT_S, Update, Why, next_update
 
 LAG_S = 60.0
@@ -31,7 +32,12 @@ class Bench:
 
     def add(self, set_id: str, held: list[str], foreign: tuple[str, ...] = ()) -> None:
         self.group.add_set(set_id, self.now_s)
-        self.group.read(set_id, frozenset([*held, *foreign]), lambda entry: entry in foreign, self.now_s)
+        self.group.read(
+            set_id,
+            frozenset([*held, *foreign]),
+            lambda entry: Origin.FOREIGN if entry in foreign else Origin.OURS,
+            self.now_s,
+        )
         self.usable.add(set_id)
 
     def want(self, *entries: str, until_ms: int = 1000) -> None:
@@ -199,8 +205,8 @@ class TestForeign:
     def test_one_that_its_owner_removed_is_no_longer_foreign(self) -> None:
         bench = Bench()
         bench.add("0", [], foreign=(A,))
-        bench.group.read("0", frozenset(), lambda _: True, bench.now_s)
-        bench.group.read("0", frozenset([A]), lambda _: False, bench.now_s)
+        bench.group.read("0", frozenset(), lambda _: Origin.FOREIGN, bench.now_s)
+        bench.group.read("0", frozenset([A]), lambda _: Origin.OURS, bench.now_s)
         bench.now_s += LAG_S
         assert bench.planned().removed == {A}
 

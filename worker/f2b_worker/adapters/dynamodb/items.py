@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
+ADDRESS_PREFIX = "ip#"
 STATE_PREFIX = "s#"
 HISTORY_PREFIX = "h#"
 
@@ -72,7 +73,7 @@ def ttl(at_ms: int) -> dict[str, str]:
 
 def address_pk(key: str) -> str:
     """Name the partition of one address: all that is remembered of it, in whatever jail."""
-    return f"ip#{key}"
+    return f"{ADDRESS_PREFIX}{key}"
 
 
 def state_key(who: OffenderId) -> Item:

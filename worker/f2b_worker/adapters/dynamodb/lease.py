@@ -3,13 +3,17 @@
 The item `lease#enforcer/<Region>` says who holds it, its version, and what the holder enforces. One that cannot be
 read has a holder whom nobody knows: it is taken over like any other, if it stands still for as long, and only as
 exactly that item. Its new version is one that no holder counted up to, so none who held it before can move it.
+
+Who first sees that the version stands still writes its name beside it, as `heir`, and makes ready to take over.
+The others wait a while longer, so that not a whole fleet loads all bans at once. A holder that lives wipes that
+name out by its next version.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers
@@ -27,7 +31,16 @@ if TYPE_CHECKING:
 TAKEOVER_S = 8.0
 """A version that nobody moved for so long, by the observer's own clock, has no living holder."""
 
+AHEAD_S = 3.0
+"""A version that nobody moved for so long may have no living holder: its heir makes ready."""
+
+AFTER_HEIR_S = 3.0
+"""How much longer all others wait, in case that the heir dies as well."""
+
 RENEW_S = 2.0
+LOOK_S = 1.0
+"""How often a version is looked at that stood still at the last look."""
+
 _FREE = "free"
 _UNKNOWN = "unknown"
 _ATTRIBUTES = ("owner", "version", "enforces")
@@ -39,13 +52,15 @@ class _Seen:
 
     Attributes:
         owner: Who holds it; `_UNKNOWN` if that, or the version, cannot be read.
-        item: All of it.
+        item: All of it, where something in it cannot be read.
+        heir: Who is to succeed that version's owner; empty if nobody said so.
     """
 
     owner: str
     version: int
     enforces: str
-    item: Item
+    item: Item = field(default_factory=dict)
+    heir: str = field(default="", compare=False)
 
     @property
     def is_readable(self) -> bool:
@@ -79,6 +94,13 @@ class DynamoLease:
         self._seen: _Seen | None = None
         self._asked_s = float("-inf")
         self._otherwise = ""
+        self._is_next = False
+        self._every_s = RENEW_S
+
+    @property
+    def is_next(self) -> bool:
+        """Whether the holder has given no sign of life for three seconds, and this process is its heir."""
+        return self._is_next
 
     @property
     def otherwise(self) -> str:
@@ -89,7 +111,7 @@ class DynamoLease:
         """Take or keep the lease; tell whether this process holds it now."""
         with self._lock:
             now_s = self._clock.monotonic_s()
-            if now_s - self._asked_s < RENEW_S:
+            if now_s - self._asked_s < self._every_s:
                 return self._held is not None
             held = self._held
             holds = self._try_to_take(now_s) if held is None else self._move(self._owner, held + 1, now_s)
@@ -119,12 +141,37 @@ class DynamoLease:
         if self._seen != found:
             self._seen = found
             self._moved_s = now_s
+        still_s = now_s - self._moved_s
+        self._every_s = LOOK_S if is_other and still_s >= LOOK_S else RENEW_S
         # Our own name stands there when the answer to an earlier write of ours was lost.
-        if is_other and now_s - self._moved_s < TAKEOVER_S:
+        if is_other and still_s < TAKEOVER_S + (0 if found.heir in {"", self._owner} else AFTER_HEIR_S):
+            self._is_next = still_s >= AHEAD_S and self._inherits(found)
             return False
         if found.is_readable:
             return self._move(self._owner, found.version + 1, now_s)
         return self._move(self._owner, self._clock.now_ms(), now_s, instead_of=found.item)
+
+    def _inherits(self, found: _Seen) -> bool:
+        """Tell whether this process is the heir; it becomes so if nobody is."""
+        if found.heir or not found.is_readable:
+            return found.heir == self._owner
+        with suppress(F2bError), aws_errors("becoming the heir of the enforcer's lease"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=self._key,
+                    UpdateExpression="SET #heir = :heir",
+                    ConditionExpression="#version = :version AND attribute_not_exists(#heir)",
+                    ExpressionAttributeNames={"#heir": "heir", "#version": "version"},
+                    ExpressionAttributeValues={
+                        ":heir": {"S": self._owner},
+                        ":version": {"N": str(found.version)},
+                    },
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+            return True
+        return False  # if it took effect all the same, the next look shows it
 
     def _read(self) -> _Seen:
         doing = "reading the enforcer's lease"
@@ -132,7 +179,7 @@ class DynamoLease:
             answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
         item: Item = answer.get("Item", {})
         if not item:
-            return _Seen(_FREE, 0, "", {})
+            return _Seen(_FREE, 0, "")
         with odd_answers(doing):
             wrong = next((name for name in _ATTRIBUTES[:2] if not _is_sound(name, item)), None)
             if wrong:
@@ -140,7 +187,8 @@ class DynamoLease:
                 return _Seen(_UNKNOWN, 0, "", item)
             # For people only: what cannot be read of it is nothing, and it is written anew within seconds.
             enforces = item["enforces"]["S"] if _is_sound("enforces", item) else ""
-            return _Seen(item["owner"]["S"], as_count(item["version"]), enforces, item)
+            heir = item["heir"]["S"] if _is_sound("heir", item) else ""
+            return _Seen(item["owner"]["S"], as_count(item["version"]), enforces, heir=heir)
 
     def _move(self, owner: str, version: int, now_s: float, *, instead_of: Item | None = None) -> bool:
         """Write *version* if the one before still stands; tell whether this process then holds the lease.
@@ -151,6 +199,8 @@ class DynamoLease:
             now_s: When.
             instead_of: The item that must still be there, if it has no version to go by.
         """
+        self._is_next = False
+        self._every_s = RENEW_S
         condition, names, values = _is_still(instead_of) if instead_of else _has_version(version - 1)
         with aws_errors("keeping the enforcer's lease"):
             try:

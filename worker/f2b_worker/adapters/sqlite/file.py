@@ -303,9 +303,11 @@ class SqliteLease:
 
     Attributes:
         otherwise: What a worker that is configured otherwise enforces: there is no other.
+        is_next: Whether this process is to succeed another.
     """
 
     otherwise = ""
+    is_next = False
 
     def hold(self) -> bool:
         """Tell that this process holds it."""

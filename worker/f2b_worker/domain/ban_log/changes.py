@@ -35,6 +35,11 @@ class Change(NamedTuple):
     lifted_ms: int = 0
 
 
+def is_remembered(ban: Ban, complete_ms: float) -> bool:
+    """Tell whether a ban had not ended for long at *complete_ms*; see `Bans.remembered`."""
+    return ban.until_ms >= complete_ms - KEPT_AFTER_END_MS or ban is UNREADABLE
+
+
 class Bans:
     """What a reader knows: of each offender the newest change that it has read."""
 
@@ -47,7 +52,7 @@ class Bans:
         newer: dict[OffenderId, Change] = {}
         for change in changes:
             known = newest.get(change.who)
-            if known is None or change.revision > known.revision:
+            if known is None or change.revision > known.revision or _is_mended(known, change):
                 newest[change.who] = newer[change.who] = change
         return list(newer.values())
 
@@ -59,13 +64,13 @@ class Bans:
         Args:
             complete_ms: Everything that was logged before this moment is known.
         """
-        before_ms = complete_ms - KEPT_AFTER_END_MS
-        return [
-            change
-            for change in self.newest.values()
-            if change.ban.until_ms >= before_ms or change.ban is UNREADABLE
-        ]
+        return [change for change in self.newest.values() if is_remembered(change.ban, complete_ms)]
 
     def forget_ended(self, complete_ms: float) -> None:
         """Forget those that `remembered` leaves out."""
         self.newest = {change.who: change for change in self.remembered(complete_ms)}
+
+
+def _is_mended(known: Change, change: Change) -> bool:
+    """Tell whether a ban can be read that could not be before, of the same revision."""
+    return known.ban is UNREADABLE and change.revision == known.revision and change.ban is not UNREADABLE

@@ -2,9 +2,9 @@
 
 The rules are those of docs/design.md, "Verdicts"; this docstring says why order and repetition do not matter.
 All that is remembered of an offender is the last ban and the hits that no ban has used. An infraction that
-comes again is either at or before the last ban's start (and belongs to the past), within the ban (and moves its
-end to where it already is), or among the unused hits (which are a set). An infraction that comes late is judged
-together with the unused hits around it, in time order.
+comes again is either at or before the last ban's start (and belongs to the past), within the ban (whose end is
+already where it moves it to, or later), or among the unused hits (which are a set). An infraction that comes
+late is judged together with the unused hits around it, in time order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 UNUSED_MAX = 4000
 """Never more unused hits than about 120 KB of an item; DynamoDB takes 400 KB."""
+
+STEPS_A_LENGTH = 10
+STEP_MAX_MS = 10 * MINUTE_MS
+"""The end of a ban moves by so large steps: of all infractions within one, the first is a write, and no other."""
 
 
 class OffenderId(NamedTuple):
@@ -46,8 +50,8 @@ class Ban:
     Attributes:
         start_ms: The time of the infraction that was one too many.
         until_ms: The last moment at which the address counts as banned.
-        length_ms: How long it was given; every infraction during the ban moves the end to so long after it.
-        extended: How often the end moved.
+        length_ms: How long it was given; no infraction during the ban has its end sooner than so long after it.
+        extended: By how many steps the end moved.
         evidence: The infractions that it is backed by, in time order.
         observed: Whether it is recorded only and never enforced: its jail was in that mode when it started.
         blocklists: Where it is enforced, as its jail had it when it started.
@@ -110,6 +114,25 @@ def judge(
     for hit in sorted(offender.hits.union(hits)):
         case.hear(hit)
     return case.close()
+
+
+def end_after(ban: Ban, at_ms: int) -> int:
+    """Tell when *ban* ends once an infraction at *at_ms*, during it, is judged: rule 1 of the verdicts."""
+    if at_ms + ban.length_ms <= ban.until_ms:
+        return ban.until_ms
+    return _extension(ban.start_ms, ban.length_ms, at_ms)[0]
+
+
+def _extension(start_ms: int, length_ms: int, at_ms: int) -> tuple[int, int]:
+    """Round the end up, to whole steps after the first one; answer it, and the number of the steps.
+
+    It looks at nothing but the infraction and at what a ban keeps from its start on. So the latest infraction
+    decides, whoever judged which others, in whatever order.
+    """
+    step_ms = max(1, min(length_ms // STEPS_A_LENGTH, STEP_MAX_MS))
+    first_ms = start_ms + length_ms
+    steps = -((first_ms - min(FOREVER_MS, at_ms + length_ms)) // step_ms)
+    return min(FOREVER_MS, first_ms + steps * step_ms), steps
 
 
 def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit]:
@@ -233,10 +256,10 @@ class Case:
         return Verdict(tuple(self._changed), tuple(self.unused))
 
     def _extend(self, at_ms: int) -> None:
-        until_ms = min(FOREVER_MS, at_ms + self._length_ms)
+        until_ms, steps = _extension(self.start_ms, self._length_ms, at_ms)
         if until_ms > self._until_ms:
             self._until_ms = until_ms
-            self._extended += 1
+            self._extended = steps
             self._is_changed = True
 
     def _hear_outside(self, hit: Hit) -> None:

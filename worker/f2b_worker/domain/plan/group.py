@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.admission import Admission
+from f2b_worker.domain.plan.origin import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ class SetState:
     Attributes:
         held: What it holds; all of it that is not *foreign* is ours.
         foreign: What somebody else put there and we leave there.
+        doubted: What of that may be ours after all, and since when, on that clock: the ledger is still asked.
         removals: What of ours has to go, and when it is due, on a clock that never goes back.
         known: Whether it was ever read.
     """
@@ -31,9 +33,15 @@ class SetState:
     id: str
     held: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
+    doubted: dict[str, float] = field(default_factory=dict)
     removals: dict[str, float] = field(default_factory=dict)
     known: bool = False
     _due_s: float | None = None
+
+    @property
+    def theirs(self) -> frozenset[str]:
+        """What is somebody else's without a doubt."""
+        return frozenset(self.foreign.difference(self.doubted))
 
     @property
     def ours(self) -> int:
@@ -247,10 +255,8 @@ class Group:
             self._suspects[entry] = self._refusals = 2
             self._settle(entry, now_s)
 
-    def read(
-        self, set_id: str, entries: AbstractSet[str], is_foreign: Callable[[str], bool], now_s: float
-    ) -> Drift:
-        """Take in what a set holds; *is_foreign* tells of an entry that was not there before who put it there."""
+    def read(self, set_id: str, entries: AbstractSet[str], whose: Callable[[str], Origin], now_s: float) -> Drift:
+        """Take in what a set holds; *whose* tells of an entry that was not there before who put it there."""
         kept = self.sets[set_id]
         is_first, kept.known = not kept.known, True
         appeared, gone = entries - kept.held, kept.held - entries
@@ -258,16 +264,28 @@ class Group:
         ours_gone = frozenset(gone - kept.foreign - kept.removals.keys())
         for entry in gone:
             self._take_out(kept, entry)
-        strange = frozenset(entry for entry in appeared if is_foreign(entry))
+        strange = {entry: origin for entry in appeared if (origin := whose(entry)) is not Origin.OURS}
         for entry in appeared:
             self._put_in(kept, entry)
-        for entry in strange:
+        for entry, origin in strange.items():
             self._meet(kept, entry)
+            if origin is Origin.DOUBTED and entry in kept.foreign:
+                kept.doubted[entry] = now_s
         if strange or gone or is_first:
             self._foreign_changed.add(set_id)
         self._resize()
         self._settle_all(appeared | gone, now_s)
-        return Drift(strange, ours_gone)
+        return Drift(frozenset(strange), ours_gone)
+
+    def decide(self, set_id: str, entry: str, origin: Origin, now_s: float) -> None:
+        """Take it that the ledger tells by now whose an entry is that was in doubt."""
+        kept = self.sets[set_id]
+        kept.doubted.pop(entry, None)
+        self._foreign_changed.add(set_id)
+        if origin is Origin.OURS:
+            kept.foreign.discard(entry)
+            self._resize()
+            self._settle(entry, now_s)
 
     def written(self, set_id: str, added: Iterable[str], removed: Iterable[str], now_s: float) -> None:
         """Take it that an update of a set took effect."""
@@ -295,6 +313,7 @@ class Group:
         for home in self._homes.get(entry, ()):
             if entry in self.sets[home].foreign:
                 self.sets[home].foreign.discard(entry)
+                self.sets[home].doubted.pop(entry, None)
                 self._foreign_changed.add(home)
         # Its room is ours now, and counts for our bans.
         self._resize()
@@ -308,6 +327,7 @@ class Group:
     def _take_out(self, kept: SetState, entry: str) -> None:
         kept.held.discard(entry)
         kept.foreign.discard(entry)
+        kept.doubted.pop(entry, None)
         kept.keep(entry)
         self._leave_home(entry, kept.id)
 

@@ -93,6 +93,10 @@ class Roster:
         """How many keys are under a ban that should be enforced."""
         return len(self._running) - len(self.allowlisted)
 
+    def is_running(self, key: str) -> bool:
+        """Tell whether a ban of *key* runs in one of the blocklists."""
+        return key in self._running
+
     def take_changes(self) -> list[Want]:
         """Take what changed since this was last asked, in the order in which it did."""
         changes, self._changes = self._changes, []

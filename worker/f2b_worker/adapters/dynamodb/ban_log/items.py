@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb.ban_log.counter import COUNTER, READING, WRITING, BanLogCounter
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
 from f2b_worker.adapters.dynamodb.items import number, ttl
 from f2b_worker.errors import Missing
@@ -14,6 +15,7 @@ from f2b_worker.errors import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
@@ -29,19 +31,8 @@ PART_KEPT_MS = 15 * DAY_MS
 READ_MAX = 100
 """So many items one BatchGetItem reads."""
 
-_COUNTER = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 _POINTER = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
 _NOT_THERE = "attribute_not_exists(pk)"
-_READING = "reading the ban log"
-_WRITING = "writing the ban log"
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """What the counter says: the greatest number that was given away, and in which log."""
-
-    epoch: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +48,7 @@ class Entry:
     content: bytes = b""
 
 
-class EpochChanged(Exception):
-    """The log was begun anew.
-
-    Attributes:
-        epoch: Of the new one.
-    """
-
-    def __init__(self, epoch: str) -> None:
-        super().__init__(epoch)
-        self.epoch = epoch
-
-
-class BanLogItems:
+class BanLogItems(BanLogCounter):
     """The ban log's items in one table.
 
     Args:
@@ -80,58 +59,30 @@ class BanLogItems:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock, *, is_strong: bool = True) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table, is_strong=is_strong)
         self._clock = clock
-        self.is_strong = is_strong
 
     def begin(self, epoch: str) -> None:
-        """Make the counter, unless it is there."""
-        item = _COUNTER | {"n": number(0), "epoch": {"S": epoch}}
-        self._put_if_absent(item)
+        """Make the counter, and a snapshot of nothing, unless either is there.
 
-    def top(self) -> Top:
-        """Read the counter.
+        So a table whose snapshot is not there has lost it, and nobody takes that for a table without bans.
 
         Raises:
-            Missing: If it is not there.
+            Missing: If there is a snapshot, and no counter.
         """
-        with aws_errors(_READING):
-            answer = self._client.get_item(TableName=self._table, Key=_COUNTER, ConsistentRead=self.is_strong)
-        return self._as_top(answer.get("Item"))
-
-    def _as_top(self, item: Any) -> Top:
-        if not item:
-            raise Missing(
-                f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with:"
-                " f2b-worker provision"
-            )
-        with odd_answers(_READING):
-            return Top(item["epoch"]["S"], int(item["n"]["N"]))
-
-    def reserve(self, epoch: str) -> int:
-        """Take the next number.
-
-        A lost answer costs a number, which the scribe voids.
-
-        Raises:
-            EpochChanged: If the log of this epoch takes no more.
-        """
-        with aws_errors("taking a number of the ban log"):
+        nothing = Snapshot(epoch, 0, (Part(epoch, 0, 0, 0, 0, self._clock.now_ms()),), 0)
+        counter = COUNTER | {"n": number(0), "epoch": {"S": epoch}}
+        puts = [
+            {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": _NOT_THERE}}
+            for item in (counter, _POINTER | snapshot_item(nothing))
+        ]
+        with aws_errors(WRITING):
             try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=_COUNTER,
-                    UpdateExpression="ADD n :one",
-                    ConditionExpression="epoch = :epoch",
-                    ExpressionAttributeValues={":one": number(1), ":epoch": {"S": epoch}},
-                    ReturnValues="UPDATED_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                raise EpochChanged(self._as_top(error.response.get("Item")).epoch) from error
-        with odd_answers(_WRITING):
-            return int(answer["Attributes"]["n"]["N"])
+                self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+            except self._client.exceptions.TransactionCanceledException as error:
+                if not _is_refused(error):
+                    raise
+        self.top()
 
     def put(self, epoch: str, place: int, entry: Entry) -> str | None:
         """Write an entry, or a void, under a number, if nothing is there; answer the id of what is, else None.
@@ -145,7 +96,7 @@ class BanLogItems:
         return None if there is None else str(there.get("id", {}).get("S", ""))
 
     def _put_if_absent(self, item: Item) -> Item | None:
-        with aws_errors(_WRITING):
+        with aws_errors(WRITING):
             try:
                 self._client.put_item(
                     TableName=self._table,
@@ -163,24 +114,35 @@ class BanLogItems:
         found: dict[int, Entry] = {}
         for batch in batches(places, READ_MAX):
             for item in self._read_some([_entry_key(epoch, place) for place in batch], strongly=self.is_strong):
-                with odd_answers(_READING):
+                with odd_answers(READING):
                     place = int(item["pk"]["S"].rpartition("#")[2])
                     found[place] = Entry(_text(item, "id"), _bytes(item))
         return found
 
     def _read_some(self, keys: list[Item], *, strongly: bool) -> list[Item]:
         asked: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": strongly}}
-        with aws_errors(_READING):
+        with aws_errors(READING):
             answer = self._client.batch_get_item(RequestItems=asked)
-        with odd_answers(_READING):
-            return list(part_of(answer, "Responses", _READING).get(self._table, []))
+        with odd_answers(READING):
+            return list(part_of(answer, "Responses", READING).get(self._table, []))
 
     def snapshot(self) -> Snapshot | None:
-        """Read which parts make the newest snapshot, strongly; None if there is none."""
-        with aws_errors(_READING):
-            answer = self._client.get_item(TableName=self._table, Key=_POINTER, ConsistentRead=True)
-        item = answer.get("Item")
+        """Read which parts make the newest snapshot, strongly; None if that was lost."""
+        item = self.pointer()
         return as_snapshot(item) if item else None
+
+    def pointer(self) -> Item:
+        """Read the pointer to the snapshot as it is, strongly; it is empty if it was lost."""
+        with aws_errors(READING):
+            answer = self._client.get_item(TableName=self._table, Key=_POINTER, ConsistentRead=True)
+        return part_of({"Item": {}, **answer}, "Item", READING, dict)  # type: ignore[no-any-return]
+
+    def without_snapshot(self) -> Missing:
+        """Make the error for a table whose pointer was lost."""
+        return Missing(
+            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b-worker"
+            " repair, which makes it anew from the bans"
+        )
 
     def put_part(self, part_id: str, place: int, content: bytes) -> None:
         """Write one item of a part, whose id nobody else has."""
@@ -196,39 +158,67 @@ class BanLogItems:
             before = len(left)
             for batch in batches(sorted(left), READ_MAX):
                 keys = [_part_key(name) for name in batch]
-                with odd_answers(_READING):
+                with odd_answers(READING):
                     found.update((item["pk"]["S"], _bytes(item)) for item in self._read_some(keys, strongly=True))
             left.difference_update(found)
             if len(left) == before:
                 break
         return found
 
-    def point(self, snapshot: Snapshot, seen: Snapshot | None) -> bool:
+    def point(self, snapshot: Snapshot, seen: Snapshot) -> bool:
         """Publish a snapshot in the place of the one that it was built on; tell whether it is published.
 
         It is safe to call again after an error.
         """
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(upto)"}
-        if seen:
-            condition = {
-                "ConditionExpression": "epoch = :epoch AND upto = :seen",
-                "ExpressionAttributeValues": {":epoch": {"S": seen.epoch}, ":seen": number(seen.upto)},
-            }
+        there = self._put_pointer(
+            snapshot, "epoch = :epoch AND upto = :upto", {":epoch": {"S": seen.epoch}, ":upto": number(seen.upto)}
+        )
+        return there is None or (bool(there) and as_snapshot(there) == snapshot)
+
+    def replace_pointer(self, snapshot: Snapshot, there: Item) -> bool:
+        """Publish the first snapshot of an epoch in the place of whatever pointer is there; tell if it is.
+
+        It is safe to call again after an error.
+
+        Args:
+            snapshot: What is published.
+            there: The pointer as it was read: of another epoch, broken, or empty.
+        """
+        names = ("epoch", "upto")
+        conditions = [f"{name} = :{name}" if name in there else f"attribute_not_exists({name})" for name in names]
+        values = {f":{name}": there[name] for name in names if name in there}
+        now = self._put_pointer(snapshot, " AND ".join(conditions), values)
+        # Its answer may have been lost, and its scribe may have gone on from there.
+        return now is None or now.get("epoch") == {"S": snapshot.epoch}
+
+    def _put_pointer(self, snapshot: Snapshot, condition: str, values: Item) -> Item | None:
+        """Write the pointer on a condition; answer what is there if that does not hold."""
         with aws_errors("publishing a snapshot of the bans"):
             try:
                 self._client.put_item(
                     TableName=self._table,
                     Item=_POINTER | snapshot_item(snapshot),
+                    ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                    **condition,
+                    **({"ExpressionAttributeValues": values} if values else {}),  # type: ignore[arg-type]
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                there = error.response.get("Item")
-                return bool(there) and as_snapshot(there) == snapshot
-        return True
+                there: Any = error.response.get("Item", {})
+                return dict(there)
+        return None
 
     def _ttl(self, kept_ms: int) -> dict[str, str]:
         return ttl(self._clock.now_ms() + kept_ms)
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Tell whether a transaction was cancelled since a condition did not hold; a conflict, for one, passes.
+
+    The code is ConditionalCheckFailed; some emulators append Exception to it.
+    """
+    reasons: Any = error.response.get("CancellationReasons", [])
+    with odd_answers(WRITING):
+        return any(str(each.get("Code", "")).startswith("ConditionalCheckFailed") for each in reasons)
 
 
 def _entry_key(epoch: str, place: int) -> Item:

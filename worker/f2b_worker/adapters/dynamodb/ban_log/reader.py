@@ -16,7 +16,8 @@ from f2b_worker.observe.unreadable import set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry, Top
+    from f2b_worker.adapters.dynamodb.ban_log.counter import Top
+    from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
     from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.errors import Unreadable
@@ -31,6 +32,10 @@ LAG_MAX = 200
 NUMBERS_MAX = 1_000
 """So many numbers are read at once: holes among them keep nobody from what stands above."""
 
+_BEING_REPAIRED = (
+    "reading the bans: the ban log is being repaired, and has no snapshot yet; if nobody repairs it, run"
+    " f2b-worker repair"
+)
 _STARTS = 5  # a part that a newer snapshot replaced may go at any time
 
 
@@ -89,10 +94,10 @@ class BanLogReader:
         self._aside = aside
 
     def start(self) -> Reading:
-        """Read the newest snapshot, if there is one.
+        """Read the newest snapshot.
 
         Raises:
-            F2bError: If DynamoDB does not answer, or the snapshot cannot be read.
+            F2bError: If DynamoDB does not answer, or the snapshot is not there or cannot be read.
         """
         return self._anew(self._items.top())
 
@@ -100,9 +105,9 @@ class BanLogReader:
         for _ in range(_STARTS):
             snapshot = self._items.snapshot()
             if snapshot is None:
-                return Reading(Cursor(top.epoch, 0), is_anew=True)
+                raise self._items.without_snapshot()
             if snapshot.epoch != top.epoch:
-                raise Unavailable("reading the bans: the ban log is being repaired, and has no snapshot yet")
+                raise Unavailable(_BEING_REPAIRED)
             parts = self._parts(snapshot.parts)
             if parts is not None:
                 return Reading(Cursor(top.epoch, snapshot.upto), {}, snapshot, parts, is_anew=True)

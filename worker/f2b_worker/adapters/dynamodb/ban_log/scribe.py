@@ -6,16 +6,14 @@ nothing depends on it: the pointer to a snapshot moves forward only, from the ve
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, BanLogItems, Entry
-from f2b_worker.adapters.dynamodb.ban_log.packing import pack
+from f2b_worker.adapters.dynamodb.ban_log.parts import write_part
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
-from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.domain.ban_log.changes import Bans
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked
     from f2b_worker.adapters.dynamodb.ban_log.reader import Reading
+    from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.domain.ban_log.cursor import Cursor
     from f2b_worker.domain.judge.verdicts import OffenderId
@@ -48,7 +47,6 @@ PUBLISHED_WITHIN_S = 60.0
 """A part that was begun so long ago is not published: nobody may read it so late that it has gone."""
 
 _CHANGE_BYTES = 16  # about, packed
-_PART_CHANGES = 5_000  # 60 to 100 KB
 
 
 class Scribe:
@@ -117,7 +115,9 @@ class Scribe:
         if not missing:
             return True
         there = self._items.snapshot()
-        if there and there.epoch == cursor.epoch and there.upto >= missing[0]:
+        if there is None:  # nobody knows what has expired
+            raise self._items.without_snapshot()
+        if there.epoch == cursor.epoch and there.upto >= missing[0]:
             self._cursor = None
             return False
         for place in missing:
@@ -142,6 +142,7 @@ class Scribe:
             return  # the next call writes other ones; these go when their time is over
         bans = len(self._bans.newest)
         snapshot = Snapshot(cursor.epoch, cursor.number, parts, bans)
+        assert self._snapshot
         if not self._items.point(snapshot, self._snapshot):
             self._cursor = None  # somebody else's is there: go on from it
             return
@@ -161,7 +162,7 @@ class Scribe:
     def _parts_with(self, cursor: Cursor) -> tuple[Part, ...]:
         last = self._snapshot
         delta_bytes = sum(part.bytes for part in last.deltas) if last else 0
-        if last is None or self._is_base_old or delta_bytes > last.base.bytes // 2:
+        if last is None or self._is_base_old or delta_bytes >= last.base.bytes // 2:
             return (self._part(self._bans.remembered(self._complete_ms(cursor)), 0, cursor.number),)
         if len(last.deltas) >= DELTAS_MAX:
             changed = self._since_base | self._since_last
@@ -175,14 +176,7 @@ class Scribe:
         return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
 
     def _part(self, changes: Iterable[Change], after: int, upto: int) -> Part:
-        part_id = secrets.token_hex(8)
-        total_bytes = items = 0
-        for batch in batches(changes, _PART_CHANGES):
-            content = pack(batch)
-            self._items.put_part(part_id, items, content)
-            items += 1
-            total_bytes += len(content)
-        return Part(part_id, items, after, upto, total_bytes, self._clock.now_ms())
+        return write_part(self._items, changes, self._clock, after=after, upto=upto)
 
 
 def open_scribe(client: DynamoDBClient, table: str, clock: Clock) -> Scribe:

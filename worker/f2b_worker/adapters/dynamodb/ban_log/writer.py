@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from f2b_worker.adapters.batches import batches
-from f2b_worker.adapters.dynamodb.ban_log.items import Entry, EpochChanged
+from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
+from f2b_worker.adapters.dynamodb.ban_log.items import Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
-from f2b_worker.errors import Retryable, Unavailable
+from f2b_worker.adapters.dynamodb.patience import patiently
+from f2b_worker.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,12 +81,12 @@ class BanLogWriter:
         raise Unavailable(f"the ban log refused {_NUMBERS_MAX} numbers in a row")
 
     def _reserve(self) -> int:
+        self._epoch = self._epoch or self._items.top().epoch
         try:
-            self._epoch = self._epoch or self._items.top().epoch
             return self._items.reserve(self._epoch)
         except EpochChanged as changed:
             self._epoch = changed.epoch
-            return self._items.reserve(self._epoch)
+            raise Unavailable("logging bans: the ban log was begun anew") from changed
 
     def _put(self, place: int, entry: Entry, *, asked_s: float, read_s: float) -> bool | None:
         """Write an entry; False if what it says is too old, None if its number is, or is somebody else's."""
@@ -98,9 +100,4 @@ class BanLogWriter:
         return True if there is None or there == entry.id else None
 
     def _retried(self, call: Callable[[], T]) -> T:
-        for pause_s in PAUSES_S:
-            try:
-                return call()
-            except Retryable:
-                self._clock.wait(self._stop, pause_s)
-        return call()
+        return patiently(call, self._clock, self._stop, PAUSES_S)

@@ -510,7 +510,7 @@ class TestHttp:
     def test_an_error_is_answered_as_aws_writes_it(self) -> None:
         wire, connection = Wire(), Connection(CannedAws())
         connection.connection_made(wire)
-        head = b"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.Scan\r\nContent-Length: 2\r\n\r\n{}"
+        head = b"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.ExportTableToPointInTime\r\nContent-Length: 2\r\n\r\n{}"
         connection.data_received(head)
         status, _, rest = wire.written.partition(b"\r\n")
         assert status == b"HTTP/1.1 400 Bad Request"

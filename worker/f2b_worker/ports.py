@@ -151,11 +151,11 @@ class Changes:
     """Bans that changed.
 
     Attributes:
-        bans: Each as it is now.
+        bans: Each as it is now; where these are all, they may be read while somebody goes through them, once.
         is_all: Whether these are all bans, and whatever was known before is void.
     """
 
-    bans: Sequence[StandingBan]
+    bans: Iterable[StandingBan]
     is_all: bool = False
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
+from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import Address, Span, span_of_network
@@ -45,6 +47,12 @@ class Networks:
 
     def touches(self, key: str) -> bool:
         """Tell whether any address of the network *key* lies in one of the networks."""
+        # What nearly all keys are, in a third of the time.
+        if key.endswith("/32") and ":" not in key:
+            with suppress(OSError, ValueError):
+                value = int.from_bytes(inet_pton(AF_INET, key[:-3]))
+                place = bisect_right(self._lows[4], value)
+                return place > 0 and self._highs[4][place - 1] >= value
         return self.meets(span_of_network(key))
 
     def meets(self, span: Span) -> bool:

@@ -10,6 +10,8 @@ from f2b_worker.errors import F2bError
 from f2b_worker.ports import Changes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from f2b_worker.aside import Aside
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.ports import Clock, Follower
@@ -37,33 +39,42 @@ class Reading:
     Args:
         follower: Follows the ledger's bans.
         began: When it began.
+        learn: Takes what was found, in that thread, if nobody else may use what learns it.
     """
 
-    def __init__(self, follower: Follower, *, began: Moment) -> None:
+    def __init__(
+        self, follower: Follower, *, began: Moment, learn: Callable[[Changes, Moment], int] | None = None
+    ) -> None:
         self.began = began
         self.has_news = threading.Event()
         self._follower = follower
+        self._learn = learn
+        self._learned = 0
         self._changes = Changes(())
         self._error: BaseException | None = None
 
     def work(self) -> None:
         """Read to the end; an error is kept for who takes the news."""
         try:
-            self._changes = self._follower.poll()
+            changes = self._follower.poll()
+            if self._learn:
+                self._learned = self._learn(changes, self.began)
+            else:
+                self._changes = changes
         # An error that nobody expects must reach the loop, or it would wait for this reading for ever.
         except BaseException as error:  # noqa: BLE001 - raised again in the loop
             self._error = error
         self.has_news.set()
 
-    def take(self) -> Changes:
-        """Take what was found.
+    def take(self, learn: Callable[[Changes, Moment], int]) -> int:
+        """Have what was found learned, unless it is already; tell how many bans that were.
 
         Raises:
             F2bError: If it did not come to its end.
         """
         if self._error:
             raise self._error
-        return self._changes
+        return self._learned if self._learn else learn(self._changes, self.began)
 
 
 class Mark(NamedTuple):
@@ -86,18 +97,23 @@ _NOTHING_READ = Mark(Moment(float("-inf"), 0), ended_s=float("-inf"), took_s=0.0
 class Following:
     """Keeps a roster as the ledger is: it asks for news aside of the loop, four times a second or at once.
 
+    Until a term begins nobody else uses the roster, so all bans are learned aside as well.
+
     Args:
         follower: Follows the ledger's bans; it has told of none yet.
         roster: What learns all of them, and then their changes.
         clock: Tells when to ask.
         aside: Does slow work, perhaps in a thread.
+        turn: Held by whoever teaches the roster aside: one who was given up may not have heard of it yet.
 
     Attributes:
         is_failing: Whether the last reading failed.
         lifting: When what ended may go.
     """
 
-    def __init__(self, follower: Follower, roster: Roster, *, clock: Clock, aside: Aside) -> None:
+    def __init__(
+        self, follower: Follower, roster: Roster, *, clock: Clock, aside: Aside, turn: threading.Lock | None = None
+    ) -> None:
         self._is_asked = False
         self.is_failing = False
         self.lifting = Lifting(clock)
@@ -107,20 +123,36 @@ class Following:
         self._aside = aside
         self._mark = _NOTHING_READ
         self._reading: Reading | None = None
+        self._turn = turn or threading.Lock()
+        self._has_begun = self._is_given_up = False
 
     @property
     def news(self) -> threading.Event | None:
         """What is set when a reading that is under way has something to hand over; None if none is."""
         return self._reading.has_news if self._reading else None
 
-    @property
-    def read_s(self) -> float:
-        """Since when changes may be unknown: when the last reading began that came to its end."""
-        return self._mark.began.s
+    def load(self, since_s: float) -> bool:
+        """Learn all that was logged up to *since_s*, before a term begins; tell whether it is known.
+
+        Raises:
+            F2bError: If the ledger did not answer.
+        """
+        self._take_news()
+        if self._reading is None and self._mark.began.s < since_s:
+            self._read_news()
+            self._take_news()
+        return self._reading is None and self._mark.began.s >= since_s
+
+    def give_up(self) -> None:
+        """Teach the roster nothing from now on, whatever is still being read."""
+        with self._turn:
+            self._is_given_up = True
 
     def begin_term(self) -> None:
         """Take it that the lease was just taken: what ends about now may have been extended by nobody yet."""
+        self._has_begun = True
         self.lifting = Lifting(self._clock)
+        self._roster.expire(self._mark.began.ms)
 
     def ask(self) -> None:
         """Ask the ledger for news as soon as they are of use, sooner than usual."""
@@ -158,7 +190,8 @@ class Following:
 
     def _read_news(self) -> None:
         self._is_asked = False  # who asks from now on wants another reading
-        self._reading = Reading(self._follower, began=_now(self._clock))
+        learn = None if self._has_begun else self._learn
+        self._reading = Reading(self._follower, began=_now(self._clock), learn=learn)
         self._aside(self._reading.work)
 
     def _take_news(self) -> None:
@@ -167,18 +200,26 @@ class Following:
             return
         self._reading = None
         try:
-            changes = reading.take()
+            learned = reading.take(self._learn)
         except F2bError:
             self._is_asked = self.is_failing = True
             raise
-        if changes.is_all:
-            self._roster.replace(((each.who, each.ban) for each in changes.bans), reading.began.ms)
-        else:
-            for each in changes.bans:
-                self._roster.take_in(each.who, each.ban, reading.began.ms)
         self._mark = _mark(reading.began, self._clock)
         self.is_failing = False
-        self.lifting.have_read(len(changes.bans))
+        self.lifting.have_read(learned)
+
+    def _learn(self, changes: Changes, began: Moment) -> int:
+        bans = ((each.who, each.ban) for each in changes.bans)
+        with self._turn:
+            if self._is_given_up:
+                return 0
+            if changes.is_all:
+                return self._roster.replace(bans, began.ms)
+            number = 0
+            for who, ban in bans:
+                number += 1
+                self._roster.take_in(who, ban, began.ms)
+            return number
 
 
 def _now(clock: Clock) -> Moment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +30,6 @@ from f2b_worker.errors import F2bError
 from f2b_worker.observe.pulse import Pulse
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.aside import Aside
@@ -49,19 +49,18 @@ TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
 
 
-NEVER_S = float("inf")
-
-
 class Loading(NamedTuple):
     """What is learned before a term of the lease begins, perhaps before the lease is taken.
 
     Attributes:
         search: Finds the IP sets.
         following: Learns the bans.
+        began_s: When that began.
     """
 
     search: Search
     following: Following
+    began_s: float
 
 
 class Enforcer:
@@ -128,6 +127,8 @@ class Enforcer:
         self._lost: frozenset[str] = frozenset()
         self._looked_s = 0.0
         self._held_since_s = float("-inf")
+        self._turn = threading.Lock()
+        self._roster.is_heard = False
         self._loading: Loading | None = None
         self._term: Term | None = None
 
@@ -213,7 +214,8 @@ class Enforcer:
         self._looked_s = now_s
         with self._alarms.tolerate("looking for notes"):
             if self._notebook.read().lost != self._lost:
-                self._term = self._loading = None
+                self._end_term()
+                self._loading = None
 
     def _has_lease(self) -> bool:
         asked_s = self._clock.monotonic_s()
@@ -233,12 +235,18 @@ class Enforcer:
 
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
-        self._term = None
-        if not self._lease.is_next:
+        self._end_term()
+        if self._loading and not self._lease.is_next:
+            self._loading.following.give_up()
             self._loading = None
         self._alarms.problems.clear()
         self._alarms.remarks = ()
         self._alarms.metrics.clear()
+
+    def _end_term(self) -> None:
+        self._term = None
+        self._roster.is_heard = False
+        self._roster.take_changes()
 
     def _load(self) -> Loading:
         """Begin to learn everything anew, since somebody else may have enforced."""
@@ -246,7 +254,8 @@ class Enforcer:
             clock, aside = self._clock, self._aside
             self._loading = Loading(
                 Search(self._finder, alarms=self._alarms, clock=clock, aside=aside),
-                Following(self._bans.follow(), self._roster, clock=clock, aside=aside),
+                Following(self._bans.follow(), self._roster, clock=clock, aside=aside, turn=self._turn),
+                began_s=clock.monotonic_s(),
             )
         return self._loading
 
@@ -256,24 +265,22 @@ class Enforcer:
             loading = self._load()
             loading.search.ask()
             with suppress(F2bError):
-                loading.following.follow(NEVER_S, is_waiting=False)
+                loading.following.load(loading.began_s)
 
     def _begin(self) -> Term | None:
         """Begin a term with what is known by now; None while it is looked for the sets, or the bans are read."""
-        search, following = self._load()
+        search, following, began_s = self._load()
         found = search.first()
         # What the holder before was told of last may be in the sets: it is to be known before they are read.
-        if following.read_s < self._held_since_s:
-            following.ask()
-            following.follow(self._clock.monotonic_s(), is_waiting=False)
-        if found is None or following.read_s < self._held_since_s:
+        is_loaded = following.load(max(began_s, self._held_since_s))
+        if found is None or not is_loaded:
             return None
         following.begin_term()
         alarms, clock, aside = self._alarms, self._clock, self._aside
         notes = self._notebook.read()
         self._lost, self._looked_s = notes.lost, clock.monotonic_s()
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
-        self._roster.take_changes()  # the groups start with all that is wanted
+        self._roster.is_heard = True  # the groups start with all that is wanted
         own, sets = self._known_sets(found, notes)
         self._term = Term(
             sets=sets,
@@ -315,9 +322,7 @@ class Enforcer:
             alarms=self._alarms,
             may_write=self._may_write,
             own=own,
-            is_explained=lambda name, entry, since_ms: groups.is_explained(
-                name, entry, self._roster.ours, since_ms
-            ),
+            is_explained=lambda name, entry, since_ms: groups.is_explained(name, entry, self._roster, since_ms),
         )
         sets.use(found)
         groups.start(self._roster.wanted, self._clock.monotonic_s())

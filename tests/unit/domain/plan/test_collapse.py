@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.origin import Origin
-from f2b_worker.domain.plan.roster import Want
+from f2b_worker.domain.plan.roster import Roster, Want
 from f2b_worker.domain.plan.updates import next_update
 
 NET = "203.0.113.0/24"
@@ -162,19 +163,26 @@ def test_a_key_counts_as_held_while_its_network_is() -> None:
     assert not bench.groups.holds("block", "198.51.100.1/32")
 
 
+def told(ends_ms: dict[str, int]) -> Roster:
+    roster = Roster(["block"], Networks())
+    for key, until_ms in ends_ms.items():
+        roster.take_in(OffenderId("login", key), Ban(0, until_ms, 1, until_ms), now_ms=5)
+    return roster
+
+
 @pytest.mark.parametrize("remembered", [{A: 5, B: 5, C: 5}, {A: 5, B: 5}])
 def test_a_network_of_ours_is_recognised_by_the_bans_in_it(remembered: dict[str, int]) -> None:
     groups = Bench().groups
-    assert groups.is_explained("block", NET, remembered, 0) is (len(remembered) == 3)
+    assert groups.is_explained("block", NET, told(remembered), 0) is (len(remembered) == 3)
 
 
 def test_a_key_is_explained_by_a_ban_that_lasted_long_enough() -> None:
     groups = Bench().groups
-    assert groups.is_explained("block", A, {A: 5}, 5)
-    assert not groups.is_explained("block", A, {A: 5}, 6)
-    assert not groups.is_explained("block", A, {}, -1)
+    assert groups.is_explained("block", A, told({A: 5}), 5)
+    assert not groups.is_explained("block", A, told({A: 5}), 6)
+    assert not groups.is_explained("block", A, told({}), -1)
 
 
 def test_what_is_no_address_among_the_bans_does_not_matter() -> None:
     groups = Bench().groups
-    assert groups.is_explained("block", NET, {A: 5, B: 5, C: 5, "not-an-address": 5}, 0)
+    assert groups.is_explained("block", NET, told({A: 5, B: 5, C: 5, "not-an-address": 5}), 0)

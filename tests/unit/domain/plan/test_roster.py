@@ -31,7 +31,7 @@ def test_a_ban_runs_up_to_and_at_its_end(until_ms: int, is_wanted: bool) -> None
     take_in(bans, A, ban(until_ms))
     bans.expire(NOW_MS)
     assert bans.wanted["block"] == ({A: until_ms} if is_wanted else {})
-    assert bans.ours.keys() == {A}
+    assert bans.remembered() == {A}
 
 
 @pytest.mark.parametrize("ends_ms", [(2000, 3000, 500), (3000, 500, 2000), (500, 2000, 3000)])
@@ -66,13 +66,13 @@ def test_only_what_changed_is_told() -> None:
 def test_a_ban_of_a_blocklist_that_others_keep_is_remembered_and_not_wanted() -> None:
     bans = roster()
     take_in(bans, A, ban(2000, "elsewhere"))
-    assert (set(bans.ours), bans.wanted["block"], bans.active) == ({A}, {}, 0)
+    assert (bans.remembered(), bans.wanted["block"], bans.active) == ({A}, {}, 0)
 
 
 def test_an_observed_ban_is_not_wanted_and_does_not_make_an_entry_ours() -> None:
     bans = roster()
     take_in(bans, A, ban(2000, observed=True))
-    assert (bans.ours, bans.wanted["block"]) == ({}, {})
+    assert (bans.remembered(), bans.wanted["block"]) == (set(), {})
 
 
 @pytest.mark.parametrize("allowed", ["203.0.113.1", "203.0.113.0/31", "0.0.0.0/0"])
@@ -108,7 +108,7 @@ def test_a_full_reading_replaces_everything_and_tells_the_difference() -> None:
     bans.take_changes()
     bans.replace([(OffenderId("login", B), ban(2000)), (OffenderId("login", HOME), ban(3000))], NOW_MS)
     assert bans.take_changes() == [Want("block", HOME, 3000), Want("block", A, None)]
-    assert bans.ours.keys() == {B, HOME}
+    assert bans.remembered() == {B, HOME}
 
 
 def test_a_ban_is_fresh_once_however_often_it_is_extended_or_read_again() -> None:

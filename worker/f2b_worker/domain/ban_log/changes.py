@@ -51,8 +51,7 @@ class Bans:
         newest = self.newest
         newer: dict[OffenderId, Change] = {}
         for change in changes:
-            known = newest.get(change.who)
-            if known is None or change.revision > known.revision or _is_mended(known, change):
+            if is_newer(change, newest.get(change.who)):
                 newest[change.who] = newer[change.who] = change
         return list(newer.values())
 
@@ -71,6 +70,8 @@ class Bans:
         self.newest = {change.who: change for change in self.remembered(complete_ms)}
 
 
-def _is_mended(known: Change, change: Change) -> bool:
-    """Tell whether a ban can be read that could not be before, of the same revision."""
+def is_newer(change: Change, known: Change | None) -> bool:
+    """Tell whether a change tells more than what is known: of the same revision one that can be read does, too."""
+    if known is None or change.revision > known.revision:
+        return True
     return known.ban is UNREADABLE and change.revision == known.revision and change.ban is not UNREADABLE

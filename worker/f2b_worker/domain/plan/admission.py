@@ -13,8 +13,9 @@ class Admission:
     """Admits the entries that end last, as many as there is room for.
 
     Of entries that end together the one with the smaller address goes first, so that two enforcers choose alike.
-    Each change costs O(log n): one heap holds what was admitted, the worst first, another what was not, the best
-    first. What a heap says is believed only if it still holds.
+    Where there is room for all, that is all there is to know. Else each change costs O(log n): one heap holds what
+    was admitted, the worst first, another what was not, the best first. What a heap says is believed only if it
+    still holds.
 
     Attributes:
         admitted: The end of each entry that fits, in epoch milliseconds.
@@ -26,7 +27,7 @@ class Admission:
         self.left_out: dict[str, int] = {}
         self._changed: set[str] = set()
         self._room = room
-        self._worst: list[tuple[int, int, str]] = []
+        self._worst: list[tuple[int, int, str]] | None = None  # made when it is first needed
         self._best: list[tuple[int, int, str]] = []
 
     @property
@@ -43,7 +44,7 @@ class Admission:
         """Take *entry* as wanted until then."""
         if self.admitted.get(entry) == until_ms:
             return
-        if entry in self.admitted:
+        if entry in self.admitted or (not self.left_out and len(self.admitted) < self._room):
             self._admit(entry, until_ms)
         else:
             self._leave_out(entry, until_ms)
@@ -84,10 +85,16 @@ class Admission:
         self._changed.add(entry)
 
     def _next_out(self) -> tuple[int, int, str]:
+        worst = self._worst = self._worst or self._all_admitted()
         # An entry whose end moved, or that is gone, left its old place in the heap.
-        while self.admitted.get(self._worst[0][2]) != self._worst[0][0]:
-            heappop(self._worst)
-        return self._worst[0]
+        while self.admitted.get(worst[0][2]) != worst[0][0]:
+            heappop(worst)
+        return worst[0]
+
+    def _all_admitted(self) -> list[tuple[int, int, str]]:
+        worst = [(end_ms, -number_of(each), each) for each, end_ms in self.admitted.items()]
+        heapify(worst)
+        return worst
 
     def _next_in(self) -> tuple[int, int, str]:
         while self.left_out.get(self._best[0][2]) != -self._best[0][0]:
@@ -97,10 +104,11 @@ class Admission:
 
     def _admit(self, entry: str, until_ms: int) -> None:
         self.admitted[entry] = until_ms
-        heappush(self._worst, (until_ms, -number_of(entry), entry))
-        if len(self._worst) > 2 * len(self.admitted) + _SLACK:
-            self._worst = [(end_ms, -number_of(each), each) for each, end_ms in self.admitted.items()]
-            heapify(self._worst)
+        if self._worst is not None:
+            heappush(self._worst, (until_ms, -number_of(entry), entry))
+            if len(self._worst) > 2 * len(self.admitted) + _SLACK:
+                # Where there is room again it is of no use, and half of all memory.
+                self._worst = self._all_admitted() if self.left_out else None
 
     def _leave_out(self, entry: str, until_ms: int) -> None:
         self.left_out[entry] = until_ms

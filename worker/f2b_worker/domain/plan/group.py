@@ -28,6 +28,7 @@ class SetState:
         doubted: What of that may be ours after all, and since when, on that clock: the ledger is still asked.
         removals: What of ours has to go, and when it is due, on a clock that never goes back.
         known: Whether it was ever read.
+        alone: Its id as the only home of an entry: one object for all of them.
     """
 
     id: str
@@ -36,7 +37,11 @@ class SetState:
     doubted: dict[str, float] = field(default_factory=dict)
     removals: dict[str, float] = field(default_factory=dict)
     known: bool = False
+    alone: tuple[str, ...] = ()
     _due_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self.alone = (self.id,)
 
     @property
     def theirs(self) -> frozenset[str]:
@@ -320,8 +325,10 @@ class Group:
 
     def _put_in(self, kept: SetState, entry: str) -> None:
         kept.held.add(entry)
-        homes = self._homes.get(entry, ())
-        if kept.id not in homes:
+        homes = self._homes.get(entry)
+        if homes is None:
+            self._homes[entry] = kept.alone
+        elif kept.id not in homes:
             self._homes[entry] = (*homes, kept.id)
 
     def _take_out(self, kept: SetState, entry: str) -> None:
@@ -334,7 +341,7 @@ class Group:
     def _leave_home(self, entry: str, set_id: str) -> None:
         homes = tuple(home for home in self._homes.get(entry, ()) if home != set_id)
         if homes:
-            self._homes[entry] = homes
+            self._homes[entry] = self.sets[homes[0]].alone if len(homes) == 1 else homes
         else:
             self._homes.pop(entry, None)
             self._urgent.discard(entry)
@@ -365,7 +372,8 @@ class Group:
             self._admission.put(entry, until_ms)
 
     def _is_foreign(self, entry: str) -> bool:
-        return any(entry in self.sets[home].foreign for home in self._homes.get(entry, ()))
+        homes = self._homes.get(entry)
+        return homes is not None and any(entry in self.sets[home].foreign for home in homes)
 
     def _place(self, entry: str, now_s: float) -> None:
         """Note what has to be done so that *entry* is in one set if it fits, and in none of ours if not."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.blocklists import Blocklist, Collapse
     from f2b_worker.domain.networks import Networks
+    from f2b_worker.domain.plan.roster import Roster
 
 FAMILIES = (4, 6)
 
@@ -163,23 +164,23 @@ class Groups:
         collapser = self._collapsers.get(blocklist)
         return collapser is not None and collapser.is_network(entry)
 
-    def is_explained(self, blocklist: str, entry: str, ours: Mapping[str, int], since_ms: int) -> bool:
+    def is_explained(self, blocklist: str, entry: str, roster: Roster, since_ms: int) -> bool:
         """Tell whether a ban that lasted until *since_ms* explains an entry, or those that collapse into it do.
 
         Args:
             blocklist: Whose set holds the entry.
             entry: What was found.
-            ours: The remembered keys, and when the last ban of each ended.
+            roster: Knows the bans.
             since_ms: Bans that ended before explain nothing.
         """
-        if entry in ours and ours[entry] >= since_ms:
+        if roster.explains(entry, since_ms):
             return True
         collapser = self._collapsers.get(blocklist)
         if collapser is None or not collapser.is_network(entry):
             return False
         if blocklist not in self._crowded:
             # Seconds of work where much is remembered, so once; what collapsed since then is known to be wanted.
-            self._crowded[blocklist] = collapser.crowded(ours)
+            self._crowded[blocklist] = collapser.crowded(roster.remembered())
         return entry in self._crowded[blocklist] or collapser.is_collapsed(entry)
 
     def refuse(self, entry: str, now_s: float) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
+from f2b_worker.domain.plan.ends import Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.networks import Networks
 
 _SLACK = 1000
+_FORGET_EVERY_MS = 60_000
 
 
 class Want(NamedTuple):
@@ -57,8 +59,7 @@ class Roster:
         keeps: Tells whether it does so by an entry of ours.
 
     Attributes:
-        ours: Every key that was ever banned and is still remembered, whatever the blocklist, and until when a
-            set may have had to hold it, in epoch milliseconds.
+        is_heard: Whether somebody takes the changes; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
         undated: The jails of each key whose ban there is stored and cannot be read.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
@@ -73,7 +74,7 @@ class Roster:
         keeps: Callable[[str, str], bool] = lambda _b, _k: False,
     ) -> None:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
-        self.ours: dict[str, int] = {}
+        self.is_heard = True
         self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
@@ -84,18 +85,41 @@ class Roster:
         self._holds = holds
         self._keeps = keeps
         self._held_back_from_ms: int | None = None
-        self._running: dict[str, dict[str, _Running]] = {}
-        self._ends: list[tuple[int, str, str]] = []
-        self._bans = 0
+        self._running: dict[str, dict[str, _Running]] = {}  # by jail, then by key
+        self._known_lists: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._keys = self._bans = 0
+        self._ends = Ends()
+        # Until when a set may have had to hold a key for a ban that does not run, or is enforced elsewhere.
+        self._until_ms: dict[str, int] = {}
+        self._forgot_ms = 0
 
     @property
     def active(self) -> int:
         """How many keys are under a ban that should be enforced."""
-        return len(self._running) - len(self.allowlisted)
+        return self._keys - len(self.allowlisted)
 
     def is_running(self, key: str) -> bool:
         """Tell whether a ban of *key* runs in one of the blocklists."""
-        return key in self._running
+        for bans in self._running.values():  # noqa: SIM110 - once a ban, and `any` takes three times as long
+            if key in bans:
+                return True
+        return False
+
+    def explains(self, key: str, since_ms: int) -> bool:
+        """Tell whether a ban of *key*, whatever its blocklists, lasted until *since_ms* or longer.
+
+        Bans that ended more than 15 minutes ago are forgotten.
+        """
+        if key in self.undated or self._until_ms.get(key, -FOREVER_MS) >= since_ms:
+            return True
+        return any(ban.until_ms >= since_ms for ban in self._of(key))
+
+    def remembered(self) -> set[str]:
+        """Tell which keys have bans that run, or ended lately."""
+        return set(self._until_ms).union(self.undated, *self._running.values())
+
+    def _of(self, key: str) -> list[_Running]:
+        return [bans[key] for bans in self._running.values() if key in bans]
 
     def take_changes(self) -> list[Want]:
         """Take what changed since this was last asked, in the order in which it did."""
@@ -112,17 +136,18 @@ class Roster:
         if ban is UNREADABLE:
             self._hold_on(who)
             return
-        self._let_go(who)
+        if self.undated:
+            self._let_go(who)
         if ban.observed:
             # One before it may have been enforced: what of that is left in a set is ours.
             if ban.count > 1:
                 self._remember(who.key, ban.start_ms)
             self._end(who.jail, who.key)
             return
-        self._remember(who.key, ban.until_ms)
-        blocklists = tuple(name for name in ban.blocklists if name in self.wanted)
+        blocklists = self._ours(ban.blocklists)
         # A ban that was over when it was found counts for escalation and is never written.
         if ban.until_ms < now_ms or not blocklists:
+            self._remember(who.key, ban.until_ms)
             self._end(who.jail, who.key)
         else:
             self._start(who, _Running(ban.start_ms, ban.until_ms, blocklists))
@@ -135,9 +160,8 @@ class Roster:
         if not _is_readable(who.key):
             self.unreadable.add(who.key)
             return
-        self._remember(who.key, FOREVER_MS)
         self.undated.setdefault(who.key, set()).add(who.jail)
-        known = self._running.get(who.key, {}).get(who.jail)
+        known = self._running.get(who.jail, {}).get(who.key)
         if known:
             self._start(who, known._replace(until_ms=FOREVER_MS))
         else:
@@ -159,40 +183,60 @@ class Roster:
                 gone.discard(who.jail)
                 self.take_in(who, ban, now_ms)
         for jail in gone:
-            self._let_go(OffenderId(jail, key))
-            self._end(jail, key)
+            who = OffenderId(jail, key)
+            self._let_go(who)
+            self._end(*who)
+
+    def _ours(self, blocklists: tuple[str, ...]) -> tuple[str, ...]:
+        ours = self._known_lists.get(blocklists)
+        if ours is None:
+            # One object for thousands of bans.
+            ours = self._known_lists[blocklists] = tuple(name for name in blocklists if name in self.wanted)
+        return ours
 
     def _remember(self, key: str, until_ms: int) -> None:
-        self.ours[key] = max(until_ms, self.ours.get(key, until_ms))
+        self._until_ms[key] = max(until_ms, self._until_ms.get(key, until_ms))
 
-    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
-        """Take *bans* for all that there are."""
+    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> int:
+        """Take *bans* for all that there are; tell how many these are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
-        gone = {(key, jail) for key, running in self._running.items() for jail in running}
-        gone.update((key, jail) for key, jails in self.undated.items() for jail in jails)
-        self.ours = {}
+        gone = {jail: set(bans) for jail, bans in self._running.items()}
+        for key, jails in self.undated.items():
+            for jail in jails:
+                gone.setdefault(jail, set()).add(key)
+        self._until_ms = {}
+        number = 0
         for who, ban in bans:
-            gone.discard((who.key, who.jail))
+            number += 1
+            if who.jail in gone:
+                gone[who.jail].discard(who.key)
             self.take_in(who, ban, now_ms)
-        for key, jail in gone:
-            self._let_go(OffenderId(jail, key))
-            self._end(jail, key)
+        for who in (OffenderId(jail, key) for jail, keys in gone.items() for key in keys):
+            self._let_go(who)
+            self._end(*who, is_remembered=False)
+        return number
 
     def expire(self, now_ms: int) -> None:
         """End the bans whose end has passed."""
-        while self._ends and self._ends[0][0] < now_ms:
-            until_ms, key, jail = heappop(self._ends)
-            running = self._running.get(key, {}).get(jail)
-            # An extension leaves the earlier end in the heap.
-            if running and running.until_ms == until_ms:
-                self._end(jail, key)
+        for key in self._ends.take_due(now_ms):
+            for jail, bans in self._running.items():
+                ban = bans.get(key)
+                if ban and ban.until_ms < now_ms:
+                    self._end(jail, key)
+                elif ban and ban.until_ms // 1000 <= now_ms // 1000:  # later in this second
+                    self._ends.note(key, ban.until_ms)
+        if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
+            self._forgot_ms = now_ms
+            before_ms = now_ms - KEPT_AFTER_END_MS
+            self._until_ms = {key: until_ms for key, until_ms in self._until_ms.items() if until_ms >= before_ms}
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist."""
         self._allowed = allowed
-        for key in self._running:
+        running: set[str] = set().union(*self._running.values())
+        for key in running:
             self._note_allowlisted(key)
-        for key in self._running.keys() | self.undated.keys():
+        for key in running | self.undated.keys():
             self._resolve(key, at_once=allowed.touches(key))
 
     def hold_back(self, from_ms: int | None) -> None:
@@ -201,10 +245,11 @@ class Roster:
         concerned = [ms for ms in (earlier_ms, from_ms) if ms is not None]
         if earlier_ms == from_ms:
             return
-        for key, running in self._running.items():
-            if any(each.start_ms >= min(concerned) for each in running.values()):
-                # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
-                self._resolve(key, only_held=True)
+        for bans in self._running.values():
+            for key, ban in bans.items():
+                if ban.start_ms >= min(concerned):
+                    # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
+                    self._resolve(key, only_held=True)
 
     def reconsider(self) -> None:
         """Let in what is held back, or undated, although a set turned out to hold it."""
@@ -216,57 +261,60 @@ class Roster:
         return ban.key not in self.allowlisted and not all(self._holds(name, ban.key) for name in ban.blocklists)
 
     def _start(self, who: OffenderId, ban: _Running) -> None:
-        running = self._running.get(who.key)
-        if running is None:
-            if not _is_readable(who.key):
-                self.unreadable.add(who.key)
-                return
-            running = self._running[who.key] = {}
-            self._note_allowlisted(who.key)
-        known = running.get(who.jail)
+        jail, key = who
+        known = self._running.get(jail, {}).get(key)
         if known == ban:
             return
-        running[who.jail] = ban
-        self._bans += known is None
+        if known is None:
+            if not _is_readable(key):
+                self.unreadable.add(key)
+                return
+            if not self.is_running(key):
+                self._keys += 1
+                self._note_allowlisted(key)
+            self._bans += 1
+        self._running.setdefault(jail, {})[key] = ban
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
         if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
-            self._fresh.append(Fresh(ban.start_ms, who.key, ban.blocklists))
-        heappush(self._ends, (ban.until_ms, who.key, who.jail))
-        # Each extension left an end behind; of hot addresses these would be most of the heap.
+            self._fresh.append(Fresh(ban.start_ms, key, ban.blocklists))
+        self._ends.note(key, ban.until_ms)
+        # Each extension left an end behind; of hot addresses these would be most of all.
         if len(self._ends) > 2 * self._bans + _SLACK:
             self._rebuild_ends()
-        self._resolve(who.key)
+        self._resolve(key)
 
     def _rebuild_ends(self) -> None:
-        self._ends = [
-            (ban.until_ms, key, jail) for key, bans in self._running.items() for jail, ban in bans.items()
-        ]
-        heapify(self._ends)
+        self._ends = Ends()
+        for bans in self._running.values():
+            for key, ban in bans.items():
+                self._ends.note(key, ban.until_ms)
 
-    def _end(self, jail: str, key: str) -> None:
-        running = self._running.get(key)
-        if running is None or running.pop(jail, None) is None:
+    def _end(self, jail: str, key: str, *, is_remembered: bool = True) -> None:
+        ban = self._running.get(jail, {}).pop(key, None)
+        if ban is None:
             return
         self._bans -= 1
-        if not running:
-            del self._running[key]
+        if is_remembered:
+            self._remember(key, ban.until_ms)
+        if not self.is_running(key):
+            self._keys -= 1
             self.allowlisted.discard(key)
         self._resolve(key)
 
     def _note_allowlisted(self, key: str) -> None:
         if self._allowed.touches(key):
             self.allowlisted.add(key)
-        else:
+        elif self.allowlisted:
             self.allowlisted.discard(key)
 
     def _resolve(self, key: str, *, only_held: bool = False, at_once: bool = False) -> None:
         """Find out in which blocklists *key* is wanted, and note what changed."""
         new: dict[str, int] = {}
         self.held_back.discard(key)
-        if key in self.undated and not self._allowed.touches(key):
+        if self.undated and key in self.undated and not self._allowed.touches(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self.allowlisted:
-            for ban in self._running.get(key, {}).values():
+            for ban in self._of(key):
                 for name in ban.blocklists:
                     if self._may_enter(ban, name, key, only_held=only_held):
                         new[name] = max(ban.until_ms, new.get(name, ban.until_ms))
@@ -275,7 +323,8 @@ class Roster:
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
             if wanted.get(key) != until_ms:
-                self._changes.append(Want(name, key, until_ms, at_once))
+                if self.is_heard:
+                    self._changes.append(Want(name, key, until_ms, at_once))
                 if until_ms is None:
                     del wanted[key]
                 else:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.ban_log.changes import Bans
+from f2b_worker.domain.ban_log.changes import Bans, is_newer, is_remembered
+from f2b_worker.domain.ban_log.told import Told
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
-    from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
+    from collections.abc import Iterable, Iterator
+
+    from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader, Reading
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.domain.ban_log.cursor import Cursor
+    from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.ports import Clock
 
 _POLLS_MAX = 1_000  # of a thousand numbers each: a start reads on until nothing is new
@@ -27,11 +31,11 @@ class BanLogFollower:
     def __init__(self, reader: BanLogReader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
-        self._bans = Bans()
+        self._told = Told()
         self._cursor: Cursor | None = None
 
     def poll(self) -> Changes:
-        """Read what is new; at first, and where that cannot be told, everything.
+        """Read what is new; at first, and where that cannot be told, everything: then go through it once.
 
         Raises:
             F2bError: If the table did not answer; the next poll goes on.
@@ -41,30 +45,52 @@ class BanLogFollower:
         reading = self._reader.follow(self._cursor)
         if reading.is_anew:
             return self._start()
-        newer = self._bans.take_in(reading.changes())
+        newer = {change.who: change for change in self._told.newer(reading.changes())}
         self._go_on_from(reading.cursor)
-        return Changes([_standing(change) for change in newer], is_all=False)
+        return Changes([_standing(change) for change in newer.values()], is_all=False)
 
     def _start(self) -> Changes:
         self._cursor = None
         reading = self._reader.start()
-        bans = Bans()
-        bans.take_in(reading.changes())
+        base, later = _base_and_rest(reading)
         for _ in range(_POLLS_MAX):
             reading = self._reader.follow(reading.cursor)
             if reading.is_anew:
-                bans = Bans()
-            bans.take_in(reading.changes())
-            if not reading.is_anew and not reading.entries and not reading.parts:
-                break
-        self._bans = bans
+                base, later = _base_and_rest(reading)
+            else:
+                later.take_in(reading.changes())
+                if not reading.entries and not reading.parts:
+                    break
+        self._told = Told()
         self._go_on_from(reading.cursor)
-        return Changes([_standing(change) for change in bans.newest.values()], is_all=True)
+        everything = _folded(base, later.newest, self._complete_ms(reading.cursor))
+        return Changes(map(_standing, self._told.newer(everything)), is_all=True)
 
     def _go_on_from(self, cursor: Cursor) -> None:
         self._cursor = cursor
-        complete_ms = self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
-        self._bans.forget_ended(complete_ms)
+        self._told.forget_ended(self._complete_ms(cursor))
+
+    def _complete_ms(self, cursor: Cursor) -> float:
+        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
+
+
+def _base_and_rest(reading: Reading) -> tuple[Iterable[Change], Bans]:
+    """Part the changes of a snapshot: the many of the base, unread, and what came of the others."""
+    base, *deltas = reading.parts.values() if reading.parts else [()]
+    later = Bans()
+    for changes in (*deltas, *(entry.changes for entry in reading.entries.values())):
+        later.take_in(changes)
+    return base, later
+
+
+def _folded(base: Iterable[Change], later: dict[OffenderId, Change], complete_ms: float) -> Iterator[Change]:
+    """Go through the newest change of each offender, one by one: all at once would be most of a gigabyte."""
+    for change in base:
+        if is_newer(change, later.get(change.who)):
+            later.pop(change.who, None)
+            if is_remembered(change.ban, complete_ms):
+                yield change
+    yield from later.values()
 
 
 def _standing(change: Change) -> StandingBan:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
-from f2b_worker.domain.plan.ends import Ends
+from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +41,8 @@ class Fresh(NamedTuple):
     blocklists: tuple[str, ...]
 
 
-class _Running(NamedTuple):
+@dataclass(slots=True)
+class _Running:
     start_ms: int
     until_ms: int
     blocklists: tuple[str, ...]
@@ -60,6 +62,7 @@ class Roster:
 
     Attributes:
         is_heard: Whether somebody takes the changes; else they are not kept.
+        is_counted: Whether somebody takes the new bans; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
         undated: The jails of each key whose ban there is stored and cannot be read.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
@@ -74,7 +77,7 @@ class Roster:
         keeps: Callable[[str, str], bool] = lambda _b, _k: False,
     ) -> None:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
-        self.is_heard = True
+        self.is_heard = self.is_counted = True
         self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
@@ -163,7 +166,7 @@ class Roster:
         self.undated.setdefault(who.key, set()).add(who.jail)
         known = self._running.get(who.jail, {}).get(who.key)
         if known:
-            self._start(who, known._replace(until_ms=FOREVER_MS))
+            self._start(who, replace(known, until_ms=FOREVER_MS))
         else:
             self._resolve(who.key)
 
@@ -211,7 +214,7 @@ class Roster:
                 ban = bans.get(key)
                 if ban and ban.until_ms < now_ms:
                     self._end(jail, key)
-                elif ban and ban.until_ms // 1000 <= now_ms // 1000:  # later in this second
+                elif ban and ban.until_ms // SPAN_MS <= now_ms // SPAN_MS:  # later in this span
                     self._ends.note(key, ban.until_ms)
         if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
             self._forgot_ms = now_ms
@@ -263,7 +266,7 @@ class Roster:
             self._bans += 1
         self._running.setdefault(jail, {})[key] = ban
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
-        if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
+        if self.is_counted and _is_fresh(ban, known):
             self._fresh.append(Fresh(ban.start_ms, key, ban.blocklists))
         self._ends.note(key, ban.until_ms)
         # Each extension left an end behind; of hot addresses these would be most of all.
@@ -325,6 +328,12 @@ class Roster:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
             return True
         return (not only_held and key in self.wanted[blocklist]) or self._holds(blocklist, key)
+
+
+def _is_fresh(ban: _Running, known: _Running | None) -> bool:
+    if known is None or known.start_ms != ban.start_ms:
+        return True
+    return bool(set(ban.blocklists) - set(known.blocklists))
 
 
 def _is_readable(key: str) -> bool:

@@ -253,8 +253,9 @@ class Roster:
 
     def _start(self, who: OffenderId, ban: _Running) -> None:
         jail, key = who
-        known = self._running.get(jail, {}).get(key)
-        if known == ban:
+        bans = self._running.setdefault(jail, {})
+        known = bans.get(key)
+        if known is not None and known == ban:
             return
         if known is None:
             if not _is_readable(key):
@@ -264,13 +265,13 @@ class Roster:
                 self._keys += 1
                 self._note_allowlisted(key)
             self._bans += 1
-        self._running.setdefault(jail, {})[key] = ban
+        bans[key] = ban
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
         if self.is_counted and _is_fresh(ban, known):
             self._fresh.append(Fresh(ban.start_ms, key, ban.blocklists))
         self._ends.note(key, ban.until_ms)
         # Each extension left an end behind; of hot addresses these would be most of all.
-        if len(self._ends) > 2 * self._bans + _SLACK:
+        if known is not None and len(self._ends) > 2 * self._bans + _SLACK:
             self._rebuild_ends()
         self._resolve(key)
 
@@ -300,17 +301,7 @@ class Roster:
 
     def _resolve(self, key: str, *, only_held: bool = False, at_once: bool = False) -> None:
         """Find out in which blocklists *key* is wanted, and note what changed."""
-        new: dict[str, int] = {}
-        self.held_back.discard(key)
-        if self.undated and key in self.undated and not self._allowed.touches(key):
-            new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
-        if key not in self.allowlisted:
-            for ban in self._of(key):
-                for name in ban.blocklists:
-                    if self._may_enter(ban, name, key, only_held=only_held):
-                        new[name] = max(ban.until_ms, new.get(name, ban.until_ms))
-                    else:
-                        self.held_back.add(key)
+        new = self._wants(key, only_held=only_held)
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
             if wanted.get(key) != until_ms:
@@ -320,6 +311,22 @@ class Roster:
                     del wanted[key]
                 else:
                     wanted[key] = until_ms
+
+    def _wants(self, key: str, *, only_held: bool) -> dict[str, int]:
+        """Tell in which blocklists *key* is wanted until when, and note whether it is held back."""
+        new: dict[str, int] = {}
+        is_holding_back = self._held_back_from_ms is not None
+        self.held_back.discard(key)
+        if self.undated and key in self.undated and not self._allowed.touches(key):
+            new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
+        if key not in self.allowlisted:
+            for ban in self._of(key):
+                for name in ban.blocklists:
+                    if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
+                        self.held_back.add(key)
+                    elif ban.until_ms > new.get(name, -FOREVER_MS):
+                        new[name] = ban.until_ms
+        return new
 
     def _stays(self, blocklist: str, key: str) -> bool:
         return key in self.wanted[blocklist] or self._keeps(blocklist, key)

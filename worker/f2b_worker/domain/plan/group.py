@@ -402,8 +402,10 @@ class Group:
             self._roomless[entry] = until_ms
 
     def _is_foreign(self, entry: str) -> bool:
-        homes = self._homes.get(entry)
-        return homes is not None and any(entry in self.sets[home].foreign for home in homes)
+        for home in self._homes.get(entry, ()):  # noqa: SIM110 - twice an entry, and `any` takes three times as long
+            if entry in self.sets[home].foreign:
+                return True
+        return False
 
     def _place(self, entry: str, now_s: float) -> None:
         """Note what has to be done so that *entry* is in one set if it fits, and in none of ours if not."""

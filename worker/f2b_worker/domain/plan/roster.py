@@ -115,7 +115,11 @@ class Roster:
         """
         if key in self.undated or self._until_ms.get(key, -FOREVER_MS) >= since_ms:
             return True
-        return any(ban.until_ms >= since_ms for ban in self._of(key))
+        for bans in self._running.values():
+            ban = bans.get(key)
+            if ban and ban.until_ms >= since_ms:
+                return True
+        return False
 
     def remembered(self) -> set[str]:
         """Tell which keys have bans that run, or ended lately."""

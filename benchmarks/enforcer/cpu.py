@@ -46,7 +46,7 @@ class Bans(MemoryLedger):
     def __init__(self) -> None:
         super().__init__()
         self.everything: tuple[StandingBan, ...] = ()
-        self.news: tuple[StandingBan, ...] = ()
+        self.newest: tuple[StandingBan, ...] = ()
 
     def follow(self) -> MemoryFollower:
         """Follow the bans from now on."""
@@ -66,7 +66,7 @@ class _Follower(MemoryFollower):
         if not self._has_begun:
             self._has_begun = True
             return Changes(bans.everything, is_all=True)
-        news, bans.news = bans.news, ()
+        news, bans.newest = bans.newest, ()
         return Changes(news)
 
 
@@ -110,7 +110,7 @@ class Fleet:
 
     def tell_news(self) -> None:
         """Store 20 bans, and take them in without writing them: the second of WAF's budget is not over."""
-        self.bans.news = tuple(self.ban(key) for key in islice(self.keys, NEWS))
+        self.bans.newest = tuple(self.ban(key) for key in islice(self.keys, NEWS))
 
 
 def idle_ms() -> list[float]:

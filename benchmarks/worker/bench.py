@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 METHOD = "CPU seconds (user and system) of the worker's processes against canned SQS and DynamoDB; medians"
 NAME = "f2b"
 WARM_UP_S = 20.0
-STANDING_WARM_UP = (240.0, 600_000)
+STANDING_WARM_UP = (600.0, 600_000)
 """Seconds at most and infractions until all addresses of the standing attack are banned, one of six extended."""
 
 AWS_RATES = Rates()

@@ -9,6 +9,10 @@ import pytest
 from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged, Top
 from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
+from f2b_worker.adapters.dynamodb.items import ban_item, history_key, state_key
+from f2b_worker.adapters.dynamodb.states import States
+from f2b_worker.domain.ban_log.changes import Change
+from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Missing, Rejected
 from tests.canned_dynamodb import Caller, CannedTable
 from tests.contract.ledgers import TABLE
@@ -181,3 +185,24 @@ def test_a_counter_that_cannot_be_read_says_so(begun: BanLogItems, n: dict[str, 
     for ask in (begun.top, lambda: begun.reserve(EPOCH)):
         with pytest.raises(Rejected, match=r"the counter of the ban log .* cannot be read; run f2b-worker repair"):
             ask()
+
+
+def test_all_states_are_read_and_nothing_else(begun: BanLogItems, clock: FakeClock) -> None:
+    client = begun._client
+    running, ended = Ban(0, clock.now_ms(), 1, 1000), Ban(0, 1000, 1, 1000)
+    banned = {OffenderId("login", f"203.0.113.{last}/32"): running for last in range(1, 60)}
+    long_ago = OffenderId("login", "198.51.100.1/32")
+    for who, ban in [*banned.items(), (long_ago, ended)]:
+        item = state_key(who) | {"ban": {"M": ban_item(ban)}, "rev": {"N": "3"}, "hits": {"SS": ["1:a"]}}
+        client.put_item(TableName=TABLE, Item=item)
+    client.put_item(TableName=TABLE, Item=history_key(long_ago, ended) | ban_item(ended))
+    client.put_item(TableName=TABLE, Item=state_key(OffenderId("b", "198.51.100.2/32")) | {"v": {"N": "1"}})
+    told: list[int] = []
+
+    states = States(client, TABLE, clock)
+    states.look()
+    found = states.read(clock.now_ms(), told.append)
+
+    assert (found.states, found.unreadable) == (61, 0)
+    assert sorted(found.changes) == sorted(Change(who, ban, 3) for who, ban in banned.items())
+    assert sum(told) == 64, "the log's counter and snapshot, and a ban of the history"

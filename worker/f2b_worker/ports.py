@@ -194,6 +194,13 @@ class Ledger(Protocol):
         """
         ...
 
+    def news(self) -> Mapping[OffenderId, Offender]:
+        """Read what was stored since this was last asked: last bans without hits, some perhaps again.
+
+        It saves writes, no more. Called by one thread, which may be another than those that write.
+        """
+        ...
+
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         ...

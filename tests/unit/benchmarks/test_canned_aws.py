@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from benchmarks.attacks import PREPARED, Bodies, infractions, packs, times_ms
-from benchmarks.canned.aws import CannedAws, Connection
+from benchmarks.attacks import PREPARED, Bodies, infractions, packs
 from benchmarks.canned.dynamodb import CannedDynamoDB
 from benchmarks.canned.shares import Shares
 from benchmarks.canned.sqs import CannedSqs
 from benchmarks.canned.tally import CannedError, Tally, dollars
-from benchmarks.worker.report import NAIVE, Contender, Run, against_one, compare, figures
-from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.wire import read_body
 from localstack.units import size_bytes
 
@@ -400,142 +395,3 @@ class TestSqs:
         assert read.refused == []
         found = [(one.ip, one.at_ms) for one in read.infractions]
         assert found == list(infractions("zipf", size, 1, sqs.sent_ms[1]))
-
-
-class TestAttacks:
-    def test_a_thousand_addresses_make_nine_tenths_of_a_concentrated_attack(self) -> None:
-        counts = Counter(ip for pack in packs("zipf", 100)[:1000] for ip in pack)
-        assert 0.88 < sum(number for _, number in counts.most_common(1000)) / counts.total() < 0.92
-
-    def test_in_a_pure_zipf_attack_the_same_thousand_make_nine_tenths_of_all(self) -> None:
-        counts = Counter(ip for pack in packs("pure-zipf", 100)[:1000] for ip in pack)
-        assert 0.88 < sum(number for _, number in counts.most_common(1000)) / counts.total() < 0.92
-        assert len(counts) <= 2_300
-
-    def test_a_botnets_addresses_hardly_repeat(self) -> None:
-        drawn = [ip for pack in packs("botnet", 100)[:100] for ip in pack]
-        assert len(set(drawn)) > 0.98 * len(drawn)
-
-    @pytest.mark.parametrize("size", [1, 100, 1000])
-    def test_the_times_of_a_pack_lie_in_the_second_before_it(self, size: int) -> None:
-        times = times_ms(size, 10_000)
-        assert len(times) == size
-        assert 9_000 <= min(times) <= max(times) < 10_000
-
-
-class TestTheReport:
-    @staticmethod
-    def run(cpu_s: float, wall_s: float) -> Run:
-        return Run(
-            infractions=100_000,
-            cpu_s=cpu_s,
-            wall_s=wall_s,
-            canned_cpu_s=0.5,
-            requests=800,
-            sqs_requests=200,
-            write_units=10_000,
-            read_units=0,
-            calls={"ReceiveMessage": 100},
-            bans=7,
-        )
-
-    def test_figures_are_for_the_cpu_second_and_for_round_numbers_of_infractions(self) -> None:
-        worker = Contender("worker", 100, ())
-        found = figures(worker, [self.run(cpu_s, 4.0) for cpu_s in (1.0, 2.0, 5.0)])
-        assert found["infractions_per_cpu_s"] == {"median": 50_000, "min": 20_000, "max": 100_000}
-        assert found["requests_per_1000"]["median"] == 8
-        assert found["dollars_per_million"]["median"] == round((2_000 * 0.4 + 100_000 * 0.625) / 1e6, 4)
-        assert found["calls_per_million"] == {"ReceiveMessage": 1000}
-
-    def test_the_naive_worker_is_compared_by_cpu_and_several_processes_by_the_wall(self) -> None:
-        pool = Contender("pool", 100, (), processes=4)
-        slow, fast = self.run(100.0, 100.0), self.run(2.0, 1.0)
-        found = {
-            "zipf": {
-                "worker": figures(Contender("worker", 100, ()), [self.run(1.0, 2.0)]),
-                NAIVE.name: figures(NAIVE, [slow]),
-                "pool": figures(pool, [fast]),
-            }
-        }
-        ratios = compare(found, ["worker", NAIVE.name, "pool"])["zipf"]
-        assert ratios["times_the_naive_worker"] == 100
-        assert ratios["wall_rate_of_4_processes_against_1"]["median"] == 2
-        assert ratios["cpu_rate_of_4_processes_against_1"] == 0.5
-
-    def test_what_the_cores_allow_counts_the_canned_aws_as_a_user_of_them(self) -> None:
-        one = {"wall_rates": [100], "infractions_per_cpu_s": {"median": 100}}
-        four = one | {"processes": 4, "cores": 1.0, "canned_cores": 0.5, "wall_rates": [150]}
-        assert against_one(one, four, 2)["most_that_2_cores_allow_beside_this_aws"] == 2.0
-
-
-class Wire(asyncio.Transport):
-    """A connection's way back that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-
-class TestHttp:
-    def test_requests_are_answered_however_the_network_cuts_them(self) -> None:
-        wire, connection = Wire(), Connection(CannedAws())
-        connection.connection_made(wire)
-        body = json.dumps({"TableName": "f2b", "Key": KEY}).encode()
-        head = f"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: {len(body)}\r\n\r\n"
-        sent = (head.encode() + body) * 2
-        for place in range(0, len(sent), 7):
-            connection.data_received(sent[place : place + 7])
-        assert wire.written.count(b"HTTP/1.1 200 OK") == 2
-        assert wire.written.endswith(b"\r\n\r\n{}")
-
-    def test_a_worker_finds_the_counter_of_the_log_and_the_format_after_a_reset_unbilled(
-        self,
-    ) -> None:
-        aws = CannedAws()
-        wire, connection = Wire(), Connection(aws)
-        aws.reset()
-        assert aws.tally.write_units == 0
-        connection.connection_made(wire)
-        for pk, sk in (("log", "seq"), ("meta", "schema")):
-            body = json.dumps({"TableName": "f2b", "Key": {"pk": {"S": pk}, "sk": {"S": sk}}}).encode()
-            head = f"X-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.data_received(b"POST / HTTP/1.1\r\n" + head.encode() + body)
-        counter, mark = (json.loads(part.split(b"HTTP/1.1")[0]) for part in wire.written.split(b"\r\n\r\n")[1:])
-        assert counter["Item"]["n"] == number(0)
-        assert mark["Item"]["version"] == number(DynamoSchema.known.written.version)
-
-    def test_an_error_is_answered_as_aws_writes_it(self) -> None:
-        wire, connection = Wire(), Connection(CannedAws())
-        connection.connection_made(wire)
-        head = b"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.Scan\r\nContent-Length: 2\r\n\r\n{}"
-        connection.data_received(head)
-        status, _, rest = wire.written.partition(b"\r\n")
-        assert status == b"HTTP/1.1 400 Bad Request"
-        error = json.loads(rest.partition(b"\r\n\r\n")[2])
-        assert error["__type"] == "com.amazonaws.dynamodb.v20120810#UnknownOperationException"
-
-    def test_a_message_does_not_go_to_a_long_poll_that_nobody_waits_for_any_more(self) -> None:
-        aws = CannedAws()
-        head = b"X-Amz-Target: AmazonSQS.%s\r\nContent-Length: %d\r\n\r\n%s"
-
-        def call(connection: Connection, operation: bytes, **request: Any) -> None:
-            body = json.dumps(request).encode()
-            connection.data_received(b"POST / HTTP/1.1\r\n" + head % (operation, len(body), body))
-
-        async def scene() -> tuple[bytes, bytes]:
-            gone, waiting, sender = Wire(), Wire(), Connection(aws)
-            for wire in (gone, waiting):
-                connection = Connection(aws)
-                connection.connection_made(wire)
-                call(connection, b"ReceiveMessage", QueueUrl=QUEUE_URL, WaitTimeSeconds=20)
-                if wire is gone:
-                    connection.connection_lost(None)
-            call(sender, b"SendMessage", QueueUrl=QUEUE_URL, MessageBody="hello")
-            return gone.written, waiting.written
-
-        gone, waiting = asyncio.run(scene())
-        assert gone == b""
-        assert b"hello" in waiting

@@ -38,6 +38,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
     "f2b-worker bans": (WorkerSettings, ("table", "state", "ip_set", "scope")),
     "f2b-worker release": (WorkerSettings, ("table", "state")),
+    "f2b-worker repair": (WorkerSettings, ("table", "state")),
     "f2b-worker explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
     "f2b-worker replay": (WorkerSettings, ()),
     "f2b-worker check": (WorkerSettings, ()),

@@ -47,6 +47,17 @@ def test_a_ban_that_cannot_be_read_is_never_forgotten() -> None:
     assert list(bans.newest) == [ONE]
 
 
+def test_of_one_revision_the_ban_counts_that_can_be_read_in_whatever_order_they_come() -> None:
+    unreadable, readable = Change(ONE, UNREADABLE, 2), change(ONE, 2)
+    for order in ([unreadable, readable], [readable, unreadable]):
+        bans = Bans()
+
+        newer = bans.take_in(order)
+
+        assert bans.newest == {ONE: readable}
+        assert newer == [readable]
+
+
 def test_a_cursor_stands_before_the_first_number_that_is_missing() -> None:
     cursor = Cursor("e", 10).ask(15, 1.0).take({11, 12, 14, 15}, {13}, 1.0)
 

@@ -29,7 +29,7 @@ def repair(**given: Any) -> None:
     """Make the ban log and its snapshot anew from the bans in the table, while workers work.
 
     Run it when a line of a worker or a command says so, or after the table was restored from a backup. It reads
-    the whole table: 6,500,000 remembered offenders cost about $0.10. Meanwhile workers judge and store bans as
+    the whole table: 6,500,000 remembered offenders cost about $0.09. Meanwhile workers judge and store bans as
     always; the enforcer leaves the IP sets as they are, and goes on when the command ends. Bans that cannot be
     read are named, and stay in the IP sets.
     """

@@ -25,6 +25,7 @@ from f2b_worker.enforcer.pace import UpdatePace
 from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
 from f2b_worker.enforcer.term import Term
+from f2b_worker.enforcer.undated import Undated
 from f2b_worker.errors import F2bError
 from f2b_worker.observe.pulse import Pulse
 
@@ -290,6 +291,7 @@ class Enforcer:
             surge=surge,
             own=own,
             doubts=Doubts(sets, self._roster, self._bans, own, alarms=alarms, clock=clock, aside=aside),
+            undated=Undated(self._roster, self._bans, alarms=alarms, clock=clock, aside=aside),
             foreign=ForeignEntries(
                 sets,
                 allowed=self._spared[0],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.pace import UpdatePace
     from f2b_worker.enforcer.search import References, Search
     from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.enforcer.undated import Undated
     from f2b_worker.ports import Clock
 
 
@@ -36,6 +37,7 @@ class Term:
         surge: Holds bans back that are too many.
         own: What of ours in the sets is noted.
         doubts: What there may be either's.
+        undated: The bans that could not be read.
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
@@ -50,6 +52,7 @@ class Term:
     surge: HoldingBack
     own: OwnEntries
     doubts: Doubts
+    undated: Undated
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
@@ -71,6 +74,7 @@ class Term:
         self._look_for_sets()
         self.references.report()
         self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
+        self.undated.settle()
         self.sets.read_due()
         self.sets.retry_quarantined()
         # Between the reading of the sets and the first update: what a set holds already is no new ban.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +101,7 @@ class Judging:
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self._budget = Budget(offenders_per_s, clock.monotonic_s())
         self._warned_s = float("-inf")
+        self._news: deque[Mapping[OffenderId, Offender]] = deque()
         self.known = KnownBans()
         self.desk = Desk()
         self.over_budget = 0
@@ -109,6 +111,25 @@ class Judging:
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from now on; not while piles are being judged."""
         self._policy = policy
+
+    def hear(self, news: Mapping[OffenderId, Offender]) -> None:
+        """Learn in the next turn which bans others stored; called from any thread."""
+        self._news.append(news)
+
+    def take_in_news(self) -> None:
+        """Learn what was heard: what others stored needs not be stored again."""
+        while self._news:
+            now_s = self._clock.monotonic_s()
+            for who, offender in self._news.popleft().items():
+                known = self.known.get(who)
+                if known is None or known.revision < offender.revision:
+                    self.known.learn(who, offender, now_s)
+                    self._tell_pile(who, offender)
+
+    def _tell_pile(self, who: OffenderId, offender: Offender) -> None:
+        pile = self.desk.piles.get(who)
+        if pile and pile.known:
+            pile.known = self.known.get(who) if _covers(offender.ban, pile) else None
 
     def due_in_s(self) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""

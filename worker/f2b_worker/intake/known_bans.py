@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Offender
 
-KNOWN_MAX = 100_000
-"""Banned offenders that are remembered, about 700 bytes each."""
+if TYPE_CHECKING:
+    from f2b_worker.domain.judge.verdicts import OffenderId
+
+KNOWN_MAX = 200_000
+"""So many banned offenders are remembered, in about 250 bytes each: half of them at least once there are more."""
+
+_PACKED = Struct("<qqqqqqd?I")
 
 
 class KnownBan(NamedTuple):
-    """A banned offender as the ledger had it.
+    """A banned offender as the ledger had it, but for hits.
 
     Attributes:
+        revision: Counts the changes of the ban.
         learned_s: When that was, on a clock that never goes back.
     """
 
-    seen: Offender
     ban: Ban
+    revision: int
     learned_s: float
+
+    @property
+    def seen(self) -> Offender:
+        """What a later end is decided from. Hits that are there count once the ledger has answered with them."""
+        return Offender(ban=self.ban, revision=self.revision)
 
 
 class KnownBans:
-    """What a worker remembers of banned offenders. It may be out of date: the ledger has the last word."""
+    """What a worker remembers of banned offenders. It may be out of date: the ledger has the last word.
 
-    def __init__(self) -> None:
-        self._known: dict[OffenderId, KnownBan] = {}
+    Args:
+        most: So many are remembered; then those go that were learned before the last half of so many.
+    """
+
+    def __init__(self, most: int = KNOWN_MAX) -> None:
+        self._half = most // 2
+        self._newer: dict[OffenderId, bytes] = {}
+        self._older: dict[OffenderId, bytes] = {}
+        self._places: dict[tuple[str, ...], int] = {}
+        self._blocklists: list[tuple[str, ...]] = []
 
     def get(self, who: OffenderId) -> KnownBan | None:
         """Find the ban of *who*, if it is known."""
-        return self._known.get(who)
+        packed = self._newer.get(who) or self._older.get(who)
+        return self._unpacked(packed) if packed else None
 
     def learn(self, who: OffenderId, seen: Offender, now_s: float) -> None:
         """Remember what the ledger holds of *who*."""
+        self.forget(who)
         if seen.ban is None:
-            self.forget(who)
             return
-        if len(self._known) >= KNOWN_MAX and who not in self._known:
-            self._known.clear()  # whoever misbehaves on is learned anew by the next write
-        self._known[who] = KnownBan(seen, seen.ban, now_s)
+        if len(self._newer) >= self._half:
+            self._older, self._newer = self._newer, {}
+        self._newer[who] = self._as_packed(seen.ban, seen.revision, now_s)
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for somebody unknown."""
-        self._known.pop(who, None)
+        self._newer.pop(who, None)
+        self._older.pop(who, None)
+
+    def _as_packed(self, ban: Ban, revision: int, learned_s: float) -> bytes:
+        place = self._places.setdefault(ban.blocklists, len(self._blocklists))
+        if place == len(self._blocklists):
+            self._blocklists.append(ban.blocklists)
+        numbers = (ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended)
+        return _PACKED.pack(*numbers, revision, learned_s, ban.observed, place)
+
+    def _unpacked(self, packed: bytes) -> KnownBan:
+        start_ms, until_ms, count, length_ms, extended, *rest = _PACKED.unpack(packed)
+        revision, learned_s, observed, place = rest
+        blocklists = self._blocklists[place]
+        ban = Ban(start_ms, until_ms, count, length_ms, extended, observed=observed, blocklists=blocklists)
+        return KnownBan(ban, revision, learned_s)

@@ -28,11 +28,11 @@ from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from f2b_worker.aside import Aside
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.domain.judge.verdicts import OffenderId
+    from f2b_worker.domain.judge.verdicts import Offender, OffenderId
     from f2b_worker.ports import Clock, Inbox, Ledger, Message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -136,6 +136,10 @@ class Intake:
     def policy(self) -> Policy:
         """The jails that it judges by, from the next turn on at the latest."""
         return self._next_policy
+
+    def hear(self, news: Mapping[OffenderId, Offender]) -> None:
+        """Learn which bans other workers stored; called from any thread."""
+        self._judging.hear(news)
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next turn on; may be called from another thread."""
@@ -258,6 +262,7 @@ class Intake:
 
     def _lay_out(self, messages: Sequence[Message]) -> None:
         self._take_over_policy()
+        self._judging.take_in_news()
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         desk = self._desk
         for message in messages:

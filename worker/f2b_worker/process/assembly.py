@@ -44,6 +44,7 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
+from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
 from f2b_worker.intake.trouble import Trouble
@@ -198,6 +199,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         close=inbox.close,
         interrupt=inbox.end,
         others={
+            "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
                 lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
             ),

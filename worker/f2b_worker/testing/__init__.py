@@ -3,12 +3,13 @@
 from f2b_worker.testing.clock import FakeClock
 from f2b_worker.testing.inbox import MemoryInbox
 from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
-from f2b_worker.testing.ledger import MemoryLease, MemoryLedger, MemoryNotebook
+from f2b_worker.testing.ledger import MemoryFollower, MemoryLease, MemoryLedger, MemoryNotebook
 from f2b_worker.testing.outbox import MemoryOutbox
 from f2b_worker.testing.schema import MemorySchema
 
 __all__ = [
     "FakeClock",
+    "MemoryFollower",
     "MemoryInbox",
     "MemoryIpSet",
     "MemoryIpSetFinder",

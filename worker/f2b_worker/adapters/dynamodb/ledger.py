@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
 from f2b_worker.adapters.dynamodb.history import History
 from f2b_worker.adapters.dynamodb.items import (
@@ -35,6 +36,7 @@ from f2b_worker.adapters.dynamodb.items import (
     ttl,
 )
 from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
+from f2b_worker.adapters.dynamodb.news import News
 from f2b_worker.adapters.dynamodb.publishing import Publishing
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
@@ -78,6 +80,9 @@ class DynamoLedger(DynamoBanBook):
         writer = BanLogWriter(BanLogItems(client, table, clock), clock)
         self._publishing = Publishing(writer, self._known, read=self._many.read, clock=clock)
         self._publishes = threading.Lock()
+        # A moment late costs nothing here, and half as much.
+        some_time = BanLogItems(client, table, clock, is_strong=False)
+        self._news = News(BanLogReader(some_time, clock, aside=self._aside))
 
     def keep_for(self, kept_ms: int) -> None:
         """Remember offenders for so long after the last hit and the last ban, from the next write on."""
@@ -202,6 +207,14 @@ class DynamoLedger(DynamoBanBook):
         """Log the last bans of *offenders*, unless the log is known to tell them."""
         with self._publishes:
             return self._publishing.publish(offenders)
+
+    def news(self) -> Mapping[OffenderId, Offender]:
+        """Read from the log what was stored since this was last asked; at first, what its snapshot holds."""
+        news = self._news.read()
+        with self._publishes:
+            for who, offender in news.items():
+                self._publishing.learn(who, offender.revision)
+        return news
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""

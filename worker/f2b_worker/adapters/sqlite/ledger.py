@@ -208,6 +208,10 @@ class SqliteLedger(SqliteBanBook):
         del offenders
         return {}
 
+    def news(self) -> Mapping[OffenderId, Offender]:
+        """Tell nothing: nobody else stores anything."""
+        return {}
+
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         with self._state.ledger_lock, sqlite_errors(f"trimming {who.key} in {who.jail}"):

@@ -182,6 +182,18 @@ class Roster:
                 del self.undated[who.key]
             self._resolve(who.key)
 
+    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
+        """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
+        gone = set(self.undated.get(key, ()))
+        for who, ban in bans:
+            if who.jail in gone:
+                gone.discard(who.jail)
+                self.take_in(who, ban, now_ms)
+        for jail in gone:
+            who = OffenderId(jail, key)
+            self._let_go(who)
+            self._end(*who)
+
     def _ours(self, blocklists: tuple[str, ...]) -> tuple[str, ...]:
         ours = self._known_lists.get(blocklists)
         if ours is None:

@@ -111,7 +111,9 @@ class BanLogReader:
             parts = self._parts(snapshot.parts)
             if parts is not None:
                 return Reading(Cursor(top.epoch, snapshot.upto), {}, snapshot, parts, is_anew=True)
-        raise Unavailable("reading the bans: each snapshot was gone before it was read")
+        raise Unavailable(
+            "reading the bans: each snapshot was gone before it was read; if this stays, run f2b-worker repair"
+        )
 
     def follow(self, cursor: Cursor) -> Reading:
         """Read what was logged since *cursor*, a thousand numbers at most.

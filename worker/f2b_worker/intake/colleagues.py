@@ -1,0 +1,42 @@
+"""What other workers found out, so that a ban that one of them knows is known to all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from f2b_worker.errors import F2bError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from f2b_worker.domain.judge.verdicts import Offender, OffenderId
+    from f2b_worker.ports import Clock, Ledger
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+EVERY_S = 1.0
+"""So often the ledger is asked: an infraction that only extends a ban waits about as long."""
+
+
+def follow_colleagues(
+    ledger: Ledger, hear: Callable[[Mapping[OffenderId, Offender]], None], clock: Clock, stop: threading.Event
+) -> None:
+    """Have *hear* told every second what other workers stored, until *stop*.
+
+    A failure costs nothing but writes that somebody else has made: it is told once, and tried again.
+    """
+    is_failing = False
+    while not clock.wait(stop, EVERY_S):
+        try:
+            news = ledger.news()
+        except F2bError as error:
+            if not is_failing:
+                log.warning("colleagues_not_heard", reason=str(error))
+            is_failing = True
+        else:
+            is_failing = False
+            if news:
+                hear(news)

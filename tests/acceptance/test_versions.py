@@ -79,9 +79,7 @@ def test_a_table_of_before_the_ban_log_is_refused_in_one_line_and_left_as_it_is(
     line = f"f2b-worker: an older f2b wrote table {NAME} in format 1; this f2b knows format 2: "
     assert refused(fleet, *ON_THE_TABLE).startswith(line)
     fleet.dynamodb.delete_item(TableName=NAME, Key=KEY)
-    line = (
-        f"f2b-worker: table {NAME} does not say its format, and this f2b knows format 2 only: run f2b-worker prov"
-    )
+    line = f"f2b-worker: table {NAME} does not say its format, and this f2b knows format 2 only: run"
     assert refused(fleet, *ON_THE_TABLE).startswith(line)
     assert marked(fleet) is None
 

@@ -64,6 +64,7 @@ def test_what_is_packed_is_read_as_it_was(changes: list[Change], looks: frozense
     assert list(unpacked.changes) == changes
     assert unpacked.looks == looks
     assert unpacked.unreadable == 0
+    assert unpacked.is_whole
 
 
 def test_the_format_is_what_later_versions_must_read_for_ever() -> None:
@@ -98,6 +99,7 @@ def test_a_ban_that_cannot_be_read_is_unreadable_and_costs_no_other(column: str,
     unpacked = unpack(packed(two))
 
     assert list(unpacked.changes) == [ONE, Change(OffenderId("login", "203.0.113.8/32"), UNREADABLE, 1)]
+    assert not unpacked.is_whole, "whoever reads it says so"
 
 
 @pytest.mark.parametrize(("column", "value"), [("key", 7), ("jail", 5), ("jail", -1), ("rev", 0), ("rev", "new")])
@@ -105,6 +107,7 @@ def test_a_row_that_does_not_say_whose_it_is_or_which_revision_is_counted(column
     unpacked = unpack(packed(GOLDEN | {column: [value]}))
 
     assert (list(unpacked.changes), unpacked.unreadable) == ([], 1)
+    assert not unpacked.is_whole
 
 
 @pytest.mark.parametrize(

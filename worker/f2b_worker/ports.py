@@ -10,7 +10,7 @@ threads at once is called by one at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import threading
@@ -138,8 +138,7 @@ class Inbox(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StandingBan:
+class StandingBan(NamedTuple):
     """The last ban of one offender, as the enforcer sees it: it may be over."""
 
     who: OffenderId

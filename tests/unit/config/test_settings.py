@@ -78,7 +78,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_age": 14 * DAY_MS,
         "poll_s": 5,
         "linger_s": 0.1,
-        "extend_resolution_s": 20.0,
+        "extend_resolution_s": 1.0,
         "offenders_per_s": 10_000.0,
         "receivers": 4,
         "unban_lag_s": 60.0,

@@ -163,3 +163,37 @@ def _ban(clock: FakeClock) -> Ban:
 
 def _at_once(work: Callable[[], None]) -> None:
     work()
+
+
+def test_who_was_given_up_teaches_the_roster_nothing_that_he_still_reads() -> None:
+    follower, clock = Follower(), FakeClock()
+    jobs: list[Callable[[], None]] = []
+    roster = Roster(["block"], Networks())
+    following = Following(follower, roster, clock=clock, aside=jobs.append)
+    follower.told = Changes((StandingBan(OffenderId("login", A), _ban(clock)),), is_all=True)
+    assert not following.load(0.0)
+    following.give_up()
+    jobs.pop()()
+    assert roster.remembered() == set()
+
+
+def test_all_bans_are_learned_aside_until_a_term_begins_and_their_changes_in_the_loop() -> None:
+    follower, clock = Follower(), FakeClock()
+    jobs: list[Callable[[], None]] = []
+    roster = Roster(["block"], Networks())
+    following = Following(follower, roster, clock=clock, aside=jobs.append)
+    one, other = (StandingBan(OffenderId("login", key), _ban(clock)) for key in (A, B))
+    follower.told = Changes((one,), is_all=True)
+    assert not following.load(0.0)
+    jobs.pop()()
+    assert roster.remembered() == {A}
+    assert following.load(0.0)
+
+    following.begin_term()
+    follower.told = Changes((other,))
+    clock.advance(FOLLOW_S)
+    following.follow(0.0, is_waiting=False)
+    jobs.pop()()
+    assert roster.remembered() == {A}
+    following.follow(0.0, is_waiting=False)
+    assert roster.remembered() == {A, B}

@@ -125,10 +125,11 @@ class WorkerSettings(_Settings):
             description="Some infractions only extend a running ban: its end moves by whole steps of a tenth of "
             "its length, 10 minutes at most. Most of them lead to no further step, and wait for nothing. While "
             "many addresses are banned, the others wait so many seconds at most for more of the same address, so "
-            "that one write serves many. While few are banned, they wait for a second. Their messages stay in the "
-            "queue until then.",
+            "that one write serves many, and for colleagues, who may store the same step. While few are banned, "
+            "they wait for a second at most. Their messages stay in the queue until then. Steps make a longer "
+            "wait of little use: a second in which all workers hear of each other is enough.",
         ),
-    ] = 20.0
+    ] = 1.0
     offenders_per_s: Annotated[
         float,
         Field(

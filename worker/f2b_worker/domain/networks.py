@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import suppress
 from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING
 
@@ -49,10 +48,12 @@ class Networks:
         """Tell whether any address of the network *key* lies in one of the networks."""
         # What nearly all keys are, in a third of the time.
         if key.endswith("/32") and ":" not in key:
-            with suppress(OSError, ValueError):
+            try:
                 value = int.from_bytes(inet_pton(AF_INET, key[:-3]))
-                place = bisect_right(self._lows[4], value)
-                return place > 0 and self._highs[4][place - 1] >= value
+            except (OSError, ValueError):
+                return self.meets(span_of_network(key))
+            place = bisect_right(self._lows[4], value)
+            return place > 0 and self._highs[4][place - 1] >= value
         return self.meets(span_of_network(key))
 
     def meets(self, span: Span) -> bool:

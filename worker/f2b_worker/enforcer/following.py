@@ -209,14 +209,13 @@ class Following:
         self.lifting.have_read(learned)
 
     def _learn(self, changes: Changes, began: Moment) -> int:
-        bans = ((each.who, each.ban) for each in changes.bans)
         with self._turn:
             if self._is_given_up:
                 return 0
             if changes.is_all:
-                return self._roster.replace(bans, began.ms)
+                return self._roster.replace(changes.bans, began.ms)
             number = 0
-            for who, ban in bans:
+            for who, ban in changes.bans:
                 number += 1
                 self._roster.take_in(who, ban, began.ms)
             return number

@@ -122,6 +122,7 @@ class Enforcer:
         self._pace = UpdatePace(chance)
         self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds, self._keeps)
         self._guard = SurgeGuard(max_new_bans_per_minute)
+        self._roster.is_counted = bool(self._guard.limit)
         self._is_holding = False
         self._asked_s = float("-inf")
         self._lost: frozenset[str] = frozenset()

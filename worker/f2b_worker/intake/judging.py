@@ -37,7 +37,7 @@ EXTENSIONS_AT_ONCE = 250
 """So many bans are extended in one turn at most, 40 ms: new infractions are judged in between."""
 
 EXTEND_EVERY_S = 1.0
-"""The same ban is extended no more often: a hot address must not wear out its item."""
+"""So often bans are extended, those of a second together: each time costs an entry in the ban log."""
 
 WARN_EVERY_S = 600.0
 _OVER_BUDGET_HINT = (
@@ -97,6 +97,8 @@ class Judging:
         self._clock = clock
         self._lateness = lateness
         self._resolution_s = extend_resolution_s
+        self._pause_s = min(EXTEND_EVERY_S, extend_resolution_s)
+        self._extends_s = float("-inf")
         self._on_ban = on_ban
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self._budget = Budget(offenders_per_s, clock.monotonic_s())
@@ -137,7 +139,9 @@ class Judging:
         return min((self._due_in_s(pile, now) for pile in self.desk.piles.values()), default=None)
 
     def _now(self) -> _Now:
-        waits_s = min(self._resolution_s, len(self.desk.piles) / EXTENSIONS_PER_S)
+        # Nobody waits twice: for the next time and, before that, for others of the same address.
+        is_long = self._resolution_s > self._pause_s
+        waits_s = min(self._resolution_s, len(self.desk.piles) / EXTENSIONS_PER_S) if is_long else 0.0
         return _Now(self._clock.monotonic_s(), self._clock.now_ms(), waits_s)
 
     def _due_in_s(self, pile: Pile, now: _Now) -> float:
@@ -150,8 +154,7 @@ class Judging:
         runs = end_after(known.ban, pile.newest_ms) > now.ms
         if runs and ends_in_s < 2 * self._resolution_s:
             return 0.0  # the stored end must not come before the later one is stored, nor stay past if it came
-        soonest_s = known.learned_s + min(EXTEND_EVERY_S, self._resolution_s)
-        return max(pile.since_s + now.waits_s, soonest_s) - now.s
+        return max(pile.since_s + now.waits_s, self._extends_s) - now.s
 
     def _longer(self, *, hurry: bool) -> list[OffenderId]:
         """Find the extensions that are due; piles lie in the order in which they came, so the oldest go first."""
@@ -183,7 +186,8 @@ class Judging:
             F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
         share = Share(self._budget, self._clock.monotonic_s())
-        due = self._at_once(share) + self._longer(hurry=hurry)
+        longer = self._longer(hurry=hurry)
+        due = self._at_once(share) + longer
         while due:
             for begin in range(0, len(due), JUDGED_TOGETHER_MAX):
                 try:
@@ -195,6 +199,8 @@ class Judging:
             due = self._at_once(share)
             if hurry:
                 due += self._longer(hurry=True)
+        if 0 < len(longer) < EXTENSIONS_AT_ONCE:  # else the others of this second follow in the next turn
+            self._extends_s = self._clock.monotonic_s() + self._pause_s
         self._tell_of_budget()
         self._tell_of_held_up()
 

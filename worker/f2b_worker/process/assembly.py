@@ -86,6 +86,10 @@ LEDGER_CONNECTIONS = 16
 """So many threads may ask DynamoDB at once for the judge."""
 
 
+SCRIBE_SLOWER = 5
+"""The scribe renews its lease every 10 s, and another takes it over after 40: only a start's cost hangs on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """How one worker process does.
@@ -189,7 +193,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     schema = DynamoSchema(table, settings.table)
     patiently(settings, lambda: claim_schema(schema), config)
     regions = patiently(settings, lambda: open_regions(settings, blocklists, clock), config)
-    scribe_lease = DynamoLease(table, settings.table, name="scribe", owner=own_name(), clock=clock)
+    scribe_lease = DynamoLease(
+        table, settings.table, name="scribe", owner=own_name(), clock=clock, slower=SCRIBE_SLOWER
+    )
     return assemble(
         settings,
         jails,

@@ -73,14 +73,23 @@ class DynamoLease:
     Args:
         client: A DynamoDB client.
         table: The ledger's table.
-        name: What the lease is for: enforcing in one Region.
+        name: What the lease is for: to enforce in one Region, or to be the scribe.
         owner: Unique among all processes.
         clock: Measures how long a version has stood still.
         enforces: What this process enforces when it holds the lease, for people.
+        slower: How many times as long everything takes, for what is never urgent: calls cost money.
     """
 
     def __init__(  # noqa: PLR0913
-        self, client: DynamoDBClient, table: str, *, name: str, owner: str, clock: Clock, enforces: str = ""
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        name: str,
+        owner: str,
+        clock: Clock,
+        enforces: str = "",
+        slower: int = 1,
     ) -> None:
         self._client = client
         self._table = table
@@ -95,7 +104,9 @@ class DynamoLease:
         self._asked_s = float("-inf")
         self._otherwise = ""
         self._is_next = False
-        self._every_s = RENEW_S
+        self._name = name
+        self._slower = slower
+        self._every_s = RENEW_S * slower
 
     @property
     def is_next(self) -> bool:
@@ -141,8 +152,8 @@ class DynamoLease:
         if self._seen != found:
             self._seen = found
             self._moved_s = now_s
-        still_s = now_s - self._moved_s
-        self._every_s = LOOK_S if is_other and still_s >= LOOK_S else RENEW_S
+        still_s = (now_s - self._moved_s) / self._slower
+        self._every_s = self._slower * (LOOK_S if is_other and still_s >= LOOK_S else RENEW_S)
         # Our own name stands there when the answer to an earlier write of ours was lost.
         if is_other and still_s < TAKEOVER_S + (0 if found.heir in {"", self._owner} else AFTER_HEIR_S):
             self._is_next = still_s >= AHEAD_S and self._inherits(found)
@@ -155,7 +166,7 @@ class DynamoLease:
         """Tell whether this process is the heir; it becomes so if nobody is."""
         if found.heir or not found.is_readable:
             return found.heir == self._owner
-        with suppress(F2bError), aws_errors("becoming the heir of the enforcer's lease"):
+        with suppress(F2bError), aws_errors(f"becoming the heir of lease {self._name}"):
             try:
                 self._client.update_item(
                     TableName=self._table,
@@ -174,7 +185,7 @@ class DynamoLease:
         return False  # if it took effect all the same, the next look shows it
 
     def _read(self) -> _Seen:
-        doing = "reading the enforcer's lease"
+        doing = f"reading lease {self._name}"
         with aws_errors(doing):
             answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
         item: Item = answer.get("Item", {})
@@ -200,9 +211,9 @@ class DynamoLease:
             instead_of: The item that must still be there, if it has no version to go by.
         """
         self._is_next = False
-        self._every_s = RENEW_S
+        self._every_s = RENEW_S * self._slower
         condition, names, values = _is_still(instead_of) if instead_of else _has_version(version - 1)
-        with aws_errors("keeping the enforcer's lease"):
+        with aws_errors(f"keeping lease {self._name}"):
             try:
                 self._client.put_item(
                     TableName=self._table,

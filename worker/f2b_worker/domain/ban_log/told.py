@@ -29,11 +29,13 @@ class Told:
         """Go through the changes that are newer than what was told, and take it that they are told now."""
         for change in changes:
             (jail, key), ban, revision, _ = change
-            revisions = self._revisions.setdefault(jail, {})
+            if jail not in self._revisions:
+                self._revisions[jail], self._ends_ms[jail] = {}, {}
+            revisions = self._revisions[jail]
             if revision > revisions.get(key, 0):
                 # Who can read a ban later tells more of the same revision.
                 revisions[key] = revision - (ban is UNREADABLE)
-                self._ends_ms.setdefault(jail, {})[key] = FOREVER_MS if ban is UNREADABLE else ban.until_ms
+                self._ends_ms[jail][key] = FOREVER_MS if ban is UNREADABLE else ban.until_ms
                 yield change
 
     def forget_ended(self, complete_ms: float) -> None:

@@ -139,7 +139,7 @@ class Groups:
                 if until_ms is not None:
                     group.want(entry, until_ms, now_s)
                 # A member may go that was never wanted by itself, since it came when its network was held.
-                elif entry in group.wanted:
+                elif group.end_ms(entry) is not None:
                     group.unwant(entry, now_s)
 
     def allow(self, allowed: Networks, now_s: float, *, apart: Networks = NEVER_BANNED) -> None:
@@ -185,7 +185,7 @@ class Groups:
 
     def refuse(self, entry: str, now_s: float) -> bool:
         """Keep an entry that WAF does not take out of every group; tell whether any wanted it."""
-        wanting = [group for group in self.by_place.values() if entry in group.wanted]
+        wanting = [group for group in self.by_place.values() if group.end_ms(entry) is not None]
         for group in wanting:
             group.refuse(entry, now_s)
         return bool(wanting)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
-from f2b_worker.domain.plan.ends import Ends
+from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +41,8 @@ class Fresh(NamedTuple):
     blocklists: tuple[str, ...]
 
 
-class _Running(NamedTuple):
+@dataclass(slots=True)
+class _Running:
     start_ms: int
     until_ms: int
     blocklists: tuple[str, ...]
@@ -60,6 +62,7 @@ class Roster:
 
     Attributes:
         is_heard: Whether somebody takes the changes; else they are not kept.
+        is_counted: Whether somebody takes the new bans; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
         undated: The jails of each key whose ban there is stored and cannot be read.
         allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
@@ -74,7 +77,7 @@ class Roster:
         keeps: Callable[[str, str], bool] = lambda _b, _k: False,
     ) -> None:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
-        self.is_heard = True
+        self.is_heard = self.is_counted = True
         self.unreadable: set[str] = set()
         self.allowlisted: set[str] = set()
         self.held_back: set[str] = set()
@@ -112,7 +115,11 @@ class Roster:
         """
         if key in self.undated or self._until_ms.get(key, -FOREVER_MS) >= since_ms:
             return True
-        return any(ban.until_ms >= since_ms for ban in self._of(key))
+        for bans in self._running.values():
+            ban = bans.get(key)
+            if ban and ban.until_ms >= since_ms:
+                return True
+        return False
 
     def remembered(self) -> set[str]:
         """Tell which keys have bans that run, or ended lately."""
@@ -163,7 +170,7 @@ class Roster:
         self.undated.setdefault(who.key, set()).add(who.jail)
         known = self._running.get(who.jail, {}).get(who.key)
         if known:
-            self._start(who, known._replace(until_ms=FOREVER_MS))
+            self._start(who, replace(known, until_ms=FOREVER_MS))
         else:
             self._resolve(who.key)
 
@@ -223,7 +230,7 @@ class Roster:
                 ban = bans.get(key)
                 if ban and ban.until_ms < now_ms:
                     self._end(jail, key)
-                elif ban and ban.until_ms // 1000 <= now_ms // 1000:  # later in this second
+                elif ban and ban.until_ms // SPAN_MS <= now_ms // SPAN_MS:  # later in this span
                     self._ends.note(key, ban.until_ms)
         if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
             self._forgot_ms = now_ms
@@ -262,8 +269,9 @@ class Roster:
 
     def _start(self, who: OffenderId, ban: _Running) -> None:
         jail, key = who
-        known = self._running.get(jail, {}).get(key)
-        if known == ban:
+        bans = self._running.setdefault(jail, {})
+        known = bans.get(key)
+        if known is not None and known == ban:
             return
         if known is None:
             if not _is_readable(key):
@@ -273,13 +281,13 @@ class Roster:
                 self._keys += 1
                 self._note_allowlisted(key)
             self._bans += 1
-        self._running.setdefault(jail, {})[key] = ban
+        bans[key] = ban
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
-        if known is None or known.start_ms != ban.start_ms or set(ban.blocklists) - set(known.blocklists):
+        if self.is_counted and _is_fresh(ban, known):
             self._fresh.append(Fresh(ban.start_ms, key, ban.blocklists))
         self._ends.note(key, ban.until_ms)
         # Each extension left an end behind; of hot addresses these would be most of all.
-        if len(self._ends) > 2 * self._bans + _SLACK:
+        if known is not None and len(self._ends) > 2 * self._bans + _SLACK:
             self._rebuild_ends()
         self._resolve(key)
 
@@ -309,17 +317,7 @@ class Roster:
 
     def _resolve(self, key: str, *, only_held: bool = False, at_once: bool = False) -> None:
         """Find out in which blocklists *key* is wanted, and note what changed."""
-        new: dict[str, int] = {}
-        self.held_back.discard(key)
-        if self.undated and key in self.undated and not self._allowed.touches(key):
-            new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
-        if key not in self.allowlisted:
-            for ban in self._of(key):
-                for name in ban.blocklists:
-                    if self._may_enter(ban, name, key, only_held=only_held):
-                        new[name] = max(ban.until_ms, new.get(name, ban.until_ms))
-                    else:
-                        self.held_back.add(key)
+        new = self._wants(key, only_held=only_held)
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
             if wanted.get(key) != until_ms:
@@ -330,6 +328,22 @@ class Roster:
                 else:
                     wanted[key] = until_ms
 
+    def _wants(self, key: str, *, only_held: bool) -> dict[str, int]:
+        """Tell in which blocklists *key* is wanted until when, and note whether it is held back."""
+        new: dict[str, int] = {}
+        is_holding_back = self._held_back_from_ms is not None
+        self.held_back.discard(key)
+        if self.undated and key in self.undated and not self._allowed.touches(key):
+            new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
+        if key not in self.allowlisted:
+            for ban in self._of(key):
+                for name in ban.blocklists:
+                    if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
+                        self.held_back.add(key)
+                    elif ban.until_ms > new.get(name, -FOREVER_MS):
+                        new[name] = ban.until_ms
+        return new
+
     def _stays(self, blocklist: str, key: str) -> bool:
         return key in self.wanted[blocklist] or self._keeps(blocklist, key)
 
@@ -337,6 +351,12 @@ class Roster:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
             return True
         return (not only_held and key in self.wanted[blocklist]) or self._holds(blocklist, key)
+
+
+def _is_fresh(ban: _Running, known: _Running | None) -> bool:
+    if known is None or known.start_ms != ban.start_ms:
+        return True
+    return bool(set(ban.blocklists) - set(known.blocklists))
 
 
 def _is_readable(key: str) -> bool:

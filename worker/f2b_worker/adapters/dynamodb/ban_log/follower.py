@@ -86,10 +86,13 @@ def _base_and_rest(reading: Reading) -> tuple[Iterable[Change], Bans]:
 def _folded(base: Iterable[Change], later: dict[OffenderId, Change], complete_ms: float) -> Iterator[Change]:
     """Go through the newest change of each offender, one by one: all at once would be most of a gigabyte."""
     for change in base:
-        if is_newer(change, later.get(change.who)):
-            later.pop(change.who, None)
-            if is_remembered(change.ban, complete_ms):
-                yield change
+        other = later.get(change.who) if later else None
+        if other is not None:
+            if not is_newer(change, other):
+                continue
+            del later[change.who]
+        if is_remembered(change.ban, complete_ms):
+            yield change
     yield from later.values()
 
 

@@ -238,5 +238,8 @@ def set_up(role: str, cloud: Cloud) -> None:
         Rules=rules,
         VisibilityConfig=visible,
     )
+    if role in {"bans", "release"}:
+        clock = SystemClock()
+        _judge(Told(), open_ledger(SETTINGS, Policy(Jail("default")), clock), clock.now_ms())
     if role == "release":
         DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

@@ -132,10 +132,10 @@ class TestKnownBans:
         known = KnownBans()
         for number, names in enumerate((("block",), ("block", "captcha"), ("block",))):
             ban = Ban(number, number + 7, 3, 7, 4, observed=number == 1, blocklists=names)
-            known.learn(who(f"203.0.113.{number}"), Offender(ban=ban, revision=number + 1), 0.5)
+            known.learn(who(f"203.0.113.{number}"), Offender(ban=ban, revision=number + 1, lifted_ms=number), 0.5)
             found = known.get(who(f"203.0.113.{number}"))
-            assert found == (ban, number + 1, 0.5)
-            assert found.seen == Offender(ban=ban, revision=number + 1)
+            assert found == (ban, number + 1, number, 0.5)
+            assert found.seen == Offender(ban=ban, revision=number + 1, lifted_ms=number)
 
     def test_half_of_the_most_are_known_at_least_and_no_more_than_the_most(self) -> None:
         known = KnownBans(most=10)

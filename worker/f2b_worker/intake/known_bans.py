@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 KNOWN_MAX = 200_000
 """So many banned offenders are remembered, in about 250 bytes each: half of them at least once there are more."""
 
-_PACKED = Struct("<qqqqqqd?I")
+_PACKED = Struct("<qqqqqqqd?I")
 
 
 class KnownBan(NamedTuple):
@@ -21,17 +21,19 @@ class KnownBan(NamedTuple):
 
     Attributes:
         revision: Counts the changes of the ban.
+        lifted_ms: Infractions up to then count no more.
         learned_s: When that was, on a clock that never goes back.
     """
 
     ban: Ban
     revision: int
+    lifted_ms: int
     learned_s: float
 
     @property
     def seen(self) -> Offender:
         """What a later end is decided from. Hits that are there count once the ledger has answered with them."""
-        return Offender(ban=self.ban, revision=self.revision)
+        return Offender(ban=self.ban, revision=self.revision, lifted_ms=self.lifted_ms)
 
 
 class KnownBans:
@@ -60,23 +62,23 @@ class KnownBans:
             return
         if len(self._newer) >= self._half:
             self._older, self._newer = self._newer, {}
-        self._newer[who] = self._as_packed(seen.ban, seen.revision, now_s)
+        self._newer[who] = self._as_packed(seen, seen.ban, now_s)
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for somebody unknown."""
         self._newer.pop(who, None)
         self._older.pop(who, None)
 
-    def _as_packed(self, ban: Ban, revision: int, learned_s: float) -> bytes:
+    def _as_packed(self, seen: Offender, ban: Ban, learned_s: float) -> bytes:
         place = self._places.setdefault(ban.blocklists, len(self._blocklists))
         if place == len(self._blocklists):
             self._blocklists.append(ban.blocklists)
         numbers = (ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended)
-        return _PACKED.pack(*numbers, revision, learned_s, ban.observed, place)
+        return _PACKED.pack(*numbers, seen.revision, seen.lifted_ms, learned_s, ban.observed, place)
 
     def _unpacked(self, packed: bytes) -> KnownBan:
         start_ms, until_ms, count, length_ms, extended, *rest = _PACKED.unpack(packed)
-        revision, learned_s, observed, place = rest
+        revision, lifted_ms, learned_s, observed, place = rest
         blocklists = self._blocklists[place]
         ban = Ban(start_ms, until_ms, count, length_ms, extended, observed=observed, blocklists=blocklists)
-        return KnownBan(ban, revision, learned_s)
+        return KnownBan(ban, revision, lifted_ms, learned_s)

@@ -368,3 +368,20 @@ def test_infractions_one_at_a_time_through_a_ledger_get_the_oracles_verdicts_too
         settle(ledger, jail, who, hit)
     found = [as_row(who, ban) for who in {who for who, _ in hits} for ban in ledger.history(who)]
     assert by_start(found) == by_start(rows(oracle / f"{name}.{setting}.rounded.bans.ndjson"))
+
+
+class TestALiftedBan:
+    def test_infractions_up_to_the_lift_count_no_more(self) -> None:
+        lifted = Offender(frozenset(at(1, 2, 3)), lifted_ms=3000)
+        assert judge(lifted, at(1, 2, 3), JAIL, key=KEY) == Verdict((), ())
+        assert judge(lifted, at(3, 4, 5), JAIL, key=KEY).unused == tuple(at(4, 5))
+
+    def test_they_do_not_make_the_ban_longer_either(self) -> None:
+        ban = Ban(1000, 5000, 1, 600_000)
+        assert judge(Offender(ban=ban, lifted_ms=5000), at(2, 4, 5), JAIL, key=KEY).changed == ()
+
+    def test_the_lift_is_remembered_with_the_next_ban(self) -> None:
+        lifted = Offender(ban=Ban(1000, 5000, 1, 600_000), revision=2, lifted_ms=5000)
+        (anew,) = judge(lifted, at(6, 7, 8), JAIL, key=KEY).changed
+        assert (anew.start_ms, anew.count) == (8000, 2)
+        assert Decision.on(lifted, (anew,)).applied(lifted).lifted_ms == 5000

@@ -98,11 +98,12 @@ def as_offender(item: Item) -> Offender:
         hits = as_hits(item["hits"]) if "hits" in item else frozenset()
         ban = as_ban(item["ban"]["M"]) if "ban" in item else None
         revision = as_count(item["rev"]) if "rev" in item else 0
+        lifted_ms = as_count(item["lifted_ms"]) if "lifted_ms" in item else 0
     except MISSHAPEN as error:
         raise unreadable("offender", item, first_wrong(item, _STATE)) from error
     if revision and ban is None:
         raise unreadable("offender", item, "ban")
-    return Offender(hits, ban, revision)
+    return Offender(hits, ban, revision, lifted_ms)
 
 
 def as_hits(value: Item) -> frozenset[Hit]:
@@ -251,4 +252,5 @@ _STATE: Mapping[str, Callable[[Any], object]] = {
     "hits": as_hits,
     "ban": lambda value: as_ban(value["M"]),
     "rev": as_count,
+    "lifted_ms": as_count,
 }

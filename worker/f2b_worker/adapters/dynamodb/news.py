@@ -34,7 +34,7 @@ class News:
         newer = Bans().take_in(reading.changes())
         self._cursor = reading.cursor
         return {
-            change.who: Offender(ban=change.ban, revision=change.revision)
+            change.who: Offender(ban=change.ban, revision=change.revision, lifted_ms=change.lifted_ms)
             for change in newer
             if change.ban is not UNREADABLE
         }

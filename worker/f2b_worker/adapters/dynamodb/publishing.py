@@ -77,7 +77,7 @@ class Publishing:
         if not due:
             return ()
         offenders = [(who, seen[who].offender) for who in due]
-        changes = [Change(who, each.ban, each.revision) for who, each in offenders if each.ban]
+        changes = [Change(who, each.ban, each.revision, each.lifted_ms) for who, each in offenders if each.ban]
         try:
             if not self._writer.append(changes, read_s=min(seen[who].asked_s for who in due)):
                 return due

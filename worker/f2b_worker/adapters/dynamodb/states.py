@@ -34,7 +34,7 @@ _ALL_STATES: Any = {
     # Strongly: what was stored before the Scan began must be in it, and no other read has a bound.
     "ConsistentRead": True,
     "FilterExpression": "begins_with(pk, :address) AND begins_with(sk, :state)",
-    "ProjectionExpression": "pk, sk, ban, rev",
+    "ProjectionExpression": "pk, sk, ban, rev, lifted_ms",
     "ExpressionAttributeValues": {":address": {"S": ADDRESS_PREFIX}, ":state": {"S": STATE_PREFIX}},
 }
 
@@ -169,7 +169,7 @@ def as_change(item: Item) -> Change | None:
         return None
     if not offender.revision:
         raise unreadable("offender", item, "rev")
-    return Change(who, offender.ban, offender.revision)
+    return Change(who, offender.ban, offender.revision, offender.lifted_ms)
 
 
 def _unreadable_change(item: Item) -> Change | None:

@@ -60,4 +60,5 @@ class Decision:
             current: What the ledger holds now; its bans are those that were seen, or nothing may be stored.
         """
         spent = [hit for hit in self.seen.hits if hit.at_ms <= self.last.until_ms]
-        return Offender(current.hits.difference(spent), replace(self.last, evidence=()), current.revision + 1)
+        ban = replace(self.last, evidence=())
+        return Offender(current.hits.difference(spent), ban, current.revision + 1, current.lifted_ms)

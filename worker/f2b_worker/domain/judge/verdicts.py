@@ -77,12 +77,14 @@ _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
 class Offender:
     """What is remembered of one offender: the last ban, and the hits that no ban has used.
 
-    *revision* counts the changes of `ban`, so that of two workers with the same evidence one bans.
+    *revision* counts the changes of `ban`, so that of two workers with the same evidence one bans. Infractions up
+    to *lifted_ms* count no more, since somebody lifted a ban then; 0 if nobody did.
     """
 
     hits: frozenset[Hit] = frozenset()
     ban: Ban | None = None
     revision: int = 0
+    lifted_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ def judge(
         elsewhere: Bans of the key in other jails: each new ban counts one more than the most of any.
     """
     case = Case(offender.ban, jail, key, elsewhere)
-    for hit in sorted(offender.hits.union(hits)):
+    heard: Iterable[Hit] = offender.hits.union(hits)
+    if offender.lifted_ms:
+        heard = (hit for hit in heard if hit.at_ms > offender.lifted_ms)
+    for hit in sorted(heard):
         case.hear(hit)
     return case.close()
 

@@ -16,6 +16,7 @@ from unittest import mock
 
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
+from f2b_worker.adapters.dynamodb.items import number, state_key
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
@@ -46,6 +47,7 @@ REPEATER = OffenderId("login", "203.0.113.7/32")
 NETWORK = OffenderId("admin", "2001:db8:1:2::/64")
 TRIED = OffenderId("trial", "203.0.113.7/32")
 WAITING = OffenderId("login", "198.51.100.9/32")
+LIFTED = OffenderId("login", "192.0.2.5/32")
 MANY = tuple(OffenderId("login", f"192.0.2.{each}/32") for each in range(1, 6))
 
 IP_SET = "arn:aws:wafv2:us-east-1:123456789012:regional/ipset/f2b-v4-1/3f1c"
@@ -94,6 +96,18 @@ class Fleet:
         assert all(isinstance(each, Offender) for each in answers.values()), answers
         return dict(answers)
 
+    def lift(self, who: OffenderId) -> None:
+        """End a ban now, as somebody's act does: no infraction up to now counts any more."""
+        now: dict[str, Any] = {":now": number(self.clock.now_ms()), ":one": number(1), ":seen": number(1)}
+        self._client.update_item(
+            TableName=TABLE,
+            Key=state_key(who),
+            UpdateExpression="SET ban.until_ms = :now, lifted_ms = :now ADD rev :one, v :one",
+            ConditionExpression="rev = :seen",
+            ExpressionAttributeValues=now,
+        )
+        self.clock.advance(1)
+
     def publish(self) -> None:
         """Let the scribe make a snapshot: ten minutes after the one before it is due."""
         self.scribe.tick()
@@ -114,7 +128,7 @@ def _write(fleet: Fleet) -> None:
     fleet.publish()  # the base
     _ban_again(fleet)
     fleet.publish()  # a delta, after a void
-    _ban_many(fleet)
+    _ban_many_and_lift(fleet)
     _hold_leases(fleet)
     _take_notes(fleet)
     fleet.ledger.close()
@@ -141,9 +155,11 @@ def _ban_again(fleet: Fleet) -> None:
     fleet.report(LOGIN, REPEATER)
 
 
-def _ban_many(fleet: Fleet) -> None:
+def _ban_many_and_lift(fleet: Fleet) -> None:
     for _ in range(3):
         fleet.report(LOGIN, *MANY)
+    fleet.lift(LIFTED)
+    fleet.report(LOGIN, LIFTED)  # whoever judges it next tells everybody
 
 
 def _hold_leases(fleet: Fleet) -> None:

@@ -26,6 +26,7 @@ from tests.contract.golden_table import (
     EPOCH,
     FILE,
     IP_SET,
+    LIFTED,
     LOGIN,
     MANY,
     NETWORK,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Changes
 
 PAGE = Path(__file__).parents[2] / "docs" / "table.md"
-END_MS = BEGIN_MS + 1_625_000
+END_MS = BEGIN_MS + 1_627_000
 """A moment after the last item was written."""
 
 FIRST_BAN = Ban(
@@ -81,6 +82,12 @@ OFFENDERS = {
     TRIED: Offender(ban=OBSERVED, revision=1),
     WAITING: Offender(hits=frozenset({Hit(BEGIN_MS + 1_001_000, "q11/0")})),
     **dict.fromkeys(MANY, Offender(ban=OF_MANY, revision=1)),
+    LIFTED: Offender(
+        hits=frozenset({Hit(BEGIN_MS + 1_608_000, "q28/0")}),
+        ban=replace(OF_MANY, until_ms=BEGIN_MS + 1_607_000),
+        revision=2,
+        lifted_ms=BEGIN_MS + 1_607_000,
+    ),
 }
 BANS = {who: offender.ban for who, offender in OFFENDERS.items() if offender.ban and offender.ban != OBSERVED}
 """The observed one ended more than 15 minutes ago: who follows the log need not know it any more."""
@@ -176,10 +183,10 @@ def test_a_golden_history_is_read_with_its_evidence(fleet: Fleet) -> None:
 def test_golden_notes_are_read(fleet: Fleet) -> None:
     assert fleet.notebook.read() == Notes(
         foreign={IP_SET: frozenset({"198.51.100.200/32", "198.51.100.64/26"})},
-        held_back_from_ms=BEGIN_MS + 1_620_000,
-        released_ms=BEGIN_MS + 1_561_000,
+        held_back_from_ms=BEGIN_MS + 1_622_000,
+        released_ms=BEGIN_MS + 1_563_000,
         networks={IP_SET: frozenset({"192.0.2.0/24"})},
-        swept_ms={IP_SET: BEGIN_MS + 1_616_000},
+        swept_ms={IP_SET: BEGIN_MS + 1_618_000},
     )
 
 
@@ -199,7 +206,7 @@ def test_a_scribe_goes_on_from_the_golden_snapshot(fleet: Fleet) -> None:
 
     snapshot = fleet.log.snapshot()
     assert snapshot
-    assert (snapshot.epoch, snapshot.upto) == (EPOCH, 8)
+    assert (snapshot.epoch, snapshot.upto) == (EPOCH, 9)
     assert bans_of(fleet.ledger.follow().poll()) == BANS
 
 
@@ -248,7 +255,7 @@ def kinds(items: Iterable[Any]) -> set[tuple[str, ...]]:
             re.split("[#/]", item["pk"]["S"])[0],
             item["pk"]["S"] if item["pk"]["S"].startswith("lease#") else "",
             item["sk"]["S"].partition("#")[0],
-            *sorted({"ban", "hits", "void"} & item.keys()),
+            *sorted({"ban", "hits", "lifted_ms", "void"} & item.keys()),
         )
         for item in items
         if "pk" in item

@@ -1,8 +1,9 @@
 """A fleet of real workers in this process, over a canned table, on a simulated clock.
 
 Intake, judge, ledger, ban log and scribe are the worker's own; queue, DynamoDB and time are not. Each worker takes
-four turns a second, one after the other, and a call takes no time: so seconds are as long as wanted, whatever this
-machine can do, and what a key or the table has in each of them is counted as AWS does.
+four turns a second, one after the other, and hears of its colleagues once a second. A call takes no time. So a
+second is as long as wanted, whatever this machine can do, and what a key or the table has in it is counted as AWS
+does.
 """
 
 from __future__ import annotations
@@ -71,6 +72,11 @@ class Worker:
             body = write_pack(infractions[place : place + PACK])
             self.inbox.put(body, sent_at_ms=self._clock.now_ms())
 
+    def hear(self) -> None:
+        """Let it learn what its colleagues stored, as it does once a second; a failure waits for the next one."""
+        with suppress(F2bError):
+            self._intake.hear(self.ledger.news())
+
     def turn(self) -> None:
         """Let it take in all that was sent, and judge what is due; in an outage it holds on, and time passes."""
         messages = []
@@ -122,8 +128,10 @@ class Fleet:
         """
         pause_s = 1 / TURNS_PER_S / len(self.workers)
         for _ in range(round(seconds)):
-            for _ in range(TURNS_PER_S):
+            for turn in range(TURNS_PER_S):
                 for number, worker in enumerate(self.workers):
+                    if turn == 0:
+                        worker.hear()
                     worker.send(list(send(number)))
                     worker.turn()
                     self.clock.advance(pause_s)

@@ -5,8 +5,8 @@
 Eight real workers run in this process over a canned table on a simulated clock (see fleet.py), because two cores
 do not offer what they could take. Each new ban comes as five infractions in one message; the rates are those of
 the whole fleet. With `--standing`, 100,000 addresses that are banned go on, so many infractions a second in all;
-only what happens after the first minute of that is counted. The limits are AWS's: 1,000 write and 3,000 read units
-a second of a key, 40,000 of the table.
+what is counted begins half a minute after that. The limits are AWS's: 1,000 write and 3,000 read units a second of
+a key, 40,000 of the table.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SECONDS_LEAST_AND_MOST = (20.0, 1_800.0)
 
 STANDING_ADDRESSES = 100_000
 STANDING_COME_PER_S = 10_000.0
-STANDING_SETTLES_S = 60.0
+STANDING_SETTLES_S = 30.0
 STANDING_SECONDS = 60.0
 """As long as a tenth of the ban: each address is extended once, if its end is rounded up to such steps."""
 

@@ -200,6 +200,21 @@ class TestDynamoDb:
         assert unanimous(answers).ban == ban(1)
         assert dynamo.history(FIRST) == []
 
+    def test_bans_that_only_colleagues_have_written_are_read_first_and_no_write_is_refused(
+        self,
+        dynamo: DynamoLedger,
+        open_ledger: Callable[..., DynamoLedger],
+        clock: FakeClock,
+        aws_in_process: LocalAws,
+    ) -> None:
+        banned = ban_all(dynamo)
+        faster = CROWD[:10]
+        dynamo.commit({who: each for who, each in longer(banned).items() if who in faster})
+        aws_in_process.edge.reset_calls()
+        answers = open_ledger(clock).commit(longer(banned))
+        assert unanimous(answers).ban == prolonged(ban(1), hit(10))
+        assert calls(aws_in_process) == {"BatchGetItem": 1, "BatchExecuteStatement": 2}
+
     def test_strangers_whom_the_table_knows_are_read_once(
         self,
         dynamo: DynamoLedger,

@@ -15,6 +15,7 @@ from f2b_producer._sender import Sender
 from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
 from f2b_worker.adapters.dynamodb.ledger import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
@@ -51,6 +52,7 @@ PLACEHOLDERS = {
 }
 ADDRESS = "203.0.113.7"
 WHO = OffenderId("default", f"{ADDRESS}/32")
+OTHER = OffenderId("default", "203.0.113.200/32")
 
 
 def policy(role: str, account: str, **names: str) -> dict[str, Any]:
@@ -111,6 +113,9 @@ def a_worker() -> list[str]:
     if ledger:
         _judge(told, ledger, clock.now_ms())
     blocklists = [Blocklist("block", SETTINGS.ip_set)]
+    scribe = open_scribe(dynamodb_client(connections=1), SETTINGS.table, clock)
+    for _ in range(2):  # it reads the snapshot, and then the log
+        told.step(scribe.tick)
     for ports in told.step(lambda: open_regions(SETTINGS, blocklists, clock)) or ():
         _follow(told, ports)
         _enforce(told, ports.finder)
@@ -133,6 +138,8 @@ def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
     ban = Ban(now_ms, now_ms + 600_000, 1, 600_000)
     told.step(lambda: ledger.commit({WHO: Decision(Offender(), ban)}))
     told.step(lambda: ledger.publish({WHO: ledger.offender(WHO)}))
+    told.step(ledger.news)
+    told.step(lambda: ledger.standing_of(WHO.key))
     ledger.close()
 
 
@@ -218,6 +225,15 @@ def play(role: str, cloud: Cloud) -> list[str]:
     return PARTS[role]() if role in PARTS else a_command(*COMMANDS[role])
 
 
+def _ban_somebody() -> None:
+    """Store a ban and log it: who follows the bans reads the log."""
+    ledger, now_ms = open_ledger(SETTINGS, Policy(), SystemClock()), SystemClock().now_ms()
+    stored = ledger.commit({OTHER: Decision(Offender(), Ban(now_ms, now_ms + 600_000, 1, 600_000))})[OTHER]
+    assert isinstance(stored, Offender)
+    assert ledger.publish({OTHER: stored}) == {}
+    ledger.close()
+
+
 def set_up(role: str, cloud: Cloud) -> None:
     """Make what there is before a role comes: all but what provision makes."""
     if role == "provision":
@@ -238,8 +254,6 @@ def set_up(role: str, cloud: Cloud) -> None:
         Rules=rules,
         VisibilityConfig=visible,
     )
-    if role in {"bans", "release"}:
-        clock = SystemClock()
-        _judge(Told(), open_ledger(SETTINGS, Policy(Jail("default")), clock), clock.now_ms())
+    _ban_somebody()
     if role == "release":
         DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

@@ -12,7 +12,7 @@ from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.domain.jails import SECOND_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Missing
 from f2b_worker.ports import Notes
 from f2b_worker.process.assembly import open_ledger, open_notebooks
@@ -164,7 +164,9 @@ class TestRelease:
         ):
             who = OffenderId("login", f"192.0.2.{number}/32")
             ban = Ban(start_ms, start_ms + length_ms, 1, length_ms, observed=observed)
-            ledger.commit({who: Decision(ledger.offender(who), ban)})
+            stored = ledger.commit({who: Decision(ledger.offender(who), ban)})[who]
+            assert isinstance(stored, Offender)
+            ledger.publish({who: stored})
         ledger.close()
         notebooks = open_notebooks(SETTINGS)
         assert list(notebooks) == ["eu-central-1", "us-east-1"]

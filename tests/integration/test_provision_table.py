@@ -46,7 +46,7 @@ def test_a_table_that_is_there_is_left_as_it_is_and_the_difference_is_said(cloud
         "table ledger: there, but its deletion protection is off; a table that is there is left as it is; "
         "to change it: aws dynamodb update-table --table-name ledger --deletion-protection-enabled"
     )
-    assert lines[5] == (
+    assert lines[7] == (
         "point-in-time recovery of table ledger: there, but it is off, and a table that is there is left as it "
         "is; to switch it on: aws dynamodb update-continuous-backups --table-name ledger "
         "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"

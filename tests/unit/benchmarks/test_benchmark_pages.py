@@ -82,7 +82,7 @@ def test_what_a_million_a_second_need_follows_from_one_processs_figures() -> Non
 
 def test_the_design_stops_at_a_table_s_units_for_new_bans_and_half_a_million_addresses() -> None:
     assert round(capacity.bans_per_s()) == 18_182
-    assert capacity.held_per_s() == 6_000
+    assert capacity.held_per_s() == 120_000
     assert capacity.enforced_most() == 500_000
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-EVERY_S = 1.0
+EVERY_S = 2.0
+"""Soon enough for holes of ten seconds, and for the numbers that a fleet takes meanwhile: 800 of 1,000."""
 
 
 class Scribe(Protocol):

@@ -156,6 +156,16 @@ def test_new_bans_are_logged_before_extensions(scene: Scene) -> None:
     assert scene.logged == [{WHO: 1}, {OTHER: 2}]
 
 
+def test_a_ban_that_its_own_batch_extended_is_a_new_one(scene: Scene) -> None:
+    longer = scene.mine.extend(scene.mine.ban(OTHER), OTHER)
+    now_ms = scene.clock.now_ms()
+    ban = Ban(now_ms, now_ms + LENGTH_MS + 60_000, 1, LENGTH_MS, extended=1)
+    offender = scene.mine.ledger.commit({WHO: Decision(Offender(), ban)})[WHO]
+    assert isinstance(offender, Offender)
+    assert scene.mine.ledger.publish({OTHER: longer, WHO: offender}) == {}
+    assert scene.logged == [{WHO: 1}, {OTHER: 2}]
+
+
 def test_a_log_that_does_not_answer_is_told_for_each_and_logged_by_the_next_try(scene: Scene) -> None:
     offenders = {who: scene.mine.ban(who) for who in (WHO, OTHER)}
     scene.mine.caller.fare([Fate.DONE, *[Fate.UNHEARD] * (1 + len(PAUSES_S))])

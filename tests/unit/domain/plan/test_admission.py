@@ -63,3 +63,12 @@ def test_thousands_of_changes_do_not_pile_up() -> None:
         admission.put(A, until_ms)
         admission.put(B, 0)
     assert len(admission._worst or []) + len(admission._best) < 5000
+
+
+def test_all_at_once_are_admitted_where_there_is_room_for_them_and_nothing_was_before() -> None:
+    admission = Admission(2)
+    assert not admission.fill({A: 10, B: 20, C: 30})
+    assert admission.fill({A: 10, B: 20})
+    assert not admission.fill({C: 30})
+    admission.put(C, 30)
+    assert (admission.admitted, admission.left_out) == ({B: 20, C: 30}, {A: 10})

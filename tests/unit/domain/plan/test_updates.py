@@ -293,3 +293,20 @@ class TestDuplicatesAndCompaction:
         bench = Bench(keys(5), keys(5, 100))
         bench.want(*keys(5), *keys(5, 100))
         assert bench.plan() is None
+
+
+@pytest.mark.parametrize("number", [3, 9])
+def test_a_group_that_starts_with_all_bans_is_as_one_that_learned_them_one_by_one(number: int) -> None:
+    ends_ms = {f"203.0.113.{host}/32": 1000 + host for host in range(number)}
+    at_once, one_by_one = (Group("block", 4, capacity=5) for _ in range(2))
+    for group in (at_once, one_by_one):
+        group.add_set("0", 0.0)
+    at_once.start(ends_ms, 7.0)
+    for entry, until_ms in ends_ms.items():
+        one_by_one.want(entry, until_ms, 7.0)
+    for group in (at_once, one_by_one):
+        group.read("0", frozenset(["203.0.113.1/32", "192.0.2.1/32"]), lambda _: Origin.OURS, 8.0)
+    assert at_once.wanted == one_by_one.wanted
+    assert at_once.pending == one_by_one.pending
+    assert at_once.left_out == one_by_one.left_out
+    assert at_once.sets["0"] == one_by_one.sets["0"]

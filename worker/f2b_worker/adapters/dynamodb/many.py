@@ -47,6 +47,9 @@ KNOWN_MAX = 50_000
 KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
 
+READ_FROM = 5
+"""So many offenders of whom only the ban is known are read first: in batches that costs less than single writes."""
+
 _READING = "reading the ledger"
 _READ_MAX = 100  # items in one BatchGetItem
 _READS = 5
@@ -226,17 +229,12 @@ class ManyOffenders:
 
     def store(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans; who is left out of the answer is not known here and has to be written alone."""
-        seen = {
-            who: known
-            for who, decision in decisions.items()
-            if (known := self._known.get(who))
-            and known.offender.revision == decision.seen.revision
-            and (decision.last.evidence or not decision.is_another)  # else that of the ban before must go
-        }
+        answers = self._lost(decisions)
+        left = {who: each for who, each in decisions.items() if who not in answers}
+        seen = {who: known for who, each in left.items() if (known := self._seen_for(who, each))}
         after = {who: decisions[who].applied(known.offender) for who, known in seen.items()}
         asked_s = self._clock.monotonic_s()
         statements = [self._ban_statement(who, seen[who], after[who], decisions[who]) for who in seen]
-        answers: Answers = {}
         for who, outcome in zip(after, run(self._client, self._threads, statements), strict=True):
             if outcome is None:
                 answers[who] = after[who]
@@ -250,6 +248,23 @@ class ManyOffenders:
             else:
                 self._known.forget(who)
         return answers
+
+    def _lost(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        """Read those of whom only the ban was known; answer who has changed meanwhile, or cannot be read."""
+        unknown = [who for who, each in decisions.items() if not self._seen_for(who, each)]
+        found = self.read(unknown) if len(unknown) >= READ_FROM else {}
+        return {
+            who: each
+            for who, each in found.items()
+            if isinstance(each, F2bError) or each.revision != decisions[who].seen.revision
+        }
+
+    def _seen_for(self, who: OffenderId, decision: Decision) -> Seen | None:
+        """Answer what a statement that stores *decision* would replace; None if none can."""
+        if decision.is_another and not decision.last.evidence:
+            return None  # that of the ban before must go
+        known = self._known.get(who)
+        return known if known and known.offender.revision == decision.seen.revision else None
 
     def _ban_statement(self, who: OffenderId, seen: Seen, after: Offender, decision: Decision) -> Statement:
         written = {

@@ -54,7 +54,7 @@ class Publishing:
             unknown = [who for who in left if self._known.get(who) is None]
             failed |= {who: each for who, each in self._read(unknown).items() if isinstance(each, F2bError)}
             seen = {who: found for who in left if who not in failed and (found := self._known.get(who))}
-            longer = {who for who, each in seen.items() if each.offender.ban and each.offender.ban.extended}
+            longer = {who for who, each in seen.items() if _is_extension(each.offender)}
             # New bans first: an extension must not hold them up.
             new = [who for who in seen if who not in longer]
             left = [who for some in (new, [*longer]) for who in self._append(some, seen, failed)]
@@ -93,3 +93,8 @@ class Publishing:
         self._logged[who] = max(revision, self._logged.pop(who, 0))
         while len(self._logged) > LOGGED_MAX:
             self._logged.popitem(last=False)
+
+
+def _is_extension(offender: Offender) -> bool:
+    """Tell whether a ban was stored before and lasts longer now; a new one may be extended by its own batch."""
+    return offender.revision > 1 and bool(offender.ban and offender.ban.extended)

@@ -171,7 +171,7 @@ def differences(client: DynamoDBClient, table: str, wish: Protections) -> str:
 
 
 def check_table(client: DynamoDBClient, table: str) -> None:
-    """See that the ledger's table is there and has its index.
+    """See that the ledger's table is there, and that it is one.
 
     Raises:
         Missing: If it is not there.

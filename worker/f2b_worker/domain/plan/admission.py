@@ -50,6 +50,14 @@ class Admission:
             self._leave_out(entry, until_ms)
         self._balance()
 
+    def fill(self, ends_ms: dict[str, int]) -> bool:
+        """Take all of these as wanted at once, if nothing was before and there is room for all; tell whether."""
+        if self.admitted or self.left_out or len(ends_ms) > self._room:
+            return False
+        self.admitted = dict(ends_ms)
+        self._worst = None
+        return True
+
     def drop(self, entry: str) -> None:
         """Take *entry* as no longer wanted."""
         if self.admitted.pop(entry, None) is not None:

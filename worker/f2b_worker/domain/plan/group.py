@@ -220,6 +220,14 @@ class Group:
         self._resize()
         self._settle_all(kept.held, now_s)
 
+    def start(self, ends_ms: dict[str, int], now_s: float) -> None:
+        """Want all of these before any set was read: as `want` of each does, in a tenth of the time."""
+        if self._admission.fill(ends_ms):
+            self.pending = dict.fromkeys(ends_ms, now_s)
+            return
+        for entry, until_ms in ends_ms.items():
+            self.want(entry, until_ms, now_s)
+
     def want(self, entry: str, until_ms: int, now_s: float) -> None:
         """Want *entry* in one of the sets until then."""
         # Under `keep`, an entry that somebody else put in stays theirs, banned or not: only they may take it out.

@@ -99,9 +99,14 @@ class Groups:
         return group.keeps(key) or bool(network and group.keeps(network))
 
     def start(self, wanted: Mapping[str, Mapping[str, int]], now_s: float) -> None:
-        """Take in everything that is wanted in each blocklist."""
-        everything = ((name, each) for name, ends_ms in wanted.items() for each in ends_ms.items())
-        self.take_in((Want(name, key, until_ms) for name, (key, until_ms) in everything), now_s)
+        """Take in everything that is wanted in each blocklist, before any set was read."""
+        for name, ends_ms in wanted.items():
+            if name in self._collapsers:
+                self.take_in((Want(name, key, until_ms) for key, until_ms in ends_ms.items()), now_s)
+                continue
+            for family in FAMILIES:
+                mine = {key: until_ms for key, until_ms in ends_ms.items() if family_of(key) == family}
+                self.by_place[name, family].start(mine, now_s)
 
     def take_in(self, changes: Iterable[Want], now_s: float) -> None:
         """Take in what changed."""

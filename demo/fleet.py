@@ -178,13 +178,14 @@ class Fleet:
 
     def _read_bans(self) -> Iterator[Ban]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=NAME, ConsistentRead=True)
-        items = [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith("offender#")]
-        last = {item["pk"]["S"]: item["last_ban"]["M"] for item in items if "last_ban" in item}
+        items = [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith("ip#")]
+        last = {_place(item): item["ban"]["M"] for item in items if "ban" in item}
+        yield from (_ban(*place, ban) for place, ban in last.items())
         for item in items:
-            if item["sk"]["S"].startswith("ban#"):
-                # How far the last ban was extended stands in the offender's state.
-                newest = last[item["pk"]["S"]]
-                yield _ban(item | newest if newest["start_ms"] == item["start_ms"] else item)
+            # A ban is put into the history before another one stands in its place: it may be in both.
+            is_past = item["sk"]["S"].startswith("h#")
+            if is_past and item["start_ms"] != last.get(_place(item), {}).get("start_ms"):
+                yield _ban(*_place(item), item)
 
     def ip_set_entries(self) -> set[str]:
         """Read what both IP sets hold."""
@@ -195,10 +196,14 @@ class Fleet:
         return held
 
 
-def _ban(item: dict[str, Any]) -> Ban:
-    _, jail, entry = item["pk"]["S"].split("#")
+def _place(item: dict[str, Any]) -> tuple[str, str]:
+    """Name the jail and the address of an offender's item."""
+    return item["sk"]["S"].split("#")[1], item["pk"]["S"].removeprefix("ip#").removesuffix("/32")
+
+
+def _ban(jail: str, key: str, item: dict[str, Any]) -> Ban:
     names = ("start_ms", "until_ms", "count", "length_ms", "extended")
-    return Ban(jail, entry.removesuffix("/32"), *(int(item[name]["N"]) for name in names))
+    return Ban(jail, key, *(int(item[name]["N"]) for name in names))
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from demo.fleet import BIN, NAME, Fleet, eventually, free_port, get
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from tests.acceptance.attacks import now_ms, report, send_bodies
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 BANNED, OFFENDER, OTHER, FOREIGN = "203.0.113.50", "203.0.113.51", "203.0.113.60", "192.0.2.1"
-KINDS = {"ban", "offender", "foreign", "networks", "surge", "swept", "lease"}
+KINDS = {"log", "offender", "foreign", "networks", "surge", "swept", "lease"}
 
 
 def ip_set(fleet: Fleet, family: int = 4) -> dict[str, Any]:
@@ -39,6 +40,15 @@ def items(fleet: Fleet) -> list[dict[str, Any]]:
     return [dict(each) for each in fleet.dynamodb.scan(TableName=NAME, ConsistentRead=True)["Items"]]
 
 
+def without_count(packed: bytes) -> bytes:
+    """Break what a log item tells of one of its bans."""
+    content = json.loads(unzipped(packed[1:]))
+    for place, key in enumerate(content["key"]):
+        if key == f"{BANNED}/32":
+            content["count"][place] = "many"
+    return packed[:1] + zipped(json.dumps(content))
+
+
 def break_items(fleet: Fleet) -> None:
     """Break one item of each kind, as a newer or broken writer may leave it."""
     notebook = DynamoNotebook(fleet.dynamodb, NAME, region="us-east-1")
@@ -49,10 +59,12 @@ def break_items(fleet: Fleet) -> None:
     notebook.note_entries("networks", arn, frozenset({"198.51.100.0/24"}))
     for item in items(fleet):
         pk, sk = item["pk"]["S"], item["sk"]["S"]
-        if pk.startswith("bans#") and sk.startswith(BANNED):
-            del item["until_ms"]
-        elif pk.endswith(f"{OFFENDER}/32") and sk == "state":
-            item["last_ban"] = {"S": "nothing"}
+        if sk == "log" and "c" in item:
+            item["c"] = {"B": without_count(item["c"]["B"])}
+        elif pk.endswith(f"{BANNED}/32") and sk == "s#default":
+            del item["ban"]["M"]["until_ms"]
+        elif pk.endswith(f"{OFFENDER}/32") and sk == "s#default":
+            item["ban"] = {"S": "nothing"}
         elif sk.startswith(("foreign#", "networks#")):
             item["entries"] = {"B": item["entries"]["B"][:5]}
         elif sk == "surge":
@@ -121,7 +133,7 @@ def test_one_unreadable_item_of_each_kind_costs_nobody_else_anything(
     reasons = {each["MessageAttributes"]["f2b.reason"]["StringValue"] for each in letters}
     details = {each["MessageAttributes"]["f2b.detail"]["StringValue"] for each in letters}
     assert reasons == {"state_unreadable"}
-    assert all(f"offender#default#{OFFENDER}/32 state: last_ban cannot be read" in each for each in details)
+    assert all(f"ip#{OFFENDER}/32 s#default: ban cannot be read" in each for each in details)
     told = named(log)
     assert {each["kind"] for each in told} >= KINDS - {"lease"}
     assert len({(each["item"], each["attribute"]) for each in told}) == len(told), "each is named once"
@@ -149,7 +161,7 @@ def test_commands_name_what_cannot_be_read_and_show_the_rest(fleet: Fleet) -> No
     assert (told["status"], told["state"]) == ("banned", "unreadable")
     (told,) = map(json.loads, command(fleet, "explain", OFFENDER, "--json").splitlines())
     assert told["status"] == "unreadable"
-    assert "last_ban cannot be read" in told["unreadable"][0]
+    assert "ban cannot be read" in told["unreadable"][0]
     assert "unreadable" in command(fleet, "bans", "--ip-set", NAME)
     assert "released" in command(fleet, "release")
     assert "nothing to release" in command(fleet, "release")

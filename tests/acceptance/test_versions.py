@@ -63,7 +63,7 @@ def test_a_table_of_a_newer_f2b_is_refused_in_one_line_and_left_as_it_is(
     before = items(fleet)
     send_bodies(fleet, report(IP, 3))
     line = refused(fleet, *arguments)
-    assert line == f"f2b-worker: a newer f2b wrote table {NAME} in format 7; this f2b knows format 1: update f2b"
+    assert line == f"f2b-worker: a newer f2b wrote table {NAME} in format 7; this f2b knows format 2: update f2b"
     assert items(fleet) == before
     assert fleet.queued() > 0, "the infractions wait for a worker that may judge them"
 
@@ -73,19 +73,24 @@ def test_a_mark_that_cannot_be_read_is_refused_in_one_line(fleet: Fleet) -> None
     assert "the item pk=meta sk=schema" in refused(fleet, *ON_THE_TABLE)
 
 
-def test_a_table_of_before_there_were_marks_is_marked_by_the_first_worker(fleet: Fleet) -> None:
+def test_a_table_of_before_the_ban_log_is_refused_in_one_line_and_left_as_it_is(fleet: Fleet) -> None:
+    assert marked(fleet) == {"version": 2, "readable_from": 2}, "provision marks it"
+    mark(fleet, 1, 1)
+    line = f"f2b-worker: an older f2b wrote table {NAME} in format 1; this f2b knows format 2: "
+    assert refused(fleet, *ON_THE_TABLE).startswith(line)
+    fleet.dynamodb.delete_item(TableName=NAME, Key=KEY)
+    line = f"f2b-worker: table {NAME} does not say its format, and this f2b knows format 2 only: run"
+    assert refused(fleet, *ON_THE_TABLE).startswith(line)
     assert marked(fleet) is None
-    fleet.start_worker()
-    eventually(lambda: marked(fleet) == {"version": 1, "readable_from": 1}, "it is marked", 30)
 
 
 def test_where_the_mark_lets_it_an_older_worker_judges_and_leaves_what_it_does_not_know(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    mark(fleet, 7, 1)
-    offender = {"pk": {"S": f"offender#default#{IP}/32"}, "sk": {"S": "state"}}
+    mark(fleet, 7, 2)
+    offender = {"pk": {"S": f"ip#{IP}/32"}, "sk": {"S": "s#default"}}
     unknown = [
-        {"pk": {"S": "log#000001"}, "sk": {"S": "7"}, "packed": {"S": "of version 7"}},
+        {"pk": {"S": "feed#000001"}, "sk": {"S": "7"}, "packed": {"S": "of version 7"}},
         {"pk": {"S": "enforcer#us-east-1"}, "sk": {"S": "of-version-7#x"}, "x": {"N": "1"}},
         offender | {"of_version_7": {"S": "kept"}, "ttl": {"N": "4000000000"}},
     ]
@@ -99,7 +104,7 @@ def test_where_the_mark_lets_it_an_older_worker_judges_and_leaves_what_it_does_n
     fleet.wait_until_judged()
     (ban,) = fleet.bans()
     assert (ban.key, ban.count) == (IP, 1)
-    assert marked(fleet) == {"version": 7, "readable_from": 1}
+    assert marked(fleet) == {"version": 7, "readable_from": 2}
     assert all(each in items(fleet) for each in unknown[:2])
     assert fleet.dynamodb.get_item(TableName=NAME, Key=offender)["Item"]["of_version_7"] == {"S": "kept"}
     assert "part_died" not in (tmp_path / "log").read_text()

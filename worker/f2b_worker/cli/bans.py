@@ -84,14 +84,22 @@ def _running(book: BanBook, unreadable: Sequence[Unreadable]) -> list[Shown]:
     running: list[Shown] = []
     broken: list[Shown] = []
     for who, ban in ((each.who, each.ban) for each in book.standing()):
-        if ban is UNREADABLE:
-            # Who reads names an item right before it is handed over.
-            named.add(unreadable[-1])
-            broken.append(Shown(who, ban, unreadable[-1]))
-        elif ban.until_ms >= now_ms:
-            running.append(Shown(who, ban))
+        # What is told of a ban may be broken while the offender's own item is whole.
+        shown = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
+        if shown.why:
+            named.add(shown.why)
+            broken.append(shown)
+        elif shown.ban.until_ms >= now_ms:
+            running.append(shown)
     running.sort(key=lambda each: each.ban.until_ms)
     return running + broken + [Shown(None, UNREADABLE, each) for each in unreadable if each not in named]
+
+
+def _read_anew(book: BanBook, who: OffenderId) -> Shown:
+    try:
+        return Shown(who, book.offender(who).ban or UNREADABLE)
+    except Unreadable as error:
+        return Shown(who, UNREADABLE, error)
 
 
 def _places(jails: Jails, settings: WorkerSettings, notes: dict[str, Notes]) -> Places:

@@ -48,7 +48,7 @@ KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
 
 READ_FROM = 5
-"""So many offenders of whom only the ban is known are read first: in batches that costs less than single writes."""
+"""So many offenders of whom only the ban is known are read first: batches cost less than single writes."""
 
 _READING = "reading the ledger"
 _READ_MAX = 100  # items in one BatchGetItem

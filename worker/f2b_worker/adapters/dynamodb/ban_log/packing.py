@@ -41,11 +41,13 @@ class Unpacked:
         changes: The changes; a ban that cannot be read is UNREADABLE, so that nobody takes it for ended.
         unreadable: How many rows do not even say whose they are, or have no revision.
         looks: The names of items that are to be read again.
+        is_whole: Whether every row can be read.
     """
 
     changes: Sequence[Change]
     unreadable: int = 0
     looks: frozenset[str] = frozenset()
+    is_whole: bool = True
 
 
 def pack(changes: Sequence[Change], looks: Iterable[str] = ()) -> bytes:
@@ -98,7 +100,7 @@ def unpack(packed: bytes) -> Unpacked:
         # Something in it is wrong: by itself, each row shows whether it is.
         rows = [_row(content, row) for row in zip(*columns, strict=True)]
         changes = [change for change in rows if change]
-        return Unpacked(changes, len(rows) - len(changes), looks)
+        return Unpacked(changes, len(rows) - len(changes), looks, is_whole=False)
 
 
 def _columns(content: dict[str, Any]) -> list[Any]:

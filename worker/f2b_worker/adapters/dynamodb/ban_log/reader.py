@@ -175,8 +175,8 @@ class BanLogReader:
         try:
             unpacked = unpack(content)
         except MISSHAPEN:
-            unpacked = Unpacked((), unreadable=1)
-        if unpacked.unreadable:
+            unpacked = Unpacked((), unreadable=1, is_whole=False)
+        if not unpacked.is_whole:
             pk, _, sk = name.partition(" ")
             self._aside(unreadable(kind, {"pk": {"S": pk}, "sk": {"S": sk}}, "c"))
         return unpacked

@@ -163,7 +163,7 @@ Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
 
 
 class Ledger(Protocol):
-    """Offenders and bans, as the intake uses them. Every answer is strongly consistent.
+    """Offenders and bans, as the intake uses them. Every answer but that of `news` is strongly consistent.
 
     Several threads at once: the intake's, and those of enforcers which adopt entries by `commit`.
     """
@@ -284,7 +284,7 @@ class SchemaMark(Protocol):
 
 
 class Lease(Protocol):
-    """The right to be the one that enforces.
+    """The right to be the one that enforces, or the one that makes snapshots.
 
     Several threads at once: the enforcer's holds and releases; while a slow search goes on, it is renewed aside.
     """

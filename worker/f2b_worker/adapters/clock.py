@@ -31,8 +31,8 @@ _DATE_MS = 1000
 class AwsTime:
     """How far AWS's clock is ahead of this machine's, by the `Date` header of AWS's answers.
 
-    Workers compare what others stored with their own time: without this, one whose clock is off finds new bans
-    late, and lifts bans early. A clock that agrees with AWS's is left as it is.
+    A ban ends by the time of whoever reads it: without this, one whose clock is off lifts bans early, or late. A
+    clock that agrees with AWS's is left as it is.
 
     Any number of threads at once. Of two that learn at the same time either may win; the next answer tells.
 

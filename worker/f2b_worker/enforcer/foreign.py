@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ADOPT_EVERY_S = 1.0
 ADOPTED_AT_ONCE = 200
-"""How many entries are adopted in one go: each is a transaction, and no ban must wait for thousands."""
+"""How many entries are adopted in one go: each is a write, and no ban must wait for thousands."""
 
 NOTE_IN_DOUBT_S = 10.0
 """How often the entries of a set are noted while others of it are in doubt: thousands make a large note."""

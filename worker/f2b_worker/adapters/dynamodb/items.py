@@ -123,7 +123,7 @@ def as_count(value: Item) -> int:
 
 
 def version_of(item: Item) -> int:
-    """Read how often an offender's item was changed; 0 for one that an older worker wrote.
+    """Read how often an offender's item was changed; 0 for one that is not there.
 
     Raises:
         Unreadable: If it is no such number.

@@ -1,8 +1,9 @@
 """A lease in the ledger's table: relative durations and a version, never an absolute clock.
 
-The item `lease#enforcer/<Region>` says who holds it, its version, and what the holder enforces. One that cannot be
-read has a holder whom nobody knows: it is taken over like any other, if it stands still for as long, and only as
-exactly that item. Its new version is one that no holder counted up to, so none who held it before can move it.
+The item `lease#enforcer/<Region>`, or `lease#scribe`, says who holds it, its version, and what the holder
+enforces. One that cannot be read has a holder whom nobody knows: it is taken over like any other, if it stands
+still for as long, and only as exactly that item. Its new version is one that no holder counted up to, so none
+who held it before can move it.
 
 Who first sees that the version stands still writes its name beside it, as `heir`, and makes ready to take over.
 The others wait a while longer, so that not a whole fleet loads all bans at once. A holder that lives wipes that

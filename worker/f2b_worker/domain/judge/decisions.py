@@ -54,7 +54,7 @@ class Decision:
         """Say what is remembered of an offender once this is stored.
 
         Hits up to the last ban's end are used up; those that others added meanwhile stay, until they are judged.
-        The evidence stands in the ban's history only.
+        The evidence is no part of it: whoever wants that reads the history.
 
         Args:
             current: What the ledger holds now; its bans are those that were seen, or nothing may be stored.

@@ -132,24 +132,24 @@ class TestKnownBans:
         known = KnownBans()
         for number, names in enumerate((("block",), ("block", "captcha"), ("block",))):
             ban = Ban(number, number + 7, 3, 7, 4, observed=number == 1, blocklists=names)
-            known.learn(who(f"203.0.113.{number}"), Offender(ban=ban, revision=number + 1, lifted_ms=number), 0.5)
+            known.learn(who(f"203.0.113.{number}"), Offender(ban=ban, revision=number + 1, lifted_ms=number))
             found = known.get(who(f"203.0.113.{number}"))
-            assert found == (ban, number + 1, number, 0.5)
+            assert found == (ban, number + 1, number)
             assert found.seen == Offender(ban=ban, revision=number + 1, lifted_ms=number)
 
     def test_half_of_the_most_are_known_at_least_and_no_more_than_the_most(self) -> None:
         known = KnownBans(most=10)
         everybody = [who(f"203.0.113.{number}") for number in range(100)]
         for number, each in enumerate(everybody):
-            known.learn(each, Offender(ban=Ban(0, 9, 1, 9), revision=1), 0.0)
+            known.learn(each, Offender(ban=Ban(0, 9, 1, 9), revision=1))
             assert all(known.get(late) for late in everybody[max(0, number - 4) : number + 1])
             assert sum(known.get(each) is not None for each in everybody) <= 10
 
     def test_who_is_learned_again_stays(self) -> None:
         known = KnownBans(most=10)
         for number in range(100):
-            known.learn(STRANGER, Offender(ban=Ban(0, number, 1, 9), revision=1), 0.0)
-            known.learn(who(f"203.0.113.{number}"), Offender(ban=Ban(0, 9, 1, 9), revision=1), 0.0)
+            known.learn(STRANGER, Offender(ban=Ban(0, number, 1, 9), revision=1))
+            known.learn(who(f"203.0.113.{number}"), Offender(ban=Ban(0, 9, 1, 9), revision=1))
             found = known.get(STRANGER)
             assert found
             assert found.ban.until_ms == number
@@ -157,5 +157,5 @@ class TestKnownBans:
     def test_who_is_forgotten_or_not_banned_is_unknown(self) -> None:
         known = KnownBans(most=2)
         for seen in (Offender(ban=Ban(0, 9, 1, 9), revision=1), Offender()):
-            known.learn(WHO, seen, 0.0)
+            known.learn(WHO, seen)
         assert known.get(WHO) is None

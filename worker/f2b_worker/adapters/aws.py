@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import UnknownRegionError
 from pydantic_core import from_json
@@ -208,12 +209,21 @@ def _session() -> Any:
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     bound_answers()
-    session = boto3.session.Session(region_name=region)
+    core = botocore.session.get_session()
+    # What AWS's services look like takes 10 MB a client, unless all have it from one reader.
+    core.register_component("data_loader", _models(core))
+    session = boto3.session.Session(botocore_session=core, region_name=region)
     check_session(session)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     session.events.register("response-received", refuse_unread)
     return session
+
+
+def _models(core: Any, known: list[Any] = []) -> Any:  # noqa: B006 - read once
+    if not known:
+        known.append(core.get_component("data_loader"))
+    return known[0]
 
 
 def _config(*, connections: int, read_timeout_s: float, attempts: int, connect_timeout_s: float = 3) -> Config:

@@ -121,11 +121,10 @@ class Judging:
     def take_in_news(self) -> None:
         """Learn what was heard: what others stored needs not be stored again."""
         while self._news:
-            now_s = self._clock.monotonic_s()
             for who, offender in self._news.popleft().items():
                 known = self.known.get(who)
                 if known is None or known.revision < offender.revision:
-                    self.known.learn(who, offender, now_s)
+                    self.known.learn(who, offender)
                     self._tell_pile(who, offender)
 
     def _tell_pile(self, who: OffenderId, offender: Offender) -> None:
@@ -311,7 +310,7 @@ class Judging:
             return self._fail_one(who, answer)
         if pile.known and not _covers(answer.ban, pile):
             pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next round
-            self.known.learn(who, answer, self._clock.monotonic_s())
+            self.known.learn(who, answer)
             return None
         try:
             return self._judge_one(who, answer)
@@ -343,7 +342,7 @@ class Judging:
             if spent:
                 self._trim(who, spent)
         self._feed(who, offender)
-        self.known.learn(who, offender, self._clock.monotonic_s())
+        self.known.learn(who, offender)
         metrics.infractions_judged.inc(len(self.desk.piles[who].hits))
         self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(self.desk.piles[who].hits))
         self.desk.finish(who)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.ports import Answers, Clock
 
-KNOWN_MAX = 50_000
-"""Offenders whose items are remembered, about 1 KB each: who comes again soon is updated, not inserted."""
+KNOWN_MAX = 12_000
+"""Offenders whose items are remembered, about 1.4 KB each: who comes again soon is updated, not inserted."""
 
 KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
 
-LOGGED_MAX = 50_000
+LOGGED_MAX = 20_000
 """So many offenders are remembered of whom the log is known to tell all; of others it is told again."""
 
 _TRIES = 3

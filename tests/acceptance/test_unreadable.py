@@ -159,7 +159,7 @@ def test_commands_name_what_cannot_be_read_and_show_the_rest(fleet: Fleet) -> No
     assert f"ip#{BANNED}/32 s#default: ban cannot be read" in shown[BANNED]["why"]
     assert shown[OTHER]["count"] == 1
     (told,) = map(json.loads, command(fleet, "explain", BANNED, "--json").splitlines())
-    assert (told["status"], told["state"]) == ("banned", "unreadable")
+    assert (told["status"], told["state"]) == ("unreadable", "unreadable")
     (told,) = map(json.loads, command(fleet, "explain", OFFENDER, "--json").splitlines())
     assert told["status"] == "unreadable"
     assert "hits cannot be read" in told["unreadable"][0]

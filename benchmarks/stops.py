@@ -3,7 +3,7 @@
     python -m benchmarks.stops [--json] [--runs 30]
 
 The real `f2b-worker --queue … --table …` runs as a process, or as a pool, against the canned AWS. When it is idle,
-under an attack, or has a full hand of messages that wait to extend bans, it gets a SIGTERM at a random moment. The
+under an attack, or has a full hand of messages that wait for a budget, it gets a SIGTERM at a random moment. The
 stop is timed until its parent has ended. A message that is in flight then was neither deleted nor released: it
 waits for its visibility timeout.
 """
@@ -32,6 +32,9 @@ FILLS_WITHIN_S = 60.0
 FULL_HAND = 10_100
 """A worker with more than 10,000 messages in hand receives no further ones; those under way make it so many."""
 
+WAITING = ("--offenders-per-s", "1")
+"""Strangers wait in hand for a budget that is spent."""
+
 METHOD = "from SIGTERM to the end of the process, against canned SQS and DynamoDB; seconds"
 
 
@@ -42,6 +45,7 @@ class Scene:
     Attributes:
         attack: What it judges, if anything, in messages of *pack* infractions.
         in_hand: So many messages it has in hand at least.
+        options: Further ones of the worker.
     """
 
     doing: str
@@ -49,6 +53,7 @@ class Scene:
     attack: str = ""
     pack: int = 100
     in_hand: int = 0
+    options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ SCENES = (
     Scene("idle", processes=2),
     Scene("botnet", attack="botnet"),
     Scene("botnet", processes=2, attack="botnet"),
-    Scene("full hand", attack="even-1000", pack=5, in_hand=FULL_HAND),
+    Scene("full hand", attack="botnet", pack=5, in_hand=FULL_HAND, options=WAITING),
 )
 
 
@@ -82,7 +87,16 @@ def stop_once(canned: Canned, folder: Path, scene: Scene, dice: random.Random) -
         BenchError: If it did not come so far, or did not end with code 0.
     """
     canned.ask("POST", "/reset")
-    arguments = ["f2b_worker", "--queue", NAME, "--table", NAME, "--processes", str(scene.processes)]
+    arguments = [
+        "f2b_worker",
+        "--queue",
+        NAME,
+        "--table",
+        NAME,
+        "--processes",
+        str(scene.processes),
+        *scene.options,
+    ]
     with Process(arguments, aws_environment(canned.url), folder / "worker.log") as worker:
         canned.wait_until_received(worker, scene.processes)
         if scene.attack:

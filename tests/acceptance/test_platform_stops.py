@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.processes import Canned, Process, aws_environment
-from benchmarks.stops import FULL_HAND, fill_hand
+from benchmarks.stops import FULL_HAND, WAITING, fill_hand
 from demo.fleet import BIN, eventually
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.test_pool import children_of, of_process
@@ -133,10 +133,10 @@ def test_what_a_pool_has_in_hand_whose_parent_is_killed_is_judged_at_once_by_ano
 def test_a_full_hand_is_released_within_the_shortest_patience(tmp_path: Path) -> None:
     """The queue and the ledger are canned: no emulator delivers so many messages so fast."""
     log = tmp_path / "worker.log"
-    arguments = ["f2b_worker", "--queue", "f2b", "--table", "f2b", "--processes", "1"]
+    arguments = ["f2b_worker", "--queue", "f2b", "--table", "f2b", "--processes", "1", *WAITING]
     with Canned(tmp_path) as canned, Process(arguments, aws_environment(canned.url), log) as worker:
         canned.wait_until_received(worker, 1)
-        canned.feed("even-1000", 5)
+        canned.feed("botnet", 5)
         fill_hand(canned, worker, FULL_HAND)
 
         worker.popen.send_signal(signal.SIGTERM)

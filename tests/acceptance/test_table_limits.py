@@ -33,11 +33,11 @@ def test_every_fleet_works_under_the_limits_of_aws(fleet: Fleet, local_aws: Loca
     assert key
 
 
-def test_a_fleet_whose_keys_have_few_units_a_second_ends_with_the_right_bans(
+def test_a_fleet_whose_table_has_few_units_a_second_ends_with_the_right_bans(
     fleet: Fleet, local_aws: LocalAws
 ) -> None:
     infractions = shifted(attack(1, now_ms()), now_ms() - 1000)
-    local_aws.edge.limit_tables(key_writes=5)
+    local_aws.edge.limit_tables(table_writes=250)
 
     fleet.start_worker(*REPLAY)
     send(fleet, infractions)

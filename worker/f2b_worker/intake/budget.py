@@ -31,8 +31,18 @@ SAVED_S = 2.0
 """What was not spent is saved for so long: a turn is longer than the moment in which it gets its share."""
 
 
+SLOWED_PER_S = 20.0
+"""However often the ledger throttles, so many offenders are tried in a second."""
+
+RECOVERS_IN_S = 60.0
+"""So long it takes at most until all of the budget is tried again after the ledger throttled."""
+
+
 class Budget:
     """Offenders a second, as a bucket that fills up while less is spent.
+
+    A ledger that throttles is given half as many, and then more again, a little each second. So hits give way to
+    what must not wait, as the enforcer's lease, which a storm on the table would throttle as well.
 
     Args:
         per_s: How many.
@@ -41,15 +51,32 @@ class Budget:
 
     def __init__(self, per_s: float, now_s: float) -> None:
         self.per_s = per_s
-        self._most = max(1.0, per_s * SAVED_S)  # less than one a second is a budget, too
+        self._now_per_s = per_s
         self._left = self._most
         self._filled_s = now_s
 
+    @property
+    def is_slowed(self) -> bool:
+        """Whether it is less than it should be, since the ledger throttled."""
+        return self._now_per_s < self.per_s
+
+    @property
+    def _most(self) -> float:
+        return max(1.0, self._now_per_s * SAVED_S)  # less than one a second is a budget, too
+
     def left(self, now_s: float) -> int:
         """Tell how many may be written now."""
-        self._left = min(self._most, self._left + (now_s - self._filled_s) * self.per_s)
+        passed_s = now_s - self._filled_s
+        self._now_per_s = min(self.per_s, self._now_per_s + passed_s * self.per_s / RECOVERS_IN_S)
+        self._left = min(self._most, self._left + passed_s * self._now_per_s)
         self._filled_s = now_s
-        return int(self._left) if self._left >= self.per_s * SHARE_S else 0
+        return int(self._left) if self._left >= self._now_per_s * SHARE_S else 0
+
+    def slow_down(self, written: int, took_s: float) -> None:
+        """Take it that the ledger throttled when so many were written in so long."""
+        taken_per_s = written / took_s if took_s > 0 else self._now_per_s
+        self._now_per_s = max(min(SLOWED_PER_S, self.per_s), min(self._now_per_s, taken_per_s) / 2)
+        self._left = 0.0
 
     def spend(self, offenders: int) -> None:
         """Note that so many are written."""

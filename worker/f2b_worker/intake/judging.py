@@ -13,7 +13,7 @@ from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, end_after, forgettable, judge, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Rejected, Unavailable, Unreadable
+from f2b_worker.errors import F2bError, Invalid, Rejected, Throttled, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.known_bans import KnownBans
@@ -43,6 +43,10 @@ WARN_EVERY_S = 600.0
 _OVER_BUDGET_HINT = (
     "messages with more offenders than --offenders-per-s allows wait behind others; if they are honest, run more"
     " workers or raise it; if not, see who may send to the queue"
+)
+
+_THROTTLED_HINT = (
+    "DynamoDB throttles the table, so fewer are written for a while; docs/capacity.md says what it takes"
 )
 
 JUDGED_TOGETHER_MAX = 2_000
@@ -206,7 +210,9 @@ class Judging:
     def _judge(self, due: Sequence[OffenderId]) -> None:
         failed: dict[OffenderId, F2bError] = {}
         settled: dict[OffenderId, _Settled] = {}
+        began_s = self._clock.monotonic_s()
         recorded, known = self._answers(due)
+        self._heed_throttles(recorded, began_s)
         reached = _has_answered(recorded)
         asked = set(recorded)
         answers = known | recorded
@@ -222,7 +228,9 @@ class Judging:
                     failed[who] = found
             if not decisions:
                 break
+            began_s = self._clock.monotonic_s()
             answers = self._ledger.commit(decisions)
+            self._heed_throttles(answers, began_s)
             asked.update(decisions)
             reached = reached or _has_answered(answers)
             _announce(decisions, answers)
@@ -235,6 +243,10 @@ class Judging:
         if failed and not reached:
             raise next(reversed(failed.values()))
         self._set_aside(failed)
+
+    def _heed_throttles(self, answers: Answers, began_s: float) -> None:
+        if any(isinstance(each, Throttled) for each in answers.values()):
+            self._budget.slow_down(len(answers), self._clock.monotonic_s() - began_s)
 
     def _publish(self, settled: Mapping[OffenderId, _Settled]) -> Mapping[OffenderId, F2bError]:
         """Let everybody know what was judged against, whoever stored it; what was known here is known to all.
@@ -287,7 +299,7 @@ class Judging:
                 "offenders_over_budget",
                 waiting=self.over_budget,
                 offenders_per_s=self._budget.per_s,
-                remedy=_OVER_BUDGET_HINT,
+                remedy=_THROTTLED_HINT if self._budget.is_slowed else _OVER_BUDGET_HINT,
             )
 
     def _answers(self, due: Iterable[OffenderId]) -> tuple[Answers, Answers]:

@@ -14,7 +14,7 @@ from f2b_worker.domain.jails import DAY_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import STEP_MAX_MS, Ban, Hit, OffenderId
 from f2b_worker.errors import Unavailable
-from f2b_worker.intake.judging import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
+from f2b_worker.intake.extending import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.intake.loop import KEPT_AFTER
 from f2b_worker.testing import MemoryLedger
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, OTHER_IP, POLICY, Ledger, Scene, body, who

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -12,10 +11,11 @@ from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
-from f2b_worker.domain.judge.verdicts import Offender, end_after, forgettable, judge, worth_storing
+from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
 from f2b_worker.errors import F2bError, Invalid, Rejected, Throttled, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
+from f2b_worker.intake.extending import Extending
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
 
@@ -30,24 +30,13 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-EXTENSIONS_PER_S = 100
-"""So few bans are extended each second, at most, while none of them has waited for the whole resolution."""
-
-EXTENSIONS_AT_ONCE = 250
-"""So many bans are extended in one turn at most, 40 ms: new infractions are judged in between."""
-
-EXTEND_EVERY_S = 1.0
-"""So often bans are extended, those of a second together: each time costs an entry in the ban log."""
-
 WARN_EVERY_S = 600.0
 _OVER_BUDGET_HINT = (
     "messages with more offenders than --offenders-per-s allows wait behind others; if they are honest, run more"
     " workers or raise it; if not, see who may send to the queue"
 )
 
-_THROTTLED_HINT = (
-    "DynamoDB throttles the table, so fewer are written for a while; docs/capacity.md says what it takes"
-)
+_THROTTLED_HINT = "DynamoDB throttles the table, so fewer are written for a while: see docs/capacity.md"
 
 JUDGED_TOGETHER_MAX = 2_000
 """So many offenders are judged in one piece at most: a stop comes in between."""
@@ -100,9 +89,6 @@ class Judging:
         self._policy = policy
         self._clock = clock
         self._lateness = lateness
-        self._resolution_s = extend_resolution_s
-        self._pause_s = min(EXTEND_EVERY_S, extend_resolution_s)
-        self._extends_s = float("-inf")
         self._on_ban = on_ban
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self._budget = Budget(offenders_per_s, clock.monotonic_s())
@@ -110,6 +96,7 @@ class Judging:
         self._news: deque[Mapping[OffenderId, Offender]] = deque()
         self.known = KnownBans()
         self.desk = Desk()
+        self._extending = Extending(self.desk, clock, extend_resolution_s)
         self.over_budget = 0
         self.is_spent = False
         self.problem: str | None = None
@@ -138,35 +125,7 @@ class Judging:
 
     def due_in_s(self) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""
-        now = self._now()
-        return min((self._due_in_s(pile, now) for pile in self.desk.piles.values()), default=None)
-
-    def _now(self) -> _Now:
-        # Nobody waits twice: for the next time and, before that, for others of the same address.
-        is_long = self._resolution_s > self._pause_s
-        waits_s = min(self._resolution_s, len(self.desk.piles) / EXTENSIONS_PER_S) if is_long else 0.0
-        return _Now(self._clock.monotonic_s(), self._clock.now_ms(), waits_s)
-
-    def _due_in_s(self, pile: Pile, now: _Now) -> float:
-        if pile.failures:
-            return pile.again_s - now.s
-        known = pile.known
-        if known is None or not pile.is_longer:
-            return 0.0
-        ends_in_s = (known.ban.until_ms - now.ms) / 1000
-        runs = end_after(known.ban, pile.newest_ms) > now.ms
-        if runs and ends_in_s < 2 * self._resolution_s:
-            return 0.0  # the stored end must not come before the later one is stored, nor stay past if it came
-        return max(pile.since_s + now.waits_s, self._extends_s) - now.s
-
-    def _longer(self, *, hurry: bool) -> list[OffenderId]:
-        """Find the extensions that are due; piles lie in the order in which they came, so the oldest go first."""
-        now = self._now()
-        piles = self.desk.piles.items()
-        if hurry:
-            return [who for who, pile in piles if pile.is_longer and pile.again_s <= now.s]
-        due = (who for who, pile in piles if pile.is_longer and self._due_in_s(pile, now) <= 0)
-        return list(islice(due, EXTENSIONS_AT_ONCE))
+        return self._extending.due_in_s()
 
     def _at_once(self, share: Share) -> list[OffenderId]:
         """Find the piles that wait for nothing, within the budget: to be recorded, or leaving nothing to store."""
@@ -189,7 +148,7 @@ class Judging:
             F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
         share = Share(self._budget, self._clock.monotonic_s())
-        longer = self._longer(hurry=hurry)
+        longer = self._extending.all() if hurry else self._extending.due()
         due = self._at_once(share) + longer
         while due:
             for begin in range(0, len(due), JUDGED_TOGETHER_MAX):
@@ -201,9 +160,8 @@ class Judging:
                     return
             due = self._at_once(share)
             if hurry:
-                due += self._longer(hurry=True)
-        if 0 < len(longer) < EXTENSIONS_AT_ONCE:  # else the others of this second follow in the next turn
-            self._extends_s = self._clock.monotonic_s() + self._pause_s
+                due += self._extending.all()
+        self._extending.have_stored(len(longer))
         self._tell_of_budget()
         self._tell_of_held_up()
 
@@ -396,12 +354,6 @@ class _Settled(NamedTuple):
 
     offender: Offender
     verdict: Verdict
-
-
-class _Now(NamedTuple):
-    s: float
-    ms: int
-    waits_s: float
 
 
 def _has_answered(answers: Answers) -> bool:

@@ -206,3 +206,22 @@ def test_all_states_are_read_and_nothing_else(begun: BanLogItems, clock: FakeClo
     assert (found.states, found.unreadable) == (61, 0)
     assert sorted(found.changes) == sorted(Change(who, ban, 3) for who, ban in banned.items())
     assert sum(told) == 64, "the log's counter and snapshot, and a ban of the history"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"id": {"S": "w7"}},
+        {"id": {"S": "w7"}, "c": {"S": "text"}},
+        {"id": {"N": "7"}, "c": {"B": b"x"}},
+        {"c": {"B": b"x"}},
+        {"void": {"BOOL": True}, "c": {"B": b"x"}},
+    ],
+)
+def test_an_entry_that_is_broken_is_taken_for_no_void(begun: BanLogItems, broken: dict[str, Any]) -> None:
+    key = {"pk": {"S": f"log#{EPOCH}#1"}, "sk": {"S": "log"}}
+    begun._client.put_item(TableName=TABLE, Item=key | broken)
+    (entry,) = begun.read(EPOCH, [1]).values()
+    assert entry.id, "its content is read, or it is named as broken"
+    assert entry.content == broken.get("c", {}).get("B", b"")

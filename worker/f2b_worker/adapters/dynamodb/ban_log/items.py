@@ -28,6 +28,9 @@ ENTRY_KEPT_MS = 14 * DAY_MS
 PART_KEPT_MS = 15 * DAY_MS
 """For so long a part is kept. A base is written anew each day: no part that is pointed at becomes so old."""
 
+NOBODY = "?"
+"""Stands for the id of an entry that does not tell it."""
+
 READ_MAX = 100
 """So many items one BatchGetItem reads."""
 
@@ -116,7 +119,7 @@ class BanLogItems(BanLogCounter):
             for item in self._read_some([_entry_key(epoch, place) for place in batch], strongly=self.is_strong):
                 with odd_answers(READING):
                     place = int(item["pk"]["S"].rpartition("#")[2])
-                    found[place] = Entry(_text(item, "id"), _bytes(item))
+                    found[place] = _as_entry(item)
         return found
 
     def _read_some(self, keys: list[Item], *, strongly: bool) -> list[Item]:
@@ -159,7 +162,9 @@ class BanLogItems(BanLogCounter):
             for batch in batches(sorted(left), READ_MAX):
                 keys = [_part_key(name) for name in batch]
                 with odd_answers(READING):
-                    found.update((item["pk"]["S"], _bytes(item)) for item in self._read_some(keys, strongly=True))
+                    found.update(
+                        (item["pk"]["S"], _content(item)) for item in self._read_some(keys, strongly=True)
+                    )
             left.difference_update(found)
             if len(left) == before:
                 break
@@ -229,9 +234,15 @@ def _part_key(name: str) -> Item:
     return {"pk": {"S": name}, "sk": {"S": "part"}}
 
 
-def _text(item: Mapping[str, Any], name: str) -> str:
-    return str(item[name]["S"]) if name in item else ""
+def _as_entry(item: Mapping[str, Any]) -> Entry:
+    """Read an entry; only what says so is a void, so that whatever is broken in another one is noticed."""
+    if "void" in item and "c" not in item:
+        return Entry()
+    written_by = item.get("id", {}).get("S")
+    return Entry(written_by or NOBODY, _content(item))
 
 
-def _bytes(item: Mapping[str, Any]) -> bytes:
-    return bytes(item["c"]["B"]) if "c" in item else b""
+def _content(item: Mapping[str, Any]) -> bytes:
+    """Read what an item holds; what is none, and is packed by nobody, is empty."""
+    content = item.get("c", {}).get("B")
+    return bytes(content) if isinstance(content, bytes) else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +97,18 @@ def as_snapshot(item: Any) -> Snapshot:
     """
     try:
         parts = tuple(_as_part(each["M"]) for each in item["parts"]["L"])
-        snapshot = Snapshot(item["epoch"]["S"], int(item["upto"]["N"]), parts, int(item["bans"]["N"]))
+        snapshot = Snapshot(item["epoch"]["S"], int(item["upto"]["N"]), parts, _bans(item))
         if not parts or parts[0].after:
             raise ValueError("parts")
     except MISSHAPEN as error:
         raise unreadable("snapshot", item, "parts") from error
     return snapshot
+
+
+def _bans(item: Any) -> int:
+    with suppress(*MISSHAPEN):
+        return int(item["bans"]["N"])
+    return 0  # for people only
 
 
 def _as_part(item: Any) -> Part:

@@ -80,19 +80,19 @@ def bans(*, as_json: bool, only_notes: bool, config: Path | None, **given: Any) 
 def _running(book: BanBook, unreadable: Sequence[Unreadable]) -> list[Shown]:
     """Read the bans that run, those first that end first; then those that cannot be read."""
     now_ms = SystemClock().now_ms()
-    named: set[Unreadable] = set()
+    named: set[str] = set()
     running: list[Shown] = []
     broken: list[Shown] = []
     for who, ban in ((each.who, each.ban) for each in book.standing()):
         # What is told of a ban may be broken while the offender's own item is whole.
         shown = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
         if shown.why:
-            named.add(shown.why)
+            named.add(shown.why.item)
             broken.append(shown)
         elif shown.ban.until_ms >= now_ms:
             running.append(shown)
     running.sort(key=lambda each: each.ban.until_ms)
-    return running + broken + [Shown(None, UNREADABLE, each) for each in unreadable if each not in named]
+    return running + broken + [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
 
 
 def _read_anew(book: BanBook, who: OffenderId) -> Shown:

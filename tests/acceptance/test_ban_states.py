@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from ipaddress import ip_address
@@ -132,5 +133,5 @@ def test_what_the_surge_guard_holds_back_and_what_finds_no_room_is_shown_so(flee
     fleet.start_worker()
     left_out = dict.fromkeys(CROWD, "left_out")
     eventually(lambda: states(fleet, *options) == left_out, "they are left out", 30, 1)
-    # 200 entries a second are asked for before they count as somebody else's.
-    eventually(lambda: "and 9990 more" in ask(fleet, "bans", "--notes"), "they are noted", 120, 5)
+    # Each is asked for before it counts as somebody else's, 200 a second.
+    eventually(lambda: bool(re.search(r"and \d{3,} more", ask(fleet, "bans", "--notes"))), "they are noted", 60, 2)

@@ -44,7 +44,6 @@ def lose(fleet: Fleet, what: str) -> None:
         key: Any = {"pk": item["pk"], "sk": item["sk"]}
         kind = str(key["pk"]["S"])
         is_lost = {
-            "counter": key == COUNTER,
             "parts": kind.startswith("part#"),
             "all": kind.startswith(("log", "part#")),
         }
@@ -65,7 +64,7 @@ def test_whatever_is_lost_of_the_log_a_repair_brings_back_while_a_worker_bans_an
     send_bodies(fleet, [*report(STANDING, 5), *short])
     eventually(lambda: holds(fleet, STANDING, SHORT), "the bans are in their IP set", 30, 0.6)
     banned = [STANDING]
-    for number, what in enumerate(("counter", "parts", "all")):
+    for number, what in enumerate(("parts", "all")):
         lose(fleet, what)
         before = epoch(fleet)
         repair = start_repair(fleet)

@@ -213,7 +213,7 @@ class World:
             lease.is_held = number == to
             lease.is_next = to is None
 
-    def pass_time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float, *, pause_least_s: float = 0.001) -> None:
         ends_s = self.clock.monotonic_s() + seconds
         while min(self.due_s) <= ends_s:
             number = min((0, 1), key=lambda each: self.due_s[each])
@@ -225,7 +225,7 @@ class World:
             except F2bError:
                 pause_s = 0.5
             assert pause_s > 0
-            self.due_s[number] = self.clock.monotonic_s() + max(pause_s, 0.001)
+            self.due_s[number] = self.clock.monotonic_s() + max(pause_s, pause_least_s)
         self.clock.advance(max(0.0, ends_s - self.clock.monotonic_s()))
 
     def calm(self, seconds: float = QUIET_S) -> None:
@@ -236,7 +236,8 @@ class World:
             each.faults = []
         if not any(lease.is_held for lease in self.leases):
             self.move_lease(0)
-        self.pass_time(seconds)
+        # Loops that are slow: a few ticks a second would show nothing more of a long calm.
+        self.pass_time(seconds, pause_least_s=1.0)
 
     # What must be true at every update.
 

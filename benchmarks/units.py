@@ -30,6 +30,7 @@ from benchmarks.canned.shares import Shares
 from benchmarks.fleet import TURNS_PER_S, Fleet
 from benchmarks.processes import BenchError
 from benchmarks.report import machine, spread
+from benchmarks.worker.report import peak_told
 from f2b_worker.domain.jails import Jail, Policy, Window
 from localstack.table_limits import Rates
 
@@ -242,14 +243,9 @@ def table(report: Mapping[str, Any]) -> Iterator[str]:
             f"{each['snapshots_percent']['median']:.1f} %",
             f"{each['refused']:.3f}",
             f"{each['throttled']:,}",
-            _peak_told(each["peak_writes"]),
-            _peak_told(each["peak_reads"]),
+            peak_told(each["peak_writes"]),
+            peak_told(each["peak_reads"]),
         )
-
-
-def _peak_told(peak: Sequence[Any]) -> str:
-    units, key = peak
-    return f"{units:,.0f} {key}"
 
 
 @click.command()

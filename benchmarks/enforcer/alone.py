@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from benchmarks.enforcer.bans import Bans
 from benchmarks.enforcer.scene import DAY_MS, JAIL, NAME, addresses
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.config.settings import WorkerSettings
@@ -21,40 +22,8 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import Enforcer
 from f2b_worker.observe import log
-from f2b_worker.ports import Changes, StandingBan
+from f2b_worker.ports import StandingBan
 from f2b_worker.process.regions import open_regions
-from f2b_worker.testing import MemoryLedger
-from f2b_worker.testing.ledger import MemoryFollower
-
-
-class Bans(MemoryLedger):
-    """Bans that are followed from the first one on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.everything: tuple[StandingBan, ...] = ()
-
-    def store(self, bans: tuple[StandingBan, ...]) -> None:
-        """Add bans, all at once."""
-        self.everything += bans
-
-    def follow(self) -> MemoryFollower:
-        """Follow the bans from now on."""
-        return _Follower(self)
-
-
-class _Follower(MemoryFollower):
-    """Answers every ban at first, and after that what is new."""
-
-    def __init__(self, bans: Bans) -> None:
-        super().__init__(bans, None)
-        self._bans = bans
-        self._told: int | None = None
-
-    def poll(self) -> Changes:
-        everything, told = self._bans.everything, self._told
-        self._told = len(everything)
-        return Changes(everything[told or 0 :], is_all=told is None)
 
 
 def main() -> None:

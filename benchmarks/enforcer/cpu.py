@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import structlog
 
+from benchmarks.enforcer.bans import Bans
 from benchmarks.report import machine, show, spread
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist, Foreign
@@ -25,9 +26,8 @@ from f2b_worker.domain.plan.group import Group
 from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.updates import next_update
 from f2b_worker.enforcer import Enforcer
-from f2b_worker.ports import Changes, StandingBan
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLease, MemoryLedger, MemoryNotebook
-from f2b_worker.testing.ledger import MemoryFollower
+from f2b_worker.ports import StandingBan
+from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLease, MemoryNotebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,36 +38,6 @@ NEWS = 20
 RUNS = 200
 DAY_MS = 86_400_000
 ALLOWED = [f"192.0.{number}.0/28" for number in range(200)]
-
-
-class Bans(MemoryLedger):
-    """A ledger that answers at once: its own cost is not the enforcer's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.everything: tuple[StandingBan, ...] = ()
-        self.newest: tuple[StandingBan, ...] = ()
-
-    def follow(self) -> MemoryFollower:
-        """Follow the bans from now on."""
-        return _Follower(self)
-
-
-class _Follower(MemoryFollower):
-    """Answers every ban at first, and after that what is new."""
-
-    def __init__(self, bans: Bans) -> None:
-        super().__init__(bans, None)
-        self._bans = bans
-        self._has_begun = False
-
-    def poll(self) -> Changes:
-        bans = self._bans
-        if not self._has_begun:
-            self._has_begun = True
-            return Changes(bans.everything, is_all=True)
-        news, bans.newest = bans.newest, ()
-        return Changes(news)
 
 
 def keys() -> Iterator[str]:
@@ -110,7 +80,7 @@ class Fleet:
 
     def tell_news(self) -> None:
         """Store 20 bans, and take them in without writing them: the second of WAF's budget is not over."""
-        self.bans.newest = tuple(self.ban(key) for key in islice(self.keys, NEWS))
+        self.bans.store(tuple(self.ban(key) for key in islice(self.keys, NEWS)))
 
 
 def idle_ms() -> list[float]:

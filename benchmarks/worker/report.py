@@ -239,12 +239,13 @@ def units_told(attacks: Mapping[str, Any]) -> Iterator[str]:
                 f"{units['extensions']:,}",
                 f"{units['an_extension']['median']:.2f}",
                 f"{units['snapshots_percent']['median']:.1f} %",
-                _peak_told(each["peak_key_writes"]),
-                _peak_told(each["peak_key_reads"]),
+                peak_told(each["peak_key_writes"]),
+                peak_told(each["peak_key_reads"]),
             )
 
 
-def _peak_told(peak: Sequence[Any]) -> str:
+def peak_told(peak: Sequence[Any]) -> str:
+    """Say how many units the busiest key had, and which it was."""
     units, key = peak
     return f"{units:,.0f} {key}" if key else "-"
 

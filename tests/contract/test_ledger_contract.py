@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from f2b_worker.adapters.dynamodb.ledger import MANY
+from f2b_worker.adapters.dynamodb.many import MANY
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, SECOND_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
@@ -302,18 +302,24 @@ class TestDynamoDb:
         assert type(answer) is kind
         assert re.search(f"^banning {WHO.key} in {WHO.jail}: .*{line}", str(answer))
 
+    @pytest.mark.parametrize("write", ["the hits", "the ban"])
     @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "error"])
     def test_a_lost_answer_doubles_nothing(
-        self, dynamo: DynamoLedger, aws_in_process: LocalAws, kind: FaultKind
+        self, dynamo: DynamoLedger, aws_in_process: LocalAws, write: str, kind: FaultKind
     ) -> None:
-        for times in (1, 1):  # that of the hits, and then that of the ban
-            aws_in_process.edge.fault("dynamodb:UpdateItem", kind, times=times)
-            answer = dynamo.record({WHO: hits(1, 2, 3)})[WHO]
-        offender = settle_at_last(dynamo, hits(1, 2, 3))
-        assert isinstance(answer, Offender | Retryable)
+        evidence = hits(1, 2, 3)
+        seen = record(dynamo, *evidence) if write == "the ban" else Offender()
+        aws_in_process.edge.fault("dynamodb:UpdateItem", kind, times=1)
+        if write == "the ban":
+            answer = dynamo.commit({WHO: Decision(seen, ban(3, evidence=evidence))})[WHO]
+        else:
+            answer = dynamo.record({WHO: evidence})[WHO]
+        assert isinstance(answer, Retryable)
+        offender = settle_at_last(dynamo, evidence)
         assert offender.ban == ban(3)
-        assert dynamo.history(WHO) == [ban(3, evidence=hits(1, 2, 3))]
+        assert dynamo.history(WHO) == [ban(3, evidence=evidence)]
         assert offender.revision == 1
+        assert [each["hits"] for each in aws_in_process.edge.faults()] == [1]
 
     def test_the_sdk_may_repeat_a_ban_whose_answer_was_lost(
         self,

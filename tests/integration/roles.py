@@ -16,7 +16,7 @@ from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
-from f2b_worker.adapters.dynamodb.ledger import MANY
+from f2b_worker.adapters.dynamodb.many import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.cli import shim

@@ -84,14 +84,9 @@ class DynamoBanBook:
             self._aside(error)
             raise
 
-    def follow(self, *, is_strong: bool = True) -> BanLogFollower:
-        """Follow the bans from now on.
-
-        Args:
-            is_strong: Whether what was logged before a poll is known after it; else a moment later, at half the
-                price.
-        """
-        items = BanLogItems(self._client, self._table, self._clock, is_strong=is_strong)
+    def follow(self) -> BanLogFollower:
+        """Follow the bans from now on: what was logged before a poll is known after it."""
+        items = BanLogItems(self._client, self._table, self._clock)
         return BanLogFollower(BanLogReader(items, self._clock, aside=self._aside), self._clock)
 
     def standing(self) -> list[StandingBan]:

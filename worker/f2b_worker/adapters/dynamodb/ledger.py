@@ -35,7 +35,7 @@ from f2b_worker.adapters.dynamodb.items import (
     state_key,
     ttl,
 )
-from f2b_worker.adapters.dynamodb.many import ManyOffenders, SeenItems
+from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders, SeenItems
 from f2b_worker.adapters.dynamodb.news import News
 from f2b_worker.adapters.dynamodb.publishing import Publishing
 from f2b_worker.adapters.threads import Threads
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
-
-MANY = 5
-"""From so many offenders on, batches cost less than single writes, which answer sooner."""
 
 
 class DynamoLedger(DynamoBanBook):

@@ -47,8 +47,8 @@ KNOWN_MAX = 12_000
 KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
 
-READ_FROM = 5
-"""So many offenders of whom only the ban is known are read first: batches cost less than single writes."""
+MANY = 5
+"""From so many offenders on, batches cost less than single calls, which answer sooner."""
 
 _READING = "reading the ledger"
 _READ_MAX = 100  # items in one BatchGetItem
@@ -252,7 +252,7 @@ class ManyOffenders:
     def _lost(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Read those of whom only the ban was known; answer who has changed meanwhile, or cannot be read."""
         unknown = [who for who, each in decisions.items() if not self._seen_for(who, each)]
-        found = self.read(unknown) if len(unknown) >= READ_FROM else {}
+        found = self.read(unknown) if len(unknown) >= MANY else {}
         return {
             who: each
             for who, each in found.items()

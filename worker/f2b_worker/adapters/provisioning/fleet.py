@@ -102,7 +102,7 @@ class Table:
         schema = DynamoSchema(self._client, name)
         yield Step(
             f"format of table {name}",
-            lambda: finds(schema.read) and schema.read() is not None,
+            lambda: _is_marked(schema),
             lambda: schema.mark(schema.known.written),
         )
         if self._wish.point_in_time_recovery:
@@ -168,6 +168,13 @@ def differences(client: DynamoDBClient, table: str, wish: Protections) -> str:
         return ""
     command = f"aws dynamodb update-table --table-name {table} {' '.join(change)}"
     return f"{', and '.join(differs)}; a table that is there is left as it is; to change it: {command}"
+
+
+def _is_marked(schema: DynamoSchema) -> bool:
+    try:
+        return schema.read() is not None
+    except Missing:  # a dry run: the table itself would be made
+        return False
 
 
 def check_table(client: DynamoDBClient, table: str) -> None:

@@ -136,14 +136,15 @@ class Scribe:
         return self._snapshot is not None and self._clock.now_ms() - self._snapshot.base.made_ms >= DAY_MS
 
     def _publish(self, cursor: Cursor) -> None:
+        last = self._snapshot
+        assert last, "a log begins with a snapshot"
         began_s = self._clock.monotonic_s()
-        parts = self._parts_with(cursor)
+        parts = self._parts_with(cursor, last)
         if self._clock.monotonic_s() - began_s > PUBLISHED_WITHIN_S:
             return  # the next call writes other ones; these go when their time is over
         bans = len(self._bans.newest)
         snapshot = Snapshot(cursor.epoch, cursor.number, parts, bans)
-        assert self._snapshot
-        if not self._items.point(snapshot, self._snapshot):
+        if not self._items.point(snapshot, last):
             self._cursor = None  # somebody else's is there: go on from it
             return
         self._go_on_from(snapshot, cursor)
@@ -159,10 +160,9 @@ class Scribe:
         self._bytes = 0
         self._due_s = self._clock.monotonic_s() + EVERY_S
 
-    def _parts_with(self, cursor: Cursor) -> tuple[Part, ...]:
-        last = self._snapshot
-        delta_bytes = sum(part.bytes for part in last.deltas) if last else 0
-        if last is None or self._is_base_old or delta_bytes >= last.base.bytes // 2:
+    def _parts_with(self, cursor: Cursor, last: Snapshot) -> tuple[Part, ...]:
+        delta_bytes = sum(part.bytes for part in last.deltas)
+        if self._is_base_old or delta_bytes >= last.base.bytes // 2:
             return (self._part(self._bans.remembered(self._complete_ms(cursor)), 0, cursor.number),)
         if len(last.deltas) >= DELTAS_MAX:
             changed = self._since_base | self._since_last

@@ -70,7 +70,7 @@ class Fleet:
         command = [str(BIN / "f2b-worker"), "provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME]
         done = subprocess.run(command, env=self.environment, check=False, stdout=subprocess.DEVNULL)
         if done.returncode:
-            raise FleetError(f"f2b-worker provision ended with exit code {done.returncode}")
+            raise FleetError(f"f2b provision ended with exit code {done.returncode}")
         sets = self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]
         visible = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": NAME}
         statements = [{"IPSetReferenceStatement": {"ARN": each["ARN"]}} for each in sets]

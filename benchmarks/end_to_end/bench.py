@@ -84,7 +84,7 @@ class Road:
         command = [sys.executable, "-m", "f2b_worker", "provision", *options]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BenchError(f"f2b-worker provision failed: {done.stderr.strip()}")
+            raise BenchError(f"f2b provision failed: {done.stderr.strip()}")
 
     def __enter__(self) -> Self:
         try:

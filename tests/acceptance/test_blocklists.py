@@ -94,7 +94,7 @@ def test_a_surge_stays_out_until_somebody_releases_it(fleet: Fleet, tmp_path: Pa
 
     send_bodies(fleet, [json.dumps(surge)])
     eventually(lambda: len(fleet.bans()) == 10, "all are judged", 30)
-    eventually(lambda: "f2b-worker release" in log.read_text(), "the alarm says what to do", 20)
+    eventually(lambda: "f2b release" in log.read_text(), "the alarm says what to do", 20)
     time.sleep(3)  # longer than an enforcer takes
     assert held(fleet, "REGIONAL") == {}
 

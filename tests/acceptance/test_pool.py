@@ -101,7 +101,7 @@ def test_a_pool_whose_children_cannot_start_ends_with_their_code_and_one_line(
     pool = fleet.start_worker("--processes", "2", "--table", "there-is-none", log=log)
     assert pool.wait(60) == 3
     assert re.fullmatch(
-        r"f2b-worker: table there-is-none: .*; make it with: f2b-worker provision .*\n", log.read_text()
+        r"f2b-worker: table there-is-none: .*; make it with: f2b provision .*\n", log.read_text()
     )
 
 

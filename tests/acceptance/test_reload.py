@@ -66,7 +66,7 @@ def test_a_reload_that_spares_somebody_in_a_collapsed_network_takes_it_apart(fle
 
 
 class Replay:
-    """`f2b-worker replay` that has opened its file, and waits for what is in it."""
+    """`f2b replay` that has opened its file, and waits for what is in it."""
 
     def __init__(self, folder: Path, *before: str) -> None:
         pipe = folder / "attack.ndjson"

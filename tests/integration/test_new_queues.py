@@ -62,7 +62,7 @@ def test_a_queue_that_stays_without_a_dead_letter_queue_is_named_when_the_minute
 ) -> None:
     monkeypatch.setattr(inbox, "ATTRIBUTES_SHOWN_WITHIN_S", 1.5)
     cloud.queue("bans")
-    with pytest.raises(StartError, match="/bans has no dead-letter queue; make it with: f2b-worker provision"):
+    with pytest.raises(StartError, match="/bans has no dead-letter queue; make it with: f2b provision"):
         patiently(SETTINGS, lambda: open_inbox(SETTINGS))
 
 

@@ -135,7 +135,7 @@ class TestRegions:
     ) -> None:
         provisioned(*NAMES)
         told = refusal(run(*NAMES, "--config", str(config)))
-        command = told.partition("f2b-worker provision ")[2].split()
+        command = told.partition("f2b provision ")[2].split()
         assert command[-2:] == ["--config", str(config)]
         provisioned(*command)
         assert len(open_regions(SETTINGS, BLOCKLISTS, FakeClock())) == 1
@@ -195,5 +195,5 @@ class TestRelease:
         told = refusal(run(*command, "--table", "ledger"))
         assert told.startswith("f2b-worker: table ledger: ")
         assert "check that --table, Region and account are those of the workers" in told
-        provisioned(*told.partition("f2b-worker provision ")[2].split())
+        provisioned(*told.partition("f2b provision ")[2].split())
         assert run(*command, "--table", "ledger").exit_code == 0

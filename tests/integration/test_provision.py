@@ -1,4 +1,4 @@
-"""What `f2b-worker provision` makes, and what a worker says that misses something: on the local AWS."""
+"""What `f2b provision` makes, and what a worker says that misses something: on the local AWS."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class TestStart:
         (told,) = answer.stderr.splitlines()
         assert answer.returncode == 3
         assert told.startswith("f2b-worker: queue bans: ")
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     def test_a_missing_table_is_named_with_the_command_that_makes_it(self, cloud: Cloud) -> None:
         provisioned(*NAMES, "--no-deletion-protection")
@@ -165,14 +165,14 @@ class TestStart:
         (told,) = answer.stderr.splitlines()
         assert answer.returncode == 3
         assert told.startswith("f2b-worker: table ledger: ")
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     @pytest.mark.usefixtures("cloud")
     def test_a_missing_ip_set_is_named_with_the_command_that_makes_it(self) -> None:
         provisioned(*NAMES[:4])
         told = refusal(run(*NAMES))
         assert "IP set block: neither it nor block-ipv4 nor block-ipv6 exists in REGIONAL" in told
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     def test_a_queue_without_a_dead_letter_queue_is_named_with_the_command_that_makes_it(
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +181,7 @@ class TestStart:
         cloud.queue("bans")
         told = refusal(run(*NAMES))
         assert "/bans has no dead-letter queue" in told
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     @pytest.mark.parametrize("command", [[], ["bans"]])
     def test_some_other_table_is_refused(self, cloud: Cloud, command: list[str]) -> None:
@@ -199,7 +199,7 @@ class TestStart:
     def test_the_command_that_the_line_names_makes_what_is_missing(self, cloud: Cloud, scope: str) -> None:
         provisioned(*NAMES[:4])
         told = refusal(run(*NAMES, "--scope", scope))
-        command = shlex.split(told[told.index("f2b-worker provision") :])
+        command = shlex.split(told[told.index("f2b provision") :])
         provisioned(*command[2:])
         made: Any = cloud.waf.list_ip_sets(Scope=scope)  # type: ignore[arg-type]
         assert [each["Name"] for each in made["IPSets"]] == ["block-ipv4", "block-ipv6"]

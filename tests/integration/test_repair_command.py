@@ -1,4 +1,4 @@
-"""`f2b-worker repair` on the emulator: one line for what it did, and one for whatever keeps it from that."""
+"""`f2b repair` on the emulator: one line for what it did, and one for whatever keeps it from that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SETTINGS = WorkerSettings(queue=NAMES[1], table=NAMES[3])
 COMMAND = ("repair", *NAMES[2:4])
-UNFINISHED = "the repair is not done; until f2b-worker repair is run again, the IP sets stay as they are: "
+UNFINISHED = "the repair is not done; until f2b repair is run again, the IP sets stay as they are: "
 REPAIRED = re.compile(r"repaired: 2 bans of 2 states, epoch [0-9a-f]+\n")
 COUNTER: Any = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 
@@ -68,7 +68,7 @@ def test_it_says_in_one_line_what_it_did(banned: set[OffenderId]) -> None:
 def test_a_counter_and_a_snapshot_that_are_lost_are_made_anew(cloud: Cloud, banned: set[OffenderId]) -> None:
     for name in ("seq", "snapshot"):
         cloud.dynamodb.delete_item(TableName=NAMES[3], Key=COUNTER | {"sk": {"S": name}})
-        assert "f2b-worker repair" in refusal(run("bans", *NAMES[2:4]))
+        assert "f2b repair" in refusal(run("bans", *NAMES[2:4]))
 
         assert REPAIRED.fullmatch(run(*COMMAND).stdout)
 

@@ -35,15 +35,15 @@ COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
 SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "f2b-worker": (WorkerSettings, tuple(WorkerSettings.model_fields)),
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
-    "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
-    "f2b-worker bans": (WorkerSettings, ("table", "state", "ip_set", "scope")),
-    "f2b-worker release": (WorkerSettings, ("table", "state")),
-    "f2b-worker repair": (WorkerSettings, ("table", "state")),
-    "f2b-worker explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
-    "f2b-worker replay": (WorkerSettings, ()),
-    "f2b-worker check": (WorkerSettings, ()),
-    "f2b-worker init": (WorkerSettings, ()),
-    "f2b-worker import-fail2ban": (WorkerSettings, ()),
+    "f2b provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
+    "f2b list": (WorkerSettings, ("table", "state", "ip_set", "scope")),
+    "f2b release": (WorkerSettings, ("table", "state")),
+    "f2b repair": (WorkerSettings, ("table", "state")),
+    "f2b explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
+    "f2b replay": (WorkerSettings, ()),
+    "f2b check": (WorkerSettings, ()),
+    "f2b init": (WorkerSettings, ()),
+    "f2b import-fail2ban": (WorkerSettings, ()),
 }
 
 
@@ -105,7 +105,7 @@ def test_the_help_shows_each_setting_with_its_reason_environment_and_default(com
         assert shown.endswith(f"; default: {field.default}")
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b provision", "f2b-shim"])
 def test_the_file_is_an_option_too(command: str) -> None:
     assert "[env: F2B_CONFIG]" in help_of(command).split(" --config ")[1]
 
@@ -170,7 +170,7 @@ def test_the_version_is_one_line(command: str) -> None:
     assert re.fullmatch(rf"{command}, version \d+\.\d+\.\d+\S*\n", answer.output)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "f2b-worker init"])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "f2b init"])
 @pytest.mark.parametrize("wrong", [["--quue", "f2b"], ["--log-level"], ["--table"], ["surprise"]])
 def test_wrong_usage_ends_with_2(command: str, wrong: list[str]) -> None:
     answer = run(command, *wrong)
@@ -178,14 +178,14 @@ def test_wrong_usage_ends_with_2(command: str, wrong: list[str]) -> None:
     assert wrong[0] in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b provision", "f2b-shim"])
 def test_a_file_that_is_not_there_is_wrong_usage_and_is_named(command: str) -> None:
     answer = run(command, "--queue", "f2b", "--config", "nowhere.toml")
     assert answer.exit_code == 2
     assert "nowhere.toml" in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b provision", "f2b-shim"])
 def test_a_command_without_its_queue_ends_with_3_and_names_the_option(command: str) -> None:
     assert re.match(rf"{command.split(maxsplit=1)[0]}: --queue: ", line(run(command)))
 
@@ -198,7 +198,7 @@ def test_a_command_without_its_queue_ends_with_3_and_names_the_option(command: s
         ("f2b-worker", ["--max-age", "a while"], "--max-age"),
         ("f2b-worker", ["--poll-s", "20"], "--poll-s"),
         ("f2b-worker", ["--log-level", "loud"], "--log-level"),
-        ("f2b-worker provision", ["--scope", "MOON"], "--scope"),
+        ("f2b provision", ["--scope", "MOON"], "--scope"),
         ("f2b-shim", ["--port", "0"], "--port"),
     ],
 )
@@ -247,7 +247,7 @@ def test_a_misspelt_variable_ends_with_3_and_is_named(command: str, monkeypatch:
     assert "F2B_QUEU is not a setting of f2b; did you mean F2B_QUEUE?" in line(run(command, *arguments))
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b provision"])
 @pytest.mark.parametrize(
     ("content", "named"), [("queue = ", "not TOML"), ("[worker]\nquue = 'f2b'\n", "quue"), ("\xff", "not TOML")]
 )

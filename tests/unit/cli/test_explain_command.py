@@ -1,4 +1,4 @@
-"""What `f2b-worker explain` shows and refuses."""
+"""What `f2b explain` shows and refuses."""
 
 from __future__ import annotations
 

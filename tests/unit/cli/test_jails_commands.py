@@ -1,4 +1,4 @@
-"""`f2b-worker check`, `init` and `import-fail2ban`: what they write, and with which exit code they end."""
+"""`f2b check`, `init` and `import-fail2ban`: what they write, and with which exit code they end."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from f2b_worker import errors
 from f2b_worker.adapters.answers import aws_errors, part_of, refuse_unread
 from f2b_worker.adapters.aws_settings import check_session, check_way, making
+from f2b_worker.adapters.caller import CALLER
 from f2b_worker.adapters.clock import AWS_TIME
 from f2b_worker.adapters.whole_answers import bound_answers
 
@@ -196,6 +197,8 @@ def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
 def _chooser_of(region: str, queue_url: str) -> str:
     if queue_region(queue_url) == region:
         return "of the queue's URL"
+    if CALLER.region == region:
+        return "of --region"
     for name in _REGION_VARIABLES:
         if os.environ.get(name):
             return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
@@ -207,7 +210,7 @@ def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    region = CALLER.region or next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     bound_answers()
     core = botocore.session.get_session()
     # What AWS's services look like takes 10 MB a client, unless all have it from one reader.

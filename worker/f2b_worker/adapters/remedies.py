@@ -15,11 +15,11 @@ _REMEDIES = {
     "foreign": "nothing that the IP set held when this was found is taken out of it; delete the item, and what is"
     " left of ended bans goes",
     "networks": "a collapsed network that no ban explains counts as somebody else's; delete the item",
-    "surge": "new bans are counted anew; look at the bans, then run `f2b-worker release`",
+    "surge": "new bans are counted anew; look at the bans, then run `f2b release`",
     "swept": "it is written anew within five minutes; delete the item if it is not",
-    "log": "its changes are skipped; run `f2b-worker repair`, which writes log and snapshot anew from the bans",
-    "part": "its changes are skipped; run `f2b-worker repair`, which writes log and snapshot anew from the bans",
-    "snapshot": "nobody can start from it; run `f2b-worker repair`, which writes it anew from the bans",
+    "log": "its changes are skipped; run `f2b repair`, which writes log and snapshot anew from the bans",
+    "part": "its changes are skipped; run `f2b repair`, which writes log and snapshot anew from the bans",
+    "snapshot": "nobody can start from it; run `f2b repair`, which writes it anew from the bans",
     "lease": "a worker takes the lease over after eight seconds, and writes the item anew",
 }
 

@@ -1,4 +1,4 @@
-"""`f2b-worker explain`: why an address is banned, or is not."""
+"""`f2b explain`: why an address is banned, or is not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explanation import Answer, as_object, as_text
 from f2b_worker.cli.lookup import look_up
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
 
 
-@click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
+@click.command(epilog="Example: f2b explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
 @click.argument("address", metavar="IP")
 @settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
 @config_option

@@ -241,8 +241,8 @@ _OF_ALL = {
 }
 _OF_ONE = {
     State.WAITING: "not yet in an IP set",
-    State.HELD_BACK: "held back by the surge guard; `f2b-worker release` lets it in",
-    State.LEFT_OUT: "left out, the IP sets are full; `f2b-worker provision --capacity` makes more",
+    State.HELD_BACK: "held back by the surge guard; `f2b release` lets it in",
+    State.LEFT_OUT: "left out, the IP sets are full; `f2b provision --capacity` makes more",
     State.NO_IP_SET: "no IP set of its family is there",
 }
 

@@ -1,4 +1,4 @@
-"""`f2b-worker check`, `init` and `import-fail2ban`: what has to do with the jails file."""
+"""`f2b check`, `init` and `import-fail2ban`: what has to do with the jails file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RefusedError(F2bError):
     exit_code = 1
 
 
-@click.command(epilog="Example: f2b-worker check --config f2b.toml")
+@click.command(epilog="Example: f2b check --config f2b.toml")
 @config_option
 def check(config: Path | None) -> None:
     """Say everything that is wrong in a jails file, or what its jails mean.
@@ -104,7 +104,7 @@ def _increment(jail: Jail) -> str:
     return growth + factor + maxtime
 
 
-@click.command(epilog="Example: f2b-worker init f2b.toml")
+@click.command(epilog="Example: f2b init f2b.toml")
 @click.argument("file", default=EXAMPLE_FILE, type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def init(file: str, *, force: bool) -> None:
@@ -131,7 +131,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 @click.command(
     "import-fail2ban",
-    epilog="Example: f2b-worker import-fail2ban jail.conf jail.local --output f2b.toml",
+    epilog="Example: f2b import-fail2ban jail.conf jail.local --output f2b.toml",
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE…"

@@ -1,4 +1,4 @@
-"""`f2b-worker provision`: makes what a fleet needs in AWS."""
+"""`f2b provision`: makes what a fleet needs in AWS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.provisioning.steps import Step
 
 
-@click.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
+@click.command(epilog="Example: f2b provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
 @settings_options(WorkerSettings, "queue", "table", "ip_set", "scope", "standalone")
 @config_option
 @click.option(

@@ -1,4 +1,4 @@
-"""`f2b-worker release`: lets the surge guard's held back bans in, after somebody has looked."""
+"""`f2b release`: lets the surge guard's held back bans in, after somebody has looked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.cli.show import moment
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
 
 
-@click.command(epilog="Example: f2b-worker release --table f2b")
+@click.command(epilog="Example: f2b release --table f2b")
 @settings_options(WorkerSettings, "table", "state")
 def release(**given: Any) -> None:
     """Release the bans that the surge guard holds back: let them into the IP sets.
 
-    Look first: f2b-worker bans shows what is banned, f2b-worker explain says why. The command says since when bans
+    Look first: f2b list shows what is banned, f2b explain says why. The command says since when bans
     were held back and how many wait. The enforcer writes them within seconds. If no bans are held back, nothing
     happens.
     """

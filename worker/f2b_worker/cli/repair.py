@@ -1,4 +1,4 @@
-"""`f2b-worker repair`: makes the ban log and its snapshot anew from the bans."""
+"""`f2b repair`: makes the ban log and its snapshot anew from the bans."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.cli.options import settings_options, subcommand_settings
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import F2bError, GaveUp, Retryable, StartError
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
     from f2b_worker.errors import Unreadable
 
-_NOT_DONE = "the repair is not done; until f2b-worker repair is run again, the IP sets stay as they are"
+_NOT_DONE = "the repair is not done; until f2b repair is run again, the IP sets stay as they are"
 
 
-@click.command(epilog="Example: f2b-worker repair --table f2b")
+@click.command(epilog="Example: f2b repair --table f2b")
 @settings_options(WorkerSettings, "table", "state")
 def repair(**given: Any) -> None:
     """Make the ban log and its snapshot anew from the bans in the table, while workers work.

@@ -1,4 +1,4 @@
-"""`f2b-worker replay`: what would these jails have banned?"""
+"""`f2b replay`: what would these jails have banned?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 
 @click.command(
-    epilog="Example: f2b-worker replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h --json"
+    epilog="Example: f2b replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h --json"
 )
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE…")
 @click.option(

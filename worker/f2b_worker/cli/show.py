@@ -119,7 +119,7 @@ def note_lines(notes: Mapping[str, Notes]) -> Iterator[str]:
 def _lines_of(notes: Notes) -> Iterator[tuple[str, str]]:
     if notes.held_back_from_ms is not None:
         since = moment(notes.held_back_from_ms)
-        yield "surge", f"bans that start at {since} or later are held back; `f2b-worker release` lets them in"
+        yield "surge", f"bans that start at {since} or later are held back; `f2b release` lets them in"
     if notes.released_ms is not None:
         yield "released", f"what was held back until {moment(notes.released_ms)}"
     for label, entries_of in (("foreign", notes.foreign), ("networks", notes.networks)):

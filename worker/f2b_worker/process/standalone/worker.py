@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
@@ -17,7 +17,8 @@ from f2b_worker.config.loading import load
 from f2b_worker.config.settings import STATE_FILE, ShimSettings
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
-from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently
+from f2b_worker.process.assembly import assemble
+from f2b_worker.process.opening import chosen_blocklists, patiently
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch

@@ -1,4 +1,4 @@
-"""`f2b-worker bans`: the running bans, how far each is enforced, and what the enforcers noted."""
+"""`f2b list`: the running bans, how far each is enforced, and what the enforcers noted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
 from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
     why: Unreadable | None = None
 
 
-@click.command(epilog="Example: f2b-worker bans --table f2b --ip-set f2b --config f2b.toml")
+@click.command(epilog="Example: f2b list --table f2b --ip-set f2b --config f2b.toml")
 @settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each ban, one a line.")

@@ -1,0 +1,45 @@
+"""`f2b`: the operator's command. What it can do is imported when it is called, so that it answers at once."""
+
+from __future__ import annotations
+
+import click
+
+from f2b_worker.cli.group import F2bGroup, Verb
+from f2b_worker.cli.operator_options import options
+from f2b_worker.signals import leave_with_the_terminal
+
+_LOOK, _ACT, _MAKE, _JAILS = "Look", "Act", "Set up and mend", "Jails"
+
+VERBS = {
+    "list": Verb("f2b_worker.cli.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK),
+    "explain": Verb("f2b_worker.cli.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
+    "release": Verb("f2b_worker.cli.release:release", "Let in the bans that the surge guard holds back.", _ACT),
+    "provision": Verb(
+        "f2b_worker.cli.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
+    ),
+    "repair": Verb("f2b_worker.cli.repair:repair", "Make the ban log anew from the bans in the table.", _MAKE),
+    "check": Verb("f2b_worker.cli.jails:check", "Say everything that is wrong in a jails file.", _JAILS),
+    "init": Verb("f2b_worker.cli.jails:init", "Write a jails file to start from.", _JAILS),
+    "import-fail2ban": Verb(
+        "f2b_worker.cli.jails:import_fail2ban", "Turn fail2ban's jails into a jails file.", _JAILS
+    ),
+    "replay": Verb("f2b_worker.cli.replay:replay", "Say what jails would have banned.", _JAILS),
+}
+"""All commands, and where each is."""
+
+
+@click.group(
+    cls=F2bGroup,
+    verbs=VERBS,
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+    epilog="Example: f2b list --table f2b",
+)
+@options("table", "state", "region", "config")
+@click.version_option(package_name="f2b-worker")
+def main(**_: object) -> None:
+    """See who is banned and why, and act: the operator's command beside a fleet or a standalone worker.
+
+    Exit codes: 0 done, or yes; 1 no, or something was refused; 2 wrong usage; 3 something is missing, not allowed
+    or away; 130 interrupted.
+    """
+    leave_with_the_terminal()

@@ -71,7 +71,7 @@ class Replay:
     def __init__(self, folder: Path, *before: str) -> None:
         pipe = folder / "attack.ndjson"
         os.mkfifo(pipe)
-        command = [*before, sys.executable, "-m", "f2b_worker", "replay", str(pipe)]
+        command = [*before, sys.executable, "-m", "f2b_worker.cli", "replay", str(pipe)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._pipe = -1
         eventually(lambda: self._open(pipe), "it reads", 30)

@@ -24,7 +24,7 @@ COUNTER = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 
 def start_repair(fleet: Fleet) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(BIN / "f2b-worker"), "repair", "--table", NAME],
+        [str(BIN / "f2b"), "repair", "--table", NAME],
         env=fleet.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,8 +12,8 @@ import structlog
 
 from f2b_producer._pack import Pack
 from f2b_producer._sender import Sender
-from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
 from f2b_worker.adapters.dynamodb.many import MANY
@@ -205,7 +205,7 @@ def a_command(*arguments: str) -> list[str]:
 
 COMMANDS = {
     "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
-    "bans": ("bans", *NAMES[2:]),
+    "list": ("list", *NAMES[2:]),
     "release": ("release", *NAMES[2:4]),
     "repair": ("repair", *NAMES[2:4]),
     "explain": ("explain", ADDRESS, *NAMES[2:]),

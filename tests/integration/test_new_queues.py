@@ -11,7 +11,8 @@ import structlog
 from f2b_worker.adapters.sqs import inbox
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import StartError
-from f2b_worker.process.assembly import open_inbox, patiently
+from f2b_worker.process.assembly import open_inbox
+from f2b_worker.process.opening import patiently
 from tests.integration.provisioning import NAMES, Cloud, provisioned
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from f2b_producer.logs import LogFilter
 from f2b_producer.testing import RecordingClient
 from f2b_producer.wsgi import F2BMiddleware
 from f2b_worker.cli import explain
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import Policy
 from f2b_worker.shim.app import make_app
@@ -147,7 +147,7 @@ def in_a_replay(text: str) -> str | None:
     line = json.dumps({"ip": text, "time": 1})
     answer = CliRunner().invoke(main, ["replay", "-", "--maxretry", "1", "--json"], input=line)
     assert answer.exit_code == 0
-    bans = [json.loads(each)["ip"] for each in answer.stdout.splitlines()]
+    bans = [each["ip"] for each in json.loads(answer.stdout)["bans"]]
     return None if not bans else bans[0]
 
 

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from f2b_worker.adapters import caller
+from f2b_worker.cli.f2b import main as f2b
 from f2b_worker.cli.shim import main as shim
-from f2b_worker.cli.worker import main as worker
 from tests.wrong_settings import OF_THE_METADATA_SERVICE, WRONG
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
     "f2b-shim": (shim, ["--queue", "f2b"]),
-    "f2b provision": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--ip-set", "f2b"]),
-    "f2b provision --dry-run": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--dry-run"]),
-    "f2b list": (worker, ["bans", "--table", "f2b"]),
-    "f2b explain": (worker, ["explain", "203.0.113.7", "--table", "f2b"]),
-    "f2b release": (worker, ["release", "--table", "f2b"]),
+    "f2b provision": (f2b, ["provision", "--queue", "f2b", "--table", "f2b", "--ip-set", "f2b"]),
+    "f2b provision --dry-run": (f2b, ["provision", "--queue", "f2b", "--table", "f2b", "--dry-run"]),
+    "f2b list": (f2b, ["list", "--table", "f2b"]),
+    "f2b explain": (f2b, ["explain", "203.0.113.7", "--table", "f2b"]),
+    "f2b release": (f2b, ["release", "--table", "f2b"]),
 }
 WRONG_HERE = WRONG | {
     "AWS_ENDPOINT_URL": "localhost:4566",

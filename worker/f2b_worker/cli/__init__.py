@@ -11,7 +11,7 @@ from f2b_worker.signals import RELOAD, leave_at_once
 def main() -> None:
     """Run `f2b-worker`.
 
-    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until the worker can take it.
+    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until it can be taken.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
     leave_at_once("f2b-worker")

@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explanation import Answer, as_object, as_text
 from f2b_worker.cli.lookup import look_up
-from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.operator_options import ledger_options, settings_of
+from f2b_worker.cli.output import json_option, show_document
 from f2b_worker.cli.places import look_into, open_ip_sets, read_notes
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.addresses import family_of, parse_address
 from f2b_worker.domain.judge.enforcement import in_each, state_of
 from f2b_worker.domain.judge.explanations import explain as explained
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_notebooks
+from f2b_worker.process.opening import chosen_blocklists, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from f2b_worker.cli.lookup import Known
     from f2b_worker.cli.places import Places
     from f2b_worker.config.jails_file import Jails
@@ -33,22 +30,20 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: f2b explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
 @click.argument("address", metavar="IP")
-@settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
-@config_option
+@ledger_options("ip_set", "scope")
 @click.option(
     "--jail", metavar="NAME", help="Only this jail. By default: every jail in the file or with a ban of IP."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each jail, one a line.")
-def explain(address: str, *, jail: str | None, as_json: bool, config: Path | None, **given: Any) -> None:
+@json_option
+def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> None:
     """Say why an address is banned, or why it is not.
 
     Shows the running ban with its infractions, the infractions that no ban has used yet, and the earlier bans. If
     IP sets are named by option or in the file, it also shows which of them hold the address now. Give the jails
     file of the workers: the command needs it to say what is missing for a ban.
     """
-    act_as("explain")
-    settings = subcommand_settings(given, config, needs_queue=False)
-    jails = read_jails(subcommand_config(config))
+    settings = settings_of(given, role="explain")
+    jails = read_jails(settings.config)
     asked = _address(address, jails.policy)
     unreadable: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
@@ -58,7 +53,10 @@ def explain(address: str, *, jail: str | None, as_json: bool, config: Path | Non
     places = look_into(open_ip_sets(blocklists), blocklists, notes)
     now_ms = SystemClock().now_ms()
     answers = [_answer(each, jails, asked, places if blocklists else None, now_ms) for each in known]
-    click.echo("\n".join(map(as_object, answers)) if as_json else "\n\n".join(map(as_text, answers)))
+    if as_json:
+        show_document({"ip": address, "jails": [as_object(each) for each in answers]})
+    else:
+        click.echo("\n\n".join(map(as_text, answers)))
 
 
 def _answer(known: Known, jails: Jails, asked: Address, places: Places | None, now_ms: int) -> Answer:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment
+from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment, seconds, time_object
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
 from f2b_worker.domain.judge.verdicts import weight_of
@@ -66,33 +65,27 @@ class Answer:
     unreadable: tuple[Unreadable, ...] = ()
 
 
-def as_object(answer: Answer) -> str:
-    """Write an answer as JSON: times in epoch seconds, null for what is not there or never comes."""
+def as_object(answer: Answer) -> dict[str, Any]:
+    """Return an answer as a JSON object: None for what is not there or never comes."""
     found, exemption, holders = answer.found, answer.found.exemption, answer.holders
-    return json.dumps(
-        {
-            "jail": found.who.jail,
-            "configured": answer.configured,
-            "ip": display(found.who.key),
-            "status": found.status,
-            "because": because(found, answer.now_ms),
-            "state": answer.state,
-            "unreadable": [str(error) for error in answer.unreadable],
-            "ban": _ban_object(found, found.ban),
-            "due": _ban_object(found, found.due),
-            "window": _window_object(found.window) if found.window else None,
-            "windows": [_count_object(count) for count in found.counts],
-            "exemption": {"rule": exemption.rule, "network": exemption.network, "lifts": exemption.lifts}
-            if exemption
-            else None,
-            "history": [_ban_object(found, ban) for ban in found.earlier],
-            "ip_sets": None if holders is None else [_holder_object(one) for one in holders],
-        }
-    )
-
-
-def _holder_object(one: Holder) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != "foreign" or value}
+    return {
+        "jail": found.who.jail,
+        "configured": answer.configured,
+        "ip": display(found.who.key),
+        "status": found.status,
+        "because": because(found, answer.now_ms),
+        "state": answer.state,
+        "unreadable": [str(error) for error in answer.unreadable],
+        "ban": _ban_object(found, found.ban),
+        "due": _ban_object(found, found.due),
+        "window": _window_object(found.window) if found.window else None,
+        "windows": [_count_object(count) for count in found.counts],
+        "exemption": {"rule": exemption.rule, "network": exemption.network, "lifts": exemption.lifts}
+        if exemption
+        else None,
+        "history": [_ban_object(found, ban) for ban in found.earlier],
+        "ip_sets": None if holders is None else [asdict(one) for one in holders],
+    }
 
 
 def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
@@ -100,24 +93,19 @@ def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
 
 
 def _hit_objects(hits: Iterable[Hit]) -> list[dict[str, Any]]:
-    return [
-        {"at": hit.at_ms / SECOND_MS, "id": hit.id} | ({"weight": hit.weight} if hit.weight > 1 else {})
-        for hit in hits
-    ]
+    return [{**time_object("time", hit.at_ms), "id": hit.id, "weight": hit.weight} for hit in hits]
 
 
 def _window_object(window: Window) -> dict[str, Any]:
-    findtime_s = None if window.findtime_ms >= FOREVER_MS else window.findtime_ms / SECOND_MS
-    return {"maxretry": window.maxretry, "findtime": findtime_s}
+    return {"maxretry": window.maxretry, "findtime": seconds(window.findtime_ms)}
 
 
 def _count_object(count: WindowCount) -> dict[str, Any]:
-    drops_ms = count.oldest_drops_ms
     return {
         **_window_object(count.window),
         "hits": _hit_objects(count.hits),
         "missing": count.missing,
-        "oldest_drops": None if drops_ms is None or drops_ms >= FOREVER_MS else drops_ms / SECOND_MS,
+        **time_object("oldest_drops", count.oldest_drops_ms),
     }
 
 

@@ -11,7 +11,9 @@ from f2b_worker.signals import leave_with_the_terminal
 _LOOK, _ACT, _MAKE, _JAILS = "Look", "Act", "Set up and mend", "Jails"
 
 VERBS = {
-    "list": Verb("f2b_worker.cli.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK),
+    "list": Verb(
+        "f2b_worker.cli.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK
+    ),
     "explain": Verb("f2b_worker.cli.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
     "release": Verb("f2b_worker.cli.release:release", "Let in the bans that the surge guard holds back.", _ACT),
     "provision": Verb(

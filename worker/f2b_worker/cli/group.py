@@ -21,7 +21,7 @@ CANNOT = 3
 
 
 class Verb(NamedTuple):
-    """Where a command is, and the first sentence of its help, which the group's help shows without importing it."""
+    """Where a command is, and the first sentence of its help, for the group's help, which imports none."""
 
     place: str
     short: str
@@ -53,12 +53,10 @@ class LateGroup(click.Group):
         found: click.Command = getattr(import_module(module), attribute)
         return found
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with what is known of them without an import, under their headings."""
         for heading in dict.fromkeys(each.heading for each in self.verbs.values()):
-            rows = [
-                (name, verb.short) for name, verb in self.verbs.items() if verb.heading == heading
-            ]
+            rows = [(name, verb.short) for name, verb in self.verbs.items() if verb.heading == heading]
             with formatter.section(heading or "Commands"):
                 formatter.write_dl(rows)
 
@@ -80,7 +78,7 @@ def _near(name: str, verbs: Mapping[str, Verb]) -> str:
 
 
 class F2bGroup(LateGroup):
-    """The commands of `f2b`: each ends with one line for an error of ours, and with a code that tells which kind."""
+    """The commands of `f2b`: an error of ours becomes one line, and a code that tells which kind it is."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an `F2bError` becomes its line and its exit code."""

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import json
+import heapq
+from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.operator_options import ledger_options, settings_of
+from f2b_worker.cli.output import JSON, TABLE, Listing, listing_options, remark, say_lines, show
 from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes
-from f2b_worker.cli.show import ban_object, ban_table, note_lines, notes_object, unreadable_object
+from f2b_worker.cli.selection import SORTS, Selection, selection_options
+from f2b_worker.cli.show import (
+    BAN_KEYS,
+    NOTE_KEYS,
+    ban_object,
+    ban_table,
+    note_lines,
+    notes_object,
+    unreadable_object,
+)
+from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.judge.enforcement import State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.errors import F2bError, Unreadable
-from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_notebooks
+from f2b_worker.ports import StandingBan
+from f2b_worker.process.opening import chosen_blocklists, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from f2b_worker.config.jails_file import Jails
+    from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
     from f2b_worker.ports import BanBook, Notes
 
 _SETS_HINT = "name the IP sets with --ip-set or --config to see which bans are in them"
+_SHOWN_OF_A_TABLE = 100
+LIST_KEYS = (*BAN_KEYS, "state", "why")
 
 
 class Shown(NamedTuple):
@@ -38,18 +52,32 @@ class Shown(NamedTuple):
     why: Unreadable | None = None
 
 
-@click.command(epilog="Example: f2b list --table f2b --ip-set f2b --config f2b.toml")
-@settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
-@config_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each ban, one a line.")
+class Chosen(NamedTuple):
+    """What is listed: the bans up to the limit, and of how many they are the first."""
+
+    shown: Sequence[Shown]
+    total: int
+
+
+@click.command("list", epilog="Example: f2b list --table f2b --ip-set f2b --since 1h")
+@selection_options
 @click.option(
-    "--notes",
-    "only_notes",
-    is_flag=True,
-    help="Show only what the enforcers noted: with --json one object for each Region.",
+    "--sort", type=click.Choice(tuple(SORTS)), default="until", show_default=True, help="What is on top."
 )
-def bans(*, as_json: bool, only_notes: bool, config: Path | None, **given: Any) -> None:
-    """Show the active bans in the ledger, and how far each is enforced. Those that end first are on top.
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Show the first N; 0 shows all. A table shows 100 by default, every other form all.",
+)
+@watch_option
+@ledger_options("ip_set", "scope")
+@click.option("--notes", "only_notes", is_flag=True, help="Show only what the enforcers noted.")
+@listing_options
+def list_bans(
+    *, form: str, only_notes: bool, sort: str, limit: int | None, every_s: float | None, **given: Any
+) -> None:
+    """List the running bans, and how far each is enforced.
 
     enforced: it is in its IP set. covered: a network around it is. waiting: it is to be written. held_back: the
     surge guard keeps it out. left_out: its IP sets are full. allowlisted: ignoreip of all jails has it. observed:
@@ -58,41 +86,84 @@ def bans(*, as_json: bool, only_notes: bool, config: Path | None, **given: Any) 
     The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
     enforcers noted.
     """
-    act_as("bans")
-    settings = subcommand_settings(given, config, needs_queue=False)
-    jails = read_jails(subcommand_config(config))
+    selection = Selection(**{each.name: given.pop(each.name) for each in fields(Selection)})
+    settings = settings_of(given, role="list")
+    jails = read_jails(settings.config)
+    if only_notes:
+        shown(partial(_show_notes, settings, form), every_s)
+        return
+    limit = (_SHOWN_OF_A_TABLE if form == TABLE else 0) if limit is None else limit
+    shown(partial(_show_bans, settings, jails, selection, sort=sort, limit=limit, form=form), every_s)
+
+
+def _show_bans(  # noqa: PLR0913
+    settings: OperatorSettings, jails: Jails, selection: Selection, *, sort: str, limit: int, form: str
+) -> None:
     unreadable: list[Unreadable] = []
-    running = [] if only_notes else _running(open_ban_book(settings, aside=unreadable.append), unreadable)
+    lost: list[Unreadable] = []
+    book = open_ban_book(settings, aside=unreadable.append)
+    chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
+    notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
+    places = _places(jails, settings, notes)
+    rows = [(each, _state(each, places, jails)) for each in chosen.shown]
+    show(
+        Listing(
+            "bans",
+            [_object(each, state) for each, state in rows],
+            _table(rows),
+            plain="ip",
+            keys=LIST_KEYS,
+            more={"shown": len(rows), "total": chosen.total},
+        ),
+        form,
+    )
+    if form == TABLE:
+        say_lines(note_lines(notes))
+    for line in _remarks(rows, chosen, lost, form):
+        remark(line)
+
+
+def _show_notes(settings: OperatorSettings, form: str) -> None:
     lost: list[Unreadable] = []
     notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
-    if not only_notes:
-        _show_bans(running, _places(jails, settings, notes), jails, as_json=as_json)
-    if only_notes and as_json:
-        for region, each in notes.items():
-            click.echo(json.dumps(notes_object(region, each)))
-    elif not as_json:
-        for line in note_lines(notes):
-            click.echo(line)
+    rows = [notes_object(region, each) for region, each in notes.items()]
+    show(Listing("notes", rows, note_lines(notes), plain="region", keys=NOTE_KEYS), form)
     for error in lost:
-        click.echo(f"unreadable: {error}", err=True)
+        remark(f"unreadable: {error}")
 
 
-def _running(book: BanBook, unreadable: Sequence[Unreadable]) -> list[Shown]:
-    """Read the bans that run, those first that end first; then those that cannot be read."""
+def _chosen(
+    book: BanBook, selection: Selection, unreadable: Sequence[Unreadable], *, sort: str, limit: int
+) -> Chosen:
+    """Read the bans that run and are asked for, sorted; then those that cannot be read."""
     now_ms = SystemClock().now_ms()
+    is_asked_for = selection.whose()
     named: set[str] = set()
-    running: list[Shown] = []
+    running: list[StandingBan] = []
     broken: list[Shown] = []
-    for who, ban in ((each.who, each.ban) for each in book.standing()):
+    for who, ban in book.standing():
         # What is told of a ban may be broken while the offender's own item is whole.
-        shown = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
-        if shown.why:
-            named.add(shown.why.item)
-            broken.append(shown)
-        elif shown.ban.until_ms >= now_ms:
-            running.append(shown)
-    running.sort(key=lambda each: each.ban.until_ms)
-    return running + broken + [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
+        each = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
+        if each.why:
+            named.add(each.why.item)
+        if each.ban.until_ms < now_ms or not _asked_for(is_asked_for, who):
+            continue
+        if each.why:
+            broken.append(each)
+        elif selection.takes(each.ban, now_ms):
+            running.append(StandingBan(who, each.ban))
+    nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
+    first = heapq.nsmallest(limit, running, SORTS[sort]) if limit else sorted(running, key=SORTS[sort])
+    return Chosen(
+        [*(Shown(*each) for each in first), *broken, *nameless], len(running) + len(broken) + len(nameless)
+    )
+
+
+def _asked_for(is_asked_for: Any, who: OffenderId) -> bool:
+    try:
+        return bool(is_asked_for(who.jail, who.key))
+    except ValueError:  # what stands in the place of the key is no address: it is shown
+        return True
 
 
 def _read_anew(book: BanBook, who: OffenderId) -> Shown:
@@ -102,46 +173,43 @@ def _read_anew(book: BanBook, who: OffenderId) -> Shown:
         return Shown(who, UNREADABLE, error)
 
 
-def _places(jails: Jails, settings: WorkerSettings, notes: dict[str, Notes]) -> Places:
+def _places(jails: Jails, settings: OperatorSettings, notes: Mapping[str, Notes]) -> Places:
     """Look into the IP sets; whoever may not still sees the bans."""
     blocklists = chosen_blocklists(jails, settings)
     try:
         return look_into(open_ip_sets(blocklists), blocklists, notes)
     except F2bError as error:
-        click.echo(f"the IP sets cannot be looked into: {error}", err=True)
+        remark(f"the IP sets cannot be looked into: {error}")
         return Places(notes=notes)
 
 
-def _show_bans(running: Iterable[Shown], places: Places, jails: Jails, *, as_json: bool) -> None:
-    rows = [(each, _state(each, places, jails)) for each in running]
-    if as_json:
-        for each, state in rows:
-            click.echo(json.dumps(_object(each, state)))
-        return
-    known = [(each.who, each.ban, state) for each, state in rows if each.who]
-    for line in ban_table([(who, ban) for who, ban, _ in known], [state for _, _, state in known]):
-        click.echo(line)
-    for line in _remarks(rows):
-        click.echo(line, err=True)
-
-
-def _state(shown: Shown, places: Places, jails: Jails) -> State | None:
-    if shown.who is None:
+def _state(each: Shown, places: Places, jails: Jails) -> State | None:
+    if each.who is None:
         return State.UNREADABLE
     try:
-        return state_of(shown.who.key, shown.ban, places.by_blocklist, jails.allowed)
+        return state_of(each.who.key, each.ban, places.by_blocklist, jails.allowed)
     except ValueError:  # what stands in the place of the key is no address
         return State.UNREADABLE
 
 
-def _object(shown: Shown, state: State | None) -> dict[str, Any]:
-    if shown.why:
-        return unreadable_object(shown.who, shown.why)
-    assert shown.who
-    return ban_object(shown.who, shown.ban) | {"state": state}
+def _object(each: Shown, state: State | None) -> dict[str, Any]:
+    if each.why or each.who is None:
+        return {**unreadable_object(each.who), "state": State.UNREADABLE, "why": str(each.why)}
+    return {**ban_object(each.who, each.ban), "state": state, "why": None}
 
 
-def _remarks(rows: Iterable[tuple[Shown, State | None]]) -> Iterator[str]:
+def _table(rows: Sequence[tuple[Shown, State | None]]) -> Iterator[str]:
+    known = [(each.who, each.ban, state) for each, state in rows if each.who]
+    yield from ban_table([(who, ban) for who, ban, _ in known], [state for _, _, state in known])
+
+
+def _remarks(
+    rows: Sequence[tuple[Shown, State | None]], chosen: Chosen, lost: Sequence[Unreadable], form: str
+) -> Iterator[str]:
+    if len(rows) < chosen.total:
+        all_hint = "; --limit 0 shows all" if form != JSON else ""
+        yield f"{len(rows):,} of {chosen.total:,}{all_hint}"
     if any(state is None for _, state in rows):
         yield _SETS_HINT
     yield from (f"unreadable: {each.why}" for each, _ in rows if each.why)
+    yield from (f"unreadable: {error}" for error in lost)

@@ -64,4 +64,3 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     except ImportError as error:
         raise StartError(f"--standalone needs more packages: {INSTALL_SHIM}") from error
     return run_standalone(settings, config)
-

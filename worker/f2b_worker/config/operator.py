@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.config.values import split, standard_queue, unbroken, unbroken_each
 from f2b_worker.config.toml_file import read_toml
+from f2b_worker.config.values import split, standard_queue, unbroken, unbroken_each
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
@@ -37,19 +37,52 @@ DESCRIPTIONS = {
 """What each setting is; help and docs show it."""
 
 WORKER_NAMES = frozenset(
-    """queue table ip_set scope processes max_age poll_s linger_s extend_resolution_s offenders_per_s receivers
-    unban_lag_s max_new_bans_per_minute metrics_port standalone state port host log_level""".split()
+    [
+        "queue",
+        "table",
+        "ip_set",
+        "scope",
+        "processes",
+        "max_age",
+        "poll_s",
+        "linger_s",
+        "extend_resolution_s",
+        "offenders_per_s",
+        "receivers",
+        "unban_lag_s",
+        "max_new_bans_per_minute",
+        "metrics_port",
+        "standalone",
+        "state",
+        "port",
+        "host",
+        "log_level",
+    ]
 )
 """What a worker's settings are called; a test holds them against the model."""
 
 SHIM_NAMES = frozenset(
-    """queue port host workers token rate_limit body_bytes waiting request_s idle_s expose_state log_level""".split()
+    [
+        "queue",
+        "port",
+        "host",
+        "workers",
+        "token",
+        "rate_limit",
+        "body_bytes",
+        "waiting",
+        "request_s",
+        "idle_s",
+        "expose_state",
+        "log_level",
+    ]
 )
 """The same of the shim."""
 
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 _OF_A_FLEET = ("table", "queue")
+_OF_A_FILE = ("state", "standalone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +118,14 @@ class OperatorSettings:
 
 
 NAMES = tuple(each.name for each in fields(OperatorSettings))
+_OF_THE_FILE = frozenset(NAMES) - {"config"}
+
 VARIABLES = {name: f"{ENV_PREFIX}{name.upper()}" for name in NAMES if name != "region"}
 """The variable of each setting; for the Region AWS has one of its own, AWS_REGION."""
 
-KNOWN_VARIABLES = frozenset({*VARIABLES.values(), *(f"{ENV_PREFIX}{name.upper()}" for name in WORKER_NAMES | SHIM_NAMES)})
+KNOWN_VARIABLES = frozenset(
+    {*VARIABLES.values(), *(f"{ENV_PREFIX}{name.upper()}" for name in WORKER_NAMES | SHIM_NAMES)}
+)
 """Every variable that is a setting of f2b; a test holds them against the models."""
 
 
@@ -105,8 +142,8 @@ def load_operator(given: Mapping[str, Any]) -> OperatorSettings:
     line = {name: value for name, value in given.items() if name in NAMES and value not in (None, (), False)}
     variables = {name: os.environ.get(variable) for name, variable in VARIABLES.items()}
     environment = {name: value for name, value in variables.items() if value}
-    config = line.pop("config", None) or environment.pop("config", None) or _usual_file()
-    path = Path(config) if config else None
+    environment.pop("config", None)
+    path = config_file(line.pop("config", None))
     levels = [line, environment, *(_tables(path) if path else ())]
     places = ["", "", *(f"{path}: {name}." for name in ("operator", "worker"))]
     wrong: list[str] = []
@@ -114,6 +151,23 @@ def load_operator(given: Mapping[str, Any]) -> OperatorSettings:
     if wrong:
         raise StartError("; ".join(wrong))
     return OperatorSettings(**_chosen(read), config=path)
+
+
+def config_file(given: Path | None) -> Path | None:
+    """Find the file: the one that is given, that of F2B_CONFIG, or the usual one if it is there."""
+    chosen = given or os.environ.get("F2B_CONFIG")
+    return Path(chosen) if chosen else _usual_file()
+
+
+def operator_errors(path: Path) -> list[str]:
+    """Return all that is wrong with the file's `[operator]` table, one line each."""
+    wrong: list[str] = []
+    try:
+        level = dict(_read(_table(read_toml(path), path, "operator", _OF_THE_FILE), f"{path}: operator.", wrong))
+        _chosen([level])
+    except StartError as error:
+        wrong.append(str(error))
+    return wrong
 
 
 def _usual_file() -> Path | None:
@@ -125,14 +179,19 @@ def _usual_file() -> Path | None:
 def _tables(path: Path) -> Iterator[dict[str, Any]]:
     """Read what the file's two tables say of an operator's settings, the stronger one first."""
     tables = read_toml(path)
-    for name, known in (("operator", frozenset(NAMES) - {"config"}), ("worker", WORKER_NAMES)):
-        table = tables.get(name, {})
-        if not isinstance(table, dict):
-            raise StartError(f"{path}: {name}: write it as a table, [{name}]")
-        misspelt = [key for key in table if key not in known]
-        if misspelt:
-            raise StartError("; ".join(f"{path}: {name}.{key}: no such key{_near(key, known)}" for key in misspelt))
-        yield {key: value for key, value in table.items() if key in NAMES}
+    yield _table(tables, path, "operator", _OF_THE_FILE)
+    worker = _table(tables, path, "worker", WORKER_NAMES)
+    yield {key: value for key, value in worker.items() if key in NAMES}
+
+
+def _table(tables: Mapping[str, Any], path: Path, name: str, known: frozenset[str]) -> dict[str, Any]:
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise StartError(f"{path}: {name}: must be a table: begin it with [{name}]")
+    misspelt = [key for key in table if key not in known]
+    if misspelt:
+        raise StartError("; ".join(f"{path}: {name}.{key}: no such key{_near(key, known)}" for key in misspelt))
+    return table
 
 
 def _near(key: str, known: frozenset[str]) -> str:
@@ -186,7 +245,7 @@ _READERS: Mapping[str, Any] = {"queue": _queue, "ip_set": _sets, "scope": _scope
 
 
 def _chosen(levels: list[dict[str, Any]]) -> dict[str, Any]:
-    """Let the strongest level win, each setting by itself; a ledger is a table or a file, whichever is named first.
+    """Let the strongest level win, each setting by itself; the ledger is what is named first.
 
     Raises:
         StartError: If one level names both.
@@ -197,17 +256,13 @@ def _chosen(levels: list[dict[str, Any]]) -> dict[str, Any]:
         file = level.get("state") or level.get("standalone")
         if ledger is None and file and any(level.get(name) for name in _OF_A_FLEET):
             raise StartError(
-                "--state and --standalone keep queue and ledger in a file: leave them out, or leave out --queue and "
-                "--table"
+                "--state and --standalone keep queue and ledger in a file: leave them out, or --queue and --table"
             )
         if ledger is None:
             ledger = "file" if file else "table" if level.get("table") else None
         kept = level if ledger != "table" else {name: level[name] for name in level if name not in _OF_A_FILE}
         chosen = {**kept, **chosen}
     return chosen
-
-
-_OF_A_FILE = ("state", "standalone")
 
 
 def _refuse_misspelt_environment() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,6 +87,12 @@ class SqliteActs:
         self._lock = threading.Lock()
         self._orders = SqliteStandingOrders(reading, self._lock, aside=aside)
         self._retention = Retention(KEPT_MS)
+
+    def close(self) -> None:
+        """Close both connections."""
+        with self._lock:
+            self._reading.close()
+        self._writer.close()
 
     def jails_of(self, key: str) -> list[OffenderId]:
         """Find in which jails anything is remembered of one address key."""
@@ -219,7 +226,7 @@ class SqliteActs:
 
     def acts_on(self, key: str) -> list[Act]:
         """Read the acts about one address key or network, the newest first."""
-        return list(self._readable(self._rows(_ON, key)))
+        return [replace(act, what=(key,)) for act in self._readable(self._rows(_ON, key))]
 
     def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[Act]:
         for row in rows:

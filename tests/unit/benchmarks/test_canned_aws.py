@@ -202,7 +202,7 @@ class TestDynamoDb:
         assert ask(dynamodb, "GetItem", Key=other) == {}
 
     def test_a_transaction_that_is_asked_for_again_with_its_token_is_done_once(
-        self, dynamodb: CannedDynamoDB, tally: Tally
+        self, dynamodb: CannedDynamoDB
     ) -> None:
         add = {
             "TableName": "f2b",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from f2b_worker.adapters.sqlite.rows import (
     ban_rows,
     history_rows,
     hit_rows,
+    numbered,
     past_ban,
     read_offenders,
     standing_of_row,
@@ -23,8 +25,8 @@ from f2b_worker.adapters.sqlite.rows import (
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.retention import Retention
-from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender
-from f2b_worker.errors import F2bError, Invalid, Unreadable
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender, OffenderId
+from f2b_worker.errors import F2bError, Invalid, Unavailable, Unreadable
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Changes, StandingBan
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
-    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit
     from f2b_worker.ports import Answers, Clock
 
 WorkT = TypeVar("WorkT")
@@ -70,6 +72,10 @@ _HISTORY = """
 SELECT CAST(start_ms AS BLOB), CAST(ban AS BLOB), CAST(evidence AS BLOB) FROM history
 WHERE key = ? AND jail = ? ORDER BY start_ms
 """
+_BY_HAND = "SELECT place, jail, key FROM acts_on WHERE place > ? AND jail != '' ORDER BY place LIMIT 10000"
+_ACTS_SO_FAR = "SELECT seq FROM sqlite_sequence WHERE name = 'acts_on'"
+_TRIES = 20
+_KEPT = {"offenders": "key, jail", "history": "key, jail, start_ms", "acts": "id", "acts_on": "place"}
 _PURGE = """
 DELETE FROM {table} WHERE ({key}) IN
     (SELECT {key} FROM {table} WHERE kept_until_day < ? ORDER BY kept_until_day LIMIT ?)
@@ -194,6 +200,7 @@ class SqliteLedger(SqliteBanBook):
         self._state = state
         self._clock = clock
         self._retention = Retention(kept_ms)
+        self._heard = self._acts_so_far()
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then."""
@@ -213,8 +220,21 @@ class SqliteLedger(SqliteBanBook):
         return {}
 
     def news(self) -> Mapping[OffenderId, Offender]:
-        """Tell nothing: nobody else stores anything."""
-        return {}
+        """Read what people did by hand since this was last asked: nobody else stores anything."""
+        changed, heard = self._changed_by_hand(self._heard)
+        if not changed:
+            return {}
+        found = self._read(changed)
+        self._heard = heard
+        return {
+            who: replace(each.offender, hits=frozenset())
+            for who, each in found.items()
+            if isinstance(each, Stored)
+        }
+
+    def _changed_by_hand(self, since: int) -> tuple[set[OffenderId], int]:
+        rows = self._rows(_BY_HAND, since)
+        return {OffenderId(jail, key) for _, jail, key in rows}, rows[-1][0] if rows else since
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
@@ -269,7 +289,7 @@ class SqliteLedger(SqliteBanBook):
             seen, kept_until_day = found
             together = seen.hits.union(hits_of_one)
             day = max(kept_until_day, self._kept_until_day(seen.ban))
-            answers[who] = Offender(together, seen.ban, seen.revision)
+            answers[who] = replace(seen, hits=together)
             if day > kept_until_day or len(together) > len(seen.hits):
                 new.append((who, together, day))
         if new:
@@ -281,9 +301,18 @@ class SqliteLedger(SqliteBanBook):
         return self._commit({who: Decision(Offender(), ban) for who, ban in bans.items() if who not in known})
 
     def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        for _ in range(_TRIES):
+            acts = self._acts_so_far()
+            try:
+                return self._commit_unless_overtaken(decisions, acts)
+            except OvertakenError:  # somebody did something by hand, from another process: look again
+                continue
+        raise Unavailable("banning: people changed bans by hand in the same moment, each time")
+
+    def _commit_unless_overtaken(self, decisions: Mapping[OffenderId, Decision], acts: int) -> Answers:
         stored = self._read(decisions)
         answers: Answers = {}
-        standing: list[tuple[OffenderId, Offender, int, int]] = []
+        standing: list[tuple[OffenderId, Offender, int]] = []
         history: list[tuple[OffenderId, Ban, int]] = []
         for who, decision in decisions.items():
             found = stored.get(who, STRANGER)
@@ -292,11 +321,12 @@ class SqliteLedger(SqliteBanBook):
                 continue
             answers[who] = after = decision.applied(found.offender)
             day = self._kept_until_day(after.ban)
-            standing.append((who, after, day, next(self._state.change_numbers)))
+            standing.append((who, after, day))
             history += [(who, ban, self._kept_until_day(ban)) for ban in decision.changed]
         if standing:
             # Safely: an entry in an IP set whose ban got lost with the power would pass for somebody else's.
-            self._write(self._state.safe_writer, "banning", ban_rows(standing), history_rows(history))
+            rows = ban_rows(standing), history_rows(history)
+            self._state.safe_writer.do("banning", partial(_write_bans, *rows, acts))
         return answers
 
     def _read(self, whom: Collection[OffenderId]) -> dict[OffenderId, Stored | Unreadable]:
@@ -315,13 +345,34 @@ class SqliteLedger(SqliteBanBook):
     def _purge(self, connection: sqlite3.Connection) -> int:
         today = self._clock.now_ms() // DAY_MS
         removed = 0
-        for table, key in (("offenders", "key, jail"), ("history", "key, jail, start_ms")):
+        for table, key in _KEPT.items():
             purge = _PURGE.format(table=table, key=key)
             removed += connection.execute(purge, (today, PURGED_AT_ONCE)).rowcount
         return removed
 
+    def _acts_so_far(self) -> int:
+        with self._lock, sqlite_errors("reading the acts"):
+            return acts_so_far(self._reading)
+
     def _kept_until_day(self, ban: Ban | None) -> int:
         return self._retention.until_ms(ban, now_ms=self._clock.now_ms()) // DAY_MS + 1
+
+
+class OvertakenError(Exception):
+    """Somebody did something by hand since it was read what this is decided from."""
+
+
+def _write_bans(bans: Rows, history: Rows, acts: int, connection: sqlite3.Connection) -> None:
+    if acts_so_far(connection) != acts:
+        raise OvertakenError
+    numbered(bans, connection).write(connection)
+    history.write(connection)
+
+
+def acts_so_far(connection: sqlite3.Connection) -> int:
+    """Tell how often anybody did something by hand to an offender."""
+    row = connection.execute(_ACTS_SO_FAR).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _write_all(rows: Iterable[Rows], connection: sqlite3.Connection) -> None:

@@ -81,10 +81,18 @@ def sqs_client(
 
 def account_of_credentials(region: str) -> str:
     """Ask STS which account the credentials are of; that needs no permission."""
-    doing = "STS: the account of the credentials"
+    return _identity("Account", region, "STS: the account of the credentials")
+
+
+def caller_of_credentials(region: str | None = None) -> str:
+    """Ask STS whose the credentials are: its ARN; that needs no permission."""
+    return _identity("Arn", region, "STS: whose the credentials are")
+
+
+def _identity(what: str, region: str | None, doing: str) -> str:
     config = _config(connections=1, read_timeout_s=5, attempts=3)
     with aws_errors(doing), closing(_session().client("sts", region_name=region, config=config)) as client:
-        return str(part_of(client.get_caller_identity(), "Account", doing, str))
+        return str(part_of(client.get_caller_identity(), what, doing, str))
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:

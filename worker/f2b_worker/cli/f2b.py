@@ -10,22 +10,27 @@ from f2b_worker.signals import leave_with_the_terminal
 
 _LOOK, _ACT, _MAKE, _JAILS = "Look", "Act", "Set up and mend", "Jails"
 
+_HERE = "f2b_worker.cli"
 VERBS = {
-    "list": Verb(
-        "f2b_worker.cli.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK
-    ),
-    "explain": Verb("f2b_worker.cli.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
-    "release": Verb("f2b_worker.cli.release:release", "Let in the bans that the surge guard holds back.", _ACT),
+    "banned": Verb(f"{_HERE}.banned:banned", "Say whether an address is banned.", _LOOK),
+    "list": Verb(f"{_HERE}.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK),
+    "explain": Verb(f"{_HERE}.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
+    "audit": Verb(f"{_HERE}.audit:audit", "Say who did what, when and why.", _LOOK),
+    "ban": Verb(f"{_HERE}.ban:ban", "Ban an address or a network by hand.", _ACT),
+    "unban": Verb(f"{_HERE}.unban:unban", "Lift the ban of an address or a network.", _ACT),
+    "allow": Verb(f"{_HERE}.allow:allow", "Keep the list of those whom nobody bans.", _ACT),
+    "pause": Verb(f"{_HERE}.pausing:pause", "Leave the IP sets as they are, for a time.", _ACT),
+    "resume": Verb(f"{_HERE}.pausing:resume", "End a pause.", _ACT),
+    "reload": Verb(f"{_HERE}.pausing:reload", "Ask all workers to read their jails files again.", _ACT),
+    "release": Verb(f"{_HERE}.release:release", "Let in the bans that the surge guard holds back.", _ACT),
     "provision": Verb(
-        "f2b_worker.cli.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
+        f"{_HERE}.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
     ),
-    "repair": Verb("f2b_worker.cli.repair:repair", "Make the ban log anew from the bans in the table.", _MAKE),
-    "check": Verb("f2b_worker.cli.jails:check", "Say everything that is wrong in a jails file.", _JAILS),
-    "init": Verb("f2b_worker.cli.jails:init", "Write a jails file to start from.", _JAILS),
-    "import-fail2ban": Verb(
-        "f2b_worker.cli.jails:import_fail2ban", "Turn fail2ban's jails into a jails file.", _JAILS
-    ),
-    "replay": Verb("f2b_worker.cli.replay:replay", "Say what jails would have banned.", _JAILS),
+    "repair": Verb(f"{_HERE}.repair:repair", "Make the ban log anew from the bans in the table.", _MAKE),
+    "check": Verb(f"{_HERE}.jails:check", "Say everything that is wrong in a jails file.", _JAILS),
+    "init": Verb(f"{_HERE}.jails:init", "Write a jails file to start from.", _JAILS),
+    "import-fail2ban": Verb(f"{_HERE}.jails:import_fail2ban", "Turn fail2ban's jails into a jails file.", _JAILS),
+    "replay": Verb(f"{_HERE}.replay:replay", "Say what jails would have banned.", _JAILS),
 }
 """All commands, and where each is."""
 

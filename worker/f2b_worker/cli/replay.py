@@ -13,7 +13,7 @@ import click
 
 from f2b_producer.logs import FilterError, LogFilter
 from f2b_worker.cli.output import TABLE, Listing, listing_options, show
-from f2b_worker.cli.selection import read_duration
+from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
@@ -50,17 +50,15 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--config", type=EXISTING, help="Judge by these jails.")
 @click.option("--maxretry", type=click.IntRange(1, 1000), default=5, show_default=True, help="Without --config.")
-@click.option("--findtime", callback=read_duration, default="10m", show_default=True, help="Without --config.")
-@click.option(
-    "--bantime", callback=read_duration, default="10m", show_default=True, help="Without --config; -1 for ever."
-)
+@click.option("--findtime", type=DURATION, default="10m", show_default=True, help="Without --config.")
+@click.option("--bantime", type=DURATION, default="10m", show_default=True, help="Without --config; -1 for ever.")
 @click.option(
     "--increment", is_flag=True, help="Without --config: each ban lasts twice as long as the one before."
 )
-@click.option("--maxtime", callback=read_duration, help="Without --config: no ban lasts longer.")
+@click.option("--maxtime", type=DURATION, help="Without --config: no ban lasts longer.")
 @click.option(
     "--dbpurgeage",
-    callback=read_duration,
+    type=DURATION,
     default="-1",
     help="Without --config: how long a ban counts; for ever by default.",
 )

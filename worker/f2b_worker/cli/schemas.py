@@ -9,6 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Status
 
@@ -142,7 +143,58 @@ _JAIL = an_object(
     }
 )
 
+_OUTCOME = an_object(
+    {
+        "ip": {"type": "string", "description": "An address or a network; as it was written, if it is neither."},
+        "jail": MAYBE_TEXT,
+        "outcome": TEXT,
+        **time("until", "Its last moment", null="for ever, or it does not hold"),
+        "why": MAYBE_TEXT,
+    }
+)
+ACT = an_object(
+    {
+        **time("time", "When"),
+        "by": {"type": "string", "description": "An ARN, or user@host."},
+        "verb": {"enum": list(map(str, Verb))},
+        "what": {**TEXTS, "description": "Addresses, networks or blocklists, 100 at most."},
+        "count": {"type": "integer", "description": "Of how many things it is about."},
+        "jail": MAYBE_TEXT,
+        "reason": TEXT,
+        "id": TEXT,
+    }
+)
+_ALLOWED = an_object(
+    {
+        "network": TEXT,
+        "from": {"enum": ["ledger", "file", "built in"]},
+        "jail": MAYBE_TEXT,
+        **time("until", "Its last moment", null="for ever"),
+        "comment": MAYBE_TEXT,
+        "by": MAYBE_TEXT,
+        **time("added", "When it was added", null="it is not of the ledger"),
+    }
+)
+
+
+def _outcomes(done: str) -> Schema:
+    return an_object({"outcomes": many(_OUTCOME), "act": MAYBE_TEXT, done: WHOLE})
+
+
 COMMANDS: dict[str, Schema] = {
+    "banned": an_object({"bans": many(an_object({"asked": TEXT, **_BAN})), "not_banned": TEXTS}),
+    "audit": an_object({"acts": many(ACT)}),
+    "ban": _outcomes("banned"),
+    "unban": _outcomes("lifted"),
+    "allow add": _outcomes("allowed"),
+    "allow remove": _outcomes("removed"),
+    "allow list": an_object({"entries": many(_ALLOWED)}),
+    "allow check": an_object({"entries": many(_ALLOWED)}),
+    "pause": an_object(
+        {"act": TEXT, "blocklist": TEXT, **time("until", "Its last moment", null="until somebody resumes")}
+    ),
+    "resume": an_object({"act": TEXT, "blocklist": TEXT, "was_paused": YES_OR_NO}),
+    "reload": an_object({"act": TEXT, "generation": WHOLE}),
     "list": {
         "anyOf": [
             an_object({"bans": many(LISTED), "shown": WHOLE, "total": WHOLE}),

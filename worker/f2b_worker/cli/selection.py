@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.cli.reading import DURATION, NETWORK
 from f2b_worker.cli.show import origin_of
-from f2b_worker.domain.addresses import canonical, span_of_network
-from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.addresses import span_of_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,22 +28,6 @@ SORTS: Mapping[str, Callable[[StandingBan], Any]] = {
     "jail": lambda each: (each.who.jail, each.ban.until_ms),
 }
 """What comes first: what ends first, started last, or came back most often; the lowest address; the first jail."""
-
-
-def read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Read a duration as fail2ban writes it, in milliseconds; -1 is for ever."""
-    try:
-        return None if value is None else parse_duration_ms(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def read_network(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Read an address or a network, in any spelling, into its canonical form."""
-    try:
-        return None if value is None else canonical(value.strip())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +87,16 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _OPTIONS = (
     click.option("--jail", metavar="NAME", help="Only bans of this jail."),
-    click.option("--ip", callback=read_network, metavar="IP", help="Only bans that cover this address."),
-    click.option("--range", callback=read_network, metavar="CIDR", help="Only bans inside this network."),
+    click.option("--ip", type=NETWORK, metavar="IP", help="Only bans that cover this address."),
+    click.option("--range", type=NETWORK, metavar="CIDR", help="Only bans inside this network."),
     click.option(
         "--since",
         "since_ms",
-        callback=read_duration,
+        type=DURATION,
         metavar="TIME",
         help="Only bans that started within, e.g. 1h.",
     ),
-    click.option("--until", "until_ms", callback=read_duration, metavar="TIME", help="Only bans that end within."),
+    click.option("--until", "until_ms", type=DURATION, metavar="TIME", help="Only bans that end within."),
     click.option(
         "--by", type=click.Choice(ORIGINS), help="Only bans by the judge, by hand, from a list, adopted."
     ),

@@ -5,6 +5,9 @@ A short command imports this: whatever takes long is imported where it is opened
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.names import Names
     from f2b_worker.errors import Unreadable
-    from f2b_worker.ports import BanBook, Notebook
+    from f2b_worker.ports import Acts, BanBook, Notebook
 
 log = late_log()
 
@@ -36,6 +39,9 @@ T = TypeVar("T")
 
 WORTH_A_LINE_S = 5.0
 """A wait that may take longer is said when it begins."""
+
+READS_AT_ONCE = 16
+"""So many threads may read the bans at once: an address may be banned as any network around it."""
 
 START_WITHIN_S = 30.0
 """How long a starting worker waits for an AWS that does not answer."""
@@ -125,7 +131,8 @@ def open_ban_book(settings: Names, *, aside: Callable[[Unreadable], None] = set_
         return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook  # noqa: PLC0415 - see above
 
-    return DynamoBanBook(_open_table(settings, plain_queries=True), settings.table, SystemClock(), aside=aside)
+    client = _open_table(settings, connections=READS_AT_ONCE, plain_queries=True)
+    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
 def open_notebooks(
@@ -150,6 +157,45 @@ def open_notebooks(
     client = _open_table(settings)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
     return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
+
+
+def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_aside) -> Acts:
+    """Open what people do to the bans: what they did, and what they do now.
+
+    Args:
+        settings: Say where the ledger is.
+        aside: Told of each item that cannot be read.
+    """
+    if settings.state_file:
+        from f2b_worker.adapters.sqlite.acts import open_acts as of_file  # noqa: PLC0415 - see above
+
+        return of_file(settings.state_file)
+    from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs  # noqa: PLC0415 - see above
+
+    client = _open_table(settings, connections=READS_AT_ONCE)
+    return DynamoActs(client, settings.table, SystemClock(), aside=aside)
+
+
+def who_acts(settings: Names) -> str:
+    """Name who runs this process: by the ARN of the credentials, in standalone mode by user and host.
+
+    Raises:
+        F2bError: If AWS does not say.
+    """
+    if settings.state_file:
+        return local_name()
+    from f2b_worker.adapters.aws import caller_of_credentials  # noqa: PLC0415 - see above
+
+    return caller_of_credentials()
+
+
+def local_name() -> str:
+    """Name who runs this process as this machine does: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a user that the machine does not know, as in many containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def open_repair(settings: Names, *, aside: Callable[[Unreadable], None] = set_aside) -> tuple[Repair, int]:

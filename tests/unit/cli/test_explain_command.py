@@ -22,7 +22,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
+from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,7 @@ class Scene:
         self.config = config
         self.policy = read_jails(config).policy
         self.ledger = MemoryLedger()
+        self.acts = MemoryActs(self.ledger)
         self.notebook = MemoryNotebook()
         self.ip_sets: list[tuple[str, MemoryIpSet]] = []
         self.used: list[OperatorSettings] = []
@@ -117,6 +118,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
             monkeypatch.delenv(name)
     made = Scene(tmp_path / "f2b.toml")
     monkeypatch.setattr(command, "open_ban_book", made.open_ban_book)
+    monkeypatch.setattr(command, "open_acts", lambda *_, **__: made.acts)
     monkeypatch.setattr(command, "open_ip_sets", lambda _: made.ip_sets)
     monkeypatch.setattr(command, "open_notebooks", lambda *_, **__: {"here": made.notebook})
     monkeypatch.setattr(places, "by_region", lambda blocklists: {"here": blocklists})
@@ -297,7 +299,7 @@ def test_any_spelling_of_an_address_finds_it(scene: Scene, spelling: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", ["example.org", "203.0.113.0/23", "203.0.113.7/x", "2001:db8::/32", "fe80::1%eth0"]
+    "wrong", ["example.org", "203.0.113.0/33", "203.0.113.7/x", "2001:db8::/129", "fe80::1%eth0"]
 )
 def test_what_is_no_address_is_wrong_usage_and_is_named(scene: Scene, wrong: str) -> None:
     answer = scene.run(wrong)
@@ -419,6 +421,7 @@ def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:
                     "evidence": [hit(ago) for ago in (9002, 9001, 9000)],
                 }
             ],
+            "acts": [],
             "ip_sets": None,
         }
     ]

@@ -104,24 +104,24 @@ def add(  # noqa: PLR0913
     wrong, asked = _networks([*networks, *texts_in(file)])
     if not asked and not wrong:
         raise click.UsageError("name an address, or a file with --file")
-    now_ms = SystemClock().now_ms()
-    until_ms = None if for_ms is None or for_ms >= FOREVER_MS else now_ms + for_ms
-    covered = _covered(open_ban_book(settings), asked, now_ms)
-    outcomes = [
-        *wrong,
-        *(Outcome(each, "would be allowed" if dry_run else "allowed", until_ms=until_ms) for each in asked),
-    ]
-    act = None
-    if asked and not dry_run:
-        acts = open_acts(settings)
-        act = begun = new_act(settings, Verb.ALLOW, asked, reason=comment)
-        entries = [AllowEntry(each, until_ms, comment, act.by, act.at_ms) for each in asked]
-        insistently(lambda: acts.allow(begun, entries))
-        lifted = for_each(lambda part: acts.lift(begun, part), covered) if covered else {}
-        outcomes += [_lifted(who, ban) for who, ban in lifted.items()]
-    else:
-        outcomes += [Outcome(who.key, "would be lifted", who.jail) for who in covered]
-    answer(yes=show_outcomes(outcomes, act, form, done="allowed"))
+    book = open_ban_book(settings)
+    if dry_run:
+        would = [Outcome(who.key, "would be lifted", who.jail) for who in _covered(book, asked)]
+        allowed = [Outcome(each, "would be allowed") for each in asked]
+        answer(yes=show_outcomes([*wrong, *allowed, *would], None, form, done="allowed"))
+    act = new_act(settings, Verb.ALLOW, asked, reason=comment)
+    until_ms = None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
+    acts = open_acts(settings)
+    if asked:
+        insistently(
+            lambda: acts.allow(act, [AllowEntry(each, until_ms, comment, act.by, act.at_ms) for each in asked])
+        )
+    # Only now: a worker that had not heard of the entry may have banned meanwhile.
+    covered = _covered(book, asked)
+    lifted = for_each(lambda part: acts.lift(act, part), covered) if covered else {}
+    outcomes = [Outcome(each, "allowed", until_ms=until_ms) for each in asked]
+    outcomes += [_lifted(who, ban) for who, ban in lifted.items()]
+    answer(yes=show_outcomes([*wrong, *outcomes], act if asked else None, form, done="allowed"))
 
 
 def _networks(texts: Iterable[str]) -> tuple[list[Outcome], list[str]]:
@@ -135,8 +135,9 @@ def _networks(texts: Iterable[str]) -> tuple[list[Outcome], list[str]]:
     return wrong, list(read)
 
 
-def _covered(book: BanBook, networks: Sequence[str], now_ms: int) -> list[OffenderId]:
+def _covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
     """Find the running bans that lie within *networks*."""
+    now_ms = SystemClock().now_ms()
     allowed, spans = Networks(networks), list(map(span_of_network, networks))
     return [
         who

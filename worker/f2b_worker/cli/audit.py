@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.acts_shown import ACT_KEYS, act_object, act_row
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
 from f2b_worker.cli.reading import DURATION, NETWORK
-from f2b_worker.cli.show import moment, time_object
 from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.addresses import display
 from f2b_worker.process.opening import open_acts
 
 if TYPE_CHECKING:
@@ -23,44 +22,13 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports import Acts
 
-ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "id")
-_SHOWN = 3
-
-
-def act_object(act: Act) -> dict[str, Any]:
-    """Return an act as a JSON object."""
-    return {
-        **time_object("time", act.at_ms),
-        "by": act.by,
-        "verb": act.verb.value,
-        "what": [display(each) for each in act.what],
-        "count": act.count or len(act.what),
-        "jail": act.jail or None,
-        "reason": act.reason,
-        "id": act.id,
-    }
-
-
-def act_row(act: Act) -> tuple[str, ...]:
-    """Return an act as cells."""
-    named = ", ".join(display(each) for each in act.what[:_SHOWN])
-    more = (act.count or len(act.what)) - min(_SHOWN, len(act.what))
-    what = f"{named} and {more:,} more" if more > 0 else named
-    where = f" in {act.jail}" if act.jail else ""
-    return moment(act.at_ms), act.by, act.verb.value, what + where, plain_text(act.reason)
-
-
-def plain_text(text: str) -> str:
-    """Write what somebody typed so that it steers no terminal."""
-    return text if text.isprintable() else ascii(text)
-
 
 @click.command(epilog="Example: f2b audit --since 7d --table f2b")
 @click.option(
     "--since", "since_ms", type=DURATION, default="1d", show_default=True, metavar="TIME", help="Within so long."
 )
 @click.option("--ip", type=NETWORK, metavar="IP|CIDR", help="Only what was done to this very address or network.")
-@click.option("--verb", type=click.Choice(tuple(Verb)), help="Only this.")
+@click.option("--verb", type=click.Choice([each.value for each in Verb]), help="Only this.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),

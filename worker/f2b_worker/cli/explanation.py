@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from f2b_worker.cli.acts_shown import act_object, plain_text
 from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment, seconds, time_object
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.cli.places import Holder
+    from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Window
     from f2b_worker.domain.judge.explanations import Exemption, WindowCount
     from f2b_worker.domain.judge.verdicts import Ban, Hit
@@ -54,6 +56,7 @@ class Answer:
         state: How far the running ban is enforced; None without one, or if nobody can tell.
         states: The same in each of its blocklists.
         unreadable: The errors that name the stored items which cannot be read.
+        acts: What people did to this key, the newest first.
     """
 
     found: Explanation
@@ -63,6 +66,7 @@ class Answer:
     state: State | None = None
     states: Mapping[str, State] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
 def as_object(answer: Answer) -> dict[str, Any]:
@@ -84,6 +88,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
         if exemption
         else None,
         "history": [_ban_object(found, ban) for ban in found.earlier],
+        "acts": [act_object(each) for each in answer.acts],
         "ip_sets": None if holders is None else [asdict(one) for one in holders],
     }
 
@@ -179,6 +184,8 @@ def _quiet(found: Explanation) -> str:
 def _exempt(exemption: Exemption, jail: str) -> str:
     if exemption.rule == OWN_RANGE:
         return f"{_OWN_RANGES.get(exemption.network, 'private')} address ({exemption.network})"
+    if exemption.rule == "allowlist":
+        return f"on the allowlist ({exemption.network})"
     whose = "all jails" if exemption.lifts else f"jail {jail}"
     return f"in ignoreip of {whose} ({exemption.network})"
 
@@ -197,6 +204,12 @@ def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
         yield "window", [_window(count, now_ms) for count in found.counts]
         yield "unused", _shown(_hit(hit) for hit in max((count.hits for count in found.counts), key=len))
     yield "history", _shown(_past(ban) for ban in found.earlier)
+    yield "by hand", _shown(_did(act) for act in reversed(answer.acts))
+
+
+def _did(act: Act) -> str:
+    reason = f": {plain_text(act.reason)}" if act.reason else ""
+    return f"{moment(act.at_ms)}  {act.verb.value} by {act.by}{reason}"
 
 
 def _shown(texts: Iterable[str]) -> list[str]:
@@ -225,7 +238,7 @@ def _extended(ban: Ban) -> str:
 
 _OF_ALL = {
     State.UNREADABLE: "what the enforcer goes by cannot be read: it puts nothing in, and takes nothing out",
-    State.ALLOWLISTED: "the ban is not enforced: ignoreip of all jails has this address",
+    State.ALLOWLISTED: "the ban is not enforced: the allowlist, or ignoreip of all jails, has this address",
 }
 _OF_ONE = {
     State.WAITING: "not yet in an IP set",

@@ -101,6 +101,18 @@ NOTES = an_object(
         "unreadable": TEXTS,
     }
 )
+ACT = an_object(
+    {
+        **time("time", "When"),
+        "by": {"type": "string", "description": "An ARN, or user@host."},
+        "verb": {"enum": list(map(str, Verb))},
+        "what": {**TEXTS, "description": "Addresses, networks or blocklists, 100 at most."},
+        "count": {"type": "integer", "description": "Of how many things it is about."},
+        "jail": MAYBE_TEXT,
+        "reason": TEXT,
+        "id": TEXT,
+    }
+)
 _HIT = an_object({**time("time", "When"), "id": TEXT, "weight": WHOLE})
 _WINDOW = {"maxretry": WHOLE, "findtime": MAYBE_SECONDS}
 _PAST = an_object({**_BAN, "evidence": many(_HIT)})
@@ -128,6 +140,7 @@ _EXPLAINED = an_object(
         ),
         "exemption": maybe(an_object({"rule": TEXT, "network": TEXT, "lifts": YES_OR_NO})),
         "history": many(_PAST),
+        "acts": {**many(ACT), "description": "What people did to this very key, the newest first."},
         "ip_sets": maybe(many(an_object({"name": TEXT, "entry": TEXT, "blocklist": TEXT, "foreign": YES_OR_NO}))),
     }
 )
@@ -150,18 +163,6 @@ _OUTCOME = an_object(
         "outcome": TEXT,
         **time("until", "Its last moment", null="for ever, or it does not hold"),
         "why": MAYBE_TEXT,
-    }
-)
-ACT = an_object(
-    {
-        **time("time", "When"),
-        "by": {"type": "string", "description": "An ARN, or user@host."},
-        "verb": {"enum": list(map(str, Verb))},
-        "what": {**TEXTS, "description": "Addresses, networks or blocklists, 100 at most."},
-        "count": {"type": "integer", "description": "Of how many things it is about."},
-        "jail": MAYBE_TEXT,
-        "reason": TEXT,
-        "id": TEXT,
     }
 )
 _ALLOWED = an_object(

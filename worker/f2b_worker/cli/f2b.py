@@ -12,6 +12,7 @@ _LOOK, _ACT, _MAKE, _JAILS = "Look", "Act", "Set up and mend", "Jails"
 
 _HERE = "f2b_worker.cli"
 VERBS = {
+    "status": Verb(f"{_HERE}.status:status", "Say whether it works, and what somebody should see to.", _LOOK),
     "banned": Verb(f"{_HERE}.banned:banned", "Say whether an address is banned.", _LOOK),
     "list": Verb(f"{_HERE}.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK),
     "explain": Verb(f"{_HERE}.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),

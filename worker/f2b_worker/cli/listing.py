@@ -25,11 +25,13 @@ from f2b_worker.cli.show import (
 )
 from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
+from f2b_worker.domain.acts.allowlist import counting
 from f2b_worker.domain.judge.enforcement import State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE
+from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError, Unreadable
 from f2b_worker.ports import StandingBan
-from f2b_worker.process.opening import chosen_blocklists, open_ban_book, open_notebooks
+from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,8 +82,8 @@ def list_bans(
     """List the running bans, and how far each is enforced.
 
     enforced: it is in its IP set. covered: a network around it is. waiting: it is to be written. held_back: the
-    surge guard keeps it out. left_out: its IP sets are full. allowlisted: ignoreip of all jails has it. observed:
-    its jail bans nobody. no_ip_set: its blocklist has none. unreadable: its item cannot be read.
+    surge guard keeps it out. left_out: its IP sets are full. allowlisted: the allowlist, or ignoreip of all jails,
+    has it. observed: its jail bans nobody. no_ip_set: its blocklist has none. unreadable: its item cannot be read.
     ?: no IP set of its blocklist is named.
     The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
     enforcers noted.
@@ -105,7 +107,9 @@ def _show_bans(  # noqa: PLR0913
     chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
     notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
     places = _places(jails, settings, notes)
-    rows = [(each, _state(each, places, jails)) for each in chosen.shown]
+    listed = counting(open_acts(settings, aside=lost.append).allowlist(), SystemClock().now_ms())
+    allowed = Networks((*jails.allowed.entries, *(each.network for each in listed)))
+    rows = [(each, _state(each, places, allowed)) for each in chosen.shown]
     show(
         Listing(
             "bans",
@@ -183,11 +187,11 @@ def _places(jails: Jails, settings: OperatorSettings, notes: Mapping[str, Notes]
         return Places(notes=notes)
 
 
-def _state(each: Shown, places: Places, jails: Jails) -> State | None:
+def _state(each: Shown, places: Places, allowed: Networks) -> State | None:
     if each.who is None:
         return State.UNREADABLE
     try:
-        return state_of(each.who.key, each.ban, places.by_blocklist, jails.allowed)
+        return state_of(each.who.key, each.ban, places.by_blocklist, allowed)
     except ValueError:  # what stands in the place of the key is no address
         return State.UNREADABLE
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.acting import insistently, new_act, reason_option
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.show import moment, time_object
-from f2b_worker.process.opening import open_ban_book, open_notebooks
+from f2b_worker.domain.acts.act import Verb
+from f2b_worker.process.opening import open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: f2b release --table f2b")
+@reason_option
 @ledger_options()
 @json_option
-def release(*, as_json: bool, **given: Any) -> None:
+def release(*, reason: str, as_json: bool, **given: Any) -> None:
     """Let in the bans that the surge guard holds back.
 
     Look first: f2b list shows who is banned, f2b explain says why. The command says since when bans were held back
@@ -44,6 +47,12 @@ def release(*, as_json: bool, **given: Any) -> None:
         # A clock that is ahead may have dated the first of them into the future.
         notebooks[region].note_release(now_ms if from_ms is None else max(now_ms, from_ms))
         released.append(Released(region, from_ms, None if from_ms is None else _waiting(active, from_ms, now_ms)))
+    if released:
+        acts, act = (
+            open_acts(settings),
+            new_act(settings, Verb.RELEASE, [each.region for each in released], reason=reason),
+        )
+        insistently(lambda: acts.note(act))
     for error in unreadable:
         remark(f"unreadable: {error}")
     if as_json:

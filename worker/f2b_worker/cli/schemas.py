@@ -182,7 +182,46 @@ def _outcomes(done: str) -> Schema:
     return an_object({"outcomes": many(_OUTCOME), "act": MAYBE_TEXT, done: WHOLE})
 
 
+_STATUS = an_object(
+    {
+        "ok": YES_OR_NO,
+        "problems": TEXTS,
+        "ledger": TEXT,
+        "bans": an_object({"total": WHOLE, "jails": by_name(WHOLE)}),
+        "workers": maybe(
+            many(
+                an_object(
+                    {
+                        "name": TEXT,
+                        "alive": YES_OR_NO,
+                        **time("seen", "Its last sign of life"),
+                        "version": TEXT,
+                        "remark": TEXT,
+                    }
+                )
+            )
+        ),
+        "enforcers": many(an_object({"region": TEXT, "owner": MAYBE_TEXT, "enforces": TEXT})),
+        "queue": maybe(an_object({"waiting": WHOLE, "in_flight": WHOLE, "delayed": WHOLE, "dead_letters": WHOLE})),
+        "sets": many(
+            an_object({"name": TEXT, "blocklist": TEXT, "family": WHOLE, "entries": WHOLE, "capacity": WHOLE})
+        ),
+        "pauses": many(
+            an_object(
+                {
+                    "blocklist": TEXT,
+                    **time("until", "Its last moment", null="until somebody resumes"),
+                    "by": TEXT,
+                    "reason": TEXT,
+                }
+            )
+        ),
+        "generation": WHOLE,
+    }
+)
+
 COMMANDS: dict[str, Schema] = {
+    "status": _STATUS,
     "banned": an_object({"bans": many(an_object({"asked": TEXT, **_BAN})), "not_banned": TEXTS}),
     "audit": an_object({"acts": many(ACT)}),
     "ban": _outcomes("banned"),

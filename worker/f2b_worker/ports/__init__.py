@@ -10,6 +10,7 @@ threads at once is called by one at a time.
 from f2b_worker.ports.acts import Acts, StandingOrders
 from f2b_worker.ports.clock import Clock
 from f2b_worker.ports.enforcing import Adopter, EntryKind, IpSet, IpSetContents, IpSetFinder, Notebook, Notes
+from f2b_worker.ports.fleet import Fleet, Holder, QueueDepth, WorkerSign
 from f2b_worker.ports.ledger import Answers, BanBook, Changes, Follower, Lease, Ledger, SchemaMark, StandingBan
 from f2b_worker.ports.queue import RECEIVE_MAX, DeadLetter, Inbox, Message, QueueSettings
 
@@ -23,7 +24,9 @@ __all__ = [
     "Clock",
     "DeadLetter",
     "EntryKind",
+    "Fleet",
     "Follower",
+    "Holder",
     "Inbox",
     "IpSet",
     "IpSetContents",
@@ -33,8 +36,10 @@ __all__ = [
     "Message",
     "Notebook",
     "Notes",
+    "QueueDepth",
     "QueueSettings",
     "SchemaMark",
     "StandingBan",
     "StandingOrders",
+    "WorkerSign",
 ]

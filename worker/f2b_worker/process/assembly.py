@@ -17,6 +17,7 @@ from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
+from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
@@ -41,6 +42,7 @@ from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.schema import claim_schema, watch_schema
 from f2b_worker.process.scribe import run_scribe
+from f2b_worker.process.signs import give_signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -189,6 +191,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
                 lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+            ),
+            "signs": lambda parts: give_signs(
+                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.condition
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),

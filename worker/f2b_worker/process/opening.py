@@ -131,7 +131,7 @@ def open_ban_book(settings: Names, *, aside: Callable[[Unreadable], None] = set_
         return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook  # noqa: PLC0415 - see above
 
-    client = _open_table(settings, connections=READS_AT_ONCE, plain_queries=True)
+    client = open_table(settings, connections=READS_AT_ONCE, plain_queries=True)
     return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
@@ -154,7 +154,7 @@ def open_notebooks(
     from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook  # noqa: PLC0415 - see above
     from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION  # noqa: PLC0415
 
-    client = _open_table(settings)
+    client = open_table(settings)
     regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
     return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
 
@@ -172,7 +172,7 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
         return of_file(settings.state_file)
     from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs  # noqa: PLC0415 - see above
 
-    client = _open_table(settings, connections=READS_AT_ONCE)
+    client = open_table(settings, connections=READS_AT_ONCE)
     return DynamoActs(client, settings.table, SystemClock(), aside=aside)
 
 
@@ -209,13 +209,14 @@ def open_repair(settings: Names, *, aside: Callable[[Unreadable], None] = set_as
     from f2b_worker.adapters.dynamodb.ban_log.repair import Repair  # noqa: PLC0415
     from f2b_worker.adapters.dynamodb.states import SEGMENTS, States  # noqa: PLC0415
 
-    client = _open_table(settings, connections=SEGMENTS, plain_queries=True)
+    client = open_table(settings, connections=SEGMENTS, plain_queries=True)
     clock = SystemClock()
     states = States(client, settings.table, clock, aside=aside)
     return Repair(BanLogItems(client, settings.table, clock), states, clock), states.items()
 
 
-def _open_table(settings: Names, *, connections: int = 2, plain_queries: bool = False) -> DynamoDBClient:
+def open_table(settings: Names, *, connections: int = 2, plain_queries: bool = False) -> DynamoDBClient:
+    """Make a client for the ledger's table, which is there and of a format that this f2b knows."""
     from f2b_worker.adapters.aws import dynamodb_client  # noqa: PLC0415 - see above
     from f2b_worker.adapters.dynamodb.schema import DynamoSchema  # noqa: PLC0415
     from f2b_worker.adapters.dynamodb.table import check_table  # noqa: PLC0415

@@ -199,7 +199,7 @@ def a_producer(url: str) -> list[str]:
 def a_command(*arguments: str) -> list[str]:
     """Run a command."""
     answer = run(*arguments)
-    assert answer.exit_code in {0, 3}, answer.output
+    assert answer.exit_code in {0, 1, 3}, answer.output
     return [line for line in answer.stderr.splitlines() if answer.exit_code or "not authorized" in line]
 
 
@@ -207,10 +207,29 @@ COMMANDS = {
     "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
     "list": ("list", *NAMES[2:]),
     "release": ("release", *NAMES[2:4]),
+    "status": ("status", *NAMES),
     "repair": ("repair", *NAMES[2:4]),
     "explain": ("explain", ADDRESS, *NAMES[2:]),
 }
+
+
+def an_acting_operator() -> list[str]:
+    """Ban, lift, allow, pause and so on."""
+    table = NAMES[2:4]
+    commands = (
+        ("ban", ADDRESS, *table),
+        ("unban", ADDRESS, "--wait", "1s", *NAMES[2:]),
+        ("allow", "add", ADDRESS, *table),
+        ("allow", "remove", ADDRESS, *table),
+        ("pause", *table),
+        ("resume", *table),
+        ("reload", *table),
+    )
+    return [line for command in commands for line in a_command(*command)]
+
+
 PARTS: dict[str, Callable[[], list[str]]] = {
+    "act": an_acting_operator,
     "worker": a_worker,
     "standalone": a_standalone_worker,
     "shim": a_shim,

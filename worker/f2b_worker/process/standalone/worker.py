@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.intake.colleagues import follow_colleagues
-from f2b_worker.process.assembly import Parts
+    from f2b_worker.process.assembly import Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -153,11 +153,19 @@ class World:
                 sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s
             ]:
                 del partition[sk]
+        there = {(pk, sk) for pk, partition in self.aws.table.partitions.items() for sk in partition}
+        for who in [who for who in self.states if _key_of(who) not in there]:
+            del self.states[who]
 
     def running(self) -> dict[OffenderId, Change]:
         """Tell what everybody must know in the end."""
         now_ms = self.clock.now_ms()
         return {who: change for who, change in self.states.items() if change.ban.until_ms > now_ms}
+
+
+def _key_of(who: OffenderId) -> tuple[str, str]:
+    key = state_key(who)
+    return key["pk"]["S"], key["sk"]["S"]
 
 
 def changes_of(item: dict[str, Any]) -> tuple[Change, ...]:

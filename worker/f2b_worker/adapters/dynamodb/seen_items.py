@@ -97,17 +97,13 @@ def _packed(seen: Seen) -> bytes:
     version, offender, asked_s = seen
     ban = _ban_values(offender.ban) if offender.ban else None
     hits = [part for hit in offender.hits for part in hit]
-    # Within one process, so that nothing depends on its format; it is the fastest and small.
-    return marshal.dumps((version, asked_s, offender.revision, offender.lifted_ms, ban, *hits))
+    # Within one process, so nothing depends on its format. The first version has no table of references.
+    return marshal.dumps((version, asked_s, offender.revision, offender.lifted_ms, ban, *hits), 1)
 
 
 def _unpacked(packed: bytes) -> Seen:
     parts: tuple[Any, ...] = marshal.loads(packed)  # noqa: S302 - this process wrote it
     version, asked_s, revision, lifted_ms, values, *hits = parts
     ban = Ban(**dict(zip(_BAN_FIELDS, values, strict=True))) if values else None
-    places = range(0, len(hits), len(Hit._fields))
-    return Seen(
-        version,
-        Offender(frozenset([Hit(*hits[place : place + 3]) for place in places]), ban, revision, lifted_ms),
-        asked_s,
-    )
+    each = iter(hits)
+    return Seen(version, Offender(frozenset(map(Hit, each, each, each)), ban, revision, lifted_ms), asked_s)

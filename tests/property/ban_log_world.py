@@ -54,6 +54,7 @@ class World:
         self.entries: dict[tuple[str, int], tuple[Change, ...]] = {}
         self.bases: dict[str, tuple[Change, ...]] = {EPOCH: ()}
         self._upto: Counter[str] = Counter()
+        self._tokens: set[str] = set()
         self.operator = Caller(self.aws)
         self.items(self.operator).begin(EPOCH)
 
@@ -94,6 +95,10 @@ class World:
     def _watch(self, operation: str, request: dict[str, Any]) -> None:
         """Hold every write against the rules that make the log right."""
         if operation == "TransactWriteItems":
+            token = request.get("ClientRequestToken", "")
+            if token in self._tokens:  # it was done before, and is answered only
+                return
+            self._tokens |= {token} - {""}
             for each in request["TransactItems"]:
                 if "Put" in each:
                     self._watch_put(each["Put"]["Item"])

@@ -11,7 +11,6 @@ from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.sqlite.acts import SqliteActs, open_acts
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
-from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST, Control, Pause
@@ -68,14 +67,12 @@ def acts(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) -> Iter
 
 
 @pytest.fixture
-def orders(request: pytest.FixtureRequest, acts: Acts, ledger: Book) -> StandingOrders:
+def orders(acts: Acts, ledger: Book) -> StandingOrders:
     """What a worker on the ledger follows."""
     if isinstance(acts, MemoryActs):
         return acts
-    if isinstance(ledger, DynamoLedger):
-        return ledger.orders
-    state: StateFile = request.getfixturevalue("state")
-    return SqliteStandingOrders(state.reader())
+    assert isinstance(ledger, (DynamoLedger, SqliteLedger))
+    return ledger.orders
 
 
 @pytest.fixture

@@ -35,9 +35,10 @@ from f2b_worker.adapters.dynamodb.items import (
     state_key,
     ttl,
 )
-from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders, SeenItems
+from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders
 from f2b_worker.adapters.dynamodb.news import News
 from f2b_worker.adapters.dynamodb.publishing import Publishing
+from f2b_worker.adapters.dynamodb.seen_items import SeenItems
 from f2b_worker.adapters.dynamodb.strangers import Strangers
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention

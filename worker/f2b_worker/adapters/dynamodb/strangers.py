@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.answers import aws_errors
 from f2b_worker.adapters.dynamodb.items import ban_item, evidence_item, number, state_key, ttl
-from f2b_worker.adapters.dynamodb.many import MANY, Seen
+from f2b_worker.adapters.dynamodb.many import MANY
+from f2b_worker.adapters.dynamodb.seen_items import Seen
 from f2b_worker.adapters.dynamodb.statements import Refused, insert, run
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Offender
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
-    from f2b_worker.adapters.dynamodb.many import SeenItems
+    from f2b_worker.adapters.dynamodb.seen_items import SeenItems
     from f2b_worker.adapters.dynamodb.statements import Outcome
     from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.sqlite.file import CHANGES_MAX, sqlite_errors
+from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.adapters.sqlite.rows import (
     STRANGER,
     Rows,
@@ -87,12 +88,16 @@ class SqliteBanBook:
 
     Args:
         connection: For reading; used by nobody else.
+
+    Attributes:
+        orders: What else is followed.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, aside: Callable[[Unreadable], None] = set_aside) -> None:
         self._reading = connection
         self._lock = threading.Lock()
         self._aside = aside
+        self.orders = SqliteStandingOrders(connection, self._lock, aside=aside)
 
     def offender(self, who: OffenderId) -> Offender:
         """Read what is remembered of one offender; a stranger is an offender without a past.

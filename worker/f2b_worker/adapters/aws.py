@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import UnknownRegionError
@@ -223,12 +222,50 @@ def _session() -> Any:
     core = botocore.session.get_session()
     # What AWS's services look like takes 10 MB a client, unless all have it from one reader.
     core.register_component("data_loader", _models(core))
-    session = boto3.session.Session(botocore_session=core, region_name=region)
+    session = Session(core, region)
     check_session(session)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     session.events.register("response-received", refuse_unread)
     return session
+
+
+class Session:
+    """What is needed of boto3's session: boto3 itself takes 0.1 s to import, with much that nobody here uses.
+
+    Args:
+        core: botocore's session.
+        region: The Region, if something of ours says which.
+    """
+
+    def __init__(self, core: Any, region: str | None) -> None:
+        self._session = core
+        if region:
+            core.set_config_variable("region", region)
+
+    @property
+    def events(self) -> Any:
+        """Where handlers for the events of all its clients are registered."""
+        return self._session.get_component("event_emitter")
+
+    @property
+    def region_name(self) -> str | None:
+        """The Region of its clients, if anything says which."""
+        region: str | None = self._session.get_config_variable("region")
+        return region
+
+    @property
+    def profile_name(self) -> str:
+        """The profile of AWS's configuration files."""
+        return self._session.profile or "default"
+
+    def get_partition_for_region(self, region: str) -> str:
+        """Name the partition of a Region."""
+        return str(self._session.get_partition_for_region(region))
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """Make a client."""
+        return self._session.create_client(service, **settings)
 
 
 def _models(core: Any, known: list[Any] = []) -> Any:  # noqa: B006 - read once

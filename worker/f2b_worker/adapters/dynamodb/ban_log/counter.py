@@ -126,7 +126,7 @@ class BanLogCounter:
 
     def _broken_counter(self) -> Rejected:
         return Rejected(
-            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b-worker"
+            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b"
             " repair, which begins the log anew"
         )
 

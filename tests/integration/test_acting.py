@@ -296,3 +296,61 @@ class TestControl:
 
     def test_each_reload_is_a_generation_of_its_own(self) -> None:
         assert [told("reload")["generation"] for _ in range(2)] == [1, 2]
+
+
+class TestImport:
+    def test_a_list_is_banned_until_its_own_ends_or_for_the_time_that_is_said(self, tmp_path: Path) -> None:
+        now_s = SystemClock().now_ms() / 1000
+        (tmp_path / "bans.csv").write_text("ip,until,jail\n203.0.113.1,4102444800,login\n203.0.113.0/24,,\n")
+        assert told("import", "bans.csv", "--for", "2h")["banned"] == 2
+        found = {each["ip"]: each for each in told("list")["bans"]}
+        assert {each["by"] for each in found.values()} == {"import"}
+        assert (found["203.0.113.1"]["jail"], found["203.0.113.1"]["until"]) == ("login", 4102444800)
+        assert (found["203.0.113.0/24"]["jail"]) == "import"
+        assert abs(found["203.0.113.0/24"]["until"] - now_s - 7200) < 60
+
+    def test_what_f2b_ban_refuses_is_refused_and_the_rest_is_banned(self) -> None:
+        lines = "10.0.0.1\n203.0.0.0/8\nnobody\n198.51.100.1\n203.0.113.1\n"
+        answer = told("import", "-", "--config", "f2b.toml", text=lines, code=1)
+        assert [each["ip"] for each in answer["refused"]] == ["10.0.0.1", "203.0.0.0/8", "nobody", "198.51.100.1"]
+        assert banned() == {"203.0.113.1"}
+
+    def test_a_named_list_replaces_itself_and_leaves_what_others_banned(self) -> None:
+        ok("ban", "203.0.113.9")
+        assert told("import", "-", "--list", "drop", text="203.0.113.1\n203.0.113.2\n")["banned"] == 2
+        answer = told("import", "-", "--list", "drop", text="203.0.113.2\n203.0.113.3\n")
+        assert (answer["banned"], answer["lifted"]) == (2, 1)
+        assert banned() == {"203.0.113.2", "203.0.113.3", "203.0.113.9"}
+        (act, *_) = told("audit", "--verb", "import")["acts"]
+        assert (act["jail"], act["count"]) == ("drop", 3)
+
+    def test_an_empty_list_lifts_nothing_unless_somebody_says_yes(self) -> None:
+        told("import", "-", "--list", "drop", text="203.0.113.1\n")
+        assert "would go free: say --yes" in ok("import", "-", "--list", "drop", text="\n", code=1).stderr
+        assert banned() == {"203.0.113.1"}
+        assert told("import", "-", "--list", "drop", "--yes", text="\n")["lifted"] == 1
+
+    def test_a_dry_run_says_how_many_and_does_nothing(self) -> None:
+        assert told("import", "-", "--dry-run", text="203.0.113.1\n") | {"act": None} == {
+            "act": None,
+            "banned": 1,
+            "lifted": 0,
+            "failed": 0,
+            "refused": [],
+        }
+        assert banned() == set()
+
+    def test_what_a_list_prints_can_be_imported_again(self, tmp_path: Path) -> None:
+        ok("ban", "203.0.113.1", "--forever")
+        ok("ban", "203.0.113.2", "--for", "1h", "--jail", "login")
+        (tmp_path / "bans.ndjson").write_text(ok("list", "-o", "ndjson").stdout)
+        before = {each["ip"]: each["until"] for each in told("list")["bans"]}
+        ok("unban", "--all", "--yes")
+        ok("import", "bans.ndjson")
+        assert {each["ip"]: each["until"] for each in told("list")["bans"]} == before
+
+    @pytest.mark.parametrize(
+        "wrong", [["--list", "a", "--jail", "b"], ["--list", "no/name"], ["--from", "fail2ban"]]
+    )
+    def test_wrong_usage_ends_with_2(self, wrong: list[str]) -> None:
+        assert run("import", "-", *wrong).exit_code == 2

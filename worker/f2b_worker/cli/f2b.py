@@ -20,6 +20,7 @@ VERBS = {
     "ban": Verb(f"{_HERE}.ban:ban", "Ban an address or a network by hand.", _ACT),
     "unban": Verb(f"{_HERE}.unban:unban", "Lift the ban of an address or a network.", _ACT),
     "allow": Verb(f"{_HERE}.allow:allow", "Keep the list of those whom nobody bans.", _ACT),
+    "import": Verb(f"{_HERE}.importing:import_bans", "Ban what a list names.", _ACT),
     "pause": Verb(f"{_HERE}.pausing:pause", "Leave the IP sets as they are, for a time.", _ACT),
     "resume": Verb(f"{_HERE}.pausing:resume", "End a pause.", _ACT),
     "reload": Verb(f"{_HERE}.pausing:reload", "Ask all workers to read their jails files again.", _ACT),

@@ -85,7 +85,7 @@ def replay(
     result = judge_rows(rows, policy, bad)
     _show(result, form)
     if other:
-        _show_difference(result, judge_rows(rows, read_jails(other).policy, []), other)
+        _show_difference(result, judge_rows(rows, read_jails(other).policy, []), other, beside=form != TABLE)
     if plot:
         _draw(rows, result.verdicts, plot)
     _summarise(result)
@@ -165,14 +165,15 @@ def _progress(name: str) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def _show_difference(result: Replay, other: Replay, path: Path) -> None:
+def _show_difference(result: Replay, other: Replay, path: Path, *, beside: bool) -> None:
     found = compare(result.verdicts, other.verdicts)
     click.echo(
-        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:"
+        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
+        err=beside,
     )
     for sign, offenders in (("+", found.more), ("-", found.less)):
         for who in offenders:
-            click.echo(f"{sign} {who.jail:12} {display(who.key)}")
+            click.echo(f"{sign} {who.jail:12} {display(who.key)}", err=beside)
 
 
 def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:

@@ -230,6 +230,15 @@ COMMANDS: dict[str, Schema] = {
     "allow remove": _outcomes("removed"),
     "allow list": an_object({"entries": many(_ALLOWED)}),
     "allow check": an_object({"entries": many(_ALLOWED)}),
+    "import": an_object(
+        {
+            "act": MAYBE_TEXT,
+            "banned": WHOLE,
+            "lifted": WHOLE,
+            "failed": WHOLE,
+            "refused": many(an_object({"ip": TEXT, "why": TEXT})),
+        }
+    ),
     "pause": an_object(
         {"act": TEXT, "blocklist": TEXT, **time("until", "Its last moment", null="until somebody resumes")}
     ),

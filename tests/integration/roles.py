@@ -228,8 +228,20 @@ def an_acting_operator() -> list[str]:
     return [line for command in commands for line in a_command(*command)]
 
 
+def an_operator_of_dead_letters() -> list[str]:
+    """Read, put back and drop."""
+    queue = NAMES[:2]
+    commands = (
+        ("dlq", "list", *queue),
+        ("dlq", "retry", "--reason", "received_too_often", "--yes", *queue),
+        ("dlq", "drop", "--all", "--yes", *queue),
+    )
+    return [line for command in commands for line in a_command(*command)]
+
+
 PARTS: dict[str, Callable[[], list[str]]] = {
     "act": an_acting_operator,
+    "dlq": an_operator_of_dead_letters,
     "worker": a_worker,
     "standalone": a_standalone_worker,
     "shim": a_shim,
@@ -273,6 +285,12 @@ def set_up(role: str, cloud: Cloud) -> None:
         Rules=rules,
         VisibilityConfig=visible,
     )
+    if role == "dlq":
+        dead = cloud.sqs.get_queue_url(QueueName=f"{NAMES[1]}-dead")["QueueUrl"]
+        reason: Any = {"f2b.reason": {"DataType": "String", "StringValue": "no_ip"}}
+        cloud.sqs.send_message(QueueUrl=dead, MessageBody="{}")
+        cloud.sqs.send_message(QueueUrl=dead, MessageBody="[]", MessageAttributes=reason)
+        return
     _ban_somebody()
     if role == "release":
         DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -354,3 +356,43 @@ class TestImport:
     )
     def test_wrong_usage_ends_with_2(self, wrong: list[str]) -> None:
         assert run("import", "-", *wrong).exit_code == 2
+
+
+class TestDeadLetters:
+    @pytest.fixture(autouse=True)
+    def letters(self, place: str, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two dead letters of different reasons."""
+        for body, reason in (('{"ip": "203.0.113.7"}', "bad_time"), ("[]", "no_ip")):
+            if place == "table":
+                monkeypatch.setenv("F2B_QUEUE", "f2b")
+                told: Any = {"f2b.reason": {"DataType": "String", "StringValue": reason}}
+                url = cloud.sqs.get_queue_url(QueueName="f2b-dead")["QueueUrl"]
+                cloud.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=told)
+            else:
+                with closing(sqlite3.connect(tmp_path / "f2b.db")) as file, file:
+                    row = (1_700_000_000_000, reason, "why", "m", body)
+                    file.execute(
+                        "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)",
+                        row,
+                    )
+
+    def test_they_are_listed_with_their_reasons_shown_put_back_and_dropped(self) -> None:
+        found = told("dlq", "list")
+        assert found["reasons"] == {"bad_time": 1, "no_ip": 1}
+        first = next(each for each in found["letters"] if each["reason"] == "bad_time")
+        assert first["body"] in ok("dlq", "show", first["id"]).stdout
+        assert told("dlq", "show", first["id"])["letters"] == [first]
+        assert [each["id"] for each in told("dlq", "retry", first["id"])["letters"]] == [first["id"]]
+        assert told("status", code=1)["queue"] == {"waiting": 1, "in_flight": 0, "delayed": 0, "dead_letters": 1}
+        assert "say --yes" in ok("dlq", "drop", "--all", code=2).stderr
+        assert "1 dropped" in ok("dlq", "drop", "--reason", "no_ip", "--yes").stderr
+        assert told("dlq", "list") == {"letters": [], "reasons": {}}
+
+    def test_one_that_is_not_there_is_named(self) -> None:
+        assert "nowhere: there is no such dead letter" in ok("dlq", "show", "nowhere", code=1).stderr
+
+    @pytest.mark.parametrize(
+        "wrong", [["retry"], ["drop", "1"], ["retry", "--all"], ["drop", "--all", "--reason", "x"]]
+    )
+    def test_which_are_meant_has_to_be_said(self, wrong: list[str]) -> None:
+        assert run("dlq", *wrong).exit_code == 2

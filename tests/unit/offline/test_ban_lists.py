@@ -49,7 +49,10 @@ def read(form: str, text: str) -> list[Listed]:
         ("csv", "value,duration\n203.0.113.1,4h\n", [Listed("203.0.113.1", "", NOW_MS + 14_400_000)]),
         (
             "ndjson",
-            '{"ip": "203.0.113.1", "jail": "login", "until": "2023-11-14T23:13:20Z"}\n{"ip": "::1", "until": null}\n',
+            (
+                '{"ip": "203.0.113.1", "jail": "login", "until": "2023-11-14T23:13:20Z"}\n'
+                '{"ip": "::1", "until": null}\n'
+            ),
             [Listed("203.0.113.1", "login", 1_700_003_600_000), Listed("::1", "", FOREVER_MS)],
         ),
         (

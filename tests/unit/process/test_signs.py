@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from f2b_worker.errors import Unavailable
-from f2b_worker.process.assembly import Condition
 from f2b_worker.process.signs import give_signs
 from f2b_worker.testing import FakeClock, MemoryFleet
 
@@ -46,7 +45,7 @@ def test_a_worker_gives_a_sign_soon_and_each_minute_and_takes_it_back_at_its_end
     fleet = MemoryFleet()
     clock = Paced(2, fleet)
     began_ms = clock.now_ms()
-    give_signs(fleet, clock, threading.Event(), lambda: Condition("no queue", None))
+    give_signs(fleet, clock, threading.Event(), lambda: "no queue")
     assert [len(each) for each in clock.seen] == [0, 1, 1]
     (first,), (second,) = clock.seen[1:]
     assert (first.started_ms, first.at_ms, second.at_ms) == (began_ms, began_ms + 2000, began_ms + 62_000)
@@ -54,15 +53,8 @@ def test_a_worker_gives_a_sign_soon_and_each_minute_and_takes_it_back_at_its_end
     assert fleet.signs() == []
 
 
-def test_what_somebody_should_look_at_is_told_where_work_gets_done() -> None:
-    fleet = MemoryFleet()
-    clock = Paced(1, fleet)
-    give_signs(fleet, clock, threading.Event(), lambda: Condition(None, "another configuration is enforced"))
-    assert clock.seen[1][0].remark == "another configuration is enforced"
-
-
 def test_a_sign_that_cannot_be_given_ends_nothing() -> None:
     fleet = Away()
     clock = Paced(3, fleet)
-    give_signs(fleet, clock, threading.Event(), lambda: Condition(None, None))
+    give_signs(fleet, clock, threading.Event(), lambda: None)
     assert len(clock.seen) == 4

@@ -25,6 +25,7 @@ VERBS = {
     "resume": Verb(f"{_HERE}.pausing:resume", "End a pause.", _ACT),
     "reload": Verb(f"{_HERE}.pausing:reload", "Ask all workers to read their jails files again.", _ACT),
     "release": Verb(f"{_HERE}.release:release", "Let in the bans that the surge guard holds back.", _ACT),
+    "dlq": Verb(f"{_HERE}.dlq:dlq", "See what was refused, and put it back or drop it.", _ACT),
     "provision": Verb(
         f"{_HERE}.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
     ),

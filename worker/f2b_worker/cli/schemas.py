@@ -178,6 +178,11 @@ _ALLOWED = an_object(
 )
 
 
+_LETTER = an_object(
+    {"id": TEXT, **time("time", "When it came there"), "reason": TEXT, "detail": TEXT, "body": TEXT}
+)
+
+
 def _outcomes(done: str) -> Schema:
     return an_object({"outcomes": many(_OUTCOME), "act": MAYBE_TEXT, done: WHOLE})
 
@@ -239,6 +244,10 @@ COMMANDS: dict[str, Schema] = {
             "refused": many(an_object({"ip": TEXT, "why": TEXT})),
         }
     ),
+    "dlq list": an_object({"letters": many(_LETTER), "reasons": by_name(WHOLE)}),
+    "dlq show": an_object({"letters": many(_LETTER)}),
+    "dlq retry": an_object({"letters": many(_LETTER)}),
+    "dlq drop": an_object({"letters": many(_LETTER)}),
     "pause": an_object(
         {"act": TEXT, "blocklist": TEXT, **time("until", "Its last moment", null="until somebody resumes")}
     ),

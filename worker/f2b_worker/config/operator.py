@@ -81,6 +81,7 @@ SHIM_NAMES = frozenset(
 
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
+_FOREIGN = ("F2B_TEST_", "F2B_PYTHON")
 _OF_A_FLEET = ("table", "queue")
 _OF_A_FILE = ("state", "standalone")
 
@@ -267,7 +268,7 @@ def _chosen(levels: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _refuse_misspelt_environment() -> None:
     for name in os.environ:
-        if name.upper().startswith(ENV_PREFIX) and name not in KNOWN_VARIABLES:
+        if name.upper().startswith(ENV_PREFIX) and name not in KNOWN_VARIABLES and not name.startswith(_FOREIGN):
             from f2b_worker.config.loading import refuse_misspelt_environment  # noqa: PLC0415 - it takes 0.2 s
 
             refuse_misspelt_environment()

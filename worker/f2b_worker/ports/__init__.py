@@ -12,7 +12,15 @@ from f2b_worker.ports.clock import Clock
 from f2b_worker.ports.enforcing import Adopter, EntryKind, IpSet, IpSetContents, IpSetFinder, Notebook, Notes
 from f2b_worker.ports.fleet import Fleet, Holder, QueueDepth, WorkerSign
 from f2b_worker.ports.ledger import Answers, BanBook, Changes, Follower, Lease, Ledger, SchemaMark, StandingBan
-from f2b_worker.ports.queue import RECEIVE_MAX, DeadLetter, Inbox, Message, QueueSettings
+from f2b_worker.ports.queue import (
+    RECEIVE_MAX,
+    DeadLetter,
+    DeadLetters,
+    Inbox,
+    Message,
+    QueueSettings,
+    StoredLetter,
+)
 
 __all__ = [
     "RECEIVE_MAX",
@@ -23,6 +31,7 @@ __all__ = [
     "Changes",
     "Clock",
     "DeadLetter",
+    "DeadLetters",
     "EntryKind",
     "Fleet",
     "Follower",
@@ -41,5 +50,6 @@ __all__ = [
     "SchemaMark",
     "StandingBan",
     "StandingOrders",
+    "StoredLetter",
     "WorkerSign",
 ]

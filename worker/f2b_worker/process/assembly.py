@@ -193,7 +193,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
                 lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
             ),
             "signs": lambda parts: give_signs(
-                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.condition
+                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.problem or parts.conflict
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),

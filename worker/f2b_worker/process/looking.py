@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f2b_worker.ports.fleet import Holder, QueueDepth, WorkerSign
-from f2b_worker.process.opening import open_table, patiently
+from f2b_worker.process.opening import open_queue, open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,13 +53,9 @@ def look_at_fleet(settings: Names, regions: Iterable[str], now_ms: int) -> Seen:
 
 
 def _look_at_queue(settings: Names) -> QueueDepth:
-    from f2b_worker.adapters.aws import sqs_client  # noqa: PLC0415 - as above
-    from f2b_worker.adapters.sqs.depth import depth_of  # noqa: PLC0415
-    from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, queue_url_of  # noqa: PLC0415
+    from f2b_worker.adapters.sqs.depth import depth_of  # noqa: PLC0415 - as above
 
-    client = sqs_client(settings.required_queue, connections=1, answer_within_s=5)
-    url = patiently(settings, lambda: queue_url_of(client, settings.required_queue))
-    return depth_of(client, url, patiently(settings, lambda: dead_letter_url_of(client, url)))
+    return depth_of(*open_queue(settings))
 
 
 def _look_at_file(path: Path, now_ms: int) -> Seen:

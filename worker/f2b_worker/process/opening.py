@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
     from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.names import Names
     from f2b_worker.errors import Unreadable
-    from f2b_worker.ports import Acts, BanBook, Notebook
+    from f2b_worker.ports import Acts, BanBook, DeadLetters, Notebook
 
 log = late_log()
 
@@ -174,6 +175,30 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
 
     client = open_table(settings, connections=READS_AT_ONCE)
     return DynamoActs(client, settings.table, SystemClock(), aside=aside)
+
+
+def open_dead_letters(settings: Names) -> DeadLetters:
+    """Open the dead letters of the queue, or of the state file."""
+    if settings.state_file:
+        from f2b_worker.adapters.sqlite.dead_letters import SqliteDeadLetters  # noqa: PLC0415 - see above
+        from f2b_worker.adapters.sqlite.file import open_existing, open_to_store  # noqa: PLC0415
+        from f2b_worker.adapters.sqlite.writer import Writer  # noqa: PLC0415
+
+        path = settings.state_file
+        return SqliteDeadLetters(open_existing(path), Writer(open_to_store(path)), SystemClock())
+    from f2b_worker.adapters.sqs.dead_letters import SqsDeadLetters  # noqa: PLC0415 - see above
+
+    return SqsDeadLetters(*open_queue(settings))
+
+
+def open_queue(settings: Names) -> tuple[SQSClient, str, str]:
+    """Make a client for the queue; answer the URLs of the queue and of its dead-letter queue, too."""
+    from f2b_worker.adapters.aws import sqs_client  # noqa: PLC0415 - see above
+    from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, queue_url_of  # noqa: PLC0415
+
+    client = sqs_client(settings.required_queue, connections=2)
+    url = patiently(settings, lambda: queue_url_of(client, settings.required_queue))
+    return client, url, patiently(settings, lambda: dead_letter_url_of(client, url))
 
 
 def who_acts(settings: Names) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from f2b_worker.ports import Clock, Fleet
-    from f2b_worker.process.assembly import Condition
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -27,7 +26,7 @@ FIRST_S = 2.0
 """So soon after its start a worker gives its first sign: only who works does."""
 
 
-def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, condition: Callable[[], Condition]) -> None:
+def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, remark: Callable[[], str | None]) -> None:
     """Give a sign once a minute until *stop*, and then take it back.
 
     A sign that cannot be given is no reason to stop: it is given a minute later.
@@ -36,16 +35,15 @@ def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, condition: Cal
         fleet: Where.
         clock: Dates and paces it.
         stop: Ends it.
-        condition: Tells how this process does.
+        remark: Tells what keeps this process from its work, or what somebody should look at, or None.
     """
     name, started_ms = own_name(), clock.now_ms()
     pause_s = FIRST_S
     while not clock.wait(stop, pause_s):
         pause_s = EVERY_S
-        found = condition()
-        remark = found.problem or found.conflict or ""
+        sign = WorkerSign(name, clock.now_ms(), started_ms, version("f2b-worker"), remark() or "")
         try:
-            fleet.sign(WorkerSign(name, clock.now_ms(), started_ms, version("f2b-worker"), remark))
+            fleet.sign(sign)
         except F2bError as error:
             log.debug("sign_not_given", reason=str(error))
     try:

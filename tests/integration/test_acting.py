@@ -371,10 +371,8 @@ class TestDeadLetters:
             else:
                 with closing(sqlite3.connect(tmp_path / "f2b.db")) as file, file:
                     row = (1_700_000_000_000, reason, "why", "m", body)
-                    file.execute(
-                        "INSERT INTO dead_letters (at_ms, reason, detail, message_id, body) VALUES (?, ?, ?, ?, ?)",
-                        row,
-                    )
+                    columns = "at_ms, reason, detail, message_id, body"
+                    file.execute(f"INSERT INTO dead_letters ({columns}) VALUES (?, ?, ?, ?, ?)", row)
 
     def test_they_are_listed_with_their_reasons_shown_put_back_and_dropped(self) -> None:
         found = told("dlq", "list")
@@ -396,3 +394,36 @@ class TestDeadLetters:
     )
     def test_which_are_meant_has_to_be_said(self, wrong: list[str]) -> None:
         assert run("dlq", *wrong).exit_code == 2
+
+
+class TestExportAndStats:
+    @pytest.fixture(autouse=True)
+    def bans(self, place: str) -> None:  # noqa: ARG002 - the ledger comes first
+        ok("ban", "203.0.113.0/25", "203.0.113.128/25", "2001:db8::1", "--for", "1h")
+        ok("ban", "192.0.2.1", "--jail", "login", "--blocklist", "captcha", "--forever")
+
+    def test_the_bans_are_exported_as_they_are_asked_for(self) -> None:
+        assert ok("export").stdout.split() == ["192.0.2.1", "203.0.113.0/25", "203.0.113.128/25", "2001:db8::/64"]
+        assert ok("export", "--aggregate", "--family", "4").stdout.split() == ["192.0.2.1", "203.0.113.0/24"]
+        assert ok("export", "--jail", "login", "--format", "nginx").stdout == "deny 192.0.2.1/32;\n"
+        assert ok("export", "--blocklist", "captcha").stdout == "192.0.2.1\n"
+        assert (
+            ok("export", "--format", "csv", "--jail", "login").stdout == "network,until,until_at\n192.0.2.1/32,,\n"
+        )
+        assert run("export", "--aggregate", "--format", "nft").exit_code == 2
+
+    def test_whom_the_allowlist_has_is_not_exported(self) -> None:
+        ok("allow", "add", "203.0.113.7")
+        assert "203.0.113.0/25" not in ok("export").stdout.split()
+
+    def test_the_bans_are_counted_by_what_is_asked_for(self) -> None:
+        def counted(by: str) -> dict[str, int]:
+            return {each["name"]: each["bans"] for each in told("stats", "--by", by)["groups"]}
+
+        assert counted("jail") == {"manual": 3, "login": 1}
+        assert counted("network") == {"203.0.113.0/24": 2, "2001:db8::/48": 1, "192.0.2.0/24": 1}
+        assert counted("family") == {"IPv4": 3, "IPv6": 1}
+        assert counted("blocklist") == {"block": 3, "captcha": 1}
+        assert sum(counted("hour").values()) == told("stats")["total"] == 4
+        assert told("stats", "--top", "1", "--since", "1h")["groups"] == [{"name": "manual", "bans": 3}]
+        assert "manual" in ok("stats").stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -372,9 +371,7 @@ def test_an_ip_set_that_is_not_there_is_one_clear_line(scene: Scene, monkeypatch
 
 
 def hit(ago_s: int) -> dict[str, Any]:
-    at_s = NOW_MS // SECOND_MS - ago_s
-    at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"time": at_s, "time_at": at, "id": f"i{ago_s}", "weight": 1}
+    return {**time_object("time", NOW_MS - ago_s * SECOND_MS), "id": f"i{ago_s}", "weight": 1}
 
 
 def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:

@@ -16,6 +16,8 @@ VERBS = {
     "banned": Verb(f"{_HERE}.banned:banned", "Say whether an address is banned.", _LOOK),
     "list": Verb(f"{_HERE}.listing:list_bans", "List the running bans, and how far each is enforced.", _LOOK),
     "explain": Verb(f"{_HERE}.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
+    "stats": Verb(f"{_HERE}.stats:stats", "Count the running bans.", _LOOK),
+    "export": Verb(f"{_HERE}.exporting:export_bans", "Write the bans for other programs.", _LOOK),
     "audit": Verb(f"{_HERE}.audit:audit", "Say who did what, when and why.", _LOOK),
     "ban": Verb(f"{_HERE}.ban:ban", "Ban an address or a network by hand.", _ACT),
     "unban": Verb(f"{_HERE}.unban:unban", "Lift the ban of an address or a network.", _ACT),

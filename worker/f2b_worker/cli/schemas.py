@@ -248,6 +248,10 @@ COMMANDS: dict[str, Schema] = {
     "dlq show": an_object({"letters": many(_LETTER)}),
     "dlq retry": an_object({"letters": many(_LETTER)}),
     "dlq drop": an_object({"letters": many(_LETTER)}),
+    "stats": an_object({"groups": many(an_object({"name": TEXT, "bans": WHOLE})), "by": TEXT, "total": WHOLE}),
+    "export": an_object(
+        {"networks": many(an_object({"network": TEXT, **time("until", "Its last moment", null="for ever")}))}
+    ),
     "pause": an_object(
         {"act": TEXT, "blocklist": TEXT, **time("until", "Its last moment", null="until somebody resumes")}
     ),

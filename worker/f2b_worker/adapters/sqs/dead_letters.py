@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers
@@ -38,22 +39,22 @@ class SqsDeadLetters:
 
     def letters(self, limit: int) -> list[StoredLetter]:
         """Read up to *limit* letters, and leave them where they are."""
-        found: dict[str, dict[str, Any]] = {}
+        found: list[dict[str, Any]] = []
         try:
-            for message in self._messages():
-                found.setdefault(message["MessageId"], message)
+            for messages in self._receives():
+                found += messages
                 if len(found) >= limit:
                     break
         finally:
-            self._show(list(found.values()))
-        return [_letter(each) for each in found.values()][:limit]
+            self._show(found)
+        return [_letter(each) for each in found][:limit]
 
     def take(self, wanted: Callable[[StoredLetter], bool], *, retry: bool) -> list[StoredLetter]:
         """Put the wanted letters back into the queue, or forget them; answer which."""
         left: dict[str, dict[str, Any]] = {}
         done: list[StoredLetter] = []
         try:
-            for message in self._messages():
+            for message in chain.from_iterable(self._receives()):
                 letter = _letter(message)
                 if not wanted(letter):
                     left[letter.id] = message
@@ -66,8 +67,8 @@ class SqsDeadLetters:
             self._show(list(left.values()))
         return done
 
-    def _messages(self) -> Iterator[dict[str, Any]]:
-        """Receive all messages once: each is hidden from then on."""
+    def _receives(self) -> Iterator[list[dict[str, Any]]]:
+        """Receive all messages once, a few at a time: each is hidden from then on."""
         seen: set[str] = set()
         empty = 0
         while empty < 2:
@@ -83,7 +84,8 @@ class SqsDeadLetters:
             new: list[Any] = [each for each in answer.get("Messages", []) if each["MessageId"] not in seen]
             seen.update(each["MessageId"] for each in new)
             empty = 0 if new else empty + 1
-            yield from new
+            if new:
+                yield new
 
     def _put_back(self, letter: StoredLetter) -> None:
         with aws_errors("putting dead letters back"):

@@ -312,7 +312,12 @@ class Enforcer:
     def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
         allowed, apart = self._spared
         groups = Groups(
-            self._blocklists, allowed, apart=apart, unban_lag_s=self._unban_lag_s, capacity=self._capacity
+            self._blocklists,
+            allowed,
+            apart=apart,
+            lifted=self._roster.lifted,
+            unban_lag_s=self._unban_lag_s,
+            capacity=self._capacity,
         )
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
@@ -326,7 +331,7 @@ class Enforcer:
             is_explained=lambda name, entry, since_ms: groups.is_explained(name, entry, self._roster, since_ms),
         )
         sets.use(found)
-        groups.start(self._roster.wanted, self._clock.monotonic_s())
+        groups.start(self._roster.wanted, self._roster.parted, self._clock.monotonic_s())
         return own, sets
 
     def _holds(self, blocklist: str, key: str) -> bool:

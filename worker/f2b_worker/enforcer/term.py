@@ -106,6 +106,8 @@ class Term:
         changes = self.roster.take_changes()
         if changes:
             self.sets.groups.take_in(changes, now_s)
+        if self.roster.lifted.take_news():
+            self.sets.groups.hurry(now_s)
 
     def pause_s(self) -> float:
         """Tell in how many seconds there may be something to do again."""

@@ -89,7 +89,8 @@ def test_all_that_a_module_names_is_there_once_and_explained(module: str) -> Non
     explained = set[str]().union(*map(explained_constants, SOURCES[module.partition(".")[0]].values()))
     for name in named:
         value = getattr(found, name)
-        assert value.__doc__ if callable(value) else name in explained, f"{name} is not explained"
+        # An alias of a type is called by nobody, and has a text behind it as a constant has.
+        assert name in explained or (callable(value) and value.__doc__), f"{name} is not explained"
 
 
 @pytest.mark.parametrize("module", FOR_OTHERS)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ADOPTED_JAIL = "adopted"
 """The jail of the bans that stand for other people's entries."""
 
+ADOPTED = "adopted"
+"""Their origin."""
+
 _ROUNDS_MAX = 5
 
 
@@ -62,7 +65,7 @@ class LedgerAdopter:
                 return None
             return replace(last, blocklists=(*last.blocklists, blocklist))
         ban = next_ban(last, self._policy().jail(ADOPTED_JAIL), now_ms, key=who.key)
-        return replace(ban, observed=False, blocklists=(blocklist,))
+        return replace(ban, observed=False, blocklists=(blocklist,), origin=ADOPTED)
 
 
 def _offender(answer: Offender | F2bError) -> Offender:

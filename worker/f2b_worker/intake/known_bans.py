@@ -45,8 +45,8 @@ class KnownBans:
         self._half = most // 2
         self._newer: dict[str, bytes] = {}
         self._older: dict[str, bytes] = {}
-        self._places: dict[tuple[str, ...], int] = {}
-        self._blocklists: list[tuple[str, ...]] = []
+        self._places: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._shared: list[tuple[str, tuple[str, ...]]] = []
 
     def get(self, who: OffenderId) -> KnownBan | None:
         """Find the ban of *who*, if it is known."""
@@ -70,17 +70,18 @@ class KnownBans:
         self._older.pop(name, None)
 
     def _as_packed(self, seen: Offender, ban: Ban) -> bytes:
-        place = self._places.setdefault(ban.blocklists, len(self._blocklists))
-        if place == len(self._blocklists):
-            self._blocklists.append(ban.blocklists)
+        shared = (ban.origin, ban.blocklists)
+        place = self._places.setdefault(shared, len(self._shared))
+        if place == len(self._shared):
+            self._shared.append(shared)
         numbers = (ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended)
         return _PACKED.pack(*numbers, seen.revision, seen.lifted_ms, ban.observed, place)
 
     def _unpacked(self, packed: bytes) -> KnownBan:
         start_ms, until_ms, count, length_ms, extended, *rest = _PACKED.unpack(packed)
         revision, lifted_ms, observed, place = rest
-        blocklists = self._blocklists[place]
-        ban = Ban(start_ms, until_ms, count, length_ms, extended, observed=observed, blocklists=blocklists)
+        origin, blocklists = self._shared[place]
+        ban = Ban(start_ms, until_ms, count, length_ms, extended, (), observed, blocklists, origin)
         return KnownBan(ban, revision, lifted_ms)
 
 

@@ -1,5 +1,6 @@
 """In-memory twins of the adapters, for tests and trials: each passes the contract suite of its port."""
 
+from f2b_worker.testing.acts import MemoryActs
 from f2b_worker.testing.clock import FakeClock
 from f2b_worker.testing.inbox import MemoryInbox
 from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
@@ -9,6 +10,7 @@ from f2b_worker.testing.schema import MemorySchema
 
 __all__ = [
     "FakeClock",
+    "MemoryActs",
     "MemoryFollower",
     "MemoryInbox",
     "MemoryIpSet",

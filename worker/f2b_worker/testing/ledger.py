@@ -14,7 +14,7 @@ from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
@@ -36,6 +36,9 @@ class _Shelf:
     def put(self, who: OffenderId, offender: Offender) -> None:
         small = offender.ban is None and offender.revision == 0
         self._jails.setdefault(who.jail, {})[who.key] = _packed(offender.hits) if small else offender
+
+    def jails_of(self, key: str) -> list[str]:
+        return sorted(jail for jail, keys in self._jails.items() if key in keys)
 
 
 def _packed(hits: Iterable[Hit]) -> bytes:
@@ -102,6 +105,35 @@ class MemoryLedger:
         self._offenders.put(who, stored)
         self._changed[who] = next(self._changes)
         return stored
+
+    def amend(self, who: OffenderId, change: Callable[[Offender], Offender | None]) -> tuple[Offender, Offender]:
+        """Change what is remembered of one offender by hand; answer what was before, and what is then.
+
+        Args:
+            who: Whose.
+            change: Answers what is to be remembered; None: no change.
+        """
+        with self._lock:
+            before = self._offenders.get(who)
+            after = change(before)
+            if after is None:
+                return before, before
+            if after.ban:
+                self._amend_history(who, before.ban, after.ban)
+                self._changed[who] = next(self._changes)
+            self._offenders.put(who, after)
+            return before, after
+
+    def _amend_history(self, who: OffenderId, before: Ban | None, after: Ban) -> None:
+        history = self._history.setdefault(who, {})
+        # A lifted ban may start earlier than before, and is the same one; a new one starts later.
+        same = history.pop(before.start_ms, before) if before and after.start_ms <= before.start_ms else None
+        history[after.start_ms] = replace(after, evidence=same.evidence if same else ())
+
+    def jails_of(self, key: str) -> list[OffenderId]:
+        """Find in which jails anything is remembered of one address key."""
+        with self._lock:
+            return [OffenderId(jail, key) for jail in self._offenders.jails_of(key)]
 
     def keep_for(self, kept_ms: int) -> None:
         """Take note of it."""

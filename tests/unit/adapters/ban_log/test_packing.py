@@ -83,7 +83,7 @@ def test_columns_of_a_later_version_are_ignored() -> None:
         ("start", 2**70),
         ("length", -1),
         ("over", -600_001),
-        ("count", 0),
+        ("count", -1),
         ("count", True),
         ("list", 7),
         ("observed", 2),

@@ -29,7 +29,8 @@ def test_what_a_judge_writes_is_sound(ban: Ban) -> None:
             for value in ("5", 1.5, True, 10**38)
         ),
         ("until_ms", 999),
-        ("count", 0),
+        ("count", -1),
+        ("origin", None),
         ("length_ms", -1),
         ("extended", -1),
         ("observed", 1),

@@ -101,7 +101,7 @@ def as_offender(item: Item) -> Offender:
         lifted_ms = as_count(item["lifted_ms"]) if "lifted_ms" in item else 0
     except MISSHAPEN as error:
         raise unreadable("offender", item, first_wrong(item, _STATE)) from error
-    if revision and ban is None:
+    if revision and ban is None and not lifted_ms:
         raise unreadable("offender", item, "ban")
     return Offender(hits, ban, revision, lifted_ms)
 
@@ -158,6 +158,8 @@ def ban_item(ban: Ban) -> Item:
         item["observed"] = {"BOOL": True}
     if ban.blocklists != (DEFAULT_BLOCKLIST,):
         item["blocklists"] = {"L": [{"S": name} for name in ban.blocklists]}
+    if ban.origin:
+        item["origin"] = {"S": ban.origin}
     return item
 
 
@@ -176,6 +178,7 @@ def as_ban(item: Item) -> Ban:
         evidence=_as_evidence(item["evidence"]) if "evidence" in item else (),
         observed=item["observed"]["BOOL"] if "observed" in item else False,
         blocklists=_as_names(item["blocklists"]) if "blocklists" in item else (DEFAULT_BLOCKLIST,),
+        origin=item["origin"]["S"] if "origin" in item else "",
     )
     if wrong_in_ban(ban):
         raise ValueError(wrong_in_ban(ban))
@@ -246,6 +249,7 @@ _BAN: Mapping[str, Callable[[Any], object]] = {
     **dict.fromkeys(("start_ms", "until_ms", "count", "length_ms", "extended"), lambda value: int(value["N"])),
     "observed": lambda value: value["BOOL"],
     "blocklists": _as_names,
+    "origin": lambda value: value["S"],
     "evidence": _as_evidence,
 }
 _STATE: Mapping[str, Callable[[Any], object]] = {

@@ -207,14 +207,16 @@ def _as_hits(rows: list[Any]) -> frozenset[Hit]:
 
 def _ban(ban: Ban) -> str:
     numbers = ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended
-    return to_json((*numbers, ban.observed, ban.blocklists)).decode()
+    origin = (ban.origin,) if ban.origin else ()
+    return to_json((*numbers, ban.observed, ban.blocklists, *origin)).decode()
 
 
 def _as_ban(row: list[Any] | None) -> Ban | None:
     if row is None:
         return None
-    start_ms, until_ms, count, length_ms, extended, observed, blocklists, *_ = row
-    ban = Ban(start_ms, until_ms, count, length_ms, extended, (), observed, tuple(blocklists))
+    start_ms, until_ms, count, length_ms, extended, observed, blocklists, *more = row
+    origin = more[0] if more else ""
+    ban = Ban(start_ms, until_ms, count, length_ms, extended, (), observed, tuple(blocklists), origin)
     wrong = wrong_in_ban(ban)
     if wrong or not isinstance(blocklists, list):
         raise ValueError(wrong or "blocklists")

@@ -33,10 +33,11 @@ def _is_sound(ban: Ban) -> bool:
         and type(ban.count) is type(ban.extended) is int
         and -FOREVER_MS <= ban.start_ms <= ban.until_ms <= FOREVER_MS
         and 0 <= ban.length_ms <= FOREVER_MS
-        and 1 <= ban.count <= _COUNT_MAX
+        and 0 <= ban.count <= _COUNT_MAX
         and 0 <= ban.extended <= NUMBER_MAX
         and type(ban.observed) is bool
         and all(type(name) is str for name in ban.blocklists)
+        and type(ban.origin) is str
         and are_sound(ban.evidence)
     )
 
@@ -59,7 +60,7 @@ def are_bans(
         and max(until_ms) <= FOREVER_MS
         and all(map(le, start_ms, until_ms))
         and 0 <= min(length_ms) <= max(length_ms) <= FOREVER_MS
-        and 1 <= min(count) <= max(count) <= _COUNT_MAX
+        and 0 <= min(count) <= max(count) <= _COUNT_MAX
         and 0 <= min(extended) <= max(extended) <= NUMBER_MAX
     )
 
@@ -68,11 +69,12 @@ def _first_wrong(ban: Ban) -> str:
     checks = (
         ("start_ms", is_whole(ban.start_ms, -FOREVER_MS, FOREVER_MS)),
         ("until_ms", is_whole(ban.until_ms, -FOREVER_MS, FOREVER_MS)),
-        ("count", is_whole(ban.count, 1, _COUNT_MAX)),
+        ("count", is_whole(ban.count, 0, _COUNT_MAX)),
         ("length_ms", is_whole(ban.length_ms, 0, FOREVER_MS)),
         ("extended", is_whole(ban.extended, 0, NUMBER_MAX)),
         ("observed", type(ban.observed) is bool),
         ("blocklists", all(type(name) is str for name in ban.blocklists)),
+        ("origin", type(ban.origin) is str),
         ("evidence", are_sound(ban.evidence)),
     )
     # By itself each is right: then the ban ends before it starts.

@@ -45,7 +45,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """One ban of one offender, the *count*-th that is remembered.
+    """One ban of one offender, the *count*-th that is remembered; 0 if somebody had it forgotten.
 
     Attributes:
         start_ms: The time of the infraction that was one too many.
@@ -55,6 +55,8 @@ class Ban:
         evidence: The infractions that it is backed by, in time order.
         observed: Whether it is recorded only and never enforced: its jail was in that mode when it started.
         blocklists: Where it is enforced, as its jail had it when it started.
+        origin: Whence it comes; empty for a verdict of the judge, whatever anybody else calls it: `cli`, `import`,
+            `adopted`.
     """
 
     start_ms: int
@@ -65,9 +67,10 @@ class Ban:
     evidence: tuple[Hit, ...] = ()
     observed: bool = False
     blocklists: tuple[str, ...] = (DEFAULT_BLOCKLIST,)
+    origin: str = ""
 
 
-UNREADABLE = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
+UNREADABLE = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=-1)
 """Stands for a ban that is stored and cannot be read: to whoever does not look it is over, and counts for none."""
 
 _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
@@ -77,8 +80,8 @@ _NO_BAN = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=0)
 class Offender:
     """What is remembered of one offender: the last ban, and the hits that no ban has used.
 
-    *revision* counts the changes of `ban`, so that of two workers with the same evidence one bans. Infractions up
-    to *lifted_ms* count no more, since somebody lifted a ban then; 0 if nobody did.
+    *revision* counts the changes of `ban` and the lifts, so that of two workers with the same evidence one bans.
+    Infractions up to *lifted_ms* count no more, since somebody lifted a ban then; 0 if nobody did.
     """
 
     hits: frozenset[Hit] = frozenset()
@@ -134,10 +137,15 @@ def _extension(start_ms: int, length_ms: int, at_ms: int) -> tuple[int, int]:
     It looks at nothing but the infraction and at what a ban keeps from its start on. So the latest infraction
     decides, whoever judged which others, in whatever order.
     """
-    step_ms = max(1, min(length_ms // STEPS_A_LENGTH, STEP_MAX_MS))
+    step_ms = step_of(length_ms)
     first_ms = start_ms + length_ms
     steps = -((first_ms - min(FOREVER_MS, at_ms + length_ms)) // step_ms)
     return min(FOREVER_MS, first_ms + steps * step_ms), steps
+
+
+def step_of(length_ms: int) -> int:
+    """Tell by what steps the end of a ban of this length moves, in milliseconds."""
+    return max(1, min(length_ms // STEPS_A_LENGTH, STEP_MAX_MS))
 
 
 def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit]:

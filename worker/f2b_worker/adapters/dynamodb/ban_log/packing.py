@@ -4,8 +4,9 @@ r"""Changes of bans as bytes: columns of JSON, compressed; 13 bytes a ban, and t
     {"t0": 1764000000000, "jails": ["login"], "lists": [["f2b"]], "key": ["203.0.113.7/32"], "jail": [0],
      "start": [0], "length": [600000], "over": [0], "count": [1], "rev": [1]}
 
-`start` counts from `t0`; `over` is how much later than `start + length` a ban ends. `jail` and `list` are places
-in `jails` and `lists`. Columns in which nothing stands are left out; those that a reader does not know it ignores.
+`start` counts from `t0`; `over` is how much later than `start + length` a ban ends. `jail`, `list` and `origin`
+are places in `jails`, `lists` and `origins`. Columns in which nothing stands are left out; those that a reader
+does not know it ignores.
 """
 
 from __future__ import annotations
@@ -29,8 +30,21 @@ if TYPE_CHECKING:
 
 FORMAT = b"\x01"
 
-_COLUMNS = ("key", "jail", "start", "length", "over", "count", "rev", "list", "extended", "observed", "lifted")
-_OPTIONAL = {"list", "extended", "observed", "lifted"}
+_COLUMNS = (
+    "key",
+    "jail",
+    "start",
+    "length",
+    "over",
+    "count",
+    "rev",
+    "list",
+    "extended",
+    "observed",
+    "lifted",
+    "origin",
+)
+_OPTIONAL = {"list", "extended", "observed", "lifted", "origin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,8 @@ def pack(changes: Sequence[Change], looks: Iterable[str] = ()) -> bytes:
     t0 = min((change.ban.start_ms for change in changes), default=0)
     jail_at = {name: place for place, name in enumerate(jails)}
     list_at = {names: place for place, names in enumerate(lists)}
+    origins = sorted({"", *(change.ban.origin for change in changes)})
+    origin_at = {name: place for place, name in enumerate(origins)}
     rows = [
         (
             who.key,
@@ -70,6 +86,7 @@ def pack(changes: Sequence[Change], looks: Iterable[str] = ()) -> bytes:
             ban.extended,
             int(ban.observed),
             lifted_ms,
+            origin_at[ban.origin],
         )
         for who, ban, revision, lifted_ms in changes
     ]
@@ -78,6 +95,8 @@ def pack(changes: Sequence[Change], looks: Iterable[str] = ()) -> bytes:
     content: dict[str, Any] = {"t0": t0, "jails": jails, **told}
     if lists != [(DEFAULT_BLOCKLIST,)]:
         content["lists"] = lists
+    if origins != [""]:
+        content["origins"] = origins
     if looks := sorted(looks):
         content["look"] = looks
     return FORMAT + zipped(json.dumps(content, separators=(",", ":")))
@@ -137,6 +156,7 @@ def _changes(  # noqa: PLR0913, PLR0917 - the columns, as they are packed
     extended: Any,
     observed: Any,
     lifted: Any,
+    origin_at: Any,
 ) -> list[Change]:
     """Read columns of one length, of which every row is a change.
 
@@ -149,7 +169,9 @@ def _changes(  # noqa: PLR0913, PLR0917 - the columns, as they are packed
     names = [content["jails"][each] for each in jail]
     lists = [tuple(each) for each in content.get("lists", [[DEFAULT_BLOCKLIST]])]
     blocklists = [lists[each] for each in list_at]
-    _refuse_unsound(key, names, lists, rev=rev, observed=observed, lifted=lifted, places=(*jail, *list_at))
+    origins = content.get("origins", [""])
+    texts = (*key, *names, *origins, *chain.from_iterable(lists))
+    _refuse_unsound(texts, rev=rev, observed=observed, lifted=lifted, places=(*jail, *list_at, *origin_at))
     if not are_bans(start_ms, until_ms, length_ms=length, count=count, extended=extended):
         raise ValueError("ban")
     bans = _bans(
@@ -162,6 +184,7 @@ def _changes(  # noqa: PLR0913, PLR0917 - the columns, as they are packed
         evidence=repeat(()),
         observed=map(bool, observed),
         blocklists=blocklists,
+        origin=[origins[each] for each in origin_at],
     )
     return list(map(Change, map(OffenderId, names, key), bans, rev, lifted))
 
@@ -175,20 +198,17 @@ def _bans(number: int, **columns: Iterable[Any]) -> list[Ban]:
     return bans
 
 
-def _refuse_unsound(  # noqa: PLR0913 - what is no number of a ban
-    keys: Sequence[Any],
-    jails: Sequence[Any],
-    lists: Sequence[tuple[Any, ...]],
+def _refuse_unsound(
+    texts: Sequence[Any],
     *,
     rev: Sequence[Any],
     observed: Sequence[Any],
     lifted: Sequence[Any],
     places: Sequence[Any],
 ) -> None:
-    texts = {type(each) for each in (*keys, *jails, *chain.from_iterable(lists))}
     whole = {type(each) for each in chain(rev, observed, lifted, places)}
     if (
-        texts - {str}
+        set(map(type, texts)) - {str}
         or whole - {int}
         or min(rev, default=1) < 1
         or max(rev, default=1) > NUMBER_MAX

@@ -1,0 +1,1 @@
+"""What people do to bans by hand: lift, ban, allow, pause. All of it is remembered."""

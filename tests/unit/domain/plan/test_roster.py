@@ -109,7 +109,7 @@ def test_a_full_reading_replaces_everything_and_tells_the_difference() -> None:
     take_in(bans, A, ban(2000))
     take_in(bans, B, ban(2000))
     bans.take_changes()
-    bans.replace([(OffenderId("login", B), ban(2000)), (OffenderId("login", HOME), ban(3000))], NOW_MS)
+    bans.replace([(OffenderId("login", B), ban(2000), 0), (OffenderId("login", HOME), ban(3000), 0)], NOW_MS)
     assert bans.take_changes() == [Want("block", HOME, 3000), Want("block", A, None)]
     assert bans.remembered() == {B, HOME}
 
@@ -201,7 +201,10 @@ class TestLifts:
 
     def test_who_takes_over_knows_of_lifts_and_forgets_them_with_the_ban(self) -> None:
         bans = roster()
-        standing = [StandingBan(OffenderId("login", A), ban(500), 500), StandingBan(OffenderId("login", B), ban(900))]
+        standing = [
+            StandingBan(OffenderId("login", A), ban(500), 500),
+            StandingBan(OffenderId("login", B), ban(900)),
+        ]
         assert bans.replace(standing, NOW_MS) == 2
         assert (bans.lifted.touches(A), bans.lifted.touches(B)) == (True, False)
         bans.expire(500 + KEPT_AFTER_END_MS + 1)

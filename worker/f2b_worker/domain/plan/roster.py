@@ -188,13 +188,13 @@ class Roster:
                     self._spared.forget(who.key)
             self._resolve(who.key)
 
-    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
+    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> None:
         """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
         gone = set(self.undated.get(key, ()))
-        for who, ban in bans:
+        for who, ban, lifted_ms in bans:
             if who.jail in gone:
                 gone.discard(who.jail)
-                self.take_in(who, ban, now_ms)
+                self.take_in(who, ban, now_ms, lifted_ms)
         for jail in gone:
             who = OffenderId(jail, key)
             self._let_go(who)
@@ -210,7 +210,7 @@ class Roster:
     def _remember(self, key: str, until_ms: int) -> None:
         self._until_ms[key] = max(until_ms, self._until_ms.get(key, until_ms))
 
-    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> int:
+    def replace(self, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> int:
         """Take *bans* for all that there are; tell how many these are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
         gone = {jail: set(bans) for jail, bans in self._running.items()}
@@ -220,11 +220,11 @@ class Roster:
         self._until_ms = {}
         self.lifted.clear()
         number = 0
-        for who, ban in bans:
+        for who, ban, lifted_ms in bans:
             number += 1
             if who.jail in gone:
                 gone[who.jail].discard(who.key)
-            self.take_in(who, ban, now_ms)
+            self.take_in(who, ban, now_ms, lifted_ms)
         for who in (OffenderId(jail, key) for jail, keys in gone.items() for key in keys):
             self._let_go(who)
             self._end(*who, is_remembered=False)

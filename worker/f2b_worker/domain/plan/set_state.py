@@ -57,6 +57,8 @@ class SetState:
         self.removals[entry] = due_s
         if is_hurried:
             self.hurried.add(entry)
+        else:
+            self.hurried.discard(entry)
         if len(self.removals) == 1 or (self._due_s is not None and due_s < self._due_s):
             self._due_s = due_s
 

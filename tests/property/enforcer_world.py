@@ -302,12 +302,14 @@ class World:
 
     # What is true.
 
-    def active(self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0) -> dict[str, int]:
+    def active(
+        self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0, but_for: Iterable[str] = ()
+    ) -> dict[str, int]:
         """Find the entries of the bans that run, or ended a little while ago, stored a little while ago."""
         now_ms, now_s = self.clock.now_ms() - round(1000 * ended_s), self.clock.monotonic_s()
         found: dict[str, int] = {}
         for who, (ban, stored_s) in self.bans.items():
-            if ban.observed or blocklist not in ban.blocklists:
+            if ban.observed or blocklist not in ban.blocklists or who.key in but_for:
                 continue
             if ban.until_ms >= now_ms and stored_s <= now_s - known_for_s:
                 for entry in self.allowed.rest_of(who.key):

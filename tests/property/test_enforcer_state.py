@@ -115,25 +115,6 @@ class EnforcerMachine(RuleBasedStateMachine):
     def somebody_lifts_a_ban(self, key: str, jail: str) -> None:
         self.world.lift(key, jail)
 
-    @rule(
-        keys=st.lists(st.sampled_from([*KEYS, *RANGES, *RANGES]), min_size=1, max_size=3),
-        entries=st.sets(st.sampled_from(ALLOWED), max_size=2),
-    )
-    def what_is_lifted_or_allowed_is_out_within_two_seconds_and_a_slot_for_each_set(
-        self, keys: list[str], entries: set[str]
-    ) -> None:
-        self.world.calm()
-        self.world.check()
-        for key in keys:
-            for jail in ("login", "scan", "fast"):
-                self.world.lift(key, jail)
-        self.world.allow(*sorted(entries))
-        self.world.pass_time(2 + 1.05 * len(self.world.living))
-        self.world.check_allowlist()
-        for each in self.world.living:
-            ours = each.held - self.world.claims[each.id] - self.world.active(each.blocklist).keys()
-            assert ours.isdisjoint(keys), f"{ours & {*keys}} are still in {each.name}"
-
     @rule(blocklist=st.sampled_from(["block", "captcha"]), seconds=st.sampled_from([0.0, 1.0, 5.0, 60.0]))
     def somebody_pauses_a_blocklist_or_resumes_all(self, blocklist: str, seconds: float) -> None:
         self.world.pause(**({blocklist: seconds} if seconds else {}))

@@ -61,26 +61,37 @@ class Road:
         account: Twelve digits; nobody has used it before.
         folder: For the jails file and the logs.
         canned: Has the queue and the ledger, if given.
+        capacity: How many addresses of each family the IP sets take.
+        more: Further options of the worker.
     """
 
-    def __init__(self, aws: LocalAws, account: str, folder: Path, canned: Canned | None) -> None:
+    def __init__(  # noqa: PLR0913
+        self,
+        aws: LocalAws,
+        account: str,
+        folder: Path,
+        canned: Canned | None,
+        *,
+        capacity: int = CAPACITY,
+        more: Sequence[str] = (),
+    ) -> None:
         self.account = account
         self.watch = Watch(aws.edge, account)
         self._environment = aws.child_environment(account)
         self._log = folder / f"{account}.log"
         config = folder / "f2b.toml"
         config.write_text(CONFIG)
-        self._provision()
+        self._provision(capacity)
         self.queue_url = aws.client("sqs", account=account).get_queue_url(QueueName=NAME)["QueueUrl"]
         if canned:
             canned.ask("POST", "/reset")
             self._environment |= dict.fromkeys(("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_DYNAMODB"), canned.url)
             self.queue_url = f"{canned.url}/{account}/{NAME}"
-        options = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--config", str(config))
+        options = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--config", str(config), *more)
         self.worker = Process(["f2b_worker", *options], self._environment, self._log)
 
-    def _provision(self) -> None:
-        options = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(CAPACITY))
+    def _provision(self, capacity: int) -> None:
+        options = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(capacity))
         command = [sys.executable, "-m", "f2b_worker", "provision", *options]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:

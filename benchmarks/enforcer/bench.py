@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,12 @@ AT_ONCE = ("--unban-lag-s", "0")
 ENDS_IN_S = {EMULATOR: 125.0, CANNED: 60.0}
 """When half of the 25,000 bans end: after all that comes before."""
 OUTAGES: dict[FaultKind, str] = {"error": "5xx", "reset_before": "resets", "throttle": "throttled"}
+
+TAKEOVERS = (
+    ("takeover with 50,000 active, 10 sets", 50_000, 11),
+    ("takeover with 500,000 active, 100 sets", 500_000, 13),
+)
+"""How many bans there are, and within how many seconds of the last sign of life the heir must write."""
 
 
 @dataclass
@@ -76,6 +83,10 @@ def _told(values: list[float]) -> str:
 
 def _on_each_ledger(name: str, must: str, others: str, keeps: Callable[[Figures], bool] | None) -> tuple[Row, Row]:
     return Row(f"{name}; {EMULATOR}", must, others, keeps), Row(f"{name}; {CANNED}", must, others, keeps)
+
+
+def _is_soon(must_s: float, figures: Figures) -> bool:
+    return figures["s"] <= must_s
 
 
 ROWS = (
@@ -128,6 +139,7 @@ ROWS = (
         "two writers on one set for 30 s", "worst_s ≤ 3, 0 edits lost", "bouncer: one poll period lost a conflict",
         lambda it: it["worst_s"] <= 3 and it["edits_lost"] == 0,
     ),
+    *(Row(name, f"s ≤ {must_s}", "", partial(_is_soon, must_s)) for name, _, must_s in TAKEOVERS),
     *_on_each_ledger("start with 50,000 bans, empty sets", "", "", None),
     *_on_each_ledger("worker without an enforcer, CPU", "", "", None),
     *_on_each_ledger(
@@ -230,6 +242,18 @@ class Bench:
             for run in range(self._runs):
                 self._told("two writers on one set for 30 s", cases.competing(scene, keys, run=run))
 
+    def takeovers(self) -> None:
+        """The enforcer dies, and its heir must know all bans and all sets before it writes."""
+        for name, number, _ in TAKEOVERS:
+            with self._scene(number, CANNED) as scene:
+                keys = cases.Keys()
+                banned = keys.take(number - 1000)
+                scene.ban_in_bulk(banned, age_ms=cases.LONG_AGO_MS)
+                scene.start_enforcing()
+                scene.watch.wait_until_in(banned, 300)
+                for _ in range(self._runs):
+                    self._told(name, cases.takeover(scene, keys))
+
     def cpu(self, ledger: str = EMULATOR) -> None:
         """What the worker costs."""
         with self._scene(60_000, ledger) as scene:
@@ -255,7 +279,7 @@ class Bench:
 
 
 SCENES = (
-    *("few", "quiet", "outages", "many", "many-canned", "memory", "writers"),
+    *("few", "quiet", "outages", "many", "many-canned", "memory", "writers", "takeovers"),
     *("cpu", "cpu-canned", "cpu-memory"),
 )
 

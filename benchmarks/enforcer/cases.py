@@ -30,6 +30,8 @@ CPU_S = 30.0
 NEW_BANS_A_SECOND = 10
 """Each ends ten seconds later: ten new bans and ten endings are twenty changes a second."""
 LONG_AGO_MS = 600_000
+STANDS_BY_AFTER_S = 10.0
+"""A worker has started by then, and knows whom it would succeed."""
 SLOT_S = 2.0
 """After so long without a write, WAF's budget is whole again."""
 
@@ -140,6 +142,17 @@ def restart(scene: Scene, active: Sequence[str], *options: str) -> Figures:
     scene.watch.look()
     gap_s = 0.0 if scene.watch.updates == before and set(active) <= scene.watch.held() else float("nan")
     return {"unprotected_s": gap_s, **counts.since(), "ready_s": took_s}
+
+
+def takeover(scene: Scene, keys: Keys) -> Figures:
+    """Kill the enforcer when it has just renewed its lease, and ban somebody at once: the heir must write it."""
+    scene.start_successor()
+    time.sleep(STANDS_BY_AFTER_S)
+    renewed_s = scene.kill_right_after_a_sign_of_life()
+    banned = keys.take(1)
+    scene.ban(banned)
+    in_s = scene.watch.wait_until_in(banned, 120)
+    return {"s": in_s - renewed_s, "heir_cpu_s": scene.cpu_s(), "heir_mb": scene.resident_mb()}
 
 
 def outage(scene: Scene, keys: Keys, kind: FaultKind, *, run: int) -> Figures:

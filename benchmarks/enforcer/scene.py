@@ -136,6 +136,7 @@ class Scene:
         self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
         self.watch = Watch(aws.edge, account)
         self.worker: subprocess.Popen[bytes] | None = None
+        self._successor: subprocess.Popen[bytes] | None = None
         self.ready_s = 0.0
         self._log_read = 0
         self._clock = SystemClock()
@@ -181,12 +182,38 @@ class Scene:
 
     def start(self, *options: str, ip_set: bool = True) -> None:
         """Start a worker; it judges and, with *ip_set*, enforces."""
-        options = ("--processes", "1", *(("--ip-set", NAME) if ip_set else ()), *options)
+        self.worker = self._opened(*(("--ip-set", NAME) if ip_set else ()), *options)
+
+    def _opened(self, *options: str) -> subprocess.Popen[bytes]:
+        options = ("--config", str(self._config), "--processes", "1", *options)
         with self.log.open("ab") as sink:
-            self.worker = subprocess.Popen(
-                [*WORKER, "--queue", NAME, "--table", NAME, "--config", str(self._config), *options],
+            return subprocess.Popen(
+                [*WORKER, "--queue", NAME, "--table", NAME, *options],
                 env=self.environment, stderr=sink, start_new_session=True,
             )  # fmt: skip
+
+    def start_successor(self) -> None:
+        """Start a second worker, which stands by."""
+        self._successor = self._opened("--ip-set", NAME)
+
+    def kill_right_after_a_sign_of_life(self, within_s: float = 30.0) -> float:
+        """Kill the worker when it has just renewed its lease; tell when it did, in epoch seconds.
+
+        The successor is the worker from then on.
+        """
+        key: Any = {"pk": {"S": f"lease#enforcer/{REGION}"}, "sk": {"S": "lease"}}
+        seen = before = self.dynamodb.get_item(TableName=NAME, Key=key, ConsistentRead=True).get("Item")
+        ends_s = time.monotonic() + within_s
+        while seen == before:
+            if time.monotonic() > ends_s:
+                raise BenchError("the worker does not renew its lease")
+            time.sleep(LOOK_EVERY_S)
+            seen = self.dynamodb.get_item(TableName=NAME, Key=key, ConsistentRead=True).get("Item")
+        renewed_s = time.time()
+        self.process.kill()
+        self.process.wait()
+        self.worker, self._successor = self._successor, None
+        return renewed_s
 
     def start_enforcing(self, *options: str) -> None:
         """Start a worker, and wait until it has read every IP set."""
@@ -233,9 +260,10 @@ class Scene:
             time.sleep(LOOK_EVERY_S)
 
     def stop(self) -> None:
-        """Stop the worker as a platform does."""
-        worker, self.worker = self.worker, None
-        if worker and worker.poll() is None:
+        """Stop each worker as a platform does."""
+        workers = [each for each in (self._successor, self.worker) if each]
+        self.worker = self._successor = None
+        for worker in workers:
             worker.terminate()
             try:
                 worker.wait(STOPS_WITHIN_S)
@@ -325,6 +353,11 @@ class Scene:
         """Tell how much CPU the worker process has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+    def resident_mb(self) -> float:
+        """Tell how much memory the worker process takes."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Counts:

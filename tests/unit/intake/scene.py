@@ -143,18 +143,26 @@ class Ledger(MemoryLedger):
         self.written.update(hits)
         return self._answer(hits, super().record)
 
+    def ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        self.written.update(bans)
+        self._before_commit()
+        return self._answer(bans, super().ban_strangers)
+
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        self._before_commit()
+        return self._answer(decisions, super().commit)
+
+    def _before_commit(self) -> None:
         self.commits += 1
         if self.before_commit:
             self.before_commit.pop(0)()
-        return self._answer(decisions, super().commit)
 
     def _answer(self, asked: Mapping[OffenderId, Any], do: Callable[..., Any]) -> dict[OffenderId, Any]:
         if self.outage:
             error = self.outage.pop(0)
             return dict.fromkeys(asked, error)
-        answers = do({who: what for who, what in asked.items() if who not in self.refused})
-        return {who: self.refused.get(who) or answers[who] for who in asked}
+        answers: Answers = do({who: what for who, what in asked.items() if who not in self.refused})
+        return answers | {who: error for who, error in self.refused.items() if who in asked}
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         if self.trim_fails:

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from f2b_worker.errors import AccessDenied, F2bError, Rejected, Unavailable
 from f2b_worker.intake.budget import BULKY, BULKY_AT_ONCE, BULKY_WAITING_MAX, Budget
-from f2b_worker.intake.judging import HELD_UP_TRIES
+from f2b_worker.intake.held_up import HELD_UP_TRIES
 from f2b_worker.intake.loop import PROBED_MAX
 from tests.unit.intake.scene import BAD_IP, GOOD_IP, NOW_S, OTHER_IP, Scene, body, counted, who
 

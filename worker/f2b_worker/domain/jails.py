@@ -98,6 +98,11 @@ class Jail:
         """
         return max(32, 2 * max(window.maxretry for window in self.windows))
 
+    @property
+    def maxretry_least(self) -> int:
+        """So many infractions, each of which counts once, are a ban at least."""
+        return min(window.maxretry for window in self.windows)
+
     def prefix_of(self, address: Address) -> int:
         """Tell how many bits of *address* name what this jail judges as one."""
         return self.ipv4_prefix if address.family == 4 else ipv6_prefix_of(address.value, self.ipv6_prefix)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
-from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
-from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Rejected, Throttled, Unavailable, Unreadable
+from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, weight_of, worth_storing
+from f2b_worker.errors import F2bError, Invalid, Throttled, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.extending import Extending
+from f2b_worker.intake.held_up import HeldUp
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, Verdict
     from f2b_worker.intake.desk import Pile
     from f2b_worker.ports import Answers, Clock, Ledger
+
+T = TypeVar("T")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -40,12 +42,6 @@ _THROTTLED_HINT = "DynamoDB throttles the table, so fewer are written for a whil
 
 JUDGED_TOGETHER_MAX = 2_000
 """So many offenders are judged in one piece at most: a stop comes in between."""
-
-LEFT_AFTER_TRIES = 5
-"""After so many failed tries, 3 s, an offender must make room for others if there is none."""
-
-HELD_UP_TRIES = 8
-"""So many failed tries, 16 s, make an offender that waits while others are judged a problem of the ledger."""
 
 _ROUNDS_MAX = 50  # a long backlog, one ban a round, goes on in the next turn; else it would be a defect
 
@@ -71,7 +67,6 @@ class Judging:
         known: The bans that this worker knows of.
         over_budget: How many offenders were left for a later turn, because they are too many.
         is_spent: Whether that is so because nothing is left of the second's budget.
-        problem: Why some wait although others are judged, if that has lasted; None else.
     """
 
     def __init__(  # noqa: PLR0913
@@ -96,10 +91,19 @@ class Judging:
         self._news: deque[Mapping[OffenderId, Offender]] = deque()
         self.known = KnownBans()
         self.desk = Desk()
+        self._held_up = HeldUp(self.desk, clock)
         self._extending = Extending(self.desk, clock, extend_resolution_s)
         self.over_budget = 0
         self.is_spent = False
-        self.problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why some wait although others are judged, if that has lasted; None else."""
+        return self._held_up.problem
+
+    def held_up(self) -> list[OffenderId]:
+        """Name those who could not be judged in several tries."""
+        return self._held_up.long()
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from now on; not while piles are being judged."""
@@ -163,17 +167,18 @@ class Judging:
                 due += self._extending.all()
         self._extending.have_stored(len(longer))
         self._tell_of_budget()
-        self._tell_of_held_up()
+        self._held_up.tell()
 
     def _judge(self, due: Sequence[OffenderId]) -> None:
         failed: dict[OffenderId, F2bError] = {}
         settled: dict[OffenderId, _Settled] = {}
-        began_s = self._clock.monotonic_s()
-        recorded, known = self._answers(due)
-        self._heed_throttles(recorded, began_s)
-        reached = _has_answered(recorded)
-        asked = set(recorded)
-        answers = known | recorded
+        answers = self._known_answers(due)
+        new = [who for who in due if who not in answers]
+        asked = set(new)
+        told = self._ban_at_sight(new)
+        told |= self._record([who for who in new if who not in told])
+        reached = _has_answered(told)
+        answers |= told
         for _ in range(_ROUNDS_MAX):
             decisions: dict[OffenderId, Decision] = {}
             for who, answer in answers.items():
@@ -186,12 +191,9 @@ class Judging:
                     failed[who] = found
             if not decisions:
                 break
-            began_s = self._clock.monotonic_s()
-            answers = self._ledger.commit(decisions)
-            self._heed_throttles(answers, began_s)
+            answers = self._commit(decisions)
             asked.update(decisions)
             reached = reached or _has_answered(answers)
-            _announce(decisions, answers)
         else:
             failed |= dict.fromkeys(decisions, Unavailable(f"it changed in each of {_ROUNDS_MAX} rounds"))
         failed |= self._publish({who: each for who, each in settled.items() if who in asked})
@@ -200,11 +202,7 @@ class Judging:
                 self._close(who, *each)
         if failed and not reached:
             raise next(reversed(failed.values()))
-        self._set_aside(failed)
-
-    def _heed_throttles(self, answers: Answers, began_s: float) -> None:
-        if any(isinstance(each, Throttled) for each in answers.values()):
-            self._budget.slow_down(len(answers), self._clock.monotonic_s() - began_s)
+        self._held_up.set_aside(failed)
 
     def _publish(self, settled: Mapping[OffenderId, _Settled]) -> Mapping[OffenderId, F2bError]:
         """Let everybody know what was judged against, whoever stored it; what was known here is known to all.
@@ -221,33 +219,6 @@ class Judging:
         self._on_ban()
         return errors
 
-    def _set_aside(self, failed: Mapping[OffenderId, F2bError]) -> None:
-        """Let those rest who failed while the ledger answered for others: only an outage may hold up everybody."""
-        now_s = self._clock.monotonic_s()
-        for who, error in failed.items():
-            pile = self.desk.piles[who]
-            if not pile.failures:
-                log.warning("held_up", jail=who.jail, key=who.key, reason=str(error), kind=type(error).__name__)
-            metrics.aws_failures.labels(type(error).__name__).inc()
-            pile.again_s = now_s + backoff_s(pile.failures)
-            pile.failure = error
-            pile.failures += 1
-
-    def held_up(self) -> list[OffenderId]:
-        """Name those who could not be judged in several tries."""
-        return [who for who, pile in self.desk.piles.items() if pile.failures >= LEFT_AFTER_TRIES]
-
-    def _tell_of_held_up(self) -> None:
-        held = [pile for pile in self.desk.piles.values() if pile.failures]
-        metrics.offenders_held_up.set(len(held))
-        # A Rejected may be about this one offender alone; anything else is about the ledger, whoever it spares.
-        lasting = [
-            pile.failure
-            for pile in held
-            if pile.failures >= HELD_UP_TRIES and not isinstance(pile.failure, Rejected)
-        ]
-        self.problem = f"{len(lasting)} offenders wait to be judged: {lasting[0]}" if lasting else None
-
     def _tell_of_budget(self) -> None:
         metrics.offenders_over_budget.set(self.over_budget)
         now_s = self._clock.monotonic_s()
@@ -260,17 +231,54 @@ class Judging:
                 remedy=_THROTTLED_HINT if self._budget.is_slowed else _OVER_BUDGET_HINT,
             )
 
-    def _answers(self, due: Iterable[OffenderId]) -> tuple[Answers, Answers]:
-        """Record what is new; what only extends a known ban is judged by what is known, the second answer."""
-        known: Answers = {}
-        new: dict[OffenderId, list[Hit]] = {}
-        for who in due:
-            pile = self.desk.piles[who]
-            if pile.known:
-                known[who] = pile.known.seen
-            else:
-                new[who] = self._worth_storing(who, pile)
-        return (self._ledger.record(new) if new else {}), known
+    def _known_answers(self, due: Iterable[OffenderId]) -> Answers:
+        """Answer of those who only extend a ban what is known: their infractions need not be recorded."""
+        piles = ((who, self.desk.piles[who].known) for who in due)
+        return {who: known.seen for who, known in piles if known}
+
+    def _ban_at_sight(self, new: Sequence[OffenderId]) -> Answers:
+        """Ban strangers whose infractions in hand are enough for it: one write, where to record them is another.
+
+        It is as if they had been recorded and judged in one moment.
+
+        Returns:
+            What is remembered of those whom this settled, and errors; the others are to be recorded.
+        """
+        bans = {who: ban for who in new if (ban := self._ban_of_stranger(who))}
+        answers = self._heeding(self._ledger.ban_strangers, bans) if bans else {}
+        for who, answer in answers.items():
+            if isinstance(answer, Offender):
+                _announce(who, bans[who])
+        return answers
+
+    def _ban_of_stranger(self, who: OffenderId) -> Ban | None:
+        """Find the one ban that is all that comes of a pile, if nothing is remembered of its offender."""
+        pile, jail = self.desk.piles[who], self._policy.jail(who.jail)
+        if weight_of(pile.hits) < jail.maxretry_least or pile.failures or jail.overalljails or self.known.get(who):
+            return None
+        verdict = judge(Offender(), pile.hits, jail, key=who.key)
+        # Hits that are left over, and those of a second ban, have to be remembered, too.
+        return verdict.changed[0] if len(verdict.changed) == 1 and not verdict.unused else None
+
+    def _record(self, whom: Iterable[OffenderId]) -> Answers:
+        hits = {who: self._worth_storing(who, self.desk.piles[who]) for who in whom}
+        return self._heeding(self._ledger.record, hits) if hits else {}
+
+    def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        answers = self._heeding(self._ledger.commit, decisions)
+        for who, answer in answers.items():
+            # Else it is not stored, or not known to be.
+            if isinstance(answer, Offender) and answer.revision == decisions[who].seen.revision + 1:
+                _announce(who, decisions[who].last)
+        return answers
+
+    def _heeding(self, ask: Callable[[Mapping[OffenderId, T]], Answers], what: Mapping[OffenderId, T]) -> Answers:
+        """Write to the ledger, and write less from then on if it throttles."""
+        began_s = self._clock.monotonic_s()
+        answers = ask(what)
+        if any(isinstance(each, Throttled) for each in answers.values()):
+            self._budget.slow_down(len(answers), self._clock.monotonic_s() - began_s)
+        return answers
 
     def _decision_or_error(
         self, who: OffenderId, answer: Offender | F2bError
@@ -368,12 +376,7 @@ def _covers(ban: Ban | None, pile: Pile) -> bool:
     return ban.start_ms < pile.oldest_ms
 
 
-def _announce(decisions: Mapping[OffenderId, Decision], answers: Mapping[OffenderId, Offender | F2bError]) -> None:
-    for who, decision in decisions.items():
-        answer = answers[who]
-        if not isinstance(answer, Offender) or answer.revision != decision.seen.revision + 1:
-            continue  # not stored, or not known to be
-        ban = decision.last
-        if ban.evidence:  # a new ban; an extended one was announced when it started
-            event = "would_ban" if ban.observed else "banned"
-            log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
+def _announce(who: OffenderId, ban: Ban) -> None:
+    if ban.evidence:  # a new ban; an extended one was announced when it started
+        event = "would_ban" if ban.observed else "banned"
+        log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

@@ -56,6 +56,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        """Store the first bans of those of whom nothing at all is remembered, in one write where hits are another.
+
+        Returns:
+            What is remembered then of those whom it banned, and errors. Who is left out is no stranger.
+        """
+        ...
+
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, each offender's both or none of them.
 

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Hit, Offender, OffenderId
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
@@ -16,7 +17,6 @@ from f2b_worker.ports import Changes, Notes, StandingBan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.errors import F2bError
     from f2b_worker.ports import Answers, Clock, EntryKind
 
@@ -83,6 +83,16 @@ class MemoryLedger:
                 seen = self._offenders.get(who)
                 known = answers[who] = replace(seen, hits=seen.hits.union(new))
                 self._offenders.put(who, known)
+        return answers
+
+    def ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        """Store the first bans of those of whom nothing is remembered; answer whom it banned."""
+        nothing = Offender()
+        answers: Answers = {}
+        for who, ban in bans.items():
+            with self._lock:
+                if self._offenders.get(who) == nothing:
+                    answers[who] = self._store(who, nothing, Decision(nothing, ban))
         return answers
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:

@@ -35,9 +35,11 @@ from f2b_worker.adapters.dynamodb.items import (
     state_key,
     ttl,
 )
-from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders, SeenItems
+from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders
 from f2b_worker.adapters.dynamodb.news import News
 from f2b_worker.adapters.dynamodb.publishing import Publishing
+from f2b_worker.adapters.dynamodb.seen_items import SeenItems
+from f2b_worker.adapters.dynamodb.strangers import Strangers
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.errors import F2bError, Invalid
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.domain.judge.decisions import Decision
-    from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
 
 
@@ -73,6 +75,7 @@ class DynamoLedger(DynamoBanBook):
         self._many = ManyOffenders(
             client, table, self._io, self._known, clock=clock, retention=self._retention, aside=self._aside
         )
+        self._strangers = Strangers(client, table, self._io, self._known, clock=clock, retention=self._retention)
         self._history = History(client, table, self._io, retention=self._retention, clock=clock)
         writer = BanLogWriter(BanLogItems(client, table, clock), clock)
         self._publishing = Publishing(writer, self._known, read=self._many.read, clock=clock)
@@ -145,6 +148,10 @@ class DynamoLedger(DynamoBanBook):
                 ExpressionAttributeNames={"#ttl": "ttl"},
                 ExpressionAttributeValues={":ttl": ttl(kept_until_ms)},
             )
+
+    def ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        """Store the first bans of those whom the table does not know; answer whom it banned."""
+        return self._strangers.ban(bans)
 
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, first of all in the history those that have ended; answer what is remembered then."""

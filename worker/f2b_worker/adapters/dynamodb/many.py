@@ -7,23 +7,20 @@ is tried again with what it holds. So no hit is lost, whoever else writes, and a
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.items import (
-    as_offender,
     ban_item,
     evidence_item,
     hits_value,
     number,
     state_key,
     ttl,
-    version_of,
 )
+from f2b_worker.adapters.dynamodb.seen_items import Seen
 from f2b_worker.adapters.dynamodb.statements import Statement, insert, run, update
 from f2b_worker.domain.judge.verdicts import Offender
 from f2b_worker.errors import F2bError, Invalid, Throttled, Unreadable
@@ -36,16 +33,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
+    from f2b_worker.adapters.dynamodb.seen_items import SeenItems
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.retention import Retention
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.ports import Answers, Clock
-
-KNOWN_MAX = 12_000
-"""Offenders whose items are remembered, about 1.4 KB each: who comes again soon is updated, not inserted."""
-
-KNOWN_FOR_S = 86_400.0
-"""An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""
 
 MANY = 5
 """From so many offenders on, batches cost less than single calls, which answer sooner."""
@@ -54,57 +46,6 @@ _READING = "reading the ledger"
 _READ_MAX = 100  # items in one BatchGetItem
 _READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
-
-
-class Seen(NamedTuple):
-    """An offender's item as it was last seen.
-
-    Attributes:
-        version: How often it was changed.
-        offender: What stands in it.
-        asked_s: When it was asked for, on the clock that never goes back: it is not younger.
-    """
-
-    version: int
-    offender: Offender
-    asked_s: float
-
-
-class SeenItems:
-    """Items as they were last seen, the least recently seen ones forgotten; for any number of threads."""
-
-    def __init__(self, clock: Clock, most: int = KNOWN_MAX) -> None:
-        self._clock = clock
-        self._most = most
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[OffenderId, Seen] = OrderedDict()
-
-    def get(self, who: OffenderId) -> Seen | None:
-        """Answer what was seen of *who*; None for a stranger."""
-        found = self._seen.get(who)
-        if found is None or self._clock.monotonic_s() - found.asked_s > KNOWN_FOR_S:
-            return None
-        return found
-
-    def learn(self, who: OffenderId, item: Item, asked_s: float) -> Offender:
-        """Remember an item that was asked for at *asked_s*, and read it."""
-        offender = as_offender(item)
-        self.keep(who, Seen(version_of(item), offender, asked_s))
-        return offender
-
-    def keep(self, who: OffenderId, seen: Seen) -> None:
-        """Remember an offender; one without a version is a stranger."""
-        with self._lock:
-            self._seen.pop(who, None)
-            if seen.version:
-                self._seen[who] = seen
-            while len(self._seen) > self._most:
-                self._seen.popitem(last=False)
-
-    def forget(self, who: OffenderId) -> None:
-        """Take *who* for a stranger."""
-        with self._lock:
-            self._seen.pop(who, None)
 
 
 class ManyOffenders:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
-    from f2b_worker.adapters.dynamodb.many import Seen, SeenItems
+    from f2b_worker.adapters.dynamodb.seen_items import Seen, SeenItems
     from f2b_worker.domain.judge.verdicts import Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
 

@@ -21,6 +21,7 @@ from f2b_worker.adapters.sqlite.rows import (
     who_of_row,
 )
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.retention import Retention
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender
 from f2b_worker.errors import F2bError, Invalid, Unreadable
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
-    from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
     from f2b_worker.ports import Answers, Clock
 
@@ -199,6 +199,10 @@ class SqliteLedger(SqliteBanBook):
         """Add hits to what is remembered; answer everything that is remembered then."""
         return self._in_parts("recording", hits, self._record)
 
+    def ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        """Store the first bans of those of whom nothing is remembered; answer whom it banned."""
+        return self._in_parts("banning", bans, self._ban_strangers)
+
     def commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         """Store bans, each offender's both or none; answer what is remembered then."""
         return self._in_parts("banning", decisions, self._commit)
@@ -271,6 +275,10 @@ class SqliteLedger(SqliteBanBook):
         if new:
             self._write(self._state.writer, "recording infractions", hit_rows(new))
         return answers
+
+    def _ban_strangers(self, bans: Mapping[OffenderId, Ban]) -> Answers:
+        known = self._read(bans)
+        return self._commit({who: Decision(Offender(), ban) for who, ban in bans.items() if who not in known})
 
     def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
         stored = self._read(decisions)

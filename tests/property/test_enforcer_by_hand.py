@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from f2b_worker.domain.networks import Networks
-from tests.property.enforcer_world import ALLOWED, KEYS, RANGES, World
+from tests.property.enforcer_world import KEYS, RANGES, World
 
 settings.register_profile("by_hand", deadline=None, derandomize=True, database=None)
 BLOCKLISTS = [("block",), ("captcha",), ("block", "captcha")]
 JAILS = ["login", "manual"]
-SOME = [*KEYS[:8], *RANGES, *RANGES]
+# Few, so that much of it overlaps: what is allowed leaves pieces that are banned themselves.
+SOME = [KEYS[0], KEYS[3], KEYS[5], KEYS[6], *RANGES, *RANGES]
+SPARED = [KEYS[0], KEYS[4], "192.0.2.0/32", "192.0.2.0/25"]
 SOON_S = 2 + 2 * 1.05  # and a slot for each of two sets more
 
 
@@ -46,7 +48,7 @@ class HandsMachine(RuleBasedStateMachine):
             if jails == JAILS:
                 self.lifted_s[key] = self.now_s
 
-    @rule(entries=st.sets(st.sampled_from(ALLOWED), max_size=2))
+    @rule(entries=st.sets(st.sampled_from(SPARED), max_size=2))
     def the_allowlist_changes(self, entries: set[str]) -> None:
         self.world.allow(*sorted(entries))
         self.allowed_s = self.now_s

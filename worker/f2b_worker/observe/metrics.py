@@ -18,6 +18,11 @@ refused = Counter("f2b_refused", "Infractions or messages set aside in the dead-
 ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned", ["reason"])
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
+generation = Gauge(
+    "f2b_generation",
+    "How often all workers had been asked to read their files again when this one last did",
+    multiprocess_mode="livemin",
+)
 offenders_held_up = Gauge(
     "f2b_offenders_held_up",
     "Offenders that cannot be judged now, while others are",

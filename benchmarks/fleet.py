@@ -75,7 +75,8 @@ class Worker:
     def hear(self) -> None:
         """Let it learn what its colleagues stored, as it does once a second; a failure waits for the next one."""
         with suppress(F2bError):
-            self._intake.hear(self.ledger.news())
+            asked_s = self._clock.monotonic_s()
+            self._intake.hear(self.ledger.news(), asked_s)
 
     def turn(self) -> None:
         """Let it take in all that was sent, and judge what is due; in an outage it holds on, and time passes."""

@@ -40,6 +40,8 @@ STATEMENTS_MAX = 25
 GETS_MAX = 100
 WRITES_MAX = 25
 TRANSACTION_MAX = 100
+TOKENS_MAX = 100
+"""So many transactions are remembered by their tokens: AWS does so for ten minutes."""
 
 _CODE_IN_BATCH = {
     "ValidationException": "ValidationError",
@@ -65,6 +67,7 @@ class CannedDynamoDB:
         self.tables = Tables(tables)
         self._table = self.tables.find
         self._writes = Writes(self.tables.find)
+        self._tokens: dict[str, object] = {}
         self.operations: dict[str, Callable[[Request], Answer]] = {
             **self.tables.operations,
             "GetItem": self._get_item,
@@ -146,7 +149,8 @@ class CannedDynamoDB:
         self._let_in("Read", bounds.pk)
         if "IndexName" in request:
             raise refuse("an index: the table has none")
-        rows = self._table(request["TableName"]).in_order(bounds.pk)
+        forward = request.get("ScanIndexForward", True)
+        rows = self._table(request["TableName"]).in_order(bounds.pk, forward=forward)
         start = request.get("ExclusiveStartKey")
         page: list[Item] = []
         page_bytes = 0
@@ -203,9 +207,21 @@ class CannedDynamoDB:
         return {}
 
     def _transact_write_items(self, request: Request) -> Answer:
+        asked = [(kind, one) for each in request["TransactItems"] for kind, one in each.items()]
+        token = request.get("ClientRequestToken")
+        if token not in self._tokens:
+            self._transact(asked)
+        elif self._tokens[token] != asked:
+            raise CannedError("IdempotentParameterMismatchException", "another transaction had this token")
+        if token:
+            self._tokens[token] = asked
+            while len(self._tokens) > TOKENS_MAX:
+                self._tokens.pop(next(iter(self._tokens)))
+        return {}
+
+    def _transact(self, asked: list[tuple[str, Request]]) -> None:
         make = self._writes
         prepare = {"Put": make.put, "Update": make.update, "Delete": make.delete, "ConditionCheck": make.check}
-        asked = [(kind, one) for each in request["TransactItems"] for kind, one in each.items()]
         if len(asked) > TRANSACTION_MAX:
             raise refuse("more than 100 items in one transaction")
         writes = [prepare[kind](one) for kind, one in asked]
@@ -223,7 +239,6 @@ class CannedDynamoDB:
         for (kind, _), write in zip(asked, writes, strict=True):
             units = 2 * (write.units() if kind == "ConditionCheck" else write.do())
             self._bill_write(write.pk, write.kind, units)
-        return {}
 
     def _throttled_among(self, writes: Iterable[Write]) -> list[Answer]:
         """Tell AWS's reason for each write of a transaction, or nothing if none is throttled."""

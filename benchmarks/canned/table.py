@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from benchmarks.canned.expressions import Item, Value
 
+_BETWEEN = re.compile(r"(\S+)\s+BETWEEN\s+(\S+)\s+AND\s+(\S+)")
 _KEY_PART = re.compile(r"(\S+)\s*(=|>=|>|<=|<)\s*(\S+)|begins_with\s*\(\s*(\S+?)\s*,\s*(\S+?)\s*\)")
 
 
@@ -39,10 +40,10 @@ class Table:
         old = self.partitions.get(pk, {}).pop(sk, None)
         return write_units(old[1]) if old else 1
 
-    def in_order(self, pk: str) -> Iterator[tuple[Item, int]]:
-        """Go through one partition by sort key."""
+    def in_order(self, pk: str, *, forward: bool = True) -> Iterator[tuple[Item, int]]:
+        """Go through one partition by sort key, the greatest first unless *forward*."""
         partition = self.partitions.get(pk, {})
-        return (partition[sk] for sk in sorted(partition))
+        return (partition[sk] for sk in sorted(partition, reverse=not forward))
 
 
 @dataclass(slots=True)
@@ -58,7 +59,8 @@ class Bounds:
         names = request.get("ExpressionAttributeNames", {})
         values = request["ExpressionAttributeValues"]
         bounds = cls("")
-        for part in re.split(r"\s+AND\s+", request["KeyConditionExpression"]):
+        condition = _BETWEEN.sub(r"\1 >= \2 AND \1 <= \3", request["KeyConditionExpression"])
+        for part in re.split(r"\s+AND\s+", condition):
             found = _KEY_PART.fullmatch(part.strip())
             if not found:
                 raise refuse(request["KeyConditionExpression"])

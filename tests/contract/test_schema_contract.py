@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.adapters.sqlite.file import APPLICATION_ID, open_existing
+from f2b_worker.adapters.sqlite.layout import FIRST
+from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite.schema import SqliteSchema
 from f2b_worker.adapters.sqlite.state import StateFile
+from f2b_worker.domain.judge.verdicts import Ban, Offender
 from f2b_worker.domain.schema import Known, Schema
 from f2b_worker.errors import F2bError, Rejected, StartError
 from f2b_worker.process.schema import check_schema, claim_schema
 from f2b_worker.testing import MemorySchema
-from tests.contract.ledgers import TABLE
+from tests.contract.ledgers import TABLE, WHO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +33,8 @@ if TYPE_CHECKING:
 def file(tmp_path: Path) -> Path:
     """A state file as it was before there were marks."""
     path = tmp_path / "f2b.db"
-    StateFile(path).close()
-    with closing(sqlite3.connect(path)) as old:
-        old.execute("DROP TABLE schema")
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(f"{FIRST} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;")
     return path
 
 
@@ -149,6 +152,21 @@ def test_a_mark_of_the_file_that_cannot_be_read_is_refused_in_one_line(row: str,
     with pytest.raises(F2bError, match=r"in its table schema|cannot use state file") as error:
         StateFile(file)
     assert "\n" not in str(error.value)
+
+
+def test_a_worker_makes_the_second_format_of_a_file_of_the_first_and_keeps_what_is_in_it(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as old, old:
+        ban = '[1000,2000,1,1000,0,false,["block"]]'
+        old.execute("INSERT INTO offenders VALUES ('203.0.113.7/32', 'login', '[]', ?, 3, 7, 99999)", (ban,))
+    with pytest.raises(StartError, match=r"in format 1; this f2b knows format 2: docs/upgrade\.md"):
+        open_existing(file)
+    state = StateFile(file)
+    assert SqliteSchema(file).read() == Schema(2, 2)
+    book = SqliteBanBook(state.reader())
+    assert book.offender(WHO) == Offender(frozenset(), Ban(1000, 2000, 1, 1000), 3)
+    assert book.newest_change() == 7
+    state.close()
+    StateFile(file).close()  # twice is no harm
 
 
 def test_a_file_of_a_newer_f2b_that_lets_this_one_work_is_worked_with_and_keeps_its_mark(file: Path) -> None:

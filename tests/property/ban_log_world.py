@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
-from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
-from f2b_worker.adapters.dynamodb.ban_log.packing import pack, unpack
+from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
+from f2b_worker.adapters.dynamodb.ban_log.packing import unpack
 from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import as_snapshot
-from f2b_worker.adapters.dynamodb.ban_log.writer import NUMBER_S, BanLogWriter
+from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
 from f2b_worker.adapters.dynamodb.items import ban_item, number, state_key
-from f2b_worker.adapters.dynamodb.states import States
+from f2b_worker.adapters.dynamodb.states import States, as_change
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.allowlist import AllowEntry
+from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.ban_log.changes import Bans, Change
 from f2b_worker.errors import F2bError
 from f2b_worker.testing import FakeClock
 from tests.canned_dynamodb import TABLE, Caller, CannedTable, DeathError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from f2b_worker.domain.ban_log.cursor import Cursor
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
@@ -62,7 +64,8 @@ class World:
     def change(self, who: OffenderId, ban: Ban) -> Change:
         """Store a changed ban, as a judge does with one conditional statement."""
         before = self.states.get(who)
-        change = Change(who, ban, before.revision + 1 if before else 1)
+        revision, lifted_ms = (before.revision, before.lifted_ms) if before else (0, 0)
+        change = Change(who, ban, revision + 1, lifted_ms)
         self.store(change)
         return change
 
@@ -70,7 +73,14 @@ class World:
         """Let a state be as it is after a change."""
         self.states[change.who] = change
         state = state_key(change.who) | {"ban": {"M": ban_item(change.ban)}, "rev": number(change.revision)}
+        if change.lifted_ms:
+            state["lifted_ms"] = number(change.lifted_ms)
         self.aws.table.put(state["pk"]["S"], state["sk"]["S"], state, None)
+
+    @property
+    def allowed(self) -> set[str]:
+        """Which networks are on the allowlist."""
+        return set(self.aws.table.partitions.get("allow", {}))
 
     @property
     def epoch(self) -> str:
@@ -83,10 +93,26 @@ class World:
 
     def _watch(self, operation: str, request: dict[str, Any]) -> None:
         """Hold every write against the rules that make the log right."""
-        item = request.get("Item", {})
-        pk = item.get("pk", {}).get("S", "")
-        if operation != "PutItem":
-            return
+        if operation == "TransactWriteItems":
+            for each in request["TransactItems"]:
+                if "Put" in each:
+                    self._watch_put(each["Put"]["Item"])
+                elif "Update" in each:
+                    self._learn(each["Update"]["Key"])
+        elif operation == "PutItem":
+            self._watch_put(request["Item"])
+
+    def _learn(self, key: dict[str, Any]) -> None:
+        """Take it that a state is as somebody changed it by hand."""
+        found = self.aws.table.get(key["pk"]["S"], key["sk"]["S"])
+        change = as_change(found[0]) if found and key["pk"]["S"].startswith("ip#") else None
+        if change:
+            before = self.states.get(change.who)
+            assert change.revision == (before.revision if before else 0) + 1, "each act is done once"
+            self.states[change.who] = change
+
+    def _watch_put(self, item: dict[str, Any]) -> None:
+        pk = item["pk"]["S"]
         if pk.startswith("log#"):
             _, epoch, number = pk.split("#")
             place = epoch, int(number)
@@ -127,11 +153,19 @@ class World:
                 sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s
             ]:
                 del partition[sk]
+        there = {(pk, sk) for pk, partition in self.aws.table.partitions.items() for sk in partition}
+        for who in [who for who in self.states if _key_of(who) not in there]:
+            del self.states[who]
 
     def running(self) -> dict[OffenderId, Change]:
         """Tell what everybody must know in the end."""
         now_ms = self.clock.now_ms()
         return {who: change for who, change in self.states.items() if change.ban.until_ms > now_ms}
+
+
+def _key_of(who: OffenderId) -> tuple[str, str]:
+    key = state_key(who)
+    return key["pk"]["S"], key["sk"]["S"]
 
 
 def changes_of(item: dict[str, Any]) -> tuple[Change, ...]:
@@ -171,27 +205,41 @@ class Worker:
                     del self.world.messages[message]
 
 
-def lift(world: World, who: OffenderId) -> None:
-    """Lift a ban as an operator does: state and log in one transaction, under a number that is not old."""
-    items = world.items(world.operator)
-    for _ in range(3):
-        asked_s = world.now_s()
-        try:
-            epoch = items.top().epoch
-            place = items.reserve(epoch)
-        except (F2bError, DeathError, EpochChanged):
-            continue
-        world.operator.before()  # whatever happens between the number and its use
-        seen = world.states[who]
-        now_ms = world.clock.now_ms()
-        ban = replace(seen.ban, until_ms=max(seen.ban.start_ms, min(seen.ban.until_ms, now_ms)))
-        lifted = Change(who, ban, seen.revision + 1, now_ms)
-        if world.now_s() - asked_s > NUMBER_S or (epoch, place) in world.entries:
-            continue
-        world.operator.fare()  # a transaction is one call; here its parts are two
-        items.put(epoch, place, Entry("act", pack([lifted])))
-        world.store(lifted)
-        return
+class Operator:
+    """Who lifts, bans and allows by hand, and may die or lose answers in any call; nobody stands behind him."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.caller = world.operator
+        self._done = 0
+
+    def lift(self, whom: Sequence[OffenderId], *, forget: bool) -> None:
+        """Lift bans, and if it is not known whether they are lifted, once more."""
+        self._do(Verb.UNBAN, lambda acts, act: acts.lift(act, whom, forget=forget))
+
+    def ban(self, whom: Sequence[OffenderId], length_ms: int) -> None:
+        """Ban by hand."""
+        orders = {who: Order(self.world.clock.now_ms() + length_ms) for who in whom}
+        self._do(Verb.BAN, lambda acts, act: acts.ban(act, orders))
+
+    def allow(self, networks: Sequence[str], *, is_over: bool) -> None:
+        """Change the allowlist."""
+        entries = [AllowEntry(network, None, "", "me", self.world.clock.now_ms()) for network in networks]
+        if is_over:
+            self._do(Verb.DISALLOW, lambda acts, act: acts.disallow(act, networks))
+        else:
+            self._do(Verb.ALLOW, lambda acts, act: acts.allow(act, entries))
+
+    def _do(self, verb: Verb, do: Callable[[DynamoActs, Act], object]) -> None:
+        self._done += 1
+        act = Act(f"act-{self._done}", self.world.clock.now_ms(), "me", verb)
+        for _ in range(2):
+            acts = DynamoActs(self.caller.client, TABLE, self.world.clock, aside=_unexpected)
+            try:
+                with suppress(F2bError, DeathError):
+                    do(acts, act)
+            finally:
+                acts.close()
 
 
 class Reader:
@@ -201,7 +249,10 @@ class Reader:
         self.world = world
         self.caller = Caller(world.aws)
         items = world.items(self.caller, is_strong=is_strong)
-        self._reader = BanLogReader(items, world.clock, lag_max=LAG_MAX, aside=_unexpected)
+        self._reader = BanLogReader(
+            items, world.clock, lag_max=LAG_MAX, aside=_unexpected, looked=self._look_at_the_allowlist
+        )
+        self.allowed: set[str] = set()
         self.bans = Bans()
         self.cursor: Cursor | None = None
 
@@ -217,7 +268,11 @@ class Reader:
         self.cursor = reading.cursor
         self.bans.forget_ended(self.world.clock.now_ms() - 1000 * (self.world.now_s() - self.cursor.complete_s))
 
+    def _look_at_the_allowlist(self) -> None:
+        self.allowed = self.world.allowed
+
     def known(self) -> dict[OffenderId, Change]:
+        """Tell which running bans it knows."""
         now_ms = self.world.clock.now_ms()
         return {who: change for who, change in self.bans.newest.items() if change.ban.until_ms > now_ms}
 

@@ -11,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from benchmarks.canned import scan
 from f2b_worker.adapters.dynamodb import states
+from f2b_worker.adapters.dynamodb.acts import offenders
 from f2b_worker.adapters.dynamodb.ban_log import items, parts, reader, scribe, writer
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from tests.canned_dynamodb import Fate
-from tests.property.ban_log_world import DAY_S, Reader, Repairing, Scribing, Worker, World, is_whole, lift
+from tests.property.ban_log_world import DAY_S, Operator, Reader, Repairing, Scribing, Worker, World, is_whole
 
 if TYPE_CHECKING:
     from tests.canned_dynamodb import Caller
@@ -39,6 +40,7 @@ class Log(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world = World()
+        self.operator = Operator(self.world)
         self.workers = [Worker(self.world) for _ in range(2)]
         self.early = Reader(self.world, is_strong=True)
         self.sleepy = Reader(self.world, is_strong=False)
@@ -96,11 +98,20 @@ class Log(RuleBasedStateMachine):
         self.fare(self.workers[worker].caller, fates)
         self.workers[worker].turn(who)
 
-    @precondition(lambda self: self.world.states)
-    @rule(data=st.data(), fates=FATES)
-    def lift(self, data: st.DataObject, fates: list[Fate]) -> None:
-        self.fare(self.world.operator, fates)
-        lift(self.world, data.draw(st.sampled_from(sorted(self.world.states))))
+    @rule(who=SOME, forget=st.booleans(), fates=FATES)
+    def lift(self, who: list[OffenderId], forget: bool, fates: list[Fate]) -> None:
+        self.fare(self.operator.caller, fates)
+        self.operator.lift(who, forget=forget)
+
+    @rule(who=SOME, length_ms=LENGTHS_MS, fates=FATES)
+    def ban_by_hand(self, who: list[OffenderId], length_ms: int, fates: list[Fate]) -> None:
+        self.fare(self.operator.caller, fates)
+        self.operator.ban(who, length_ms)
+
+    @rule(who=SOME, is_over=st.booleans(), fates=FATES)
+    def allow(self, who: list[OffenderId], is_over: bool, fates: list[Fate]) -> None:
+        self.fare(self.operator.caller, fates)
+        self.operator.allow([each.key for each in who], is_over=is_over)
 
     @rule(fates=FATES)
     def early_polls(self, fates: list[Fate]) -> None:
@@ -175,6 +186,8 @@ class Log(RuleBasedStateMachine):
         assert self.early.known() == expected, "who follows from the beginning"
         assert self.sleepy.known() == expected, "who sleeps, and reads what may be a moment old"
         assert late.known() == expected, "who starts now"
+        for reading in (self.early, self.sleepy, late):
+            assert reading.allowed == self.world.allowed, "whoever follows looks at the allowlist when it changed"
 
 
 class RepairedLog(Log):
@@ -244,6 +257,8 @@ def everything_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scribe, "NUMBERS_MAX", 3)
     monkeypatch.setattr(scribe, "DELTAS_MAX", 2)
     monkeypatch.setattr(parts, "CHANGES_MAX", 2)
+    monkeypatch.setattr(offenders, "AT_ONCE", 1)  # and no two calls of one act are made at once
+    monkeypatch.setattr(offenders, "OFFENDERS_AT_ONCE", 2)
     monkeypatch.setattr(states, "SEGMENTS", 1)  # each call is made by itself: the next run is the same
     monkeypatch.setattr(scan, "PAGE_BYTES", 500)
 

@@ -111,7 +111,8 @@ class Unreadable(Invalid):
     """One stored item cannot be read, as a broken or newer writer leaves it; all others can.
 
     Attributes:
-        kind: What it is, as the metric names it: ban, offender, history, foreign, networks, surge, swept, lease.
+        kind: What it is, as the metric names it: ban, offender, history, foreign, networks, surge, swept, lease,
+            act, allow, control.
         item: How its store names it.
         attribute: What of it cannot be read.
         remedy: What follows from it, and what to do.

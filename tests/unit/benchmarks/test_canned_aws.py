@@ -201,6 +201,35 @@ class TestDynamoDb:
         assert codes == ["None", "ConditionalCheckFailed"]
         assert ask(dynamodb, "GetItem", Key=other) == {}
 
+    def test_a_transaction_that_is_asked_for_again_with_its_token_is_done_once(
+        self, dynamodb: CannedDynamoDB
+    ) -> None:
+        add = {
+            "TableName": "f2b",
+            "Key": KEY,
+            "UpdateExpression": "ADD n :one",
+            "ExpressionAttributeValues": {":one": number(1)},
+        }
+        for _ in range(2):
+            ask(dynamodb, "TransactWriteItems", TransactItems=[{"Update": add}], ClientRequestToken="t")
+        assert ask(dynamodb, "GetItem", Key=KEY)["Item"]["n"] == number(1)
+        other = [{"Put": {"TableName": "f2b", "Item": KEY}}]
+        with pytest.raises(CannedError, match="another transaction"):
+            ask(dynamodb, "TransactWriteItems", TransactItems=other, ClientRequestToken="t")
+
+    def test_a_partition_is_read_backwards_and_between_two_keys(self, dynamodb: CannedDynamoDB) -> None:
+        for name in ("a", "b", "c", "d"):
+            ask(dynamodb, "PutItem", Item={"pk": {"S": "p"}, "sk": {"S": name}})
+        values = {":pk": {"S": "p"}, ":from": {"S": "b"}, ":to": {"S": "c~"}}
+        answer = ask(
+            dynamodb,
+            "Query",
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :from AND :to",
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+        )
+        assert [item["sk"]["S"] for item in answer["Items"]] == ["c", "b"]
+
     def test_many_items_are_read_at_once_and_strangers_are_left_out(self, dynamodb: CannedDynamoDB) -> None:
         put(dynamodb)
         stranger = KEY | {"sk": {"S": "nobody"}}

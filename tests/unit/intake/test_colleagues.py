@@ -39,7 +39,7 @@ def known() -> Known:
 def test_an_infraction_in_a_ban_that_a_colleague_stored_is_not_recorded(known: Known) -> None:
     start_ms = known.clock.now_ms()
     offender = stored_by_a_colleague(known, STRANGER, Ban(start_ms, start_ms + DAY_MS, 1, DAY_MS))
-    known.worker.hear({STRANGER: offender})
+    known.hear({STRANGER: offender})
     known.clock.advance(1)
     known.step(known.hit(ip=OTHER_IP))
     known.clock.advance(RESOLUTION_S)
@@ -55,7 +55,9 @@ def test_an_extension_that_a_colleague_stored_is_not_stored_again(known: Known) 
     longer = replace(known.ban, until_ms=known.ban.until_ms + 600_000, extended=1)
     offender = stored_by_a_colleague(known, WHO, longer)
     known.ledger.commits = 0
-    known.worker.hear({WHO: offender})
+    known.hear({WHO: offender})
+    known.step()
+    known.hear()
     known.step()
     assert known.ledger.commits == 0
     assert known.inbox.left == set()
@@ -68,8 +70,10 @@ def test_an_older_state_of_what_is_known_changes_nothing(known: Known) -> None:
     known.clock.advance(RESOLUTION_S)
     known.step()
     known.ledger.commits = 0
-    known.worker.hear({WHO: before})
+    known.hear({WHO: before})
     known.step(known.hit())
+    known.hear()
+    known.step()
     assert known.ledger.commits == 0
     assert known.inbox.left == set()
 
@@ -79,7 +83,7 @@ def test_what_waits_is_recorded_if_a_colleague_banned_over_it(known: Known) -> N
     known.step(known.hit())
     start_ms = known.clock.now_ms() + 1000
     offender = stored_by_a_colleague(known, WHO, Ban(start_ms, start_ms + DAY_MS, 2, DAY_MS))
-    known.worker.hear({WHO: offender})
+    known.hear({WHO: offender})
     known.step()
     assert known.ledger.recorded == 1
     assert known.ban.start_ms == start_ms
@@ -116,13 +120,13 @@ class Clock(FakeClock):
 
 
 def test_it_is_asked_every_second_and_a_failure_is_told_once() -> None:
-    heard: list[Mapping[OffenderId, Offender]] = []
+    heard: list[tuple[Mapping[OffenderId, Offender], float]] = []
     offender = {STRANGER: Offender(revision=1)}
     failure = Unavailable("no answer")
     ledger = News({}, failure, failure, offender, failure)
     with capture_logs() as lines:
-        follow_colleagues(ledger, heard.append, Clock(5), threading.Event())
-    assert heard == [offender]
+        follow_colleagues(ledger, lambda *told: heard.append(told), Clock(5), threading.Event())
+    assert heard == [({}, float("-inf")), ({}, 1.0), (offender, 4.0)]
     assert [line["event"] for line in lines] == ["colleagues_not_heard"] * 2
     assert ledger.answers == []
 

@@ -6,13 +6,14 @@ import json
 import math
 import threading
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from f2b_worker.domain.jails import DAY_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import STEP_MAX_MS, Ban, Hit, OffenderId
+from f2b_worker.domain.judge.verdicts import STEP_MAX_MS, Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.intake.extending import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE
 from f2b_worker.intake.loop import KEPT_AFTER
@@ -50,6 +51,11 @@ class Known(Scene):
         self.worker.use(Policy(replace(POLICY.defaults, bantime_ms=bantime_ms)))
         self.step(body(GOOD_IP))
         self.ledger.recorded = self.ledger.commits = 0
+
+    def hear(self, news: Mapping[OffenderId, Offender] = MappingProxyType({})) -> None:
+        """Tell it a moment later what others did, and that it is what was told then."""
+        self.clock.advance(0.01)
+        self.worker.hear(news, self.clock.monotonic_s())
 
     def step(self, *bodies: str, stop: threading.Event | None = None) -> list[str]:
         """Receive and settle once."""

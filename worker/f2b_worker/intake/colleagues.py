@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 EVERY_S = 1.0
-"""So often the ledger is asked: an infraction that only extends a ban waits about as long."""
+"""So often the ledger is asked: an infraction in a known ban waits about as long."""
 
 
 def follow_colleagues(
-    ledger: Ledger, hear: Callable[[Mapping[OffenderId, Offender]], None], clock: Clock, stop: threading.Event
+    ledger: Ledger,
+    hear: Callable[[Mapping[OffenderId, Offender], float], None],
+    clock: Clock,
+    stop: threading.Event,
 ) -> None:
-    """Have *hear* told every second what other workers stored, until *stop*.
+    """Have *hear* told every second what others did to bans, and when it was asked for, until *stop*.
 
-    A failure costs nothing but writes that somebody else has made: it is told once, and tried again.
+    A failure is told once, and tried again: until then infractions in known bans cost a write each.
     """
     is_failing = False
+    hear({}, float("-inf"))  # from now on somebody asks
     while not clock.wait(stop, EVERY_S):
+        asked_s = clock.monotonic_s()
         try:
             news = ledger.news()
         except F2bError as error:
@@ -38,5 +43,4 @@ def follow_colleagues(
             is_failing = True
         else:
             is_failing = False
-            if news:
-                hear(news)
+            hear(news, asked_s)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from f2b_worker.domain.judge.infractions import Reason
-    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
     from f2b_worker.errors import F2bError
     from f2b_worker.intake.known_bans import KnownBan, KnownBans
     from f2b_worker.intake.reading import Contents
@@ -87,6 +87,14 @@ class Pile:
     def is_longer(self) -> bool:
         """Whether all that is to be stored is a later end of a known ban."""
         return self.known is not None and self.newest_ms + self.known.ban.length_ms > self.known.ban.until_ms
+
+    def is_covered_by(self, offender: Offender) -> bool:
+        """Tell whether all of it falls into the ban that is known, or would without the end that they moved."""
+        ban, known = offender.ban, self.known
+        if ban is None or known is None or ban.start_ms != known.ban.start_ms:
+            return False
+        # A lifted ban covers nothing that came after.
+        return offender.lifted_ms == known.lifted_ms and ban.start_ms < self.oldest_ms
 
     def _follow(self, ban: Ban, times_ms: Sequence[int]) -> None:
         """Find out whether these fell into the ban, too, with its end as those before them moved it."""
@@ -165,6 +173,23 @@ class Desk:
     def finish(self, who: OffenderId) -> None:
         """Mark everything of one offender as judged."""
         self._close(self._take_away(who).messages)
+
+    def put_aside(self, who: OffenderId) -> Pile:
+        """Take the pile of one offender away whose messages stay in hand."""
+        return self.piles.pop(who)
+
+    def close_aside(self, pile: Pile) -> None:
+        """Mark a pile that was put aside as judged."""
+        self.infractions -= len(pile.hits)
+        self._close(pile.messages)
+
+    def take_back(self, who: OffenderId, pile: Pile) -> None:
+        """Lay a pile that was put aside on the desk again, to be judged as of anybody."""
+        pile.known = None
+        there = self.piles.setdefault(who, pile)
+        if there is not pile:
+            there.known = None
+            there.join(pile)
 
     def give_up(self, who: OffenderId, reason: Reason, why: str) -> None:
         """Turn everything of one offender, whom the ledger refuses for good, into letters.

@@ -13,6 +13,7 @@ from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, weight_of, worth_storing
 from f2b_worker.errors import F2bError, Invalid, Throttled, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
+from f2b_worker.intake.covered import Covered
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.extending import Extending
 from f2b_worker.intake.held_up import HeldUp
@@ -20,7 +21,7 @@ from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.jails import Jail, Policy
     from f2b_worker.domain.judge.lateness import Lateness
@@ -88,11 +89,12 @@ class Judging:
         self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self._budget = Budget(offenders_per_s, clock.monotonic_s())
         self._warned_s = float("-inf")
-        self._news: deque[Mapping[OffenderId, Offender]] = deque()
+        self._news: deque[tuple[Mapping[OffenderId, Offender], float]] = deque()
         self.known = KnownBans()
         self.desk = Desk()
         self._held_up = HeldUp(self.desk, clock)
         self._extending = Extending(self.desk, clock, extend_resolution_s)
+        self._covered = Covered(self.desk, self.known, clock, self._note_judged)
         self.over_budget = 0
         self.is_spent = False
 
@@ -109,14 +111,22 @@ class Judging:
         """Judge by *policy* from now on; not while piles are being judged."""
         self._policy = policy
 
-    def hear(self, news: Mapping[OffenderId, Offender]) -> None:
-        """Learn in the next turn which bans others stored; called from any thread."""
-        self._news.append(news)
+    def hear(self, news: Mapping[OffenderId, Offender], asked_s: float) -> None:
+        """Learn in the next turn what others did to bans; called from any thread.
+
+        Args:
+            news: What is new.
+            asked_s: When it was asked for, on the clock that never goes back. From the first time on, infractions
+                in a known ban wait for what is asked for after them.
+        """
+        self._news.append((news, asked_s))
 
     def take_in_news(self) -> None:
         """Learn what was heard: what others stored needs not be stored again."""
         while self._news:
-            for who, offender in self._news.popleft().items():
+            news, asked_s = self._news.popleft()
+            self._covered.hear(asked_s)
+            for who, offender in news.items():
                 known = self.known.get(who)
                 if known is None or known.revision < offender.revision:
                     self.known.learn(who, offender)
@@ -125,11 +135,16 @@ class Judging:
     def _tell_pile(self, who: OffenderId, offender: Offender) -> None:
         pile = self.desk.piles.get(who)
         if pile and pile.known:
-            pile.known = self.known.get(who) if _covers(offender.ban, pile) else None
+            pile.known = self.known.get(who) if pile.is_covered_by(offender) else None
 
     def due_in_s(self) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""
-        return self._extending.due_in_s()
+        due_s = [each for each in (self._extending.due_in_s(), self._covered.due_in_s()) if each is not None]
+        return min(due_s, default=None)
+
+    def give_back_covered(self) -> None:
+        """Have what waits for news judged without them: nobody waits for any more."""
+        self._covered.give_back()
 
     def _at_once(self, share: Share) -> list[OffenderId]:
         """Find the piles that wait for nothing, within the budget: to be recorded, or leaving nothing to store."""
@@ -151,6 +166,7 @@ class Judging:
         Raises:
             F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
+        self._covered.settle()
         share = Share(self._budget, self._clock.monotonic_s())
         longer = self._extending.all() if hurry else self._extending.due()
         due = self._at_once(share) + longer
@@ -197,12 +213,18 @@ class Judging:
         else:
             failed |= dict.fromkeys(decisions, Unavailable(f"it changed in each of {_ROUNDS_MAX} rounds"))
         failed |= self._publish({who: each for who, each in settled.items() if who in asked})
-        for who, each in settled.items():
-            if who not in failed:
-                self._close(who, *each)
+        self._finish({who: each for who, each in settled.items() if who not in failed}, asked)
         if failed and not reached:
             raise next(reversed(failed.values()))
         self._held_up.set_aside(failed)
+
+    def _finish(self, settled: Mapping[OffenderId, _Settled], asked: Collection[OffenderId]) -> None:
+        """Close the piles of those of whom the ledger was asked; the others fell into bans that are known."""
+        for who, each in settled.items():
+            if who in asked:
+                self._close(who, *each)
+            else:
+                self._covered.hold(who)
 
     def _publish(self, settled: Mapping[OffenderId, _Settled]) -> Mapping[OffenderId, F2bError]:
         """Let everybody know what was judged against, whoever stored it; what was known here is known to all.
@@ -286,7 +308,7 @@ class Judging:
         pile = self.desk.piles[who]
         if not isinstance(answer, Offender):
             return self._fail_one(who, answer)
-        if pile.known and not _covers(answer.ban, pile):
+        if pile.known and not pile.is_covered_by(answer):
             pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next round
             self.known.learn(who, answer)
             return None
@@ -321,9 +343,12 @@ class Judging:
                 self._trim(who, spent)
         self._feed(who, offender)
         self.known.learn(who, offender)
-        metrics.infractions_judged.inc(len(self.desk.piles[who].hits))
-        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(self.desk.piles[who].hits))
+        self._note_judged(who, self.desk.piles[who])
         self.desk.finish(who)
+
+    def _note_judged(self, who: OffenderId, pile: Pile) -> None:
+        metrics.infractions_judged.inc(len(pile.hits))
+        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(pile.hits))
 
     def _feed(self, who: OffenderId, offender: Offender) -> None:
         """Let the bans that these infractions brought about count in the jails that are fed by bans.
@@ -367,13 +392,6 @@ class _Settled(NamedTuple):
 def _has_answered(answers: Answers) -> bool:
     """Tell whether the ledger did what it was asked to for anybody at all."""
     return any(isinstance(answer, Offender) for answer in answers.values())
-
-
-def _covers(ban: Ban | None, pile: Pile) -> bool:
-    """Tell whether all of a pile fell into the time of a ban, or would without the end that they moved."""
-    if ban is None or pile.known is None or ban.start_ms != pile.known.ban.start_ms:
-        return False
-    return ban.start_ms < pile.oldest_ms
 
 
 def _announce(who: OffenderId, ban: Ban) -> None:

@@ -137,9 +137,9 @@ class Intake:
         """The jails that it judges by, from the next turn on at the latest."""
         return self._next_policy
 
-    def hear(self, news: Mapping[OffenderId, Offender]) -> None:
-        """Learn which bans other workers stored; called from any thread."""
-        self._judging.hear(news)
+    def hear(self, news: Mapping[OffenderId, Offender], asked_s: float) -> None:
+        """Learn what others did to bans; called from any thread, see `Judging.hear`."""
+        self._judging.hear(news, asked_s)
 
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from the next turn on; may be called from another thread."""
@@ -253,6 +253,7 @@ class Intake:
     def finish(self) -> None:
         """Judge what was received, bury and delete what is done, each for a moment; release the rest."""
         ends_s = self._clock.monotonic_s() + JUDGED_FOR_S
+        self._judging.give_back_covered()
         try:
             self._judging.judge(hurry=True, enough=lambda: self._clock.monotonic_s() >= ends_s)
         except F2bError as error:

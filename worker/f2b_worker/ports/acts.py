@@ -25,7 +25,7 @@ class Acts(Protocol):
     """
 
     def jails_of(self, key: str) -> Sequence[OffenderId]:
-        """Find in which jails anything is remembered of one address key, unused infractions included."""
+        """Find in which jails anything is remembered of one address key, unused infractions included; by name."""
         ...
 
     def lift(
@@ -96,7 +96,10 @@ class Acts(Protocol):
         ...
 
     def acts_on(self, key: str) -> Sequence[Act]:
-        """Read the acts about one address key or network, of that very text, the newest first."""
+        """Read the acts on one address key or network, of that very text, the newest first.
+
+        Each names that alone; `Act.count` says how many there were.
+        """
         ...
 
 

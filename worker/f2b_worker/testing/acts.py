@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.acts.control import Control, Pause
@@ -152,7 +153,8 @@ class MemoryActs:
         """Read the acts about one address key or network, the newest first."""
         self._fail_if_told()
         with self._lock:
-            return _newest_first({act.id: act for act in self._on.get(key, ())}.values())
+            found = {act.id: act.shortened() for act in self._on.get(key, ())}
+            return _newest_first(replace(act, what=(key,)) for act in found.values())
 
     def mark(self) -> int:
         """Tell a number that is another one whenever allowlist or control have changed."""

@@ -72,6 +72,7 @@ class MemoryLedger:
         self._history: dict[OffenderId, dict[int, Ban]] = {}
         self._changed: dict[OffenderId, int] = {}
         self._changes = count(1)
+        self._amended: set[OffenderId] = set()
         self.kept_ms: int | None = None
         self.unreadable: set[OffenderId] = set()
 
@@ -132,6 +133,7 @@ class MemoryLedger:
                 self._amend_history(who, before.ban, after.ban)
                 self._changed[who] = next(self._changes)
             self._offenders.put(who, after)
+            self._amended.add(who)
             return before, after
 
     def _amend_history(self, who: OffenderId, before: Ban | None, after: Ban) -> None:
@@ -150,8 +152,10 @@ class MemoryLedger:
         self.kept_ms = kept_ms
 
     def news(self) -> Mapping[OffenderId, Offender]:
-        """Tell nothing: nobody else stores anything."""
-        return {}
+        """Tell what people did by hand since this was last asked: nobody else stores anything."""
+        with self._lock:
+            amended, self._amended = self._amended, set()
+            return {who: replace(self._offenders.get(who), hits=frozenset()) for who in amended}
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, odd_answers, part_of
+from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
 from f2b_worker.adapters.dynamodb.ban_log.follower import BanLogFollower
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
@@ -46,6 +47,9 @@ class DynamoBanBook:
         table: The table's name; `f2b-worker provision` makes it.
         clock: This reader's own time.
         aside: Told of each item that cannot be read.
+
+    Attributes:
+        orders: What else is followed: it is told of by whoever follows the bans.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class DynamoBanBook:
         self._table = table
         self._clock = clock
         self._aside = aside
+        self.orders = DynamoStandingOrders(client, table, aside=aside)
 
     def offender(self, who: OffenderId) -> Offender:
         """Read what is remembered of one offender; a stranger is an offender without a past.
@@ -87,7 +92,8 @@ class DynamoBanBook:
     def follow(self) -> BanLogFollower:
         """Follow the bans from now on: what was logged before a poll is known after it."""
         items = BanLogItems(self._client, self._table, self._clock)
-        return BanLogFollower(BanLogReader(items, self._clock, aside=self._aside), self._clock)
+        reader = BanLogReader(items, self._clock, aside=self._aside, looked=self.orders.look_again)
+        return BanLogFollower(reader, self._clock)
 
     def standing(self) -> list[StandingBan]:
         """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out."""

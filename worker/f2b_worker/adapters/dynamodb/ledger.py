@@ -82,7 +82,7 @@ class DynamoLedger(DynamoBanBook):
         self._publishes = threading.Lock()
         # A moment late costs nothing here, and half as much.
         some_time = BanLogItems(client, table, clock, is_strong=False)
-        self._news = News(BanLogReader(some_time, clock, aside=self._aside))
+        self._news = News(BanLogReader(some_time, clock, aside=self._aside, looked=self.orders.look_again))
 
     def keep_for(self, kept_ms: int) -> None:
         """Remember offenders for so long after the last hit and the last ban, from the next write on."""

@@ -1,11 +1,4 @@
-"""The state file of standalone mode: one SQLite database, its format, and SQLite's errors as ours.
-
-    offenders      the unused hits, the last ban, and the number of its last change
-    history        every ban with its evidence
-    inbox          message bodies that are stored and not yet judged
-    dead_letters   what was refused, and why
-    notes          what the enforcer must not forget
-    schema         the version, and the oldest one whose workers may work with the file
+"""The state file of standalone mode: one SQLite database, how it is opened, and SQLite's errors as ours.
 
 The format has a version of its own (`PRAGMA user_version`). Only what garbage collection goes by is in days.
 """
@@ -19,14 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.schema import Known, Schema, schema_of
+from f2b_worker.adapters.sqlite.layout import FIRST, SECOND
+from f2b_worker.domain.schema import UNMARKED, Known, Schema, schema_of
 from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 1
-KNOWN = Known(Schema(version=VERSION, readable_from=1), oldest=1)
+VERSION = 2
+KNOWN = Known(Schema(version=VERSION, readable_from=2), oldest=2)
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
 
@@ -41,31 +35,6 @@ LOG, INDEX, LOCK = "-wal", "-shm", "-lock"
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CHECKPOINT_PAGES = 4000  # 16 MB of log: a checkpoint costs two more fsyncs
-
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE offenders (
-    key TEXT NOT NULL, jail TEXT NOT NULL, hits TEXT NOT NULL, ban TEXT, revision INTEGER NOT NULL DEFAULT 0,
-    changed INTEGER, kept_until_day INTEGER NOT NULL, PRIMARY KEY (key, jail)
-) WITHOUT ROWID;
-CREATE INDEX offenders_changed ON offenders (changed) WHERE changed IS NOT NULL;
-CREATE INDEX offenders_kept ON offenders (kept_until_day);
-CREATE TABLE history (
-    key TEXT NOT NULL, jail TEXT NOT NULL, start_ms INTEGER NOT NULL, ban TEXT NOT NULL, evidence TEXT NOT NULL,
-    kept_until_day INTEGER NOT NULL, PRIMARY KEY (key, jail, start_ms)
-) WITHOUT ROWID;
-CREATE INDEX history_kept ON history (kept_until_day);
-CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, sent_at_ms INTEGER NOT NULL);
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    message_id TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE TABLE notes (
-    region TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (region, name)
-) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-COMMIT;
-"""
 
 
 @contextmanager
@@ -110,11 +79,11 @@ def make_or_open(path: Path) -> sqlite3.Connection:
     try:
         if not path.stat().st_size:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(f"BEGIN IMMEDIATE; {FIRST} PRAGMA application_id = {APPLICATION_ID}; COMMIT;")
+        if _number(connection, "application_id") == APPLICATION_ID:
+            _bring_up_to_date(connection, path)
         _check(connection, path)
         check_pages(connection)
-        if KNOWN.is_newer_than(read_schema(connection, path)):
-            mark_schema(connection, KNOWN.written)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -126,6 +95,18 @@ def make_or_open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    """Make format 2 of a file of format 1, or of a new one: all of it, or nothing."""
+    found = read_schema(connection, path)
+    if found and found.version >= VERSION:
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in SECOND:
+            connection.execute(statement)
+        _mark(connection, KNOWN.written)
 
 
 def _refuse_lone_log(path: Path) -> None:
@@ -221,7 +202,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     if _number(connection, "application_id") != APPLICATION_ID:
         raise StartError(f"{path} is not a state file of f2b; give another with --state")
-    refusal = KNOWN.refusal(read_schema(connection, path), f"state file {path}")
+    refusal = KNOWN.refusal(read_schema(connection, path) or UNMARKED, f"state file {path}")
     if refusal:
         raise StartError(refusal)
 
@@ -252,13 +233,17 @@ def mark_schema(connection: sqlite3.Connection, schema: Schema) -> None:
     """Mark the file, unless it is marked with this version or a later one."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER, readable_from INTEGER)")
-        row = connection.execute("SELECT version FROM schema").fetchone()
-        if row and _number(connection, "user_version") >= schema.version:
-            return
-        connection.execute("DELETE FROM schema")
-        connection.execute("INSERT INTO schema (version, readable_from) VALUES (?, ?)", schema)
-        connection.execute(f"PRAGMA user_version = {int(schema.version)}")
+        _mark(connection, schema)
+
+
+def _mark(connection: sqlite3.Connection, schema: Schema) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER, readable_from INTEGER)")
+    row = connection.execute("SELECT version FROM schema").fetchone()
+    if row and _number(connection, "user_version") >= schema.version:
+        return
+    connection.execute("DELETE FROM schema")
+    connection.execute("INSERT INTO schema (version, readable_from) VALUES (?, ?)", schema)
+    connection.execute(f"PRAGMA user_version = {int(schema.version)}")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.sqlite.file import CHANGES_MAX, sqlite_errors
+from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.adapters.sqlite.rows import (
     STRANGER,
     Rows,
@@ -15,6 +17,7 @@ from f2b_worker.adapters.sqlite.rows import (
     ban_rows,
     history_rows,
     hit_rows,
+    numbered,
     past_ban,
     read_offenders,
     standing_of_row,
@@ -23,8 +26,8 @@ from f2b_worker.adapters.sqlite.rows import (
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.retention import Retention
-from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender
-from f2b_worker.errors import F2bError, Invalid, Unreadable
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender, OffenderId
+from f2b_worker.errors import F2bError, Invalid, Unavailable, Unreadable
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Changes, StandingBan
 
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.sqlite.state import StateFile
     from f2b_worker.adapters.sqlite.writer import Writer
-    from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+    from f2b_worker.domain.judge.verdicts import Ban, Hit
     from f2b_worker.ports import Answers, Clock
 
 WorkT = TypeVar("WorkT")
@@ -48,21 +51,22 @@ PURGED_AT_ONCE = 500
 _STANDING_AT_ONCE = 2000
 # As bytes: SQLite hands out no row of a query in which one text is none.
 _ALL = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms FROM offenders
 WHERE ban IS NOT NULL AND typeof(key) = 'text' AND typeof(jail) = 'text'
     AND (key, jail) > (CAST(? AS TEXT), CAST(? AS TEXT))
 ORDER BY key, jail LIMIT ?
 """
 _WITHOUT_KEY = """
-SELECT hex(key), hex(jail), NULL FROM offenders
+SELECT hex(key), hex(jail), NULL, 0 FROM offenders
 WHERE ban IS NOT NULL AND NOT (typeof(key) = 'text' AND typeof(jail) = 'text')
 """
 _OF_KEY = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders WHERE key = ? AND ban IS NOT NULL
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms FROM offenders
+WHERE key = ? AND ban IS NOT NULL
 """
 # Numbers only: any text is larger than every number, and would be the cursor for ever.
 _CHANGED = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), changed FROM offenders
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms, changed FROM offenders
 WHERE changed > ? AND changed <= ? ORDER BY changed
 """
 _NEWEST = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
@@ -70,6 +74,10 @@ _HISTORY = """
 SELECT CAST(start_ms AS BLOB), CAST(ban AS BLOB), CAST(evidence AS BLOB) FROM history
 WHERE key = ? AND jail = ? ORDER BY start_ms
 """
+_BY_HAND = "SELECT place, jail, key FROM acts_on WHERE place > ? AND jail != '' ORDER BY place LIMIT 10000"
+_ACTS_SO_FAR = "SELECT seq FROM sqlite_sequence WHERE name = 'acts_on'"
+_TRIES = 20
+_KEPT = {"offenders": "key, jail", "history": "key, jail, start_ms", "acts": "id", "acts_on": "place"}
 _PURGE = """
 DELETE FROM {table} WHERE ({key}) IN
     (SELECT {key} FROM {table} WHERE kept_until_day < ? ORDER BY kept_until_day LIMIT ?)
@@ -81,12 +89,16 @@ class SqliteBanBook:
 
     Args:
         connection: For reading; used by nobody else.
+
+    Attributes:
+        orders: What else is followed.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, aside: Callable[[Unreadable], None] = set_aside) -> None:
         self._reading = connection
         self._lock = threading.Lock()
         self._aside = aside
+        self.orders = SqliteStandingOrders(connection, self._lock, aside=aside)
 
     def offender(self, who: OffenderId) -> Offender:
         """Read what is remembered of one offender; a stranger is an offender without a past.
@@ -115,9 +127,9 @@ class SqliteBanBook:
 
     def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[StandingBan]:
         """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
-        for key, jail, ban, *_ in rows:
+        for key, jail, ban, lifted_ms, *_ in rows:
             try:
-                yield standing_of_row(key, jail, ban)
+                yield standing_of_row(key, jail, ban, lifted_ms)
             except Unreadable as error:
                 self._aside(error)
                 who = who_of_row(key, jail)
@@ -136,7 +148,7 @@ class SqliteBanBook:
     def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
         """Read the bans that were stored since *cursor*, and where to go on."""
         rows = self._rows(_CHANGED, cursor, CHANGES_MAX)
-        return list(self._readable(rows)), rows[-1][3] if rows else cursor
+        return list(self._readable(rows)), rows[-1][4] if rows else cursor
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first; one that cannot be read is told of."""
@@ -194,6 +206,7 @@ class SqliteLedger(SqliteBanBook):
         self._state = state
         self._clock = clock
         self._retention = Retention(kept_ms)
+        self._heard = self._acts_so_far()
 
     def record(self, hits: Mapping[OffenderId, Sequence[Hit]]) -> Answers:
         """Add hits to what is remembered; answer everything that is remembered then."""
@@ -213,8 +226,21 @@ class SqliteLedger(SqliteBanBook):
         return {}
 
     def news(self) -> Mapping[OffenderId, Offender]:
-        """Tell nothing: nobody else stores anything."""
-        return {}
+        """Read what people did by hand since this was last asked: nobody else stores anything."""
+        changed, heard = self._changed_by_hand(self._heard)
+        if not changed:
+            return {}
+        found = self._read(changed)
+        self._heard = heard
+        return {
+            who: replace(each.offender, hits=frozenset())
+            for who, each in found.items()
+            if isinstance(each, Stored)
+        }
+
+    def _changed_by_hand(self, since: int) -> tuple[set[OffenderId], int]:
+        rows = self._rows(_BY_HAND, since)
+        return {OffenderId(jail, key) for _, jail, key in rows}, rows[-1][0] if rows else since
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
@@ -269,7 +295,7 @@ class SqliteLedger(SqliteBanBook):
             seen, kept_until_day = found
             together = seen.hits.union(hits_of_one)
             day = max(kept_until_day, self._kept_until_day(seen.ban))
-            answers[who] = Offender(together, seen.ban, seen.revision)
+            answers[who] = replace(seen, hits=together)
             if day > kept_until_day or len(together) > len(seen.hits):
                 new.append((who, together, day))
         if new:
@@ -281,9 +307,18 @@ class SqliteLedger(SqliteBanBook):
         return self._commit({who: Decision(Offender(), ban) for who, ban in bans.items() if who not in known})
 
     def _commit(self, decisions: Mapping[OffenderId, Decision]) -> Answers:
+        for _ in range(_TRIES):
+            acts = self._acts_so_far()
+            try:
+                return self._commit_unless_overtaken(decisions, acts)
+            except OvertakenError:  # somebody did something by hand, from another process: look again
+                continue
+        raise Unavailable("banning: people changed bans by hand in the same moment, each time")
+
+    def _commit_unless_overtaken(self, decisions: Mapping[OffenderId, Decision], acts: int) -> Answers:
         stored = self._read(decisions)
         answers: Answers = {}
-        standing: list[tuple[OffenderId, Offender, int, int]] = []
+        standing: list[tuple[OffenderId, Offender, int]] = []
         history: list[tuple[OffenderId, Ban, int]] = []
         for who, decision in decisions.items():
             found = stored.get(who, STRANGER)
@@ -292,11 +327,12 @@ class SqliteLedger(SqliteBanBook):
                 continue
             answers[who] = after = decision.applied(found.offender)
             day = self._kept_until_day(after.ban)
-            standing.append((who, after, day, next(self._state.change_numbers)))
+            standing.append((who, after, day))
             history += [(who, ban, self._kept_until_day(ban)) for ban in decision.changed]
         if standing:
             # Safely: an entry in an IP set whose ban got lost with the power would pass for somebody else's.
-            self._write(self._state.safe_writer, "banning", ban_rows(standing), history_rows(history))
+            rows = ban_rows(standing), history_rows(history)
+            self._state.safe_writer.do("banning", partial(_write_bans, *rows, acts))
         return answers
 
     def _read(self, whom: Collection[OffenderId]) -> dict[OffenderId, Stored | Unreadable]:
@@ -315,13 +351,34 @@ class SqliteLedger(SqliteBanBook):
     def _purge(self, connection: sqlite3.Connection) -> int:
         today = self._clock.now_ms() // DAY_MS
         removed = 0
-        for table, key in (("offenders", "key, jail"), ("history", "key, jail, start_ms")):
+        for table, key in _KEPT.items():
             purge = _PURGE.format(table=table, key=key)
             removed += connection.execute(purge, (today, PURGED_AT_ONCE)).rowcount
         return removed
 
+    def _acts_so_far(self) -> int:
+        with self._lock, sqlite_errors("reading the acts"):
+            return acts_so_far(self._reading)
+
     def _kept_until_day(self, ban: Ban | None) -> int:
         return self._retention.until_ms(ban, now_ms=self._clock.now_ms()) // DAY_MS + 1
+
+
+class OvertakenError(Exception):
+    """Somebody did something by hand since it was read what this is decided from."""
+
+
+def _write_bans(bans: Rows, history: Rows, acts: int, connection: sqlite3.Connection) -> None:
+    if acts_so_far(connection) != acts:
+        raise OvertakenError
+    numbered(bans, connection).write(connection)
+    history.write(connection)
+
+
+def acts_so_far(connection: sqlite3.Connection) -> int:
+    """Tell how often anybody did something by hand to an offender."""
+    row = connection.execute(_ACTS_SO_FAR).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _write_all(rows: Iterable[Rows], connection: sqlite3.Connection) -> None:

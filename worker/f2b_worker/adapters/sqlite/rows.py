@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import from_json, to_json
 
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
@@ -23,22 +24,26 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
 
 _READ = """
-SELECT json_group_array(json_array(o.key, o.jail, json(o.hits), json(o.ban), o.revision, o.kept_until_day))
+SELECT json_group_array(
+    json_array(o.key, o.jail, json(o.hits), json(o.ban), o.revision, o.lifted_ms, o.kept_until_day)
+)
 FROM json_each(?) AS asked CROSS JOIN offenders AS o
 WHERE o.key = json_extract(asked.value, '$[0]') AND o.jail = json_extract(asked.value, '$[1]')
 """
 # As bytes: SQLite hands out no text that is none. The jail comes first, as in an `OffenderId`.
 _READ_ALONE = """
-SELECT CAST(hits AS BLOB), CAST(ban AS BLOB), revision, kept_until_day FROM offenders WHERE jail = ? AND key = ?
+SELECT CAST(hits AS BLOB), CAST(ban AS BLOB), revision, lifted_ms, kept_until_day
+FROM offenders WHERE jail = ? AND key = ?
 """
 _WRITE_HITS = """
 INSERT INTO offenders (key, jail, hits, kept_until_day) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET hits = excluded.hits, kept_until_day = excluded.kept_until_day
 """
 _WRITE_BANS = """
-INSERT INTO offenders (key, jail, hits, kept_until_day, ban, revision, changed) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO offenders (key, jail, hits, kept_until_day, ban, revision, lifted_ms, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET hits = excluded.hits, kept_until_day = excluded.kept_until_day, ban = excluded.ban,
-    revision = excluded.revision, changed = excluded.changed
+    revision = excluded.revision, lifted_ms = excluded.lifted_ms, changed = excluded.changed
 """
 # A ban that only lasts longer carries no evidence: that of its first write stays.
 _WRITE_HISTORY = """
@@ -75,25 +80,27 @@ def _read_alone(connection: sqlite3.Connection, who: OffenderId) -> Stored | Unr
     row = connection.execute(_READ_ALONE, who).fetchone()
     if row is None:
         return None
-    hits, ban, revision, kept_until_day = row
+    hits, ban, *rest = row
     for name, text in (("hits", hits), ("ban", ban)):
         try:
             from_json(text if text is not None else b"null")
         except MISSHAPEN:
             return _unreadable_offender(who, name)
-    return _as_stored(who, (from_json(hits), from_json(ban) if ban else None, revision, kept_until_day))
+    return _as_stored(who, (from_json(hits), from_json(ban) if ban else None, *rest))
 
 
 def _as_stored(who: OffenderId, row: Sequence[Any]) -> Stored | Unreadable:
     """Make an offender of its columns, or name the one that cannot be read."""
-    hits, ban, revision, kept_until_day = row
+    hits, ban, revision, lifted_ms, kept_until_day = row
     try:
-        found = Offender(_as_hits(hits), _as_ban(ban), revision)
+        found = Offender(_as_hits(hits), as_ban(ban), revision, lifted_ms)
     except MISSHAPEN:
         return _unreadable_offender(who, "hits" if _is_wrong(_as_hits, hits) else "ban")
     if not is_whole(revision, 0, NUMBER_MAX):
         return _unreadable_offender(who, "revision")
-    if revision and found.ban is None:
+    if not is_whole(lifted_ms, 0, FOREVER_MS):
+        return _unreadable_offender(who, "lifted_ms")
+    if revision and found.ban is None and not lifted_ms:
         return _unreadable_offender(who, "ban")
     if not is_whole(kept_until_day, 0, NUMBER_MAX):
         return _unreadable_offender(who, "kept_until_day")
@@ -128,26 +135,41 @@ def hit_rows(hits: Iterable[tuple[OffenderId, Iterable[Hit], int]]) -> Rows:
     return Rows(_WRITE_HITS, [(who.key, who.jail, _hits(of_one), day) for who, of_one, day in hits])
 
 
-def ban_rows(bans: Iterable[tuple[OffenderId, Offender, int, int]]) -> Rows:
-    """Make rows of offenders with last bans, each with the day until which it is kept and its change's number."""
-    rows: list[tuple[object, ...]] = [
-        (who.key, who.jail, _hits(offender.hits), day, _ban(offender.ban), offender.revision, number)
-        for who, offender, day, number in bans
-        if offender.ban
-    ]
-    return Rows(_WRITE_BANS, rows)
+def ban_rows(bans: Iterable[tuple[OffenderId, Offender, int]]) -> Rows:
+    """Make rows of offenders with last bans, or lifts, each with the day until which it is kept.
+
+    The number of each change is still to be added: see `numbered`.
+    """
+    return Rows(_WRITE_BANS, [_state(who, offender, day) for who, offender, day in bans])
+
+
+def _state(who: OffenderId, offender: Offender, day: int) -> tuple[object, ...]:
+    ban = ban_text(offender.ban) if offender.ban else None
+    return who.key, who.jail, _hits(offender.hits), day, ban, offender.revision, offender.lifted_ms
+
+
+def numbered(changes: Rows, connection: sqlite3.Connection) -> Rows:
+    """Number changes of bans, in the transaction that writes them: so they are numbered as they are committed.
+
+    A number is never given twice, whichever process asks.
+    """
+    taken = len(changes.rows)
+    connection.execute("UPDATE counters SET n = n + ? WHERE name = 'changes'", (taken,))
+    ((last,),) = connection.execute("SELECT n FROM counters WHERE name = 'changes'")
+    first = last - taken + 1
+    return Rows(changes.statement, [(*row, number) for number, row in enumerate(changes.rows, first)])
 
 
 def history_rows(bans: Iterable[tuple[OffenderId, Ban, int]]) -> Rows:
     """Make rows of bans with their evidence, each with the day until which it is kept."""
     rows: list[tuple[object, ...]] = [
-        (who.key, who.jail, ban.start_ms, _ban(ban), _hits(ban.evidence), day) for who, ban, day in bans
+        (who.key, who.jail, ban.start_ms, ban_text(ban), _hits(ban.evidence), day) for who, ban, day in bans
     ]
     return Rows(_WRITE_HISTORY, rows)
 
 
-def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
-    """Read the last ban of an offender from its columns, as bytes.
+def standing_of_row(key: object, jail: object, ban: bytes, lifted_ms: object) -> StandingBan:
+    """Read the last ban of an offender from its columns, as bytes but for the time.
 
     Raises:
         Unreadable: If it cannot be read.
@@ -156,9 +178,9 @@ def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
     if who is None:
         raise unreadable_item("ban", f"offenders {key!r} {jail!r}", "key")
     try:
-        found = _as_ban(from_json(ban))
-        if found:
-            return StandingBan(who, found)
+        found = as_ban(from_json(ban))
+        if found and isinstance(lifted_ms, int) and is_whole(lifted_ms, 0, FOREVER_MS):
+            return StandingBan(who, found, lifted_ms)
     except MISSHAPEN as error:
         raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban") from error
     raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban")
@@ -180,7 +202,7 @@ def past_ban(who: OffenderId, start_ms: bytes, ban: bytes, evidence: bytes) -> B
     """
     item = f"history {who.key} {who.jail} {start_ms.decode(errors='replace')}"
     try:
-        found = _as_ban(from_json(ban))
+        found = as_ban(from_json(ban))
     except MISSHAPEN as error:
         raise unreadable_item("history", item, "ban") from error
     if found is None:
@@ -205,13 +227,19 @@ def _as_hits(rows: list[Any]) -> frozenset[Hit]:
     return hits
 
 
-def _ban(ban: Ban) -> str:
+def ban_text(ban: Ban) -> str:
+    """Write a ban, without its evidence."""
     numbers = ban.start_ms, ban.until_ms, ban.count, ban.length_ms, ban.extended
     origin = (ban.origin,) if ban.origin else ()
     return to_json((*numbers, ban.observed, ban.blocklists, *origin)).decode()
 
 
-def _as_ban(row: list[Any] | None) -> Ban | None:
+def as_ban(row: list[Any] | None) -> Ban | None:
+    """Read a ban; None if there is none.
+
+    Raises:
+        ValueError: Or another of `MISSHAPEN`, if it is not what a worker writes.
+    """
     if row is None:
         return None
     start_ms, until_ms, count, length_ms, extended, observed, blocklists, *more = row

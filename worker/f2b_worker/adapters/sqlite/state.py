@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import closing, suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.file import (
-    CHANGES_MAX,
     INDEX,
     LOG,
     FileLock,
@@ -25,7 +23,6 @@ from f2b_worker.errors import F2bError, FileLost
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
 
 
 _CHECKPOINT_WAITS_MS = 100
@@ -40,7 +37,6 @@ class StateFile:
         safe_writer: Writes all else: it returns only when that is on disk.
         ledger_lock: Held by who reads offenders to write them.
         place: Tells whether the file is still where a restart would open it.
-        change_numbers: Numbers the changes of bans, in the order of their commits; it never goes back.
 
     Raises:
         StartError: If it cannot be opened, or another process works on it.
@@ -55,8 +51,6 @@ class StateFile:
             self._lock.close()
             raise
         self.path = path
-        newest = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
-        self.change_numbers: Iterator[int] = count(int(writing.execute(newest, (CHANGES_MAX,)).fetchone()[0]) + 1)
         self.writer = Writer(writing)
         self.safe_writer = Writer(open_to_store(path))
         self.place = Place(path)

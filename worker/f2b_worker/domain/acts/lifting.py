@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.judge.verdicts import UNREADABLE, step_of
+from f2b_worker.domain.judge.verdicts import UNREADABLE
 
 if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Ban, Offender
@@ -52,12 +52,10 @@ def _ended(ban: Ban, now_ms: int) -> Ban:
 
 
 def _spent_until(offender: Offender, now_ms: int) -> int:
-    """Tell up to when infractions are spent: until now, and those that came from clocks that are ahead, too."""
-    known = [now_ms, offender.lifted_ms, *(hit.at_ms for hit in offender.hits)]
-    ban = offender.ban
-    if ban and is_running(ban, now_ms):
-        # An infraction in the last step that the end moved by is the latest one of the ban.
-        latest_ms = ban.start_ms + ban.extended * step_of(ban.length_ms)
-        is_ahead = latest_ms - step_of(ban.length_ms) >= now_ms
-        known += [ban.start_ms, *([latest_ms] if is_ahead else [])]
-    return max(known)
+    """Tell up to when infractions are spent: until now, and to the latest that is remembered of a clock ahead.
+
+    What else came from such clocks only moved the end, by steps of up to ten minutes: to spend all of the last
+    step would let somebody go on for that long. So it counts by its own time, if it comes again.
+    """
+    start_ms = offender.ban.start_ms if offender.ban else now_ms
+    return max(now_ms, offender.lifted_ms, start_ms, *(hit.at_ms for hit in offender.hits))

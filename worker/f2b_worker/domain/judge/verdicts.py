@@ -137,15 +137,10 @@ def _extension(start_ms: int, length_ms: int, at_ms: int) -> tuple[int, int]:
     It looks at nothing but the infraction and at what a ban keeps from its start on. So the latest infraction
     decides, whoever judged which others, in whatever order.
     """
-    step_ms = step_of(length_ms)
+    step_ms = max(1, min(length_ms // STEPS_A_LENGTH, STEP_MAX_MS))
     first_ms = start_ms + length_ms
     steps = -((first_ms - min(FOREVER_MS, at_ms + length_ms)) // step_ms)
     return min(FOREVER_MS, first_ms + steps * step_ms), steps
-
-
-def step_of(length_ms: int) -> int:
-    """Tell by what steps the end of a ban of this length moves, in milliseconds."""
-    return max(1, min(length_ms // STEPS_A_LENGTH, STEP_MAX_MS))
 
 
 def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit]:

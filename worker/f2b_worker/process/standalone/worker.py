@@ -18,6 +18,7 @@ from f2b_worker.config.loading import load
 from f2b_worker.config.settings import STATE_FILE, ShimSettings
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
+from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.process.assembly import assemble, chosen_blocklists, open_rules, patiently
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild
@@ -87,6 +88,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
                 on_news=inbox.announce,
             ),
             "file": watch.run,
+            "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
         },
     )

@@ -92,11 +92,26 @@ class BanLogItems(BanLogCounter):
 
         It is safe to call again after an error: a write that took effect is refused by itself.
         """
-        key = _entry_key(epoch, place)
-        item: Item = key | {"at_ms": number(self._clock.now_ms()), "ttl": self._ttl(ENTRY_KEPT_MS)}
-        item |= {"id": {"S": entry.id}, "c": {"B": entry.content}} if entry.id else {"void": {"BOOL": True}}
-        there = self._put_if_absent(item)
+        there = self._put_if_absent(self._entry_item(epoch, place, entry))
         return None if there is None else str(there.get("id", {}).get("S", ""))
+
+    def entry_put(self, epoch: str, place: int, entry: Entry) -> Item:
+        """Make the member of a transaction that writes an entry under a number, if nothing is there."""
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": self._entry_item(epoch, place, entry),
+                "ConditionExpression": _NOT_THERE,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _entry_item(self, epoch: str, place: int, entry: Entry) -> Item:
+        item: Item = _entry_key(epoch, place)
+        item |= {"at_ms": number(self._clock.now_ms()), "ttl": self._ttl(ENTRY_KEPT_MS)}
+        return item | (
+            {"id": {"S": entry.id}, "c": {"B": entry.content}} if entry.id else {"void": {"BOOL": True}}
+        )
 
     def _put_if_absent(self, item: Item) -> Item | None:
         with aws_errors(WRITING):

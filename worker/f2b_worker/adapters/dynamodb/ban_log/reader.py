@@ -78,6 +78,8 @@ class BanLogReader:
         clock: Tells since when a number is missing.
         lag_max: How many numbers behind it goes on from a snapshot; None: never, as who makes them.
         aside: Told of each entry and part that cannot be read.
+        looked: Called where the log says that other items are to be read again, or may have said so: a snapshot
+            does not keep that.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class BanLogReader:
         *,
         lag_max: int | None = LAG_MAX,
         aside: Callable[[Unreadable], None] = set_aside,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         self._items = items
         self._clock = clock
         self._lag_max = lag_max
         self._aside = aside
+        self._looked = looked
 
     def start(self) -> Reading:
         """Read the newest snapshot.
@@ -110,6 +114,7 @@ class BanLogReader:
                 raise Unavailable(_BEING_REPAIRED)
             parts = self._parts(snapshot.parts)
             if parts is not None:
+                self._looked()
                 return Reading(Cursor(top.epoch, snapshot.upto), {}, snapshot, parts, is_anew=True)
         raise Unavailable(
             "reading the bans: each snapshot was gone before it was read; if this stays, run f2b-worker repair"
@@ -147,13 +152,17 @@ class BanLogReader:
         parts = self._parts(deltas) if deltas else None
         if parts is None:
             return self._anew(top)
+        self._looked()
         return Reading(cursor.jump(snapshot.upto), {}, snapshot, parts)
 
     def _read_numbers(self, cursor: Cursor, now_s: float) -> Reading:
         wanted = list(islice(cursor.wanted(), NUMBERS_MAX))
         found = self._items.read(cursor.epoch, wanted)
         entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
-        return Reading(cursor.take(found, set(wanted).difference(found), now_s), entries)
+        reading = Reading(cursor.take(found, set(wanted).difference(found), now_s), entries)
+        if reading.looks:
+            self._looked()
+        return reading
 
     def _unpacked(self, epoch: str, place: int, entry: Entry) -> Unpacked:
         return self._read_content("log", f"log#{epoch}#{place} log", entry.content) if entry.id else Unpacked(())

@@ -213,7 +213,7 @@ COMMANDS = {
 }
 
 
-def an_acting_operator() -> list[str]:
+def an_operator() -> list[str]:
     """Ban, lift, allow, pause and so on."""
     table = NAMES[2:4]
     commands = (
@@ -240,7 +240,7 @@ def an_operator_of_dead_letters() -> list[str]:
 
 
 PARTS: dict[str, Callable[[], list[str]]] = {
-    "act": an_acting_operator,
+    "operator": an_operator,
     "dlq": an_operator_of_dead_letters,
     "worker": a_worker,
     "standalone": a_standalone_worker,

@@ -100,7 +100,7 @@ def add(  # noqa: PLR0913
     Workers hear of it within seconds: they ignore its infractions, and it leaves the IP sets. Bans that it covers
     are lifted, and it is said how many. An address inside a banned network goes free, and the rest stays banned.
     """
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     wrong, asked = _networks([*networks, *texts_in(file)])
     if not asked and not wrong:
         raise click.UsageError("name an address, or a file with --file")
@@ -140,9 +140,11 @@ def _covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
     now_ms = SystemClock().now_ms()
     allowed, spans = Networks(networks), list(map(span_of_network, networks))
     return [
-        who
-        for who, ban in book.standing()
-        if is_running(ban, now_ms) and allowed.touches(who.key) and _is_within(span_of_network(who.key), spans)
+        each.who
+        for each in book.standing()
+        if is_running(each.ban, now_ms)
+        and allowed.touches(each.who.key)
+        and _is_within(span_of_network(each.who.key), spans)
     ]
 
 
@@ -167,7 +169,7 @@ def remove(networks: Sequence[str], *, reason: str, form: str, **given: Any) -> 
     Entries of the file and built-in ones stay. Exit codes: 0 all are off it, 1 one was not on it, 2 wrong usage, 3
     it cannot be done.
     """
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     acts = open_acts(settings)
     asked = list(dict.fromkeys(networks))
     act = new_act(settings, Verb.DISALLOW, asked, reason=reason)

@@ -83,7 +83,7 @@ def ban(  # noqa: PLR0913
     """
     if forever and for_ms is not None:
         raise click.UsageError("--for and --forever contradict each other: leave one out")
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
     asked = list(dict.fromkeys([*addresses, *texts_in(file)]))
     if not asked:

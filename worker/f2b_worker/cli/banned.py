@@ -44,7 +44,11 @@ def banned(addresses: Sequence[str], *, jail: str | None, quiet: bool, form: str
     now_ms = SystemClock().now_ms()
     found = {each: _in_force(running_over(book, each, now_ms), jail) for each in dict.fromkeys(addresses)}
     if not quiet:
-        rows = [{"asked": display(each), **ban_object(*ban)} for each, bans in found.items() for ban in bans]
+        rows = [
+            {"asked": display(each), **ban_object(ban.who, ban.ban)}
+            for each, bans in found.items()
+            for ban in bans
+        ]
         free = [display(each) for each, bans in found.items() if not bans]
         show(Listing("bans", rows, _lines(found, now_ms), "asked", BANNED_KEYS, {"not_banned": free}), form)
     for error in unreadable:
@@ -60,7 +64,7 @@ def _lines(found: Mapping[str, Sequence[StandingBan]], now_ms: int) -> Iterator[
     for asked, bans in found.items():
         if not bans:
             yield f"{display(asked)} is not banned"
-        for who, ban in bans:
+        for who, ban, *_ in bans:
             network = "" if who.key == asked else f" as {display(who.key)}"
             ends = "for ever"
             if ban.until_ms < FOREVER_MS:

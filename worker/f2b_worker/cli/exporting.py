@@ -83,8 +83,8 @@ def export_bans(  # noqa: PLR0913
 def _entries(bans: Iterable[StandingBan]) -> list[tuple[str, int]]:
     """Name each network once, with the end of the ban that ends last."""
     ends: dict[str, int] = {}
-    for who, ban in bans:
-        ends[who.key] = max(ends.get(who.key, 0), ban.until_ms)
+    for each in bans:
+        ends[each.who.key] = max(ends.get(each.who.key, 0), each.ban.until_ms)
     return sorted(ends.items(), key=lambda item: span_of_network(item[0]))
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
-    from f2b_worker.ports import Acts
+    from f2b_worker.ports import Acts, StandingBan
 
 FAIL2BAN = "fail2ban"
 FORMS = (*READERS, FAIL2BAN)
@@ -106,7 +106,7 @@ def import_bans(  # noqa: PLR0913
     for text in (name, jail):
         if text and not JAIL_NAME.fullmatch(text):
             raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--list" if name else "--jail")
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
     now_ms = SystemClock().now_ms()
     listed = list(_read(file, form, now_ms))
@@ -176,12 +176,15 @@ def _plan(
     return plan
 
 
-def _gone(name: str, plan: Plan, standing: Iterable[Any], now_ms: int) -> list[OffenderId]:
+def _gone(name: str, plan: Plan, standing: Iterable[StandingBan], now_ms: int) -> list[OffenderId]:
     """Find whom the list banned before, and no longer names."""
     return [
-        who
-        for who, ban in standing
-        if who.jail == name and ban.origin == IMPORTED and is_running(ban, now_ms) and who not in plan.orders
+        each.who
+        for each in standing
+        if each.who.jail == name
+        and each.ban.origin == IMPORTED
+        and is_running(each.ban, now_ms)
+        and each.who not in plan.orders
     ]
 
 

@@ -145,7 +145,7 @@ def _chosen(
     named: set[str] = set()
     running: list[StandingBan] = []
     broken: list[Shown] = []
-    for who, ban in book.standing():
+    for who, ban, *_ in book.standing():
         # What is told of a ban may be broken while the offender's own item is whole.
         each = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
         if each.why:
@@ -159,7 +159,8 @@ def _chosen(
     nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
     first = heapq.nsmallest(limit, running, SORTS[sort]) if limit else sorted(running, key=SORTS[sort])
     return Chosen(
-        [*(Shown(*each) for each in first), *broken, *nameless], len(running) + len(broken) + len(nameless)
+        [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
+        len(running) + len(broken) + len(nameless),
     )
 
 

@@ -80,7 +80,7 @@ def look_up(  # noqa: PLR0913
     else:  # a network that is banned by hand, or not at all
         everywhere = {OffenderId(DEFAULT_JAIL, network)}
     own = {who.key for who in everywhere}
-    for who, ban in standing_over(book, own | set(around(network))):
+    for who, ban, *_ in standing_over(book, own | set(around(network))):
         # A ban of a network around it covers it as well; one that is over is of no interest.
         if jail in {None, who.jail} and (who.key in own or is_running(ban, now_ms)):
             everywhere.add(who)

@@ -49,7 +49,7 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
 
     Judging goes on, and bans are stored; nothing is written into WAF. What waited is written when the pause ends.
     """
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     acts = open_acts(settings)
     act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason)
     until_ms = None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
@@ -74,7 +74,7 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
 
     Exit codes: 0 it is ended, 1 there was none of that blocklist, 2 wrong usage, 3 it cannot be done.
     """
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     acts = open_acts(settings)
     act = new_act(settings, Verb.RESUME, [blocklist], reason=reason)
     was_there = insistently(lambda: acts.resume(act, blocklist))
@@ -92,7 +92,7 @@ def reload(*, reason: str, as_json: bool, **given: Any) -> None:
 
     Each worker of the fleet does what it does on SIGHUP, within seconds.
     """
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     acts = open_acts(settings)
     act = new_act(settings, Verb.RELOAD, [], reason=reason)
     generation = insistently(lambda: acts.reload(act))

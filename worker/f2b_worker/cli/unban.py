@@ -87,7 +87,7 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
     """
     asked = list(dict.fromkeys([*addresses, *texts_in(given["file"])]))
     wish = _wish(asked, given)
-    settings = settings_of(given, role="act")
+    settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
     sets = open_sets(settings, jails) if given["wait_ms"] is not None and not given["dry_run"] else None
     acts, book, now_ms = open_acts(settings), open_ban_book(settings), SystemClock().now_ms()
@@ -129,9 +129,11 @@ def _whom(
     if not wish.texts:
         is_asked_for = wish.selection.whose()
         return [], [
-            who
-            for who, ban in book.standing()
-            if is_running(ban, now_ms) and wish.selection.takes(ban, now_ms) and is_asked_for(who.jail, who.key)
+            each.who
+            for each in book.standing()
+            if is_running(each.ban, now_ms)
+            and wish.selection.takes(each.ban, now_ms)
+            and is_asked_for(each.who.jail, each.who.key)
         ]
     outcomes: list[Outcome] = []
     whom: dict[OffenderId, None] = {}
@@ -179,7 +181,7 @@ def _lift(
 def _name_what_stays(book: BanBook, keys: Iterable[str], now_ms: int) -> None:
     """Say which bans of networks around them keep lifted addresses banned."""
     for key in sorted(keys):
-        for who, ban in running_over(book, key, now_ms):
+        for who, ban in ((each.who, each.ban) for each in running_over(book, key, now_ms)):
             if who.key != key and not ban.observed:
                 remark(
                     f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"

@@ -215,9 +215,9 @@ class Following:
             if changes.is_all:
                 return self._roster.replace(changes.bans, began.ms)
             number = 0
-            for who, ban in changes.bans:
+            for who, ban, lifted_ms in changes.bans:
                 number += 1
-                self._roster.take_in(who, ban, began.ms)
+                self._roster.take_in(who, ban, began.ms, lifted_ms)
             return number
 
 

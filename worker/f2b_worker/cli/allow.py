@@ -17,8 +17,8 @@ from f2b_worker.cli.show import moment, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry, counting
-from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import display, span_of_network
+from f2b_worker.domain.acts.pardons import pardoned
+from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.errors import F2bError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from f2b_worker.config.jails_file import Jails
-    from f2b_worker.domain.addresses import Span
     from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.ports import BanBook
 
@@ -136,20 +135,9 @@ def _networks(texts: Iterable[str]) -> tuple[list[Outcome], list[str]]:
 
 
 def _covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
-    """Find the running bans that lie within *networks*."""
-    now_ms = SystemClock().now_ms()
-    allowed, spans = Networks(networks), list(map(span_of_network, networks))
-    return [
-        each.who
-        for each in book.standing()
-        if is_running(each.ban, now_ms)
-        and allowed.touches(each.who.key)
-        and _is_within(span_of_network(each.who.key), spans)
-    ]
-
-
-def _is_within(span: Span, spans: Iterable[Span]) -> bool:
-    return any(each.family == span.family and each.low <= span.low and span.high <= each.high for each in spans)
+    """Find the running bans of which *networks* leave nothing."""
+    bans = ((each.who, each.ban) for each in book.standing())
+    return pardoned(bans, Networks(networks), SystemClock().now_ms())
 
 
 def _lifted(who: OffenderId, ban: object) -> Outcome:

@@ -107,7 +107,7 @@ def ban(  # noqa: PLR0913
             for who, each in done.items()
             if not isinstance(each, F2bError) and each.ban
         }
-        is_all &= waited(sets, wanted, wait_ms, gone=False)
+        is_all &= waited(sets, wanted, wait_ms, jails.allowed, gone=False)
     answer(yes=is_all)
 
 

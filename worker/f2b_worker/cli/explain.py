@@ -96,7 +96,7 @@ def _answer(  # noqa: PLR0913, PLR0917
         places.holders(who.key, family_of(who.key)) if places else None,
         now_ms,
         state_of(who.key, ban, by_blocklist, allowed) if ban else None,
-        in_each(who.key, ban, by_blocklist) if ban and by_blocklist else {},
+        in_each(who.key, ban, by_blocklist, allowed) if ban and by_blocklist else {},
         known.unreadable,
         acts,
     )

@@ -73,18 +73,18 @@ def export_bans(  # noqa: PLR0913
         and jail in {None, each.who.jail}
         and (blocklist is None or blocklist in each.ban.blocklists)
         and family in {None, str(family_of(each.who.key))}
-        and not allowed.touches(each.who.key)
     )
-    _write(_entries(bans), now_ms, form, aggregate=aggregate, as_json=as_json)
+    _write(_entries(bans, allowed), now_ms, form, aggregate=aggregate, as_json=as_json)
     for error in unreadable:
         remark(f"unreadable: {error}")
 
 
-def _entries(bans: Iterable[StandingBan]) -> list[tuple[str, int]]:
-    """Name each network once, with the end of the ban that ends last."""
+def _entries(bans: Iterable[StandingBan], allowed: Networks) -> list[tuple[str, int]]:
+    """Name each network once, with the end of the ban that ends last; in parts around those who are allowed."""
     ends: dict[str, int] = {}
     for each in bans:
-        ends[each.who.key] = max(ends.get(each.who.key, 0), each.ban.until_ms)
+        for part in allowed.rest_of(each.who.key):
+            ends[part] = max(ends.get(part, 0), each.ban.until_ms)
     return sorted(ends.items(), key=lambda item: span_of_network(item[0]))
 
 

@@ -27,15 +27,18 @@ from f2b_worker.cli.selection import ORIGINS, Selection
 from f2b_worker.cli.waiting import open_sets, wait_option, waited
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
+from f2b_worker.domain.acts.allowlist import counting
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_JAIL
+from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
@@ -108,8 +111,12 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
         is_all &= all(each.outcome != NOTHING for each in [*refused, *outcomes])
     if sets:
         wanted = {who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed}
-        is_all &= waited(sets, wanted, given["wait_ms"], gone=True)
+        is_all &= waited(sets, wanted, given["wait_ms"], _allowed(jails, acts, now_ms), gone=True)
     answer(yes=is_all)
+
+
+def _allowed(jails: Jails, acts: Acts, now_ms: int) -> Networks:
+    return Networks((*jails.allowed.entries, *(each.network for each in counting(acts.allowlist(), now_ms))))
 
 
 def _wish(asked: Sequence[str], given: dict[str, Any]) -> Wish:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.operator import OperatorSettings
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.ports import IpSet
 
 LOOK_EVERY_S = 1.0
@@ -60,18 +61,21 @@ def open_sets(settings: OperatorSettings, jails: Jails) -> Sets:
     return Sets(found)
 
 
-def waited(sets: Sets, wanted: Mapping[str, Iterable[str]], within_ms: int, *, gone: bool) -> bool:
+def waited(
+    sets: Sets, wanted: Mapping[str, Iterable[str]], within_ms: int, allowed: Networks, *, gone: bool
+) -> bool:
     """Wait until WAF has every network, or none of them any more; say after how long, and answer whether it is so.
 
     Args:
         sets: Where to look.
         wanted: The networks, each with the blocklists that it is in.
         within_ms: The longest wait.
+        allowed: Around whom networks are written in parts.
         gone: Whether they are to be gone.
     """
     clock = SystemClock()
     began_s, never = clock.monotonic_s(), threading.Event()
-    left = {network: set(blocklists) & set(sets.of) for network, blocklists in wanted.items()}
+    left = {part: set(lists) & set(sets.of) for whole, lists in wanted.items() for part in allowed.rest_of(whole)}
     while True:
         for blocklist in {each for blocklists in left.values() for each in blocklists}:
             entries = sets.entries(blocklist)

@@ -42,7 +42,8 @@ def support(*, output: Path | None, as_json: bool, **given: Any) -> None:
     """Write a zip for a bug report, without secrets.
 
     It holds versions, settings, the jails file, what f2b status and f2b doctor say, and the variables F2B_… and
-    AWS_…, of which whatever may be a secret is left out. Addresses in the jails file stay: look before you send it.
+    AWS_…, of which whatever may be a secret is left out. Addresses in the jails file stay: look before you send
+    it.
     """
     settings = settings_of(given, role="worker")
     made = rfc3339(SystemClock().now_ms() // 1000 * 1000).replace(":", "")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
+from f2b_worker.adapters.dynamodb.acts import transactions
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.sqlite.acts import SqliteActs, open_acts
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
+from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST, Control, Pause
@@ -18,6 +23,7 @@ from f2b_worker.domain.acts.hand_bans import BY_HAND, Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.errors import Retryable, Unavailable
 from f2b_worker.ports import StandingBan
 from f2b_worker.testing import MemoryActs, MemoryLedger
 from tests.contract.ledgers import (
@@ -37,6 +43,7 @@ from tests.contract.ledgers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -74,6 +81,41 @@ def orders(acts: Acts, ledger: Book) -> StandingOrders:
         return acts
     assert isinstance(ledger, (DynamoLedger, SqliteLedger))
     return ledger.orders
+
+
+@pytest.fixture
+def answers_are_lost(acts: Acts, monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """Lets what is written take effect, while nobody hears of it."""
+
+    @contextmanager
+    def lost() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            if isinstance(acts, DynamoActs):
+                patch.setattr(transactions, "PAUSES_S", ())
+                events = acts._client.meta.events
+                events.register("after-call.dynamodb.TransactWriteItems", _lose)
+                yield
+                events.unregister("after-call.dynamodb.TransactWriteItems", _lose)
+            else:
+                what = acts._writer if isinstance(acts, SqliteActs) else acts
+                assert isinstance(what, (Writer, MemoryActs))
+                for name in ("do",) if isinstance(what, Writer) else ("lift", "reload"):
+                    patch.setattr(what, name, _losing(getattr(what, name)))
+                yield
+
+    return lost
+
+
+def _lose(**_: object) -> None:
+    raise ConnectionClosedError(endpoint_url="lost")
+
+
+def _losing(call: Callable[..., object]) -> Callable[..., object]:
+    def lose(*asked: object, **more: object) -> object:
+        call(*asked, **more)
+        raise Unavailable("the answer is lost")
+
+    return lose
 
 
 @pytest.fixture
@@ -237,6 +279,37 @@ class TestLifting:
         assert {each.ban.until_ms for each in follower.poll().bans} == {LIFTED_MS - 1}
         newest, _ = acts.audit(0)
         assert (newest.what, newest.count) == (keys[:100], 130)
+
+    def test_whoever_is_first_of_a_lift_and_a_judge_the_ban_is_over(self, ledger: Book, acts: Acts) -> None:
+        banned(ledger)
+        follower = ledger.follow()
+        follower.poll()
+        judging = threading.Thread(
+            target=lambda: [settle(ledger, hits(second, second + 0.5)) for second in range(40, 99)]
+        )
+        judging.start()
+        answer = acts.lift(act(), [WHO])[WHO]
+        judging.join()
+        assert isinstance(answer, Ban)
+        after = ledger.offender(WHO)
+        assert after.ban
+        assert (after.ban.until_ms, after.lifted_ms) == (LIFTED_MS - 1, LIFTED_MS)
+        assert [each.ban for each in follower.poll().bans][-1] == after.ban
+
+    def test_an_answer_that_is_lost_after_the_effect_is_found_by_the_same_act(
+        self, ledger: Book, acts: Acts, answers_are_lost: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        before = banned(ledger)
+        with answers_are_lost(), suppress(Retryable):
+            (failed,) = acts.lift(act(), [WHO]).values()
+            assert isinstance(failed, Retryable)
+        there = ledger.offender(WHO)
+        assert there.lifted_ms == LIFTED_MS
+        assert acts.lift(act(), [WHO]) == {WHO: replace(before, evidence=())}
+        assert ledger.offender(WHO) == there
+        with answers_are_lost(), suppress(Retryable):
+            acts.reload(act(Verb.RELOAD, number=2))
+        assert acts.reload(act(Verb.RELOAD, number=2)) == 1
 
 
 class TestBanning:

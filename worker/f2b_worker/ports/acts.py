@@ -23,7 +23,7 @@ class Acts(Protocol):
     and the same things, does what is not done yet, changes nothing else, and answers as before: after an
     error, call again. `Act.at_ms` is when it is done: bans end and start then.
 
-    All methods raise only errors of `f2b_worker.errors`. Of acts on many, each failure is its own offender's where the
+    All methods raise only errors of `f2b_worker.errors`. Of an act on many, one's failure is its own where the
     ledger can tell; where it fails as a whole, it raises.
     """
 

@@ -16,10 +16,12 @@ import structlog
 from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
+from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
-from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
+from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe, open_scribe
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
@@ -50,6 +52,7 @@ from f2b_worker.intake.receivers import Receivers
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.process.pardoning import Pardoning
 from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.rules import Rules
@@ -217,13 +220,21 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         others={
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
-                lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+                lambda: begin_as_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
         },
         remark=lambda: watch.remark,
     )
+
+
+def begin_as_scribe(client: DynamoDBClient, table: str, clock: Clock) -> tuple[Scribe, Pardoning]:
+    """Make a scribe of one table, and who lifts the bans inside the allowlist that it learns of."""
+    orders = DynamoStandingOrders(client, table)
+    scribe = open_scribe(client, table, clock, orders.look_again)
+    acts = DynamoActs(client, table, clock)
+    return scribe, Pardoning(scribe.standing, orders, acts, clock, f"f2b-worker {own_name()}")
 
 
 def open_rules(jails: Jails, orders: StandingOrders, clock: Clock) -> Rules:

@@ -24,11 +24,12 @@ from f2b_worker.adapters.dynamodb.acts.items import (
 )
 from f2b_worker.adapters.dynamodb.acts.offenders import Banning, Lifting, OffenderActs
 from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders, query
-from f2b_worker.adapters.dynamodb.acts.reading import Reading
+from f2b_worker.adapters.dynamodb.acts.reading import PAUSES_S, Reading
 from f2b_worker.adapters.dynamodb.acts.transactions import Transactions
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.adapters.dynamodb.items import STATE_PREFIX, address_pk, name_of, number, who_of
+from f2b_worker.adapters.dynamodb.patience import patiently
 from f2b_worker.domain.acts.act import ACTS_KEPT_MS, Act
 from f2b_worker.domain.acts.control import Pause
 from f2b_worker.domain.jails import DAY_MS
@@ -82,7 +83,7 @@ class DynamoActs:
         self._clock = clock
         self._kept_ms = kept_ms
         self._aside = aside
-        stop = stop or threading.Event()
+        stop = self._stop = stop or threading.Event()
         items = BanLogItems(client, table, clock)
         self._reading = Reading(client, table, clock, stop)
         self._transactions = Transactions(client, items, clock, stop)
@@ -179,7 +180,7 @@ class DynamoActs:
             ExpressionAttributeValues={":one": number(1)},
         )
         self._once(act, lambda: {"Update": update}, "asking for a reload")
-        return self.control().generation
+        return patiently(self.control, self._clock, self._stop, PAUSES_S).generation
 
     def _once(self, act: Act, prepare: Callable[[], Item | None], doing: str) -> bool:
         """Change the control once for an act, if there is anything to change; tell whether it did, at the time."""

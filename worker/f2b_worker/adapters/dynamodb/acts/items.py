@@ -10,7 +10,6 @@ from f2b_worker.adapters.dynamodb.items import (
     as_ban,
     as_count,
     ban_item,
-    first_wrong,
     name_of,
     number,
     ttl,
@@ -108,7 +107,7 @@ def as_act(item: Item) -> Act:
     try:
         return _as_act(item)
     except MISSHAPEN as error:
-        raise unreadable_item("act", name_of(item), first_wrong(item, _ACT)) from error
+        raise unreadable_item("act", name_of(item), _wrong_in(item, _ACT)) from error
 
 
 def _as_act(item: Item) -> Act:
@@ -157,7 +156,7 @@ def as_allow_entry(item: Item) -> AllowEntry:
         )
         return checked_entry(entry)
     except MISSHAPEN as error:
-        raise unreadable_item("allow", name_of(item), first_wrong(item, _ALLOW)) from error
+        raise unreadable_item("allow", name_of(item), _wrong_in(item, _ALLOW)) from error
 
 
 def pause_key(blocklist: str) -> Item:
@@ -192,7 +191,7 @@ def as_pause(item: Item) -> Pause:
         )
         return checked_pause(pause)
     except MISSHAPEN as error:
-        raise unreadable_item("control", name_of(item), first_wrong(item, _PAUSE)) from error
+        raise unreadable_item("control", name_of(item), _wrong_in(item, _PAUSE)) from error
 
 
 def as_generation(item: Item) -> int:
@@ -218,6 +217,18 @@ def _texts(value: Item) -> tuple[str, ...]:
     return tuple(_text(each) for each in value["L"])
 
 
+def _wrong_in(item: Item, readers: Mapping[str, Callable[[Item], object]]) -> str:
+    """Name the first attribute that cannot be read; if all can, it is the key."""
+    for name, read in readers.items():
+        try:
+            read(item[name])
+        except MISSHAPEN:
+            if name in item or name in _NEEDED:
+                return name
+    return "sk"
+
+
+_NEEDED = {"by", "verb", "count", "at_ms", "from_ms"}
 _ACT: Mapping[str, Callable[[Item], object]] = {
     "by": _text,
     "verb": lambda value: Verb(value["S"]),

@@ -28,10 +28,13 @@ class Changes:
     Attributes:
         bans: Each as it is now; where these are all, they may be read while somebody goes through them, once.
         is_all: Whether these are all bans, and whatever was known before is void.
+        is_complete: Whether all is known now that was told to followers before the poll began. If not, a ban may
+            last longer than is known, and the next poll goes on.
     """
 
     bans: Iterable[StandingBan]
     is_all: bool = False
+    is_complete: bool = True
 
 
 Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"

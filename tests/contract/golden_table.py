@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
-from f2b_worker.adapters.dynamodb.items import number, state_key
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import KNOWN, DynamoSchema
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.allowlist import AllowEntry
+from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, judge
@@ -50,6 +53,10 @@ WAITING = OffenderId("login", "198.51.100.9/32")
 LIFTED = OffenderId("login", "192.0.2.5/32")
 MANY = tuple(OffenderId("login", f"192.0.2.{each}/32") for each in range(1, 6))
 
+BY_HAND_WHO = OffenderId("manual", "198.51.100.0/24")
+ANN = "arn:aws:sts::123456789012:assumed-role/operator/ann"
+HOUR_MS = 60 * MINUTE_MS
+
 IP_SET = "arn:aws:wafv2:us-east-1:123456789012:regional/ipset/f2b-v4-1/3f1c"
 ENFORCES = "block (f2b-v4-1 f2b-v6-1 REGIONAL keep)"
 
@@ -69,6 +76,7 @@ class Fleet:
         self.log = BanLogItems(client, TABLE, clock)
         self.ledger = DynamoLedger(client, TABLE, clock, kept_ms=KEPT_MS)
         self.scribe: Scribe = open_scribe(client, TABLE, clock)
+        self.acts = DynamoActs(client, TABLE, clock)
         self.notebook = DynamoNotebook(client, TABLE, region="us-east-1")
 
     def lease(self, name: str, owner: str, enforces: str = "") -> DynamoLease:
@@ -96,16 +104,13 @@ class Fleet:
         assert all(isinstance(each, Offender) for each in answers.values()), answers
         return dict(answers)
 
+    def act(self, verb: Verb, *what: str, reason: str) -> Act:
+        """Say that somebody does something now."""
+        return Act(secrets.token_hex(8), self.clock.now_ms(), ANN, verb, what, reason=reason)
+
     def lift(self, who: OffenderId) -> None:
-        """End a ban now, as somebody's act does: no infraction up to now counts any more."""
-        now: dict[str, Any] = {":now": number(self.clock.now_ms()), ":one": number(1), ":seen": number(1)}
-        self._client.update_item(
-            TableName=TABLE,
-            Key=state_key(who),
-            UpdateExpression="SET ban.until_ms = :now, lifted_ms = :now ADD rev :one, v :one",
-            ConditionExpression="rev = :seen",
-            ExpressionAttributeValues=now,
-        )
+        """End a ban now: no infraction up to now counts any more."""
+        self.acts.lift(self.act(Verb.UNBAN, who.key, reason="a customer of ours"), [who])
         self.clock.advance(1)
 
     def publish(self) -> None:
@@ -131,7 +136,9 @@ def _write(fleet: Fleet) -> None:
     _ban_many_and_lift(fleet)
     _hold_leases(fleet)
     _take_notes(fleet)
+    _act(fleet)
     fleet.ledger.close()
+    fleet.acts.close()
 
 
 def _ban_and_extend(fleet: Fleet) -> None:
@@ -182,6 +189,25 @@ def _take_notes(fleet: Fleet) -> None:
     fleet.notebook.note_swept({IP_SET: now_ms - 5000})
     fleet.notebook.note_release(now_ms - 60_000)
     fleet.notebook.note_surge(now_ms - 1000)
+
+
+def _act(fleet: Fleet) -> None:
+    ban = fleet.act(Verb.BAN, BY_HAND_WHO.key, reason="a scanner")
+    fleet.acts.ban(ban, {BY_HAND_WHO: Order(ban.at_ms + 30 * DAY_MS)})
+    fleet.clock.advance(1)
+    office, guest = "198.51.100.7/32", "203.0.113.128/25"
+    allow = fleet.act(Verb.ALLOW, office, guest, reason="ticket 4711")
+    entries = [
+        AllowEntry(office, None, "our office", ANN, allow.at_ms),
+        AllowEntry(guest, allow.at_ms + DAY_MS, "", ANN, allow.at_ms),
+    ]
+    fleet.acts.allow(allow, entries)
+    fleet.clock.advance(1)
+    fleet.acts.pause(
+        fleet.act(Verb.PAUSE, "strict", reason="too strict"), "strict", fleet.clock.now_ms() + HOUR_MS
+    )
+    fleet.clock.advance(1)
+    fleet.acts.reload(fleet.act(Verb.RELOAD, reason="new jails"))
 
 
 def items_of(client: DynamoDBClient) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from f2b_worker.domain.acts.hand_bans import BY_HAND, Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.ports import StandingBan
 from f2b_worker.testing import MemoryActs, MemoryLedger
 from tests.contract.ledgers import (
     JAIL,
@@ -115,9 +116,10 @@ class TestLifting:
         assert acts.lift(act(), [WHO]) == {WHO: replace(before, evidence=())}
         (told,) = follower.poll().bans
         ended = replace(before, until_ms=LIFTED_MS - 1, evidence=())
-        assert (told.who, told.ban) == (WHO, ended)
+        assert told == StandingBan(WHO, ended, LIFTED_MS)
         assert ledger.offender(WHO) == Offender(frozenset(), ended, 2, LIFTED_MS)
-        assert [each.ban for each in ledger.standing_of(WHO.key)] == [ended]
+        assert ledger.standing_of(WHO.key) == [StandingBan(WHO, ended, LIFTED_MS)]
+        assert list(ledger.follow().poll().bans) == [StandingBan(WHO, ended, LIFTED_MS)]
 
     def test_its_history_has_it_as_it_ended_with_its_evidence(self, ledger: Book, acts: Acts) -> None:
         before = banned(ledger)

@@ -15,16 +15,23 @@ from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.schema import KNOWN, DynamoSchema
 from f2b_worker.adapters.dynamodb.states import States
 from f2b_worker.adapters.dynamodb.zipped import unzipped
-from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.allowlist import AllowEntry
+from f2b_worker.domain.acts.control import Control, Pause
+from f2b_worker.domain.acts.hand_bans import BY_HAND
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
 from f2b_worker.domain.schema import Schema
 from f2b_worker.ports import Notes, StandingBan
 from f2b_worker.testing import FakeClock
 from tests.contract.golden_table import (
+    ANN,
     BEGIN_MS,
+    BY_HAND_WHO,
     ENFORCES,
     EPOCH,
     FILE,
+    HOUR_MS,
     IP_SET,
     LIFTED,
     LOGIN,
@@ -76,6 +83,7 @@ SECOND_BAN = Ban(
 FOR_EVER = Ban(BEGIN_MS + 94_000, FOREVER_MS, 1, FOREVER_MS, blocklists=("block", "strict"))
 OBSERVED = Ban(BEGIN_MS + 96_000, BEGIN_MS + 696_000, 1, 600_000, observed=True)
 OF_MANY = Ban(BEGIN_MS + 1_606_000, BEGIN_MS + 2_206_000, 1, 600_000)
+BANNED_BY_HAND = Ban(BEGIN_MS + 1_623_000, BEGIN_MS + 1_623_000 + 30 * DAY_MS, 1, 30 * DAY_MS, origin=BY_HAND)
 OFFENDERS = {
     REPEATER: Offender(ban=replace(SECOND_BAN, evidence=()), revision=4),
     NETWORK: Offender(ban=FOR_EVER, revision=1),
@@ -84,10 +92,11 @@ OFFENDERS = {
     **dict.fromkeys(MANY, Offender(ban=OF_MANY, revision=1)),
     LIFTED: Offender(
         hits=frozenset({Hit(BEGIN_MS + 1_608_000, "q28/0")}),
-        ban=replace(OF_MANY, until_ms=BEGIN_MS + 1_607_000),
+        ban=replace(OF_MANY, until_ms=BEGIN_MS + 1_606_999),
         revision=2,
         lifted_ms=BEGIN_MS + 1_607_000,
     ),
+    BY_HAND_WHO: Offender(ban=BANNED_BY_HAND, revision=1),
 }
 BANS = {who: offender.ban for who, offender in OFFENDERS.items() if offender.ban and offender.ban != OBSERVED}
 """The observed one ended more than 15 minutes ago: who follows the log need not know it any more."""
@@ -190,6 +199,26 @@ def test_golden_notes_are_read(fleet: Fleet) -> None:
     )
 
 
+def test_golden_acts_allowlist_and_control_are_read(fleet: Fleet) -> None:
+    at_ms = BEGIN_MS + 1_624_000
+    assert fleet.acts.allowlist() == [
+        AllowEntry("198.51.100.7/32", None, "our office", ANN, at_ms),
+        AllowEntry("203.0.113.128/25", at_ms + DAY_MS, "", ANN, at_ms),
+    ]
+    pause = Pause(at_ms + 1000, at_ms + 1000 + HOUR_MS, ANN, "too strict")
+    assert fleet.acts.control() == Control({"strict": pause}, 1)
+    verbs = [act.verb for act in fleet.acts.audit(0)]
+    assert verbs == [Verb.RELOAD, Verb.PAUSE, Verb.ALLOW, Verb.BAN, Verb.UNBAN]
+    (lift,) = fleet.acts.acts_on(LIFTED.key)
+    assert lift == Act(lift.id, BEGIN_MS + 1_607_000, ANN, Verb.UNBAN, (LIFTED.key,), "", "a customer of ours", 1)
+
+
+def test_a_golden_act_that_is_applied_again_changes_nothing(fleet: Fleet) -> None:
+    (lift,) = fleet.acts.acts_on(LIFTED.key)
+    assert fleet.acts.lift(lift, [LIFTED]) == {LIFTED: OF_MANY}
+    assert fleet.ledger.offender(LIFTED) == OFFENDERS[LIFTED]
+
+
 @pytest.mark.parametrize("name", ["scribe", "enforcer/us-east-1"])
 def test_a_golden_lease_is_respected_and_taken_over_when_it_stands_still(fleet: Fleet, name: str) -> None:
     lease = fleet.lease(name, "worker-c/17/c0ffee03", "block (others REGIONAL keep)")
@@ -206,7 +235,7 @@ def test_a_scribe_goes_on_from_the_golden_snapshot(fleet: Fleet) -> None:
 
     snapshot = fleet.log.snapshot()
     assert snapshot
-    assert (snapshot.epoch, snapshot.upto) == (EPOCH, 9)
+    assert (snapshot.epoch, snapshot.upto) == (EPOCH, 14)
     assert bans_of(fleet.ledger.follow().poll()) == BANS
 
 
@@ -254,7 +283,7 @@ def kinds(items: Iterable[Any]) -> set[tuple[str, ...]]:
         (
             re.split("[#/]", item["pk"]["S"])[0],
             item["pk"]["S"] if item["pk"]["S"].startswith("lease#") else "",
-            item["sk"]["S"].partition("#")[0],
+            "" if item["pk"]["S"].startswith("audit#") else item["sk"]["S"].partition("#")[0],
             *sorted({"ban", "hits", "lifted_ms", "void"} & item.keys()),
         )
         for item in items

@@ -151,26 +151,17 @@ class World:
         assert set(held.newest) <= set(folded.newest)
 
     def collect(self) -> None:
-        """Let go what is over its time to live."""
+        """Let go what is over its time to live, but for states: whoever knows one has forgotten it long before."""
         now_s = self.clock.now_ms() // 1000
         for partition in self.aws.table.partitions.values():
-            for sk in [
-                sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s
-            ]:
+            old = [sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s]
+            for sk in [each for each in old if not each.startswith("s#")]:
                 del partition[sk]
-        there = {(pk, sk) for pk, partition in self.aws.table.partitions.items() for sk in partition}
-        for who in [who for who in self.states if _key_of(who) not in there]:
-            del self.states[who]
 
     def running(self) -> dict[OffenderId, Change]:
         """Tell what everybody must know in the end."""
         now_ms = self.clock.now_ms()
         return {who: change for who, change in self.states.items() if change.ban.until_ms > now_ms}
-
-
-def _key_of(who: OffenderId) -> tuple[str, str]:
-    key = state_key(who)
-    return key["pk"]["S"], key["sk"]["S"]
 
 
 def changes_of(item: dict[str, Any]) -> tuple[Change, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.control import Control, Pause
 from f2b_worker.domain.addresses import family_of, network_of
 from f2b_worker.domain.backoff import BACKOFF_MAX_S
 from f2b_worker.domain.blocklists import Blocklist, Collapse
@@ -13,7 +16,7 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import AUDIT_S, FIND_S, Enforcer
 from f2b_worker.errors import F2bError, Throttled, Unavailable
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
+from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +34,8 @@ KEYS = [
     "2001:db8::/64",
     "2001:db8:0:1::/64",
 ]
+RANGES = ["203.0.113.0/29", "192.0.2.0/30"]
+ALLOWED = [KEYS[0], KEYS[4], KEYS[8], "192.0.2.0/25", "192.0.2.0/32", "203.0.113.6/31"]
 STRANGE = ["198.51.100.0/24", "192.0.2.9/32", "2001:db8:ff::/48"]
 
 
@@ -119,6 +124,11 @@ class World:
             self.add_set(blocklist, family)
         self.claims: dict[str, set[str]] = defaultdict(set)
         self.allowed = Networks()
+        self.control = Control()
+        self.acts = MemoryActs(self.ledger)
+        self.acted = count(1)
+        self.lifted: set[str] = set()
+        self.lately: dict[str, set[str]] = defaultdict(set)
         self.bans: dict[OffenderId, tuple[Ban, float]] = {}
         self.excused: set[str] = set()
         self.tries_s: list[float] = []
@@ -135,6 +145,7 @@ class World:
             self.notebook,
             blocklists=self.blocklists,
             allowed=self.allowed,
+            control=self.control,
             clock=self.clock,
             unban_lag_s=UNBAN_LAG_S,
             capacity=CAPACITY,
@@ -179,6 +190,22 @@ class World:
             self.ledger.commit({who: Decision(seen, ban)})
             self.bans[who] = (ban, self.clock.monotonic_s())
 
+    def lift(self, key: str, jail: str) -> None:
+        """Somebody lifts a ban, or a remembered one that is over."""
+        who = OffenderId(jail, key)
+        act = Act(str(next(self.acted)), self.clock.now_ms(), "jane@console", Verb.UNBAN)
+        self.acts.lift(act, [who])
+        if who in self.bans:
+            self.bans[who] = (self.ledger.offender(who).ban or self.bans[who][0], self.clock.monotonic_s())
+            self.lifted.add(key)
+
+    def pause(self, **seconds: float) -> None:
+        """Somebody pauses blocklists, each for a time, and resumes all others."""
+        now_ms = self.clock.now_ms()
+        self.control = Control({name: Pause(now_ms, now_ms + round(1000 * s)) for name, s in seconds.items()})
+        for each in self.enforcers:
+            each.obey(self.control)
+
     def restart(self, number: int, *allowed: str) -> None:
         self.leases[number].is_held = self.leases[number].was_lost = False
         if allowed:
@@ -191,6 +218,8 @@ class World:
                 assert not self.allowed.touches(entry), f"{entry} is on the allowlist"
 
     def allow(self, *entries: str) -> None:
+        for blocklist in ("block", "captcha"):
+            self.lately[blocklist].update(self.active(blocklist))
         self.allowed = Networks(entries)
         for each in self.enforcers:
             each.allow(self.allowed)
@@ -231,6 +260,7 @@ class World:
     def calm(self, seconds: float = QUIET_S) -> None:
         """Let every fault end and time pass."""
         self.ledger.failure = None
+        self.pause()
         for each in self.sets:
             each.failure = None
             each.faults = []
@@ -238,6 +268,7 @@ class World:
             self.move_lease(0)
         # Loops that are slow: a few ticks a second would show nothing more of a long calm.
         self.pass_time(seconds, pause_least_s=1.0)
+        self.lately.clear()
 
     # What must be true at every update.
 
@@ -253,25 +284,37 @@ class World:
         assert len(ip_set.held) <= CAPACITY
         assert not (before - ip_set.held) & self.claims[ip_set.id], "an entry of somebody else's was lost"
         wanted = self.active(ip_set.blocklist, known_for_s=2.5)
-        for entry in before - ip_set.held:
-            for key in [key for key in wanted if key == entry or network(key) == entry]:
-                assert self.is_covered(ip_set.blocklist, key) or self.is_excused(ip_set, key), f"{key} was let out"
+        gone = Networks(before - ip_set.held)
+        for key in [key for key in wanted if gone.touches(key)]:
+            assert self.is_blocked(ip_set.blocklist, key) or self.is_excused(ip_set, key), f"{key} was let out"
+        if self.control.pause_of(ip_set.blocklist, self.clock.now_ms()):
+            self._see_update_in_pause(before, ip_set.held)
+
+    def _see_update_in_pause(self, before: frozenset[str], after: frozenset[str]) -> None:
+        freed = Networks(self.lifted)
+        for entry in before - after:
+            assert self.allowed.touches(entry) or freed.touches(entry), f"{entry} went in a pause"
+        for entry in after - before:
+            assert not Networks(before - after).rest_of(entry), f"{entry} came in a pause"
 
     def is_excused(self, ip_set: WorldIpSet, key: str) -> bool:
-        return key in self.excused or network(key) in self.excused or self.is_full(ip_set.blocklist, ip_set.family)
+        return Networks(self.excused).touches(key) or self.is_full(ip_set.blocklist, ip_set.family, changing=True)
 
     # What is true.
 
-    def active(self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0) -> dict[str, int]:
-        """Find the end of the enforced bans that run, or ended a little while ago, stored a little while ago."""
+    def active(
+        self, blocklist: str, *, known_for_s: float = 0.0, ended_s: float = 0.0, but_for: Iterable[str] = ()
+    ) -> dict[str, int]:
+        """Find the entries of the bans that run, or ended a little while ago, stored a little while ago."""
         now_ms, now_s = self.clock.now_ms() - round(1000 * ended_s), self.clock.monotonic_s()
         found: dict[str, int] = {}
         for who, (ban, stored_s) in self.bans.items():
-            if ban.observed or blocklist not in ban.blocklists:
+            if ban.observed or blocklist not in ban.blocklists or who.key in but_for:
                 continue
             if ban.until_ms >= now_ms and stored_s <= now_s - known_for_s:
-                found[who.key] = max(ban.until_ms, found.get(who.key, 0))
-        return {key: until_ms for key, until_ms in found.items() if not self.allowed.touches(key)}
+                for entry in self.allowed.rest_of(who.key):
+                    found[entry] = max(ban.until_ms, found.get(entry, 0))
+        return found
 
     def group(self, blocklist: str, family: int) -> list[WorldIpSet]:
         return [each for each in self.living if each.blocklist == blocklist and each.family == family]
@@ -280,11 +323,20 @@ class World:
         sets = self.group(blocklist, family_of(key))
         return any(key in each.held or (blocklist == "captcha" and network(key) in each.held) for each in sets)
 
-    def is_full(self, blocklist: str, family: int) -> bool:
-        """Tell whether there may be no room for all, networks included, in the sets that are not new."""
+    def is_blocked(self, blocklist: str, key: str) -> bool:
+        """Tell whether the sets hold every address of *key*, whatever entries that takes."""
+        sets = self.group(blocklist, family_of(key))
+        return not Networks(entry for each in sets for entry in each.held).rest_of(key)
+
+    def is_full(self, blocklist: str, family: int, *, changing: bool = False) -> bool:
+        """Tell whether there may be no room for all, networks included, in the sets that are not new.
+
+        While the allowlist is *changing*, what was wanted before takes room, too.
+        """
         found_s = self.clock.monotonic_s() - FIND_S - BACKOFF_MAX_S
         sets = [each for each in self.group(blocklist, family) if each.made_s <= found_s]
-        wanted = [key for key in self.active(blocklist) if family_of(key) == family]
+        before = self.lately[blocklist] if changing else set()
+        wanted = [key for key in before.union(self.active(blocklist)) if family_of(key) == family]
         networks = {network(key) for key in wanted} if blocklist == "captcha" else set()
         room = sum(CAPACITY - len(self.claims[each.id]) for each in sets)
         return len(wanted) + len(networks) > room

@@ -17,8 +17,8 @@ from f2b_worker.domain.jails import Jail
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.origin import Origin
-from f2b_worker.domain.plan.roster import Want
 from f2b_worker.domain.plan.updates import next_update
+from f2b_worker.domain.plan.wants import Want
 
 PROFILE = settings(deadline=None, max_examples=150)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from f2b_worker.errors import Unavailable
-from tests.property.enforcer_world import KEYS, STRANGE, World
+from tests.property.enforcer_world import ALLOWED, KEYS, RANGES, STRANGE, World
 
 settings.register_profile("enforcer", deadline=None, derandomize=True, database=None)
 FAULTS = ["throttled", "unavailable", "lost answer", "late"]
@@ -23,7 +23,7 @@ class EnforcerMachine(RuleBasedStateMachine):
         self.world = World()
 
     @rule(
-        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4),
+        keys=st.lists(st.sampled_from([*KEYS, *RANGES, *RANGES]), min_size=1, max_size=4),
         jail=st.sampled_from(["login", "scan"]),
         seconds=st.sampled_from([3, 30, 100, 1000]),
         blocklists=st.sampled_from(BLOCKLISTS),
@@ -94,7 +94,7 @@ class EnforcerMachine(RuleBasedStateMachine):
     def a_worker_restarts(self, number: int) -> None:
         self.world.restart(number)
 
-    @rule(number=st.integers(0, 1), entry=st.sampled_from([KEYS[0], KEYS[4], KEYS[8], "192.0.2.0/25"]))
+    @rule(number=st.integers(0, 1), entry=st.sampled_from(ALLOWED))
     def a_restart_with_another_allowlist_lets_out_at_once(self, number: int, entry: str) -> None:
         self.world.calm()
         self.world.check()
@@ -107,9 +107,17 @@ class EnforcerMachine(RuleBasedStateMachine):
     def a_ban_is_observed(self, key: str, jail: str) -> None:
         self.world.observe(key, jail)
 
-    @rule(entries=st.sets(st.sampled_from([KEYS[0], KEYS[4], KEYS[8], "192.0.2.0/25"]), max_size=2))
+    @rule(entries=st.sets(st.sampled_from(ALLOWED), max_size=2))
     def the_allowlist_changes(self, entries: set[str]) -> None:
         self.world.allow(*sorted(entries))
+
+    @rule(key=st.sampled_from([*KEYS, *RANGES, *RANGES]), jail=st.sampled_from(["login", "scan"]))
+    def somebody_lifts_a_ban(self, key: str, jail: str) -> None:
+        self.world.lift(key, jail)
+
+    @rule(blocklist=st.sampled_from(["block", "captcha"]), seconds=st.sampled_from([0.0, 1.0, 5.0, 60.0]))
+    def somebody_pauses_a_blocklist_or_resumes_all(self, blocklist: str, seconds: float) -> None:
+        self.world.pause(**({blocklist: seconds} if seconds else {}))
 
     @rule()
     def all_is_quiet(self) -> None:

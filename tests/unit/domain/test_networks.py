@@ -140,3 +140,46 @@ def test_networks_of_anything_else_are_refused(entry: str) -> None:
 def test_networks_in_mapped_form_cover_the_ipv4_addresses_that_they_carry(entry: str) -> None:
     assert Networks([entry]).covers(parse_address("203.0.113.7"))
     assert Networks([entry]).touches("203.0.113.7/32")
+
+
+SLASH_25S = ("203.0.113.0/25", "203.0.113.128/25")
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed", "rest"),
+    [
+        ("203.0.113.0/24", [], ["203.0.113.0/24"]),
+        ("203.0.113.0/24", ["198.51.100.7"], ["203.0.113.0/24"]),
+        ("203.0.113.0/24", ["203.0.113.0/25"], ["203.0.113.128/25"]),
+        ("203.0.113.0/24", ["203.0.113.128/25"], ["203.0.113.0/25"]),
+        ("203.0.113.0/24", SLASH_25S, []),
+        ("203.0.113.0/24", ["203.0.0.0/16"], []),
+        ("203.0.113.0/24", ["203.0.113.0/24"], []),
+        ("203.0.113.0/30", ["203.0.113.1"], ["203.0.113.0/32", "203.0.113.2/31"]),
+        ("203.0.113.0/29", ["203.0.113.0", "203.0.113.7"],
+            ["203.0.113.1/32", "203.0.113.2/31", "203.0.113.4/31", "203.0.113.6/32"]),
+        ("203.0.113.7/32", ["203.0.113.7"], []),
+        ("0.0.0.0/1", ["0.0.0.0/2"], ["64.0.0.0/2"]),
+        ("128.0.0.0/1", ["192.0.0.0/2"], ["128.0.0.0/2"]),
+        ("2001:db8::/46", ["2001:db8::/47"], ["2001:db8:2::/47"]),
+        # What one customer has is spared as one, in the ranges where that is no /64, too.
+        ("2001:db8::/64", ["2001:db8::77"], []),
+        ("2002:cb00:7100::/48", ["2002:cb00:7100::1"], []),
+        ("2002:cb00:7100::/47", ["203.0.113.0"], ["2002:cb00:7101::/48"]),
+        ("64:ff9b::cb00:7100/127", ["203.0.113.0"], ["64:ff9b::cb00:7101/128"]),
+    ],
+)  # fmt: skip
+def test_what_is_left_of_a_network_is_named_in_the_fewest_networks(
+    key: str, allowed: list[str], rest: list[str]
+) -> None:
+    assert Networks(allowed).rest_of(key) == tuple(rest)
+
+
+def test_a_network_around_an_address_is_left_in_one_network_of_each_length() -> None:
+    found = Networks(["203.0.113.77"]).rest_of("203.0.0.0/16")
+    assert sorted(int(each.partition("/")[2]) for each in found) == list(range(17, 33))
+    assert len(Networks(["2001:db8::1"]).rest_of("2001:db8::/48")) == 80
+
+
+def test_what_is_written_as_ipv6_and_stands_for_ipv4_is_not_parted() -> None:
+    assert Networks(["203.0.113.7"]).rest_of("::ffff:203.0.113.0/120") == ()

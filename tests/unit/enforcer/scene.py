@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY
 
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
@@ -17,6 +19,7 @@ from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.ports import StandingBan
 from f2b_worker.testing import (
     FakeClock,
+    MemoryActs,
     MemoryIpSet,
     MemoryIpSetFinder,
     MemoryLease,
@@ -167,6 +170,8 @@ class Scene:
         self.notebook = MemoryNotebook()
         self.jail = Jail("adopted")
         self.apart: tuple[str, ...] = ()
+        self.acts = MemoryActs(self.ledger)
+        self._acted = count(1)
         self.chance: Callable[[], float] = lambda: 0.5
         self.enforcer = self.another()
 
@@ -202,6 +207,7 @@ class Scene:
             blocklists=self.blocklists,
             allowed=Networks(allowed),
             apart=Networks([*NEVER_BANNED.entries, *self.apart]),
+            control=self.acts.control(),
             clock=self.clock,
             region=region,
             unban_lag_s=UNBAN_LAG_S,
@@ -234,6 +240,25 @@ class Scene:
             length_ms = round(seconds * 1000)
             ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
             self.ledger.commit({who: Decision(seen, ban)})
+
+    def act(self, verb: Verb) -> Act:
+        """Do something by hand, now."""
+        return Act(str(next(self._acted)), self.clock.now_ms(), "jane@console", verb, reason="looked at it")
+
+    def lift(self, *keys: str, jail: str = "default") -> None:
+        self.acts.lift(self.act(Verb.UNBAN), [OffenderId(jail, key) for key in keys])
+
+    def allow(self, *entries: str) -> None:
+        self.enforcer.allow(Networks(entries), Networks([*NEVER_BANNED.entries, *self.apart, *entries]))
+
+    def pause(self, blocklist: str = EVERY_BLOCKLIST, seconds: float | None = None) -> None:
+        until_ms = None if seconds is None else self.clock.now_ms() + round(1000 * seconds)
+        self.acts.pause(self.act(Verb.PAUSE), blocklist, until_ms)
+        self.enforcer.obey(self.acts.control())
+
+    def resume(self, blocklist: str = EVERY_BLOCKLIST) -> None:
+        self.acts.resume(self.act(Verb.RESUME), blocklist)
+        self.enforcer.obey(self.acts.control())
 
     def pass_time(
         self, seconds: float, *, every_s: float | None = None, do: Callable[[], None] | None = None

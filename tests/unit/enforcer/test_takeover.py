@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.domain.blocklists import Blocklist, Collapse
+from f2b_worker.domain.networks import Networks
 from f2b_worker.enforcer import AUDIT_S
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import MemoryLease
@@ -110,11 +111,12 @@ class TestAnotherConfiguration:
         assert scene.v6.held == set()
 
     @pytest.mark.parametrize("ignored", ["64:ff9b::/96", "203.0.113.50", "64:ff9b::203.0.113.50"])
-    def test_such_a_ban_goes_at_once_where_the_allowlist_reaches_into_it(self, scene: Scene, ignored: str) -> None:
+    def test_of_such_a_ban_whom_the_allowlist_has_goes_free_at_once(self, scene: Scene, ignored: str) -> None:
         scene.settle("64:ff9b::/64")
         scene.restart(ignored)
         scene.pass_time(5)
-        assert scene.v6.held == set()
+        assert scene.v6.held == set(Networks([ignored]).rest_of("64:ff9b::/64"))
+        assert not any(Networks([ignored]).touches(each) for each in scene.v6.held)
 
     @pytest.mark.parametrize("with_notes", [True, False])
     def test_a_network_that_no_longer_collapses_is_still_ours_and_goes(self, *, with_notes: bool) -> None:

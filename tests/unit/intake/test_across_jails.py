@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,11 @@ class TestFeeding:
         observed = [ban(observed=True)]
         assert fed_by(OffenderId("login", KEY), observed, policy()) == {}
         assert len(fed_by(OffenderId("login", KEY), observed, policy(observed=True))) == 1
+
+    def test_whom_the_allowlist_has_is_not_fed(self) -> None:
+        spared = replace(policy(), allowed=Networks(["203.0.113.0/24"]))
+        assert fed_by(OffenderId("login", "203.0.113.7/32"), [ban()], spared) == {}
+        assert fed_by(OffenderId("login", "198.51.100.7/32"), [ban()], spared) != {}
 
     def test_who_is_never_banned_there_is_not_fed(self) -> None:
         assert fed_by(OffenderId("login", KEY), [ban()], policy(ignore=Networks(["203.0.113.0/29"]))) == {}

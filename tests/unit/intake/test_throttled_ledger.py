@@ -80,3 +80,13 @@ def test_who_is_not_throttled_is_judged_and_fewer_are_tried_in_the_next_turns(sc
         scene.clock.advance(0.2)
         turn(scene)
     assert scene.inbox.left == set()
+
+
+def test_one_offender_who_is_throttled_alone_slows_nobody(scene: Scene) -> None:
+    scene.ledger.refused = {who(CROWD[0]): Throttled("slow down")}
+    for _ in range(5):
+        for ip in CROWD:
+            scene.inbox.put(infraction(ip))
+        assert turn(scene) >= len(CROWD) - 1
+        scene.clock.advance(SHARE_S)
+    assert len(scene.inbox.left) == 5

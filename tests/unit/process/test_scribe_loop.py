@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
-from f2b_worker.errors import Throttled
+from f2b_worker.errors import F2bError, Throttled
+from f2b_worker.ports import Changes
 from f2b_worker.process.scribe import EVERY_S, run_scribe
 from f2b_worker.testing import FakeClock, MemoryLease
 
-if TYPE_CHECKING:
-    from f2b_worker.errors import F2bError
-
 
 class Scribe:
-    """A scribe that answers, or fails, as planned, and notes when it is asked."""
+    """A scribe that is behind, or fails, as planned, and notes when it is asked."""
+
+    is_behind = False
 
     def __init__(self, clock: FakeClock, stop: threading.Event, *plan: bool | F2bError) -> None:
         self.asked_s: list[float] = []
@@ -25,14 +24,23 @@ class Scribe:
         self._stop = stop
         self._plan = list(plan)
 
-    def tick(self) -> bool:
+    def tick(self) -> Changes:
         self.asked_s.append(self._clock.monotonic_s())
         answer = self._plan.pop(0)
         if not self._plan:
             self._stop.set()
-        if isinstance(answer, bool):
-            return answer
-        raise answer
+        if isinstance(answer, F2bError):
+            raise answer
+        self.is_behind = answer
+        return Changes(())
+
+
+class Nobody:
+    """Whoever is told of what a scribe learned."""
+
+    def heed(self, changes: Changes) -> None: ...
+
+    def look_at_all(self) -> None: ...
 
 
 class Lease(MemoryLease):
@@ -48,7 +56,7 @@ class Lease(MemoryLease):
 def run(*plan: bool | F2bError) -> tuple[list[float], Lease]:
     clock, stop, lease = FakeClock(), threading.Event(), Lease()
     scribe = Scribe(clock, stop, *plan)
-    run_scribe(lambda: scribe, lease, clock, stop)
+    run_scribe(lambda: (scribe, Nobody()), lease, clock, stop)
     return scribe.asked_s, lease
 
 

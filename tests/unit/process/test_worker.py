@@ -17,6 +17,7 @@ from f2b_worker.errors import StartError
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, Pulse
 from f2b_worker.process.assembly import Parts, chosen_blocklists
 from f2b_worker.process.regions import RegionPorts, as_text
+from f2b_worker.process.rules import Rules
 from f2b_worker.process.worker import (
     EXIT_PART_DIED,
     EXIT_STOPPED,
@@ -25,7 +26,7 @@ from f2b_worker.process.worker import (
     report_conflicts,
     start,
 )
-from f2b_worker.testing import FakeClock
+from f2b_worker.testing import FakeClock, MemoryActs, MemoryLedger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ class Loop:
         self.pulse = Pulse(self.clock.monotonic_s)
         self.region = "eu-west-1"
         self.used: list[object] = []
+        self.obeyed: list[object] = []
 
     def keep_in_hand(self, stop: threading.Event) -> None:
         stop.wait()
@@ -56,10 +58,14 @@ class Loop:
     def allow(self, allowed: object, apart: object) -> None:
         self.used.append((allowed, apart))
 
+    def obey(self, control: object) -> None:
+        self.obeyed.append(control)
+
 
 def parts(intake: Loop, *enforcers: Loop) -> Parts:
     wakes = [threading.Event() for _ in enforcers]
-    return Parts(cast("Any", intake), cast("Any", enforcers), wakes)
+    rules = Rules(read_jails(None), MemoryActs(MemoryLedger()), FakeClock())
+    return Parts(cast("Any", intake), rules, cast("Any", enforcers), wakes)
 
 
 @pytest.mark.parametrize("place", range(3))

@@ -21,8 +21,8 @@ _REMEDIES = {
     "part": "its changes are skipped; run `f2b-worker repair`, which writes log and snapshot anew from the bans",
     "snapshot": "nobody can start from it; run `f2b-worker repair`, which writes it anew from the bans",
     "act": "it is left out of what is shown; delete the item",
-    "allow": "it allows nobody; add the network again with f2b, or delete the item",
-    "control": "it holds nobody; give the order again with f2b, or delete the item",
+    "allow": "its network, if that can be read, stays allowed without an end; add it again, or delete the item",
+    "control": "it holds nobody; give the order again, or delete the item",
     "lease": "a worker takes the lease over after eight seconds, and writes the item anew",
 }
 

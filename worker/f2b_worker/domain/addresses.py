@@ -8,7 +8,10 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IPV4_BITS = 32
 IPV6_BITS = 128
@@ -223,6 +226,25 @@ def judged_network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | 
 def display(key: str) -> str:
     """Show a key as people write it: an IPv4 host without its /32."""
     return key.removesuffix("/32") if ":" not in key else key
+
+
+def is_one_customer(key: str) -> bool:
+    """Tell whether a canonical key is what one customer has, or less: what is judged as one is spared as one."""
+    if key.endswith("/32") and ":" not in key:
+        return True
+    family, value, prefix = _parts(key)
+    return prefix >= (IPV4_BITS if family == 4 else ipv6_prefix_of(value))
+
+
+def networks_between(span: Span) -> Iterator[str]:
+    """Name the fewest networks that make up a span, in canonical form and in order."""
+    family, low, high = span
+    bits = IPV4_BITS if family == 4 else IPV6_BITS
+    while low <= high:
+        # The largest network that begins here: by the zeros at the end of its address, and by what is left.
+        free_bits = min((low & -low).bit_length() - 1 if low else bits, (high - low + 1).bit_length() - 1)
+        yield canonical(_cidr(family, low, bits - free_bits))
+        low += 1 << free_bits
 
 
 _PREFIXES = {str(prefix): prefix for prefix in range(IPV6_BITS + 1)}

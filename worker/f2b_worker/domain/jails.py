@@ -37,6 +37,9 @@ JAIL_NAME_RULE = "1-64 of A-Z a-z 0-9 . _ -"
 OWN_RANGE = "own_range"
 """Why infractions of private, loopback and similar addresses do not count."""
 
+ALLOWLISTED = "allowlist"
+"""Why infractions of those do not count whom somebody put onto the allowlist while workers run."""
+
 DEFAULT_JAIL = "default"
 DEFAULT_BLOCKLIST = "block"
 
@@ -167,10 +170,15 @@ class Jail:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All jails; a jail that nobody configured is judged by the defaults."""
+    """All jails; a jail that nobody configured is judged by the defaults.
+
+    Attributes:
+        allowed: Who is never banned in any of them, beside those of each jail.
+    """
 
     defaults: Jail = field(default_factory=Jail)
     jails: Mapping[str, Jail] = field(default_factory=dict)
+    allowed: Networks = field(default_factory=Networks)
 
     def knows(self, name: str) -> bool:
         """Tell whether *name* was configured; the default jail always is."""
@@ -184,3 +192,14 @@ class Policy:
     def jail(self, name: str) -> Jail:
         """Find the jail to judge *name* by."""
         return self.jails.get(name, self.defaults)
+
+    def ignores(self, jail: Jail, address: Address) -> str | None:
+        """Say why *address* is never banned in one of the jails, or None if it may be; see `Jail.ignores`."""
+        return jail.ignores(address) or self._spares(span_of(address, jail.prefix_of(address)))
+
+    def ignores_key(self, jail: Jail, key: str) -> str | None:
+        """Say the same of a whole network."""
+        return jail.ignores_key(key) or self._spares(span_of_network(key))
+
+    def _spares(self, span: Span) -> str | None:
+        return ALLOWLISTED if self.allowed.meets(span) else None

@@ -6,10 +6,17 @@ from bisect import bisect_right
 from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import Address, Span, span_of_network
+from f2b_worker.domain.addresses import (
+    Address,
+    Span,
+    family_of,
+    is_one_customer,
+    networks_between,
+    span_of_network,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _NAT64 = 0x0064_FF9B << 96
 _6TO4 = 0x2002 << 112
@@ -60,6 +67,30 @@ class Networks:
         """Tell whether any address of *span* lies in one of the networks."""
         place = bisect_right(self._lows[span.family], span.high)
         return place > 0 and self._highs[span.family][place - 1] >= span.low
+
+    def rest_of(self, key: str) -> tuple[str, ...]:
+        """Name what is left of the network *key* without these: the fewest networks, in canonical form, in order.
+
+        Of what one customer has nothing is left, however little of it lies in these.
+        """
+        if not self.touches(key):
+            return (key,)
+        span = span_of_network(key)
+        # Another way to write IPv4 is no entry of either family that could be parted.
+        if is_one_customer(key) or span.family != family_of(key):
+            return ()
+        return tuple(each for gap in self._gaps(span) for each in networks_between(gap))
+
+    def _gaps(self, span: Span) -> Iterator[Span]:
+        """Find the spans of addresses in *span* that lie in none of the networks."""
+        family, low, high = span
+        lows, highs = self._lows[family], self._highs[family]
+        for place in range(bisect_right(highs, low - 1), bisect_right(lows, high)):
+            if low < lows[place]:
+                yield Span(family, low, lows[place] - 1)
+            low = highs[place] + 1
+        if low <= high:
+            yield Span(family, low, high)
 
 
 def _in_ipv6(low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:

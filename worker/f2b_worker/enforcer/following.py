@@ -225,9 +225,9 @@ class Following:
             if changes.is_all:
                 return self._roster.replace(changes.bans, now_ms)
             number = 0
-            for who, ban in changes.bans:
+            for who, ban, lifted_ms in changes.bans:
                 number += 1
-                self._roster.take_in(who, ban, now_ms)
+                self._roster.take_in(who, ban, now_ms, lifted_ms)
             return number
 
 

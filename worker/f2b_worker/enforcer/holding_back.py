@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.plan.surge import held_back_from
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.plan.roster import Fresh, Roster
+    from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.domain.plan.surge import SurgeGuard
+    from f2b_worker.domain.plan.wants import Fresh
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.ports import Clock, Notebook, Notes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from f2b_worker.aside import in_a_thread
+from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.groups import Groups
@@ -22,6 +23,7 @@ from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
 from f2b_worker.enforcer.own import OwnEntries
 from f2b_worker.enforcer.pace import UpdatePace
+from f2b_worker.enforcer.pausing import Pausing
 from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
 from f2b_worker.enforcer.term import Term
@@ -47,6 +49,8 @@ LOOK_FOR_NOTES_S = 60.0
 
 TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
+
+_NOTHING_ASKED = Control()
 
 
 class Loading(NamedTuple):
@@ -74,6 +78,7 @@ class Enforcer:
         blocklists: The blocklists of this Region.
         allowed: Addresses that are never written, whatever the ledger says.
         apart: Addresses that no collapsed network may hit, though a ban of some jail may.
+        control: What all workers obey.
         clock: Ends bans and paces every call.
         region: That Region's name, for the metrics.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
@@ -94,6 +99,7 @@ class Enforcer:
         blocklists: Iterable[Blocklist],
         allowed: Networks,
         apart: Networks = NEVER_BANNED,
+        control: Control = _NOTHING_ASKED,
         clock: Clock,
         region: str = "",
         unban_lag_s: float = 60.0,
@@ -120,6 +126,7 @@ class Enforcer:
         self._ledger = Patience("ledger", self._alarms, clock)
         # What outlives the lease: an update spends the budget, and a ban is new, only once.
         self._pace = UpdatePace(chance)
+        self._pausing = Pausing([each.name for each in self._blocklists], control, clock)
         self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds, self._keeps)
         self._guard = SurgeGuard(max_new_bans_per_minute)
         self._roster.is_counted = bool(self._guard.limit)
@@ -146,6 +153,10 @@ class Enforcer:
     def allow(self, allowed: Networks, apart: Networks = NEVER_BANNED) -> None:
         """Use other lists of who is spared from the next tick on; may be called from another thread."""
         self._next_spared = (allowed, apart)
+
+    def obey(self, control: Control) -> None:
+        """Pause what is to be paused from the next tick on; may be called from another thread."""
+        self._pausing.control = control
 
     @property
     def remark(self) -> str | None:
@@ -303,6 +314,7 @@ class Enforcer:
             ),
             roster=self._roster,
             pace=self._pace,
+            pausing=self._pausing,
             alarms=alarms,
             clock=clock,
         )
@@ -312,7 +324,12 @@ class Enforcer:
     def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
         allowed, apart = self._spared
         groups = Groups(
-            self._blocklists, allowed, apart=apart, unban_lag_s=self._unban_lag_s, capacity=self._capacity
+            self._blocklists,
+            allowed,
+            apart=apart,
+            lifted=self._roster.lifted,
+            unban_lag_s=self._unban_lag_s,
+            capacity=self._capacity,
         )
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(
@@ -326,7 +343,7 @@ class Enforcer:
             is_explained=lambda name, entry, since_ms: groups.is_explained(name, entry, self._roster, since_ms),
         )
         sets.use(found)
-        groups.start(self._roster.wanted, self._clock.monotonic_s())
+        groups.start(self._roster.wanted, self._roster.parted, self._clock.monotonic_s())
         return own, sets
 
     def _holds(self, blocklist: str, key: str) -> bool:

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, SetState
+    from f2b_worker.domain.plan.group import Group
     from f2b_worker.domain.plan.groups import Groups
+    from f2b_worker.domain.plan.set_state import SetState
     from f2b_worker.enforcer.alarms import Alarms
     from f2b_worker.enforcer.watched import WatchedSet
     from f2b_worker.ports import Clock, Notebook, Notes

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.holding_back import HoldingBack
     from f2b_worker.enforcer.own import OwnEntries
     from f2b_worker.enforcer.pace import UpdatePace
+    from f2b_worker.enforcer.pausing import Pausing
     from f2b_worker.enforcer.search import References, Search
     from f2b_worker.enforcer.sets import Sets
     from f2b_worker.enforcer.undated import Undated
@@ -41,6 +42,7 @@ class Term:
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
+        pausing: Which blocklists are paused, whoever enforces.
         alarms: What people must hear of.
         clock: Paces everything.
     """
@@ -56,6 +58,7 @@ class Term:
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
+    pausing: Pausing
     alarms: Alarms
     clock: Clock
 
@@ -71,6 +74,7 @@ class Term:
         Raises:
             F2bError: If the ledger fails: without it nothing is added and nothing removed.
         """
+        self.pausing.apply(self.sets.groups)
         self._look_for_sets()
         self.references.report()
         self.following.follow(self.pace.next_s, is_waiting=self._is_waiting)
@@ -106,6 +110,8 @@ class Term:
         changes = self.roster.take_changes()
         if changes:
             self.sets.groups.take_in(changes, now_s)
+        if self.roster.lifted.take_news():
+            self.sets.groups.hurry(now_s)
 
     def pause_s(self) -> float:
         """Tell in how many seconds there may be something to do again."""
@@ -127,11 +133,13 @@ class Term:
         oldest_s = groups.oldest_s
         shown.oldest_waiting_s.set(0 if oldest_s is None else self.clock.monotonic_s() - oldest_s)
         shown.entries_quarantined.set(len(self.sets.quarantined))
+        self.pausing.show(shown)
         self._tell_left_out()
         self._tell_unenforceable()
         self.alarms.remarks = tuple(self._remarks())
 
     def _remarks(self) -> Iterator[str]:
+        yield from self.pausing.remarks(self.sets.groups)
         if self.surge.is_holding:
             yield f"the surge guard holds back {len(self.roster.held_back)} bans: look at them, then release them"
         left_out = sum(group.left_out for group in self.sets.groups.by_place.values())

@@ -47,7 +47,7 @@ class Undated:
         """Take in what was answered by now, and ask on."""
         if self._roster.undated or self._question.is_open:
             for key, bans in (self._question.news(_ABOUT, self._alarms) or {}).items():
-                self._roster.settle_undated(key, ((each.who, each.ban) for each in bans), self._clock.now_ms())
+                self._roster.settle_undated(key, bans, self._clock.now_ms())
 
     def _ask(self) -> Mapping[str, Sequence[StandingBan]]:
         return {key: self._bans.standing_of(key) for key in list(islice(self._roster.undated, ASKED_AT_ONCE))}

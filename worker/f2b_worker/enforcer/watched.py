@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.plan.group import Group, SetState
+    from f2b_worker.domain.plan.group import Group
+    from f2b_worker.domain.plan.set_state import SetState
     from f2b_worker.ports import IpSet
 
 NEVER_S = float("-inf")

@@ -44,6 +44,9 @@ _THROTTLED_HINT = "DynamoDB throttles the table, so fewer are written for a whil
 JUDGED_TOGETHER_MAX = 2_000
 """So many offenders are judged in one piece at most: a stop comes in between."""
 
+MANY_THROTTLED = 0.05
+"""So large a share of throttled offenders is about the table; a few are about their own keys, and rest alone."""
+
 _ROUNDS_MAX = 50  # a long backlog, one ban a round, goes on in the next turn; else it would be a defect
 
 
@@ -166,6 +169,7 @@ class Judging:
         Raises:
             F2bError: If nobody could be judged, as in an outage. Who fails alone rests for a while.
         """
+        self.take_in_news()  # also in an outage, in which nothing is laid out
         self._covered.settle()
         share = Share(self._budget, self._clock.monotonic_s())
         longer = self._extending.all() if hurry else self._extending.due()
@@ -213,32 +217,40 @@ class Judging:
         else:
             failed |= dict.fromkeys(decisions, Unavailable(f"it changed in each of {_ROUNDS_MAX} rounds"))
         failed |= self._publish({who: each for who, each in settled.items() if who in asked})
-        self._finish({who: each for who, each in settled.items() if who not in failed}, asked)
+        failed |= self._finish({who: each for who, each in settled.items() if who not in failed}, asked)
         if failed and not reached:
             raise next(reversed(failed.values()))
         self._held_up.set_aside(failed)
 
-    def _finish(self, settled: Mapping[OffenderId, _Settled], asked: Collection[OffenderId]) -> None:
-        """Close the piles of those of whom the ledger was asked; the others fell into bans that are known."""
+    def _finish(
+        self, settled: Mapping[OffenderId, _Settled], asked: Collection[OffenderId]
+    ) -> Mapping[OffenderId, F2bError]:
+        """Close the piles of those of whom the ledger was asked; the others fell into bans that are known.
+
+        Returns:
+            Whose pile could not be closed, since more of them had to be read, and why.
+        """
+        failed: dict[OffenderId, F2bError] = {}
         for who, each in settled.items():
-            if who in asked:
-                self._close(who, *each)
-            else:
+            if who not in asked:
                 self._covered.hold(who)
+                continue
+            try:
+                self._close(who, *each)
+            except F2bError as error:
+                failed[who] = error
+        return failed
 
     def _publish(self, settled: Mapping[OffenderId, _Settled]) -> Mapping[OffenderId, F2bError]:
         """Let everybody know what was judged against, whoever stored it; what was known here is known to all.
 
-        Raises:
-            F2bError: If nobody's ban could be made known, as in an outage.
+        Returns:
+            Whose bans may not be known, and why: their messages wait, and nobody else's.
         """
         banned = {who: each.offender for who, each in settled.items() if each.offender.ban}
-        if not banned:
-            return {}
-        errors = self._ledger.publish(banned)
-        if len(errors) == len(banned):
-            raise next(iter(errors.values()))
-        self._on_ban()
+        errors = self._ledger.publish(banned) if banned else {}
+        if len(errors) < len(banned):
+            self._on_ban()
         return errors
 
     def _tell_of_budget(self) -> None:
@@ -295,10 +307,11 @@ class Judging:
         return answers
 
     def _heeding(self, ask: Callable[[Mapping[OffenderId, T]], Answers], what: Mapping[OffenderId, T]) -> Answers:
-        """Write to the ledger, and write less from then on if it throttles."""
+        """Write to the ledger, and write less from then on if it throttles not only single offenders."""
         began_s = self._clock.monotonic_s()
         answers = ask(what)
-        if any(isinstance(each, Throttled) for each in answers.values()):
+        throttled = sum(isinstance(each, Throttled) for each in answers.values())
+        if throttled >= max(2, len(answers) * MANY_THROTTLED):
             self._budget.slow_down(len(answers), self._clock.monotonic_s() - began_s)
         return answers
 
@@ -309,8 +322,9 @@ class Judging:
         if not isinstance(answer, Offender):
             return self._fail_one(who, answer)
         if pile.known and not pile.is_covered_by(answer):
-            pile.known = None  # a colleague banned it anew: what lies here is recorded first, in the next round
-            self.known.learn(who, answer)
+            # A colleague banned it anew: what lies here is recorded first, in the next round. That ban may not be
+            # logged yet, so it is known here once it is.
+            pile.known = None
             return None
         try:
             return self._judge_one(who, answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from f2b_worker.domain.judge.recent import Recent
 from f2b_worker.domain.judge.verdicts import Ban, Offender
 
 if TYPE_CHECKING:
@@ -42,32 +43,25 @@ class KnownBans:
     """
 
     def __init__(self, most: int = KNOWN_MAX) -> None:
-        self._half = most // 2
-        self._newer: dict[str, bytes] = {}
-        self._older: dict[str, bytes] = {}
+        self._recent = Recent(most)
         self._places: dict[tuple[str, tuple[str, ...]], int] = {}
         self._shared: list[tuple[str, tuple[str, ...]]] = []
 
     def get(self, who: OffenderId) -> KnownBan | None:
         """Find the ban of *who*, if it is known."""
-        name = _name(who)
-        packed = self._newer.get(name) or self._older.get(name)
+        packed = self._recent.get(who)
         return self._unpacked(packed) if packed else None
 
     def learn(self, who: OffenderId, seen: Offender) -> None:
         """Remember what the ledger holds of *who*."""
-        self.forget(who)
         if seen.ban is None:
-            return
-        if len(self._newer) >= self._half:
-            self._older, self._newer = self._newer, {}
-        self._newer[_name(who)] = self._as_packed(seen, seen.ban)
+            self.forget(who)
+        else:
+            self._recent.put(who, self._as_packed(seen, seen.ban))
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for somebody unknown."""
-        name = _name(who)
-        self._newer.pop(name, None)
-        self._older.pop(name, None)
+        self._recent.forget(who)
 
     def _as_packed(self, seen: Offender, ban: Ban) -> bytes:
         shared = (ban.origin, ban.blocklists)
@@ -83,8 +77,3 @@ class KnownBans:
         origin, blocklists = self._shared[place]
         ban = Ban(start_ms, until_ms, count, length_ms, extended, (), observed, blocklists, origin)
         return KnownBan(ban, revision, lifted_ms)
-
-
-def _name(who: OffenderId) -> str:
-    # One text is half as large as a tuple of two.
-    return f"{who.jail} {who.key}"

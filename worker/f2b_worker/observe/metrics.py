@@ -18,6 +18,11 @@ refused = Counter("f2b_refused", "Infractions or messages set aside in the dead-
 ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned", ["reason"])
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
+generation = Gauge(
+    "f2b_generation",
+    "How often all workers had been asked to read their files again when this one last did",
+    multiprocess_mode="livemin",
+)
 offenders_held_up = Gauge(
     "f2b_offenders_held_up",
     "Offenders that cannot be judged now, while others are",
@@ -63,6 +68,7 @@ bans_waiting = _shown_by_one("f2b_bans_waiting", "Active bans that wait to be wr
 oldest_waiting_s = _shown_by_one(
     "f2b_oldest_waiting_seconds", "How long the longest waiting ban has waited", _REGION
 )
+paused = _shown_by_one("f2b_paused", "1 while a blocklist is paused: its IP sets stay as they are", _BLOCKLIST)
 surge = _shown_by_one("f2b_surge", "1 while the surge guard holds bans back", _REGION)
 enforcer_ready = Gauge(
     "f2b_enforcer_ready",
@@ -84,6 +90,7 @@ _WHILE_ENFORCING = (
     bans_unreadable,
     bans_waiting,
     oldest_waiting_s,
+    paused,
     surge,
     entries_quarantined,
 )
@@ -129,6 +136,10 @@ class RegionMetrics:
     def show_left_out(self, blocklist: str, bans: int) -> None:
         """Show how many bans of a blocklist found no room."""
         bans_left_out.labels(self._region, blocklist).set(bans)
+
+    def show_paused(self, blocklist: str, *, is_paused: bool) -> None:
+        """Show whether the IP sets of a blocklist stay as they are."""
+        paused.labels(self._region, blocklist).set(is_paused)
 
     def forget_ip_set(self, ip_set: str) -> None:
         """Show nothing more of an IP set that is gone."""

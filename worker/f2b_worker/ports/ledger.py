@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class StandingBan(NamedTuple):
-    """The last ban of one offender, as the enforcer sees it: it may be over."""
+    """The last ban of one offender, as the enforcer sees it: it may be over.
+
+    Infractions up to *lifted_ms* count no more, since somebody lifted a ban then; 0 if nobody did.
+    """
 
     who: OffenderId
     ban: Ban
+    lifted_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ import structlog
 from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
+from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
-from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
+from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe, open_scribe
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
@@ -50,8 +52,10 @@ from f2b_worker.intake.receivers import Receivers
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.process.pardoning import Pardoning
 from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
+from f2b_worker.process.rules import Rules
 from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
 from f2b_worker.process.scribe import run_scribe
 
@@ -66,7 +70,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.jails import Policy
     from f2b_worker.errors import Unreadable
     from f2b_worker.observe.pulse import Pulse
-    from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook
+    from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook, StandingOrders
     from f2b_worker.process.regions import RegionPorts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -108,6 +112,7 @@ class Parts:
     """The loops of one worker process, and the events that stop and wake them.
 
     Attributes:
+        rules: What they go by.
         close: Ends what feeds the intake, and lets go what it did not take; called once `stop` is set.
         interrupt: Ends what the intake may be waiting for.
         others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
@@ -118,6 +123,7 @@ class Parts:
     """
 
     intake: Intake
+    rules: Rules
     enforcers: Sequence[Enforcer] = ()
     wakes: Sequence[threading.Event] = ()
     regions: Sequence[RegionPorts] = ()
@@ -162,6 +168,11 @@ class Parts:
         """How this process does."""
         return Condition(self.problem, self.conflict)
 
+    def hand_over(self) -> None:
+        """Have every loop go by the rules as they are now."""
+        self.rules.hand_over(self.intake, self.enforcers)
+        _set_all(self.wakes)
+
     def end(self) -> None:
         """Ask every loop to stop."""
         self.stop.set()
@@ -196,9 +207,11 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     scribe_lease = DynamoLease(
         table, settings.table, name="scribe", owner=own_name(), clock=clock, slower=SCRIBE_SLOWER
     )
+    rules = patiently(settings, lambda: open_rules(read_jails(config), ledger.orders, clock), config)
     return assemble(
         settings,
-        jails,
+        rules,
+        blocklists=blocklists,
         inbox=inbox,
         ledger=ledger,
         regions=regions,
@@ -207,7 +220,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         others={
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
-                lambda: open_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+                lambda: begin_as_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
@@ -216,10 +229,36 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     )
 
 
+def begin_as_scribe(client: DynamoDBClient, table: str, clock: Clock) -> tuple[Scribe, Pardoning]:
+    """Make a scribe of one table, and who lifts the bans inside the allowlist that it learns of."""
+    orders = DynamoStandingOrders(client, table)
+    scribe = open_scribe(client, table, clock, orders.look_again)
+    acts = DynamoActs(client, table, clock)
+    return scribe, Pardoning(scribe.standing, orders, acts, clock, f"f2b-worker {own_name()}")
+
+
+def open_rules(jails: Jails, orders: StandingOrders, clock: Clock) -> Rules:
+    """Read what people ask of all workers before any loop begins.
+
+    Args:
+        jails: What the file says, read just now: who asks for that from now on is heard.
+        orders: Where it is read.
+        clock: Ends entries of the allowlist.
+
+    Raises:
+        F2bError: If it cannot be read: nobody must be banned who is allowed, and nothing written in a pause.
+    """
+    rules = Rules(jails, orders, clock)
+    rules.read()
+    rules.settle()
+    return rules
+
+
 def assemble(  # noqa: PLR0913
     settings: WorkerSettings,
-    jails: Jails,
+    rules: Rules,
     *,
+    blocklists: tuple[Blocklist, ...],
     inbox: Inbox,
     ledger: Ledger,
     regions: Sequence[RegionPorts],
@@ -229,13 +268,12 @@ def assemble(  # noqa: PLR0913
     remark: Callable[[], str | None] = lambda: None,
 ) -> Parts:
     """Make the loops out of what was opened; see `Parts`."""
-    blocklists = chosen_blocklists(jails, settings)
-    warn_of_bans_without_a_place(jails.policy, blocklists)
+    warn_of_bans_without_a_place(rules.policy, blocklists)
     wakes = [threading.Event() for _ in regions]
     intake = Intake(
         inbox,
         ledger,
-        jails.policy,
+        rules.policy,
         SystemClock(),
         max_age_ms=settings.max_age,
         poll_s=max(settings.poll_s, TURN_WAIT_LEAST_S),
@@ -244,9 +282,10 @@ def assemble(  # noqa: PLR0913
         offenders_per_s=settings.offenders_per_s,
         on_ban=partial(_set_all, wakes),
     )
-    enforcers = [_enforcer(ports, ledger, intake, jails=jails, settings=settings) for ports in regions]
+    enforcers = [_enforcer(ports, ledger, intake, rules=rules, settings=settings) for ports in regions]
     return Parts(
         intake,
+        rules,
         enforcers,
         wakes,
         regions,
@@ -259,7 +298,7 @@ def assemble(  # noqa: PLR0913
 
 
 def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, jails: Jails, settings: WorkerSettings
+    ports: RegionPorts, ledger: Ledger, intake: Intake, *, rules: Rules, settings: WorkerSettings
 ) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
@@ -268,8 +307,9 @@ def _enforcer(
         ports.lease,
         ports.notebook,
         blocklists=ports.blocklists,
-        allowed=jails.allowed,
-        apart=jails.apart,
+        allowed=rules.allowed,
+        apart=rules.apart,
+        control=rules.control,
         clock=clock,
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,

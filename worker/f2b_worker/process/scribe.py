@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from f2b_worker.ports import Clock, Lease
+    from f2b_worker.ports import Changes, Clock, Lease
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -23,39 +23,68 @@ EVERY_S = 2.0
 class Scribe(Protocol):
     """Who makes snapshots, as the loop uses it."""
 
-    def tick(self) -> bool:
-        """Do what is due; tell whether there is more to do at once."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to do at once."""
+        ...
+
+    def tick(self) -> Changes:
+        """Do what is due; answer which bans it has learned of."""
         ...
 
 
-def run_scribe(begin: Callable[[], Scribe], lease: Lease, clock: Clock, stop: threading.Event) -> None:
+class Pardoning(Protocol):
+    """Who lifts bans inside the allowlist, as the loop uses it."""
+
+    def heed(self, changes: Changes) -> None:
+        """Look at bans that changed."""
+        ...
+
+    def look_at_all(self) -> None:
+        """Look at all bans the next time."""
+        ...
+
+
+def run_scribe(
+    begin: Callable[[], tuple[Scribe, Pardoning]], lease: Lease, clock: Clock, stop: threading.Event
+) -> None:
     """Be the scribe while the lease is held, until *stop*.
 
-    A failure is told once and tried again: all that depends on a scribe is what a start costs.
+    A failure is told once and tried again: what depends on a scribe is what a start costs, and that a ban which
+    was stored inside the allowlist does not come back when its entry ends.
 
     Args:
-        begin: Makes a scribe that knows nothing yet.
+        begin: Makes a scribe that knows nothing yet, and who looks at the bans that it learns of.
         lease: Keeps others from doing the same work.
         clock: Paces it.
         stop: Ends it.
     """
-    scribe: Scribe | None = None
-    is_failing = has_more = False
-    while not clock.wait(stop, 0.0 if has_more else EVERY_S):
-        has_more = False
+    working: tuple[Scribe, Pardoning] | None = None
+    is_failing = is_behind = False
+    while not clock.wait(stop, 0.0 if is_behind else EVERY_S):
+        is_behind = False
         try:
             if not lease.hold():
-                scribe = None
+                working = None
                 continue
-            scribe = scribe or begin()
-            has_more = scribe.tick()
+            working = working or begin()
+            _work(*working)
+            is_behind = working[0].is_behind
             is_failing = False
         except F2bError as error:
             if not is_failing:
                 log.warning("scribe_failed", reason=str(error))
             is_failing = True
-    if scribe:
+    if working:
         _give_back(lease)
+
+
+def _work(scribe: Scribe, pardoning: Pardoning) -> None:
+    try:
+        pardoning.heed(scribe.tick())
+    except F2bError:
+        pardoning.look_at_all()
+        raise
 
 
 def _give_back(lease: Lease) -> None:

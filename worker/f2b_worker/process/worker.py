@@ -20,6 +20,7 @@ from f2b_worker.observe.log import finish
 from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
 from f2b_worker.process.orders import Orders
 from f2b_worker.process.orphans import reap_orphans
+from f2b_worker.process.rules import follow_orders
 from f2b_worker.signals import end_undisturbed
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def run_parts(
         )
     orders.stop_by(parts.end)
     look_for_garbage_seldom()
-    threads = start(parts, died)
+    reload = partial(reload_jails, parts, settings, config)
+    metrics.generation.set(parts.rules.control.generation)
+    threads = start(parts, died, reload)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
     where = (
         {"state": str(settings.state_file), "port": settings.port}
@@ -87,7 +90,7 @@ def run_parts(
         else {"queue": settings.queue, "table": settings.table}
     )
     log.info("working", **where, blocklists=blocklists)
-    _wait(parts, orders.reloads, settings, config, tell)
+    _wait(parts, orders.reloads, reload, tell)
     parts.end()
     code = end(threads, died)
     end_undisturbed()
@@ -115,8 +118,17 @@ def report_conflicts(parts: Parts, alarms: Alarms) -> None:
             alarms.ring("configured_otherwise", each.region, reason=each.conflict, remedy=remedy)
 
 
-def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
-    """Start each loop in its thread; one that dies sets *died* and stops the others."""
+def start(
+    parts: Parts, died: threading.Event, reload: Callable[[], None] = lambda: None
+) -> list[threading.Thread]:
+    """Start each loop in its thread; one that dies sets *died* and stops the others.
+
+    Args:
+        parts: The loops.
+        died: Told of it.
+        reload: Has the file read again.
+    """
+    clock = SystemClock()
 
     def close() -> None:
         parts.stop.wait()
@@ -127,6 +139,7 @@ def start(parts: Parts, died: threading.Event) -> list[threading.Thread]:
         "close": close,  # beside the intake, which may need long for what it has in hand
         "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
         "watch": lambda: _watch(parts),
+        "orders": lambda: follow_orders(parts.rules, parts.hand_over, reload, clock, parts.stop),
         **{name: partial(run, parts) for name, run in parts.others.items()},
     }
     for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
@@ -160,8 +173,7 @@ def _watch(parts: Parts) -> None:
 def _wait(
     parts: Parts,
     reloads: list[int],
-    settings: WorkerSettings,
-    config: Path | None,
+    reload: Callable[[], None],
     tell: Callable[[Condition], None] | None,
 ) -> None:
     """Wait for the stop; who is told how this process does may be dead, and is found so by telling."""
@@ -170,7 +182,7 @@ def _wait(
     while not parts.stop.wait(_CHECK_EVERY_S):
         if reloads:
             reloads.clear()
-            reload_jails(parts, settings, config)
+            reload()
         report_conflicts(parts, alarms)
         reap_orphans()
         _tell(parts, tell)
@@ -189,9 +201,9 @@ def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) ->
     except StartError as error:
         log.error("jails_kept", reason=str(error))
         return
-    parts.intake.use(jails.policy)
-    for enforcer in parts.enforcers:
-        enforcer.allow(jails.allowed, jails.apart)
+    parts.rules.use_file(jails)
+    parts.hand_over()
+    metrics.generation.set(parts.rules.control.generation)
     changed = set(blocklists) != set(parts.blocklists)
     log.info(
         "jails_reloaded",

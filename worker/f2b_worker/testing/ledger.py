@@ -200,7 +200,8 @@ class MemoryLedger:
             return [self._standing(who) for who in list(self._changed) if who.key == key]
 
     def _standing(self, who: OffenderId) -> StandingBan:
-        return StandingBan(who, UNREADABLE if who in self.unreadable else self._last(who))
+        ban = UNREADABLE if who in self.unreadable else self._last(who)
+        return StandingBan(who, ban, self._offenders.get(who).lifted_ms)
 
     def _last(self, who: OffenderId) -> Ban:
         bans = self._history[who]

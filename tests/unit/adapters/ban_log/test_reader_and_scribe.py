@@ -72,6 +72,18 @@ def scene() -> Scene:
     return Scene()
 
 
+def test_a_scribe_tells_what_it_has_learned_and_knows_all(scene: Scene) -> None:
+    one, other = scene.change(1), scene.change(2)
+    scene.log(one)
+    assert scene.scribe.tick().is_all
+    told = scene.scribe.tick()
+    assert (told.is_all, [each.who for each in told.bans]) == (False, [one.who])
+    scene.log(other, scene.change(1, 2))
+    assert {each.who for each in scene.scribe.tick().bans} == {one.who, other.who}
+    assert list(scene.scribe.tick().bans) == []
+    assert {each.who for each in scene.scribe.standing()} == {one.who, other.who}
+
+
 def test_who_starts_reads_the_snapshot_and_then_what_came_since(scene: Scene) -> None:
     one, other, third = scene.change(1), scene.change(2), scene.change(3)
     scene.scribe.tick()

@@ -99,6 +99,20 @@ def test_what_is_ignored_is_counted_by_reason_and_not_refused() -> None:
     assert (dict(found.hits), found.refused) == ({}, [])
 
 
+def test_whom_the_allowlist_has_is_ignored_in_every_jail_together_with_all_that_is_judged_as_one() -> None:
+    policy = Policy(
+        jails={"net": Jail("net", ipv4_prefix=24)},
+        allowed=Networks(["203.0.113.7", "2001:db8::7", "198.51.100.0/24"]),
+    )
+    reports = [
+        *(infraction("203.0.113.7"), infraction("203.0.113.7", jail="typo"), infraction("::ffff:198.51.100.9")),
+        *(infraction("2001:db8::9"), infraction("203.0.113.9", jail="net"), infraction("203.0.113.9")),
+    ]
+    found = Sorter(policy, None).sort_out(reports, now_ms=NOW_MS)
+    assert (found.ignored, found.refused) == ({"allowlist": 5}, [])
+    assert set(found.hits) == {OffenderId("login", "203.0.113.9/32")}
+
+
 @pytest.mark.parametrize(
     "ip", ["example.org", "10.0.0.0/8", "fe80::1%eth0", "203.0.113.7:http", "", "203.0.113.007", "203.0.113.7\0"]
 )

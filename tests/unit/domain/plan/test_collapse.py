@@ -9,8 +9,9 @@ from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.domain.plan.groups import Groups
 from f2b_worker.domain.plan.origin import Origin
-from f2b_worker.domain.plan.roster import Roster, Want
+from f2b_worker.domain.plan.roster import Roster
 from f2b_worker.domain.plan.updates import next_update
+from f2b_worker.domain.plan.wants import Want
 
 NET = "203.0.113.0/24"
 NEIGHBOURS = [f"203.0.113.{host}/32" for host in range(1, 6)]

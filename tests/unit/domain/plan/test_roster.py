@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.domain.networks import Networks
-from f2b_worker.domain.plan.roster import Roster, Want
+from f2b_worker.domain.plan.roster import Roster
+from f2b_worker.domain.plan.wants import Want
+from f2b_worker.ports import StandingBan
 
 A, B = "203.0.113.1/32", "203.0.113.2/32"
 HOME = "2001:db8::/64"
@@ -96,7 +99,7 @@ def test_a_changed_allowlist_lets_out_at_once_and_in_again() -> None:
     take_in(bans, A, ban(2000))
     bans.take_changes()
     bans.allow(Networks(["203.0.113.1"]))
-    assert bans.take_changes() == [Want("block", A, None, at_once=True)]
+    assert bans.take_changes() == [Want("block", A, None)]
     bans.allow(Networks())
     assert bans.wanted["block"] == {A: 2000}
 
@@ -106,7 +109,7 @@ def test_a_full_reading_replaces_everything_and_tells_the_difference() -> None:
     take_in(bans, A, ban(2000))
     take_in(bans, B, ban(2000))
     bans.take_changes()
-    bans.replace([(OffenderId("login", B), ban(2000)), (OffenderId("login", HOME), ban(3000))], NOW_MS)
+    bans.replace([(OffenderId("login", B), ban(2000), 0), (OffenderId("login", HOME), ban(3000), 0)], NOW_MS)
     assert bans.take_changes() == [Want("block", HOME, 3000), Want("block", A, None)]
     assert bans.remembered() == {B, HOME}
 
@@ -164,3 +167,45 @@ class TestHoldingBack:
         held.add(A)
         bans.reconsider()
         assert bans.wanted["block"] == {A: 2000}
+
+
+class TestLifts:
+    @pytest.mark.parametrize(("until_ms", "lifted_ms"), [(NOW_MS - 1, NOW_MS - 1), (NOW_MS + 900, NOW_MS + 900)])
+    def test_a_lifted_ban_is_over_whatever_clock_the_lift_is_of(self, until_ms: int, lifted_ms: int) -> None:
+        bans = roster()
+        take_in(bans, A, ban(9000))
+        bans.take_changes()
+        bans.take_in(OffenderId("login", A), ban(until_ms), NOW_MS, lifted_ms)
+        assert bans.take_changes() == [Want("block", A, None)]
+        assert (bans.lifted.touches(A), bans.explains(A, until_ms)) == (True, True)
+
+    def test_a_short_ban_by_hand_runs_although_a_lift_before_spent_infractions_of_a_clock_ahead(self) -> None:
+        bans = roster()
+        bans.take_in(OffenderId("manual", A), ban(60_000, start_ms=NOW_MS), NOW_MS, 200_000)
+        assert bans.wanted["block"] == {A: 60_000}
+
+    def test_a_ban_in_another_jail_goes_on(self) -> None:
+        bans = roster()
+        take_in(bans, A, ban(9000))
+        take_in(bans, A, ban(8000), "scan")
+        bans.take_in(OffenderId("login", A), ban(500), NOW_MS, 500)
+        assert bans.wanted["block"] == {A: 8000}
+
+    def test_a_ban_after_a_lift_runs_and_its_end_is_none(self) -> None:
+        bans = roster()
+        bans.take_in(OffenderId("login", A), ban(500), NOW_MS, 500)
+        bans.take_in(OffenderId("login", A), ban(2000, start_ms=600), NOW_MS, 500)
+        assert (bans.wanted["block"], bans.lifted.touches(A)) == ({A: 2000}, False)
+        bans.expire(2001)
+        assert (bans.wanted["block"], bans.lifted.touches(A)) == ({}, False)
+
+    def test_who_takes_over_knows_of_lifts_and_forgets_them_with_the_ban(self) -> None:
+        bans = roster()
+        standing = [
+            StandingBan(OffenderId("login", A), ban(500), 500),
+            StandingBan(OffenderId("login", B), ban(900)),
+        ]
+        assert bans.replace(standing, NOW_MS) == 2
+        assert (bans.lifted.touches(A), bans.lifted.touches(B)) == (True, False)
+        bans.expire(500 + KEPT_AFTER_END_MS + 1)
+        assert not bans.lifted.touches(A)

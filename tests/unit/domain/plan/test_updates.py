@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from f2b_worker.domain.blocklists import Foreign
+from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.origin import Origin
 from f2b_worker.domain.plan.updates import REMOVALS_WAIT_S, Update, Why, next_update
 
@@ -154,10 +156,12 @@ class TestRemovals:
         assert second is not None
         assert (set(first.removed), set(second.added)) == ({A}, {B})
 
-    def test_what_must_go_at_once_does_not_wait_for_the_lag(self) -> None:
+    def test_who_is_allowed_does_not_wait_for_the_lag(self) -> None:
         bench = Bench([A])
         bench.want(A)
-        bench.group.unwant(A, bench.now_s, at_once=True)
+        bench.group.unwant(A, bench.now_s)
+        assert bench.plan() is None
+        bench.group.allow(Networks([A]), bench.now_s)
         assert bench.planned().removed == {A}
 
     def test_who_is_wanted_again_before_the_removal_stays(self) -> None:
@@ -166,6 +170,103 @@ class TestRemovals:
         bench.want(A)
         bench.now_s += LAG_S
         assert bench.plan() is None
+
+
+class TestGoingFree:
+    def test_it_comes_before_bans_and_takes_those_along_that_find_room(self) -> None:
+        bench = Bench([A, B], [], capacity=3)
+        bench.want(A, B)
+        bench.group.unwant(A, bench.now_s)
+        bench.group.allow(Networks([A]), bench.now_s)
+        bench.want(*keys(10, 100))
+        update = bench.carry_out()
+        assert (update.set_id, update.why, set(update.removed)) == ("0", Why.REMOVALS, {A})
+        assert update.added == set(keys(2, 100))
+        assert bench.planned().why is Why.BANS
+
+    def test_of_several_sets_that_from_which_most_goes_is_written_first(self) -> None:
+        bench = Bench([A], [B, C])
+        bench.want(A, B, C)
+        for entry in (A, B, C):
+            bench.group.unwant(entry, bench.now_s)
+        bench.group.allow(Networks([A, B, C]), bench.now_s)
+        assert [set(bench.carry_out().removed) for _ in range(2)] == [{B, C}, {A}]
+
+    def test_bans_have_every_other_update_however_much_is_freed(self) -> None:
+        bench = Bench([A])
+        bench.want(A)
+        bench.group.unwant(A, bench.now_s)
+        bench.group.allow(Networks([A]), bench.now_s)
+        other = Bench([])
+        other.want(B)
+        for after_removals, removed in ((False, {A}), (True, set())):
+            update = next_update([bench.group, other.group], bench.now_s, {"0"}, after_removals=after_removals)
+            assert update is not None
+            assert update.removed == removed
+
+    def test_who_was_lifted_goes_at_once_though_the_removal_waited_already(self) -> None:
+        bench = Bench()
+        lifted = Lifted()
+        bench.group = Group("block", 4, lifted=lifted, unban_lag_s=LAG_S)
+        bench.add("0", [A, B])
+        bench.want(A, B)
+        bench.group.unwant(A, bench.now_s)
+        bench.group.unwant(B, bench.now_s)
+        assert bench.plan() is None
+        lifted.note(A, 0)
+        bench.group.hurry(bench.now_s)
+        assert bench.planned().removed == {A, B}
+        assert bench.group.sets["0"].hurried == {A}
+
+    def test_in_a_disturbance_it_is_not_spared(self) -> None:
+        bench = Bench([A, B])
+        bench.want(A, B)
+        bench.group.unwant(A, bench.now_s)
+        bench.group.unwant(B, bench.now_s)
+        bench.group.allow(Networks([A]), bench.now_s)
+        bench.now_s += LAG_S
+        bench.group.spared_s = bench.now_s
+        assert bench.planned().removed == {A}
+
+
+class TestPaused:
+    def test_nothing_is_put_in_and_nothing_ended_is_taken_out(self) -> None:
+        bench = Bench([A], [B], capacity=10)
+        bench.want(B, C)
+        bench.group.is_paused = True
+        bench.now_s += 10 * LAG_S
+        assert bench.plan() is None
+        bench.group.is_paused = False
+        assert (set(bench.planned().added), set(bench.planned().removed)) == ({C}, {A})
+
+    def test_who_is_to_go_free_goes_alone(self) -> None:
+        bench = Bench([A, B])
+        bench.want(A, C)
+        bench.group.is_paused = True
+        bench.now_s += 10 * LAG_S
+        bench.group.unwant(A, bench.now_s)
+        bench.group.allow(Networks([A]), bench.now_s)
+        update = bench.carry_out()
+        assert (set(update.added), set(update.removed), set(update.entries)) == (set(), {A}, {B})
+        assert bench.plan() is None
+
+    def test_what_is_blocked_already_may_take_the_place_of_the_range_that_goes(self) -> None:
+        bench = Bench(["198.18.0.0/31", C])
+        bench.want("198.18.0.0/31", C)
+        bench.group.is_paused = True
+        bench.want(A, D)
+        bench.group.unwant("198.18.0.0/31", bench.now_s)
+        bench.group.allow(Networks([B]), bench.now_s)
+        assert bench.carry_out().entries == {A, C}
+
+    def test_another_group_goes_on(self) -> None:
+        bench, other = Bench([]), Bench([])
+        bench.want(A)
+        other.want(B)
+        bench.group.is_paused = True
+        update = next_update([bench.group, other.group], bench.now_s, {"0"})
+        assert update is not None
+        assert update.added == {B}
 
 
 class TestForeign:
@@ -182,7 +283,7 @@ class TestForeign:
         bench.add("0", [], foreign=(A,))
         bench.want(A)
         assert bench.plan() is None
-        bench.group.unwant(A, bench.now_s, at_once=True)
+        bench.group.unwant(A, bench.now_s)
         bench.now_s += 10 * LAG_S
         assert bench.plan() is None
 

@@ -226,8 +226,8 @@ def as_standing(item: Item) -> StandingBan | None:
     who = who_of(item)
     if who is None:
         raise unreadable("offender", item, "sk")
-    ban = as_offender(item).ban
-    return StandingBan(who, ban) if ban else None
+    offender = as_offender(item)
+    return StandingBan(who, offender.ban, offender.lifted_ms) if offender.ban else None
 
 
 def as_last_ban(item: Item) -> Ban | None:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.adapters.dynamodb.items import as_offender, version_of
+from f2b_worker.domain.judge.recent import Recent
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
 
 if TYPE_CHECKING:
@@ -49,15 +50,12 @@ class SeenItems:
 
     def __init__(self, clock: Clock, most: int = KNOWN_MAX) -> None:
         self._clock = clock
-        self._half = most // 2
+        self._recent = Recent(most)
         self._lock = threading.Lock()
-        self._newer: dict[str, bytes] = {}
-        self._older: dict[str, bytes] = {}
 
     def get(self, who: OffenderId) -> Seen | None:
         """Answer what was seen of *who*; None for a stranger."""
-        name = _name(who)
-        packed = self._newer.get(name) or self._older.get(name)
+        packed = self._recent.get(who)
         found = _unpacked(packed) if packed else None
         if found is None or self._clock.monotonic_s() - found.asked_s > KNOWN_FOR_S:
             return None
@@ -74,23 +72,14 @@ class SeenItems:
         if not seen.version:
             self.forget(who)
             return
-        name, packed = _name(who), _packed(seen)
+        packed = _packed(seen)
         with self._lock:
-            if len(self._newer) >= self._half and name not in self._newer:
-                self._older, self._newer = self._newer, {}
-            self._newer[name] = packed
+            self._recent.put(who, packed)
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for a stranger."""
-        name = _name(who)
         with self._lock:
-            self._newer.pop(name, None)
-            self._older.pop(name, None)
-
-
-def _name(who: OffenderId) -> str:
-    # One text is half as large as a tuple of two.
-    return f"{who.jail} {who.key}"
+            self._recent.forget(who)
 
 
 def _packed(seen: Seen) -> bytes:

@@ -51,21 +51,22 @@ PURGED_AT_ONCE = 500
 _STANDING_AT_ONCE = 2000
 # As bytes: SQLite hands out no row of a query in which one text is none.
 _ALL = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms FROM offenders
 WHERE ban IS NOT NULL AND typeof(key) = 'text' AND typeof(jail) = 'text'
     AND (key, jail) > (CAST(? AS TEXT), CAST(? AS TEXT))
 ORDER BY key, jail LIMIT ?
 """
 _WITHOUT_KEY = """
-SELECT hex(key), hex(jail), NULL FROM offenders
+SELECT hex(key), hex(jail), NULL, 0 FROM offenders
 WHERE ban IS NOT NULL AND NOT (typeof(key) = 'text' AND typeof(jail) = 'text')
 """
 _OF_KEY = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB) FROM offenders WHERE key = ? AND ban IS NOT NULL
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms FROM offenders
+WHERE key = ? AND ban IS NOT NULL
 """
 # Numbers only: any text is larger than every number, and would be the cursor for ever.
 _CHANGED = """
-SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), changed FROM offenders
+SELECT CAST(key AS BLOB), CAST(jail AS BLOB), CAST(ban AS BLOB), lifted_ms, changed FROM offenders
 WHERE changed > ? AND changed <= ? ORDER BY changed
 """
 _NEWEST = "SELECT coalesce(max(changed), 0) FROM offenders WHERE changed <= ?"
@@ -126,9 +127,9 @@ class SqliteBanBook:
 
     def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[StandingBan]:
         """Read bans; one that cannot be read is told of, and named if its key says whose it is."""
-        for key, jail, ban, *_ in rows:
+        for key, jail, ban, lifted_ms, *_ in rows:
             try:
-                yield standing_of_row(key, jail, ban)
+                yield standing_of_row(key, jail, ban, lifted_ms)
             except Unreadable as error:
                 self._aside(error)
                 who = who_of_row(key, jail)
@@ -147,7 +148,7 @@ class SqliteBanBook:
     def changed_since(self, cursor: int) -> tuple[list[StandingBan], int]:
         """Read the bans that were stored since *cursor*, and where to go on."""
         rows = self._rows(_CHANGED, cursor, CHANGES_MAX)
-        return list(self._readable(rows)), rows[-1][3] if rows else cursor
+        return list(self._readable(rows)), rows[-1][4] if rows else cursor
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first; one that cannot be read is told of."""

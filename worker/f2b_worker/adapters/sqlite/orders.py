@@ -10,7 +10,7 @@ from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.acts.control import Control, Pause
-from f2b_worker.domain.acts.soundness import checked_entry, checked_pause
+from f2b_worker.domain.acts.soundness import checked_entry, checked_pause, what_is_left
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, is_whole
 from f2b_worker.observe.unreadable import set_aside
 
@@ -50,14 +50,15 @@ class SqliteStandingOrders:
         return int(number)
 
     def allowlist(self) -> list[AllowEntry]:
-        """Read the allowlist, by network; an entry that cannot be read is named, and counts for nothing."""
-        found = []
+        """Read the allowlist, by network; an entry that cannot be read is named, and has no end."""
+        found: list[AllowEntry | None] = []
         for row in self._rows("SELECT network, until_ms, comment, who, at_ms FROM allowed ORDER BY network"):
             try:
                 found.append(checked_entry(AllowEntry(*row)))
             except MISSHAPEN as error:
                 self._aside(unreadable_item("allow", f"allowed {row[0]}", str(error)))
-        return found
+                found.append(what_is_left(row[0]))
+        return [entry for entry in found if entry]
 
     def control(self) -> Control:
         """Read what all workers obey; what cannot be read is named, and counts for nothing."""

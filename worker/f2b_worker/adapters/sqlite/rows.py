@@ -168,8 +168,8 @@ def history_rows(bans: Iterable[tuple[OffenderId, Ban, int]]) -> Rows:
     return Rows(_WRITE_HISTORY, rows)
 
 
-def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
-    """Read the last ban of an offender from its columns, as bytes.
+def standing_of_row(key: object, jail: object, ban: bytes, lifted_ms: object) -> StandingBan:
+    """Read the last ban of an offender from its columns, as bytes but for the time.
 
     Raises:
         Unreadable: If it cannot be read.
@@ -179,8 +179,8 @@ def standing_of_row(key: object, jail: object, ban: bytes) -> StandingBan:
         raise unreadable_item("ban", f"offenders {key!r} {jail!r}", "key")
     try:
         found = as_ban(from_json(ban))
-        if found:
-            return StandingBan(who, found)
+        if found and isinstance(lifted_ms, int) and is_whole(lifted_ms, 0, FOREVER_MS):
+            return StandingBan(who, found, lifted_ms)
     except MISSHAPEN as error:
         raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban") from error
     raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.acts.allowlist import AllowEntry
     from f2b_worker.domain.acts.control import Pause
 
 
@@ -31,6 +31,19 @@ def checked_entry(entry: AllowEntry) -> AllowEntry:
     if not is_canonical:
         raise ValueError("network")
     return entry
+
+
+def what_is_left(network: object) -> AllowEntry | None:
+    """Make an entry without an end of one that cannot be read but for its network: nobody must be banned for that.
+
+    Returns:
+        None if not even the network can be read.
+    """
+    entry = AllowEntry(network)  # type: ignore[arg-type]
+    try:
+        return checked_entry(entry)
+    except ValueError:
+        return None
 
 
 def checked_pause(pause: Pause) -> Pause:

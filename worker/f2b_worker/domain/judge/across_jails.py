@@ -38,7 +38,7 @@ def fed_by(who: OffenderId, bans: Iterable[Ban], policy: Policy) -> dict[Offende
         if jail.recidive:
             key = jail.key_over(who.key)
             hits = [Hit(ban.start_ms, f"{who.jail} {who.key}") for ban in bans if _means_anything(ban, jail)]
-            if hits and not jail.ignores_key(key):
+            if hits and not policy.ignores_key(jail, key):
                 fed[OffenderId(jail.name, key)] = hits
     return fed
 

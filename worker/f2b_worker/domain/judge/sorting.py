@@ -124,7 +124,7 @@ def _place_of(source: tuple[str, str], policy: Policy) -> _Place:
     except ValueError as error:
         return _Place(wrong=str(error))
     jail, unknown = policy.jail(name), not policy.knows(name)
-    ignored = jail.ignores(address)
+    ignored = policy.ignores(jail, address)
     if ignored:
         return _Place(ignored=ignored, unknown_jail=unknown)
     return _Place(OffenderId(name, jail.key(address)), unknown_jail=unknown)

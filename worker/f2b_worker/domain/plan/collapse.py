@@ -136,18 +136,15 @@ class Collapser:
             found.until_ms = max(found.members.values(), default=0)
         self._show(name, found, key)
 
-    def allow(self, allowed: Networks, apart: Networks) -> set[str]:
-        """Use other lists of who is spared; answer the networks that may no longer be written at all."""
+    def allow(self, allowed: Networks, apart: Networks) -> None:
+        """Use other lists of who is spared."""
         self._allowed, self._apart = allowed, apart
-        lifted = set()
         for name, found in self._networks.items():
             found.is_spared = self._is_spared(name)
             # Somebody in it is spared now. It goes at once; its members are wanted by themselves again.
             if found.is_spared and found.phase is not _Phase.PARTED:
-                lifted.add(name)
                 self._turn(name, found, _Phase.PARTED)
             self._advance(name, found)
-        return lifted
 
     def _is_spared(self, name: str) -> bool:
         return self._allowed.touches(name) or self._apart.touches(name)

@@ -2,88 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from f2b_worker.domain.addresses import is_one_customer
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.admission import Admission
+from f2b_worker.domain.plan.homes import Homes
+from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.origin import Origin
+from f2b_worker.domain.plan.set_state import Drift, SetState
+from f2b_worker.domain.plan.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
-_ONE_CUSTOMER = ("/32", "/64", "/128")
-
-
-@dataclass(slots=True)
-class SetState:
-    """One IP set as the enforcer knows it.
-
-    Attributes:
-        held: What it holds; all of it that is not *foreign* is ours.
-        foreign: What somebody else put there and we leave there.
-        doubted: What of that may be ours after all, and since when, on that clock: the ledger is still asked.
-        removals: What of ours has to go, and when it is due, on a clock that never goes back.
-        known: Whether it was ever read.
-        alone: Its id as the only home of an entry: one object for all of them.
-    """
-
-    id: str
-    held: set[str] = field(default_factory=set)
-    foreign: set[str] = field(default_factory=set)
-    doubted: dict[str, float] = field(default_factory=dict)
-    removals: dict[str, float] = field(default_factory=dict)
-    known: bool = False
-    alone: tuple[str, ...] = ()
-    _due_s: float | None = None
-
-    def __post_init__(self) -> None:
-        self.alone = (self.id,)
-
-    @property
-    def theirs(self) -> frozenset[str]:
-        """What is somebody else's without a doubt."""
-        return frozenset(self.foreign.difference(self.doubted))
-
-    @property
-    def ours(self) -> int:
-        """How many entries of ours stay in it."""
-        return len(self.held) - len(self.foreign) - len(self.removals)
-
-    @property
-    def due_s(self) -> float | None:
-        """When the first removal is due; None without any."""
-        if self._due_s is None and self.removals:
-            self._due_s = min(self.removals.values())
-        return self._due_s
-
-    def remove_at(self, entry: str, due_s: float) -> None:
-        """Have *entry* removed at that time, or sooner if that was said before."""
-        # What was promised earlier must not be put off by a ban that ends a second time.
-        due_s = min(due_s, self.removals.get(entry, due_s))
-        self.removals[entry] = due_s
-        if len(self.removals) == 1 or (self._due_s is not None and due_s < self._due_s):
-            self._due_s = due_s
-
-    def keep(self, entry: str) -> None:
-        """Have *entry* stay."""
-        # The first is gone; which is next is looked up when somebody asks, not for each of thousands.
-        if self.removals.pop(entry, None) == self._due_s:
-            self._due_s = None
-
 
 SPARED_FOR_S = 60.0
 """How long at most what has to go is spared."""
-
-
-class Drift(NamedTuple):
-    """What a reading found that nobody here wrote: entries of somebody else's, and bans that are gone."""
-
-    foreign: frozenset[str]
-    gone: frozenset[str]
 
 
 class Group:
@@ -97,12 +35,14 @@ class Group:
         policy: What becomes of foreign entries.
         allowed: The allowlist: what of ours touches it goes at once.
         apart: Addresses that no collapsed network may hit: one that does, and is no longer wanted, goes at once.
+        lifted: Whose ban was lifted: what is left of it goes at once, too.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
 
     Attributes:
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
         spared_s: What is to go since that time or longer stays for now.
+        is_paused: Whether nothing is put in, and nothing taken out but what goes at once.
     """
 
     def __init__(  # noqa: PLR0913
@@ -113,6 +53,7 @@ class Group:
         policy: Foreign = Foreign.KEEP,
         allowed: Networks = _NOBODY,
         apart: Networks = _NOBODY,
+        lifted: Lifted | None = None,
         unban_lag_s: float = 60.0,
         capacity: int = SET_CAPACITY,
     ) -> None:
@@ -123,19 +64,20 @@ class Group:
         self.sets: dict[str, SetState] = {}
         self.pending: dict[str, float] = {}
         self.spared_s = float("-inf")
+        self.is_paused = False
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._apart = apart
+        self._lifted = Lifted() if lifted is None else lifted
         self._unban_lag_s = unban_lag_s
-        self._homes: dict[str, tuple[str, ...]] = {}
+        self._homes = Homes(self.sets)
         self._admission = Admission()
         # The ends of those wanted entries that need no room of ours: refused by WAF, or kept by somebody else.
         self._roomless: dict[str, int] = {}
         self._texts: dict[str, str] = {}
         self._refused: set[str] = set()
         self._urgent: set[str] = set()
-        self._suspects: dict[str, int] = {}
-        self._refusals = 0
+        self._suspects = Suspects()
 
     @property
     def left_out(self) -> int:
@@ -166,40 +108,34 @@ class Group:
     def is_spared(self, entry: str, due_s: float) -> bool:
         """Tell whether what is due to go stays for now."""
         spared_s = self.spared_s + self._unban_lag_s
-        return spared_s - SPARED_FOR_S <= due_s <= spared_s and not self._is_urgent(entry)
+        return spared_s - SPARED_FOR_S <= due_s <= spared_s and not (
+            entry in self._urgent or self._is_freed(entry)
+        )
 
     def holds(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, whoever put it there."""
-        return entry in self._homes
+        return entry in self._homes.of
 
     def keeps(self, entry: str) -> bool:
         """Tell whether a set holds *entry*, and it is ours."""
-        return entry in self._homes and not self._is_foreign(entry)
+        return entry in self._homes.of and not self._homes.is_foreign(entry)
 
     def is_settled(self, entry: str) -> bool:
         """Tell whether nothing more happens for a wanted entry: it is held, finds no room, or is refused."""
-        return entry in self._homes or entry in self._admission.left_out or entry in self._refused
+        return entry in self._homes.of or entry in self._admission.left_out or entry in self._refused
 
     @property
     def is_suspect(self) -> bool:
         """Whether all that waits was refused together with a bad entry: it goes in when nothing else waits."""
-        return bool(self.pending) and self.pending.keys() <= self._suspects.keys()
+        return self._suspects.are_all(self.pending)
 
     def next_in(self) -> Iterable[str]:
-        """Find the waiting entries that may be written now, the longest waiting first.
-
-        WAF names one bad entry of an update and refuses all of it. So who was refused least often goes first, and
-        by halves when that happens again: then many bad ones cost the good ones little.
-        """
-        if not self._suspects or not self.pending:
-            return self.pending
-        least = min(self._suspects.get(entry, 0) for entry in self.pending)
-        first = [entry for entry in self.pending if self._suspects.get(entry, 0) == least]
-        return first if self._refusals < 2 or not least else first[: (len(first) + 1) // 2]
+        """Find the waiting entries that may be written now, the longest waiting first."""
+        return self._suspects.first_of(self.pending)
 
     def is_held_elsewhere(self, entry: str, kept: SetState, usable: AbstractSet[str]) -> bool:
         """Tell whether a set of *usable* other than *kept* holds *entry*."""
-        return any(home != kept.id and home in usable for home in self._homes.get(entry, ()))
+        return self._homes.is_elsewhere(entry, kept.id, usable)
 
     def must_be_held(self, entry: str) -> bool:
         """Tell whether *entry* is to be in some set."""
@@ -236,26 +172,25 @@ class Group:
         self._weigh(entry, until_ms)
         self._adjust(entry, now_s)
 
-    def unwant(self, entry: str, now_s: float, *, at_once: bool = False) -> None:
-        """Want *entry* no longer; *at_once* for one that must not wait for an update to ride along with."""
-        # Only what is held: the last set that lets it go forgets it, and for others nobody would.
-        if at_once and entry in self._homes:
-            self._urgent.add(entry)
+    def unwant(self, entry: str, now_s: float) -> None:
+        """Want *entry* no longer."""
         self._weigh(entry, None)
         self._adjust(entry, now_s)
 
     def allow(self, allowed: Networks, now_s: float, *, apart: Networks = _NOBODY) -> None:
         """Use other lists of who is spared: what waits for its removal and touches them goes at once."""
         self._allowed, self._apart = allowed, apart
+        self.hurry(now_s)
+
+    def hurry(self, now_s: float) -> None:
+        """Find out anew what of that which waits for its removal goes at once."""
         for kept in self.sets.values():
             for entry in list(kept.removals):
                 self._place(entry, now_s)
 
     def suspect(self, entries: Iterable[str]) -> None:
         """Take it that an update was refused because of one of *entries*."""
-        for entry in entries:
-            self._suspects[entry] = self._suspects.get(entry, 0) + 1
-        self._refusals += 1
+        self._suspects.refused(entries)
 
     def take_foreign_changes(self) -> set[str]:
         """Take the ids of the sets whose foreign entries changed since this was last asked."""
@@ -276,8 +211,7 @@ class Group:
         """Try an entry again that WAF did not take."""
         if entry in self._refused:
             self._refused.discard(entry)
-            # As if refused twice: it is tried when nothing else waits, so another refusal costs nobody anything.
-            self._suspects[entry] = self._refusals = 2
+            self._suspects.try_again(entry)
             self._settle(entry, now_s)
 
     def read(self, set_id: str, entries: AbstractSet[str], whose: Callable[[str], Origin], now_s: float) -> Drift:
@@ -327,8 +261,7 @@ class Group:
     def written(self, set_id: str, added: Iterable[str], removed: Iterable[str], now_s: float) -> None:
         """Take it that an update of a set took effect."""
         kept = self.sets[set_id]
-        # WAF took all of this update, so what it refused before was not in it.
-        self._refusals = 0
+        self._suspects.took_all()
         for entry in removed:
             self._take_out(kept, entry)
         for entry in added:
@@ -347,7 +280,7 @@ class Group:
 
     def _take_over(self, entry: str) -> None:
         """Make a foreign entry that is wanted now our own."""
-        for home in self._homes.get(entry, ()):
+        for home in self._homes.of.get(entry, ()):
             if entry in self.sets[home].foreign:
                 self.sets[home].foreign.discard(entry)
                 self.sets[home].doubted.pop(entry, None)
@@ -357,11 +290,7 @@ class Group:
 
     def _put_in(self, kept: SetState, entry: str) -> None:
         kept.held.add(entry)
-        homes = self._homes.get(entry)
-        if homes is None:
-            self._homes[entry] = kept.alone
-        elif kept.id not in homes:
-            self._homes[entry] = (*homes, kept.id)
+        self._homes.add(entry, kept)
 
     def _take_out(self, kept: SetState, entry: str) -> None:
         kept.held.discard(entry)
@@ -371,11 +300,7 @@ class Group:
         self._leave_home(entry, kept.id)
 
     def _leave_home(self, entry: str, set_id: str) -> None:
-        homes = tuple(home for home in self._homes.get(entry, ()) if home != set_id)
-        if homes:
-            self._homes[entry] = self.sets[homes[0]].alone if len(homes) == 1 else homes
-        else:
-            self._homes.pop(entry, None)
+        if not self._homes.leave(entry, set_id):
             self._urgent.discard(entry)
 
     def _resize(self) -> None:
@@ -399,7 +324,7 @@ class Group:
             self._place(entry, now_s)
 
     def _weigh(self, entry: str, until_ms: int | None) -> None:
-        if until_ms is not None and entry not in self._refused and not self._is_foreign(entry):
+        if until_ms is not None and entry not in self._refused and not self._homes.is_foreign(entry):
             self._roomless.pop(entry, None)
             self._admission.put(entry, until_ms)
             return
@@ -409,15 +334,9 @@ class Group:
         else:
             self._roomless[entry] = until_ms
 
-    def _is_foreign(self, entry: str) -> bool:
-        for home in self._homes.get(entry, ()):  # noqa: SIM110 - twice an entry, and `any` takes three times as long
-            if entry in self.sets[home].foreign:
-                return True
-        return False
-
     def _place(self, entry: str, now_s: float) -> None:
         """Note what has to be done so that *entry* is in one set if it fits, and in none of ours if not."""
-        homes = self._homes.get(entry, ())
+        homes = self._homes.of.get(entry, ())
         admitted = entry in self._admission.admitted
         if admitted and not homes:
             # A ban that changes while it waits keeps its place: the longest waiting goes first.
@@ -425,21 +344,22 @@ class Group:
             return
         if self.pending.pop(entry, None) is not None and not self.pending:
             self.pending = {}  # an empty one stays as large as it ever was
-        self._suspects.pop(entry, None)
+        if self._suspects.times:
+            self._suspects.clear(entry)
         # One copy is enough. It stays in the fuller set, so that the emptier one may become free.
-        stays = self._fullest(homes) if admitted else None
+        stays = self._homes.fullest(homes) if admitted else None
         for home in homes:
             kept = self.sets[home]
             if home == stays or entry in kept.foreign:
                 kept.keep(entry)
             else:
-                kept.remove_at(entry, now_s if self._is_urgent(entry) else now_s + self._unban_lag_s)
+                is_freed = self._is_freed(entry)
+                due_s = now_s if is_freed or entry in self._urgent else now_s + self._unban_lag_s
+                kept.remove_at(entry, due_s, is_hurried=is_freed)
 
-    def _is_urgent(self, entry: str) -> bool:
-        if entry in self._urgent or self._allowed.touches(entry):
+    def _is_freed(self, entry: str) -> bool:
+        """Tell whether somebody in *entry* is to go free at once."""
+        if self._allowed.touches(entry) or self._lifted.touches(entry):
             return True
         # An ended ban of one customer may wait: the jail that banned it does not spare it.
-        return not entry.endswith(_ONE_CUSTOMER) and self._apart.touches(entry)
-
-    def _fullest(self, homes: tuple[str, ...]) -> str:
-        return homes[0] if len(homes) == 1 else max(homes, key=lambda home: (len(self.sets[home].held), home))
+        return not is_one_customer(entry) and self._apart.touches(entry)

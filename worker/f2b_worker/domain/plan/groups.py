@@ -9,13 +9,15 @@ from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.collapse import Collapser
 from f2b_worker.domain.plan.group import Group
-from f2b_worker.domain.plan.roster import Want
+from f2b_worker.domain.plan.parting import Parting
+from f2b_worker.domain.plan.wants import Want
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from f2b_worker.domain.blocklists import Blocklist, Collapse
     from f2b_worker.domain.networks import Networks
+    from f2b_worker.domain.plan.lifted import Lifted
     from f2b_worker.domain.plan.roster import Roster
 
 FAMILIES = (4, 6)
@@ -26,8 +28,9 @@ class Groups:
 
     Args:
         blocklists: The blocklists of the Region.
-        allowed: The allowlist, which no collapsed network may touch.
+        allowed: The allowlist, which no entry of ours may touch.
         apart: Addresses that single bans may hit in some jail, and no collapsed network.
+        lifted: Whose ban was lifted.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
 
@@ -35,18 +38,20 @@ class Groups:
         by_place: By the blocklist's name and the family.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         blocklists: Iterable[Blocklist],
         allowed: Networks,
         *,
         apart: Networks = NEVER_BANNED,
+        lifted: Lifted | None = None,
         unban_lag_s: float,
         capacity: int = SET_CAPACITY,
     ) -> None:
         self.by_place: dict[tuple[str, int], Group] = {}
         self._collapsers: dict[str, Collapser] = {}
         self._crowded: dict[str, set[str]] = {}
+        self._partings: dict[str, Parting] = {}
         for each in blocklists:
             for family in FAMILIES:
                 self.by_place[each.name, family] = Group(
@@ -55,9 +60,11 @@ class Groups:
                     policy=each.foreign,
                     allowed=allowed,
                     apart=apart,
+                    lifted=lifted,
                     unban_lag_s=unban_lag_s,
                     capacity=capacity,
                 )
+            self._partings[each.name] = self._parting(each.name, allowed)
             if each.collapse:
                 self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed, apart)
 
@@ -68,6 +75,15 @@ class Groups:
             apart,
             holds=lambda entry: self._group(blocklist, entry).holds(entry),
             is_settled=lambda entry: self._group(blocklist, entry).is_settled(entry),
+        )
+
+    def _parting(self, blocklist: str, allowed: Networks) -> Parting:
+        return Parting(
+            allowed,
+            end_ms=lambda entry: self._group(blocklist, entry).end_ms(entry),
+            is_settled=lambda entry: (
+                self._group(blocklist, entry).is_settled(entry) or self._covers(blocklist, entry)
+            ),
         )
 
     @property
@@ -82,14 +98,17 @@ class Groups:
 
     @property
     def oldest_s(self) -> float | None:
-        """Since when the longest waiting ban waits."""
-        waits = (group.oldest_s for group in self.by_place.values())
+        """Since when the longest waiting ban waits that is not held up by a pause."""
+        waits = (group.oldest_s for group in self.by_place.values() if not group.is_paused)
         return min((since_s for since_s in waits if since_s is not None), default=None)
 
     def holds(self, blocklist: str, key: str) -> bool:
         """Tell whether a set of a blocklist holds *key*, or the network that it collapsed into."""
+        return self._group(blocklist, key).holds(key) or self._covers(blocklist, key)
+
+    def _covers(self, blocklist: str, key: str) -> bool:
         collapser = self._collapsers.get(blocklist)
-        return self._group(blocklist, key).holds(key) or bool(collapser and collapser.covers(key))
+        return bool(collapser and collapser.covers(key))
 
     def keeps(self, blocklist: str, key: str) -> bool:
         """Tell whether a set of a blocklist holds *key*, or the network around it, and that entry is ours."""
@@ -98,15 +117,28 @@ class Groups:
         network = collapser.network(key) if collapser else None
         return group.keeps(key) or bool(network and group.keeps(network))
 
-    def start(self, wanted: Mapping[str, Mapping[str, int]], now_s: float) -> None:
-        """Take in everything that is wanted in each blocklist, before any set was read."""
+    def start(
+        self, wanted: Mapping[str, Mapping[str, int]], parted: Mapping[str, tuple[str, ...]], now_s: float
+    ) -> None:
+        """Take in everything that is wanted in each blocklist, before any set was read.
+
+        Args:
+            wanted: The end of each key, by blocklist.
+            parted: The pieces of those keys that are wanted as such.
+            now_s: The time, on a clock that never goes back.
+        """
         for name, ends_ms in wanted.items():
+            parts = [Want(name, key, ends_ms[key], pieces) for key, pieces in parted.items() if key in ends_ms]
             if name in self._collapsers:
-                self.take_in((Want(name, key, until_ms) for key, until_ms in ends_ms.items()), now_s)
+                whole = (Want(name, *each) for each in ends_ms.items() if each[0] not in parted)
+                self.take_in((*parts, *whole), now_s)
                 continue
             for family in FAMILIES:
                 mine = {key: until_ms for key, until_ms in ends_ms.items() if family_of(key) == family}
+                for each in parts:
+                    mine.pop(each.key, None)
                 self.by_place[name, family].start(mine, now_s)
+            self.take_in(parts, now_s)
 
     def take_in(self, changes: Iterable[Want], now_s: float) -> None:
         """Take in what changed."""
@@ -115,20 +147,51 @@ class Groups:
         self.settle(now_s)
 
     def _change(self, change: Want, now_s: float) -> None:
-        blocklist, key, until_ms, at_once = change
-        collapser = self._collapsers.get(blocklist)
-        if until_ms is not None:
-            # A collapser decides in which form a key is wanted; `settle` takes its decision up.
-            if collapser:
-                collapser.put(key, until_ms)
+        blocklist, key, until_ms, pieces = change
+        parting = self._partings[blocklist]
+        if pieces or parting.knows(key):
+            if until_ms is None:
+                parting.drop(key)
             else:
-                self._group(blocklist, key).want(key, until_ms, now_s)
-            return
-        if collapser:
+                parting.put(key, until_ms, pieces)
+            self._take_pieces(blocklist, now_s)
+        self._want_whole(blocklist, key, None if pieces else until_ms, now_s)
+
+    def _want_whole(self, blocklist: str, key: str, until_ms: int | None, now_s: float) -> None:
+        collapser = self._collapsers.get(blocklist)
+        # A collapser decides in which form a key is wanted; `settle` takes its decision up.
+        if collapser is None:
+            self._want(blocklist, key, until_ms, now_s)
+        elif until_ms is not None:
+            collapser.put(key, until_ms)
+        else:
             collapser.drop(key)
-        # With a collapser, too, a key on the allowlist goes at once.
-        if at_once or not collapser:
-            self._group(blocklist, key).unwant(key, now_s, at_once=at_once)
+
+    def _want(self, blocklist: str, entry: str, until_ms: int | None, now_s: float) -> None:
+        until_ms = self._partings[blocklist].until(entry, until_ms)
+        self._place(blocklist, entry, until_ms, now_s)
+
+    def _place(self, blocklist: str, entry: str, until_ms: int | None, now_s: float) -> None:
+        group = self._group(blocklist, entry)
+        if until_ms is not None:
+            group.want(entry, until_ms, now_s)
+        # What came and went while its network was held was never wanted by itself.
+        elif group.end_ms(entry) is not None:
+            group.unwant(entry, now_s)
+
+    def _take_pieces(self, blocklist: str, now_s: float) -> None:
+        for entry, until_ms in self._partings[blocklist].take_changes().items():
+            self._place(blocklist, entry, until_ms, now_s)
+
+    def hurry(self, now_s: float) -> None:
+        """Have what is left of lifted bans go at once."""
+        for group in self.by_place.values():
+            group.hurry(now_s)
+
+    def pause(self, blocklists: Container[str]) -> None:
+        """Hold the sets of these blocklists as they are, but for what goes at once, and those of no other."""
+        for (name, _), group in self.by_place.items():
+            group.is_paused = name in blocklists
 
     def spare(self, until_s: float) -> None:
         """Let what is to go since *until_s* or longer stay for now."""
@@ -140,21 +203,20 @@ class Groups:
         for blocklist, collapser in self._collapsers.items():
             collapser.settle()
             for entry, until_ms in collapser.take_changes().items():
-                group = self._group(blocklist, entry)
-                if until_ms is not None:
-                    group.want(entry, until_ms, now_s)
-                # A member may go that was never wanted by itself, since it came when its network was held.
-                elif group.end_ms(entry) is not None:
-                    group.unwant(entry, now_s)
+                self._want(blocklist, entry, until_ms, now_s)
+        for blocklist, parting in self._partings.items():
+            parting.settle()
+            self._take_pieces(blocklist, now_s)
 
     def allow(self, allowed: Networks, now_s: float, *, apart: Networks = NEVER_BANNED) -> None:
         """Use another allowlist, and other addresses that no collapsed network may hit."""
+        for parting in self._partings.values():
+            parting.allowed = allowed
         for group in self.by_place.values():
             group.allow(allowed, now_s, apart=apart)
         # After the groups: what `settle` places below is placed by the new allowlist.
-        for blocklist, collapser in self._collapsers.items():
-            for name in collapser.allow(allowed, apart):
-                self._group(blocklist, name).unwant(name, now_s, at_once=True)
+        for collapser in self._collapsers.values():
+            collapser.allow(allowed, apart)
         self.settle(now_s)
 
     def take_over(self, group: Group, entries: Iterable[str], now_s: float) -> None:
@@ -165,9 +227,9 @@ class Groups:
                 group.take_over(entry, now_s)
 
     def is_network(self, blocklist: str, entry: str) -> bool:
-        """Tell whether *entry* is what keys of a blocklist collapse into, rather than a key."""
+        """Tell whether no ban may bear the name of *entry*: keys collapse into it, or it is a piece of one."""
         collapser = self._collapsers.get(blocklist)
-        return collapser is not None and collapser.is_network(entry)
+        return bool(collapser and collapser.is_network(entry)) or self._partings[blocklist].is_piece(entry)
 
     def is_explained(self, blocklist: str, entry: str, roster: Roster, since_ms: int) -> bool:
         """Tell whether a ban that lasted until *since_ms* explains an entry, or those that collapse into it do.
@@ -178,7 +240,7 @@ class Groups:
             roster: Knows the bans.
             since_ms: Bans that ended before explain nothing.
         """
-        if roster.explains(entry, since_ms):
+        if roster.explains(entry, since_ms) or self._partings[blocklist].is_piece(entry):
             return True
         collapser = self._collapsers.get(blocklist)
         if collapser is None or not collapser.is_network(entry):

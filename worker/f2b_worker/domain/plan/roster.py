@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
 from f2b_worker.domain.plan.ends import SPAN_MS, Ends
+from f2b_worker.domain.plan.lifted import Lifted
+from f2b_worker.domain.plan.spared import Spared
+from f2b_worker.domain.plan.wants import Fresh, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.judge.verdicts import Ban
     from f2b_worker.domain.networks import Networks
@@ -20,25 +24,11 @@ if TYPE_CHECKING:
 _SLACK = 1000
 _FORGET_EVERY_MS = 60_000
 
+_CLOCKS_MS = 5_000
+"""So far the clock of who lifts a ban may be ahead of this one: what ended by it is over.
 
-class Want(NamedTuple):
-    """One change of what is wanted: *key* in *blocklist* until then; None for no longer.
-
-    *at_once* says that the key must not wait for its removal: it is on the allowlist.
-    """
-
-    blocklist: str
-    key: str
-    until_ms: int | None
-    at_once: bool = False
-
-
-class Fresh(NamedTuple):
-    """A ban that was not known before: the surge guard counts it."""
-
-    start_ms: int
-    key: str
-    blocklists: tuple[str, ...]
+More would hit a ban by hand that is shorter than what a lift spent before: the infractions of a clock ahead.
+"""
 
 
 @dataclass(slots=True)
@@ -52,7 +42,7 @@ class Roster:
     """The running bans by key, and what follows from them for the blocklists.
 
     A key banned in several jails is wanted in the union of their blocklists, in each until the latest end. At its
-    end a ban still counts. A key that touches the allowlist is never wanted.
+    end a ban still counts. What touches the allowlist is never wanted: of a range the rest is, in pieces.
 
     Args:
         blocklists: The blocklists to look after; bans elsewhere are remembered, no more.
@@ -65,7 +55,7 @@ class Roster:
         is_counted: Whether somebody takes the new bans; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
         undated: The jails of each key whose ban there is stored and cannot be read.
-        allowlisted: The keys under a running ban that are not wanted since they touch the allowlist.
+        lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
     """
 
@@ -79,12 +69,12 @@ class Roster:
         self.wanted: dict[str, dict[str, int]] = {name: {} for name in blocklists}
         self.is_heard = self.is_counted = True
         self.unreadable: set[str] = set()
-        self.allowlisted: set[str] = set()
+        self.lifted = Lifted()
         self.held_back: set[str] = set()
         self.undated: dict[str, set[str]] = {}
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
-        self._allowed = allowed
+        self._spared = Spared(allowed)
         self._holds = holds
         self._keeps = keeps
         self._held_back_from_ms: int | None = None
@@ -99,7 +89,17 @@ class Roster:
     @property
     def active(self) -> int:
         """How many keys are under a ban that should be enforced."""
-        return self._keys - len(self.allowlisted)
+        return self._keys - len(self._spared.out)
+
+    @property
+    def allowlisted(self) -> AbstractSet[str]:
+        """The keys under a running ban of which nothing is wanted, since the allowlist has them."""
+        return self._spared.out
+
+    @property
+    def parted(self) -> Mapping[str, tuple[str, ...]]:
+        """The pieces in which ranges are wanted that hold somebody of the allowlist."""
+        return self._spared.parted
 
     def is_running(self, key: str) -> bool:
         """Tell whether a ban of *key* runs in one of the blocklists."""
@@ -138,8 +138,8 @@ class Roster:
         fresh, self._fresh = self._fresh, []
         return fresh
 
-    def take_in(self, who: OffenderId, ban: Ban, now_ms: int) -> None:
-        """Take the last ban of one offender as it is now."""
+    def take_in(self, who: OffenderId, ban: Ban, now_ms: int, lifted_ms: int = 0) -> None:
+        """Take the last ban of one offender as it is now; *lifted_ms* says when one was last lifted."""
         if ban is UNREADABLE:
             self._hold_on(who)
             return
@@ -152,10 +152,13 @@ class Roster:
             self._end(who.jail, who.key)
             return
         blocklists = self._ours(ban.blocklists)
+        is_lifted = now_ms + _CLOCKS_MS >= ban.until_ms <= lifted_ms
         # A ban that was over when it was found counts for escalation and is never written.
-        if ban.until_ms < now_ms or not blocklists:
+        if is_lifted or ban.until_ms < now_ms or not blocklists:
             self._remember(who.key, ban.until_ms)
             self._end(who.jail, who.key)
+            if is_lifted:
+                self.lifted.note(who.key, ban.until_ms)
         else:
             self._start(who, _Running(ban.start_ms, ban.until_ms, blocklists))
 
@@ -172,6 +175,7 @@ class Roster:
         if known:
             self._start(who, replace(known, until_ms=FOREVER_MS))
         else:
+            self._spared.note(who.key, is_running=self.is_running(who.key))
             self._resolve(who.key)
 
     def _let_go(self, who: OffenderId) -> None:
@@ -180,15 +184,17 @@ class Roster:
             jails.discard(who.jail)
             if not jails:
                 del self.undated[who.key]
+                if not self.is_running(who.key):
+                    self._spared.forget(who.key)
             self._resolve(who.key)
 
-    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> None:
+    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> None:
         """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
         gone = set(self.undated.get(key, ()))
-        for who, ban in bans:
+        for who, ban, lifted_ms in bans:
             if who.jail in gone:
                 gone.discard(who.jail)
-                self.take_in(who, ban, now_ms)
+                self.take_in(who, ban, now_ms, lifted_ms)
         for jail in gone:
             who = OffenderId(jail, key)
             self._let_go(who)
@@ -204,7 +210,7 @@ class Roster:
     def _remember(self, key: str, until_ms: int) -> None:
         self._until_ms[key] = max(until_ms, self._until_ms.get(key, until_ms))
 
-    def replace(self, bans: Iterable[tuple[OffenderId, Ban]], now_ms: int) -> int:
+    def replace(self, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> int:
         """Take *bans* for all that there are; tell how many these are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
         gone = {jail: set(bans) for jail, bans in self._running.items()}
@@ -212,12 +218,13 @@ class Roster:
             for jail in jails:
                 gone.setdefault(jail, set()).add(key)
         self._until_ms = {}
+        self.lifted.clear()
         number = 0
-        for who, ban in bans:
+        for who, ban, lifted_ms in bans:
             number += 1
             if who.jail in gone:
                 gone[who.jail].discard(who.key)
-            self.take_in(who, ban, now_ms)
+            self.take_in(who, ban, now_ms, lifted_ms)
         for who in (OffenderId(jail, key) for jail, keys in gone.items() for key in keys):
             self._let_go(who)
             self._end(*who, is_remembered=False)
@@ -236,15 +243,14 @@ class Roster:
             self._forgot_ms = now_ms
             before_ms = now_ms - KEPT_AFTER_END_MS
             self._until_ms = {key: until_ms for key, until_ms in self._until_ms.items() if until_ms >= before_ms}
+            self.lifted.forget(before_ms)
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist."""
-        self._allowed = allowed
         running: set[str] = set().union(*self._running.values())
-        for key in running:
-            self._note_allowlisted(key)
-        for key in running | self.undated.keys():
-            self._resolve(key, at_once=allowed.touches(key))
+        for key in self._spared.use(allowed, running | self.undated.keys()):
+            self._spared.note(key, is_running=key in running)
+            self._resolve(key, is_parted_anew=True)
 
     def hold_back(self, from_ms: int | None) -> None:
         """Keep bans that start at *from_ms* or later out, unless a set holds the key already; None lets all in."""
@@ -265,7 +271,9 @@ class Roster:
 
     def is_new(self, ban: Fresh) -> bool:
         """Tell whether a ban would be a new one for WAF: it is to be enforced where no set holds its key yet."""
-        return ban.key not in self.allowlisted and not all(self._holds(name, ban.key) for name in ban.blocklists)
+        return ban.key not in self._spared.out and not all(
+            self._in_sets(self._holds, name, ban.key) for name in ban.blocklists
+        )
 
     def _start(self, who: OffenderId, ban: _Running) -> None:
         jail, key = who
@@ -279,7 +287,8 @@ class Roster:
                 return
             if not self.is_running(key):
                 self._keys += 1
-                self._note_allowlisted(key)
+                self._spared.note(key)
+                self.lifted.discard(key)
             self._bans += 1
         bans[key] = ban
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
@@ -306,23 +315,21 @@ class Roster:
             self._remember(key, ban.until_ms)
         if not self.is_running(key):
             self._keys -= 1
-            self.allowlisted.discard(key)
+            if key in self.undated:
+                self._spared.note(key, is_running=False)
+            else:
+                self._spared.forget(key)
+            self.lifted.discard(key)
         self._resolve(key)
 
-    def _note_allowlisted(self, key: str) -> None:
-        if self._allowed.touches(key):
-            self.allowlisted.add(key)
-        elif self.allowlisted:
-            self.allowlisted.discard(key)
-
-    def _resolve(self, key: str, *, only_held: bool = False, at_once: bool = False) -> None:
+    def _resolve(self, key: str, *, only_held: bool = False, is_parted_anew: bool = False) -> None:
         """Find out in which blocklists *key* is wanted, and note what changed."""
         new = self._wants(key, only_held=only_held)
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
-            if wanted.get(key) != until_ms:
+            if wanted.get(key) != until_ms or (is_parted_anew and until_ms is not None):
                 if self.is_heard:
-                    self._changes.append(Want(name, key, until_ms, at_once))
+                    self._changes.append(Want(name, key, until_ms, self._spared.pieces_of(key)))
                 if until_ms is None:
                     del wanted[key]
                 else:
@@ -333,9 +340,9 @@ class Roster:
         new: dict[str, int] = {}
         is_holding_back = self._held_back_from_ms is not None
         self.held_back.discard(key)
-        if self.undated and key in self.undated and not self._allowed.touches(key):
+        if self.undated and key in self.undated and not self._spared.is_out(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
-        if key not in self.allowlisted:
+        if key not in self._spared.out:
             for ban in self._of(key):
                 for name in ban.blocklists:
                     if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
@@ -345,12 +352,17 @@ class Roster:
         return new
 
     def _stays(self, blocklist: str, key: str) -> bool:
-        return key in self.wanted[blocklist] or self._keeps(blocklist, key)
+        return key in self.wanted[blocklist] or self._in_sets(self._keeps, blocklist, key)
 
     def _may_enter(self, ban: _Running, blocklist: str, key: str, *, only_held: bool) -> bool:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
             return True
-        return (not only_held and key in self.wanted[blocklist]) or self._holds(blocklist, key)
+        return (not only_held and key in self.wanted[blocklist]) or self._in_sets(self._holds, blocklist, key)
+
+    def _in_sets(self, is_in: Callable[[str, str], bool], blocklist: str, key: str) -> bool:
+        """Tell whether the sets have *key*, as a whole or in pieces."""
+        pieces = self._spared.pieces_of(key)
+        return is_in(blocklist, key) or (bool(pieces) and all(is_in(blocklist, each) for each in pieces))
 
 
 def _is_fresh(ban: _Running, known: _Running | None) -> bool:

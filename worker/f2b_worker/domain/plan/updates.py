@@ -7,11 +7,14 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.addresses import span_of_network
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from f2b_worker.domain.plan.group import Group, SetState
+    from f2b_worker.domain.plan.group import Group
+    from f2b_worker.domain.plan.set_state import SetState
 
 REMOVALS_WAIT_S = 5.0
 """How long a due removal waits for a second in which no ban waits; then it takes every other one."""
@@ -49,8 +52,9 @@ def next_update(
 ) -> Update | None:
     """Choose the next update, or None if nothing has to be written now.
 
-    New bans come first: those of the group that waits longest, all of them into one set. Removals ride along, or
-    take a second in which no ban waits; so does compaction.
+    What is to go free at once comes first, together with the bans that find room there. Then new bans: those of
+    the group that waits longest, all of them into one set. Removals ride along, or take a second in which no ban
+    waits; so does compaction. A paused group's sets stay as they are, but for what is to go free at once.
 
     Args:
         groups: What is wanted, held and waiting.
@@ -59,9 +63,28 @@ def next_update(
         after_removals: Whether the last update was for removals alone: then bans come first whatever is due.
     """
     groups = list(groups)
+    active = [group for group in groups if not group.is_paused]
     # Under a steady stream of bans removals would wait for ever; every other update at most is theirs.
-    impatient = None if after_removals else _removals(groups, now_s - REMOVALS_WAIT_S, usable)
-    return impatient or _bans(groups, usable) or _removals(groups, now_s, usable) or _compaction(groups, usable)
+    impatient = (
+        None if after_removals else _hurried(groups, usable) or _removals(active, now_s - REMOVALS_WAIT_S, usable)
+    )
+    return (
+        impatient
+        or _bans(active, usable)
+        or _hurried(groups, usable)
+        or _removals(active, now_s, usable)
+        or _compaction(active, usable)
+    )
+
+
+def _hurried(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
+    """Choose the set from which most is to go free at once."""
+    hurried = [(group, kept) for group in groups for kept in _usable(group, usable) if kept.hurried]
+    for group, kept in sorted(hurried, key=lambda each: -len(each[1].hurried)):
+        update = _update(group, kept, usable, Why.REMOVALS)
+        if not update.removed.isdisjoint(kept.hurried):
+            return update
+    return None
 
 
 def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
@@ -135,6 +158,8 @@ def _removable(group: Group, kept: SetState, usable: AbstractSet[str]) -> Iterat
     # Nothing is spared where bans find no room.
     spares = group.spared_s > float("-inf") and len(group.pending) <= free
     for entry, due_s in kept.removals.items():
+        if group.is_paused and entry not in kept.hurried:
+            continue
         if spares and group.is_spared(entry, due_s):
             continue
         if not group.must_be_held(entry) or group.is_held_elsewhere(entry, kept, usable):
@@ -146,5 +171,15 @@ def _update(
 ) -> Update:
     removed = frozenset(_removable(group, kept, usable))
     room = group.capacity - len(kept.held) + len(removed) - len(copied)
-    added = copied.union(islice(group.next_in(), max(0, room)))
+    waiting = _within(removed, group.pending) if group.is_paused else group.next_in()
+    added = copied.union(islice(waiting, max(0, room)))
     return Update(group, kept.id, frozenset(kept.held - removed | added), added, removed, why)
+
+
+def _within(removed: frozenset[str], waiting: Iterable[str]) -> Iterator[str]:
+    """Choose what is blocked by that which goes: a range that is held stays so but for who is to go free."""
+    spans = [span_of_network(each) for each in removed]
+    for entry in waiting if spans else ():
+        _, low, high = span_of_network(entry)
+        if any(span.low <= low and high <= span.high for span in spans):
+            yield entry

@@ -9,8 +9,10 @@ import structlog
 
 from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
+from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.loading import load
@@ -18,7 +20,8 @@ from f2b_worker.config.settings import STATE_FILE, ShimSettings
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.intake.colleagues import follow_colleagues
-from f2b_worker.process.assembly import assemble, chosen_blocklists, patiently
+from f2b_worker.process.assembly import assemble, chosen_blocklists, open_rules, patiently
+from f2b_worker.process.pardoning import Pardoning, pardon
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch
@@ -66,12 +69,16 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     ledger = SqliteLedger(state, clock, kept_ms=kept_ms(jails.policy, settings.max_age))
     blocklists = chosen_blocklists(jails, settings)
     regions = patiently(settings, lambda: open_state_regions(state, blocklists, clock), config)
+    orders = SqliteStandingOrders(state.reader())
+    rules = patiently(settings, lambda: open_rules(read_jails(config), orders, clock), config)
+    acts = SqliteActs(state.reader(), state.safe_writer)
     watch = FileWatch(state)
     http = _start_http(settings, state)
     os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
     return assemble(
         settings,
-        jails,
+        rules,
+        blocklists=blocklists,
         inbox=inbox,
         ledger=ledger,
         regions=regions,
@@ -85,6 +92,9 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
             ),
             "file": watch.run,
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
+            "pardons": lambda parts: pardon(
+                ledger, Pardoning(ledger.standing, ledger.orders, acts, clock, "f2b-worker"), clock, parts.stop
+            ),
             "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
         },
     )

@@ -16,6 +16,7 @@ from f2b_worker.adapters.dynamodb.acts.items import (
     as_pause,
 )
 from f2b_worker.domain.acts.control import Control, Pause
+from f2b_worker.domain.acts.soundness import what_is_left
 from f2b_worker.errors import Unreadable
 from f2b_worker.observe.unreadable import set_aside
 
@@ -57,14 +58,15 @@ class DynamoStandingOrders:
         self._mark = next(self._numbers)
 
     def allowlist(self) -> list[AllowEntry]:
-        """Read the allowlist, by network; an entry that cannot be read is named, and counts for nothing."""
-        found = []
+        """Read the allowlist, by network; an entry that cannot be read is named, and has no end."""
+        found: list[AllowEntry | None] = []
         for item in self._items(ALLOW_PK):
             try:
                 found.append(as_allow_entry(item))
             except Unreadable as error:
                 self._aside(error)
-        return found
+                found.append(what_is_left(item["sk"].get("S")))
+        return [entry for entry in found if entry]
 
     def control(self) -> Control:
         """Read what all workers obey; what cannot be read is named, and counts for nothing."""

@@ -123,4 +123,4 @@ def _folded(base: Iterable[Change], later: dict[OffenderId, Change], complete_ms
 
 
 def _standing(change: Change) -> StandingBan:
-    return StandingBan(change.who, change.ban)
+    return StandingBan(change.who, change.ban, change.lifted_ms)

@@ -93,7 +93,7 @@ def pack(changes: Sequence[Change], looks: Iterable[str] = ()) -> bytes:
     columns = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
     told = {name: column for name, column in columns.items() if name not in _OPTIONAL or any(column)}
     content: dict[str, Any] = {"t0": t0, "jails": jails, **told}
-    if lists != [(DEFAULT_BLOCKLIST,)]:
+    if lists not in ([], [(DEFAULT_BLOCKLIST,)]):
         content["lists"] = lists
     if origins != [""]:
         content["origins"] = origins

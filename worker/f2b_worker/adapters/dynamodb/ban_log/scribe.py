@@ -16,9 +16,10 @@ from f2b_worker.adapters.dynamodb.ban_log.parts import Draft
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.domain.ban_log.changes import Bans
+from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -101,29 +102,41 @@ class Scribe:
         self._bytes = 0
         self._due_s = self._clock.monotonic_s() + EVERY_S
         self._publication: _Publication | None = None
+        self._is_behind = False
 
-    def tick(self) -> bool:
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to do at once: numbers to read, or a part to write."""
+        return self._is_behind or self._publication is not None
+
+    def tick(self) -> Changes:
         """Follow the log, fill its holes, and publish a snapshot if one is due; call it every other second.
 
         Returns:
-            Whether there is more to do at once: numbers to read, or a part to write.
+            The bans that it has learned of; where those are all, `standing` has them.
 
         Raises:
-            F2bError: If DynamoDB did not answer; the next call goes on.
+            F2bError: If DynamoDB did not answer; the next call goes on, and may leave out what this one learned.
         """
         reading = self._reader.follow(self._cursor) if self._cursor else self._reader.start()
         if reading.is_anew or reading.snapshot:
             self._begin_anew(reading)
-            return True
+            self._is_behind = True
+            return Changes((), is_all=True)
+        self._is_behind = not reading.is_last
         self._cursor = reading.cursor
         self._above.update(reading.entries)
-        self._fold(reading.cursor)
+        changed = self._fold(reading.cursor)
         if self._void(reading.cursor):
             if self._publication is None and self._is_due(reading.cursor):
                 self._publication = self._begun(reading.cursor)
             if self._publication:
                 self._write_on(self._publication)
-        return self._publication is not None or not reading.is_last
+        return Changes([_standing(self._bans.newest[who]) for who in changed if who in self._bans.newest])
+
+    def standing(self) -> Iterator[StandingBan]:
+        """Go through the last bans of all that it knows."""
+        return map(_standing, self._bans.newest.values())
 
     def _begin_anew(self, reading: Reading) -> None:
         if not reading.is_anew:  # deltas would not tell what the snapshot's base holds
@@ -136,12 +149,15 @@ class Scribe:
                 self._since_base.update(change.who for change in known)
         self._cursor = reading.cursor
 
-    def _fold(self, cursor: Cursor) -> None:
+    def _fold(self, cursor: Cursor) -> set[OffenderId]:
+        changed: set[OffenderId] = set()
         for place in sorted(place for place in self._above if place <= cursor.number):
             changes = self._above.pop(place).changes
             self._bans.take_in(changes)
-            self._since_last.update(change.who for change in changes)
+            changed.update(change.who for change in changes)
             self._bytes += _CHANGE_BYTES * len(changes)
+        self._since_last |= changed
+        return changed
 
     def _void(self, cursor: Cursor) -> bool:
         """Fill the numbers that have been missing for long; False if they expired, for a snapshot has them."""
@@ -232,7 +248,13 @@ class Scribe:
         return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
 
 
-def open_scribe(client: DynamoDBClient, table: str, clock: Clock) -> Scribe:
-    """Make a scribe of one table that knows nothing yet."""
+def open_scribe(
+    client: DynamoDBClient, table: str, clock: Clock, looked: Callable[[], None] = lambda: None
+) -> Scribe:
+    """Make a scribe of one table that knows nothing yet; see `BanLogReader` for *looked*."""
     items = BanLogItems(client, table, clock)
-    return Scribe(items, BanLogReader(items, clock, lag_max=None), clock)
+    return Scribe(items, BanLogReader(items, clock, lag_max=None, looked=looked), clock)
+
+
+def _standing(change: Change) -> StandingBan:
+    return StandingBan(change.who, change.ban, change.lifted_ms)

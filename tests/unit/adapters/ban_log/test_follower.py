@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
@@ -58,8 +60,20 @@ def test_an_older_state_in_the_tail_does_not_undo_what_the_base_tells(
     newest = scene.change(1, 7)
     scene.log(newest)
     scene.publish()
-    scene.log(scene.change(1, 6, ends_in_ms=1000))
+    scene.log(newest._replace(ban=replace(newest.ban, until_ms=newest.ban.start_ms + 1000), revision=6))
     assert told(follower.poll()) == bans(newest)
+
+
+def test_a_ban_of_an_item_that_was_gone_is_told_though_its_revision_begins_anew(
+    scene: Scene, follower: BanLogFollower
+) -> None:
+    scene.log(scene.change(1, 7))
+    follower.poll()
+    scene.clock.advance(1)
+    another = scene.change(1, 1, ends_in_ms=10**9)
+    scene.log(another)
+    assert told(follower.poll()) == bans(another)
+    assert told(BanLogFollower(scene.reader, scene.clock).poll()) == bans(another)
 
 
 def test_what_ended_long_ago_is_not_told_at_the_start(scene: Scene, follower: BanLogFollower) -> None:

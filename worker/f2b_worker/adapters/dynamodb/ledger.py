@@ -216,8 +216,9 @@ class DynamoLedger(DynamoBanBook):
         """Read from the log what was stored since this was last asked; at first, what its snapshot holds."""
         news = self._news.read()
         with self._publishes:
-            for who, offender in news.items():
-                self._publishing.learn(who, offender.revision)
+            if self._news.is_anew:
+                self._publishing.forget()
+            self._publishing.learn(news)
         return news
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:

@@ -18,11 +18,15 @@ class News:
 
     Args:
         reader: Reads the log.
+
+    Attributes:
+        is_anew: Whether the last reading began anew: what was read before it may be of another log.
     """
 
     def __init__(self, reader: BanLogReader) -> None:
         self._reader = reader
         self._cursor: Cursor | None = None
+        self.is_anew = False
 
     def read(self) -> dict[OffenderId, Offender]:
         """Read what was logged since this was last asked, at first what the newest snapshot holds.
@@ -33,6 +37,7 @@ class News:
         reading = self._reader.follow(self._cursor) if self._cursor else self._reader.start()
         newer = Bans().take_in(reading.changes())
         self._cursor = reading.cursor
+        self.is_anew = reading.is_anew
         return {
             change.who: Offender(ban=change.ban, revision=change.revision, lifted_ms=change.lifted_ms)
             for change in newer

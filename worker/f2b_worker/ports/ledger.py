@@ -88,8 +88,14 @@ class Ledger(Protocol):
     def news(self) -> Mapping[OffenderId, Offender]:
         """Read what was stored since this was last asked: last bans without hits, some perhaps again.
 
-        It saves writes, no more. Called by one thread, which may be another than those that write.
+        It saves writes, no more. Called by one thread, which may be another than those that write. Of very many
+        some are told, and the others by the next calls: see `has_more_news`.
         """
+        ...
+
+    @property
+    def has_more_news(self) -> bool:
+        """Whether the last `news` were a part only: up to when all is known is told with the last part."""
         ...
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:

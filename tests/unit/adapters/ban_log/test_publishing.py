@@ -130,7 +130,6 @@ def test_a_log_that_was_begun_anew_is_told_again(scene: Scene) -> None:
 def test_who_hears_news_anew_takes_nothing_for_logged_but_what_he_hears(scene: Scene) -> None:
     offender = scene.mine.ban()
     scene.mine.ledger.publish({WHO: offender})
-    scene.mine.ledger.news()
     assert scene.mine.ledger.news() != {}
     assert scene.mine.ledger.publish({WHO: offender}) == {}
     nothing = Snapshot("e2", 0, (Part("e2", 0, 0, 0, 0, 0),), 0)

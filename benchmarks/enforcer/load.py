@@ -82,9 +82,9 @@ class Items:
         """Read all of them."""
         return {part_name("p", place): content for place, content in enumerate(self.contents)}
 
-    def read(self, *_: object) -> dict[int, Entry]:
+    def look_for(self, *_: object) -> tuple[dict[int, Entry], frozenset[int]]:
         """Find nothing above the snapshot."""
-        return {}
+        return {}, frozenset()
 
 
 class Ledger(MemoryLedger):

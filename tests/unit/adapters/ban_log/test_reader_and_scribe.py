@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.dynamodb.ban_log import scribe as scribing
-from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
+from f2b_worker.adapters.dynamodb.ban_log.items import PAUSES_S, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader, Reading
 from f2b_worker.adapters.dynamodb.ban_log.scribe import EVERY_S, Scribe
 from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Bans, Change
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
-from f2b_worker.errors import Unavailable, Unreadable
+from f2b_worker.errors import Throttled, Unavailable, Unreadable
 from f2b_worker.testing import FakeClock
 from tests.canned_dynamodb import TABLE, Caller, CannedTable, Fate
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 
 EPOCH = "e1"
+TRIES = len(PAUSES_S) + 1
 DAY_S = 86_400.0
 YEAR_MS = 365 * 86_400_000
 
@@ -263,6 +264,20 @@ def test_a_snapshot_of_which_a_part_is_gone_is_no_start(scene: Scene) -> None:
         scene.reader.start()
 
 
+def test_a_snapshot_of_which_a_part_stays_unread_is_not_taken_for_one_that_is_gone(scene: Scene) -> None:
+    scene.scribe.tick()
+    one = scene.change(1)
+    scene.log(one)
+    scene.publish()
+    scene.caller.fare([Fate.UNREAD] * (2 + TRIES))
+
+    with pytest.raises(Throttled, match="leaves 1 items of the snapshot unread"):
+        scene.reader.start()
+
+    scene.caller.fare([Fate.DONE, Fate.DONE, *[Fate.UNREAD] * (TRIES - 1)])
+    assert scene.known(scene.reader.start()) == {one.who: one}
+
+
 def test_a_log_begun_anew_without_a_snapshot_of_it_keeps_followers_where_they_are(scene: Scene) -> None:
     scene.scribe.tick()
     scene.log(scene.change(1))
@@ -281,12 +296,24 @@ def test_keys_that_dynamodb_leaves_unread_are_read_next(scene: Scene) -> None:
         scene.log(scene.change(last))
     scene.caller.fare([Fate.DONE, Fate.HALF])
 
-    first = scene.reader.follow(cursor)
-    second = scene.reader.follow(first.cursor)
+    reading = scene.reader.follow(cursor)
 
-    assert list(first.entries) == [1, 2]
-    assert list(second.entries) == [3, 4]
-    assert second.cursor.number == 4
+    assert list(reading.entries) == [1, 2, 3, 4]
+    assert not reading.unread
+
+
+def test_keys_that_dynamodb_leaves_unread_again_and_again_are_no_holes(scene: Scene) -> None:
+    cursor = scene.reader.start().cursor
+    for last in range(1, 5):
+        scene.log(scene.change(last))
+    scene.items.reserve(EPOCH)
+    scene.caller.fare([Fate.DONE, Fate.HALF, *[Fate.UNREAD] * TRIES])
+
+    reading = scene.reader.follow(cursor)
+
+    assert list(reading.entries) == [1, 2, 3]
+    assert reading.unread == {4, 5}
+    assert not scene.reader.follow(reading.cursor).unread
 
 
 def test_looks_reach_every_follower(scene: Scene) -> None:

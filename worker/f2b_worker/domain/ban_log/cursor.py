@@ -47,9 +47,10 @@ class Cursor:
         before = self.asked[:-1] if self.asked and self.asked[-1].top == known.top else self.asked
         return replace(self, asked=(*before, known)).settled()
 
-    def wanted(self) -> Iterator[int]:
-        """Go through the numbers that were not read yet, the oldest first."""
-        return (number for number in range(self.number + 1, self.top + 1) if number not in self.seen)
+    def wanted(self, above: int = 0) -> Iterator[int]:
+        """Go through the numbers above one that were not read yet, the oldest first."""
+        first = max(self.number, above) + 1
+        return (number for number in range(first, self.top + 1) if number not in self.seen)
 
     def take(self, found: Iterable[int], absent: Iterable[int], at_s: float) -> Cursor:
         """Take it that these numbers were read, and that others are not there."""

@@ -13,7 +13,7 @@ from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.judge.verdicts import Ban
@@ -59,8 +59,8 @@ def state_of(
         key: The address key.
         ban: Its running ban in one jail.
         places: The blocklists whose IP sets were looked into, by name.
-        allowed: The addresses that no jail may ban: the defaults' ignoreip, and the allowlist. A network that
-            holds some of them is enforced in parts around them.
+        allowed: The allowlist, that of run time included. A range that it has a part of is as enforced as the
+            least of the pieces around that.
         capacity: How many entries WAF lets one IP set have.
 
     Returns:
@@ -70,26 +70,25 @@ def state_of(
         return State.UNREADABLE
     if ban.observed:
         return State.OBSERVED
-    if allowed.touches(key) and not allowed.rest_of(key):
+    if not allowed.rest_of(key):
         return State.ALLOWLISTED
     states = in_each(key, ban, places, allowed, capacity=capacity).values()
-    return min(states, key=_ORDER.index, default=State.NO_IP_SET) if places else None
+    return _least(states) if places else None
 
 
 def in_each(
-    key: str,
-    ban: Ban,
-    places: Mapping[str, Place],
-    allowed: Networks = _NOBODY,
-    *,
-    capacity: int = SET_CAPACITY,
+    key: str, ban: Ban, places: Mapping[str, Place], allowed: Networks = _NOBODY, *, capacity: int = SET_CAPACITY
 ) -> dict[str, State]:
-    """Say of each blocklist of a ban how far it is enforced there, in its worst part; see `state_of`."""
-    parts = allowed.rest_of(key) or (key,)
+    """Say of each blocklist of a ban how far it is enforced there; see `state_of`."""
+    pieces = allowed.rest_of(key)
     return {
-        name: min((_in_one(part, ban, places.get(name), capacity) for part in parts), key=_ORDER.index)
+        name: _least(_in_one(piece, ban, places.get(name), capacity) for piece in pieces)
         for name in ban.blocklists
     }
+
+
+def _least(states: Iterable[State]) -> State:
+    return min(states, key=_ORDER.index, default=State.NO_IP_SET)
 
 
 def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:

@@ -273,7 +273,7 @@ def test_an_entry_and_a_part_that_cannot_be_read_are_named_and_skipped(scene: Sc
 
     assert scene.known(started) == {}
     assert scene.told[-1].item == f"part#{snapshot.base.id}#0 part"
-    assert "f2b-worker repair" in str(scene.told[-1])
+    assert "f2b repair" in str(scene.told[-1])
 
 
 def test_a_snapshot_of_which_a_part_is_gone_is_no_start(scene: Scene) -> None:

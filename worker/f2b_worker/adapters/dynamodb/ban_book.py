@@ -45,7 +45,7 @@ class DynamoBanBook:
 
     Args:
         client: A DynamoDB client.
-        table: The table's name; `f2b-worker provision` makes it.
+        table: The table's name; `f2b provision` makes it.
         clock: This reader's own time.
         aside: Told of each item that cannot be read.
 

@@ -60,7 +60,7 @@ class DynamoLedger(DynamoBanBook):
 
     Args:
         client: A DynamoDB client; it is used from *io_threads* threads at once.
-        table: The table's name; `f2b-worker provision` makes it.
+        table: The table's name; `f2b provision` makes it.
         clock: Tells until when items are kept, and how old is what was read.
         kept_ms: How long an offender is remembered after the last hit, and after the end of its last ban.
     """

@@ -117,7 +117,7 @@ class BanLogCounter:
         if not item:
             raise Missing(
                 f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with"
-                " f2b-worker provision, or if the table has bans, with f2b-worker repair"
+                " f2b provision, or if the table has bans, with f2b repair"
             )
         try:
             return Top(str(item["epoch"]["S"]), as_count(item["n"]))
@@ -126,7 +126,7 @@ class BanLogCounter:
 
     def _broken_counter(self) -> Rejected:
         return Rejected(
-            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b-worker"
+            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b"
             " repair, which begins the log anew"
         )
 

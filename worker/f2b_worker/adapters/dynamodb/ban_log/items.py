@@ -186,7 +186,7 @@ class BanLogItems(BanLogCounter):
     def without_snapshot(self) -> Missing:
         """Make the error for a table whose pointer was lost."""
         return Missing(
-            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b-worker"
+            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b"
             " repair, which makes it anew from the bans"
         )
 

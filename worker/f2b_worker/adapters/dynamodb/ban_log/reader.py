@@ -34,7 +34,7 @@ NUMBERS_MAX = 1_000
 
 _BEING_REPAIRED = (
     "reading the bans: the ban log is being repaired, and has no snapshot yet; if nobody repairs it, run"
-    " f2b-worker repair"
+    " f2b repair"
 )
 _STARTS = 5  # a part that a newer snapshot replaced may go at any time
 
@@ -145,7 +145,7 @@ class BanLogReader:
                 cursor = Cursor(top.epoch, snapshot.upto).ask(top.number, now_s)
                 return Reading(cursor, {}, snapshot, parts, is_anew=True, looked_upto=snapshot.upto)
         raise Unavailable(
-            "reading the bans: each snapshot was gone before it was read; if this stays, run f2b-worker repair"
+            "reading the bans: each snapshot was gone before it was read; if this stays, run f2b repair"
         )
 
     def _still_with(self, top: Top) -> Top:

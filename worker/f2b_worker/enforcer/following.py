@@ -113,6 +113,7 @@ class Following:
 
     Attributes:
         is_failing: Whether the last reading failed.
+        has_begun: Whether a term began, which uses the roster.
         lifting: When what ended may go.
     """
 
@@ -129,7 +130,7 @@ class Following:
         self._mark = _NOTHING_READ
         self._reading: Reading | None = None
         self._turn = turn or threading.Lock()
-        self._has_begun = self._is_given_up = False
+        self.has_begun = self._is_given_up = False
 
     @property
     def news(self) -> threading.Event | None:
@@ -155,7 +156,7 @@ class Following:
 
     def begin_term(self) -> None:
         """Take it that the lease was just taken: what ends about now may have been extended by nobody yet."""
-        self._has_begun = True
+        self.has_begun = True
         self.lifting = Lifting(self._clock)
         self._roster.expire(self._mark.began.ms)
 
@@ -195,7 +196,7 @@ class Following:
 
     def _read_news(self) -> None:
         self._is_asked = False  # who asks from now on wants another reading
-        learn = None if self._has_begun else self._learn
+        learn = None if self.has_begun else self._learn
         self._reading = Reading(self._follower, began=_now(self._clock), learn=learn)
         self._aside(self._reading.work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -185,6 +186,24 @@ class TestWhatWasLoggedBeforeAPoll:
 
         assert [(each.is_all, each.is_complete) for each in polls] == [(True, False), (False, True)]
         assert [told(each) for each in polls] == [[], bans(one)]
+
+
+def test_who_has_to_begin_anew_reads_each_part_once(scene: Scene, follower: BanLogFollower) -> None:
+    scene.scribe.tick()
+    follower.poll()
+    for last in range(1, 10):
+        scene.log(scene.change(last))
+    scene.publish()
+    read: list[str] = []
+
+    def watch(operation: str, request: dict[str, Any]) -> None:
+        if operation == "BatchGetItem":
+            read.extend(key["pk"]["S"] for key in request["RequestItems"][TABLE]["Keys"])
+
+    scene.aws.watch = watch
+
+    assert follower.poll().is_all
+    assert [name.partition("#")[0] for name in read] == ["part"]
 
 
 def test_a_start_comes_to_its_end_while_others_log_on(scene: Scene, follower: BanLogFollower) -> None:

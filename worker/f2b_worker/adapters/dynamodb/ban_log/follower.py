@@ -67,15 +67,12 @@ class BanLogFollower:
         )
         self._told = Told()
         self._go_on_from(last.cursor)
-        everything = _folded(base, later.newest, self._complete_ms(last.cursor))
+        everything = _folded(base, later.newest, self._reader.complete_ms(last.cursor))
         return Changes(map(_standing, self._told.newer(everything)), is_all=True, is_complete=is_complete)
 
     def _go_on_from(self, cursor: Cursor) -> None:
         self._cursor = cursor
-        self._told.forget_ended(self._complete_ms(cursor))
-
-    def _complete_ms(self, cursor: Cursor) -> float:
-        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
+        self._told.forget_ended(self._reader.complete_ms(cursor))
 
 
 def _read_on(

@@ -2,11 +2,11 @@
 
     python -m benchmarks.newcomers [--json] [--runs 5] [--seconds 30] [--processes 1]…
 
-The canned AWS under DynamoDB's limits feeds an attack as fast as the worker receives. Once its addresses are banned
-it goes on for so many seconds, which count. Each second one message with five infractions of a new address comes in
-between, and the time counts from there until an update of an IP set that holds it took effect. WAF is the strict
-local one, with one update a second. Afterwards the time counts until no message is left. The worker is a real one
-with its enforcer, as one process or several.
+The canned AWS under DynamoDB's limits feeds an attack as fast as the worker receives. Once its addresses are
+banned it goes on for so many seconds, which count. Each second one message with five infractions of a new address
+comes in between, and the time counts from there until an update of an IP set that holds it took effect. WAF is the
+strict local one, with one update a second. Afterwards the time counts until no message is left. The worker is a
+real one with its enforcer, as one process or several.
 """
 
 from __future__ import annotations

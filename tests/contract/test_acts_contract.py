@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-
-from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
-from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
-from f2b_worker.adapters.sqlite.acts import SqliteActs, open_acts
+from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
-from f2b_worker.domain.acts.act import Act, Verb
-from f2b_worker.domain.acts.allowlist import AllowEntry
-from f2b_worker.domain.acts.control import EVERY_BLOCKLIST, Control, Pause
+from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import BY_HAND, Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.errors import Retryable
 from f2b_worker.ports import StandingBan
-from f2b_worker.testing import MemoryActs, MemoryLedger
+from tests.contract.acting import (
+    LIFTED_MS,
+    ORDER,
+    OTHER,
+    STRANGER,
+    act,
+    acts,
+    answers_are_lost,
+    banned,
+    heard,
+    orders,
+    unread,
+)
 from tests.contract.ledgers import (
     JAIL,
-    NOW_MS,
-    TABLE,
     WHO,
     Book,
     ban,
@@ -36,76 +43,15 @@ from tests.contract.ledgers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from f2b_worker.adapters.sqlite.state import StateFile
-    from f2b_worker.ports import Acts, StandingOrders
+    from f2b_worker.ports import Acts
     from f2b_worker.testing import FakeClock
 
-OTHER = OffenderId("admin", WHO.key)
-STRANGER = OffenderId("login", "198.51.100.9/32")
-LIFTED_MS = hit(100).at_ms
-ORDER = Order(LIFTED_MS + DAY_MS)
 
-
-@pytest.fixture
-def acts(request: pytest.FixtureRequest, ledger: Book, clock: FakeClock) -> Iterator[Acts]:
-    """What people do to the bans of the ledger, as from a command in another process."""
-    if isinstance(ledger, MemoryLedger):
-        yield MemoryActs(ledger)
-    elif isinstance(ledger, SqliteLedger):
-        state: StateFile = request.getfixturevalue("state")
-        opened = open_acts(state.path)
-        yield opened
-        opened.close()
-    else:
-        client: DynamoDBClient = request.getfixturevalue("dynamodb")
-        found = DynamoActs(client, TABLE, clock)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def orders(acts: Acts, ledger: Book) -> StandingOrders:
-    """What a worker on the ledger follows."""
-    if isinstance(acts, MemoryActs):
-        return acts
-    assert isinstance(ledger, (DynamoLedger, SqliteLedger))
-    return ledger.orders
-
-
-@pytest.fixture
-def heard(orders: StandingOrders, ledger: Book) -> Callable[[], bool]:
-    """Tells whether a worker, once it has asked for news, has to read its orders again."""
-    ledger.news()
-    known = [orders.mark()]
-
-    def is_told() -> bool:
-        ledger.news()
-        known.append(orders.mark())
-        return known[-1] != known[-2]
-
-    return is_told
-
-
-def act(
-    verb: Verb = Verb.UNBAN, *what: str, number: int = 1, at_ms: int = LIFTED_MS, reason: str = "tired"
-) -> Act:
-    return Act(f"5f0c91aa{number:08d}", at_ms, "arn:aws:sts::1:ann", verb, what, reason=reason)
-
-
-def banned(ledger: Book, who: OffenderId = WHO, start_s: float = 30) -> Ban:
-    """Have somebody banned by the judge, for ten minutes."""
-    found = ban(start_s, evidence=hits(start_s - 2, start_s - 1, start_s))
-    seen = record(ledger, *found.evidence, who=who)
-    commit(ledger, seen, found, who=who)
-    return found
-
-
-def unread(offender: Offender) -> Offender:
-    return replace(offender, hits=frozenset())
+__all__ = ["acts", "answers_are_lost", "heard", "orders"]
 
 
 class TestLifting:
@@ -238,6 +184,37 @@ class TestLifting:
         newest, _ = acts.audit(0)
         assert (newest.what, newest.count) == (keys[:100], 130)
 
+    def test_whoever_is_first_of_a_lift_and_a_judge_the_ban_is_over(self, ledger: Book, acts: Acts) -> None:
+        banned(ledger)
+        follower = ledger.follow()
+        follower.poll()
+        judging = threading.Thread(
+            target=lambda: [settle(ledger, hits(second, second + 0.5)) for second in range(40, 99)]
+        )
+        judging.start()
+        answer = acts.lift(act(), [WHO])[WHO]
+        judging.join()
+        assert isinstance(answer, Ban)
+        after = ledger.offender(WHO)
+        assert after.ban
+        assert (after.ban.until_ms, after.lifted_ms) == (LIFTED_MS - 1, LIFTED_MS)
+        assert [each.ban for each in follower.poll().bans][-1] == after.ban
+
+    def test_an_answer_that_is_lost_after_the_effect_is_found_by_the_same_act(
+        self, ledger: Book, acts: Acts, answers_are_lost: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        before = banned(ledger)
+        with answers_are_lost(), suppress(Retryable):
+            (failed,) = acts.lift(act(), [WHO]).values()
+            assert isinstance(failed, Retryable)
+        there = ledger.offender(WHO)
+        assert there.lifted_ms == LIFTED_MS
+        assert acts.lift(act(), [WHO]) == {WHO: replace(before, evidence=())}
+        assert ledger.offender(WHO) == there
+        with answers_are_lost(), suppress(Retryable):
+            acts.reload(act(Verb.RELOAD, number=2))
+        assert acts.reload(act(Verb.RELOAD, number=2)) == 1
+
 
 class TestBanning:
     def test_a_stranger_is_banned_and_whoever_follows_hears_of_it(self, ledger: Book, acts: Acts) -> None:
@@ -300,126 +277,6 @@ class TestBanning:
         answer = ledger.commit({WHO: Decision.on(seen, changed)})[WHO]
         assert answer == ledger.offender(WHO)
         assert remembered(answer).ban == Ban(LIFTED_MS, ORDER.until_ms, 1, DAY_MS, origin=BY_HAND)
-
-
-class TestAllowlist:
-    ENTRIES = (
-        AllowEntry("192.0.2.0/24", None, "our office", "ann", LIFTED_MS),
-        AllowEntry("2001:db8::/64", LIFTED_MS + 1000, "", "ann", LIFTED_MS),
-    )
-
-    def test_entries_are_there_at_once_and_workers_hear_of_them(
-        self, acts: Acts, orders: StandingOrders, heard: Callable[[], bool]
-    ) -> None:
-        assert not heard()
-        acts.allow(act(Verb.ALLOW), self.ENTRIES)
-        assert heard()
-        assert list(acts.allowlist()) == list(orders.allowlist()) == list(self.ENTRIES)
-        assert not heard()
-
-    def test_an_entry_takes_the_place_of_one_of_the_same_network(self, acts: Acts) -> None:
-        acts.allow(act(Verb.ALLOW), self.ENTRIES)
-        longer = replace(self.ENTRIES[1], until_ms=None, comment="for good")
-        acts.allow(act(Verb.ALLOW, number=2), [longer])
-        assert list(acts.allowlist()) == [self.ENTRIES[0], longer]
-
-    def test_what_was_there_is_taken_off_and_told(
-        self, acts: Acts, orders: StandingOrders, heard: Callable[[], bool]
-    ) -> None:
-        acts.allow(act(Verb.ALLOW), self.ENTRIES)
-        heard()
-        off = act(Verb.DISALLOW, number=2)
-        assert acts.disallow(off, ["192.0.2.0/24", "192.0.2.1/32"]) == {"192.0.2.0/24"}
-        assert heard()
-        assert list(orders.allowlist()) == [self.ENTRIES[1]]
-        assert acts.disallow(off, ["192.0.2.0/24", "192.0.2.1/32"]) == {"192.0.2.0/24"}
-        assert acts.disallow(act(Verb.DISALLOW, number=3), ["192.0.2.0/24"]) == frozenset()
-
-    def test_the_same_act_again_changes_nothing(self, acts: Acts) -> None:
-        acts.allow(act(Verb.ALLOW), self.ENTRIES)
-        acts.disallow(act(Verb.DISALLOW, number=2), ["192.0.2.0/24"])
-        acts.allow(act(Verb.ALLOW), self.ENTRIES)
-        assert list(acts.allowlist()) == [self.ENTRIES[1]]
-
-    def test_it_is_remembered_with_each_network(self, acts: Acts) -> None:
-        acts.allow(act(Verb.ALLOW, *(each.network for each in self.ENTRIES)), self.ENTRIES)
-        acts.disallow(act(Verb.DISALLOW, "192.0.2.0/24", number=2, at_ms=LIFTED_MS + 1), ["192.0.2.0/24"])
-        assert [each.verb for each in acts.acts_on("192.0.2.0/24")] == [Verb.DISALLOW, Verb.ALLOW]
-        assert [each.count for each in acts.acts_on("2001:db8::/64")] == [2]
-
-    def test_many_entries_are_added_and_taken_off(self, acts: Acts) -> None:
-        entries = [AllowEntry(f"198.51.100.{number}/32", None, "", "ann", LIFTED_MS) for number in range(120)]
-        acts.allow(act(Verb.ALLOW), entries)
-        assert len(acts.allowlist()) == 120
-        networks = [each.network for each in entries]
-        assert acts.disallow(act(Verb.DISALLOW, number=2), networks) == set(networks)
-        assert acts.allowlist() == []
-
-
-class TestControl:
-    def test_a_pause_holds_until_its_end_or_until_it_is_resumed(
-        self, acts: Acts, orders: StandingOrders, heard: Callable[[], bool]
-    ) -> None:
-        assert not heard()
-        acts.pause(act(Verb.PAUSE, "block"), "block", LIFTED_MS + 1000)
-        acts.pause(act(Verb.PAUSE, "*", number=2), EVERY_BLOCKLIST, None)
-        assert heard()
-        by, why = act().by, act().reason
-        both = {"block": Pause(LIFTED_MS, LIFTED_MS + 1000, by, why), "*": Pause(LIFTED_MS, None, by, why)}
-        assert orders.control() == acts.control() == Control(both, 0)
-        resumed = act(Verb.RESUME, "*", number=3)
-        assert acts.resume(resumed, EVERY_BLOCKLIST)
-        assert heard()
-        assert orders.control() == Control({"block": both["block"]}, 0)
-        assert acts.resume(resumed, EVERY_BLOCKLIST)
-        assert not acts.resume(act(Verb.RESUME, "*", number=4), EVERY_BLOCKLIST)
-
-    def test_a_pause_again_takes_the_place_of_the_one_before_and_a_repeated_one_does_not(self, acts: Acts) -> None:
-        acts.pause(act(Verb.PAUSE), "block", 5)
-        acts.pause(act(Verb.PAUSE, number=2), "block", 9)
-        acts.pause(act(Verb.PAUSE), "block", 5)
-        assert acts.control().pauses["block"].until_ms == 9
-
-    def test_each_reload_is_another_generation_and_a_repeated_one_is_none(
-        self, acts: Acts, orders: StandingOrders, heard: Callable[[], bool]
-    ) -> None:
-        assert acts.control().generation == 0
-        assert acts.reload(act(Verb.RELOAD)) == 1
-        assert heard()
-        assert acts.reload(act(Verb.RELOAD)) == 1
-        assert acts.reload(act(Verb.RELOAD, number=2)) == 2
-        assert orders.control().generation == 2
-
-
-class TestAudit:
-    def test_who_did_what_and_why_the_newest_first(self, acts: Acts) -> None:
-        done = [
-            Act("1", NOW_MS + 1, "ann", Verb.RELEASE, ("block",), reason="looked at them"),
-            Act("2", NOW_MS + 3, "bob", Verb.IMPORT, (WHO.key,), "manual", "", 25_000),
-            Act("3", NOW_MS + 2, "bob", Verb.BAN),
-        ]
-        for each in done:
-            acts.note(each)
-            acts.note(each)
-        assert list(acts.audit(0)) == [done[place].shortened() for place in (1, 2, 0)]
-
-    def test_of_a_time_only_what_was_done_then_over_the_ends_of_months(self, acts: Acts) -> None:
-        days = range(0, 75, 5)
-        for day in days:
-            acts.note(act(number=day, at_ms=NOW_MS - day * DAY_MS))
-        found = list(acts.audit(NOW_MS - 60 * DAY_MS, NOW_MS - 10 * DAY_MS))
-        assert [each.id for each in found] == [act(number=day).id for day in days if 10 <= day <= 60]
-        assert [each.at_ms for each in acts.audit(NOW_MS)] == [NOW_MS]
-
-    def test_beside_an_address_stands_what_was_done_to_it(self, ledger: Book, acts: Acts) -> None:
-        banned(ledger)
-        lift = act(Verb.UNBAN, WHO.key, STRANGER.key)
-        acts.lift(lift, [WHO, STRANGER])
-        acts.ban(act(Verb.BAN, WHO.key, number=2, at_ms=LIFTED_MS + 3), {WHO: ORDER, OTHER: ORDER})
-        newest, oldest = acts.acts_on(WHO.key)
-        assert newest == act(Verb.BAN, WHO.key, number=2, at_ms=LIFTED_MS + 3).shortened()
-        assert oldest == replace(lift, what=(WHO.key,), count=2)
-        assert acts.acts_on("192.0.2.1/32") == []
 
 
 def test_the_acts_of_the_file_can_be_opened_by_the_worker_too(state: StateFile, clock: FakeClock) -> None:

@@ -22,6 +22,9 @@ class Acts(Protocol):
     each change is stored together with both, or not at all. An act that is applied again, with its id, its time
     and the same things, does what is not done yet, changes nothing else, and answers as before: after an
     error, call again. `Act.at_ms` is when it is done: bans end and start then.
+
+    All methods raise only errors of `f2b_worker.errors`. Of an act on many, one's failure is its own where the
+    ledger can tell; where it fails as a whole, it raises.
     """
 
     def jails_of(self, key: str) -> Sequence[OffenderId]:

@@ -23,7 +23,7 @@ from f2b_worker.adapters.dynamodb.items import (
     who_of,
 )
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.errors import Unreadable
+from f2b_worker.errors import Throttled, Unreadable
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import StandingBan
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
 
 _READING = "reading the bans"
+_POLLS_MAX = 20  # in a row that leave something unread
 
 
 class DynamoBanBook:
@@ -44,7 +45,7 @@ class DynamoBanBook:
 
     Args:
         client: A DynamoDB client.
-        table: The table's name; `f2b-worker provision` makes it.
+        table: The table's name; `f2b provision` makes it.
         clock: This reader's own time.
         aside: Told of each item that cannot be read.
 
@@ -96,8 +97,21 @@ class DynamoBanBook:
         return BanLogFollower(reader, self._clock)
 
     def standing(self) -> list[StandingBan]:
-        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out."""
-        return list(self.follow().poll().bans)
+        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out.
+
+        Raises:
+            F2bError: If DynamoDB does not answer, or leaves something unread in each of several tries.
+        """
+        follower = self.follow()
+        found: dict[OffenderId, StandingBan] = {}
+        for _ in range(_POLLS_MAX):
+            changes = follower.poll()
+            if changes.is_all:
+                found.clear()
+            found.update((each.who, each) for each in changes.bans)
+            if changes.is_complete:
+                return [*found.values()]
+        raise Throttled(f"{_READING}: DynamoDB leaves some of the ban log unread each time")
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import canonical
@@ -54,7 +55,8 @@ class Roster:
         is_heard: Whether somebody takes the changes; else they are not kept.
         is_counted: Whether somebody takes the new bans; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
-        undated: The jails of each key whose ban there is stored and cannot be read.
+        undated: The jails of each key whose ban there is stored and cannot be read, with a number that is another
+            one each time that is told.
         lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
     """
@@ -71,7 +73,8 @@ class Roster:
         self.unreadable: set[str] = set()
         self.lifted = Lifted()
         self.held_back: set[str] = set()
-        self.undated: dict[str, set[str]] = {}
+        self.undated: dict[str, dict[str, int]] = {}
+        self._marks = count(1)
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
         self._spared = Spared(allowed)
@@ -167,7 +170,7 @@ class Roster:
         if not _is_readable(who.key):
             self.unreadable.add(who.key)
             return
-        self.undated.setdefault(who.key, set()).add(who.jail)
+        self.undated.setdefault(who.key, {})[who.jail] = next(self._marks)
         known = self._running.get(who.jail, {}).get(who.key)
         if known:
             self._start(who, replace(known, until_ms=FOREVER_MS))
@@ -178,20 +181,30 @@ class Roster:
     def _let_go(self, who: OffenderId) -> None:
         jails = self.undated.get(who.key)
         if jails and who.jail in jails:
-            jails.discard(who.jail)
+            del jails[who.jail]
             if not jails:
                 del self.undated[who.key]
                 if not self.is_running(who.key):
                     self._spared.forget(who.key)
             self._resolve(who.key)
 
-    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> None:
-        """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
-        gone = set(self.undated.get(key, ()))
+    def settle_undated(
+        self, key: str, asked: Mapping[str, int], bans: Iterable[tuple[OffenderId, Ban, int]], asked_ms: int
+    ) -> None:
+        """Take in all that is stored of a key whose ban could not be read: there may be none any more.
+
+        Args:
+            key: The key.
+            asked: What `undated` held of it when the ledger was asked; what changed since is newer.
+            bans: The answer.
+            asked_ms: When that was.
+        """
+        there = self.undated.get(key, {})
+        gone = {jail for jail, mark in asked.items() if there.get(jail) == mark}
         for who, ban, lifted_ms in bans:
             if who.jail in gone:
                 gone.discard(who.jail)
-                self.take_in(who, ban, now_ms, lifted_ms)
+                self.take_in(who, ban, asked_ms, lifted_ms)
         for jail in gone:
             who = OffenderId(jail, key)
             self._let_go(who)

@@ -128,9 +128,6 @@ class Roster:
         """Tell which keys have bans that run, or ended lately."""
         return set(self._until_ms).union(self.undated, *self._running.values())
 
-    def _of(self, key: str) -> list[_Running]:
-        return [bans[key] for bans in self._running.values() if key in bans]
-
     def take_changes(self) -> list[Want]:
         """Take what changed since this was last asked, in the order in which it did."""
         changes, self._changes = self._changes, []
@@ -298,7 +295,8 @@ class Roster:
             if not _is_readable(key):
                 self.unreadable.add(key)
                 return
-            if not self.is_running(key):
+            # Of one jail alone, `known` has told that already.
+            if len(self._running) == 1 or not self.is_running(key):
                 self._keys += 1
                 self._spared.note(key)
                 self.lifted.discard(key)
@@ -352,11 +350,15 @@ class Roster:
         """Tell in which blocklists *key* is wanted until when, and note whether it is held back."""
         new: dict[str, int] = {}
         is_holding_back = self._held_back_from_ms is not None
-        self.held_back.discard(key)
+        if self.held_back:
+            self.held_back.discard(key)
         if self.undated and key in self.undated and not self._spared.is_out(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self._spared.out:
-            for ban in self._of(key):
+            for bans in self._running.values():
+                ban = bans.get(key)
+                if ban is None:
+                    continue
                 for name in ban.blocklists:
                     if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
                         self.held_back.add(key)

@@ -41,5 +41,7 @@ def main_of_operator() -> None:
 
     open_standard_files()
     from f2b_worker.cli.f2b import main as command  # noqa: PLC0415 - as above
+    from f2b_worker.collector import look_for_garbage_seldom  # noqa: PLC0415
 
+    look_for_garbage_seldom()  # of 100,000 bans none is garbage
     command(prog_name="f2b")

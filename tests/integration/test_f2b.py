@@ -31,7 +31,7 @@ OF_A_LEDGER = [
     for words, command in TREE.items()
     if words != ("provision",) and any(each.name == "table" for each in command.params)
 ]
-NO = {"banned", "allow remove", "resume", "status", "dlq show"}
+NO = {"banned", "allow remove", "resume", "status", "dlq show", "doctor"}
 """Commands whose example is a question that is answered with no in a new fleet."""
 
 OF_A_TABLE = {"repair": "has nothing to repair"}

@@ -17,8 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
+from f2b_worker.adapters.sqlite.file import make_or_open
 from f2b_worker.cli import command_page, schemas
 from f2b_worker.cli.f2b import VERBS, main
+from f2b_worker.cli.output import painted
 from f2b_worker.config.operator import DESCRIPTIONS, VARIABLES
 from f2b_worker.errors import AccessDenied, RefusedError, Unavailable
 from tests.unit.cli.tree import commands, examples
@@ -187,3 +189,61 @@ def imported(*arguments: str) -> set[str]:
 
 def test_the_help_imports_nothing_that_takes_long() -> None:
     assert not imported("--help") & HEAVY
+
+
+def test_a_question_to_a_state_file_imports_nothing_that_takes_long(tmp_path: Path) -> None:
+    make_or_open(tmp_path / "f2b.db").close()
+    assert not imported("banned", "203.0.113.7", "--state", str(tmp_path / "f2b.db")) & HEAVY
+
+
+def test_a_question_to_a_table_imports_of_that_botocore_alone() -> None:
+    code = (
+        "import sys, f2b_worker.cli.banned, f2b_worker.adapters.aws, f2b_worker.adapters.dynamodb.ban_book;"
+        "print(*{each.partition('.')[0] for each in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(loaded.split()) & HEAVY == {"botocore"}
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_colour_is_for_a_terminal_on_which_nobody_said_no(colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    if colour:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert (painted("OK", "green") == "OK") is not colour
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
+    assert painted("OK", "green") == "OK"
+
+
+def test_a_list_that_is_watched_is_shown_again_until_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_or_open(tmp_path / "f2b.db").close()
+    waits: list[float] = []
+
+    def wait(_self: object, _event: object, timeout_s: float) -> None:
+        waits.append(timeout_s)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("f2b_worker.cli.watching.SystemClock.wait", wait)
+    answer = run("list", "--state", str(tmp_path / "f2b.db"), "-w")
+    assert (answer.exit_code, waits) == (130, [2.0, 2.0, 2.0])
+    assert answer.stdout.count("ADDRESS") == 3
+    assert run("list", "--watch", "0.1").exit_code == 2
+
+
+def test_a_list_says_of_how_many_it_shows_the_first(tmp_path: Path) -> None:
+    make_or_open(tmp_path / "f2b.db").close()
+    here = ("--state", str(tmp_path / "f2b.db"))
+    assert run("ban", *(f"203.0.113.{last}" for last in range(1, 8)), *here).exit_code == 0
+    answer = run("list", "--limit", "3", "--sort", "ip", *here)
+    assert answer.stderr.splitlines()[0] == "3 of 7; --limit 0 shows all"
+    assert len(answer.stdout.splitlines()) == 4
+    found = json.loads(run("list", "--limit", "3", "--sort", "ip", "--json", *here).stdout)
+    assert (found["shown"], found["total"]) == (3, 7)
+    assert [each["ip"] for each in found["bans"]] == ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+    assert len(run("list", "-o", "plain", *here).stdout.splitlines()) == 7
+    assert run("list", "--json", "-o", "csv", *here).exit_code == 2

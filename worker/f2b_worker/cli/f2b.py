@@ -31,6 +31,8 @@ VERBS = {
     "provision": Verb(
         f"{_HERE}.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
     ),
+    "doctor": Verb(f"{_HERE}.doctor:doctor", "Look for what is broken in a set-up.", _MAKE),
+    "support": Verb(f"{_HERE}.support:support", "Write a zip for a bug report, without secrets.", _MAKE),
     "repair": Verb(f"{_HERE}.repair:repair", "Make the ban log anew from the bans in the table.", _MAKE),
     "check": Verb(f"{_HERE}.jails:check", "Say everything that is wrong in a jails file.", _JAILS),
     "init": Verb(f"{_HERE}.jails:init", "Write a jails file to start from.", _JAILS),

@@ -31,8 +31,7 @@ class Guard:
 
     def __init__(self, jails: Jails, jail: str, entries: Iterable[AllowEntry], *, yes: bool, now_ms: int) -> None:
         self._jail = jails.policy.jail(jail)
-        self._ignored = {each: Networks([each]) for each in self._jail.ignore.entries}
-        self._allowed = {each.network: Networks([each.network]) for each in counting(entries, now_ms)}
+        self._allowed = Networks(each.network for each in counting(entries, now_ms))
         self._yes = yes
 
     def refusal(self, network: str) -> str | None:
@@ -40,13 +39,15 @@ class Guard:
         prefix = int(network.rpartition("/")[2])
         if prefix == 0:
             return "that is everybody: WAF has no entry for it"
-        own = next((each for each in NEVER_BANNED.entries if Networks([each]).touches(network)), None)
-        if own and self._jail.own_ranges:
-            return f"{own} is never banned"
-        for found, whose in ((self._ignored, "ignoreip of the file"), (self._allowed, "the allowlist")):
-            hit = next((each for each, networks in found.items() if networks.touches(network)), None)
-            if hit:
-                return f"{whose} has {display(hit)}"
+        if self._jail.own_ranges and NEVER_BANNED.touches(network):
+            return f"{_hit(NEVER_BANNED, network)} is never banned"
+        for found, whose in ((self._jail.ignore, "ignoreip of the file"), (self._allowed, "the allowlist")):
+            if found.touches(network):
+                return f"{whose} has {display(_hit(found, network))}"
         if prefix < WIDEST[span_of_network(network).family] and not self._yes:
             return f"wider than /{WIDEST[span_of_network(network).family]}: say --yes"
         return None
+
+
+def _hit(networks: Networks, network: str) -> str:
+    return next(each for each in networks.entries if Networks([each]).touches(network))

@@ -252,6 +252,10 @@ COMMANDS: dict[str, Schema] = {
     "export": an_object(
         {"networks": many(an_object({"network": TEXT, **time("until", "Its last moment", null="for ever")}))}
     ),
+    "doctor": an_object(
+        {"findings": many(an_object({"what": TEXT, "ok": YES_OR_NO, "problem": MAYBE_TEXT})), "ok": YES_OR_NO}
+    ),
+    "support": an_object({"file": TEXT, "parts": TEXTS}),
     "pause": an_object(
         {"act": TEXT, "blocklist": TEXT, **time("until", "Its last moment", null="until somebody resumes")}
     ),

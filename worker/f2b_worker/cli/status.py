@@ -90,7 +90,8 @@ class Status:
                 which = "all blocklists are" if name == EVERY_BLOCKLIST else f"blocklist {name} is"
                 yield f"{which} paused by {pause.by}: f2b resume"
         if self.seen.queue and self.seen.queue.dead_letters:
-            yield f"{self.seen.queue.dead_letters:,} dead letters: f2b dlq list"
+            number = self.seen.queue.dead_letters
+            yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"
 
     def _full(self) -> Iterator[str]:
         groups: dict[tuple[str, int], list[Filled]] = {}
@@ -118,15 +119,16 @@ def status(*, every_s: float | None, as_json: bool, **given: Any) -> None:
 
 
 def _show(settings: OperatorSettings, *, as_json: bool) -> Status:
-    found = _look(settings)
+    found = look(settings)
     if as_json:
-        show_document(_object(found))
+        show_document(status_object(found))
     else:
         say_lines(_lines(found))
     return found
 
 
-def _look(settings: OperatorSettings) -> Status:
+def look(settings: OperatorSettings) -> Status:
+    """Look at the whole fleet."""
     blocklists = chosen_blocklists(read_jails(settings.config), settings)
     now_ms = SystemClock().now_ms()
     bans = Counter(each.who.jail for each in _running(settings, now_ms))
@@ -158,7 +160,8 @@ def _regions(blocklists: Sequence[Blocklist]) -> list[str]:
     return list(by_region(blocklists))
 
 
-def _object(found: Status) -> dict[str, Any]:
+def status_object(found: Status) -> dict[str, Any]:
+    """Return it as a JSON object."""
     queue = found.seen.queue
     return {
         "ok": not found.problems,

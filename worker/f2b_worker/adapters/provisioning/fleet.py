@@ -60,8 +60,13 @@ def steps(settings: Names, protections: Protections, patience: Patience) -> Iter
         protections: For a table that is made.
         patience: For what AWS does not show yet.
     """
-    yield from Queues(settings.required_queue, patience).steps()
+    yield from queue_steps(settings, patience)
     yield from Table(settings.table, protections, patience).steps()
+
+
+def queue_steps(settings: Names, patience: Patience) -> Iterator[Step]:
+    """List what it needs of SQS alone."""
+    yield from Queues(settings.required_queue, patience).steps()
 
 
 class Table:

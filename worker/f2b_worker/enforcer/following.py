@@ -221,14 +221,15 @@ class Following:
         with self._turn:
             if self._is_given_up:
                 return 0
-            # Where something is missing, it may be what extends a ban that seems to be over.
-            now_ms = began.ms if changes.is_complete else self._mark.began.ms
             if changes.is_all:
-                return self._roster.replace(changes.bans, now_ms)
+                return self._roster.replace(changes.bans, began.ms)
+            # Where something is missing, it may be what extends a ban that seems to be over.
+            known_ms = began.ms if changes.is_complete else self._mark.began.ms
             number = 0
             for who, ban, lifted_ms in changes.bans:
                 number += 1
-                self._roster.take_in(who, ban, now_ms, lifted_ms)
+                is_lifted = ban.until_ms <= lifted_ms
+                self._roster.take_in(who, ban, began.ms if is_lifted else known_ms, lifted_ms)
             return number
 
 

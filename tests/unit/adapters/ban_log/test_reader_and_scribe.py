@@ -335,6 +335,7 @@ def test_keys_that_dynamodb_leaves_unread_again_and_again_are_no_holes(scene: Sc
 
     assert list(reading.entries) == [1, 2, 3]
     assert reading.unread == {4, 5}
+    assert not reading.cursor.missing_since_s
     assert not scene.reader.follow(reading.cursor).unread
 
 

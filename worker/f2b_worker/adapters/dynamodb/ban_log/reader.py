@@ -205,7 +205,7 @@ class BanLogReader:
         found, unread = self._items.look_for(cursor.epoch, wanted)
         entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
         looked_upto = wanted[-1] if len(wanted) == NUMBERS_MAX else cursor.top
-        cursor = cursor.take(found, set(wanted).difference(found), now_s)
+        cursor = cursor.take(found, set(wanted).difference(found, unread), now_s)
         reading = Reading(cursor, entries, looked_upto=looked_upto, unread=unread)
         if reading.looks:
             self._looked()

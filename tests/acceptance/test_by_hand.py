@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 import threading
 import time
 from itertools import count
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import eventually, free_port, get
+from demo.fleet import BIN, NAME, eventually, free_port, get
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.sqlite.acts import open_acts
@@ -23,7 +25,6 @@ from f2b_worker.domain.networks import Networks
 from tests.acceptance.attacks import now_ms, report, send_bodies
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
@@ -65,7 +66,7 @@ class Hands:
 
 @pytest.fixture
 def hands(fleet: Fleet) -> Iterator[Hands]:
-    acts = DynamoActs(fleet.dynamodb, "f2b", SystemClock())
+    acts = DynamoActs(fleet.dynamodb, NAME, SystemClock())
     yield Hands(acts)
     acts.close()
 
@@ -94,34 +95,39 @@ class Killing(threading.Thread):
         self.join()
 
 
-def test_a_banned_range_is_parted_joined_and_lifted_while_workers_are_killed(fleet: Fleet, hands: Hands) -> None:
+def f2b(fleet: Fleet, *arguments: str) -> str:
+    command = [str(BIN / "f2b"), *arguments, "--table", NAME]
+    return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_banned_range_is_parted_joined_and_lifted_while_workers_are_killed(fleet: Fleet) -> None:
     options = ("--unban-lag-s", "1")
     for _ in range(3):
         fleet.start_worker(*options)
     killing = Killing(fleet, *options)
     killing.start()
     try:
-        hands.ban(RANGE)
-        hands.ban(OUTSIDE)
-        becomes(fleet, {RANGE, OUTSIDE}, "the range is in")
-        hands.allow(INSIDE)
+        f2b(fleet, "ban", RANGE, "198.51.100.9", "--forever", "--ip-set", NAME, "--wait", "2m")
+        assert fleet.ip_set_entries() == {RANGE, OUTSIDE}
+        f2b(fleet, "allow", "add", "203.0.113.77")
         becomes(fleet, PIECES | {OUTSIDE}, "it is parted around who is allowed")
         send_bodies(fleet, report("203.0.113.77", 10) + report("203.0.113.78", 10) + report("198.51.100.10", 10))
         becomes(fleet, PIECES | {OUTSIDE, "203.0.113.78/32", "198.51.100.10/32"}, "nobody allowed is banned")
-        hands.disallow(INSIDE)
+        f2b(fleet, "allow", "remove", "203.0.113.77")
         # The pieces, no longer wanted, may stay for fifteen seconds after each takeover, as all that ended does.
         joined = {RANGE, OUTSIDE, "203.0.113.78/32", "198.51.100.10/32"}
         becomes(fleet, joined, "it is joined again", but_for=PIECES)
-        hands.lift(RANGE)
+        f2b(fleet, "unban", RANGE, "--ip-set", NAME, "--wait", "2m")
         becomes(fleet, {OUTSIDE, "203.0.113.78/32", "198.51.100.10/32"}, "it is gone, and what overlaps it is not")
-        hands.lift("203.0.113.78/32")
+        f2b(fleet, "unban", "203.0.113.78", "--ip-set", NAME, "--wait", "2m")
         becomes(fleet, {OUTSIDE, "198.51.100.10/32"}, "that, too")
         eventually(lambda: killing.killed >= 5, "enough are killed", 60)
     finally:
         killing.end()
-    verbs = [act.verb for act in hands.acts.audit(0)]
-    assert verbs == [Verb.UNBAN, Verb.UNBAN, Verb.DISALLOW, Verb.ALLOW, Verb.BAN, Verb.BAN]
-    assert [act.verb for act in hands.acts.acts_on(RANGE)] == [Verb.UNBAN, Verb.BAN]
+    verbs = [each["verb"] for each in json.loads(f2b(fleet, "audit", "--json"))["acts"]]
+    assert verbs == ["unban", "unban", "disallow", "allow", "ban"]
+    verbs = [each["verb"] for each in json.loads(f2b(fleet, "audit", "--ip", RANGE, "--json"))["acts"]]
+    assert verbs == ["unban", "ban"]
 
 
 def becomes(fleet: Fleet, entries: set[str], what: str, *, but_for: Iterable[str] = ()) -> None:

@@ -268,7 +268,8 @@ class Reader:
             self.bans = Bans()
         self.bans.take_in(reading.changes())
         self.cursor = reading.cursor
-        self.bans.forget_ended(self.world.clock.now_ms() - 1000 * (self.world.now_s() - self.cursor.complete_s))
+        clock = self.world.clock
+        self.bans.forget_ended(self.cursor.complete_ms(now_ms=clock.now_ms(), now_s=clock.monotonic_s()))
 
     def _look_at_the_allowlist(self) -> None:
         self.allowed = self.world.allowed

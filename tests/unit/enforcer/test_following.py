@@ -224,12 +224,24 @@ class TestAPollThatIsNotComplete:
         _tell(follower, clock, following, Changes((StandingBan(who, longer),)))
         assert roster.wanted["block"] == {A: longer.until_ms}
 
-    def test_begins_no_term(self) -> None:
-        follower, clock = Follower(), FakeClock()
-        following = Following(follower, Roster(["block"], Networks()), clock=clock, aside=_at_once)
-        follower.told = Changes((), is_all=True, is_complete=False)
-        assert not following.load(0.0)
-        assert following.load(0.0)
+    def test_lifts_what_it_says_was_lifted(self) -> None:
+        follower, clock, roster, following = _followed()
+        who, ban = OffenderId("default", A), _ban(clock)
+        _tell(follower, clock, following, Changes((StandingBan(who, ban),)))
+        clock.advance(30)
+        lifted_ms = clock.now_ms()
+        lifted = StandingBan(who, replace(ban, until_ms=lifted_ms - 1), lifted_ms)
+        _tell(follower, clock, following, Changes((lifted,), is_complete=False))
+        assert set(roster.wanted["block"]) == set()
+        assert roster.lifted.touches(A)
+
+    def test_is_not_what_somebody_waits_for_before_an_update_or_a_term(self) -> None:
+        follower, clock, _, following = _followed()
+        clock.advance(1)
+        follower.told = Changes((), is_complete=False)
+        since_s = clock.monotonic_s()
+        assert not following.load(since_s)
+        assert following.load(since_s)
 
     def test_is_no_sign_that_the_ledger_was_read(self) -> None:
         follower, clock, _, following = _followed()

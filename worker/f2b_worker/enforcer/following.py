@@ -113,6 +113,7 @@ class Following:
 
     Attributes:
         is_failing: Whether the last reading failed.
+        has_begun: Whether a term began, which uses the roster.
         lifting: When what ended may go.
     """
 
@@ -129,7 +130,7 @@ class Following:
         self._mark = _NOTHING_READ
         self._reading: Reading | None = None
         self._turn = turn or threading.Lock()
-        self._has_begun = self._is_given_up = False
+        self.has_begun = self._is_given_up = False
 
     @property
     def news(self) -> threading.Event | None:
@@ -155,7 +156,7 @@ class Following:
 
     def begin_term(self) -> None:
         """Take it that the lease was just taken: what ends about now may have been extended by nobody yet."""
-        self._has_begun = True
+        self.has_begun = True
         self.lifting = Lifting(self._clock)
         self._roster.expire(self._mark.began.ms)
 
@@ -195,7 +196,7 @@ class Following:
 
     def _read_news(self) -> None:
         self._is_asked = False  # who asks from now on wants another reading
-        learn = None if self._has_begun else self._learn
+        learn = None if self.has_begun else self._learn
         self._reading = Reading(self._follower, began=_now(self._clock), learn=learn)
         self._aside(self._reading.work)
 
@@ -220,14 +221,15 @@ class Following:
         with self._turn:
             if self._is_given_up:
                 return 0
-            # Where something is missing, it may be what extends a ban that seems to be over.
-            now_ms = began.ms if changes.is_complete else self._mark.began.ms
             if changes.is_all:
-                return self._roster.replace(changes.bans, now_ms)
+                return self._roster.replace(changes.bans, began.ms)
+            # Where something is missing, it may be what extends a ban that seems to be over.
+            known_ms = began.ms if changes.is_complete else self._mark.began.ms
             number = 0
             for who, ban, lifted_ms in changes.bans:
                 number += 1
-                self._roster.take_in(who, ban, now_ms, lifted_ms)
+                is_lifted = ban.until_ms <= lifted_ms
+                self._roster.take_in(who, ban, began.ms if is_lifted else known_ms, lifted_ms)
             return number
 
 

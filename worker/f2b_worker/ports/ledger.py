@@ -33,7 +33,7 @@ class Changes:
         bans: Each as it is now; where these are all, they may be read while somebody goes through them, once.
         is_all: Whether these are all bans, and whatever was known before is void.
         is_complete: Whether all is known now that was told to followers before the poll began. If not, a ban may
-            last longer than is known, and the next poll goes on.
+            last longer than is known, and the next poll goes on. All bans are complete.
     """
 
     bans: Iterable[StandingBan]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from f2b_worker.adapters.dynamodb.ban_log import follower as following
 from f2b_worker.adapters.dynamodb.ban_log import reader as reading
 from f2b_worker.adapters.dynamodb.ban_log.follower import BanLogFollower
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change
-from f2b_worker.errors import Throttled
+from f2b_worker.errors import Throttled, Unavailable
 from f2b_worker.ports import Changes, StandingBan
 from tests.canned_dynamodb import TABLE, Fate
 from tests.unit.adapters.ban_log.test_reader_and_scribe import EPOCH, TRIES, Scene
@@ -174,17 +175,33 @@ class TestWhatWasLoggedBeforeAPoll:
         assert [each.is_complete for each in polls] == [False, True]
         assert [each for poll in polls for each in told(poll)] == bans(*changes)
 
-    def test_is_told_by_a_start_although_parts_of_the_tail_stay_unread_for_now(
-        self, scene: Scene, follower: BanLogFollower
-    ) -> None:
+    def test_is_told_by_no_start_that_lacks_some_of_it(self, scene: Scene, follower: BanLogFollower) -> None:
         one = scene.change(1)
         scene.log(one)
-        scene.caller.fare([Fate.DONE, Fate.DONE, *[Fate.UNREAD] * TRIES])
+        for fates in ([Fate.UNREAD] * TRIES, [Fate.UNHEARD]):
+            scene.caller.fare([Fate.DONE, Fate.DONE, *fates])
+            with pytest.raises((Throttled, Unavailable)):
+                follower.poll()
+        news = follower.poll()
+        assert (told(news), news.is_all) == (bans(one), True)
 
-        polls = [follower.poll() for _ in range(2)]
 
-        assert [(each.is_all, each.is_complete) for each in polls] == [(True, False), (False, True)]
-        assert [told(each) for each in polls] == [[], bans(one)]
+def test_who_has_to_begin_anew_reads_each_part_once(scene: Scene, follower: BanLogFollower) -> None:
+    scene.scribe.tick()
+    follower.poll()
+    for last in range(1, 10):
+        scene.log(scene.change(last))
+    scene.publish()
+    read: list[str] = []
+
+    def watch(operation: str, request: dict[str, Any]) -> None:
+        if operation == "BatchGetItem":
+            read.extend(key["pk"]["S"] for key in request["RequestItems"][TABLE]["Keys"])
+
+    scene.aws.watch = watch
+
+    assert follower.poll().is_all
+    assert [name.partition("#")[0] for name in read] == ["part"]
 
 
 def test_a_start_comes_to_its_end_while_others_log_on(scene: Scene, follower: BanLogFollower) -> None:
@@ -198,14 +215,6 @@ def test_a_start_comes_to_its_end_while_others_log_on(scene: Scene, follower: Ba
     assert changes.is_all
     assert changes.is_complete
     assert [each.who for each in told(changes)] == [one.who]
-
-
-def test_a_list_of_all_bans_lacks_none_that_dynamodb_leaves_unread_at_first(scene: Scene) -> None:
-    one = scene.change(1)
-    scene.log(one)
-    book = DynamoBanBook(scene.caller.client, TABLE, scene.clock)
-    scene.caller.fare([Fate.DONE, Fate.DONE, *[Fate.UNREAD] * TRIES])
-    assert book.standing() == bans(one)
 
 
 def test_a_list_of_all_bans_is_refused_while_dynamodb_leaves_some_unread(scene: Scene) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from f2b_worker.adapters.dynamodb.ban_log import scribe as scribing
@@ -9,15 +7,13 @@ from f2b_worker.adapters.dynamodb.ban_log.items import PAUSES_S, BanLogItems, En
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader, Reading
 from f2b_worker.adapters.dynamodb.ban_log.scribe import EVERY_S, Scribe
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
 from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Bans, Change
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
 from f2b_worker.errors import Throttled, Unavailable, Unreadable
 from f2b_worker.testing import FakeClock
 from tests.canned_dynamodb import TABLE, Caller, CannedTable, Fate
-
-if TYPE_CHECKING:
-    from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 
 EPOCH = "e1"
 TRIES = len(PAUSES_S) + 1
@@ -176,6 +172,32 @@ def test_an_eventually_consistent_counter_that_is_behind_takes_nobody_back(scene
     assert reading.cursor.number == 1
 
 
+def begin_anew(scene: Scene) -> None:
+    """Let another log take the place of the one that is there, with a snapshot of nothing."""
+    pointer = scene.items.pointer()
+    scene.items.begin_anew("e2")
+    assert scene.items.replace_pointer(Snapshot("e2", 0, (Part("e2", 0, 0, 0, 0, 0),), 0), pointer)
+
+
+def test_a_stale_answer_of_the_counter_right_after_a_repair_is_no_repair_that_goes_on(scene: Scene) -> None:
+    reader = scene.reader_of(Caller(scene.aws), is_strong=False)
+    scene.aws.remember()
+    begin_anew(scene)
+
+    started = reader.start()
+    followed = reader.follow(started.cursor)
+
+    assert started.cursor.epoch == followed.cursor.epoch == "e2"
+    assert not followed.is_anew
+
+
+def test_a_repair_between_the_reading_of_counter_and_pointer_is_no_repair_that_goes_on(scene: Scene) -> None:
+    steps = [lambda: None, lambda: begin_anew(scene)]
+    scene.caller.fare((), lambda: steps.pop(0)() if steps else None)
+
+    assert scene.reader.start().cursor.epoch == "e2"
+
+
 def test_deltas_are_made_one_when_they_are_many(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scribing, "DELTAS_MAX", 2)
     scene.scribe.tick()
@@ -313,6 +335,7 @@ def test_keys_that_dynamodb_leaves_unread_again_and_again_are_no_holes(scene: Sc
 
     assert list(reading.entries) == [1, 2, 3]
     assert reading.unread == {4, 5}
+    assert not reading.cursor.missing_since_s
     assert not scene.reader.follow(reading.cursor).unread
 
 

@@ -23,7 +23,7 @@ from f2b_worker.adapters.dynamodb.items import (
     who_of,
 )
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.errors import Throttled, Unreadable
+from f2b_worker.errors import Unreadable
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import StandingBan
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
 
 _READING = "reading the bans"
-_POLLS_MAX = 20  # in a row that leave something unread
 
 
 class DynamoBanBook:
@@ -100,18 +99,9 @@ class DynamoBanBook:
         """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out.
 
         Raises:
-            F2bError: If DynamoDB does not answer, or leaves something unread in each of several tries.
+            F2bError: If DynamoDB does not answer, or leaves something unread.
         """
-        follower = self.follow()
-        found: dict[OffenderId, StandingBan] = {}
-        for _ in range(_POLLS_MAX):
-            changes = follower.poll()
-            if changes.is_all:
-                found.clear()
-            found.update((each.who, each) for each in changes.bans)
-            if changes.is_complete:
-                return [*found.values()]
-        raise Throttled(f"{_READING}: DynamoDB leaves some of the ban log unread each time")
+        return list(self.follow().poll().bans)
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""

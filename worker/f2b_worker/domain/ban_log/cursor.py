@@ -71,6 +71,10 @@ class Cursor:
         """Tell which numbers have been missing for so long, the oldest first."""
         return sorted(each for each, since_s in self.missing_since_s.items() if now_s - since_s >= seconds)
 
+    def complete_ms(self, *, now_ms: int, now_s: float) -> float:
+        """Tell up to which time of the day everything is known that was logged, by what both clocks show now."""
+        return now_ms - 1000 * (now_s - self.complete_s)
+
     def settled(self) -> Cursor:
         """Take it that everything is known that was logged before it was asked for what the cursor has reached."""
         reached = [each for each in self.asked if each.top <= self.number]

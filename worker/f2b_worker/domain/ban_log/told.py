@@ -17,7 +17,7 @@ _FORGET_EVERY_MS = 60_000  # every ban is looked at for it
 
 
 class Told:
-    """Of each offender how new the newest change is that was told, and its ban's end; 140 bytes beside the key."""
+    """Of each offender how new the newest change is that was told, and its ban's end; 150 bytes beside the key."""
 
     def __init__(self) -> None:
         # By jail and key: a dictionary of pairs would hold a third object for each of them.

@@ -99,14 +99,14 @@ class BanLogCounter:
                 return dict(there)
         return dict(answer.get("Attributes", {}))
 
-    def top(self) -> Top:
-        """Read the counter.
+    def top(self, *, strongly: bool = False) -> Top:
+        """Read the counter, *strongly* even if that is not how it is read otherwise.
 
         Raises:
             Missing: If it is not there.
             Rejected: If it cannot be read.
         """
-        return self._as_top(self._counter(strongly=self.is_strong))
+        return self._as_top(self._counter(strongly=strongly or self.is_strong))
 
     def _counter(self, *, strongly: bool) -> Item:
         with aws_errors(READING):

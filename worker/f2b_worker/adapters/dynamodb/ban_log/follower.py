@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import Bans, is_newer, is_remembered
 from f2b_worker.domain.ban_log.told import Told
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Throttled
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class BanLogFollower:
         Whoever is thousands of numbers behind is told of some now, and of the others by the next polls.
 
         Raises:
-            F2bError: If the table did not answer; the next poll goes on.
+            F2bError: If the table did not answer; the next poll goes on, or begins again with everything.
         """
         readings = self._reader.readings(self._cursor)
         first = next(readings)
@@ -54,7 +53,7 @@ class BanLogFollower:
         last, is_complete = _read_on(
             chain((first,), readings),
             lambda reading: newer.update((each.who, each) for each in self._told.newer(reading.changes())),
-            most=ENTRIES_MAX,
+            ENTRIES_MAX,
         )
         self._go_on_from(last.cursor)
         return Changes([_standing(change) for change in newer.values()], is_complete=is_complete)
@@ -62,41 +61,39 @@ class BanLogFollower:
     def _start(self, first: Reading, rest: Iterator[Reading]) -> Changes:
         self._cursor = None
         base, later = _base_and_rest(first.parts)
-        last, is_complete = _read_on(
-            chain((replace(first, parts={}),), rest), lambda reading: later.take_in(reading.changes())
-        )
+        last = first
+        for last in rest:
+            if last.unread:
+                raise Throttled("reading the bans: DynamoDB leaves some of the ban log unread")
+            later.take_in(last.changes())
         self._told = Told()
         self._go_on_from(last.cursor)
-        everything = _folded(base, later.newest, self._complete_ms(last.cursor))
-        return Changes(map(_standing, self._told.newer(everything)), is_all=True, is_complete=is_complete)
+        everything = _folded(base, later.newest, self._reader.complete_ms(last.cursor))
+        return Changes(map(_standing, self._told.newer(everything)), is_all=True)
 
     def _go_on_from(self, cursor: Cursor) -> None:
         self._cursor = cursor
-        self._told.forget_ended(self._complete_ms(cursor))
-
-    def _complete_ms(self, cursor: Cursor) -> float:
-        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
+        self._told.forget_ended(self._reader.complete_ms(cursor))
 
 
-def _read_on(
-    readings: Iterator[Reading], take_in: Callable[[Reading], object], *, most: float = float("inf")
-) -> tuple[Reading, bool]:
+def _read_on(readings: Iterator[Reading], take_in: Callable[[Reading], object], most: int) -> tuple[Reading, bool]:
     """Go through readings until there were as many entries; answer the last one, and whether none is missing.
 
     A failure ends it, too: what was read counts, and the next poll meets that failure first.
     """
-    reading: Reading | None = next(readings)
-    entries = 0
-    has_failed = False
-    while reading and entries < most:
-        last = reading
-        take_in(last)
-        entries += len(last.entries)
-        has_failed |= bool(last.unread)
-        try:
-            reading = next(readings, None)
-        except F2bError:
-            has_failed, reading = True, None
+    last = next(readings)
+    take_in(last)
+    entries, has_failed = len(last.entries), bool(last.unread)
+    try:
+        while entries < most:
+            last = next(readings)
+            take_in(last)
+            entries += len(last.entries)
+            has_failed |= bool(last.unread)
+    except StopIteration:
+        pass
+    except F2bError:
+        has_failed = True
     return last, last.is_last and not has_failed
 
 

@@ -113,7 +113,7 @@ class BanLogReader:
             F2bError: If DynamoDB does not answer, or the snapshot is not there or cannot be read.
         """
         now_s = self._clock.monotonic_s()
-        return self._anew(self._items.top(), now_s)
+        return self._anew(self._items.top(strongly=True), now_s)
 
     def readings(self, cursor: Cursor | None) -> Iterator[Reading]:
         """Read whatever was logged before now, piece by piece; the next number is somebody's who came later.
@@ -131,12 +131,14 @@ class BanLogReader:
             yield reading
 
     def _anew(self, top: Top, now_s: float) -> Reading:
+        """Read the newest snapshot of the log of *top*, which was read strongly at *now_s* or later."""
         for _ in range(_STARTS):
             snapshot = self._items.snapshot()
             if snapshot is None:
                 raise self._items.without_snapshot()
             if snapshot.epoch != top.epoch:
-                raise Unavailable(_BEING_REPAIRED)
+                top = self._still_with(top)
+                continue
             parts = self._parts(snapshot.parts)
             if parts is not None:
                 self._looked()
@@ -146,6 +148,17 @@ class BanLogReader:
             "reading the bans: each snapshot was gone before it was read; if this stays, run f2b repair"
         )
 
+    def _still_with(self, top: Top) -> Top:
+        """Read the counter again, since the snapshot is of another log: a repair may have come between the two.
+
+        Raises:
+            Unavailable: If it is of the same log still.
+        """
+        newer = self._items.top(strongly=True)
+        if newer.epoch == top.epoch:
+            raise Unavailable(_BEING_REPAIRED)
+        return newer
+
     def follow(self, cursor: Cursor) -> Reading:
         """Read what was logged since *cursor*, a thousand numbers at most.
 
@@ -154,6 +167,8 @@ class BanLogReader:
         """
         now_s = self._clock.monotonic_s()
         top = self._items.top()
+        if top.epoch != cursor.epoch:  # or only a stale answer, of the log before
+            top = self._items.top(strongly=True)
         # An eventually consistent counter may be behind what this reader has read already.
         if top.epoch != cursor.epoch or (self._items.is_strong and top.number < cursor.number):
             return self._anew(top, now_s)
@@ -164,6 +179,10 @@ class BanLogReader:
             if caught_up:
                 return caught_up
         return self._read_numbers(cursor, now_s)
+
+    def complete_ms(self, cursor: Cursor) -> float:
+        """Tell up to which time of the day everything is known that was logged; minus infinity if nobody knows."""
+        return cursor.complete_ms(now_ms=self._clock.now_ms(), now_s=self._clock.monotonic_s())
 
     def _from_snapshot(self, cursor: Cursor, top: Top, now_s: float) -> Reading | None:
         """Go on from a snapshot that tells more than *cursor*; None if there is none.
@@ -186,7 +205,7 @@ class BanLogReader:
         found, unread = self._items.look_for(cursor.epoch, wanted)
         entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
         looked_upto = wanted[-1] if len(wanted) == NUMBERS_MAX else cursor.top
-        cursor = cursor.take(found, set(wanted).difference(found), now_s)
+        cursor = cursor.take(found, set(wanted).difference(found, unread), now_s)
         reading = Reading(cursor, entries, looked_upto=looked_upto, unread=unread)
         if reading.looks:
             self._looked()

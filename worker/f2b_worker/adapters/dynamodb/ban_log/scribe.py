@@ -226,7 +226,7 @@ class Scribe:
     def _go_on_from(self, snapshot: Snapshot, publication: _Publication) -> None:
         self._since_base |= publication.told
         if not snapshot.deltas:
-            self._bans.forget_ended(self._complete_ms(publication.cursor))
+            self._bans.forget_ended(self._reader.complete_ms(publication.cursor))
             self._since_base = set()
         self._snapshot = snapshot
         self._publication = None
@@ -236,16 +236,13 @@ class Scribe:
         """Choose which parts stay, and which changes come after them."""
         delta_bytes = sum(part.bytes for part in last.deltas)
         if self._is_base_old or delta_bytes >= last.base.bytes // 2:
-            return (), self._bans.remembered(self._complete_ms(cursor))
+            return (), self._bans.remembered(self._reader.complete_ms(cursor))
         if len(last.deltas) >= DELTAS_MAX:
             return (last.base,), self._of(self._since_base | self._since_last)
         return last.parts, self._of(self._since_last)
 
     def _of(self, offenders: Iterable[OffenderId]) -> Iterable[Change]:
         return [self._bans.newest[who] for who in offenders]
-
-    def _complete_ms(self, cursor: Cursor) -> float:
-        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
 
 
 def open_scribe(

@@ -88,7 +88,7 @@ def test_every_command_works_where_only_aws_region_names_a_region(
         return any(f"{IP}/32" in each["Addresses"] for each in held)
 
     eventually(is_enforced, "it is enforced there", 40, 1.0)
-    assert [row["ip"] for row in json.loads(there.done("f2b", "list", "--json"))["bans"]] == [IP]
+    assert [row["ip"] for row in json.loads(there.done("f2b", "list", "--json").splitlines()[0])["bans"]] == [IP]
     assert IP in there.done("f2b", "explain", IP, "--ip-set", NAME)
     assert "no bans are held back" in there.done("f2b", "release")
     there.end()

@@ -119,8 +119,10 @@ format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-docs: $(STAMP) ## Write the generated pages again: settings, and the wire format's JSON Schema
+docs: $(STAMP) ## Write the generated pages again: settings, commands, and the JSON Schemas
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
+	@$(BIN)/python -m f2b_worker.cli.schemas > docs/commands.schema.json
+	@$(BIN)/python -m f2b_worker.cli.command_page > docs/commands.md
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
 
 wheels: $(STAMP) ## Build both distributions into dist/

@@ -77,6 +77,8 @@ class Worker:
         with suppress(F2bError):
             asked_s = self._clock.monotonic_s()
             self._intake.hear(self.ledger.news(), asked_s)
+            while self.ledger.has_more_news:
+                self._intake.hear(self.ledger.news(), asked_s)
 
     def turn(self) -> None:
         """Let it take in all that was sent, and judge what is due; in an outage it holds on, and time passes."""

@@ -57,8 +57,8 @@ To use it in another terminal, copy this line there:
 
 Then these work there:
 
-  {folder}/f2b-worker bans
-  {folder}/f2b-worker explain 203.0.113.7
+  {folder}/f2b list
+  {folder}/f2b explain 203.0.113.7
   {folder}/f2b-report 203.0.113.9                   # f2b-producer's own command
 
 Infractions and bans appear below as they happen. Ctrl-C stops everything.

@@ -30,6 +30,7 @@ class Fate(Enum):
     UNHEARD = auto()  # it never took effect
     THROTTLED = auto()
     HALF = auto()  # of a batch that is read, half the keys are left
+    UNREAD = auto()  # of a batch that is read, all keys are left
     DIES_BEFORE = auto()
     DIES_AFTER = auto()
 
@@ -85,6 +86,8 @@ class CannedTable:
             self.late.append(lambda: self._unheard(operation, request))
         if fate in {Fate.LATE, Fate.UNHEARD} or (fate is Fate.LOST and operation in _READS):
             raise ConnectionClosedError(endpoint_url="canned")
+        if fate is Fate.UNREAD and operation == "BatchGetItem":
+            return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
         is_half = fate is Fate.HALF and operation == "BatchGetItem"
         answer = self._half(request) if is_half else self._do(operation, request)
         if fate is Fate.DIES_AFTER:

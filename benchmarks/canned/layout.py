@@ -1,4 +1,4 @@
-"""What a table of the ledger holds from the beginning, written as `f2b-worker provision` writes it."""
+"""What a table of the ledger holds from the beginning, written as `f2b provision` writes it."""
 
 from __future__ import annotations
 

@@ -92,10 +92,10 @@ class Road:
 
     def _provision(self, capacity: int) -> None:
         options = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--capacity", str(capacity))
-        command = [sys.executable, "-m", "f2b_worker", "provision", *options]
+        command = [sys.executable, "-m", "f2b_worker.cli", "provision", *options]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BenchError(f"f2b-worker provision failed: {done.stderr.strip()}")
+            raise BenchError(f"f2b provision failed: {done.stderr.strip()}")
 
     def __enter__(self) -> Self:
         try:

@@ -69,8 +69,9 @@ class Items:
         places = range(0, bans, PART_CHANGES)
         self.contents = [pack(changes(each, min(PART_CHANGES, bans - each), now_ms)) for each in places]
 
-    def top(self) -> Top:
+    def top(self, *, strongly: bool = False) -> Top:
         """Tell where the log ends."""
+        del strongly
         return Top(EPOCH, 1)
 
     def snapshot(self) -> Snapshot:
@@ -82,9 +83,9 @@ class Items:
         """Read all of them."""
         return {part_name("p", place): content for place, content in enumerate(self.contents)}
 
-    def read(self, *_: object) -> dict[int, Entry]:
+    def look_for(self, *_: object) -> tuple[dict[int, Entry], frozenset[int]]:
         """Find nothing above the snapshot."""
-        return {}
+        return {}, frozenset()
 
 
 class Ledger(MemoryLedger):

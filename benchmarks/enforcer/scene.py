@@ -49,6 +49,7 @@ QUIET_S = 1.5
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 CONFIG = '[defaults]\nmaxretry = 1\nfindtime = "10m"\nbantime = "1d"\n'
 WORKER = (sys.executable, "-m", "f2b_worker")
+COMMAND = (sys.executable, "-m", "f2b_worker.cli")
 
 
 class Watch:
@@ -175,10 +176,10 @@ class Scene:
 
     def _command(self, *arguments: str) -> None:
         done = subprocess.run(
-            [*WORKER, *arguments], env=self.environment, capture_output=True, text=True, check=False
+            [*COMMAND, *arguments], env=self.environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise BenchError(f"f2b-worker {arguments[0]} failed: {done.stderr.strip()}")
+            raise BenchError(f"f2b {arguments[0]} failed: {done.stderr.strip()}")
 
     def start(self, *options: str, ip_set: bool = True) -> None:
         """Start a worker; it judges and, with *ip_set*, enforces."""

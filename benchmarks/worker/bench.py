@@ -137,7 +137,7 @@ class Bench:
         return len(found)
 
     def _bans_in_ledger(self) -> set[tuple[str, str]]:
-        command = [sys.executable, "-m", "f2b_worker", "bans", "--table", NAME, "--json"]
+        command = [sys.executable, "-m", "f2b_worker.cli", "list", "--table", NAME, "-o", "ndjson"]
         shown = subprocess.run(command, env=self._environment, capture_output=True, check=False)
         if shown.returncode:
             raise BenchError(shown.stderr.decode(errors="replace"))

@@ -23,7 +23,7 @@ class Contender:
     Attributes:
         pack: Infractions in a message.
         arguments: Its command line after `python -m`.
-        keeps_bans: Whether `f2b-worker bans` can show what it found.
+        keeps_bans: Whether `f2b list` can show what it found.
     """
 
     name: str

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from demo.fleet import BIN, NAME, Fleet, eventually, free_port
 from demo.prove import CONFIG
 from f2b_worker.adapters.provisioning import waf as provision_waf
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
 
 if TYPE_CHECKING:
     import subprocess

@@ -41,18 +41,19 @@ def ban(fleet: Fleet, ips: Sequence[str], jail: str = "default") -> None:
 
 def ask(fleet: Fleet, *arguments: str) -> str:
     """Ask the real command."""
-    command = [str(BIN / "f2b-worker"), *arguments, "--table", NAME]
+    command = [str(BIN / "f2b"), *arguments, "--table", NAME]
     return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
 
 
 def states(fleet: Fleet, *options: str) -> dict[str, str | None]:
-    """What `bans` says of each address."""
-    lines = ask(fleet, "bans", "--json", *options).splitlines()
-    return {each["ip"]: each["state"] for each in map(json.loads, lines)}
+    """What `list` says of each address."""
+    found = json.loads(ask(fleet, "list", "--json", *options))
+    return {each["ip"]: each["state"] for each in found["list"]}
 
 
 def explained(fleet: Fleet, ip: str, *options: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in ask(fleet, "explain", ip, "--json", *options).splitlines()]
+    found: list[dict[str, Any]] = json.loads(ask(fleet, "explain", ip, "--json", *options))["jails"]
+    return found
 
 
 def events(log: Path) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ def test_each_ban_is_shown_as_it_is_enforced(fleet: Fleet, local_aws: LocalAws, 
     for ip in [*shown][:6]:
         assert explained(fleet, ip, *options)[0]["state"] == shown[ip]
     assert states(fleet)["198.51.100.1"] is None, "without an IP set nobody can tell"
-    text = ask(fleet, "bans", *options)
+    text = ask(fleet, "list", *options)
     assert "203.0.113.0/24" in text.partition("Notes of us-east-1:")[2], "the collapsed network is noted"
     assert ("would_ban", "198.51.100.3/32") in events(log)
     assert ("banned", "198.51.100.3/32") not in events(log)
@@ -120,8 +121,8 @@ def test_what_the_surge_guard_holds_back_and_what_finds_no_room_is_shown_so(flee
         return states(fleet, *options) == held_back
 
     eventually(is_held_back, "the surge guard holds them back", 30, 1)
-    assert "bans that start at" in ask(fleet, "bans", *options)
-    (noted,) = map(json.loads, ask(fleet, "bans", "--notes", "--json").splitlines())
+    assert "bans that start at" in ask(fleet, "list", *options)
+    (noted,) = json.loads(ask(fleet, "list", "--notes", "--json"))["notes"]
     assert noted["region"] == "us-east-1"
     assert noted["held_back_from"] is not None
     assert explained(fleet, CROWD[0], *options)[0]["state"] == "held_back"
@@ -134,4 +135,4 @@ def test_what_the_surge_guard_holds_back_and_what_finds_no_room_is_shown_so(flee
     left_out = dict.fromkeys(CROWD, "left_out")
     eventually(lambda: states(fleet, *options) == left_out, "they are left out", 30, 1)
     # Each is asked for before it counts as somebody else's, 200 a second.
-    eventually(lambda: bool(re.search(r"and \d{3,} more", ask(fleet, "bans", "--notes"))), "they are noted", 60, 2)
+    eventually(lambda: bool(re.search(r"and \d{3,} more", ask(fleet, "list", "--notes"))), "they are noted", 60, 2)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from demo.fleet import BIN, NAME, eventually, free_port, get
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
 from tests.acceptance.attacks import send_bodies
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def held(fleet: Fleet, scope: Any) -> dict[str, set[str]]:
     return {name: set(entries) for name, entries in answers.items() if entries}
 
 
-def worker_command(fleet: Fleet, *arguments: str) -> str:
-    command = [str(BIN / "f2b-worker"), *arguments]
+def asked(fleet: Fleet, *arguments: str) -> str:
+    command = [str(BIN / "f2b"), *arguments]
     return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
 
 
@@ -80,9 +80,9 @@ def test_the_first_ban_asks_for_a_captcha_and_the_second_blocks(
     blocked = {f"{NAME}-ipv4": {"203.0.113.1/32", "203.0.113.3/32"}}
     eventually(lambda: held(fleet, "REGIONAL") == blocked, "two are blocked", 30, 0.8)
     assert local_aws.edge.calls()["wafv2:UpdateIPSet"] == 2
-    explained = worker_command(fleet, "explain", "203.0.113.2", *options[2:])
+    explained = asked(fleet, "explain", "203.0.113.2", *options[2:])
     assert "IP set     doubt-ipv4, as 203.0.113.2/32 (blocklist captcha)" in explained
-    shown = worker_command(fleet, "bans", "--table", NAME).splitlines()
+    shown = asked(fleet, "list", "--table", NAME).splitlines()
     assert [line.rpartition(", in ")[2] for line in shown if "203.0.113.2 " in line] == ["captcha"]
 
 
@@ -94,15 +94,15 @@ def test_a_surge_stays_out_until_somebody_releases_it(fleet: Fleet, tmp_path: Pa
 
     send_bodies(fleet, [json.dumps(surge)])
     eventually(lambda: len(fleet.bans()) == 10, "all are judged", 30)
-    eventually(lambda: "f2b-worker release" in log.read_text(), "the alarm says what to do", 20)
+    eventually(lambda: "f2b release" in log.read_text(), "the alarm says what to do", 20)
     time.sleep(3)  # longer than an enforcer takes
     assert held(fleet, "REGIONAL") == {}
 
-    told = worker_command(fleet, "release", "--table", NAME)
+    told = asked(fleet, "release", "--table", NAME)
     assert told.startswith("us-east-1: released what was held back since ")
     assert told.endswith(", 10 active bans\n")
     eventually(lambda: len(held(fleet, "REGIONAL").get(f"{NAME}-ipv4", ())) == 10, "all are in", 30, 0.8)
-    assert worker_command(fleet, "release", "--table", NAME).startswith("no bans are held back")
+    assert asked(fleet, "release", "--table", NAME).startswith("no bans are held back")
 
 
 @pytest.mark.parametrize(

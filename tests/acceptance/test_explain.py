@@ -19,7 +19,7 @@ IP = "203.0.113.50"
 
 def explain(fleet: Fleet, config: Path, *options: str) -> str:
     """Ask the real command."""
-    command = [str(BIN / "f2b-worker"), "explain", IP, "--table", NAME, "--config", str(config), *options]
+    command = [str(BIN / "f2b"), "explain", IP, "--table", NAME, "--config", str(config), *options]
     return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
 
 
@@ -32,7 +32,7 @@ def test_after_three_reports_the_command_explains_the_ban_and_names_its_ip_set(
     eventually(lambda: fleet.ip_set_entries() == {f"{IP}/32"}, "the ban is in its IP set", 20, 0.6)
 
     text = explain(fleet, config, "--ip-set", NAME)
-    found = json.loads(explain(fleet, config, "--ip-set", NAME, "--json"))
+    found = json.loads(explain(fleet, config, "--ip-set", NAME, "--json"))["jails"][0]
     (stored,) = fleet.bans()
 
     assert text.startswith(f"{IP} in jail login")

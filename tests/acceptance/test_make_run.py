@@ -111,7 +111,7 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
     assert "203.0.113.7" in in_another_shell(export, explain)
     folder = Path(sys.executable).parent
     assert in_another_shell(export, 'echo "$F2B_QUEUE"') == f"{queue_url}\n"
-    assert "there" in in_another_shell(export, f"{folder}/f2b-worker provision --ip-set f2b --dry-run")
+    assert "there" in in_another_shell(export, f"{folder}/f2b provision --ip-set f2b --dry-run")
     example = (
         f"cd {ROOT / 'producer/examples'} && {sys.executable} -c '"
         'from flask_app import app; print(app.test_client().post("/login").status_code); '

@@ -100,9 +100,7 @@ def test_a_pool_whose_children_cannot_start_ends_with_their_code_and_one_line(
     log = tmp_path / "worker.log"
     pool = fleet.start_worker("--processes", "2", "--table", "there-is-none", log=log)
     assert pool.wait(60) == 3
-    assert re.fullmatch(
-        r"f2b-worker: table there-is-none: .*; make it with: f2b-worker provision .*\n", log.read_text()
-    )
+    assert re.fullmatch(r"f2b-worker: table there-is-none: .*; make it with: f2b provision .*\n", log.read_text())
 
 
 def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:

@@ -36,7 +36,7 @@ bantime = "1h"
 
 def explain(fleet: Fleet, config: Path, ip: str, *options: str) -> str:
     """Ask the real command about the jail that bans feed."""
-    command = [str(BIN / "f2b-worker"), "explain", ip, "--jail", "recidive", "--table", NAME, "--ip-set", NAME]
+    command = [str(BIN / "f2b"), "explain", ip, "--jail", "recidive", "--table", NAME, "--ip-set", NAME]
     command += ["--config", str(config), *options]
     return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
 
@@ -83,9 +83,9 @@ def _check_that_it_is_explained(fleet: Fleet, config: Path, feeding: list[Ban]) 
     assert text.startswith(f"{AGAIN} in jail recidive")
     assert "banned by jail recidive until " in text
     assert f"IP set     {NAME}-ipv4, as {entry(AGAIN)}" in text
-    told: dict[str, Any] = json.loads(explain(fleet, config, AGAIN, "--json"))
+    told: dict[str, Any] = json.loads(explain(fleet, config, AGAIN, "--json"))["jails"][0]
     assert (told["status"], told["jail"]) == ("banned", "recidive")
     assert [(hit["id"], round(hit["at"] * 1000)) for hit in told["ban"]["evidence"]] == [
         (f"{ban.jail} {entry(AGAIN)}", ban.start_ms) for ban in feeding
     ]
-    assert json.loads(explain(fleet, config, ONCE, "--json"))["status"] == "watched"
+    assert json.loads(explain(fleet, config, ONCE, "--json"))["jails"][0]["status"] == "watched"

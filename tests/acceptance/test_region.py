@@ -67,7 +67,7 @@ def test_every_command_works_where_only_aws_region_names_a_region(
     fleet: Fleet, cli: Callable[..., Cli], tmp_path: Path
 ) -> None:
     there = cli(AWS_REGION=ELSEWHERE)
-    made = there.done("f2b-worker", "provision", *FLEET)
+    made = there.done("f2b", "provision", *FLEET)
     assert f"queue {NAME}: made" in made, "the fleet of another Region does not count"
     assert f"table {NAME}: made" in made
     there.start("f2b-worker", *FLEET, "--config", str(tmp_path / "f2b.toml"))
@@ -88,9 +88,9 @@ def test_every_command_works_where_only_aws_region_names_a_region(
         return any(f"{IP}/32" in each["Addresses"] for each in held)
 
     eventually(is_enforced, "it is enforced there", 40, 1.0)
-    assert [row["ip"] for row in map(json.loads, there.done("f2b-worker", "bans", "--json").splitlines())] == [IP]
-    assert IP in there.done("f2b-worker", "explain", IP, "--ip-set", NAME)
-    assert "no bans are held back" in there.done("f2b-worker", "release")
+    assert [row["ip"] for row in json.loads(there.done("f2b", "list", "--json"))["bans"]] == [IP]
+    assert IP in there.done("f2b", "explain", IP, "--ip-set", NAME)
+    assert "no bans are held back" in there.done("f2b", "release")
     there.end()
     port = free_port()
     state = ("--state", str(tmp_path / "f2b.db"), "--ip-set", NAME)
@@ -117,9 +117,9 @@ def test_a_wrong_region_is_named_with_what_chose_it_where_something_is_missing(
         ("f2b-worker", *FLEET),
         ("f2b-shim", "--queue", NAME),
         ("f2b-worker", "--standalone", "--state", str(tmp_path / "f2b.db"), "--ip-set", NAME),
-        ("f2b-worker", "bans", "--table", NAME),
-        ("f2b-worker", "explain", "--table", NAME, IP),
-        ("f2b-worker", "release", "--table", NAME),
+        ("f2b", "list", "--table", NAME),
+        ("f2b", "explain", "--table", NAME, IP),
+        ("f2b", "release", "--table", NAME),
     ):
         said = there.done(name, *arguments, code=3)
         assert asked in said, said

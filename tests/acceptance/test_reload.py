@@ -66,12 +66,12 @@ def test_a_reload_that_spares_somebody_in_a_collapsed_network_takes_it_apart(fle
 
 
 class Replay:
-    """`f2b-worker replay` that has opened its file, and waits for what is in it."""
+    """`f2b replay` that has opened its file, and waits for what is in it."""
 
     def __init__(self, folder: Path, *before: str) -> None:
         pipe = folder / "attack.ndjson"
         os.mkfifo(pipe)
-        command = [*before, sys.executable, "-m", "f2b_worker", "replay", str(pipe)]
+        command = [*before, sys.executable, "-m", "f2b_worker.cli", "replay", str(pipe)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._pipe = -1
         eventually(lambda: self._open(pipe), "it reads", 30)

@@ -1,4 +1,4 @@
-"""`f2b-worker repair` beside a worker that works: the log is made anew, no ban is lost and none is lifted."""
+"""`f2b repair` beside a worker that works: the log is made anew, no ban is lost and none is lifted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTER = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 
 def start_repair(fleet: Fleet) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(BIN / "f2b-worker"), "repair", "--table", NAME],
+        [str(BIN / "f2b"), "repair", "--table", NAME],
         env=fleet.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -101,7 +101,7 @@ def test_a_repair_that_is_interrupted_leaves_the_ip_sets_as_they_are_until_anoth
     repair.send_signal(signal.SIGINT)
     _, err = repair.communicate(timeout=30)
     assert repair.returncode == EXIT_INTERRUPTED
-    assert "until f2b-worker repair is run again, the IP sets stay as they are" in err
+    assert "until f2b repair is run again, the IP sets stay as they are" in err
     assert "Traceback" not in err
 
     send_bodies(fleet, report(MEANWHILE, 5))

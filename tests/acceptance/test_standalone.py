@@ -39,7 +39,7 @@ def server_of(worker: subprocess.Popen[bytes]) -> int:
 
 def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(BIN / "f2b-worker"), *arguments], env=fleet.environment, capture_output=True, text=True, check=False
+        [str(BIN / "f2b"), *arguments], env=fleet.environment, capture_output=True, text=True, check=False
     )
 
 
@@ -168,8 +168,8 @@ def test_commands_look_into_the_file_while_it_works(
         fleet.get("/infraction/203.0.113.6")
     wait_until_judged(state)
 
-    shown = command(fleet, "bans", "--state", str(state), "--json")
-    assert [json.loads(line)["ip"] for line in shown.stdout.splitlines()] == ["203.0.113.6"]
+    shown = command(fleet, "list", "--state", str(state), "--json")
+    assert [each["ip"] for each in json.loads(shown.stdout)["bans"]] == ["203.0.113.6"]
     assert "203.0.113.6" in command(fleet, "explain", "203.0.113.6", "--state", str(state)).stdout
     released = command(fleet, "release", "--state", str(state))
     assert "no bans are held back" in released.stdout
@@ -194,8 +194,8 @@ def test_a_copy_made_while_it_takes_infractions_has_the_bans_and_another_worker_
         state.with_name(state.name + each).unlink(missing_ok=True)
     start(enforcing=False)
 
-    shown = command(fleet, "bans", "--state", str(state), "--json").stdout.splitlines()
-    assert {json.loads(line)["ip"] for line in shown} >= set(banned)
+    shown = command(fleet, "list", "--state", str(state), "--json").stdout
+    assert {each["ip"] for each in json.loads(shown)["bans"]} >= set(banned)
     assert fleet.get("/infraction/192.0.2.77") == (200, "ok\n")
 
 
@@ -286,7 +286,7 @@ def test_rows_that_cannot_be_read_cost_nobody_else_anything(
     assert worker.poll() is None
     reasons = {reason for (reason,) in query(state, "SELECT DISTINCT reason FROM dead_letters")}
     assert reasons == {"state_unreadable", "not_json"}
-    told = command(fleet, "bans", "--state", str(state), "--json")
-    states = {each["ip"]: each["state"] for each in map(json.loads, told.stdout.splitlines())}
+    told = command(fleet, "list", "--state", str(state), "--json")
+    states = {each["ip"]: each["state"] for each in json.loads(told.stdout)["bans"]}
     assert states == {"203.0.113.10": "unreadable", **dict.fromkeys([*banned[1:], "203.0.113.20"])}
     assert "Traceback" not in told.stderr

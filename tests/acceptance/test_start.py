@@ -173,7 +173,7 @@ def test_standalone_mode_whose_standard_files_are_closed_bans_and_stops_with_cod
 
 @pytest.mark.parametrize("which", ["<&-", "2>&-"])
 def test_a_replay_whose_standard_files_are_closed_reads_what_there_is_and_ends_with_0(which: str) -> None:
-    command = [*closed_before("f2b-worker", which), "replay", "--config", "/dev/null", "-"]
+    command = [*closed_before("f2b", which), "replay", "--config", "/dev/null", "-"]
 
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
 

@@ -86,7 +86,7 @@ def named(log: Path) -> list[dict[str, Any]]:
 def command(fleet: Fleet, *arguments: str) -> str:
     """Ask the real command."""
     done = subprocess.run(
-        [str(BIN / "f2b-worker"), *arguments, "--table", NAME],
+        [str(BIN / "f2b"), *arguments, "--table", NAME],
         env=fleet.environment,
         check=True,
         capture_output=True,
@@ -154,16 +154,16 @@ def test_commands_name_what_cannot_be_read_and_show_the_rest(fleet: Fleet) -> No
     worker.wait(15)
     break_items(fleet)
 
-    shown = {each["ip"]: each for each in map(json.loads, command(fleet, "bans", "--json").splitlines())}
+    shown = {each["ip"]: each for each in json.loads(command(fleet, "list", "--json"))["bans"]}
     assert shown[BANNED]["state"] == "unreadable"
     assert f"ip#{BANNED}/32 s#default: ban cannot be read" in shown[BANNED]["why"]
     assert shown[OTHER]["count"] == 1
-    (told,) = map(json.loads, command(fleet, "explain", BANNED, "--json").splitlines())
+    (told,) = json.loads(command(fleet, "explain", BANNED, "--json"))["jails"]
     assert (told["status"], told["state"]) == ("unreadable", "unreadable")
-    (told,) = map(json.loads, command(fleet, "explain", OFFENDER, "--json").splitlines())
+    (told,) = json.loads(command(fleet, "explain", OFFENDER, "--json"))["jails"]
     assert told["status"] == "unreadable"
     assert "hits cannot be read" in told["unreadable"][0]
-    assert "unreadable" in command(fleet, "bans", "--ip-set", NAME)
+    assert "unreadable" in command(fleet, "list", "--ip-set", NAME)
     assert "released" in command(fleet, "release")
     assert "nothing to release" in command(fleet, "release")
 

@@ -35,9 +35,17 @@ def items(fleet: Fleet) -> list[dict[str, Any]]:
     return found
 
 
+def program_of(arguments: tuple[str, ...]) -> str:
+    return "f2b-worker" if arguments[0].startswith("-") else "f2b"
+
+
 def refused(fleet: Fleet, *arguments: str) -> str:
     done = subprocess.run(
-        [BIN / "f2b-worker", *arguments], env=fleet.environment, capture_output=True, text=True, check=False
+        [BIN / program_of(arguments), *arguments],
+        env=fleet.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     *_, line = done.stderr.splitlines()
     assert done.returncode == 3, done.stderr
@@ -50,11 +58,11 @@ def refused(fleet: Fleet, *arguments: str) -> str:
     [
         (*ON_THE_TABLE, "--processes", "1"),
         (*ON_THE_TABLE, "--processes", "2"),
-        ("bans", "--table", NAME),
+        ("list", "--table", NAME),
         ("explain", "--table", NAME, IP),
         ("release", "--table", NAME),
     ],
-    ids=["worker", "pool", "bans", "explain", "release"],
+    ids=["worker", "pool", "list", "explain", "release"],
 )
 def test_a_table_of_a_newer_f2b_is_refused_in_one_line_and_left_as_it_is(
     arguments: tuple[str, ...], fleet: Fleet
@@ -63,7 +71,8 @@ def test_a_table_of_a_newer_f2b_is_refused_in_one_line_and_left_as_it_is(
     before = items(fleet)
     send_bodies(fleet, report(IP, 3))
     line = refused(fleet, *arguments)
-    assert line == f"f2b-worker: a newer f2b wrote table {NAME} in format 7; this f2b knows format 2: update f2b"
+    told = f"a newer f2b wrote table {NAME} in format 7; this f2b knows format 2: update f2b"
+    assert line == f"{program_of(arguments)}: {told}"
     assert items(fleet) == before
     assert fleet.queued() > 0, "the infractions wait for a worker that may judge them"
 

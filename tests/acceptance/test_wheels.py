@@ -96,11 +96,12 @@ def test_the_worker_and_the_shim_run(wheels: dict[str, Path], bin_folder: Path, 
     assert "Usage: f2b-worker" in output(worker, "--help")
     assert "Usage: f2b-shim" in output(bin_folder / "f2b-shim", "--help")
     assert "uvicorn" in output(bin_folder / "python", "-c", "import f2b_worker.shim.serve as s; print(s.uvicorn)")
-    output(worker, "init", tmp_path / "f2b.toml")
+    operator = bin_folder / "f2b"
+    output(operator, "init", tmp_path / "f2b.toml")
     (tmp_path / "attack.ndjson").write_text(INFRACTIONS, "utf-8")
-    told = output(worker, "replay", tmp_path / "attack.ndjson", "--maxretry", "3")
+    told = output(operator, "replay", tmp_path / "attack.ndjson", "--maxretry", "3")
     assert "203.0.113.7" in told
-    assert "default" in output(worker, "check", "--config", tmp_path / "f2b.toml")
+    assert "default" in output(operator, "check", "--config", tmp_path / "f2b.toml")
 
 
 def test_the_producers_copy_of_the_licence_is_the_licence() -> None:

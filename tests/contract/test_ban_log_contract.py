@@ -112,7 +112,7 @@ def test_parts_are_read_by_name_and_one_that_has_gone_is_left_out(begun: BanLogI
 def test_a_log_without_a_counter_is_not_begun_where_there_is_a_snapshot(begun: BanLogItems) -> None:
     begun._client.delete_item(TableName=TABLE, Key={"pk": {"S": "log"}, "sk": {"S": "seq"}})
 
-    with pytest.raises(Missing, match="if the table has bans, with f2b-worker repair"):
+    with pytest.raises(Missing, match="if the table has bans, with f2b repair"):
         begun.begin("e2")
 
     snapshot = begun.snapshot()
@@ -183,7 +183,7 @@ def test_a_counter_that_cannot_be_read_says_so(begun: BanLogItems, n: dict[str, 
     begun._client.put_item(TableName=TABLE, Item=key | {"n": n, "epoch": {"S": EPOCH}})
 
     for ask in (begun.top, lambda: begun.reserve(EPOCH)):
-        with pytest.raises(Rejected, match=r"the counter of the ban log .* cannot be read; run f2b-worker repair"):
+        with pytest.raises(Rejected, match=r"the counter of the ban log .* cannot be read; run f2b repair"):
             ask()
 
 

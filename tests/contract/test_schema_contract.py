@@ -98,7 +98,7 @@ def test_an_older_f2b_is_refused_in_one_line_where_the_mark_does_not_let_it(mark
 def test_a_newer_f2b_refuses_what_it_cannot_read_any_more_and_marks_what_it_can(mark: SchemaMark) -> None:
     newer = as_known(mark, Known(Schema(3, 3), oldest=2))
     with pytest.raises(
-        StartError, match=r"does not say its format, .* knows formats 2 to 3 only: run f2b-worker prov"
+        StartError, match=r"does not say its format, .* knows formats 2 to 3 only: run f2b provision"
     ):
         claim_schema(newer)
     assert mark.read() is None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
+from f2b_worker.cli.worker import main as worker
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,8 +56,13 @@ class Cloud:
         return [each["Name"] for each in self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]]
 
 
+def start(*arguments: str) -> Result:
+    """Run `f2b-worker`, in a test in which it does not come to work."""
+    return CliRunner().invoke(worker, arguments, prog_name="f2b-worker")
+
+
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
+    return CliRunner().invoke(main, arguments, prog_name="f2b")
 
 
 def provisioned(*arguments: str) -> list[str]:
@@ -68,6 +74,6 @@ def provisioned(*arguments: str) -> list[str]:
 def refusal(answer: Result) -> str:
     """The one line with which a command ends that cannot start."""
     assert answer.exit_code == 3, answer.output
-    told = [line for line in answer.stderr.splitlines() if line.startswith("f2b-worker: ")]
+    told = [line for line in answer.stderr.splitlines() if line.startswith(("f2b: ", "f2b-worker: "))]
     assert len(told) == 1
     return told[0]

@@ -11,7 +11,8 @@ import structlog
 from f2b_worker.adapters.sqs import inbox
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import StartError
-from f2b_worker.process.assembly import open_inbox, patiently
+from f2b_worker.process.assembly import open_inbox
+from f2b_worker.process.opening import patiently
 from tests.integration.provisioning import NAMES, Cloud, provisioned
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_queue_that_stays_without_a_dead_letter_queue_is_named_when_the_minute
 ) -> None:
     monkeypatch.setattr(inbox, "ATTRIBUTES_SHOWN_WITHIN_S", 1.5)
     cloud.queue("bans")
-    with pytest.raises(StartError, match="/bans has no dead-letter queue; make it with: f2b-worker provision"):
+    with pytest.raises(StartError, match="/bans has no dead-letter queue; make it with: f2b provision"):
         patiently(SETTINGS, lambda: open_inbox(SETTINGS))
 
 

@@ -15,10 +15,11 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Missing
 from f2b_worker.ports import Notes
-from f2b_worker.process.assembly import open_ledger, open_notebooks
+from f2b_worker.process.assembly import open_ledger
+from f2b_worker.process.opening import open_notebooks
 from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import FakeClock
-from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
+from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +121,7 @@ class TestRegions:
     def test_a_set_of_two_blocklists_keeps_a_worker_from_starting(self, config: Path) -> None:
         config.write_text("[blocklists.captcha]\nip_set = 'block-ipv4'\n")
         provisioned(*NAMES)
-        told = refusal(run(*NAMES, "--config", str(config)))
+        told = refusal(start(*NAMES, "--config", str(config)))
         assert "IP set block-ipv4 belongs to two blocklists, captcha and block: give each sets of its own" in told
 
     @pytest.mark.usefixtures("cloud")
@@ -134,8 +135,8 @@ class TestRegions:
         self, config: Path
     ) -> None:
         provisioned(*NAMES)
-        told = refusal(run(*NAMES, "--config", str(config)))
-        command = told.partition("f2b-worker provision ")[2].split()
+        told = refusal(start(*NAMES, "--config", str(config)))
+        command = told.partition("f2b provision ")[2].split()
         assert command[-2:] == ["--config", str(config)]
         provisioned(*command)
         assert len(open_regions(SETTINGS, BLOCKLISTS, FakeClock())) == 1
@@ -190,10 +191,10 @@ class TestRelease:
         assert notebook.read().held_back_from_ms is None
 
     @pytest.mark.usefixtures("cloud")
-    @pytest.mark.parametrize("command", [("release",), ("bans",), ("explain", "192.0.2.1")])
+    @pytest.mark.parametrize("command", [("release",), ("list",), ("explain", "192.0.2.1")])
     def test_a_missing_table_is_named_with_a_command_that_makes_it(self, command: tuple[str, ...]) -> None:
         told = refusal(run(*command, "--table", "ledger"))
-        assert told.startswith("f2b-worker: table ledger: ")
+        assert told.startswith("f2b: table ledger: ")
         assert "check that --table, Region and account are those of the workers" in told
-        provisioned(*told.partition("f2b-worker provision ")[2].split())
+        provisioned(*told.partition("f2b provision ")[2].split())
         assert run(*command, "--table", "ledger").exit_code == 0

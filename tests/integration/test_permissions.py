@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.session import Session
 
-from f2b_worker.adapters import answers
+from f2b_worker.adapters import caller
 from f2b_worker.adapters.waf import finder
 from f2b_worker.process import regions
 from localstack.permissions import allows
@@ -41,7 +41,7 @@ def held_to(cloud: Cloud, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatc
 def _in_no_hurry_and_no_role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finder, "READS_BESIDE_PER_S", 1000.0)
     monkeypatch.setattr(regions, "READS_OF_A_COMMAND_PER_S", 1000.0)
-    monkeypatch.setattr(answers, "_policy_file", "none")
+    monkeypatch.setattr(caller.CALLER, "policy_file", "none")
 
 
 @pytest.mark.parametrize("role", roles.ROLES)

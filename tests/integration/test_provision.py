@@ -1,4 +1,4 @@
-"""What `f2b-worker provision` makes, and what a worker says that misses something: on the local AWS."""
+"""What `f2b provision` makes, and what a worker says that misses something: on the local AWS."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from f2b_worker.adapters import aws
-from f2b_worker.adapters.provisioning import fleet as provision
+from f2b_worker.adapters.dynamodb.table import check_table
 from f2b_worker.adapters.provisioning import queues
 from f2b_worker.adapters.sqs import inbox
 from f2b_worker.adapters.waf import listing as waf_listing
-from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
+from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run, start
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,7 +66,7 @@ class TestProvision:
 
     def test_the_table_is_on_demand_with_its_index_and_its_time_to_live(self, cloud: Cloud) -> None:
         provisioned(*NAMES)
-        provision.check_table(cloud.dynamodb, "ledger")
+        check_table(cloud.dynamodb, "ledger")
         found = cloud.dynamodb.describe_table(TableName="ledger")["Table"]
         assert found["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
         living = cloud.dynamodb.describe_time_to_live(TableName="ledger")["TimeToLiveDescription"]
@@ -156,7 +156,7 @@ class TestStart:
         (told,) = answer.stderr.splitlines()
         assert answer.returncode == 3
         assert told.startswith("f2b-worker: queue bans: ")
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     def test_a_missing_table_is_named_with_the_command_that_makes_it(self, cloud: Cloud) -> None:
         provisioned(*NAMES, "--no-deletion-protection")
@@ -165,41 +165,41 @@ class TestStart:
         (told,) = answer.stderr.splitlines()
         assert answer.returncode == 3
         assert told.startswith("f2b-worker: table ledger: ")
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     @pytest.mark.usefixtures("cloud")
     def test_a_missing_ip_set_is_named_with_the_command_that_makes_it(self) -> None:
         provisioned(*NAMES[:4])
-        told = refusal(run(*NAMES))
+        told = refusal(start(*NAMES))
         assert "IP set block: neither it nor block-ipv4 nor block-ipv6 exists in REGIONAL" in told
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
     def test_a_queue_without_a_dead_letter_queue_is_named_with_the_command_that_makes_it(
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(inbox, "ATTRIBUTES_ARE_NEW_S", 0.0)
         cloud.queue("bans")
-        told = refusal(run(*NAMES))
+        told = refusal(start(*NAMES))
         assert "/bans has no dead-letter queue" in told
-        assert told.endswith(f": f2b-worker provision {shlex.join(NAMES)}")
+        assert told.endswith(f": f2b provision {shlex.join(NAMES)}")
 
-    @pytest.mark.parametrize("command", [[], ["bans"]])
+    @pytest.mark.parametrize("command", [[], ["list"]])
     def test_some_other_table_is_refused(self, cloud: Cloud, command: list[str]) -> None:
         provisioned(*NAMES[:4], "--no-deletion-protection")
         cloud.dynamodb.delete_table(TableName="ledger")
         make_other_table(cloud.dynamodb)
         given = NAMES[2:4] if command else NAMES
-        assert "so it is not a table of f2b" in refusal(run(*command, *given))
+        assert "so it is not a table of f2b" in refusal((run if command else start)(*command, *given))
 
     @pytest.mark.usefixtures("cloud")
     def test_the_bans_of_a_missing_table_are_refused_by_its_name(self) -> None:
-        assert "table ledger: " in refusal(run("bans", "--table", "ledger"))
+        assert "table ledger: " in refusal(run("list", "--table", "ledger"))
 
     @pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
     def test_the_command_that_the_line_names_makes_what_is_missing(self, cloud: Cloud, scope: str) -> None:
         provisioned(*NAMES[:4])
-        told = refusal(run(*NAMES, "--scope", scope))
-        command = shlex.split(told[told.index("f2b-worker provision") :])
+        told = refusal(start(*NAMES, "--scope", scope))
+        command = shlex.split(told[told.index("f2b provision") :])
         provisioned(*command[2:])
         made: Any = cloud.waf.list_ip_sets(Scope=scope)  # type: ignore[arg-type]
         assert [each["Name"] for each in made["IPSets"]] == ["block-ipv4", "block-ipv6"]
@@ -208,14 +208,14 @@ class TestStart:
     def test_credentials_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
-        told = refusal(run(*NAMES))
+        told = refusal(start(*NAMES))
         assert "credentials" in told.lower()
         assert "provision" not in told
 
     def test_an_aws_that_is_too_busy_at_first_is_waited_for(self, cloud: Cloud) -> None:
         provisioned(*NAMES[:4])
         cloud.aws.edge.fault("wafv2:ListIPSets", "throttle", times=1)
-        assert "IP set block: neither it" in refusal(run(*NAMES))
+        assert "IP set block: neither it" in refusal(start(*NAMES))
 
 
 def test_the_clients_find_the_local_aws_by_the_standard_variables(cloud: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""How `f2b-worker provision` protects a new table, and what it says of one that is there."""
+"""How `f2b provision` protects a new table, and what it says of one that is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `f2b-worker provision` makes room in WAF, and a rule group; on the local AWS."""
+"""How `f2b provision` makes room in WAF, and a rule group; on the local AWS."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ class TestRuleGroup:
         cloud.waf.create_rule_group(Name="f2b", Scope="REGIONAL", Capacity=5, Rules=[], VisibilityConfig=VISIBLE)
         cloud.aws.edge.reset_calls()
         told = refusal(run("provision", *GROUP))
-        assert "rule group f2b in REGIONAL was not made by f2b-worker provision: choose another name" in told
+        assert "rule group f2b in REGIONAL was not made by f2b provision: choose another name" in told
         assert "wafv2:UpdateRuleGroup" not in cloud.aws.edge.calls()
 
     def test_each_scope_has_a_group_of_its_own(self, cloud: Cloud, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`f2b-worker repair` on the emulator: one line for what it did, and one for whatever keeps it from that."""
+"""`f2b repair` on the emulator: one line for what it did, and one for whatever keeps it from that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
-from f2b_worker.process.assembly import open_ban_book, open_ledger
+from f2b_worker.process.assembly import open_ledger
+from f2b_worker.process.opening import open_ban_book
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SETTINGS = WorkerSettings(queue=NAMES[1], table=NAMES[3])
 COMMAND = ("repair", *NAMES[2:4])
-UNFINISHED = "the repair is not done; until f2b-worker repair is run again, the IP sets stay as they are: "
+UNFINISHED = "the repair is not done; until f2b repair is run again, the IP sets stay as they are: "
 REPAIRED = re.compile(r"repaired: 2 bans of 2 states, epoch [0-9a-f]+\n")
 COUNTER: Any = {"pk": {"S": "log"}, "sk": {"S": "seq"}}
 
@@ -68,7 +69,7 @@ def test_it_says_in_one_line_what_it_did(banned: set[OffenderId]) -> None:
 def test_a_counter_and_a_snapshot_that_are_lost_are_made_anew(cloud: Cloud, banned: set[OffenderId]) -> None:
     for name in ("seq", "snapshot"):
         cloud.dynamodb.delete_item(TableName=NAMES[3], Key=COUNTER | {"sk": {"S": name}})
-        assert "f2b-worker repair" in refusal(run("bans", *NAMES[2:4]))
+        assert "f2b repair" in refusal(run("list", *NAMES[2:4]))
 
         assert REPAIRED.fullmatch(run(*COMMAND).stdout)
 
@@ -117,7 +118,7 @@ def test_a_table_of_another_format_is_left_alone(cloud: Cloud, banned: set[Offen
 def test_a_state_file_has_nothing_to_repair(tmp_path: Path) -> None:
     told = refusal(run("repair", "--state", str(tmp_path / "f2b.db")))
     assert "has nothing to repair" in told
-    assert "nothing to repair" in refusal(run("--standalone", "repair"))
+    assert "nothing to repair" in refusal(run("repair", "--state", "f2b.db"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,8 +151,8 @@ def test_what_fails_later_says_in_the_same_line_that_the_repair_is_not_done(  # 
     cloud.aws.edge.clear_faults()
 
     assert answer.exit_code == exit_code
-    assert answer.stderr.startswith(f"f2b-worker: {UNFINISHED}")
+    assert answer.stderr.startswith(f"f2b: {UNFINISHED}")
     assert answer.stderr.count("\n") == 1
-    assert "the ban log is being repaired" in refusal(run("bans", *NAMES[2:4]))
+    assert "the ban log is being repaired" in refusal(run("list", *NAMES[2:4]))
     assert run(*COMMAND).exit_code == 0
     assert known() == banned

@@ -151,12 +151,18 @@ class World:
         assert set(held.newest) <= set(folded.newest)
 
     def collect(self) -> None:
-        """Let go what is over its time to live, but for states: whoever knows one has forgotten it long before."""
+        """Let go what is over its time to live; of an offender whose state went nothing is true any more."""
         now_s = self.clock.now_ms() // 1000
         for partition in self.aws.table.partitions.values():
-            old = [sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s]
-            for sk in [each for each in old if not each.startswith("s#")]:
+            for sk in [
+                sk for sk, (item, _) in partition.items() if "ttl" in item and int(item["ttl"]["N"]) < now_s
+            ]:
                 del partition[sk]
+        there = {(pk, sk) for pk, partition in self.aws.table.partitions.items() for sk in partition}
+        keys = {who: state_key(who) for who in self.states}
+        gone = [who for who, key in keys.items() if (key["pk"]["S"], key["sk"]["S"]) not in there]
+        for who in gone:
+            del self.states[who]
 
     def running(self) -> dict[OffenderId, Change]:
         """Tell what everybody must know in the end."""
@@ -262,7 +268,8 @@ class Reader:
             self.bans = Bans()
         self.bans.take_in(reading.changes())
         self.cursor = reading.cursor
-        self.bans.forget_ended(self.world.clock.now_ms() - 1000 * (self.world.now_s() - self.cursor.complete_s))
+        clock = self.world.clock
+        self.bans.forget_ended(self.cursor.complete_ms(now_ms=clock.now_ms(), now_s=clock.monotonic_s()))
 
     def _look_at_the_allowlist(self) -> None:
         self.allowed = self.world.allowed

@@ -53,9 +53,23 @@ class HandsMachine(RuleBasedStateMachine):
         self.world.allow(*sorted(entries))
         self.allowed_s = self.now_s
 
-    @rule(blocklist=st.sampled_from(["block", "captcha"]), seconds=st.sampled_from([0.0, 5.0, 60.0]))
-    def somebody_pauses_a_blocklist_or_resumes_all(self, blocklist: str, seconds: float) -> None:
-        self.world.pause(**({blocklist: seconds} if seconds else {}))
+    @rule()
+    def somebody_resumes_all(self) -> None:
+        self.world.pause()
+
+    @rule(
+        blocklist=st.sampled_from(["block", "captcha"]),
+        seconds=st.sampled_from([5.0, 60.0]),
+        new=st.sampled_from(SOME),
+        freed=st.sampled_from(SOME),
+    )
+    def somebody_pauses_a_blocklist_and_frees_somebody(
+        self, *, blocklist: str, seconds: float, new: str, freed: str
+    ) -> None:
+        self.world.pause(**{blocklist: seconds})
+        self.ban([new], JAILS[0], 1000, (blocklist,))
+        self.lift([freed], JAILS)
+        self.world.pass_time(3)
 
     @rule(to=st.integers(0, 1), is_new=st.booleans())
     def the_lease_moves(self, to: int, *, is_new: bool) -> None:

@@ -9,7 +9,6 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import click
 import httpx
 import pytest
 from click.testing import CliRunner
@@ -20,8 +19,8 @@ from f2b_producer import Producer, report
 from f2b_producer.logs import LogFilter
 from f2b_producer.testing import RecordingClient
 from f2b_producer.wsgi import F2BMiddleware
-from f2b_worker.cli import explain
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
+from f2b_worker.cli.lookup import asked_in
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import Policy
 from f2b_worker.shim.app import make_app
@@ -147,14 +146,14 @@ def in_a_replay(text: str) -> str | None:
     line = json.dumps({"ip": text, "time": 1})
     answer = CliRunner().invoke(main, ["replay", "-", "--maxretry", "1", "--json"], input=line)
     assert answer.exit_code == 0
-    bans = [json.loads(each)["ip"] for each in answer.stdout.splitlines()]
+    bans = [each["ip"] for each in json.loads(answer.stdout)["bans"]]
     return None if not bans else bans[0]
 
 
 def in_explain(text: str) -> str | None:
     try:
-        family, value = explain._address(text, Policy())
-    except click.BadParameter:
+        family, value = asked_in(text, Policy()).address
+    except ValueError:
         return None
     return str(ipaddress.IPv4Address(value) if family == 4 else ipaddress.IPv6Address(value))
 

@@ -15,6 +15,7 @@
             ├── Misconfigured  a setting of AWS's own is wrong: no call can be made
             └── Invalid      what was sent is wrong in itself: nobody else's calls fail for it
                 └── Unreadable   one stored item cannot be read: all others can
+    RefusedError             a F2bError: a command leaves something as it is, on purpose
     StartError               a F2bError that ends the command with its own exit code
     └── GaveUp               AWS was away for too long: a later start may succeed
 
@@ -124,6 +125,10 @@ class Unreadable(Invalid):
         self.item = item
         self.attribute = attribute
         self.remedy = remedy
+
+
+class RefusedError(F2bError):
+    """A command leaves something as it is, on purpose: its exit code is that of a no."""
 
 
 class StuckError(F2bError):

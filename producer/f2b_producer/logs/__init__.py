@@ -1,4 +1,4 @@
-"""Reads logs with fail2ban's filters: a live one for `f2b-report --tail`, an old one for `f2b-worker replay`.
+"""Reads logs with fail2ban's filters: a live one for `f2b-report --tail`, an old one for `f2b replay`.
 
 The worker imports it, and nothing else of this package.
 """

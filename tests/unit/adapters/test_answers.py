@@ -276,5 +276,5 @@ def test_what_is_not_botocores_passes_as_it_is(error: Exception) -> None:
 
 def test_every_error_of_ours_is_either_worth_another_try_or_not() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
-    leaves = classes - {errors.F2bError, errors.StartError, errors.GaveUp, errors.StuckError}
+    leaves = classes - {errors.F2bError, errors.StartError, errors.GaveUp, errors.StuckError, errors.RefusedError}
     assert all(issubclass(kind, errors.Retryable) != issubclass(kind, errors.Permanent) for kind in leaves)

@@ -17,7 +17,8 @@ from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
-from f2b_worker.adapters.provisioning.fleet import Protections, Table, check_table
+from f2b_worker.adapters.dynamodb.table import check_table
+from f2b_worker.adapters.provisioning.fleet import Protections, Table
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.rule_groups import DESCRIPTION, RuleGroup
 from f2b_worker.adapters.provisioning.steps import Patience

@@ -18,7 +18,6 @@ from f2b_worker.cli.shim import main as shim
 from f2b_worker.cli.worker import main as worker
 from f2b_worker.config.loading import env_name, option_name
 from f2b_worker.config.settings import ShimSettings, WorkerSettings
-from f2b_worker.testing import MemoryLedger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,20 +29,10 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
     "f2b-worker": (worker, []),
     "f2b-shim": (shim, []),
-    **{f"f2b-worker {name}": (worker, [name]) for name in worker.commands},
 }
 SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "f2b-worker": (WorkerSettings, tuple(WorkerSettings.model_fields)),
     "f2b-shim": (ShimSettings, tuple(ShimSettings.model_fields)),
-    "f2b-worker provision": (WorkerSettings, ("queue", "table", "ip_set", "scope", "standalone")),
-    "f2b-worker bans": (WorkerSettings, ("table", "state", "ip_set", "scope")),
-    "f2b-worker release": (WorkerSettings, ("table", "state")),
-    "f2b-worker repair": (WorkerSettings, ("table", "state")),
-    "f2b-worker explain": (WorkerSettings, ("table", "state", "ip_set", "scope")),
-    "f2b-worker replay": (WorkerSettings, ()),
-    "f2b-worker check": (WorkerSettings, ()),
-    "f2b-worker init": (WorkerSettings, ()),
-    "f2b-worker import-fail2ban": (WorkerSettings, ()),
 }
 
 
@@ -105,14 +94,13 @@ def test_the_help_shows_each_setting_with_its_reason_environment_and_default(com
         assert shown.endswith(f"; default: {field.default}")
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b-shim"])
 def test_the_file_is_an_option_too(command: str) -> None:
     assert "[env: F2B_CONFIG]" in help_of(command).split(" --config ")[1]
 
 
-def test_the_help_of_the_worker_lists_its_commands_and_exit_codes() -> None:
+def test_the_help_of_the_worker_lists_its_exit_codes() -> None:
     text = help_of("f2b-worker")
-    assert all(re.search(rf" {name} [A-Z]", text) for name in worker.commands)
     assert all(f"{code} " in text.split("Exit codes:")[1] for code in (0, 2, 3, 4))
 
 
@@ -143,17 +131,6 @@ def test_a_hang_up_waits_on_until_a_worker_takes_it(blocked_at_first: set[int]) 
     assert signal.SIGHUP in blocked()
 
 
-@pytest.mark.parametrize("command", [f"f2b-worker {name}" for name in worker.commands])
-def test_a_hang_up_does_to_a_command_that_is_no_worker_what_it_does_to_any_program(
-    blocked_at_first: set[int], command: str
-) -> None:
-    before = signal.getsignal(signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    run(command, "--help")
-    assert blocked() == blocked_at_first
-    assert signal.getsignal(signal.SIGHUP) is before
-
-
 def test_the_command_has_hang_ups_wait_before_the_half_second_of_imports() -> None:
     code = "import sys, f2b_worker.cli; print(*{each.partition('.')[0] for each in sys.modules})"
     loaded = subprocess.run(
@@ -170,7 +147,7 @@ def test_the_version_is_one_line(command: str) -> None:
     assert re.fullmatch(rf"{command}, version \d+\.\d+\.\d+\S*\n", answer.output)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "f2b-worker init"])
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("wrong", [["--quue", "f2b"], ["--log-level"], ["--table"], ["surprise"]])
 def test_wrong_usage_ends_with_2(command: str, wrong: list[str]) -> None:
     answer = run(command, *wrong)
@@ -178,14 +155,14 @@ def test_wrong_usage_ends_with_2(command: str, wrong: list[str]) -> None:
     assert wrong[0] in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b-shim"])
 def test_a_file_that_is_not_there_is_wrong_usage_and_is_named(command: str) -> None:
     answer = run(command, "--queue", "f2b", "--config", "nowhere.toml")
     assert answer.exit_code == 2
     assert "nowhere.toml" in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision", "f2b-shim"])
+@pytest.mark.parametrize("command", ["f2b-worker", "f2b-shim"])
 def test_a_command_without_its_queue_ends_with_3_and_names_the_option(command: str) -> None:
     assert re.match(rf"{command.split(maxsplit=1)[0]}: --queue: ", line(run(command)))
 
@@ -198,7 +175,6 @@ def test_a_command_without_its_queue_ends_with_3_and_names_the_option(command: s
         ("f2b-worker", ["--max-age", "a while"], "--max-age"),
         ("f2b-worker", ["--poll-s", "20"], "--poll-s"),
         ("f2b-worker", ["--log-level", "loud"], "--log-level"),
-        ("f2b-worker provision", ["--scope", "MOON"], "--scope"),
         ("f2b-shim", ["--port", "0"], "--port"),
     ],
 )
@@ -243,11 +219,10 @@ def test_every_wrong_value_is_named_at_once() -> None:
 @pytest.mark.parametrize("command", [command for command, (_, names) in SETTINGS.items() if names])
 def test_a_misspelt_variable_ends_with_3_and_is_named(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("F2B_QUEU", "f2b")
-    arguments = ["203.0.113.7"] if command.endswith("explain") else []
-    assert "F2B_QUEU is not a setting of f2b; did you mean F2B_QUEUE?" in line(run(command, *arguments))
+    assert "F2B_QUEU is not a setting of f2b; did you mean F2B_QUEUE?" in line(run(command))
 
 
-@pytest.mark.parametrize("command", ["f2b-worker", "f2b-worker provision"])
+@pytest.mark.parametrize("command", ["f2b-worker"])
 @pytest.mark.parametrize(
     ("content", "named"), [("queue = ", "not TOML"), ("[worker]\nquue = 'f2b'\n", "quue"), ("\xff", "not TOML")]
 )
@@ -267,26 +242,3 @@ def test_the_worker_refuses_wrong_jails_by_name(tmp_path: Path) -> None:
     assert str(file) in told
     assert "jails.ssh.maxretry" in told
     assert "jails.ssh.findtme" in told
-
-
-@pytest.mark.parametrize(
-    ("command", "opens"),
-    [
-        ("provision", "f2b_worker.adapters.provisioning.fleet.steps"),
-        ("bans", "f2b_worker.cli.bans.open_ban_book"),
-    ],
-)
-def test_an_option_before_the_subcommand_counts_or_is_refused(
-    command: str, opens: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever writes `f2b-worker --table prod bans` must not be shown another table."""
-    used: list[WorkerSettings] = []
-
-    def note(settings: WorkerSettings, *_: object, **_others: object) -> MemoryLedger | list[object]:
-        used.append(settings)
-        return MemoryLedger() if command == "bans" else []
-
-    monkeypatch.setattr(opens, note)
-    monkeypatch.setattr("f2b_worker.cli.bans.open_notebooks", lambda *_, **__: {})
-    answer = CliRunner().invoke(worker, ["--queue", "f2b", "--table", "prod", command])
-    assert answer.exit_code == 2 or [settings.table for settings in used] == ["prod"], answer.output

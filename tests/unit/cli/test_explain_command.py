@@ -1,4 +1,4 @@
-"""What `f2b-worker explain` shows and refuses."""
+"""What `f2b explain` shows and refuses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from f2b_worker.cli import explain as command
 from f2b_worker.cli import explanation, places
-from f2b_worker.cli.show import duration
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
+from f2b_worker.cli.show import duration, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist
@@ -21,12 +21,12 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
-from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
+from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.config.operator import OperatorSettings
 
 NOW_MS = FakeClock().now_ms()  # 2023-11-14 22:13:20Z
 IP = "203.0.113.7"
@@ -70,11 +70,12 @@ class Scene:
         self.config = config
         self.policy = read_jails(config).policy
         self.ledger = MemoryLedger()
+        self.acts = MemoryActs(self.ledger)
         self.notebook = MemoryNotebook()
         self.ip_sets: list[tuple[str, MemoryIpSet]] = []
-        self.used: list[WorkerSettings] = []
+        self.used: list[OperatorSettings] = []
 
-    def open_ban_book(self, settings: WorkerSettings, **_: object) -> MemoryLedger:
+    def open_ban_book(self, settings: OperatorSettings, **_: object) -> MemoryLedger:
         self.used.append(settings)
         return self.ledger
 
@@ -105,7 +106,8 @@ class Scene:
         return self.lines(*arguments)[1].strip()
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.lines("--json", *arguments)]
+        found: list[dict[str, Any]] = json.loads(self.run("--json", *arguments).stdout)["jails"]
+        return found
 
 
 @pytest.fixture
@@ -114,8 +116,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
         if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
             monkeypatch.delenv(name)
     made = Scene(tmp_path / "f2b.toml")
-    monkeypatch.setitem(main.commands, "explain", command.explain)
     monkeypatch.setattr(command, "open_ban_book", made.open_ban_book)
+    monkeypatch.setattr(command, "open_acts", lambda *_, **__: made.acts)
     monkeypatch.setattr(command, "open_ip_sets", lambda _: made.ip_sets)
     monkeypatch.setattr(command, "open_notebooks", lambda *_, **__: {"here": made.notebook})
     monkeypatch.setattr(places, "by_region", lambda blocklists: {"here": blocklists})
@@ -296,7 +298,7 @@ def test_any_spelling_of_an_address_finds_it(scene: Scene, spelling: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", ["example.org", "203.0.113.0/23", "203.0.113.7/x", "2001:db8::/32", "fe80::1%eth0"]
+    "wrong", ["example.org", "203.0.113.0/33", "203.0.113.7/x", "2001:db8::/129", "fe80::1%eth0"]
 )
 def test_what_is_no_address_is_wrong_usage_and_is_named(scene: Scene, wrong: str) -> None:
     answer = scene.run(wrong)
@@ -309,7 +311,9 @@ def test_the_ip_set_that_holds_the_ban_is_named_with_its_entry(scene: Scene) -> 
     scene.hold("block", MemoryIpSet(4, ["203.0.113.7/32"], "f2b-ipv4"), MemoryIpSet(6, ["::/8"], "f2b-ipv6"))
     assert "    IP set     f2b-ipv4, as 203.0.113.7/32" in scene.lines(IP, "--ip-set", "f2b")
     (found,) = scene.objects(IP, "--ip-set", "f2b")
-    assert found["ip_sets"] == [{"name": "f2b-ipv4", "entry": "203.0.113.7/32", "blocklist": "block"}]
+    assert found["ip_sets"] == [
+        {"name": "f2b-ipv4", "entry": "203.0.113.7/32", "blocklist": "block", "foreign": False}
+    ]
 
 
 def test_a_ban_that_no_ip_set_holds_is_not_yet_in_one(scene: Scene) -> None:
@@ -336,7 +340,9 @@ def test_every_blocklist_of_the_ban_says_whether_it_holds_it(scene: Scene) -> No
     assert "               not yet in an IP set" in lines
     assert any(line.endswith("never extended, in captcha, block") for line in lines)
     (found,) = scene.objects(IP)
-    assert found["ip_sets"] == [{"name": "doubt-ipv4-2", "entry": "203.0.113.7/32", "blocklist": "captcha"}]
+    assert found["ip_sets"] == [
+        {"name": "doubt-ipv4-2", "entry": "203.0.113.7/32", "blocklist": "captcha", "foreign": False}
+    ]
     assert found["ban"]["blocklists"] == ["captcha", "block"]
 
 
@@ -356,12 +362,16 @@ def test_without_an_ip_set_none_is_spoken_of(scene: Scene) -> None:
 
 
 def test_an_ip_set_that_is_not_there_is_one_clear_line(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: WorkerSettings) -> None:
+    def fail(_: OperatorSettings) -> None:
         raise Missing("IP set f2b: there is none")
 
     monkeypatch.setattr(command, "open_ip_sets", fail)
     answer = scene.run(IP, "--ip-set", "f2b")
-    assert (answer.exit_code, answer.stderr) == (3, "f2b-worker: IP set f2b: there is none\n")
+    assert (answer.exit_code, answer.stderr) == (3, "f2b: IP set f2b: there is none\n")
+
+
+def hit(ago_s: int) -> dict[str, Any]:
+    return {**time_object("time", NOW_MS - ago_s * SECOND_MS), "id": f"i{ago_s}", "weight": 1}
 
 
 def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:
@@ -375,34 +385,33 @@ def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:
             "ip": IP,
             "status": "watched",
             "because": scene.because(IP),
-            "state": None,
-            "unreadable": [],
-            "ban": None,
-            "due": None,
-            "window": None,
+            **dict.fromkeys(("state", "ban", "due", "window", "exemption", "ip_sets")),
+            **{key: [] for key in ("unreadable", "acts")},
             "windows": [
                 {
                     "maxretry": 3,
                     "findtime": 600,
-                    "hits": [{"at": now_s - 70, "id": "i70"}, {"at": now_s - 10, "id": "i10"}],
+                    "hits": [hit(70), hit(10)],
                     "missing": 1,
                     "oldest_drops": now_s + 530,
+                    "oldest_drops_at": "2023-11-14T22:22:10Z",
                 }
             ],
-            "exemption": None,
             "history": [
                 {
                     "jail": "login",
                     "ip": IP,
-                    "start": now_s - 9000,
-                    "until": now_s - 5400,
+                    **time_object("start", NOW_MS - 9_000_000),
+                    **time_object("until", NOW_MS - 5_400_000),
                     "count": 1,
                     "length": 3600,
                     "extended": 0,
-                    "evidence": [{"at": now_s - ago, "id": f"i{ago}"} for ago in (9002, 9001, 9000)],
+                    "observed": False,
+                    "blocklists": ["block"],
+                    "by": "judge",
+                    "evidence": [hit(ago) for ago in (9002, 9001, 9000)],
                 }
             ],
-            "ip_sets": None,
         }
     ]
 

@@ -1,4 +1,4 @@
-"""`f2b-worker check`, `init` and `import-fail2ban`: what they write, and with which exit code they end."""
+"""`f2b check`, `init` and `import-fail2ban`: what they write, and with which exit code they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.config.settings import WorkerSettings
@@ -36,7 +36,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, prog_name="f2b-worker")
+    return CliRunner().invoke(main, arguments, prog_name="f2b")
 
 
 def checked(here: Path, text: str) -> Result:
@@ -145,7 +145,7 @@ def test_init_overwrites_nothing_unless_forced(here: Path) -> None:
     file.write_text("precious")
     answer = run("init", "mine.toml")
     assert answer.exit_code == 1
-    assert answer.stderr == "f2b-worker: mine.toml is there already: --force overwrites it\n"
+    assert answer.stderr == "f2b: mine.toml is there already: --force overwrites it\n"
     assert file.read_text() == "precious"
     assert run("init", "mine.toml", "--force").exit_code == 0
     assert file.read_text("utf-8") == shipped()
@@ -227,7 +227,7 @@ def test_import_names_a_file_that_is_no_ini_with_its_line(here: Path, content: b
     (here / "jail.local").write_bytes(content)
     answer = run("import-fail2ban", "jail.local")
     assert (answer.exit_code, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
-    assert answer.stderr.startswith(f"f2b-worker: jail.local: {told}")
+    assert answer.stderr.startswith(f"f2b: jail.local: {told}")
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere.conf",)])
@@ -238,5 +238,5 @@ def test_import_without_files_is_wrong_usage(arguments: tuple[str, ...]) -> None
 @pytest.mark.parametrize("command", ["check", "init", "import-fail2ban"])
 def test_each_command_says_what_it_does_with_an_example_and_its_exit_codes(command: str) -> None:
     text = re.sub(r"\s+", " ", run(command, "--help").stdout)
-    assert f"Example: f2b-worker {command} " in text
+    assert f"Example: f2b {command} " in text
     assert "Exit codes: 0 " in text

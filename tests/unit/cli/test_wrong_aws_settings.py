@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from f2b_worker.adapters import answers
+from f2b_worker.adapters import caller
+from f2b_worker.cli.f2b import main as f2b
 from f2b_worker.cli.shim import main as shim
-from f2b_worker.cli.worker import main as worker
 from tests.wrong_settings import OF_THE_METADATA_SERVICE, WRONG
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[click.Command, list[str]]] = {
     "f2b-shim": (shim, ["--queue", "f2b"]),
-    "f2b-worker provision": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--ip-set", "f2b"]),
-    "f2b-worker provision --dry-run": (worker, ["provision", "--queue", "f2b", "--table", "f2b", "--dry-run"]),
-    "f2b-worker bans": (worker, ["bans", "--table", "f2b"]),
-    "f2b-worker explain": (worker, ["explain", "203.0.113.7", "--table", "f2b"]),
-    "f2b-worker release": (worker, ["release", "--table", "f2b"]),
+    "f2b provision": (f2b, ["provision", "--queue", "f2b", "--table", "f2b", "--ip-set", "f2b"]),
+    "f2b provision --dry-run": (f2b, ["provision", "--queue", "f2b", "--table", "f2b", "--dry-run"]),
+    "f2b list": (f2b, ["list", "--table", "f2b"]),
+    "f2b explain": (f2b, ["explain", "203.0.113.7", "--table", "f2b"]),
+    "f2b release": (f2b, ["release", "--table", "f2b"]),
 }
 WRONG_HERE = WRONG | {
     "AWS_ENDPOINT_URL": "localhost:4566",
@@ -46,7 +46,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for service in ("SQS", "DYNAMODB", "WAFV2"):
         monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service}", raising=False)
-    monkeypatch.setattr(answers, "_policy_file", "")  # each command names its own
+    monkeypatch.setattr(caller.CALLER, "policy_file", "")  # each command names its own
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")

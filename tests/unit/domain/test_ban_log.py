@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.domain.acts.lifting import lifted
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Bans, Change
 from f2b_worker.domain.ban_log.cursor import Cursor
-from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
+from f2b_worker.domain.ban_log.told import Told
+from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, Offender, OffenderId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ONE = OffenderId("login", "203.0.113.7/32")
 OTHER = OffenderId("login", "203.0.113.8/32")
@@ -18,6 +27,52 @@ def test_the_greatest_revision_is_known_in_whatever_order_changes_come() -> None
     bans.take_in([change(ONE, 2), change(ONE, 3), change(ONE, 1), change(OTHER, 1)])
 
     assert bans.newest == {ONE: change(ONE, 3), OTHER: change(OTHER, 1)}
+
+
+def told(changes: list[Change]) -> Change:
+    """Tell what a follower has told of last."""
+    return list(Told().newer(changes))[-1]
+
+
+def known(changes: list[Change]) -> Change:
+    """Tell what a reader knows."""
+    bans = Bans()
+    bans.take_in(changes)
+    return bans.newest[ONE]
+
+
+def ban(start_ms: int, until_ms: int) -> Ban:
+    return Ban(start_ms, until_ms, 1, 1000)
+
+
+@pytest.mark.parametrize("newest_of", [known, told])
+class TestOfTwoChanges:
+    """Whoever remembers less must find the same one: readers and followers choose alike."""
+
+    def test_the_one_of_a_later_item_counts_though_revisions_begin_anew(
+        self, newest_of: Callable[[list[Change]], Change]
+    ) -> None:
+        before, after = Change(ONE, ban(1000, 2000), 7, lifted_ms=1500), Change(ONE, ban(5000, 6000), 1)
+        assert newest_of([before, after]) == newest_of([after, before]) == after
+
+    def test_a_lift_counts_though_the_ban_of_a_clock_ahead_starts_earlier_after_it(
+        self, newest_of: Callable[[list[Change]], Change]
+    ) -> None:
+        offender = Offender(ban=ban(9000, 99_000), revision=1)
+        after = lifted(offender, now_ms=2000)
+        assert after
+        assert after.ban
+        running = Change(ONE, ban(9000, 99_000), 1)
+        lift = Change(ONE, after.ban, after.revision, after.lifted_ms)
+        assert lift.ban.start_ms < running.ban.start_ms
+        assert newest_of([running, lift]) == newest_of([lift, running]) == lift
+
+    def test_a_ban_by_hand_right_after_such_a_lift_counts(
+        self, newest_of: Callable[[list[Change]], Change]
+    ) -> None:
+        lift = Change(ONE, ban(1999, 1999), 2, lifted_ms=9000)
+        by_hand = Change(ONE, ban(2001, 50_000), 3, lifted_ms=9000)
+        assert newest_of([lift, by_hand]) == newest_of([by_hand, lift]) == by_hand
 
 
 def test_a_ban_is_forgotten_once_everything_is_known_that_was_logged_long_after_its_end() -> None:

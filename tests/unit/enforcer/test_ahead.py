@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker.domain.plan.roster import Roster
+from f2b_worker.enforcer import loop
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import MemoryLease
 from tests.unit.enforcer.scene import FOREIGN, UNBAN_LAG_S, A, B, C, Scene
@@ -81,6 +85,33 @@ class TestBeforeTheLeaseIsHeld:
         scene.lease.is_next = True
         scene.pass_time(TAKEOVER_S)
         assert len(jobs) == 2, "one for the bans, one for the sets, and neither comes to its end"
+
+    def test_what_was_read_ahead_is_let_go_when_the_holder_turns_out_to_live(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[weakref.ref[Roster]] = []
+
+        class Watched(Roster):
+            def __init__(self, *args: Any) -> None:
+                super().__init__(*args)
+                made.append(weakref.ref(self))
+
+        monkeypatch.setattr(loop, "Roster", Watched)
+        scene.enforcer = scene.another()
+        scene.lease.is_next = True
+        scene.pass_time(3)
+        (read,) = (each() for each in made)
+        assert read
+        assert read.active == 2
+        del read
+        scene.lease.is_next = False
+        scene.pass_time(1)
+        gc.collect()
+        assert made[0]() is None
+        take_over(scene)
+        scene.ban(C)
+        scene.pass_time(5)
+        assert scene.v4.held == {A, B, C}
 
 
 class TestOnceTheLeaseIsHeld:

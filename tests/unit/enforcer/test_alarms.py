@@ -48,7 +48,7 @@ def test_a_deleted_set_is_named_together_with_what_makes_it_again() -> None:
         scene.pass_time(3)
     (line,) = [line for line in lines if line["event"] == "ip_set_deleted"]
     assert line["about"] == scene.v4.name
-    assert "f2b-worker provision" in line["remedy"]
+    assert "f2b provision" in line["remedy"]
 
 
 def test_a_surge_is_named_together_with_what_releases_it() -> None:
@@ -59,4 +59,4 @@ def test_a_surge_is_named_together_with_what_releases_it() -> None:
     surges = [line for line in lines if line["event"] == "surge"]
     assert len(surges) == 3
     assert surges[0]["held_back"] == 9
-    assert "f2b-worker release" in surges[0]["remedy"]
+    assert "f2b release" in surges[0]["remedy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,3 +198,72 @@ def test_all_bans_are_learned_aside_until_a_term_begins_and_their_changes_in_the
     assert roster.remembered() == {A}
     following.follow(0.0, is_waiting=False)
     assert roster.remembered() == {A, B}
+
+
+class TestAPollThatIsNotComplete:
+    """Bans may last longer than it tells: what extends them may be what is missing."""
+
+    def test_ends_no_ban(self) -> None:
+        follower, clock, roster, following = _followed()
+        ban = replace(_ban(clock), until_ms=clock.now_ms() + 1000)
+        _tell(follower, clock, following, Changes((StandingBan(OffenderId("default", A), ban),)))
+        clock.advance(3)
+        _tell(follower, clock, following, Changes((), is_complete=False))
+        assert set(roster.wanted["block"]) == {A}
+        _tell(follower, clock, following, Changes(()))
+        assert set(roster.wanted["block"]) == set()
+
+    def test_takes_no_ban_for_over_that_it_tells_of(self) -> None:
+        follower, clock, roster, following = _followed()
+        ban = replace(_ban(clock), until_ms=clock.now_ms() + 2000)
+        clock.advance(3)
+        who = OffenderId("default", A)
+        _tell(follower, clock, following, Changes((StandingBan(who, ban),), is_complete=False))
+        assert set(roster.wanted["block"]) == {A}
+        longer = replace(ban, until_ms=clock.now_ms() + 60_000)
+        _tell(follower, clock, following, Changes((StandingBan(who, longer),)))
+        assert roster.wanted["block"] == {A: longer.until_ms}
+
+    def test_lifts_what_it_says_was_lifted(self) -> None:
+        follower, clock, roster, following = _followed()
+        who, ban = OffenderId("default", A), _ban(clock)
+        _tell(follower, clock, following, Changes((StandingBan(who, ban),)))
+        clock.advance(30)
+        lifted_ms = clock.now_ms()
+        lifted = StandingBan(who, replace(ban, until_ms=lifted_ms - 1), lifted_ms)
+        _tell(follower, clock, following, Changes((lifted,), is_complete=False))
+        assert set(roster.wanted["block"]) == set()
+        assert roster.lifted.touches(A)
+
+    def test_is_not_what_somebody_waits_for_before_an_update_or_a_term(self) -> None:
+        follower, clock, _, following = _followed()
+        clock.advance(1)
+        follower.told = Changes((), is_complete=False)
+        since_s = clock.monotonic_s()
+        assert not following.load(since_s)
+        assert following.load(since_s)
+
+    def test_is_no_sign_that_the_ledger_was_read(self) -> None:
+        follower, clock, _, following = _followed()
+        clock.advance(20)  # the takeover is over
+        _tell(follower, clock, following, Changes(()))
+        clock.advance(30)
+        _tell(follower, clock, following, Changes(()))
+        clock.advance(20)
+        _tell(follower, clock, following, Changes((), is_complete=False))
+        assert following.lifting.spared_s == clock.monotonic_s()
+
+
+def _followed() -> tuple[Follower, FakeClock, Roster, Following]:
+    follower, clock = Follower(), FakeClock()
+    roster = Roster(["block"], Networks())
+    following = Following(follower, roster, clock=clock, aside=_at_once)
+    assert following.load(0.0)
+    following.begin_term()
+    return follower, clock, roster, following
+
+
+def _tell(follower: Follower, clock: FakeClock, following: Following, changes: Changes) -> None:
+    follower.told = changes
+    clock.advance(FOLLOW_S)
+    following.follow(0.0, is_waiting=False)

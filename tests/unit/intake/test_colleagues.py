@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import F2bError, Unavailable
-from f2b_worker.intake.colleagues import EVERY_S, follow_colleagues
+from f2b_worker.intake.colleagues import EVERY_S, MORE_S, follow_colleagues
 from f2b_worker.intake.known_bans import KnownBans
 from f2b_worker.testing import FakeClock, MemoryLedger
 from tests.unit.intake.scene import OTHER_IP, Scene, who
@@ -96,6 +96,11 @@ class News(MemoryLedger):
     def __init__(self, *answers: Mapping[OffenderId, Offender] | F2bError) -> None:
         super().__init__()
         self.answers = list(answers)
+        self.more = [False] * len(answers)
+
+    @property
+    def has_more_news(self) -> bool:
+        return self.more[len(self.more) - len(self.answers) - 1]
 
     def news(self) -> Mapping[OffenderId, Offender]:
         answer = self.answers.pop(0)
@@ -110,9 +115,10 @@ class Clock(FakeClock):
     def __init__(self, waits: int) -> None:
         super().__init__()
         self.waits = waits
+        self.waited_s: set[float] = set()
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        assert timeout_s == EVERY_S
+        self.waited_s.add(timeout_s)
         self.waits -= 1
         if self.waits < 0:
             event.set()
@@ -124,11 +130,23 @@ def test_it_is_asked_every_second_and_a_failure_is_told_once() -> None:
     offender = {STRANGER: Offender(revision=1)}
     failure = Unavailable("no answer")
     ledger = News({}, failure, failure, offender, failure)
+    clock = Clock(5)
     with capture_logs() as lines:
-        follow_colleagues(ledger, lambda *told: heard.append(told), Clock(5), threading.Event())
+        follow_colleagues(ledger, lambda *told: heard.append(told), clock, threading.Event())
     assert heard == [({}, float("-inf")), ({}, 1.0), (offender, 4.0)]
+    assert clock.waited_s == {EVERY_S}
     assert [line["event"] for line in lines] == ["colleagues_not_heard"] * 2
     assert ledger.answers == []
+
+
+def test_many_news_are_heard_part_by_part_and_count_as_heard_with_the_last_one() -> None:
+    heard: list[tuple[Mapping[OffenderId, Offender], float]] = []
+    one, other = {STRANGER: Offender(revision=1)}, {WHO: Offender(revision=1)}
+    ledger = News(one, other, {})
+    ledger.more = [True, False, False]
+    follow_colleagues(ledger, lambda *told: heard.append(told), Clock(3), threading.Event())
+    unheard = float("-inf")
+    assert heard == [({}, unheard), (one, unheard), (other, 1.0), ({}, 2 * EVERY_S + MORE_S)]
 
 
 class TestKnownBans:

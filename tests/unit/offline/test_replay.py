@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli.worker import main
+from f2b_worker.cli.f2b import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,16 +33,19 @@ def lines(*times: float, ip: str = "203.0.113.7") -> str:
 
 
 def objects(answer: Result) -> list[dict[str, object]]:
-    return [json.loads(line) for line in answer.stdout.splitlines()]
+    found: list[dict[str, object]] = json.loads(answer.stdout)["bans"]
+    return found
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", ["elasticssh", "secrepo10k", "webvpn67k"])
 def test_the_verdicts_on_a_real_attack_are_the_oracles_line_by_line(oracle: Path, name: str, setting: str) -> None:
     wanted = oracle / f"{name}.{setting}.rounded.bans.ndjson"
-    answer = run(oracle / f"{name}.infractions.ndjson", *SETTINGS[setting], "--json")
+    answer = run(oracle / f"{name}.infractions.ndjson", *SETTINGS[setting], "-o", "ndjson")
 
-    assert answer.stdout.splitlines() == wanted.read_text().splitlines()
+    expected = [json.loads(line) for line in wanted.read_text().splitlines()]
+    found = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [{key: row[key] for key in expected[0]} for row in found] == expected
 
 
 def test_the_order_of_the_lines_does_not_matter() -> None:
@@ -206,7 +209,7 @@ def test_a_regex_that_cannot_be_used_is_named_before_the_log_is_read(tmp_path: P
 
     told = run("--from-log", path, "--failregex", "<HOST> [z-a]", code=3).stderr
 
-    assert told == "f2b-worker: failregex '<HOST> [z-a]' at character 9: bad character range z-a\n"
+    assert told == "f2b: failregex '<HOST> [z-a]' at character 9: bad character range z-a\n"
 
 
 @pytest.mark.parametrize("args", [[], ["--from-log", "LOG"], ["-", "--from-log", "LOG", "--failregex", "<HOST>"]])

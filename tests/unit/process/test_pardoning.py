@@ -154,6 +154,8 @@ def test_the_loop_tells_a_failure_once_and_goes_on(scene: Scene) -> None:
 class FailingScribe:
     """A scribe that follows a ledger in memory, and loses what it learned when it fails."""
 
+    is_behind = False
+
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.fails = False

@@ -23,7 +23,7 @@ GOOD = QueueSettings(
     retention_s=1_209_600,
     delay_s=0,
 )
-PROVISION = "f2b-worker provision --queue f2b --table f2b"
+PROVISION = "f2b provision --queue f2b --table f2b"
 
 
 class Looks:

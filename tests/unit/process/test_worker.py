@@ -15,7 +15,8 @@ from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, Pulse
-from f2b_worker.process.assembly import Parts, chosen_blocklists
+from f2b_worker.process.assembly import Parts
+from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.regions import RegionPorts, as_text
 from f2b_worker.process.rules import Rules
 from f2b_worker.process.worker import (

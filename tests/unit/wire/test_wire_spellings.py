@@ -13,6 +13,7 @@ from f2b_worker.domain.jails import Policy
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import Sorter
 from f2b_worker.wire import UnreadableError, parse_body, parse_json, read_body
+from f2b_worker.wire.forms import Simple
 
 IP = "203.0.113.7"
 SENT_MS = 1_795_369_500_000
@@ -113,6 +114,15 @@ def test_an_id_that_is_no_name_is_refused_and_named() -> None:
     assert refused({"ip": IP, "id": []}).detail == "id: [] is neither 1-64 characters nor a number"
     (refusal,) = read_body(f'[{{"ip": "{IP}", "id": 1e999}}]', message_id="m", sent_at_ms=SENT_MS).refused
     assert refusal.reason is Reason.BAD_SHAPE
+
+
+@pytest.mark.parametrize("name", ["id", "at"])
+def test_every_number_that_the_schema_allows_is_taken(name: str) -> None:
+    forms = Simple.model_json_schema()["properties"][name]["anyOf"]
+    (number,) = [each for each in forms if each["type"] == "number"]
+    for bound in (number["minimum"], number["maximum"]):
+        assert one({"ip": IP, name: bound})
+    assert refused({"ip": IP, name: 10**80}).detail.startswith(f"{name}: 1000")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from f2b_worker import errors
+from f2b_worker.adapters.caller import CALLER, POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,19 +127,6 @@ _AFTER_THE_REQUEST = {
     "botocore.waiter",
 }
 """The modules of botocore through which an answer comes, but no request in the making."""
-
-_POLICIES = "docs/iam"
-_policy_file = f"{_POLICIES}/"
-
-
-def act_as(role: str) -> None:
-    """Say as whom this process calls AWS: a call that is not allowed is told with the file of this role's policy.
-
-    Args:
-        role: The name of a file in docs/iam.
-    """
-    global _policy_file  # noqa: PLW0603 - a process has one role, and every client of it the same
-    _policy_file = f"{_POLICIES}/{role}.json"
 
 
 @contextmanager
@@ -264,7 +252,7 @@ def error_of(code: str, line: str) -> errors.F2bError:
         return _of_key(code, line)
     kind = _KINDS.get(code, errors.Rejected)
     if code in _NOT_ALLOWED:
-        return errors.AccessDenied(f"{line}; {_policy_file} has the policy that is needed", by_policy=True)
+        return errors.AccessDenied(f"{line}; {CALLER.policy_file} has the policy that is needed", by_policy=True)
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)
 
 
@@ -272,7 +260,7 @@ def _of_key(code: str, line: str) -> errors.F2bError:
     """Tell a busy KMS from a key that may not be used, is switched off, or is gone: somebody has to act."""
     if "throttling" in code.lower() or "throttled" in code.lower():
         return errors.Throttled(line)
-    return errors.AccessDenied(f"{line} ({code}); {_POLICIES}/kms.json has the policy for a key of yours")
+    return errors.AccessDenied(f"{line} ({code}); {POLICIES}/kms.json has the policy for a key of yours")
 
 
 def part_of(answer: Mapping[str, Any], name: str, doing: str, kind: type = object) -> Any:

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import UnknownRegionError
@@ -18,6 +17,7 @@ from pydantic_core import from_json
 from f2b_worker import errors
 from f2b_worker.adapters.answers import aws_errors, part_of, refuse_unread
 from f2b_worker.adapters.aws_settings import check_session, check_way, making
+from f2b_worker.adapters.caller import CALLER
 from f2b_worker.adapters.clock import AWS_TIME
 from f2b_worker.adapters.whole_answers import bound_answers
 
@@ -80,10 +80,18 @@ def sqs_client(
 
 def account_of_credentials(region: str) -> str:
     """Ask STS which account the credentials are of; that needs no permission."""
-    doing = "STS: the account of the credentials"
+    return _identity("Account", region, "STS: the account of the credentials")
+
+
+def caller_of_credentials(region: str | None = None) -> str:
+    """Ask STS whose the credentials are: its ARN; that needs no permission."""
+    return _identity("Arn", region, "STS: whose the credentials are")
+
+
+def _identity(what: str, region: str | None, doing: str) -> str:
     config = _config(connections=1, read_timeout_s=5, attempts=3)
     with aws_errors(doing), closing(_session().client("sts", region_name=region, config=config)) as client:
-        return str(part_of(client.get_caller_identity(), "Account", doing, str))
+        return str(part_of(client.get_caller_identity(), what, doing, str))
 
 
 def dynamodb_client(*, connections: int, plain_queries: bool = False) -> DynamoDBClient:
@@ -196,6 +204,8 @@ def naming_region(client: Any, queue_url: str = "") -> Iterator[None]:
 def _chooser_of(region: str, queue_url: str) -> str:
     if queue_region(queue_url) == region:
         return "of the queue's URL"
+    if CALLER.region == region:
+        return "of --region"
     for name in _REGION_VARIABLES:
         if os.environ.get(name):
             return name if os.environ[name] == region else "where WAF has all of scope CLOUDFRONT"
@@ -207,17 +217,55 @@ def _session() -> Any:
     # A session of its own: boto3's default session is shared and not safe to make clients from in threads.
     # botocore knows AWS_DEFAULT_REGION only; containers, and every other SDK, have AWS_REGION.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    region = next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
+    region = CALLER.region or next(filter(None, map(os.environ.get, _REGION_VARIABLES)), None)
     bound_answers()
     core = botocore.session.get_session()
     # What AWS's services look like takes 10 MB a client, unless all have it from one reader.
     core.register_component("data_loader", _models(core))
-    session = boto3.session.Session(botocore_session=core, region_name=region)
+    session = Session(core, region)
     check_session(session)
     session.events.register("request-created", _note_begin)
     session.events.register("response-received", _learn_time)
     session.events.register("response-received", refuse_unread)
     return session
+
+
+class Session:
+    """What is needed of boto3's session: boto3 itself takes 0.1 s to import, with much that nobody here uses.
+
+    Args:
+        core: botocore's session.
+        region: The Region, if something of ours says which.
+    """
+
+    def __init__(self, core: Any, region: str | None) -> None:
+        self._session = core
+        if region:
+            core.set_config_variable("region", region)
+
+    @property
+    def events(self) -> Any:
+        """Where handlers for the events of all its clients are registered."""
+        return self._session.get_component("event_emitter")
+
+    @property
+    def region_name(self) -> str | None:
+        """The Region of its clients, if anything says which."""
+        region: str | None = self._session.get_config_variable("region")
+        return region
+
+    @property
+    def profile_name(self) -> str:
+        """The profile of AWS's configuration files."""
+        return self._session.profile or "default"
+
+    def get_partition_for_region(self, region: str) -> str:
+        """Name the partition of a Region."""
+        return str(self._session.get_partition_for_region(region))
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """Make a client."""
+        return self._session.create_client(service, **settings)
 
 
 def _models(core: Any, known: list[Any] = []) -> Any:  # noqa: B006 - read once

@@ -78,7 +78,7 @@ def authorities_of(session: Any) -> str | None:
     It is the profile's or that of AWS_CA_BUNDLE, then that of REQUESTS_CA_BUNDLE; None is the one that comes with
     botocore.
     """
-    bundle: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+    bundle: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - nobody else knows
     return bundle or os.environ.get("REQUESTS_CA_BUNDLE")
 
 

@@ -6,12 +6,12 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-import structlog
+from f2b_worker.observe.late import late_log
 
 if TYPE_CHECKING:
     import threading
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log = late_log()
 
 LOOK_EVERY_S = 5.0
 """How often the date of an answer is looked at: a clock that was moved is noticed so soon."""

@@ -1,4 +1,4 @@
-"""The commands `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second.
+"""The commands `f2b`, `f2b-worker` and `f2b-shim`; each is imported late, because that takes half a second.
 
 Little is imported before a command hears of signals: until then Python answers Ctrl-C, by a traceback.
 """
@@ -11,8 +11,7 @@ from f2b_worker.signals import RELOAD, leave_at_once
 def main() -> None:
     """Run `f2b-worker`.
 
-    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until the worker can take it
-    or the command turns out to be another.
+    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until it can be taken.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
     leave_at_once("f2b-worker")
@@ -33,3 +32,16 @@ def main_of_shim() -> None:
     from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - as above
 
     command()
+
+
+def main_of_operator() -> None:
+    """Run `f2b`."""
+    leave_at_once("f2b")
+    from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
+
+    open_standard_files()
+    from f2b_worker.cli.f2b import main as command  # noqa: PLC0415 - as above
+    from f2b_worker.collector import look_for_garbage_seldom  # noqa: PLC0415
+
+    look_for_garbage_seldom()  # of 100,000 bans none is garbage
+    command(prog_name="f2b")

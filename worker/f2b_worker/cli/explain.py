@@ -1,91 +1,102 @@
-"""`f2b-worker explain`: why an address is banned, or is not."""
+"""`f2b explain`: why an address is banned, or is not."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.explanation import Answer, as_object, as_text
-from f2b_worker.cli.lookup import look_up
-from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.lookup import asked_in, look_up
+from f2b_worker.cli.operator_options import ledger_options, settings_of
+from f2b_worker.cli.output import json_option, show_document
 from f2b_worker.cli.places import look_into, open_ip_sets, read_notes
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import WorkerSettings
-from f2b_worker.domain.addresses import family_of, parse_address
+from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.addresses import family_of
 from f2b_worker.domain.judge.enforcement import in_each, state_of
 from f2b_worker.domain.judge.explanations import explain as explained
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.process.assembly import chosen_blocklists, open_ban_book, open_notebooks
+from f2b_worker.domain.networks import Networks
+from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from f2b_worker.cli.lookup import Known
+    from f2b_worker.cli.lookup import Asked, Known
     from f2b_worker.cli.places import Places
     from f2b_worker.config.jails_file import Jails
-    from f2b_worker.domain.addresses import Address
-    from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.acts.act import Act
     from f2b_worker.errors import Unreadable
 
 
-@click.command(epilog="Example: f2b-worker explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
+@click.command(epilog="Example: f2b explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
 @click.argument("address", metavar="IP")
-@settings_options(WorkerSettings, "table", "state", "ip_set", "scope")
-@config_option
+@ledger_options("ip_set", "scope")
 @click.option(
     "--jail", metavar="NAME", help="Only this jail. By default: every jail in the file or with a ban of IP."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each jail, one a line.")
-def explain(address: str, *, jail: str | None, as_json: bool, config: Path | None, **given: Any) -> None:
+@json_option
+def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> None:
     """Say why an address is banned, or why it is not.
 
-    Shows the running ban with its infractions, the infractions that no ban has used yet, and the earlier bans. If
-    IP sets are named by option or in the file, it also shows which of them hold the address now. Give the jails
-    file of the workers: the command needs it to say what is missing for a ban.
+    Shows the running ban with its infractions, the infractions that no ban has used yet, the earlier bans, and
+    what people did by hand. Bans of networks around the address are explained, too. If IP sets are named by
+    option or in the file, it also shows which of them hold the address now. Give the jails file of the workers:
+    the command needs it to say what is missing for a ban.
     """
-    act_as("explain")
-    settings = subcommand_settings(given, config, needs_queue=False)
-    jails = read_jails(subcommand_config(config))
-    asked = _address(address, jails.policy)
+    settings = settings_of(given, role="explain")
+    jails = read_jails(settings.config)
+    try:
+        asked = asked_in(address, jails.policy)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="IP") from error
     unreadable: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
-    known = look_up(book, jails.policy, asked, jail, unreadable)
+    now_ms = SystemClock().now_ms()
+    known = look_up(book, jails.policy, asked, jail, unreadable, now_ms=now_ms)
     blocklists = chosen_blocklists(jails, settings)
     notes = read_notes(open_notebooks(settings, aside=unreadable.append, writing=False)) if blocklists else {}
     places = look_into(open_ip_sets(blocklists), blocklists, notes)
-    now_ms = SystemClock().now_ms()
-    answers = [_answer(each, jails, asked, places if blocklists else None, now_ms) for each in known]
-    click.echo("\n".join(map(as_object, answers)) if as_json else "\n\n".join(map(as_text, answers)))
+    acts = open_acts(settings, aside=unreadable.append)
+    listed = Networks(each.network for each in counting(acts.allowlist(), now_ms))
+    done = {key: tuple(acts.acts_on(key)) for key in {each.remembered.who.key for each in known}}
+    answer = partial(_answer, jails, asked, places if blocklists else None, listed, now_ms)
+    answers = [answer(each, done[each.remembered.who.key]) for each in known]
+    if as_json:
+        show_document({"ip": address, "jails": [as_object(each) for each in answers]})
+    else:
+        click.echo("\n\n".join(map(as_text, answers)))
 
 
-def _answer(known: Known, jails: Jails, asked: Address, places: Places | None, now_ms: int) -> Answer:
+def _answer(  # noqa: PLR0913, PLR0917
+    jails: Jails,
+    asked: Asked,
+    places: Places | None,
+    listed: Networks,
+    now_ms: int,
+    known: Known,
+    acts: tuple[Act, ...],
+) -> Answer:
     who = known.remembered.who
-    found = explained(known.remembered, jails.policy.jail(who.jail), asked, allowed=jails.allowed, now_ms=now_ms)
+    found = explained(
+        known.remembered,
+        jails.policy.jail(who.jail),
+        asked.address,
+        allowed=jails.allowed,
+        now_ms=now_ms,
+        listed=listed,
+    )
     ban = UNREADABLE if known.is_ban_unreadable else found.ban
     by_blocklist = places.by_blocklist if places else {}
+    allowed = Networks((*jails.allowed.entries, *listed.entries))
     return Answer(
         found,
         jails.policy.knows(who.jail),
         places.holders(who.key, family_of(who.key)) if places else None,
         now_ms,
-        state_of(who.key, ban, by_blocklist, jails.allowed) if ban else None,
-        in_each(who.key, ban, by_blocklist) if ban and by_blocklist else {},
+        state_of(who.key, ban, by_blocklist, allowed) if ban else None,
+        in_each(who.key, ban, by_blocklist, allowed) if ban and by_blocklist else {},
         known.unreadable,
+        acts,
     )
-
-
-def _address(text: str, policy: Policy) -> Address:
-    """Read an address in any spelling, or a network that is judged as one: the form in which bans are listed."""
-    host, _, prefix = text.strip().partition("/")
-    try:
-        address = parse_address(host if prefix.isdecimal() else text.strip())
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="IP") from error
-    jails = (policy.defaults, *policy.jails.values())
-    widest = min(each.prefix_of(address) for each in jails)
-    if prefix and int(prefix) < widest:
-        raise click.BadParameter(f"'{text}' is larger than the networks that jails judge as one", param_hint="IP")
-    return address

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment
+from f2b_worker.cli.acts_shown import act_object, plain_text
+from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment, seconds, time_object
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
 from f2b_worker.domain.judge.verdicts import weight_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.cli.places import Holder
+    from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Window
     from f2b_worker.domain.judge.explanations import Exemption, WindowCount
     from f2b_worker.domain.judge.verdicts import Ban, Hit
@@ -55,6 +56,7 @@ class Answer:
         state: How far the running ban is enforced; None without one, or if nobody can tell.
         states: The same in each of its blocklists.
         unreadable: The errors that name the stored items which cannot be read.
+        acts: What people did to this key, the newest first.
     """
 
     found: Explanation
@@ -64,35 +66,31 @@ class Answer:
     state: State | None = None
     states: Mapping[str, State] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
-def as_object(answer: Answer) -> str:
-    """Write an answer as JSON: times in epoch seconds, null for what is not there or never comes."""
+def as_object(answer: Answer) -> dict[str, Any]:
+    """Return an answer as a JSON object: None for what is not there or never comes."""
     found, exemption, holders = answer.found, answer.found.exemption, answer.holders
-    return json.dumps(
-        {
-            "jail": found.who.jail,
-            "configured": answer.configured,
-            "ip": display(found.who.key),
-            "status": found.status,
-            "because": because(found, answer.now_ms),
-            "state": answer.state,
-            "unreadable": [str(error) for error in answer.unreadable],
-            "ban": _ban_object(found, found.ban),
-            "due": _ban_object(found, found.due),
-            "window": _window_object(found.window) if found.window else None,
-            "windows": [_count_object(count) for count in found.counts],
-            "exemption": {"rule": exemption.rule, "network": exemption.network, "lifts": exemption.lifts}
-            if exemption
-            else None,
-            "history": [_ban_object(found, ban) for ban in found.earlier],
-            "ip_sets": None if holders is None else [_holder_object(one) for one in holders],
-        }
-    )
-
-
-def _holder_object(one: Holder) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != "foreign" or value}
+    return {
+        "jail": found.who.jail,
+        "configured": answer.configured,
+        "ip": display(found.who.key),
+        "status": found.status,
+        "because": because(found, answer.now_ms),
+        "state": answer.state,
+        "unreadable": [str(error) for error in answer.unreadable],
+        "ban": _ban_object(found, found.ban),
+        "due": _ban_object(found, found.due),
+        "window": _window_object(found.window) if found.window else None,
+        "windows": [_count_object(count) for count in found.counts],
+        "exemption": {"rule": exemption.rule, "network": exemption.network, "lifts": exemption.lifts}
+        if exemption
+        else None,
+        "history": [_ban_object(found, ban) for ban in found.earlier],
+        "acts": [act_object(each) for each in answer.acts],
+        "ip_sets": None if holders is None else [asdict(one) for one in holders],
+    }
 
 
 def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
@@ -100,24 +98,19 @@ def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
 
 
 def _hit_objects(hits: Iterable[Hit]) -> list[dict[str, Any]]:
-    return [
-        {"at": hit.at_ms / SECOND_MS, "id": hit.id} | ({"weight": hit.weight} if hit.weight > 1 else {})
-        for hit in hits
-    ]
+    return [{**time_object("time", hit.at_ms), "id": hit.id, "weight": hit.weight} for hit in hits]
 
 
 def _window_object(window: Window) -> dict[str, Any]:
-    findtime_s = None if window.findtime_ms >= FOREVER_MS else window.findtime_ms / SECOND_MS
-    return {"maxretry": window.maxretry, "findtime": findtime_s}
+    return {"maxretry": window.maxretry, "findtime": seconds(window.findtime_ms)}
 
 
 def _count_object(count: WindowCount) -> dict[str, Any]:
-    drops_ms = count.oldest_drops_ms
     return {
         **_window_object(count.window),
         "hits": _hit_objects(count.hits),
         "missing": count.missing,
-        "oldest_drops": None if drops_ms is None or drops_ms >= FOREVER_MS else drops_ms / SECOND_MS,
+        **time_object("oldest_drops", count.oldest_drops_ms),
     }
 
 
@@ -191,6 +184,8 @@ def _quiet(found: Explanation) -> str:
 def _exempt(exemption: Exemption, jail: str) -> str:
     if exemption.rule == OWN_RANGE:
         return f"{_OWN_RANGES.get(exemption.network, 'private')} address ({exemption.network})"
+    if exemption.rule == "allowlist":
+        return f"on the allowlist ({exemption.network})"
     whose = "all jails" if exemption.lifts else f"jail {jail}"
     return f"in ignoreip of {whose} ({exemption.network})"
 
@@ -209,6 +204,12 @@ def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
         yield "window", [_window(count, now_ms) for count in found.counts]
         yield "unused", _shown(_hit(hit) for hit in max((count.hits for count in found.counts), key=len))
     yield "history", _shown(_past(ban) for ban in found.earlier)
+    yield "by hand", _shown(_did(act) for act in reversed(answer.acts))
+
+
+def _did(act: Act) -> str:
+    reason = f": {plain_text(act.reason)}" if act.reason else ""
+    return f"{moment(act.at_ms)}  {act.verb.value} by {act.by}{reason}"
 
 
 def _shown(texts: Iterable[str]) -> list[str]:
@@ -237,12 +238,12 @@ def _extended(ban: Ban) -> str:
 
 _OF_ALL = {
     State.UNREADABLE: "what the enforcer goes by cannot be read: it puts nothing in, and takes nothing out",
-    State.ALLOWLISTED: "the ban is not enforced: ignoreip of all jails has this address",
+    State.ALLOWLISTED: "the ban is not enforced: the allowlist, or ignoreip of all jails, has this address",
 }
 _OF_ONE = {
     State.WAITING: "not yet in an IP set",
-    State.HELD_BACK: "held back by the surge guard; `f2b-worker release` lets it in",
-    State.LEFT_OUT: "left out, the IP sets are full; `f2b-worker provision --capacity` makes more",
+    State.HELD_BACK: "held back by the surge guard; `f2b release` lets it in",
+    State.LEFT_OUT: "left out, the IP sets are full; `f2b provision --capacity` makes more",
     State.NO_IP_SET: "no IP set of its family is there",
 }
 

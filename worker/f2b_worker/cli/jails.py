@@ -1,24 +1,26 @@
-"""`f2b-worker check`, `init` and `import-fail2ban`: what has to do with the jails file."""
+"""`f2b check`, `init` and `import-fail2ban`: what has to do with the jails file."""
 
 from __future__ import annotations
 
-import sys
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
-from f2b_worker.cli.options import config_option, subcommand_config
-from f2b_worker.cli.show import duration
+from f2b_worker.cli.group import answer
+from f2b_worker.cli.operator_options import options
+from f2b_worker.cli.output import columns, json_option, remark, say_lines, show_document
+from f2b_worker.cli.show import duration, seconds
 from f2b_worker.config.jails_file import jails_errors, read_jails
 from f2b_worker.config.jails_schema import did_you_mean
+from f2b_worker.config.operator import config_file, operator_errors
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.wording import plain
 from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
-from f2b_worker.errors import F2bError, StartError
+from f2b_worker.errors import RefusedError, StartError
 from f2b_worker.offline.fail2ban_import import Fail2banFileError, Source
 from f2b_worker.offline.fail2ban_import import import_fail2ban as imported
 
@@ -31,29 +33,29 @@ EXAMPLE_FILE = "f2b.toml"
 STANDARD_OUTPUT = "-"
 
 
-class RefusedError(F2bError):
-    """The command leaves everything as it is; the text says why."""
+@click.command(epilog="Example: f2b check --config f2b.toml")
+@options("config")
+@json_option
+def check(config: Path | None, *, as_json: bool) -> None:
+    """Say everything that is wrong in a jails file.
 
-    exit_code = 1
-
-
-@click.command(epilog="Example: f2b-worker check --config f2b.toml")
-@config_option
-def check(config: Path | None) -> None:
-    """Say everything that is wrong in a jails file, or what its jails mean.
-
+    If nothing is, it says what its jails mean.
     It makes no call to AWS. Exit codes: 0 right, 1 wrong, 2 wrong usage.
     """
-    path = subcommand_config(config)
+    before = click.get_current_context().find_root().params.get("config")
+    path = config_file(config or before)
     if path is None:
         raise click.UsageError("give --config FILE, or set F2B_CONFIG")
-    errors = [*jails_errors(path), *_worker_errors(path)]
+    errors = list(dict.fromkeys([*jails_errors(path), *_worker_errors(path), *operator_errors(path)]))
+    policy = None if errors else read_jails(path).policy
+    if as_json:
+        jails = [_jail_object(jail) for jail in _jails_of(policy)] if policy else []
+        show_document({"file": str(path), "errors": errors, "jails": jails})
+    elif policy:
+        say_lines(_summary(policy))
     for error in errors:
-        click.echo(error, err=True)
-    if errors:
-        sys.exit(1)
-    for line in _summary(read_jails(path).policy):
-        click.echo(line)
+        remark(error)
+    answer(yes=not errors)
 
 
 def _worker_errors(path: Path) -> Iterator[str]:
@@ -77,12 +79,24 @@ def _worker_errors(path: Path) -> Iterator[str]:
             yield f"{path}: worker.{place}: {plain(one)}"
 
 
+def _jails_of(policy: Policy) -> list[Jail]:
+    return [policy.jail(name) for name in dict.fromkeys([DEFAULT_JAIL, *policy.jails])]
+
+
 def _summary(policy: Policy) -> Iterator[str]:
-    jails = [policy.jail(name) for name in dict.fromkeys([DEFAULT_JAIL, *policy.jails])]
-    rows = [("JAIL", "WINDOWS", "BANTIME", "INCREMENT", "IGNORED"), *map(_row, jails)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from columns([("JAIL", "WINDOWS", "BANTIME", "INCREMENT", "IGNORED"), *map(_row, _jails_of(policy))])
+
+
+def _jail_object(jail: Jail) -> dict[str, Any]:
+    return {
+        "jail": jail.name,
+        "windows": [{"maxretry": each.maxretry, "findtime": seconds(each.findtime_ms)} for each in jail.windows],
+        "bantime": seconds(jail.bantime_ms),
+        "increment": jail.increment,
+        "observed": jail.observed,
+        "blocklists": list(jail.blocklists),
+        "ignored": list(jail.ignore.entries),
+    }
 
 
 def _row(jail: Jail) -> tuple[str, ...]:
@@ -104,19 +118,23 @@ def _increment(jail: Jail) -> str:
     return growth + factor + maxtime
 
 
-@click.command(epilog="Example: f2b-worker init f2b.toml")
+@click.command(epilog="Example: f2b init f2b.toml")
 @click.argument("file", default=EXAMPLE_FILE, type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
-def init(file: str, *, force: bool) -> None:
-    """Write a jails file to start from: fail2ban's defaults and three jails, with the reasons as comments.
+@json_option
+def init(file: str, *, force: bool, as_json: bool) -> None:
+    """Write a jails file to start from.
 
+    It has fail2ban's defaults and three jails, with the reasons as comments.
     FILE is f2b.toml by default; - is standard output. Exit codes: 0 written, 1 not written, 2 wrong usage.
     """
     text = resources.files("f2b_worker.config").joinpath(EXAMPLE_FILE).read_text("utf-8")
-    if file == STANDARD_OUTPUT:
+    if file == STANDARD_OUTPUT and not as_json:
         click.echo(text, nl=False)
-    else:
+    elif file != STANDARD_OUTPUT:
         _write(Path(file), text, force=force)
+    if as_json:
+        show_document({"file": file} if file != STANDARD_OUTPUT else {"file": None, "toml": text})
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:
@@ -131,7 +149,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 @click.command(
     "import-fail2ban",
-    epilog="Example: f2b-worker import-fail2ban jail.conf jail.local --output f2b.toml",
+    epilog="Example: f2b import-fail2ban jail.conf jail.local --output jails.toml",
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE…"
@@ -143,9 +161,13 @@ def _write(path: Path, text: str, *, force: bool) -> None:
     help="Write to this file instead of standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the --output FILE.")
-def import_fail2ban(files: Sequence[Path], output: Path | None, *, all_jails: bool, force: bool) -> None:
-    """Turn fail2ban's jails into a jails file, and say what f2b does not have.
+@json_option
+def import_fail2ban(
+    files: Sequence[Path], output: Path | None, *, all_jails: bool, force: bool, as_json: bool
+) -> None:
+    """Turn fail2ban's jails into a jails file.
 
+    It says what f2b does not have.
     Name the files in fail2ban's order: jail.conf, jail.d/*.conf, jail.local, jail.d/*.local. Later files override
     earlier ones. Add fail2ban.conf for its dbpurgeage.
 
@@ -154,14 +176,22 @@ def import_fail2ban(files: Sequence[Path], output: Path | None, *, all_jails: bo
     result = imported([_source(file) for file in files], all_jails=all_jails)
     if output:
         _write(output, result.toml, force=force)
-    else:
+    elif not as_json:
         click.echo(result.toml, nl=False)
+    if as_json:
+        show_document(
+            {
+                "file": str(output) if output else None,
+                "toml": result.toml,
+                "not_the_same": list(result.notes),
+                "wrong": list(result.wrong),
+            }
+        )
     for note in result.notes:
-        click.echo(f"not the same: {note}", err=True)
+        remark(f"not the same: {note}")
     for wrong in result.wrong:
-        click.echo(f"wrong: {wrong}", err=True)
-    if result.wrong:
-        sys.exit(1)
+        remark(f"wrong: {wrong}")
+    answer(yes=not result.wrong)
 
 
 def _source(path: Path) -> Source:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from f2b_worker.cli.covering import standing_over
+from f2b_worker.cli.reading import address_in, network_in
+from f2b_worker.domain.acts.lifting import is_running
+from f2b_worker.domain.addresses import Address, around, parse_address
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.judge.explanations import Remembered
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender, OffenderId
 from f2b_worker.errors import Unreadable
 
 if TYPE_CHECKING:
-    from f2b_worker.domain.addresses import Address
     from f2b_worker.domain.jails import Policy
     from f2b_worker.ports import BanBook
 
@@ -29,23 +32,58 @@ class Known:
     unreadable: tuple[Unreadable, ...]
 
 
-def look_up(
-    book: BanBook, policy: Policy, address: Address, jail: str | None, told: list[Unreadable]
+class Asked(NamedTuple):
+    """An address, or a network, that somebody asks about.
+
+    Attributes:
+        address: The address, or the first one of the network.
+        network: In canonical form; of one address a network of its own.
+        is_judged_as_one: Whether some jail judges it as one, or a part of what it does.
+    """
+
+    address: Address
+    network: str
+    is_judged_as_one: bool
+
+
+def asked_in(text: str, policy: Policy) -> Asked:
+    """Read an address or a network, in any spelling.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    network = network_in(text)
+    address = address_in(text) or parse_address(network.partition("/")[0])
+    jails = (policy.defaults, *policy.jails.values())
+    widest = min(each.prefix_of(address) for each in jails)
+    return Asked(address, network, int(network.rpartition("/")[2]) >= widest)
+
+
+def look_up(  # noqa: PLR0913
+    book: BanBook, policy: Policy, asked: Asked, jail: str | None, told: list[Unreadable], *, now_ms: int
 ) -> list[Known]:
     """Look an address up in one jail, or wherever the ledger knows it; in every jail if it does nowhere.
 
     Args:
         book: The ledger.
         policy: The jails.
-        address: What is looked up.
+        asked: What is looked up.
         jail: The one jail, if it is one.
         told: What the book tells its errors to.
+        now_ms: A ban of a network around it counts if it runs then.
     """
+    address, network, is_judged_as_one = asked
     if jail is not None:
-        return [_of_one(book, OffenderId(jail, policy.jail(jail).key(address)), told)]
-    everywhere = {OffenderId(name, policy.jail(name).key(address)) for name in (DEFAULT_JAIL, *policy.jails)}
-    for key in {who.key for who in everywhere}:
-        everywhere.update(each.who for each in book.standing_of(key))
+        everywhere = {OffenderId(jail, policy.jail(jail).key(address) if is_judged_as_one else network)}
+    elif is_judged_as_one:
+        everywhere = {OffenderId(name, policy.jail(name).key(address)) for name in (DEFAULT_JAIL, *policy.jails)}
+    else:  # a network that is banned by hand, or not at all
+        everywhere = {OffenderId(DEFAULT_JAIL, network)}
+    own = {who.key for who in everywhere}
+    for who, ban, *_ in standing_over(book, own | set(around(network))):
+        # A ban of a network around it covers it as well; one that is over is of no interest.
+        if jail in {None, who.jail} and (who.key in own or is_running(ban, now_ms)):
+            everywhere.add(who)
     found = [_of_one(book, who, told) for who in sorted(everywhere)]
     return [each for each in found if each.remembered.anything or each.unreadable] or found
 

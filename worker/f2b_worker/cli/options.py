@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from pydantic_core import PydanticUndefined
 
-from f2b_worker.config.loading import env_name, load, option_name
-from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.loading import env_name, option_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,19 +76,3 @@ config_option = click.option(
     envvar="F2B_CONFIG",
     help="A TOML file with the jails and, under [worker], these settings.  [env: F2B_CONFIG]",
 )
-
-
-def subcommand_settings(
-    given: dict[str, Any], config: Path | None = None, *, needs_queue: bool = True
-) -> WorkerSettings:
-    """Load a subcommand's settings; an option may also stand before the subcommand."""
-    parent = click.get_current_context().find_root().params
-    before = {name: value for name, value in parent.items() if name != "config" and value not in (None, ())}
-    after = {name: value for name, value in given.items() if value not in (None, ())}
-    return load(WorkerSettings, before | after, subcommand_config(config), needs_queue=needs_queue)
-
-
-def subcommand_config(config: Path | None) -> Path | None:
-    """Find the TOML file of a subcommand: it, too, may be named before the subcommand."""
-    inherited: Path | None = click.get_current_context().find_root().params.get("config")
-    return config or inherited

@@ -1,34 +1,31 @@
-"""`f2b-worker provision`: makes what a fleet needs in AWS."""
+"""`f2b provision`: makes what a fleet needs in AWS."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.adapters.provisioning.fleet import Protections
 from f2b_worker.adapters.provisioning.steps import Patience
-from f2b_worker.cli.options import config_option, settings_options, subcommand_config, subcommand_settings
+from f2b_worker.cli.operator_options import options, settings_of
+from f2b_worker.cli.output import json_option, remark, show_document
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.process.assembly import chosen_blocklists
+from f2b_worker.process.opening import chosen_blocklists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from f2b_worker.adapters.provisioning.steps import Step
 
 
-@click.command(epilog="Example: f2b-worker provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
-@settings_options(WorkerSettings, "queue", "table", "ip_set", "scope", "standalone")
-@config_option
+@click.command(epilog="Example: f2b provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
+@options("queue", "table", "ip_set", "scope", "standalone", "region", "config")
 @click.option(
     "--capacity",
     type=click.IntRange(min=1),
@@ -78,17 +75,19 @@ if TYPE_CHECKING:
     help="The same for read units. A new table takes 12,000.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is missing, and make nothing.")
+@json_option
 def provision(
     *,
     capacity: int,
     rule_group: str | None,
     status: int | None,
     dry_run: bool,
-    config: Path | None,
+    as_json: bool,
     **given: Any,
 ) -> None:
-    """Make the queue, dead-letter queue, table, IP sets and, if you like, a rule group, where they are missing.
+    """Make the queue, the table and the IP sets of a fleet.
 
+    It makes the dead-letter queue, too, and a rule group if you like; each only where it is missing.
     It does not change what exists: if a table differs from the options, it says how to change it. You can run it
     again, also while workers run: a larger --capacity adds IP sets. It ends when AWS shows what was made: that may
     take a minute.
@@ -97,29 +96,55 @@ def provision(
     """
     if status is not None and not rule_group:
         raise click.UsageError("--status is for the rules of a --rule-group: give both")
-    act_as("provision")
     protections = {each.name: given.pop(each.name) for each in fields(Protections)}
-    settings = subcommand_settings(given, config)
-    blocklists = chosen_blocklists(read_jails(subcommand_config(config)), settings)
+    settings = settings_of(given, role="provision")
+    blocklists = chosen_blocklists(read_jails(settings.config), settings)
+    carrying_out = _CarryingOut(dry_run=dry_run, tell=(lambda _: None) if as_json else click.echo)
     if not settings.standalone:
-        patience = Patience(SystemClock(), click.echo)
-        _carry_out(provisioning.steps(settings, Protections(**protections), patience), dry_run=dry_run)
+        patience = Patience(SystemClock(), remark if as_json else click.echo)
+        carrying_out.do(provisioning.steps(settings, Protections(**protections), patience))
     wish = provision_waf.Wish(capacity, rule_group, status)
     plans = provision_waf.plans(blocklists, wish, SystemClock())
     for plan in plans:
-        _carry_out(plan.steps(), dry_run=dry_run)
-    for plan in plans:
-        if rule_group:
-            click.echo(f"\n{plan.advice()}")
+        carrying_out.do(plan.steps())
+    advice = [plan.advice() for plan in plans] if rule_group else []
+    if as_json:
+        show_document({"steps": [asdict(each) for each in carrying_out.done], "advice": advice})
+    else:
+        for each in advice:
+            click.echo(f"\n{each}")
 
 
-def _carry_out(steps: Iterable[Step], *, dry_run: bool) -> None:
-    for step in steps:
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of one step: `there`, `made` or `missing`; and what is to be said of something that is there."""
+
+    what: str
+    outcome: str
+    remark: str | None = None
+
+
+class _CarryingOut:
+    """Makes what is missing, or says so, step by step."""
+
+    def __init__(self, *, dry_run: bool, tell: Callable[[str], object]) -> None:
+        self.done: list[_Done] = []
+        self._dry_run = dry_run
+        self._tell = tell
+
+    def do(self, steps: Iterable[Step]) -> None:
+        """Carry steps out."""
+        for step in steps:
+            self._tell(self._note(self._outcome(step)))
+
+    def _outcome(self, step: Step) -> _Done:
         if step.is_there():
-            remark = step.remark()
-            click.echo(f"{step.what}: there" + (f", but {remark}" if remark else ""))
-        elif dry_run:
-            click.echo(f"{step.what}: would be made")
-        else:
+            return _Done(step.what, "there", step.remark() or None)
+        if not self._dry_run:
             step.make()
-            click.echo(f"{step.what}: made")
+        return _Done(step.what, "missing" if self._dry_run else "made")
+
+    def _note(self, done: _Done) -> str:
+        self.done.append(done)
+        said = "would be made" if done.outcome == "missing" else done.outcome
+        return f"{done.what}: {said}" + (f", but {done.remark}" if done.remark else "")

@@ -1,40 +1,40 @@
-"""`f2b-worker repair`: makes the ban log and its snapshot anew from the bans."""
+"""`f2b repair`: makes the ban log and its snapshot anew from the bans."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.answers import act_as
-from f2b_worker.cli.options import settings_options, subcommand_settings
-from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.cli.operator_options import options, settings_of
+from f2b_worker.cli.output import json_option, progress, remark, show_document
 from f2b_worker.errors import F2bError, GaveUp, Retryable, StartError
-from f2b_worker.process.assembly import open_repair
+from f2b_worker.process.opening import open_repair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
     from f2b_worker.errors import Unreadable
 
-_NOT_DONE = "the repair is not done; until f2b-worker repair is run again, the IP sets stay as they are"
+_NOT_DONE = "the repair is not done; until f2b repair is run again, the IP sets stay as they are"
 
 
-@click.command(epilog="Example: f2b-worker repair --table f2b")
-@settings_options(WorkerSettings, "table", "state")
-def repair(**given: Any) -> None:
-    """Make the ban log and its snapshot anew from the bans in the table, while workers work.
+@click.command(epilog="Example: f2b repair --table f2b")
+@options("table", "state", "region", "config")
+@json_option
+def repair(*, as_json: bool, **given: Any) -> None:
+    """Make the ban log anew from the bans in the table.
 
+    It makes the snapshot of the log, too, while workers work.
     Run it when a line of a worker or a command says so, or after the table was restored from a backup. It reads
     the whole table: 6,500,000 remembered offenders cost about $0.09. Meanwhile workers judge and store bans as
     always; the enforcer leaves the IP sets as they are, and goes on when the command ends. Bans that cannot be
     read are named, and stay in the IP sets.
     """
-    act_as("repair")
-    settings = subcommand_settings(given, needs_queue=False)
+    settings = settings_of(given, role="repair")
     if settings.state_file:
         raise StartError(
             f"--state {settings.state_file} has nothing to repair: a state file has no ban log beside its bans."
@@ -42,10 +42,13 @@ def repair(**given: Any) -> None:
         )
     unreadable: list[Unreadable] = []
     repairing, items = open_repair(settings, aside=unreadable.append)
-    with _explained(repairing), _progress(items) as told:
+    with _explained(repairing), progress(items, "reading the table") as told:
         done = repairing.run(told)
     for error in unreadable:
-        click.echo(f"unreadable: {error}", err=True)
+        remark(f"unreadable: {error}")
+    if as_json:
+        show_document(asdict(done))
+        return
     left = f", {done.unreadable} of them unreadable" if done.unreadable else ""
     click.echo(f"repaired: {done.bans} bans of {done.states} states{left}, epoch {done.epoch}")
 
@@ -62,15 +65,5 @@ def _explained(repairing: Repair) -> Iterator[None]:
         raise kind(f"{_NOT_DONE}: {error}") from error
     except KeyboardInterrupt:
         if repairing.is_open:
-            click.echo(f"f2b-worker: {_NOT_DONE}", err=True)
+            remark(f"f2b: {_NOT_DONE}")
         raise
-
-
-@contextmanager
-def _progress(items: int) -> Iterator[Callable[[int], object]]:
-    """Show on a terminal how much of the table was read; DynamoDB counts its items every six hours."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=max(1, items), label="reading the table", file=sys.stderr) as bar:
-        yield bar.update

@@ -1,10 +1,9 @@
-"""`f2b-worker replay`: what would these jails have banned?"""
+"""`f2b replay`: what would these jails have banned?"""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from f2b_producer.logs import FilterError, LogFilter
-from f2b_worker.cli.show import ban_object, ban_table
+from f2b_worker.cli.output import TABLE, Listing, listing_options, show
+from f2b_worker.cli.reading import DURATION
+from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.offline.replay import compare, judge_rows, read_rows
@@ -30,17 +30,7 @@ BAD_LINES_SHOWN = 10
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Read a duration as fail2ban writes it, in milliseconds."""
-    try:
-        return None if value is None else parse_duration_ms(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@click.command(
-    epilog="Example: f2b-worker replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h --json"
-)
+@click.command(epilog="Example: f2b replay attack.ndjson.gz --maxretry 3 --findtime 10m --bantime 1h -o ndjson")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE…")
 @click.option(
     "--from-log", "log", type=EXISTING, help="Read a log with --failregex, instead of files of infractions."
@@ -60,17 +50,15 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 )
 @click.option("--config", type=EXISTING, help="Judge by these jails.")
 @click.option("--maxretry", type=click.IntRange(1, 1000), default=5, show_default=True, help="Without --config.")
-@click.option("--findtime", callback=_duration, default="10m", show_default=True, help="Without --config.")
-@click.option(
-    "--bantime", callback=_duration, default="10m", show_default=True, help="Without --config; -1 for ever."
-)
+@click.option("--findtime", type=DURATION, default="10m", show_default=True, help="Without --config.")
+@click.option("--bantime", type=DURATION, default="10m", show_default=True, help="Without --config; -1 for ever.")
 @click.option(
     "--increment", is_flag=True, help="Without --config: each ban lasts twice as long as the one before."
 )
-@click.option("--maxtime", callback=_duration, help="Without --config: no ban lasts longer.")
+@click.option("--maxtime", type=DURATION, help="Without --config: no ban lasts longer.")
 @click.option(
     "--dbpurgeage",
-    callback=_duration,
+    type=DURATION,
     default="-1",
     help="Without --config: how long a ban counts; for ever by default.",
 )
@@ -79,14 +67,13 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the result into this file, .svg or .png."
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object for each ban, with times in epoch seconds."
-)
+@listing_options
 def replay(
-    files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, as_json: bool, **rest: Any
+    files: Sequence[str], config: Path | None, other: Path | None, plot: Path | None, *, form: str, **rest: Any
 ) -> None:
-    """Say what jails would have banned: judge files of infractions by their own times, without AWS.
+    """Say what jails would have banned.
 
+    It judges files of infractions by their own times, without AWS.
     FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz; - is standard input. The command sends nothing.
     """
     of_log = {name: rest.pop(name) for name in ("log", "failregex", "ignoreregex", "log_jail")}
@@ -96,18 +83,22 @@ def replay(
         raise click.UsageError("Give files of infractions, or a log with --from-log.")
     rows = _read_log(**of_log) if of_log["log"] else list(_read(files, bad))
     result = judge_rows(rows, policy, bad)
-    _show(result.verdicts, as_json=as_json)
+    _show(result, form)
     if other:
-        _show_difference(result, judge_rows(rows, read_jails(other).policy, []), other)
+        _show_difference(result, judge_rows(rows, read_jails(other).policy, []), other, beside=form != TABLE)
     if plot:
         _draw(rows, result.verdicts, plot)
     _summarise(result)
 
 
-def _show(verdicts: Sequence[ReplayedBan], *, as_json: bool) -> None:
-    lines = (json.dumps(ban_object(*verdict)) for verdict in verdicts) if as_json else ban_table(verdicts)
-    for line in lines:
-        click.echo(line)
+def _show(result: Replay, form: str) -> None:
+    rows = [] if form == TABLE else [ban_object(*verdict) for verdict in result.verdicts]
+    counted = {
+        "infractions": result.infractions,
+        "ignored": sum(result.ignored.values()),
+        "left_out": len(result.bad_lines),
+    }
+    show(Listing("bans", rows, ban_table(result.verdicts), plain="ip", keys=BAN_KEYS, more=counted), form)
 
 
 def _jail(  # noqa: PLR0913 - one for each option
@@ -174,14 +165,15 @@ def _progress(name: str) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def _show_difference(result: Replay, other: Replay, path: Path) -> None:
+def _show_difference(result: Replay, other: Replay, path: Path, *, beside: bool) -> None:
     found = compare(result.verdicts, other.verdicts)
     click.echo(
-        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:"
+        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
+        err=beside,
     )
     for sign, offenders in (("+", found.more), ("-", found.less)):
         for who in offenders:
-            click.echo(f"{sign} {who.jail:12} {display(who.key)}")
+            click.echo(f"{sign} {who.jail:12} {display(who.key)}", err=beside)
 
 
 def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import sqs_client
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options

@@ -7,43 +7,76 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, SECOND_MS
-from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from f2b_worker.domain.judge.enforcement import State
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
-    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import Notes
+
+JUDGE = "judge"
+"""Who banned, if nobody else did."""
 
 _ENTRIES_SHOWN = 10
 _YEAR_ONE_MS = -62_135_596_800_000
 _UNITS = (("d", DAY_MS), ("h", 60 * MINUTE_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
+BAN_KEYS = (
+    "jail",
+    "ip",
+    "start",
+    "start_at",
+    "until",
+    "until_at",
+    "count",
+    "length",
+    "extended",
+    "observed",
+    "blocklists",
+    "by",
+)
+"""What a ban has as a JSON object."""
+
+
 def ban_object(who: OffenderId, ban: Ban) -> dict[str, Any]:
-    """Return a ban as a JSON object: times in epoch seconds, None for an end that never comes.
+    """Return a ban as a JSON object: each time in epoch seconds and as RFC 3339, None for an end that never comes.
 
-    `extended` is the number of steps by which infractions moved the end.
-
-    A ban that is only observed says so, and one that is enforced elsewhere than in the blocklist `block` says
-    where; others have no such key.
+    `extended` is the number of steps by which infractions moved the end; `by` is `judge`, `cli`, `import` or
+    `adopted`.
     """
-    shown: dict[str, Any] = {
+    return {
         "jail": who.jail,
         "ip": display(who.key),
-        "start": _seconds(ban.start_ms),
-        "until": _seconds(ban.until_ms),
+        **time_object("start", ban.start_ms),
+        **time_object("until", ban.until_ms),
         "count": ban.count,
-        "length": _seconds(ban.length_ms),
+        "length": seconds(ban.length_ms),
         "extended": ban.extended,
+        "observed": ban.observed,
+        "blocklists": list(ban.blocklists),
+        "by": origin_of(ban),
     }
-    if ban.observed:
-        shown["observed"] = True
-    if is_elsewhere(ban):
-        shown["blocklists"] = list(ban.blocklists)
-    return shown
+
+
+def origin_of(ban: Ban) -> str:
+    """Name who banned: the judge, or who else."""
+    return ban.origin or JUDGE
+
+
+def time_object(name: str, at_ms: int | None) -> dict[str, Any]:
+    """Return a time under two keys: in epoch seconds, and as RFC 3339; None for never, or none."""
+    if at_ms is None or at_ms >= FOREVER_MS:
+        return {name: None, f"{name}_at": None}
+    return {name: seconds(at_ms), f"{name}_at": rfc3339(at_ms)}
+
+
+def rfc3339(at_ms: int) -> str:
+    """Write a time as RFC 3339, in UTC."""
+    at = datetime.fromtimestamp(max(at_ms, _YEAR_ONE_MS) / 1000, UTC).replace(tzinfo=None)
+    return f"{at.isoformat(timespec='milliseconds' if at_ms % SECOND_MS else 'seconds')}Z"
 
 
 def is_elsewhere(ban: Ban) -> bool:
@@ -87,22 +120,35 @@ def _where(ban: Ban) -> str:
     return f" in {', '.join(ban.blocklists)}" if is_elsewhere(ban) and ban is not UNREADABLE else ""
 
 
-def unreadable_object(who: OffenderId | None, why: Unreadable) -> dict[str, Any]:
+def unreadable_object(who: OffenderId | None) -> dict[str, Any]:
     """Return a ban that cannot be read as a JSON object: None for all that nobody knows."""
-    known = {"jail": who.jail, "ip": display(who.key)} if who else {"jail": None, "ip": None}
-    unknown = dict.fromkeys(("start", "until", "count", "length", "extended"))
-    return {**known, **unknown, "state": State.UNREADABLE, "why": str(why)}
+    known = {"jail": who.jail, "ip": display(who.key)} if who else {}
+    return {**dict.fromkeys(BAN_KEYS), **known}
+
+
+NOTE_KEYS = (
+    "region",
+    "held_back_from",
+    "held_back_from_at",
+    "released",
+    "released_at",
+    "foreign",
+    "networks",
+    "swept",
+    "unreadable",
+)
+"""What was noted in a Region, as a JSON object."""
 
 
 def notes_object(region: str, notes: Notes) -> dict[str, Any]:
-    """Return what was noted in a Region as a JSON object: times in epoch seconds."""
+    """Return what was noted in a Region as a JSON object."""
     return {
         "region": region,
-        "held_back_from": _seconds_or_none(notes.held_back_from_ms),
-        "released": _seconds_or_none(notes.released_ms),
+        **time_object("held_back_from", notes.held_back_from_ms),
+        **time_object("released", notes.released_ms),
         "foreign": {set_id: sorted(entries) for set_id, entries in notes.foreign.items()},
         "networks": {set_id: sorted(entries) for set_id, entries in notes.networks.items()},
-        "swept": {set_id: _seconds(at_ms) for set_id, at_ms in notes.swept_ms.items()},
+        "swept": {set_id: seconds(at_ms) for set_id, at_ms in notes.swept_ms.items()},
         "unreadable": sorted(notes.lost),
     }
 
@@ -119,7 +165,7 @@ def note_lines(notes: Mapping[str, Notes]) -> Iterator[str]:
 def _lines_of(notes: Notes) -> Iterator[tuple[str, str]]:
     if notes.held_back_from_ms is not None:
         since = moment(notes.held_back_from_ms)
-        yield "surge", f"bans that start at {since} or later are held back; `f2b-worker release` lets them in"
+        yield "surge", f"bans that start at {since} or later are held back; `f2b release` lets them in"
     if notes.released_ms is not None:
         yield "released", f"what was held back until {moment(notes.released_ms)}"
     for label, entries_of in (("foreign", notes.foreign), ("networks", notes.networks)):
@@ -141,10 +187,6 @@ def _some(entries: Sequence[str]) -> str:
     left_out = len(entries) - _ENTRIES_SHOWN
     more = f" and {left_out} more (--notes --json shows all)" if left_out > 0 else ""
     return ", ".join(entries[:_ENTRIES_SHOWN]) + more
-
-
-def _seconds_or_none(ms: int | None) -> int | float | None:
-    return None if ms is None else _seconds(ms)
 
 
 def moment(at_ms: int) -> str:
@@ -169,7 +211,8 @@ def duration(ms: int) -> str:
     return text
 
 
-def _seconds(ms: int) -> int | float | None:
+def seconds(ms: int) -> int | float | None:
+    """Turn milliseconds into seconds, whole ones where they are; None for ever."""
     if ms >= FOREVER_MS:
         return None
     return ms // 1000 if ms % 1000 == 0 else ms / 1000

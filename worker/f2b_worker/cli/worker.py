@@ -1,4 +1,4 @@
-"""`f2b-worker`: run workers, of a fleet or standalone, make what they need, show the bans.
+"""`f2b-worker`: run workers, of a fleet or standalone.
 
 Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part died, 5 AWS was away when
 it started, 130 interrupted while it started.
@@ -11,67 +11,51 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.bans import bans
-from f2b_worker.cli.explain import explain
-from f2b_worker.cli.jails import check, import_fail2ban, init
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
-from f2b_worker.cli.provision import provision
-from f2b_worker.cli.release import release
-from f2b_worker.cli.repair import repair
-from f2b_worker.cli.replay import replay
 from f2b_worker.config.loading import load
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe import log
 from f2b_worker.process.pool import run_pool
 from f2b_worker.process.worker import run_worker
-from f2b_worker.signals import EXIT_INTERRUPTED, leave_with_the_terminal
+from f2b_worker.signals import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class F2bGroup(click.Group):
-    """A group whose commands end with one line for each error of ours."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an `F2bError` becomes its line and its exit code."""
-        try:
-            return super().invoke(ctx)
-        except F2bError as error:
-            click.echo(f"f2b-worker: {error}", err=True)
-            ctx.exit(getattr(error, "exit_code", StartError.exit_code))
-        except KeyboardInterrupt:
-            click.echo("f2b-worker: interrupted", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
-
-
-@click.group(
-    cls=F2bGroup,
-    invoke_without_command=True,
+@click.command(
     context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
     epilog="Example: f2b-worker --queue f2b --table f2b --ip-set f2b --config f2b.toml",
 )
 @settings_options(WorkerSettings)
 @config_option
 @click.version_option(package_name="f2b-worker")
-@click.pass_context
-def main(ctx: click.Context, /, config: Path | None, **given: Any) -> None:
+def main(config: Path | None, **given: Any) -> None:
     """Judge infractions from a queue, and keep WAF IP sets equal to the active bans.
 
-    In standalone mode the infractions come by HTTP, and one file replaces SQS and DynamoDB.
+    In standalone mode the infractions come by HTTP, and one file replaces SQS and DynamoDB. To look and to act
+    beside it is what the command f2b is for.
 
     Exit codes: 0 stopped on request, 2 wrong usage, 3 cannot start as configured, 4 a part of the worker died,
     5 AWS was away when it started: try again, 130 interrupted while it started.
     """
-    if ctx.invoked_subcommand:
-        leave_with_the_terminal()
-        return
-    settings = load(WorkerSettings, given, config)
+    try:
+        code = _run(load(WorkerSettings, given, config), config)
+    except F2bError as error:
+        click.echo(f"f2b-worker: {error}", err=True)
+        code = getattr(error, "exit_code", StartError.exit_code)
+    except KeyboardInterrupt:
+        click.echo("f2b-worker: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
+
+
+def _run(settings: WorkerSettings, config: Path | None) -> int:
     log.configure(settings.log_level)
     if settings.standalone:
-        sys.exit(_run_standalone(settings, config))
-    sys.exit(run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config))
+        return _run_standalone(settings, config)
+    return run_worker(settings, config) if settings.processes == 1 else run_pool(settings, config)
 
 
 def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
@@ -80,7 +64,3 @@ def _run_standalone(settings: WorkerSettings, config: Path | None) -> int:
     except ImportError as error:
         raise StartError(f"--standalone needs more packages: {INSTALL_SHIM}") from error
     return run_standalone(settings, config)
-
-
-for _command in (bans, provision, release, repair, explain, replay, check, init, import_fail2ban):
-    main.add_command(_command)

@@ -151,11 +151,12 @@ class BlocklistTable(BaseModel):
 
 
 class JailsFile(BaseModel):
-    """The whole file; `[worker]` belongs to the settings."""
+    """The whole file; `[worker]` and `[operator]` belong to the settings."""
 
     model_config = _STRICT
 
     worker: dict[str, Any] = Field(default_factory=dict)
+    operator: dict[str, Any] = Field(default_factory=dict)
     defaults: JailTable = JailTable()
     jails: dict[Name, JailTable] = Field(default_factory=dict)
     blocklists: dict[Name, BlocklistTable] = Field(default_factory=dict)

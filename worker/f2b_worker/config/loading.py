@@ -39,7 +39,7 @@ def load(
     Raises:
         StartError: Naming each setting that is wrong, and a misspelt environment variable.
     """
-    _refuse_misspelt_environment()
+    refuse_misspelt_environment()
     table = _worker_table(config) if config and model is WorkerSettings else {}
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
     no_queue = {} if needs_queue else {"queue": None}
@@ -82,7 +82,12 @@ def env_name(field: str) -> str:
     return f"{ENV_PREFIX}{field.upper()}"
 
 
-def _refuse_misspelt_environment() -> None:
+def refuse_misspelt_environment() -> None:
+    """See that every variable of ours is a setting.
+
+    Raises:
+        StartError: Naming the first that is none.
+    """
     known = _OTHERS | {env_name(field) for model in (WorkerSettings, ShimSettings) for field in model.model_fields}
     for name in os.environ:
         capitals = name.upper()

@@ -162,7 +162,7 @@ class WorkerSettings(_Settings):
         Field(
             ge=0,
             description="Surge guard. When more bans than this start within a minute, f2b stores the bans from "
-            "there on but keeps them out of the IP sets, until an operator has looked and runs f2b-worker "
+            "there on but keeps them out of the IP sets, until an operator has looked and runs f2b "
             "release. A proxy that reports wrong addresses must not ban the world. 0, the default, switches the "
             "guard off: only you know how many bans an attack may bring.",
         ),

@@ -203,6 +203,12 @@ def _canonical(entry: str) -> str:
     return str(ipaddress.ip_network(entry, strict=False))
 
 
+def around(key: str) -> list[str]:
+    """Name the network *key* and every larger one around it, the smallest first."""
+    family, value, prefix = _parts(canonical(key))
+    return [canonical(_cidr(family, value, length)) for length in range(prefix, 0, -1)]
+
+
 def number_of(key: str) -> int:
     """Give a canonical key a number that no other key of its family has, for an order that needs no text."""
     _, value, prefix = _parts(key)

@@ -44,7 +44,7 @@ class Known(NamedTuple):
         known = f"format {ours}" if self.oldest == ours else f"formats {self.oldest} to {ours}"
         if found is None and self.oldest > UNMARKED.version:
             return (
-                f"{what} does not say its format, and this f2b knows {known} only: run f2b-worker provision. If "
+                f"{what} does not say its format, and this f2b knows {known} only: run f2b provision. If "
                 "an older f2b has written it, docs/upgrade.md says what to do"
             )
         if readable_from > ours:

@@ -40,6 +40,9 @@ class Reading:
         follower: Follows the ledger's bans.
         began: When it began.
         learn: Takes what was found, in that thread, if nobody else may use what learns it.
+
+    Attributes:
+        is_complete: Whether all is found that was known to followers when it began.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Reading:
         self._follower = follower
         self._learn = learn
         self._learned = 0
+        self.is_complete = False
         self._changes = Changes(())
         self._error: BaseException | None = None
 
@@ -57,6 +61,7 @@ class Reading:
         """Read to the end; an error is kept for who takes the news."""
         try:
             changes = self._follower.poll()
+            self.is_complete = changes.is_complete
             if self._learn:
                 self._learned = self._learn(changes, self.began)
             else:
@@ -81,8 +86,8 @@ class Mark(NamedTuple):
     """How far the ledger was read.
 
     Attributes:
-        began: When the last reading began: what was known to followers before is known.
-        ended_s: When it ended.
+        began: When the last complete reading began: what was known to followers before is known.
+        ended_s: When the last reading ended, complete or not.
         took_s: How long it took, for the next one's pace.
     """
 
@@ -108,6 +113,7 @@ class Following:
 
     Attributes:
         is_failing: Whether the last reading failed.
+        has_begun: Whether a term began, which uses the roster.
         lifting: When what ended may go.
     """
 
@@ -124,7 +130,7 @@ class Following:
         self._mark = _NOTHING_READ
         self._reading: Reading | None = None
         self._turn = turn or threading.Lock()
-        self._has_begun = self._is_given_up = False
+        self.has_begun = self._is_given_up = False
 
     @property
     def news(self) -> threading.Event | None:
@@ -150,7 +156,7 @@ class Following:
 
     def begin_term(self) -> None:
         """Take it that the lease was just taken: what ends about now may have been extended by nobody yet."""
-        self._has_begun = True
+        self.has_begun = True
         self.lifting = Lifting(self._clock)
         self._roster.expire(self._mark.began.ms)
 
@@ -190,7 +196,7 @@ class Following:
 
     def _read_news(self) -> None:
         self._is_asked = False  # who asks from now on wants another reading
-        learn = None if self._has_begun else self._learn
+        learn = None if self.has_begun else self._learn
         self._reading = Reading(self._follower, began=_now(self._clock), learn=learn)
         self._aside(self._reading.work)
 
@@ -204,9 +210,12 @@ class Following:
         except F2bError:
             self._is_asked = self.is_failing = True
             raise
-        self._mark = _mark(reading.began, self._clock)
+        ended_s = self._clock.monotonic_s()
+        began = reading.began if reading.is_complete else self._mark.began
+        self._mark = Mark(began, ended_s, took_s=min(PAUSE_MAX_S, ended_s - reading.began.s))
         self.is_failing = False
-        self.lifting.have_read(learned)
+        if reading.is_complete:
+            self.lifting.have_read(learned)
 
     def _learn(self, changes: Changes, began: Moment) -> int:
         with self._turn:
@@ -214,17 +223,15 @@ class Following:
                 return 0
             if changes.is_all:
                 return self._roster.replace(changes.bans, began.ms)
+            # Where something is missing, it may be what extends a ban that seems to be over.
+            known_ms = began.ms if changes.is_complete else self._mark.began.ms
             number = 0
             for who, ban, lifted_ms in changes.bans:
                 number += 1
-                self._roster.take_in(who, ban, began.ms, lifted_ms)
+                is_lifted = ban.until_ms <= lifted_ms
+                self._roster.take_in(who, ban, began.ms if is_lifted else known_ms, lifted_ms)
             return number
 
 
 def _now(clock: Clock) -> Moment:
     return Moment(clock.monotonic_s(), clock.now_ms())
-
-
-def _mark(began: Moment, clock: Clock) -> Mark:
-    ended_s = clock.monotonic_s()
-    return Mark(began, ended_s, took_s=min(PAUSE_MAX_S, ended_s - began.s))

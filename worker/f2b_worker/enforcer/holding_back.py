@@ -111,7 +111,7 @@ class HoldingBack:
             held_back=len(self._roster.held_back),
             limit=self._guard.limit,
             remedy="more bans started within a minute than max_new_bans_per_minute; look at them, then let them"
-            " in with `f2b-worker release --table TABLE`",
+            " in with `f2b release --table TABLE`",
         )
 
     def _note(self) -> None:

@@ -127,16 +127,14 @@ class Enforcer:
         # What outlives the lease: an update spends the budget, and a ban is new, only once.
         self._pace = UpdatePace(chance)
         self._pausing = Pausing([each.name for each in self._blocklists], control, clock)
-        self._roster = Roster([each.name for each in self._blocklists], allowed, self._holds, self._keeps)
         self._guard = SurgeGuard(max_new_bans_per_minute)
-        self._roster.is_counted = bool(self._guard.limit)
+        self._roster = self._new_roster()
         self._is_holding = False
         self._asked_s = float("-inf")
         self._lost: frozenset[str] = frozenset()
         self._looked_s = 0.0
         self._held_since_s = float("-inf")
         self._turn = threading.Lock()
-        self._roster.is_heard = False
         self._loading: Loading | None = None
         self._term: Term | None = None
 
@@ -250,6 +248,9 @@ class Enforcer:
         self._end_term()
         if self._loading and not self._lease.is_next:
             self._loading.following.give_up()
+            if not self._loading.following.has_begun:
+                # The holder lives. All bans are hundreds of megabytes, and are learned anew when it dies.
+                self._roster = self._new_roster()
             self._loading = None
         self._alarms.problems.clear()
         self._alarms.remarks = ()
@@ -259,6 +260,13 @@ class Enforcer:
         self._term = None
         self._roster.is_heard = False
         self._roster.take_changes()
+
+    def _new_roster(self) -> Roster:
+        names = [each.name for each in self._blocklists]
+        roster = Roster(names, self._spared[0], self._holds, self._keeps)
+        roster.is_counted = bool(self._guard.limit)
+        roster.is_heard = False
+        return roster
 
     def _load(self) -> Loading:
         """Begin to learn everything anew, since somebody else may have enforced."""

@@ -271,7 +271,7 @@ class Sets:
         self._alarms.problems.pop(watch.ip_set.id, None)
         self._alarms.metrics.ip_sets_deleted.inc()
         self._alarms.metrics.forget_ip_set(watch.ip_set.name)
-        remedy = "make it again with `f2b-worker provision`, and refer to it in the rule"
+        remedy = "make it again with `f2b provision`, and refer to it in the rule"
         self._alarms.ring("ip_set_deleted", watch.ip_set.name, reason=str(error), remedy=remedy)
 
     def _quarantine(self, watch: WatchedSet, update: Update, error: BadEntry) -> None:

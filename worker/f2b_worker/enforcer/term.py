@@ -159,7 +159,7 @@ class Term:
         for blocklist, number in left_out.items():
             self.alarms.metrics.show_left_out(blocklist, number)
             if number:
-                remedy = "its IP sets have no room; make more with `f2b-worker provision --capacity`"
+                remedy = "its IP sets have no room; make more with `f2b provision --capacity`"
                 self.alarms.ring("bans_left_out", blocklist, bans=number, remedy=remedy)
 
     def _tell_unenforceable(self) -> None:
@@ -171,7 +171,7 @@ class Term:
                 self.alarms.problems.pop(about, None)
             else:
                 self.alarms.problems[about] = f"no IP set of blocklist {blocklist} is there"
-                self.alarms.ring("ip_sets_missing", blocklist, remedy="make them with `f2b-worker provision`")
+                self.alarms.ring("ip_sets_missing", blocklist, remedy="make them with `f2b provision`")
         if self.roster.unreadable:
             keys = sorted(self.roster.unreadable)
             remedy = "these bans are not enforced; somebody wrote keys into the ledger that are no addresses"

@@ -20,6 +20,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 EVERY_S = 1.0
 """So often the ledger is asked: an infraction in a known ban waits about as long."""
 
+MORE_S = 0.1
+"""So soon it is asked for the rest of many news: the judge takes in one part before the next one comes."""
+
 
 def follow_colleagues(
     ledger: Ledger,
@@ -31,10 +34,13 @@ def follow_colleagues(
 
     A failure is told once, and tried again: until then infractions in known bans cost a write each.
     """
-    is_failing = False
-    hear({}, float("-inf"))  # from now on somebody asks
-    while not clock.wait(stop, EVERY_S):
-        asked_s = clock.monotonic_s()
+    is_failing = has_more = False
+    asked_s = float("-inf")
+    hear({}, asked_s)  # from now on somebody asks
+    while not clock.wait(stop, MORE_S if has_more else EVERY_S):
+        if not has_more:
+            asked_s = clock.monotonic_s()
+        has_more = False
         try:
             news = ledger.news()
         except F2bError as error:
@@ -43,4 +49,5 @@ def follow_colleagues(
             is_failing = True
         else:
             is_failing = False
-            hear(news, asked_s)
+            has_more = ledger.has_more_news
+            hear(news, float("-inf") if has_more else asked_s)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from f2b_worker.domain.backoff import backoff_s
-from f2b_worker.observe import metrics
+from f2b_worker.observe.late import late_log
 
 if TYPE_CHECKING:
     from f2b_worker.errors import F2bError
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log = late_log()
 
 
 class Trouble:
@@ -30,6 +28,8 @@ class Trouble:
         """Count a failure; answer how many seconds to wait, 0.1 at first and at most five."""
         if self._failures == 0:
             log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
+        from f2b_worker.observe import metrics  # noqa: PLC0415 - a short command starts sooner without it
+
         metrics.aws_failures.labels(type(error).__name__).inc()
         self.reason = str(error)
         pause_s = backoff_s(self._failures)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import structlog
-
-from f2b_worker.observe import metrics
+from f2b_worker.observe.late import late_log
 
 if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log = late_log()
 
 _NAMED_MAX = 10_000
 
@@ -32,6 +30,8 @@ class SetAside:
             if len(self._named) >= _NAMED_MAX:
                 self._named.clear()  # better twice than never
             self._named.add((error.item, error.attribute))
+        from f2b_worker.observe import metrics  # noqa: PLC0415 - a short command starts sooner without it
+
         metrics.unreadable.labels(error.kind).inc()
         log.error("unreadable", kind=error.kind, item=error.item, attribute=error.attribute, remedy=error.remedy)
 

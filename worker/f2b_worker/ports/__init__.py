@@ -10,8 +10,17 @@ threads at once is called by one at a time.
 from f2b_worker.ports.acts import Acts, StandingOrders
 from f2b_worker.ports.clock import Clock
 from f2b_worker.ports.enforcing import Adopter, EntryKind, IpSet, IpSetContents, IpSetFinder, Notebook, Notes
+from f2b_worker.ports.fleet import Fleet, Holder, QueueDepth, WorkerSign
 from f2b_worker.ports.ledger import Answers, BanBook, Changes, Follower, Lease, Ledger, SchemaMark, StandingBan
-from f2b_worker.ports.queue import RECEIVE_MAX, DeadLetter, Inbox, Message, QueueSettings
+from f2b_worker.ports.queue import (
+    RECEIVE_MAX,
+    DeadLetter,
+    DeadLetters,
+    Inbox,
+    Message,
+    QueueSettings,
+    StoredLetter,
+)
 
 __all__ = [
     "RECEIVE_MAX",
@@ -22,8 +31,11 @@ __all__ = [
     "Changes",
     "Clock",
     "DeadLetter",
+    "DeadLetters",
     "EntryKind",
+    "Fleet",
     "Follower",
+    "Holder",
     "Inbox",
     "IpSet",
     "IpSetContents",
@@ -33,8 +45,11 @@ __all__ = [
     "Message",
     "Notebook",
     "Notes",
+    "QueueDepth",
     "QueueSettings",
     "SchemaMark",
     "StandingBan",
     "StandingOrders",
+    "StoredLetter",
+    "WorkerSign",
 ]

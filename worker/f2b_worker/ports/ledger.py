@@ -32,10 +32,13 @@ class Changes:
     Attributes:
         bans: Each as it is now; where these are all, they may be read while somebody goes through them, once.
         is_all: Whether these are all bans, and whatever was known before is void.
+        is_complete: Whether all is known now that was told to followers before the poll began. If not, a ban may
+            last longer than is known, and the next poll goes on. All bans are complete.
     """
 
     bans: Iterable[StandingBan]
     is_all: bool = False
+    is_complete: bool = True
 
 
 Answers: TypeAlias = "dict[OffenderId, Offender | F2bError]"
@@ -85,8 +88,14 @@ class Ledger(Protocol):
     def news(self) -> Mapping[OffenderId, Offender]:
         """Read what was stored since this was last asked: last bans without hits, some perhaps again.
 
-        It saves writes, no more. Called by one thread, which may be another than those that write.
+        It saves writes, no more. Called by one thread, which may be another than those that write. Of very many
+        some are told, and the others by the next calls: see `has_more_news`.
         """
+        ...
+
+    @property
+    def has_more_news(self) -> bool:
+        """Whether the last `news` were a part only: up to when all is known is told with the last part."""
         ...
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:

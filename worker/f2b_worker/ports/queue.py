@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from f2b_worker.errors import F2bError
 
@@ -108,4 +108,38 @@ class Inbox(Protocol):
 
     def bury(self, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
         """Store *letters* in the dead-letter queue; answers for each why it is not there, or None if it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    """A dead letter, as it is stored.
+
+    Attributes:
+        id: Tells it from the others.
+        at_ms: When it came there.
+        reason: The names of the reasons, with a space between them.
+        detail: One clear line about the first of them.
+        body: The message.
+    """
+
+    id: str
+    at_ms: int
+    reason: str
+    detail: str
+    body: str
+
+
+class DeadLetters(Protocol):
+    """The dead letters, as an operator reads and empties them; called by one thread at a time."""
+
+    def letters(self, limit: int) -> Sequence[StoredLetter]:
+        """Read up to *limit* letters, and leave them where they are."""
+        ...
+
+    def take(self, wanted: Callable[[StoredLetter], bool], *, retry: bool) -> Sequence[StoredLetter]:
+        """Put the wanted letters back into the queue, or forget them for good; answer which.
+
+        A letter leaves only once it is in the queue: after an error some may be in both.
+        """
         ...

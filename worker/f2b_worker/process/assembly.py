@@ -6,31 +6,24 @@ What is missing is named together with the command that makes it.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from f2b_worker.adapters.answers import act_as
 from f2b_worker.adapters.aws import dynamodb_client, sqs_client
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
-from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
-from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
-from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe, open_scribe
+from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
-from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
-from f2b_worker.adapters.dynamodb.states import SEGMENTS, States
-from f2b_worker.adapters.provisioning.fleet import check_table
-from f2b_worker.adapters.sqlite.file import open_existing, open_to_store
-from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
-from f2b_worker.adapters.sqlite.notebook import notebooks_in
+from f2b_worker.adapters.dynamodb.table import check_table
 from f2b_worker.adapters.sqs.inbox import (
     IO_THREADS,
     RELEASE_THREADS,
@@ -39,25 +32,21 @@ from f2b_worker.adapters.sqs.inbox import (
     queue_url_of,
     visibility_s_of,
 )
-from f2b_worker.adapters.waf.ip_set import CLOUDFRONT_REGION
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
-from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
-from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
-from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.process.opening import chosen_blocklists, patiently, provision_command
 from f2b_worker.process.pardoning import Pardoning
 from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.rules import Rules
-from f2b_worker.process.schema import check_schema, claim_schema, watch_schema
+from f2b_worker.process.schema import claim_schema, watch_schema
 from f2b_worker.process.scribe import run_scribe
+from f2b_worker.process.signs import give_signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,21 +56,15 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.errors import Unreadable
     from f2b_worker.observe.pulse import Pulse
-    from f2b_worker.ports import BanBook, Clock, Inbox, Ledger, Notebook, StandingOrders
+    from f2b_worker.ports import Clock, Inbox, Ledger, StandingOrders
     from f2b_worker.process.regions import RegionPorts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
-
-WORTH_A_LINE_S = 5.0
-"""A wait that may take longer is said when it begins."""
-
-START_WITHIN_S = 30.0
-"""How long a starting worker waits for an AWS that does not answer."""
 
 TURN_WAIT_LEAST_S = 1.0
 """So long an idle turn waits for a message, however short the polls beside it are: it is woken by one."""
@@ -196,7 +179,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     blocklists = chosen_blocklists(jails, settings)
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
-    watch = QueueWatch(queue.look, _provision_command(settings, config))
+    watch = QueueWatch(queue.look, provision_command(settings, config))
     watch.look()
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
     table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
@@ -221,6 +204,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
                 lambda: begin_as_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+            ),
+            "signs": lambda parts: give_signs(
+                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.problem or parts.conflict
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
@@ -318,24 +304,6 @@ def _enforcer(
     )
 
 
-def chosen_blocklists(jails: Jails, settings: WorkerSettings) -> tuple[Blocklist, ...]:
-    """Choose the blocklists that are enforced: the jails file's, and `block` with the IP sets of the settings.
-
-    Raises:
-        StartError: If both name the sets of `block`.
-    """
-    chosen = {each.name: each for each in jails.blocklists}
-    if settings.ip_set:
-        block = chosen.get(DEFAULT_BLOCKLIST, Blocklist(DEFAULT_BLOCKLIST, ()))
-        if block.ip_sets:
-            raise StartError(
-                f"[blocklists.{DEFAULT_BLOCKLIST}] ip_set ({', '.join(block.ip_sets)}) and --ip-set "
-                f"({', '.join(settings.ip_set)}) both name the IP sets of {DEFAULT_BLOCKLIST}: leave one out"
-            )
-        chosen[DEFAULT_BLOCKLIST] = replace(block, ip_sets=settings.ip_set, scope=Scope(settings.scope))
-    return tuple(each for each in chosen.values() if each.ip_sets)
-
-
 def warn_of_bans_without_a_place(policy: Policy, blocklists: Iterable[Blocklist]) -> None:
     """Log which blocklists jails name although they have no IP sets: their bans are enforced nowhere."""
     enforced = {each.name for each in blocklists}
@@ -343,58 +311,6 @@ def warn_of_bans_without_a_place(policy: Policy, blocklists: Iterable[Blocklist]
         named = {*jail.blocklists, *(name for _, names in jail.escalation for name in names)}
         for name in sorted(named - enforced if enforced else ()):
             log.warning("blocklist_without_ip_sets", blocklist=name, jail=jail.name, bans="are enforced nowhere")
-
-
-def patiently(settings: WorkerSettings, opening: Callable[[], T], config: Path | None = None) -> T:
-    """Open a part; wait a little for AWS, and name what is missing together with the command that makes it.
-
-    Raises:
-        GaveUp: If AWS, or who gives out credentials, was away for so long.
-        StartError: If it cannot be opened.
-    """
-    clock, never, trouble = SystemClock(), threading.Event(), Trouble()
-    began_s, said = clock.monotonic_s(), False
-    while True:
-        left_s = began_s + START_WITHIN_S - clock.monotonic_s()
-        try:
-            part = opening()
-        except (Retryable, CredentialsAway) as error:
-            if left_s < 0:
-                raise GaveUp(f"{error}; gave up after {START_WITHIN_S:.0f} s") from error
-            trouble.note(error)
-            clock.wait(never, 1.0)
-        except Missing as error:
-            if clock.monotonic_s() - began_s >= error.shown_within_s:
-                raise StartError(f"{error}; {_remedy(settings, config)}") from error
-            if not said and error.shown_within_s > WORTH_A_LINE_S:
-                said = True
-                log.warning("waiting_for_what_is_new", reason=str(error), within_s=error.shown_within_s)
-            clock.wait(never, 1.0)
-        except Permanent as error:
-            raise StartError(str(error)) from error
-        else:
-            trouble.end()
-            return part
-
-
-def _remedy(settings: WorkerSettings, config: Path | None) -> str:
-    if settings.queue is not None:
-        return f"make it with: {_provision_command(settings, config)}"
-    named = settings.model_copy(update={"queue": settings.table})
-    return (
-        "check that --table, Region and account are those of the workers. To make a first table, run: "
-        + _provision_command(named, config)
-    )
-
-
-def _provision_command(settings: WorkerSettings, config: Path | None) -> str:
-    sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
-    scope = "" if settings.scope == "REGIONAL" else f" --scope {settings.scope}"
-    file = f" --config {config}" if config else ""
-    if settings.standalone:
-        return f"f2b-worker provision --standalone{sets}{scope}{file}"
-    queue = settings.required_queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
-    return f"f2b-worker provision --queue {queue} --table {settings.table}{sets}{scope}{file}"
 
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
@@ -417,57 +333,3 @@ def open_ledger(
     client = client or dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     check_table(client, settings.table)
     return DynamoLedger(client, settings.table, clock, kept_ms=kept_ms(policy, settings.max_age))
-
-
-def open_ban_book(settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside) -> BanBook:
-    """Open the ledger to read its bans, while a worker may be writing to it.
-
-    Args:
-        settings: Say where it is.
-        aside: Told of each item that cannot be read.
-    """
-    if settings.state_file:
-        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
-    client = dynamodb_client(connections=2, plain_queries=True)
-    _check_ledger(settings, client)
-    return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
-
-
-def open_notebooks(
-    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside, writing: bool = True
-) -> Mapping[str, Notebook]:
-    """Open the notes of every Region in which this fleet may enforce, by the Region's name.
-
-    Args:
-        settings: Say where they are.
-        aside: Told of each note that cannot be read.
-        writing: Whether they are opened to be written, too.
-    """
-    if settings.state_file:
-        connection = open_to_store(settings.state_file) if writing else open_existing(settings.state_file)
-        return notebooks_in(connection, aside=aside)
-    client = dynamodb_client(connections=2)
-    _check_ledger(settings, client)
-    regions = dict.fromkeys((client.meta.region_name, CLOUDFRONT_REGION))
-    return {region: DynamoNotebook(client, settings.table, region=region, aside=aside) for region in regions}
-
-
-def open_repair(
-    settings: WorkerSettings, *, aside: Callable[[Unreadable], None] = set_aside
-) -> tuple[Repair, int]:
-    """Open what makes the ban log of a table anew; tell about how many items the table has.
-
-    Args:
-        settings: Say which table.
-        aside: Told of each state that cannot be read.
-    """
-    client = dynamodb_client(connections=SEGMENTS, plain_queries=True)
-    _check_ledger(settings, client)
-    clock = SystemClock()
-    states = States(client, settings.table, clock, aside=aside)
-    return Repair(BanLogItems(client, settings.table, clock), states, clock), states.items()
-
-
-def _check_ledger(settings: WorkerSettings, client: DynamoDBClient) -> None:
-    patiently(settings, lambda: check_table(client, settings.table))
-    patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))

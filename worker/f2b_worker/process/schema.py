@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from f2b_worker.errors import F2bError, StartError
+from f2b_worker.observe.late import late_log
 
 if TYPE_CHECKING:
     import threading
 
     from f2b_worker.ports import Clock, SchemaMark
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log = late_log()
 
 LOOK_EVERY_S = 60.0
 """So soon a worker ends after a newer one has marked the table; docs/upgrade.md counts on it."""

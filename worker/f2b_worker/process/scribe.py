@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 EVERY_S = 2.0
-"""Soon enough for holes of ten seconds, and for the numbers that a fleet takes meanwhile: 800 of 1,000."""
+"""Soon enough for holes of ten seconds; a scribe that has more to do goes on at once."""
 
 
 class Scribe(Protocol):
     """Who makes snapshots, as the loop uses it."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to do at once."""
+        ...
 
     def tick(self) -> Changes:
         """Do what is due; answer which bans it has learned of."""
@@ -55,14 +60,16 @@ def run_scribe(
         stop: Ends it.
     """
     working: tuple[Scribe, Pardoning] | None = None
-    is_failing = False
-    while not clock.wait(stop, EVERY_S):
+    is_failing = is_behind = False
+    while not clock.wait(stop, 0.0 if is_behind else EVERY_S):
+        is_behind = False
         try:
             if not lease.hold():
                 working = None
                 continue
             working = working or begin()
             _work(*working)
+            is_behind = working[0].is_behind
             is_failing = False
         except F2bError as error:
             if not is_failing:

@@ -17,7 +17,8 @@ from f2b_worker.errors import FileLost, StartError, StuckError
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.observe.log import finish
-from f2b_worker.process.assembly import chosen_blocklists, open_worker, warn_of_bans_without_a_place
+from f2b_worker.process.assembly import open_worker, warn_of_bans_without_a_place
+from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.orders import Orders
 from f2b_worker.process.orphans import reap_orphans
 from f2b_worker.process.rules import follow_orders

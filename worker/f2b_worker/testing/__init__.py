@@ -2,6 +2,8 @@
 
 from f2b_worker.testing.acts import MemoryActs
 from f2b_worker.testing.clock import FakeClock
+from f2b_worker.testing.dead_letters import MemoryDeadLetters
+from f2b_worker.testing.fleet import MemoryFleet
 from f2b_worker.testing.inbox import MemoryInbox
 from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
 from f2b_worker.testing.ledger import MemoryFollower, MemoryLease, MemoryLedger, MemoryNotebook
@@ -11,6 +13,8 @@ from f2b_worker.testing.schema import MemorySchema
 __all__ = [
     "FakeClock",
     "MemoryActs",
+    "MemoryDeadLetters",
+    "MemoryFleet",
     "MemoryFollower",
     "MemoryInbox",
     "MemoryIpSet",

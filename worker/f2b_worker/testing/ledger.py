@@ -157,6 +157,11 @@ class MemoryLedger:
             amended, self._amended = self._amended, set()
             return {who: replace(self._offenders.get(who), hits=frozenset()) for who in amended}
 
+    @property
+    def has_more_news(self) -> bool:
+        """Tell no: all are told at once."""
+        return False
+
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         with self._lock:

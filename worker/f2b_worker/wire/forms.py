@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME
-from f2b_worker.wire.values import ID_LONGEST, WEIGHT_MAX
+from f2b_worker.wire.values import EARLIEST_MS, ID_LONGEST, LATEST_S, WEIGHT_MAX
 
 VERSION = 1
 """What `v` of a body may be; absent in the simple form, it is this."""
@@ -32,14 +32,16 @@ _Id = Annotated[
         {
             "anyOf": [
                 {"type": "string", "minLength": 1, "maxLength": ID_LONGEST},
-                {"type": "number"},
+                # More digits than a name has characters are refused; JSON's readers keep so many exactly.
+                {"type": "number", "minimum": _EARLIEST_MS, "maximum": _LATEST_MS},
                 {"type": "null"},
             ]
         }
     ),
 ]
 _Weight = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WEIGHT_MAX})]
-_At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
+_Seconds = {"type": "number", "minimum": EARLIEST_MS // 1000 + 1, "maximum": LATEST_S - 1}
+_At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _Seconds]})]
 
 
 class Simple(BaseModel):

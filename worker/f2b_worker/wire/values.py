@@ -12,8 +12,8 @@ WEIGHT_MAX = 1000
 """For how many infractions one may count."""
 
 ID_LONGEST = 64
-_EARLIEST_MS = -(2**53)
-_LATEST_S = FOREVER_MS // 1000  # what is later was meant in a smaller unit
+EARLIEST_MS = -(2**53)
+LATEST_S = FOREVER_MS // 1000  # what is later was meant in a smaller unit
 _PER_S = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _NO_MILLISECONDS = 10**10  # seconds lie below it until the year 2286, milliseconds did until April 1970
 _NUMBER = re.compile(r"\s*[0-9]{1,40}(\.[0-9]*)?\s*")
@@ -42,7 +42,7 @@ def read_time_ms(at: object) -> int:
         return round(moment.timestamp() * 1000)
     if isinstance(at, bool) or not isinstance(at, (int, float)):
         raise ValueError(f"at: {ascii(at)[:40]} is neither RFC 3339 nor epoch seconds")  # noqa: TRY004
-    if not _EARLIEST_MS <= at * 1000 < FOREVER_MS:
+    if not EARLIEST_MS <= at * 1000 < FOREVER_MS:
         raise ValueError(f"at: {ascii(at)[:40]} is no time in epoch seconds{_unit_hint(at)}")
     return round(at * 1000)
 
@@ -54,9 +54,9 @@ def _unit_hint(at: float, per_s: int = 1) -> str:
         at: The time.
         per_s: How many of the unit in which it should be are a second.
     """
-    if at < _LATEST_S * per_s:
+    if at < LATEST_S * per_s:
         return ""
-    fitting = (name for name, each in _PER_S.items() if at < _LATEST_S * each)
+    fitting = (name for name, each in _PER_S.items() if at < LATEST_S * each)
     return next((f"; it is in {name}: divide it by {_PER_S[name] // per_s:,}" for name in fitting), "")
 
 

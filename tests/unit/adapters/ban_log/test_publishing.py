@@ -10,6 +10,7 @@ import pytest
 from f2b_worker.adapters.dynamodb import publishing
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.packing import unpack
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
 from f2b_worker.adapters.dynamodb.ban_log.writer import PAUSES_S, READ_S
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
@@ -89,6 +90,57 @@ def test_a_ban_that_a_dead_colleague_stored_is_logged_by_who_judges_it_again(sce
     offender = scene.theirs.ban()
     assert scene.mine.ledger.publish({WHO: offender}) == {}
     assert scene.logged == [{WHO: 1}]
+
+
+def test_a_ban_of_an_item_that_was_gone_is_logged_though_its_revision_begins_anew(scene: Scene) -> None:
+    for each in (scene.mine, scene.theirs):
+        each.ledger.news()
+    follower = scene.theirs.ledger.follow()
+    follower.poll()
+    for _ in range(2):  # what a worker logged itself, and what it then heard
+        offender = scene.mine.ban()
+        assert offender.revision == 1
+        assert scene.mine.ledger.publish({WHO: offender}) == {}
+        assert [(each.who, each.ban) for each in follower.poll().bans] == [(WHO, replace_evidence(offender))]
+        assert scene.theirs.ledger.news()[WHO].ban == replace_evidence(offender)
+        scene.mine.ledger.news()
+        scene.table.table.delete(f"ip#{WHO.key}", f"s#{WHO.jail}")
+        scene.clock.advance(60)
+
+
+def replace_evidence(offender: Offender) -> Ban:
+    """Take the ban as the log has it."""
+    assert offender.ban
+    return replace(offender.ban, evidence=())
+
+
+def test_a_log_that_was_begun_anew_is_told_again(scene: Scene) -> None:
+    offender, other = scene.mine.ban(), scene.mine.ban(OTHER)
+    scene.mine.ledger.publish({WHO: offender})
+    scene.items.begin_anew("e2")
+    scene.mine.ledger.publish({OTHER: other})  # which finds that out
+
+    scene.mine.ledger.publish({WHO: offender, OTHER: other})
+
+    entries = scene.items.read("e2", range(1, 5))
+    told = [{each.who for each in unpack(entries[place].content).changes} for place in sorted(entries)]
+    assert told == [{OTHER}, {WHO}]
+
+
+def test_who_hears_news_anew_takes_nothing_for_logged_but_what_he_hears(scene: Scene) -> None:
+    offender = scene.mine.ban()
+    scene.mine.ledger.publish({WHO: offender})
+    assert scene.mine.ledger.news() != {}
+    assert scene.mine.ledger.publish({WHO: offender}) == {}
+    nothing = Snapshot("e2", 0, (Part("e2", 0, 0, 0, 0, 0),), 0)
+    pointer = scene.items.pointer()
+    scene.items.begin_anew("e2")
+    assert scene.items.replace_pointer(nothing, pointer)
+    assert scene.mine.ledger.news() == {}
+
+    scene.mine.ledger.publish({WHO: offender})
+
+    assert list(scene.items.read("e2", [1])) == [1]
 
 
 def test_what_the_log_told_needs_not_be_logged_again(scene: Scene) -> None:

@@ -1,25 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from f2b_worker.adapters.dynamodb.ban_log import scribe as scribing
-from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems, Entry
+from f2b_worker.adapters.dynamodb.ban_log.items import PAUSES_S, BanLogItems, Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader, Reading
 from f2b_worker.adapters.dynamodb.ban_log.scribe import EVERY_S, Scribe
+from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot
 from f2b_worker.adapters.dynamodb.ban_log.writer import BanLogWriter
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Bans, Change
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
-from f2b_worker.errors import Unavailable, Unreadable
+from f2b_worker.errors import Throttled, Unavailable, Unreadable
 from f2b_worker.testing import FakeClock
 from tests.canned_dynamodb import TABLE, Caller, CannedTable, Fate
 
-if TYPE_CHECKING:
-    from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
-
 EPOCH = "e1"
+TRIES = len(PAUSES_S) + 1
 DAY_S = 86_400.0
 YEAR_MS = 365 * 86_400_000
 
@@ -175,6 +172,32 @@ def test_an_eventually_consistent_counter_that_is_behind_takes_nobody_back(scene
     assert reading.cursor.number == 1
 
 
+def begin_anew(scene: Scene) -> None:
+    """Let another log take the place of the one that is there, with a snapshot of nothing."""
+    pointer = scene.items.pointer()
+    scene.items.begin_anew("e2")
+    assert scene.items.replace_pointer(Snapshot("e2", 0, (Part("e2", 0, 0, 0, 0, 0),), 0), pointer)
+
+
+def test_a_stale_answer_of_the_counter_right_after_a_repair_is_no_repair_that_goes_on(scene: Scene) -> None:
+    reader = scene.reader_of(Caller(scene.aws), is_strong=False)
+    scene.aws.remember()
+    begin_anew(scene)
+
+    started = reader.start()
+    followed = reader.follow(started.cursor)
+
+    assert started.cursor.epoch == followed.cursor.epoch == "e2"
+    assert not followed.is_anew
+
+
+def test_a_repair_between_the_reading_of_counter_and_pointer_is_no_repair_that_goes_on(scene: Scene) -> None:
+    steps = [lambda: None, lambda: begin_anew(scene)]
+    scene.caller.fare((), lambda: steps.pop(0)() if steps else None)
+
+    assert scene.reader.start().cursor.epoch == "e2"
+
+
 def test_deltas_are_made_one_when_they_are_many(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scribing, "DELTAS_MAX", 2)
     scene.scribe.tick()
@@ -250,7 +273,7 @@ def test_an_entry_and_a_part_that_cannot_be_read_are_named_and_skipped(scene: Sc
 
     assert scene.known(started) == {}
     assert scene.told[-1].item == f"part#{snapshot.base.id}#0 part"
-    assert "f2b-worker repair" in str(scene.told[-1])
+    assert "f2b repair" in str(scene.told[-1])
 
 
 def test_a_snapshot_of_which_a_part_is_gone_is_no_start(scene: Scene) -> None:
@@ -261,6 +284,20 @@ def test_a_snapshot_of_which_a_part_is_gone_is_no_start(scene: Scene) -> None:
 
     with pytest.raises(Unavailable, match="each snapshot was gone"):
         scene.reader.start()
+
+
+def test_a_snapshot_of_which_a_part_stays_unread_is_not_taken_for_one_that_is_gone(scene: Scene) -> None:
+    scene.scribe.tick()
+    one = scene.change(1)
+    scene.log(one)
+    scene.publish()
+    scene.caller.fare([Fate.UNREAD] * (2 + TRIES))
+
+    with pytest.raises(Throttled, match="leaves 1 items of the snapshot unread"):
+        scene.reader.start()
+
+    scene.caller.fare([Fate.DONE, Fate.DONE, *[Fate.UNREAD] * (TRIES - 1)])
+    assert scene.known(scene.reader.start()) == {one.who: one}
 
 
 def test_a_log_begun_anew_without_a_snapshot_of_it_keeps_followers_where_they_are(scene: Scene) -> None:
@@ -281,12 +318,25 @@ def test_keys_that_dynamodb_leaves_unread_are_read_next(scene: Scene) -> None:
         scene.log(scene.change(last))
     scene.caller.fare([Fate.DONE, Fate.HALF])
 
-    first = scene.reader.follow(cursor)
-    second = scene.reader.follow(first.cursor)
+    reading = scene.reader.follow(cursor)
 
-    assert list(first.entries) == [1, 2]
-    assert list(second.entries) == [3, 4]
-    assert second.cursor.number == 4
+    assert list(reading.entries) == [1, 2, 3, 4]
+    assert not reading.unread
+
+
+def test_keys_that_dynamodb_leaves_unread_again_and_again_are_no_holes(scene: Scene) -> None:
+    cursor = scene.reader.start().cursor
+    for last in range(1, 5):
+        scene.log(scene.change(last))
+    scene.items.reserve(EPOCH)
+    scene.caller.fare([Fate.DONE, Fate.HALF, *[Fate.UNREAD] * TRIES])
+
+    reading = scene.reader.follow(cursor)
+
+    assert list(reading.entries) == [1, 2, 3]
+    assert reading.unread == {4, 5}
+    assert not reading.cursor.missing_since_s
+    assert not scene.reader.follow(reading.cursor).unread
 
 
 def test_looks_reach_every_follower(scene: Scene) -> None:

@@ -72,7 +72,7 @@ def test_meanwhile_enforcers_keep_what_they_know_and_say_so_and_workers_store_an
     following.follow(0.0, is_waiting=False)
 
     assert said
-    assert all("f2b-worker repair" in each for each in said)
+    assert all("f2b repair" in each for each in said)
     assert set(roster.wanted["block"]) == {who.key, banned[0].key}
     assert not following.is_failing
 
@@ -81,7 +81,7 @@ def test_a_table_that_lost_its_snapshot_is_not_taken_for_one_without_bans(scene:
     scene.ban(1)
     lose_pointer(scene)
 
-    with pytest.raises(Missing, match="f2b-worker repair, which makes it anew from the bans"):
+    with pytest.raises(Missing, match="f2b repair, which makes it anew from the bans"):
         scene.new()
 
 

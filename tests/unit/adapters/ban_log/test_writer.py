@@ -132,7 +132,7 @@ def test_a_log_without_a_counter_is_one_clear_error() -> None:
     aws, clock = CannedTable(), FakeClock()
     writer = BanLogWriter(BanLogItems(Caller(aws).client, TABLE, clock), clock)
 
-    with pytest.raises(Missing, match=r"table f2b: the counter of the ban log .* f2b-worker provision"):
+    with pytest.raises(Missing, match=r"table f2b: the counter of the ban log .* f2b provision"):
         writer.append([CHANGE], read_s=0.0)
 
 

@@ -46,6 +46,22 @@ def test_what_the_allowlist_an_observing_jail_or_a_broken_item_says_comes_first(
     assert state_of(KEY, UNREADABLE, held, Networks()) == State.UNREADABLE
 
 
+@pytest.mark.parametrize(
+    ("held", "state"),
+    [
+        (["203.0.113.0/32", "203.0.113.2/31"], State.ENFORCED),
+        (["203.0.113.0/32", "203.0.113.0/24"], State.COVERED),
+        (["203.0.113.0/32", "203.0.113.0/30"], State.COVERED),
+        (["203.0.113.0/32"], State.WAITING),
+        ([], State.WAITING),
+    ],
+)
+def test_a_range_around_somebody_allowed_is_as_enforced_as_the_least_of_its_pieces(
+    held: list[str], state: State
+) -> None:
+    assert state_of("203.0.113.0/30", BAN, place(*held), Networks(["203.0.113.1"])) == state
+
+
 def test_in_several_blocklists_it_is_what_is_lacking_most() -> None:
     ban = Ban(1_000, 9_000, 1, 8_000, blocklists=("block", "captcha"))
     both = {**place(KEY), "captcha": Place({4: [set()]})}

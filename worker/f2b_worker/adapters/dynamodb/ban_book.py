@@ -44,7 +44,7 @@ class DynamoBanBook:
 
     Args:
         client: A DynamoDB client.
-        table: The table's name; `f2b-worker provision` makes it.
+        table: The table's name; `f2b provision` makes it.
         clock: This reader's own time.
         aside: Told of each item that cannot be read.
 
@@ -96,7 +96,11 @@ class DynamoBanBook:
         return BanLogFollower(reader, self._clock)
 
     def standing(self) -> list[StandingBan]:
-        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out."""
+        """Read the last ban of every offender; one that ended more than 15 minutes ago may be left out.
+
+        Raises:
+            F2bError: If DynamoDB does not answer, or leaves something unread.
+        """
         return list(self.follow().poll().bans)
 
     def history(self, who: OffenderId) -> list[Ban]:

@@ -22,6 +22,7 @@ from f2b_worker.adapters.dynamodb.items import as_count, unreadable
 from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.errors import F2bError
 from f2b_worker.observe.unreadable import set_aside
+from f2b_worker.ports.fleet import Holder
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -235,6 +236,16 @@ class DynamoLease:
         self._moved_s = now_s
         self._otherwise = ""
         return True
+
+
+def holder_of(client: DynamoDBClient, table: str, name: str) -> Holder:
+    """Read who holds a lease now, as it is written: who died may stand there for seconds."""
+    with aws_errors(f"reading the lease {name}"):
+        key = {"pk": {"S": f"lease#{name}"}, "sk": {"S": "lease"}}
+        item: Item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+    owner = item["owner"]["S"] if _is_sound("owner", item) else ""
+    enforces = item["enforces"]["S"] if _is_sound("enforces", item) else ""
+    return Holder() if owner in {_FREE, _UNKNOWN} else Holder(owner, enforces)
 
 
 def _is_sound(name: str, item: Item) -> bool:

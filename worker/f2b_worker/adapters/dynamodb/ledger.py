@@ -60,7 +60,7 @@ class DynamoLedger(DynamoBanBook):
 
     Args:
         client: A DynamoDB client; it is used from *io_threads* threads at once.
-        table: The table's name; `f2b-worker provision` makes it.
+        table: The table's name; `f2b provision` makes it.
         clock: Tells until when items are kept, and how old is what was read.
         kept_ms: How long an offender is remembered after the last hit, and after the end of its last ban.
     """
@@ -82,7 +82,7 @@ class DynamoLedger(DynamoBanBook):
         self._publishes = threading.Lock()
         # A moment late costs nothing here, and half as much.
         some_time = BanLogItems(client, table, clock, is_strong=False)
-        self._news = News(BanLogReader(some_time, clock, aside=self._aside, looked=self.orders.look_again))
+        self._news = News(BanLogReader(some_time, clock, aside=self._aside, looked=self.orders.look_again), clock)
 
     def keep_for(self, kept_ms: int) -> None:
         """Remember offenders for so long after the last hit and the last ban, from the next write on."""
@@ -213,12 +213,21 @@ class DynamoLedger(DynamoBanBook):
             return self._publishing.publish(offenders)
 
     def news(self) -> Mapping[OffenderId, Offender]:
-        """Read from the log what was stored since this was last asked; at first, what its snapshot holds."""
+        """Read from the log what was stored since this was last asked; at first, what its snapshot holds.
+
+        Of the snapshot the latest 200,000 are told, and 5,000 at once.
+        """
         news = self._news.read()
         with self._publishes:
-            for who, offender in news.items():
-                self._publishing.learn(who, offender.revision)
+            if self._news.is_anew:
+                self._publishing.forget()
+            self._publishing.learn(news)
         return news
+
+    @property
+    def has_more_news(self) -> bool:
+        """Whether the last news were only a part of what was to be told."""
+        return self._news.has_more
 
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change
+from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change, rank
 from f2b_worker.errors import F2bError, Unavailable
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Publishing:
         self._known = known
         self._read = read
         self._clock = clock
-        self._logged: OrderedDict[OffenderId, int] = OrderedDict()
+        self._logged: OrderedDict[OffenderId, int] = OrderedDict()  # the rank of what the log tells
+        self._epoch = ""
 
     def publish(self, offenders: Mapping[OffenderId, Offender]) -> dict[OffenderId, F2bError]:
         """Log the last bans of *offenders*; answer whose are not known to be in the log, and why."""
@@ -68,7 +69,7 @@ class Publishing:
         ban = offender.ban
         if ban is None or ban.until_ms < self._clock.now_ms() - KEPT_AFTER_END_MS:
             return False
-        return offender.revision > self._logged.get(who, 0)
+        return rank(ban, offender.revision, offender.lifted_ms) > self._logged.get(who, -1)
 
     def _append(
         self, due: Sequence[OffenderId], seen: Mapping[OffenderId, Seen], failed: dict[OffenderId, F2bError]
@@ -84,13 +85,25 @@ class Publishing:
         except F2bError as error:
             failed.update(dict.fromkeys(due, error))
             return ()
+        if self._writer.epoch != self._epoch:
+            self._epoch = self._writer.epoch
+            self.forget()
         for change in changes:
-            self.learn(change.who, change.revision)
+            self._learn(change.who, rank(*change[1:]))
         return ()
 
-    def learn(self, who: OffenderId, revision: int) -> None:
-        """Take it that the log tells of *who* up to *revision*."""
-        self._logged[who] = max(revision, self._logged.pop(who, 0))
+    def forget(self) -> None:
+        """Take it that nobody knows what the log tells: it was begun anew, or a part of it was not read."""
+        self._logged.clear()
+
+    def learn(self, news: Mapping[OffenderId, Offender]) -> None:
+        """Take it that the log tells these bans."""
+        for who, offender in news.items():
+            if offender.ban:
+                self._learn(who, rank(offender.ban, offender.revision, offender.lifted_ms))
+
+    def _learn(self, who: OffenderId, rank_of_it: int) -> None:
+        self._logged[who] = max(rank_of_it, self._logged.pop(who, -1))
         while len(self._logged) > LOGGED_MAX:
             self._logged.popitem(last=False)
 

@@ -3,7 +3,7 @@
     pk      sk        what
     meta    schema    version, and readable_from: the oldest version whose workers may work with the table
 
-`f2b-worker provision` writes it, and the first worker of a newer version writes it again.
+`f2b provision` writes it, and the first worker of a newer version writes it again.
 """
 
 from __future__ import annotations

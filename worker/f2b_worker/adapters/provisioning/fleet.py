@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
-from f2b_worker.adapters.aws import dynamodb_client, naming_region
+from f2b_worker.adapters.aws import dynamodb_client
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.adapters.dynamodb.table import check_table
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
-from f2b_worker.errors import Missing, Rejected
+from f2b_worker.errors import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.provisioning.steps import Patience
-    from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.config.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ PLAIN = Protections(deletion_protection=False, point_in_time_recovery=False)
 """A table without any."""
 
 
-def steps(settings: WorkerSettings, protections: Protections, patience: Patience) -> Iterator[Step]:
+def steps(settings: Names, protections: Protections, patience: Patience) -> Iterator[Step]:
     """List what a worker with *settings* needs of SQS and DynamoDB, in the order in which it can be made.
 
     Args:
@@ -59,8 +60,13 @@ def steps(settings: WorkerSettings, protections: Protections, patience: Patience
         protections: For a table that is made.
         patience: For what AWS does not show yet.
     """
-    yield from Queues(settings.required_queue, patience).steps()
+    yield from queue_steps(settings, patience)
     yield from Table(settings.table, protections, patience).steps()
+
+
+def queue_steps(settings: Names, patience: Patience) -> Iterator[Step]:
+    """List what it needs of SQS alone."""
+    yield from Queues(settings.required_queue, patience).steps()
 
 
 class Table:
@@ -175,23 +181,6 @@ def _is_marked(schema: DynamoSchema) -> bool:
         return schema.read() is not None
     except Missing:  # a dry run: the table itself would be made
         return False
-
-
-def check_table(client: DynamoDBClient, table: str) -> None:
-    """See that the ledger's table is there, and that it is one.
-
-    Raises:
-        Missing: If it is not there.
-        Rejected: If it is some other table.
-    """
-    with naming_region(client), aws_errors(f"table {table}"):
-        answer = client.describe_table(TableName=table)
-    found = part_of(answer, "Table", f"table {table}", dict)
-    keys = [each.get("AttributeName") for each in found.get("KeySchema", [])]
-    if keys != ["pk", "sk"]:
-        raise Rejected(
-            f"table {table} has not the keys pk and sk, so it is not a table of f2b; choose another name"
-        )
 
 
 def _make_table(client: DynamoDBClient, table: str, wish: Protections = PLAIN) -> None:

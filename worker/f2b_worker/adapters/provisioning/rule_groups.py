@@ -26,7 +26,7 @@ CAPACITY = 50
 in a rule group. Its capacity can never be changed, so it is made as large as it can ever need; a web ACL has 1,500
 before they cost extra."""
 
-DESCRIPTION = "Refers to the IP sets of f2b, made by f2b-worker provision"
+DESCRIPTION = "Refers to the IP sets of f2b, made by f2b provision"
 """By this a rule group is known as ours. WAF takes no other punctuation than + = : # @ / - , and the full stop."""
 
 _ACTIONS = {
@@ -65,7 +65,7 @@ class RuleGroup:
         for each in self._listing.rule_groups(self._scope):
             if each["Name"] == self._name:
                 if each.get("Description") != DESCRIPTION:
-                    line = f"rule group {self._name} in {self._scope} was not made by f2b-worker provision"
+                    line = f"rule group {self._name} in {self._scope} was not made by f2b provision"
                     raise StartError(f"{line}: choose another name")
                 return each
         return self._made  # a list may lack what was made just now

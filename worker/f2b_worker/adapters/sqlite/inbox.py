@@ -86,7 +86,9 @@ class SqliteInbox:
         """Receive up to ten messages, waiting up to *wait_s* for the first, which wakes at once who waits."""
         with self._news, sqlite_errors("receiving infractions"):
             self._bring_back()
-            if self._news.wait_for(self._has_some, wait_s) and wait_s:
+            if not self._news.wait_for(self._has_some, wait_s):
+                self._may_have_new = True  # a command may have put something back, and tells nobody
+            elif wait_s:
                 self._gather()
             again = list(islice(self._released, RECEIVE_MAX))
             rows = self._reading.execute(_READ, (_array(again),)).fetchall() if again else []

@@ -242,6 +242,11 @@ class SqliteLedger(SqliteBanBook):
         rows = self._rows(_BY_HAND, since)
         return {OffenderId(jail, key) for _, jail, key in rows}, rows[-1][0] if rows else since
 
+    @property
+    def has_more_news(self) -> bool:
+        """Tell no: all are told at once."""
+        return False
+
     def trim(self, who: OffenderId, spent: Iterable[Hit]) -> None:
         """Forget hits that can no longer count."""
         with self._state.ledger_lock, sqlite_errors(f"trimming {who.key} in {who.jail}"):

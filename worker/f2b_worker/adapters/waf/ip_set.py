@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import structlog
-
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.blocklists import Scope
 from f2b_worker.errors import Missing
+from f2b_worker.observe.late import late_log
 from f2b_worker.ports import IpSetContents
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.ports import Clock
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log = late_log()
 
 ScopeName = Literal["REGIONAL", "CLOUDFRONT"]
 CLOUDFRONT_REGION = "us-east-1"

@@ -18,6 +18,8 @@ A state is logged at most 60 s after it was read, under a number that is at most
 signature AWS takes for 5 minutes: 7 minutes in all.
 """
 
+_REVISION_BITS = 64
+
 
 class Change(NamedTuple):
     """The whole last ban of one offender after a change, never a difference: repetition and order do not matter.
@@ -25,7 +27,7 @@ class Change(NamedTuple):
     Attributes:
         who: Whose ban it is.
         ban: The ban, without its evidence.
-        revision: Counts the changes of the offender's ban: of two, the greater one is true.
+        revision: Counts the changes of the offender's ban, as long as the offender is remembered; see `rank`.
         lifted_ms: Infractions up to this time no longer count, since somebody lifted the ban; 0 if nobody did.
     """
 
@@ -70,8 +72,31 @@ class Bans:
         self.newest = {change.who: change for change in self.remembered(complete_ms)}
 
 
+def rank(ban: Ban, revision: int, lifted_ms: int) -> int:
+    """Say how new a change is: of two of one offender, of which both can be read, the greater one is true.
+
+    The revision alone does not tell: an item that is gone, by its time to live or by hand, begins at 1 when it
+    comes again. As long as it is there its revision rises, and the later of start and lift never goes back: a ban
+    starts after the one before, and a lift is not before the start of what it lifts. So a change with a later one
+    of these and a lower revision is of a later item.
+    """
+    return (max(ban.start_ms, lifted_ms) << _REVISION_BITS) + revision
+
+
+def revision_of(known_rank: int) -> int:
+    """Tell the revision of a change by its rank."""
+    return known_rank & ((1 << _REVISION_BITS) - 1)
+
+
 def is_newer(change: Change, known: Change | None) -> bool:
-    """Tell whether a change tells more than what is known: of the same revision one that can be read does, too."""
-    if known is None or change.revision > known.revision:
+    """Tell whether a change tells more than what is known.
+
+    Of what cannot be read only the revision tells; of the same revision what can be read does, too.
+    """
+    if known is None:
         return True
-    return known.ban is UNREADABLE and change.revision == known.revision and change.ban is not UNREADABLE
+    if change.ban is not UNREADABLE and known.ban is not UNREADABLE:
+        return rank(*change[1:]) > rank(*known[1:])
+    return change.revision > known.revision or (
+        change.revision == known.revision and change.ban is not UNREADABLE and known.ban is UNREADABLE
+    )

@@ -47,9 +47,10 @@ class Cursor:
         before = self.asked[:-1] if self.asked and self.asked[-1].top == known.top else self.asked
         return replace(self, asked=(*before, known)).settled()
 
-    def wanted(self) -> Iterator[int]:
-        """Go through the numbers that were not read yet, the oldest first."""
-        return (number for number in range(self.number + 1, self.top + 1) if number not in self.seen)
+    def wanted(self, above: int = 0) -> Iterator[int]:
+        """Go through the numbers above one that were not read yet, the oldest first."""
+        first = max(self.number, above) + 1
+        return (number for number in range(first, self.top + 1) if number not in self.seen)
 
     def take(self, found: Iterable[int], absent: Iterable[int], at_s: float) -> Cursor:
         """Take it that these numbers were read, and that others are not there."""
@@ -69,6 +70,10 @@ class Cursor:
     def missed_for(self, seconds: float, now_s: float) -> list[int]:
         """Tell which numbers have been missing for so long, the oldest first."""
         return sorted(each for each, since_s in self.missing_since_s.items() if now_s - since_s >= seconds)
+
+    def complete_ms(self, *, now_ms: int, now_s: float) -> float:
+        """Tell up to which time of the day everything is known that was logged, by what both clocks show now."""
+        return now_ms - 1000 * (now_s - self.complete_s)
 
     def settled(self) -> Cursor:
         """Take it that everything is known that was logged before it was asked for what the cursor has reached."""

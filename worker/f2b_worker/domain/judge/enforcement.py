@@ -10,13 +10,13 @@ from f2b_worker.domain.addresses import family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.judge.explanations import entry_over
 from f2b_worker.domain.judge.verdicts import UNREADABLE
+from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.judge.verdicts import Ban
-    from f2b_worker.domain.networks import Networks
 
 
 class State(StrEnum):
@@ -34,6 +34,7 @@ class State(StrEnum):
 
 
 _ORDER = list(State)
+_NOBODY = Networks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def state_of(
         key: The address key.
         ban: Its running ban in one jail.
         places: The blocklists whose IP sets were looked into, by name.
-        allowed: The addresses that no jail may ban: the defaults' ignoreip.
+        allowed: The allowlist, that of run time included. A range that it has a part of is as enforced as the
+            least of the pieces around that.
         capacity: How many entries WAF lets one IP set have.
 
     Returns:
@@ -68,15 +70,25 @@ def state_of(
         return State.UNREADABLE
     if ban.observed:
         return State.OBSERVED
-    if allowed.touches(key):
+    if not allowed.rest_of(key):
         return State.ALLOWLISTED
-    states = in_each(key, ban, places, capacity=capacity).values()
-    return min(states, key=_ORDER.index, default=State.NO_IP_SET) if places else None
+    states = in_each(key, ban, places, allowed, capacity=capacity).values()
+    return _least(states) if places else None
 
 
-def in_each(key: str, ban: Ban, places: Mapping[str, Place], *, capacity: int = SET_CAPACITY) -> dict[str, State]:
+def in_each(
+    key: str, ban: Ban, places: Mapping[str, Place], allowed: Networks = _NOBODY, *, capacity: int = SET_CAPACITY
+) -> dict[str, State]:
     """Say of each blocklist of a ban how far it is enforced there; see `state_of`."""
-    return {name: _in_one(key, ban, places.get(name), capacity) for name in ban.blocklists}
+    pieces = allowed.rest_of(key)
+    return {
+        name: _least(_in_one(piece, ban, places.get(name), capacity) for piece in pieces)
+        for name in ban.blocklists
+    }
+
+
+def _least(states: Iterable[State]) -> State:
+    return min(states, key=_ORDER.index, default=State.NO_IP_SET)
 
 
 def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:

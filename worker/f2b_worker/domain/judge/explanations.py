@@ -81,15 +81,18 @@ class WindowCount:
         return min(FOREVER_MS, self.hits[0].at_ms + self.window.findtime_ms) if self.hits else None
 
 
+_NOBODY = Networks()
+
+
 @dataclass(frozen=True, slots=True)
 class Exemption:
     """The rule by which an address is never banned.
 
     Attributes:
-        rule: `own_range` or `ignoreip`, as the counters name it.
+        rule: `own_range` or `ignoreip`, as the counters name it, or `allowlist`, that of the ledger.
         network: The first entry that holds the address, or another that is judged as one with it.
         lifts: Whether bans that were stored before are no longer enforced: the enforcer knows the defaults'
-            ignoreip and no other.
+            ignoreip, the allowlist of the ledger, and no other.
     """
 
     rule: str
@@ -138,8 +141,14 @@ class Explanation:
         return next((status for status, applies in reasons if applies), Status.UNKNOWN)
 
 
-def explain(
-    remembered: Remembered, jail: Jail, address: Address, *, allowed: Networks, now_ms: int
+def explain(  # noqa: PLR0913
+    remembered: Remembered,
+    jail: Jail,
+    address: Address,
+    *,
+    allowed: Networks,
+    now_ms: int,
+    listed: Networks = _NOBODY,
 ) -> Explanation:
     """Say why *address* is banned at *now_ms*, or is not.
 
@@ -149,12 +158,13 @@ def explain(
         address: Decides what is exempt.
         allowed: The addresses that no jail may ban: the defaults' ignoreip.
         now_ms: At its end a ban still counts.
+        listed: The allowlist of the ledger.
     """
     past = _past(remembered)
     last = past[-1] if past else None
     ban = last if last and last.until_ms >= now_ms else None
     verdict = judge(replace(remembered.offender, ban=last), (), jail, key=remembered.who.key)
-    exemption = _exemption(jail, address, allowed)
+    exemption = _exemption(jail, address, allowed, listed)
     due = None if ban or exemption else _due(verdict, now_ms)
     return Explanation(
         who=remembered.who,
@@ -187,8 +197,10 @@ def _count(window: Window, unused: tuple[Hit, ...], now_ms: int) -> WindowCount:
     return WindowCount(window, tuple(hit for hit in unused if hit.at_ms > end_ms - window.findtime_ms))
 
 
-def _exemption(jail: Jail, address: Address, allowed: Networks) -> Exemption | None:
+def _exemption(jail: Jail, address: Address, allowed: Networks, listed: Networks) -> Exemption | None:
     key = jail.key(address)
+    if listed.touches(key):
+        return Exemption("allowlist", _first(listed.entries, key), lifts=True)
     if allowed.touches(key):
         return Exemption("ignoreip", _first(allowed.entries, key), lifts=True)
     rule = jail.ignores(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import canonical
@@ -54,7 +55,8 @@ class Roster:
         is_heard: Whether somebody takes the changes; else they are not kept.
         is_counted: Whether somebody takes the new bans; else they are not kept.
         unreadable: What stands in the place of a key and is none; such bans are left out.
-        undated: The jails of each key whose ban there is stored and cannot be read.
+        undated: The jails of each key whose ban there is stored and cannot be read, with a number that is another
+            one each time that is told.
         lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
     """
@@ -71,7 +73,8 @@ class Roster:
         self.unreadable: set[str] = set()
         self.lifted = Lifted()
         self.held_back: set[str] = set()
-        self.undated: dict[str, set[str]] = {}
+        self.undated: dict[str, dict[str, int]] = {}
+        self._marks = count(1)
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
         self._spared = Spared(allowed)
@@ -125,9 +128,6 @@ class Roster:
         """Tell which keys have bans that run, or ended lately."""
         return set(self._until_ms).union(self.undated, *self._running.values())
 
-    def _of(self, key: str) -> list[_Running]:
-        return [bans[key] for bans in self._running.values() if key in bans]
-
     def take_changes(self) -> list[Want]:
         """Take what changed since this was last asked, in the order in which it did."""
         changes, self._changes = self._changes, []
@@ -170,7 +170,7 @@ class Roster:
         if not _is_readable(who.key):
             self.unreadable.add(who.key)
             return
-        self.undated.setdefault(who.key, set()).add(who.jail)
+        self.undated.setdefault(who.key, {})[who.jail] = next(self._marks)
         known = self._running.get(who.jail, {}).get(who.key)
         if known:
             self._start(who, replace(known, until_ms=FOREVER_MS))
@@ -181,20 +181,30 @@ class Roster:
     def _let_go(self, who: OffenderId) -> None:
         jails = self.undated.get(who.key)
         if jails and who.jail in jails:
-            jails.discard(who.jail)
+            del jails[who.jail]
             if not jails:
                 del self.undated[who.key]
                 if not self.is_running(who.key):
                     self._spared.forget(who.key)
             self._resolve(who.key)
 
-    def settle_undated(self, key: str, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> None:
-        """Take in all that is stored of a key whose ban could not be read: there may be none any more."""
-        gone = set(self.undated.get(key, ()))
+    def settle_undated(
+        self, key: str, asked: Mapping[str, int], bans: Iterable[tuple[OffenderId, Ban, int]], asked_ms: int
+    ) -> None:
+        """Take in all that is stored of a key whose ban could not be read: there may be none any more.
+
+        Args:
+            key: The key.
+            asked: What `undated` held of it when the ledger was asked; what changed since is newer.
+            bans: The answer.
+            asked_ms: When that was.
+        """
+        there = self.undated.get(key, {})
+        gone = {jail for jail, mark in asked.items() if there.get(jail) == mark}
         for who, ban, lifted_ms in bans:
             if who.jail in gone:
                 gone.discard(who.jail)
-                self.take_in(who, ban, now_ms, lifted_ms)
+                self.take_in(who, ban, asked_ms, lifted_ms)
         for jail in gone:
             who = OffenderId(jail, key)
             self._let_go(who)
@@ -285,7 +295,8 @@ class Roster:
             if not _is_readable(key):
                 self.unreadable.add(key)
                 return
-            if not self.is_running(key):
+            # Of one jail alone, `known` has told that already.
+            if len(self._running) == 1 or not self.is_running(key):
                 self._keys += 1
                 self._spared.note(key)
                 self.lifted.discard(key)
@@ -339,11 +350,15 @@ class Roster:
         """Tell in which blocklists *key* is wanted until when, and note whether it is held back."""
         new: dict[str, int] = {}
         is_holding_back = self._held_back_from_ms is not None
-        self.held_back.discard(key)
+        if self.held_back:
+            self.held_back.discard(key)
         if self.undated and key in self.undated and not self._spared.is_out(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self._spared.out:
-            for ban in self._of(key):
+            for bans in self._running.values():
+                ban = bans.get(key)
+                if ban is None:
+                    continue
                 for name in ban.blocklists:
                     if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
                         self.held_back.add(key)

@@ -215,7 +215,7 @@ def _in(sections: Sequence[str]) -> str:
 
 
 def _lines(sources: Sequence[Source], defaults: _Settings, jails: Mapping[str, _Settings]) -> Iterator[str]:
-    yield "# Made by f2b-worker import-fail2ban from:"
+    yield "# Made by f2b import-fail2ban from:"
     for source in sources:
         yield f"#   {_text(source.name)}"
     yield "# What f2b does otherwise than fail2ban: docs/fail2ban.md."

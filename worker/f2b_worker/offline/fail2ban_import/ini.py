@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,10 +22,8 @@ _PERCENT = re.compile(r"%%|%\(([^)]*)\)s|%")
 _DEPTH_MAX = 10  # configparser's own limit
 
 
-class Fail2banFileError(F2bError):
+class Fail2banFileError(RefusedError):
     """A file is not what fail2ban could read; the text names the file and its line."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.answers import act_as
+from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
@@ -20,7 +20,8 @@ from f2b_worker.config.settings import STATE_FILE, ShimSettings
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.intake.colleagues import follow_colleagues
-from f2b_worker.process.assembly import assemble, chosen_blocklists, open_rules, patiently
+from f2b_worker.process.assembly import assemble, open_rules
+from f2b_worker.process.opening import chosen_blocklists, patiently
 from f2b_worker.process.pardoning import Pardoning, pardon
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.standalone.child import HttpChild

@@ -99,14 +99,14 @@ class BanLogCounter:
                 return dict(there)
         return dict(answer.get("Attributes", {}))
 
-    def top(self) -> Top:
-        """Read the counter.
+    def top(self, *, strongly: bool = False) -> Top:
+        """Read the counter, *strongly* even if that is not how it is read otherwise.
 
         Raises:
             Missing: If it is not there.
             Rejected: If it cannot be read.
         """
-        return self._as_top(self._counter(strongly=self.is_strong))
+        return self._as_top(self._counter(strongly=strongly or self.is_strong))
 
     def _counter(self, *, strongly: bool) -> Item:
         with aws_errors(READING):
@@ -117,7 +117,7 @@ class BanLogCounter:
         if not item:
             raise Missing(
                 f"table {self._table}: the counter of the ban log (pk=log sk=seq) is not there; make it with"
-                " f2b-worker provision, or if the table has bans, with f2b-worker repair"
+                " f2b provision, or if the table has bans, with f2b repair"
             )
         try:
             return Top(str(item["epoch"]["S"]), as_count(item["n"]))
@@ -126,7 +126,7 @@ class BanLogCounter:
 
     def _broken_counter(self) -> Rejected:
         return Rejected(
-            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b-worker"
+            f"table {self._table}: the counter of the ban log (pk=log sk=seq) cannot be read; run f2b"
             " repair, which begins the log anew"
         )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import Bans, is_newer, is_remembered
 from f2b_worker.domain.ban_log.told import Told
+from f2b_worker.errors import F2bError, Throttled
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader, Reading
     from f2b_worker.domain.ban_log.changes import Change
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.ports import Clock
 
-_POLLS_MAX = 1_000  # of a thousand numbers each: a start reads on until nothing is new
+ENTRIES_MAX = 8_000
+"""After so many a poll tells what it has read, so that nobody waits for the first of a long backlog."""
 
 
 class BanLogFollower:
@@ -37,48 +40,68 @@ class BanLogFollower:
     def poll(self) -> Changes:
         """Read what is new; at first, and where that cannot be told, everything: then go through it once.
 
-        Raises:
-            F2bError: If the table did not answer; the next poll goes on.
-        """
-        if self._cursor is None:
-            return self._start()
-        reading = self._reader.follow(self._cursor)
-        if reading.is_anew:
-            return self._start()
-        newer = {change.who: change for change in self._told.newer(reading.changes())}
-        self._go_on_from(reading.cursor)
-        return Changes([_standing(change) for change in newer.values()], is_all=False)
+        Whoever is thousands of numbers behind is told of some now, and of the others by the next polls.
 
-    def _start(self) -> Changes:
+        Raises:
+            F2bError: If the table did not answer; the next poll goes on, or begins again with everything.
+        """
+        readings = self._reader.readings(self._cursor)
+        first = next(readings)
+        if first.is_anew:
+            return self._start(first, readings)
+        newer: dict[OffenderId, Change] = {}
+        last, is_complete = _read_on(
+            chain((first,), readings),
+            lambda reading: newer.update((each.who, each) for each in self._told.newer(reading.changes())),
+            ENTRIES_MAX,
+        )
+        self._go_on_from(last.cursor)
+        return Changes([_standing(change) for change in newer.values()], is_complete=is_complete)
+
+    def _start(self, first: Reading, rest: Iterator[Reading]) -> Changes:
         self._cursor = None
-        reading = self._reader.start()
-        base, later = _base_and_rest(reading)
-        for _ in range(_POLLS_MAX):
-            reading = self._reader.follow(reading.cursor)
-            if reading.is_anew:
-                base, later = _base_and_rest(reading)
-            else:
-                later.take_in(reading.changes())
-                if not reading.entries and not reading.parts:
-                    break
+        base, later = _base_and_rest(first.parts)
+        last = first
+        for last in rest:
+            if last.unread:
+                raise Throttled("reading the bans: DynamoDB leaves some of the ban log unread")
+            later.take_in(last.changes())
         self._told = Told()
-        self._go_on_from(reading.cursor)
-        everything = _folded(base, later.newest, self._complete_ms(reading.cursor))
+        self._go_on_from(last.cursor)
+        everything = _folded(base, later.newest, self._reader.complete_ms(last.cursor))
         return Changes(map(_standing, self._told.newer(everything)), is_all=True)
 
     def _go_on_from(self, cursor: Cursor) -> None:
         self._cursor = cursor
-        self._told.forget_ended(self._complete_ms(cursor))
-
-    def _complete_ms(self, cursor: Cursor) -> float:
-        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
+        self._told.forget_ended(self._reader.complete_ms(cursor))
 
 
-def _base_and_rest(reading: Reading) -> tuple[Iterable[Change], Bans]:
+def _read_on(readings: Iterator[Reading], take_in: Callable[[Reading], object], most: int) -> tuple[Reading, bool]:
+    """Go through readings until there were as many entries; answer the last one, and whether none is missing.
+
+    A failure ends it, too: what was read counts, and the next poll meets that failure first.
+    """
+    last = next(readings)
+    take_in(last)
+    entries, has_failed = len(last.entries), bool(last.unread)
+    try:
+        while entries < most:
+            last = next(readings)
+            take_in(last)
+            entries += len(last.entries)
+            has_failed |= bool(last.unread)
+    except StopIteration:
+        pass
+    except F2bError:
+        has_failed = True
+    return last, last.is_last and not has_failed
+
+
+def _base_and_rest(parts: Mapping[str, Iterable[Change]]) -> tuple[Iterable[Change], Bans]:
     """Part the changes of a snapshot: the many of the base, unread, and what came of the others."""
-    base, *deltas = reading.parts.values() if reading.parts else [()]
+    base, *deltas = parts.values()
     later = Bans()
-    for changes in (*deltas, *(entry.changes for entry in reading.entries.values())):
+    for changes in deltas:
         later.take_in(changes)
     return base, later
 

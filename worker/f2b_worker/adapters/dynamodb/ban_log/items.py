@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.counter import COUNTER, READING, WRITING, BanLogCounter
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, as_snapshot, part_name, snapshot_item
 from f2b_worker.adapters.dynamodb.items import number, ttl
-from f2b_worker.errors import Missing
+from f2b_worker.errors import Missing, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,9 @@ NOBODY = "?"
 
 READ_MAX = 100
 """So many items one BatchGetItem reads."""
+
+PAUSES_S = (0.05, 0.1, 0.2, 0.4)
+"""Between tries to read what DynamoDB leaves unread; one that brought something is followed by another at once."""
 
 _POINTER = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
 _NOT_THERE = "attribute_not_exists(pk)"
@@ -64,6 +68,7 @@ class BanLogItems(BanLogCounter):
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock, *, is_strong: bool = True) -> None:
         super().__init__(client, table, is_strong=is_strong)
         self._clock = clock
+        self._never = threading.Event()
 
     def begin(self, epoch: str) -> None:
         """Make the counter, and a snapshot of nothing, unless either is there.
@@ -129,20 +134,43 @@ class BanLogItems(BanLogCounter):
 
     def read(self, epoch: str, places: Iterable[int]) -> dict[int, Entry]:
         """Read what stands under these numbers; what is not in the answer was not there, or was not read."""
-        found: dict[int, Entry] = {}
-        for batch in batches(places, READ_MAX):
-            for item in self._read_some([_entry_key(epoch, place) for place in batch], strongly=self.is_strong):
-                with odd_answers(READING):
-                    place = int(item["pk"]["S"].rpartition("#")[2])
-                    found[place] = _as_entry(item)
-        return found
+        return self.look_for(epoch, places)[0]
 
-    def _read_some(self, keys: list[Item], *, strongly: bool) -> list[Item]:
+    def look_for(self, epoch: str, places: Iterable[int]) -> tuple[dict[int, Entry], frozenset[int]]:
+        """Read what stands under these numbers; tell which DynamoDB left unread. The others are not there."""
+        found: dict[int, Entry] = {}
+        unread: set[int] = set()
+        for batch in batches(places, READ_MAX):
+            keys = [_entry_key(epoch, place) for place in batch]
+            items, left = self._read_some(keys, strongly=self.is_strong)
+            with odd_answers(READING):
+                found.update((_place_of(item), _as_entry(item)) for item in items)
+                unread.update(map(_place_of, left))
+        return found, frozenset(unread)
+
+    def _read_some(self, keys: list[Item], *, strongly: bool) -> tuple[list[Item], list[Item]]:
+        """Read items; answer them, and the keys that are still unread after some patience."""
+        items: list[Item] = []
+        pauses_s = iter(PAUSES_S)
+        while keys:
+            found, left = self._read_once(keys, strongly=strongly)
+            items += found
+            if len(left) == len(keys):
+                pause_s = next(pauses_s, None)
+                if pause_s is None:
+                    break
+                self._clock.wait(self._never, pause_s)
+            keys = left
+        return items, keys
+
+    def _read_once(self, keys: list[Item], *, strongly: bool) -> tuple[list[Item], list[Item]]:
         asked: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": strongly}}
         with aws_errors(READING):
             answer = self._client.batch_get_item(RequestItems=asked)
         with odd_answers(READING):
-            return list(part_of(answer, "Responses", READING).get(self._table, []))
+            unprocessed: Any = answer.get("UnprocessedKeys", {})
+            left = unprocessed.get(self._table, {}).get("Keys", [])
+            return list(part_of(answer, "Responses", READING).get(self._table, [])), list(left)
 
     def snapshot(self) -> Snapshot | None:
         """Read which parts make the newest snapshot, strongly; None if that was lost."""
@@ -158,7 +186,7 @@ class BanLogItems(BanLogCounter):
     def without_snapshot(self) -> Missing:
         """Make the error for a table whose pointer was lost."""
         return Missing(
-            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b-worker"
+            f"table {self._table}: the snapshot of the bans (pk=log sk=snapshot) is not there; run f2b"
             " repair, which makes it anew from the bans"
         )
 
@@ -169,20 +197,19 @@ class BanLogItems(BanLogCounter):
             self._client.put_item(TableName=self._table, Item=item)
 
     def read_parts(self, parts: Iterable[Part]) -> dict[str, bytes]:
-        """Read parts by their names; what is missing has gone, or was not read: AWS answers 1 MB a partition."""
-        left = {name for part in parts for name in part.names}
+        """Read parts by their names; what is missing has gone.
+
+        Raises:
+            Throttled: If DynamoDB leaves some unread again and again.
+        """
         found: dict[str, bytes] = {}
-        while left:
-            before = len(left)
-            for batch in batches(sorted(left), READ_MAX):
-                keys = [_part_key(name) for name in batch]
-                with odd_answers(READING):
-                    found.update(
-                        (item["pk"]["S"], _content(item)) for item in self._read_some(keys, strongly=True)
-                    )
-            left.difference_update(found)
-            if len(left) == before:
-                break
+        names = sorted(name for part in parts for name in part.names)
+        for batch in batches(names, READ_MAX):
+            items, left = self._read_some([_part_key(name) for name in batch], strongly=True)
+            if left:
+                raise Throttled(f"{READING}: DynamoDB leaves {len(left)} items of the snapshot unread")
+            with odd_answers(READING):
+                found.update((item["pk"]["S"], _content(item)) for item in items)
         return found
 
     def point(self, snapshot: Snapshot, seen: Snapshot) -> bool:
@@ -243,6 +270,10 @@ def _is_refused(error: ClientError) -> bool:
 
 def _entry_key(epoch: str, place: int) -> Item:
     return {"pk": {"S": f"log#{epoch}#{place}"}, "sk": {"S": "log"}}
+
+
+def _place_of(key: Item) -> int:
+    return int(key["pk"]["S"].rpartition("#")[2])
 
 
 def _part_key(name: str) -> Item:

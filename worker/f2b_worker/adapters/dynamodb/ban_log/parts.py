@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.batches import batches
@@ -20,24 +21,42 @@ CHANGES_MAX = 5_000
 """So many changes are 60 to 100 KB."""
 
 
-def write_part(items: BanLogItems, changes: Iterable[Change], clock: Clock, *, after: int, upto: int) -> Part:
-    """Write a part of its own; until a pointer names it, nobody knows of it.
+class Draft:
+    """A part of a snapshot while it is written, item by item; until a pointer names it, nobody knows of it.
 
     Args:
         items: The log.
         changes: What stands in it.
-        clock: Tells when it was made.
+        clock: Tells when it was begun: from then on its items have their time to live.
         after: It tells what the numbers above this one made of the bans; 0 for a base.
         upto: And up to which.
 
-    Raises:
-        F2bError: If DynamoDB did not take it; what is written of it goes when its time is over.
+    Attributes:
+        part: What is written of it.
     """
-    part_id = secrets.token_hex(8)
-    total_bytes = number = 0
-    for batch in batches(changes, CHANGES_MAX):
-        content = pack(batch)
-        items.put_part(part_id, number, content)
-        number += 1
-        total_bytes += len(content)
-    return Part(part_id, number, after, upto, total_bytes, clock.now_ms())
+
+    def __init__(
+        self, items: BanLogItems, changes: Iterable[Change], clock: Clock, *, after: int, upto: int
+    ) -> None:
+        self.part = Part(secrets.token_hex(8), 0, after, upto, 0, clock.now_ms())
+        self._items = items
+        self._batches = batches(changes, CHANGES_MAX)
+        self._batch = next(self._batches, None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it is written."""
+        return self._batch is None
+
+    def write_next(self) -> None:
+        """Write one more item.
+
+        Raises:
+            F2bError: If DynamoDB did not take it; call it again to go on with that item.
+        """
+        if self._batch is None:
+            return
+        content = pack(self._batch)
+        self._items.put_part(self.part.id, self.part.items, content)
+        self.part = replace(self.part, items=self.part.items + 1, bytes=self.part.bytes + len(content))
+        self._batch = next(self._batches, None)

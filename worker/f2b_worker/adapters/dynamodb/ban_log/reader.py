@@ -34,7 +34,7 @@ NUMBERS_MAX = 1_000
 
 _BEING_REPAIRED = (
     "reading the bans: the ban log is being repaired, and has no snapshot yet; if nobody repairs it, run"
-    " f2b-worker repair"
+    " f2b repair"
 )
 _STARTS = 5  # a part that a newer snapshot replaced may go at any time
 
@@ -49,6 +49,8 @@ class Reading:
         snapshot: What the snapshot was that was read before, if one was.
         parts: What of it was read: of each part the changes, which may be gone through once.
         is_anew: Whether all that was known before is void: forget it first.
+        looked_upto: Numbers up to this one were looked for, or stand in the snapshot.
+        unread: Those of them that DynamoDB left unread.
     """
 
     cursor: Cursor
@@ -56,6 +58,13 @@ class Reading:
     snapshot: Snapshot | None = None
     parts: Mapping[str, Iterable[Change]] = field(default_factory=dict)
     is_anew: bool = False
+    looked_upto: int = 0
+    unread: frozenset[int] = frozenset()
+
+    @property
+    def is_last(self) -> bool:
+        """Whether every number was looked for that the counter has given away."""
+        return self.looked_upto >= self.cursor.top
 
     def changes(self) -> Iterator[Change]:
         """Go through all changes, once."""
@@ -103,22 +112,52 @@ class BanLogReader:
         Raises:
             F2bError: If DynamoDB does not answer, or the snapshot is not there or cannot be read.
         """
-        return self._anew(self._items.top())
+        now_s = self._clock.monotonic_s()
+        return self._anew(self._items.top(strongly=True), now_s)
 
-    def _anew(self, top: Top) -> Reading:
+    def readings(self, cursor: Cursor | None) -> Iterator[Reading]:
+        """Read whatever was logged before now, piece by piece; the next number is somebody's who came later.
+
+        An entry that was acknowledged before the first call is in a piece, unless its number is `unread` in one.
+        For each number is looked once, so neither holes nor numbers that are taken meanwhile make it longer.
+
+        Raises:
+            F2bError: If DynamoDB does not answer; what was read counts.
+        """
+        reading = self.follow(cursor) if cursor else self.start()
+        yield reading
+        while not reading.is_last:
+            reading = self._read_numbers(reading.cursor, self._clock.monotonic_s(), above=reading.looked_upto)
+            yield reading
+
+    def _anew(self, top: Top, now_s: float) -> Reading:
+        """Read the newest snapshot of the log of *top*, which was read strongly at *now_s* or later."""
         for _ in range(_STARTS):
             snapshot = self._items.snapshot()
             if snapshot is None:
                 raise self._items.without_snapshot()
             if snapshot.epoch != top.epoch:
-                raise Unavailable(_BEING_REPAIRED)
+                top = self._still_with(top)
+                continue
             parts = self._parts(snapshot.parts)
             if parts is not None:
                 self._looked()
-                return Reading(Cursor(top.epoch, snapshot.upto), {}, snapshot, parts, is_anew=True)
+                cursor = Cursor(top.epoch, snapshot.upto).ask(top.number, now_s)
+                return Reading(cursor, {}, snapshot, parts, is_anew=True, looked_upto=snapshot.upto)
         raise Unavailable(
-            "reading the bans: each snapshot was gone before it was read; if this stays, run f2b-worker repair"
+            "reading the bans: each snapshot was gone before it was read; if this stays, run f2b repair"
         )
+
+    def _still_with(self, top: Top) -> Top:
+        """Read the counter again, since the snapshot is of another log: a repair may have come between the two.
+
+        Raises:
+            Unavailable: If it is of the same log still.
+        """
+        newer = self._items.top(strongly=True)
+        if newer.epoch == top.epoch:
+            raise Unavailable(_BEING_REPAIRED)
+        return newer
 
     def follow(self, cursor: Cursor) -> Reading:
         """Read what was logged since *cursor*, a thousand numbers at most.
@@ -128,18 +167,24 @@ class BanLogReader:
         """
         now_s = self._clock.monotonic_s()
         top = self._items.top()
+        if top.epoch != cursor.epoch:  # or only a stale answer, of the log before
+            top = self._items.top(strongly=True)
         # An eventually consistent counter may be behind what this reader has read already.
         if top.epoch != cursor.epoch or (self._items.is_strong and top.number < cursor.number):
-            return self._anew(top)
+            return self._anew(top, now_s)
         cursor = cursor.ask(top.number, now_s)
         is_behind = self._lag_max is not None and cursor.top - cursor.number > self._lag_max
         if is_behind or cursor.missed_for(HOLE_S, now_s):
-            caught_up = self._from_snapshot(cursor, top)
+            caught_up = self._from_snapshot(cursor, top, now_s)
             if caught_up:
                 return caught_up
         return self._read_numbers(cursor, now_s)
 
-    def _from_snapshot(self, cursor: Cursor, top: Top) -> Reading | None:
+    def complete_ms(self, cursor: Cursor) -> float:
+        """Tell up to which time of the day everything is known that was logged; minus infinity if nobody knows."""
+        return cursor.complete_ms(now_ms=self._clock.now_ms(), now_s=self._clock.monotonic_s())
+
+    def _from_snapshot(self, cursor: Cursor, top: Top, now_s: float) -> Reading | None:
         """Go on from a snapshot that tells more than *cursor*; None if there is none.
 
         Who only lags takes its deltas, which forget nothing. A base does not name what was lifted long ago, so
@@ -151,15 +196,17 @@ class BanLogReader:
         deltas = snapshot.deltas_from(cursor.number)
         parts = self._parts(deltas) if deltas else None
         if parts is None:
-            return self._anew(top)
+            return self._anew(top, now_s)
         self._looked()
-        return Reading(cursor.jump(snapshot.upto), {}, snapshot, parts)
+        return Reading(cursor.jump(snapshot.upto), {}, snapshot, parts, looked_upto=snapshot.upto)
 
-    def _read_numbers(self, cursor: Cursor, now_s: float) -> Reading:
-        wanted = list(islice(cursor.wanted(), NUMBERS_MAX))
-        found = self._items.read(cursor.epoch, wanted)
+    def _read_numbers(self, cursor: Cursor, now_s: float, *, above: int = 0) -> Reading:
+        wanted = list(islice(cursor.wanted(above), NUMBERS_MAX))
+        found, unread = self._items.look_for(cursor.epoch, wanted)
         entries = {place: self._unpacked(cursor.epoch, place, entry) for place, entry in found.items()}
-        reading = Reading(cursor.take(found, set(wanted).difference(found), now_s), entries)
+        looked_upto = wanted[-1] if len(wanted) == NUMBERS_MAX else cursor.top
+        cursor = cursor.take(found, set(wanted).difference(found, unread), now_s)
+        reading = Reading(cursor, entries, looked_upto=looked_upto, unread=unread)
         if reading.looks:
             self._looked()
         return reading

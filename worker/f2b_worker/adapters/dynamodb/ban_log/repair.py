@@ -17,7 +17,7 @@ from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.ban_log.counter import EpochChanged
 from f2b_worker.adapters.dynamodb.ban_log.items import READ_MAX, Entry
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
-from f2b_worker.adapters.dynamodb.ban_log.parts import write_part
+from f2b_worker.adapters.dynamodb.ban_log.parts import Draft
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.adapters.dynamodb.patience import patiently
 from f2b_worker.adapters.dynamodb.states import PAUSES_S
@@ -136,8 +136,10 @@ class Repair:
     def _snapshot(self, epoch: str, found: Found) -> Snapshot:
         # Readers take an item with something unreadable in it row by row: these stand at the end, by themselves.
         changes = sorted(found.changes, key=lambda change: change.ban is UNREADABLE)
-        base = self._retried(lambda: write_part(self._items, changes, self._clock, after=0, upto=0))
-        return Snapshot(epoch, 0, (base,), len(changes))
+        base = Draft(self._items, changes, self._clock, after=0, upto=0)
+        while not base.is_done:
+            self._retried(base.write_next)
+        return Snapshot(epoch, 0, (base.part,), len(changes))
 
     def _publish(self, snapshot: Snapshot) -> None:
         """Let the pointer name the new snapshot, whatever it names now."""

@@ -6,12 +6,13 @@ nothing depends on it: the pointer to a snapshot moves forward only, from the ve
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, BanLogItems, Entry
-from f2b_worker.adapters.dynamodb.ban_log.parts import write_part
+from f2b_worker.adapters.dynamodb.ban_log.parts import Draft
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.domain.ban_log.changes import Bans
@@ -44,10 +45,35 @@ EVERY_S = 600.0
 DELTAS_MAX = 16
 """More deltas than these are made one, so that a start reads few items."""
 
-PUBLISHED_WITHIN_S = 60.0
-"""A part that was begun so long ago is not published: nobody may read it so late that it has gone."""
+PUBLISHED_WITHIN_S = 3_600.0
+"""A part that was begun so long ago is not published: nobody may read it so late that it has gone.
+
+Its items are kept for 15 days, and the base that names them is replaced after one.
+"""
+
+WRITING_S = 1.0
+"""So long a tick writes at a stretch; in between the log is followed, and the lease is renewed."""
 
 _CHANGE_BYTES = 16  # about, packed
+
+
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """A snapshot whose last part is being written.
+
+    Attributes:
+        cursor: Where the log was when it was begun.
+        began_s: When that was.
+        kept: The parts of the last snapshot that go on.
+        draft: The part after them.
+        told: Who changed since the last snapshot.
+    """
+
+    cursor: Cursor
+    began_s: float
+    kept: tuple[Part, ...]
+    draft: Draft
+    told: set[OffenderId]
 
 
 class Scribe:
@@ -75,9 +101,16 @@ class Scribe:
         self._since_last: set[OffenderId] = set()
         self._bytes = 0
         self._due_s = self._clock.monotonic_s() + EVERY_S
+        self._publication: _Publication | None = None
+        self._is_behind = False
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to do at once: numbers to read, or a part to write."""
+        return self._is_behind or self._publication is not None
 
     def tick(self) -> Changes:
-        """Follow the log, fill its holes, and publish a snapshot if one is due; call it about once a second.
+        """Follow the log, fill its holes, and publish a snapshot if one is due; call it every other second.
 
         Returns:
             The bans that it has learned of; where those are all, `standing` has them.
@@ -88,12 +121,17 @@ class Scribe:
         reading = self._reader.follow(self._cursor) if self._cursor else self._reader.start()
         if reading.is_anew or reading.snapshot:
             self._begin_anew(reading)
+            self._is_behind = True
             return Changes((), is_all=True)
+        self._is_behind = not reading.is_last
         self._cursor = reading.cursor
         self._above.update(reading.entries)
         changed = self._fold(reading.cursor)
-        if self._void(reading.cursor) and self._is_due(reading.cursor):
-            self._publish(reading.cursor)
+        if self._void(reading.cursor):
+            if self._publication is None and self._is_due(reading.cursor):
+                self._publication = self._begun(reading.cursor)
+            if self._publication:
+                self._write_on(self._publication)
         return Changes([_standing(self._bans.newest[who]) for who in changed if who in self._bans.newest])
 
     def standing(self) -> Iterator[StandingBan]:
@@ -147,48 +185,64 @@ class Scribe:
         """Whether the parts would go in time, even if nothing has changed since."""
         return self._snapshot is not None and self._clock.now_ms() - self._snapshot.base.made_ms >= DAY_MS
 
-    def _publish(self, cursor: Cursor) -> None:
+    def _begun(self, cursor: Cursor) -> _Publication:
         last = self._snapshot
         assert last, "a log begins with a snapshot"
-        began_s = self._clock.monotonic_s()
-        parts = self._parts_with(cursor, last)
-        if self._clock.monotonic_s() - began_s > PUBLISHED_WITHIN_S:
-            return  # the next call writes other ones; these go when their time is over
+        kept, changes = self._what_to_write(cursor, last)
+        after = kept[-1].upto if kept else 0
+        draft = Draft(self._items, changes, self._clock, after=after, upto=cursor.number)
+        told, self._since_last, self._bytes = self._since_last, set(), 0
+        return _Publication(cursor, self._clock.monotonic_s(), kept, draft, told)
+
+    def _write_on(self, publication: _Publication) -> None:
+        now_s = self._clock.monotonic_s
+        stop_s = now_s() + WRITING_S
+        while not publication.draft.is_done and now_s() < stop_s:
+            publication.draft.write_next()
+        if now_s() - publication.began_s > PUBLISHED_WITHIN_S:
+            self._give_up(publication)
+        elif publication.draft.is_done:
+            self._publish(publication)
+
+    def _give_up(self, publication: _Publication) -> None:
+        """Let go what took too long to write: it goes when its time is over, and another one is due at once."""
+        log.warning("snapshot_took_too_long", limit_s=PUBLISHED_WITHIN_S, items=publication.draft.part.items)
+        self._since_last |= publication.told
+        self._due_s = self._clock.monotonic_s()
+        self._publication = None
+
+    def _publish(self, publication: _Publication) -> None:
+        assert self._snapshot
+        parts = (*publication.kept, publication.draft.part)
         bans = len(self._bans.newest)
-        snapshot = Snapshot(cursor.epoch, cursor.number, parts, bans)
-        if not self._items.point(snapshot, last):
+        snapshot = Snapshot(publication.cursor.epoch, publication.cursor.number, parts, bans)
+        if not self._items.point(snapshot, self._snapshot):
             self._cursor = None  # somebody else's is there: go on from it
+            self._publication = None
             return
-        self._go_on_from(snapshot, cursor)
+        self._go_on_from(snapshot, publication)
         log.debug("snapshot_published", upto=snapshot.upto, parts=len(parts), bans=bans)
 
-    def _go_on_from(self, snapshot: Snapshot, cursor: Cursor) -> None:
-        self._since_base |= self._since_last
+    def _go_on_from(self, snapshot: Snapshot, publication: _Publication) -> None:
+        self._since_base |= publication.told
         if not snapshot.deltas:
-            self._bans.forget_ended(self._complete_ms(cursor))
+            self._bans.forget_ended(self._reader.complete_ms(publication.cursor))
             self._since_base = set()
         self._snapshot = snapshot
-        self._since_last = set()
-        self._bytes = 0
+        self._publication = None
         self._due_s = self._clock.monotonic_s() + EVERY_S
 
-    def _parts_with(self, cursor: Cursor, last: Snapshot) -> tuple[Part, ...]:
+    def _what_to_write(self, cursor: Cursor, last: Snapshot) -> tuple[tuple[Part, ...], Iterable[Change]]:
+        """Choose which parts stay, and which changes come after them."""
         delta_bytes = sum(part.bytes for part in last.deltas)
         if self._is_base_old or delta_bytes >= last.base.bytes // 2:
-            return (self._part(self._bans.remembered(self._complete_ms(cursor)), 0, cursor.number),)
+            return (), self._bans.remembered(self._reader.complete_ms(cursor))
         if len(last.deltas) >= DELTAS_MAX:
-            changed = self._since_base | self._since_last
-            return last.base, self._part(self._of(changed), last.base.upto, cursor.number)
-        return *last.parts, self._part(self._of(self._since_last), last.upto, cursor.number)
+            return (last.base,), self._of(self._since_base | self._since_last)
+        return last.parts, self._of(self._since_last)
 
     def _of(self, offenders: Iterable[OffenderId]) -> Iterable[Change]:
         return [self._bans.newest[who] for who in offenders]
-
-    def _complete_ms(self, cursor: Cursor) -> float:
-        return self._clock.now_ms() - 1000 * (self._clock.monotonic_s() - cursor.complete_s)
-
-    def _part(self, changes: Iterable[Change], after: int, upto: int) -> Part:
-        return write_part(self._items, changes, self._clock, after=after, upto=upto)
 
 
 def open_scribe(

@@ -45,13 +45,16 @@ class BanLogWriter:
         items: The log.
         clock: Tells how old a number and what is to be said are.
         stop: Ends a pause between two tries.
+
+    Attributes:
+        epoch: Of the log in which it last took a number; empty if it took none.
     """
 
     def __init__(self, items: BanLogItems, clock: Clock, stop: threading.Event | None = None) -> None:
         self._items = items
         self._clock = clock
         self._stop = stop or threading.Event()
-        self._epoch = ""
+        self.epoch = ""
 
     def append(self, changes: Sequence[Change], *, read_s: float) -> bool:
         """Write changes, so that every reader learns of them; they are in the log once this answers.
@@ -81,11 +84,11 @@ class BanLogWriter:
         raise Unavailable(f"the ban log refused {_NUMBERS_MAX} numbers in a row")
 
     def _reserve(self) -> int:
-        self._epoch = self._epoch or self._items.top().epoch
+        self.epoch = self.epoch or self._items.top().epoch
         try:
-            return self._items.reserve(self._epoch)
+            return self._items.reserve(self.epoch)
         except EpochChanged as changed:
-            self._epoch = changed.epoch
+            self.epoch = changed.epoch
             raise Unavailable("logging bans: the ban log was begun anew") from changed
 
     def _put(self, place: int, entry: Entry, *, asked_s: float, read_s: float) -> bool | None:
@@ -95,7 +98,7 @@ class BanLogWriter:
             return False
         if now_s - asked_s > NUMBER_S:
             return None
-        there = self._items.put(self._epoch, place, entry)
+        there = self._items.put(self.epoch, place, entry)
         # What is there may be this very entry, of which the answer was lost.
         return True if there is None or there == entry.id else None
 

@@ -1,0 +1,98 @@
+"""Where workers give signs of life, in memory and in DynamoDB alike; and what is seen of a state file."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
+from f2b_worker.adapters.dynamodb.lease import DynamoLease, holder_of
+from f2b_worker.adapters.sqlite.looking import depth_of_file, worker_of_file
+from f2b_worker.errors import F2bError
+from f2b_worker.ports import Holder, QueueDepth, WorkerSign
+from f2b_worker.testing import FakeClock, MemoryFleet
+from tests.contract.ledgers import TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from f2b_worker.adapters.sqlite.state import StateFile
+    from f2b_worker.ports import Fleet
+
+A = WorkerSign("host-a/17/c0ffee01", 1_000, 500, "0.1.0", "")
+B = WorkerSign("host-b/18/c0ffee02", 2_000, 700, "0.1.0", "the table does not answer")
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def fleet(request: pytest.FixtureRequest) -> Fleet:
+    if request.param == "memory":
+        return MemoryFleet()
+    return DynamoFleet(request.getfixturevalue("dynamodb"), TABLE)
+
+
+def test_a_fleet_that_gave_no_sign_has_none(fleet: Fleet) -> None:
+    assert list(fleet.signs()) == []
+
+
+def test_the_last_sign_of_each_worker_is_read_as_it_was_given(fleet: Fleet) -> None:
+    fleet.sign(WorkerSign(B.name, 1, 1, "0.0.9", "old"))
+    for each in (A, B):
+        fleet.sign(each)
+    assert list(fleet.signs()) == [A, B]
+
+
+def test_who_leaves_gives_no_sign_any_more(fleet: Fleet) -> None:
+    for each in (A, B):
+        fleet.sign(each)
+    for _ in range(2):
+        fleet.leave(A.name)
+    assert list(fleet.signs()) == [B]
+
+
+class TestDynamoDb:
+    def test_a_sign_that_cannot_be_read_is_left_out(self, dynamodb: DynamoDBClient) -> None:
+        fleet = DynamoFleet(dynamodb, TABLE)
+        fleet.sign(A)
+        dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "fleet"}, "sk": {"S": "odd"}, "at_ms": {"S": "now"}})
+        assert fleet.signs() == [A]
+
+    def test_a_table_that_is_not_there_is_an_error_of_ours(self, dynamodb: DynamoDBClient) -> None:
+        fleet = DynamoFleet(dynamodb, "nowhere")
+        for call in (fleet.signs, lambda: fleet.sign(A), lambda: fleet.leave(A.name)):
+            with pytest.raises(F2bError):
+                call()
+
+    def test_the_holder_of_a_lease_is_who_took_it_until_it_gives_it_back(self, dynamodb: DynamoDBClient) -> None:
+        assert holder_of(dynamodb, TABLE, "enforcer/here") == Holder()
+        lease = DynamoLease(
+            dynamodb, TABLE, name="enforcer/here", owner="me", clock=FakeClock(), enforces="block (f2b)"
+        )
+        assert lease.hold()
+        assert holder_of(dynamodb, TABLE, "enforcer/here") == Holder("me", "block (f2b)")
+        lease.release()
+        assert holder_of(dynamodb, TABLE, "enforcer/here") == Holder()
+
+
+class TestStateFile:
+    def test_what_waits_is_counted(self, state: StateFile) -> None:
+        with closing(state.reader()) as reader:
+            assert depth_of_file(reader) == QueueDepth(0, 0, 0, 0)
+            state.writer.do("test", lambda it: it.execute("INSERT INTO inbox (body, sent_at_ms) VALUES ('{}', 1)"))
+            assert depth_of_file(reader) == QueueDepth(1, 0, 0, 0)
+
+    def test_who_works_on_it_is_found_by_its_lock_without_touching_it(self, tmp_path: Path) -> None:
+        path, locks = tmp_path / "f2b.db", tmp_path / "locks"
+        (tmp_path / "f2b.db-lock").touch()
+        inode = (tmp_path / "f2b.db-lock").stat().st_ino
+        locks.write_text(
+            f"1: POSIX  ADVISORY  WRITE 5 08:01:{inode} 0 EOF\n2: FLOCK  ADVISORY  WRITE 6 08:01:1 0 EOF\n"
+        )
+        assert worker_of_file(path, locks) == 0
+        locks.write_text(f"1: FLOCK  ADVISORY  WRITE 4711 08:01:{inode} 0 EOF\n")
+        assert worker_of_file(path, locks) == 4711
+        assert worker_of_file(tmp_path / "other.db", locks) == 0
+        assert worker_of_file(path, tmp_path / "nowhere") is None

@@ -1,0 +1,82 @@
+"""The verdict of `f2b status`: what somebody should see to, and what is all right."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from f2b_worker.cli.status import Filled, Status, _lines
+from f2b_worker.domain.acts.control import Control, Pause
+from f2b_worker.ports import Holder, Notes, QueueDepth, WorkerSign
+from f2b_worker.process.looking import Seen
+
+NOW_MS = 1_700_000_000_000
+ALIVE = WorkerSign("a/1/c0ffee01", NOW_MS - 60_000, NOW_MS - 100_000, "0.1.0")
+WELL = Status(
+    ledger="f2b",
+    now_ms=NOW_MS,
+    bans={"login": 12_345, "ssh": 1},
+    seen=Seen([ALIVE], QueueDepth(3, 2, 1, 0), {"eu-west-1": Holder("a/1/c0ffee02", "block (f2b)")}),
+    sets=[Filled("f2b-ipv4", "block", 4, 10_000), Filled("f2b-ipv4-2", "block", 4, 9_999)],
+    notes={"eu-west-1": Notes({})},
+)
+
+
+def seen(**changes: Any) -> Status:
+    return dataclasses.replace(WELL, seen=dataclasses.replace(WELL.seen, **changes))
+
+
+def test_where_all_is_well_the_first_line_says_so() -> None:
+    assert WELL.problems == []
+    assert list(_lines(WELL)) == [
+        "OK",
+        "bans      12,346 run in f2b: login 12,345, ssh 1",
+        "workers   1 alive",
+        "enforcer  eu-west-1: a/1/c0ffee02",
+        "queue     3 waiting, 2 in hand, 1 delayed, 0 dead letters",
+        "IP SET      BLOCKLIST  ENTRIES      OF",
+        "f2b-ipv4    block       10,000  10,000",
+        "f2b-ipv4-2  block        9,999  10,000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (seen(workers=[]), "no worker is alive"),
+        (seen(workers=[dataclasses.replace(ALIVE, at_ms=NOW_MS - 181_000)]), "no worker is alive"),
+        (seen(workers=[dataclasses.replace(ALIVE, remark="no queue")]), "worker a/1/c0ffee01: no queue"),
+        (seen(holders={"eu-west-1": Holder()}), "nobody enforces in eu-west-1"),
+        (seen(queue=QueueDepth(0, 0, 0, 7)), "7 dead letters: f2b dlq list"),
+        (dataclasses.replace(WELL, notes={"x": Notes({}, held_back_from_ms=NOW_MS)}), "x: bans since 2023"),
+        (dataclasses.replace(WELL, sets=WELL.sets[:1]), "the IPv4 sets of blocklist block are full"),
+        (dataclasses.replace(WELL, control=Control({"*": Pause(0, by="me")})), "all blocklists are paused by me"),
+        (
+            dataclasses.replace(WELL, control=Control({"captcha": Pause(0, NOW_MS)})),
+            "blocklist captcha is paused",
+        ),
+    ],
+)
+def test_what_somebody_should_see_to_is_the_first_line(status: Status, told: str) -> None:
+    (problem,) = status.problems
+    assert told in problem
+    assert next(iter(_lines(status))) == f"NOT OK: {problem}"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        seen(workers=None),
+        seen(queue=None),
+        dataclasses.replace(WELL, control=Control({"*": Pause(0, NOW_MS - 1)})),
+    ],
+)
+def test_what_is_not_known_or_over_is_no_problem(status: Status) -> None:
+    assert status.problems == []
+
+
+def test_silent_workers_are_counted() -> None:
+    silent = dataclasses.replace(ALIVE, name="b", at_ms=NOW_MS - 3_600_000)
+    assert "workers   1 alive, 1 silent, the last for 1h" in list(_lines(seen(workers=[ALIVE, silent])))

@@ -1,0 +1,220 @@
+"""`f2b list`: the running bans, how far each is enforced, and what the enforcers noted."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.operator_options import ledger_options, settings_of
+from f2b_worker.cli.output import JSON, TABLE, Listing, listing_options, remark, say_lines, show
+from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes
+from f2b_worker.cli.selection import SORTS, Selection, selection_options
+from f2b_worker.cli.show import (
+    BAN_KEYS,
+    NOTE_KEYS,
+    ban_object,
+    ban_table,
+    note_lines,
+    notes_object,
+    unreadable_object,
+)
+from f2b_worker.cli.watching import shown, watch_option
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.judge.enforcement import State, state_of
+from f2b_worker.domain.judge.verdicts import UNREADABLE
+from f2b_worker.domain.networks import Networks
+from f2b_worker.errors import F2bError, Unreadable
+from f2b_worker.ports import StandingBan
+from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from f2b_worker.config.jails_file import Jails
+    from f2b_worker.config.operator import OperatorSettings
+    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+    from f2b_worker.ports import BanBook, Notes
+
+_SETS_HINT = "name the IP sets with --ip-set or --config to see which bans are in them"
+_SHOWN_OF_A_TABLE = 100
+LIST_KEYS = (*BAN_KEYS, "state", "why")
+
+
+class Shown(NamedTuple):
+    """One ban of the list: whose, and the error that names its item where it cannot be read."""
+
+    who: OffenderId | None
+    ban: Ban
+    why: Unreadable | None = None
+
+
+class Chosen(NamedTuple):
+    """What is listed: the bans up to the limit, and of how many they are the first."""
+
+    shown: Sequence[Shown]
+    total: int
+
+
+@click.command("list", epilog="Example: f2b list --table f2b --ip-set f2b --since 1h")
+@selection_options
+@click.option(
+    "--sort", type=click.Choice(tuple(SORTS)), default="until", show_default=True, help="What is on top."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Show the first N; 0 shows all. A table shows 100 by default, every other form all.",
+)
+@watch_option
+@ledger_options("ip_set", "scope")
+@click.option("--notes", "only_notes", is_flag=True, help="Show only what the enforcers noted.")
+@listing_options
+def list_bans(
+    *, form: str, only_notes: bool, sort: str, limit: int | None, every_s: float | None, **given: Any
+) -> None:
+    """List the running bans, and how far each is enforced.
+
+    enforced: it is in its IP set. covered: a network around it is. waiting: it is to be written. held_back: the
+    surge guard keeps it out. left_out: its IP sets are full. allowlisted: the allowlist, or ignoreip of all jails,
+    has it. observed: its jail bans nobody. no_ip_set: its blocklist has none. unreadable: its item cannot be read.
+    ?: no IP set of its blocklist is named.
+    The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
+    enforcers noted.
+    """
+    selection = Selection(**{each.name: given.pop(each.name) for each in fields(Selection)})
+    settings = settings_of(given, role="list")
+    jails = read_jails(settings.config)
+    if only_notes:
+        shown(partial(_show_notes, settings, form), every_s)
+        return
+    limit = (_SHOWN_OF_A_TABLE if form == TABLE else 0) if limit is None else limit
+    shown(partial(_show_bans, settings, jails, selection, sort=sort, limit=limit, form=form), every_s)
+
+
+def _show_bans(  # noqa: PLR0913
+    settings: OperatorSettings, jails: Jails, selection: Selection, *, sort: str, limit: int, form: str
+) -> None:
+    unreadable: list[Unreadable] = []
+    lost: list[Unreadable] = []
+    book = open_ban_book(settings, aside=unreadable.append)
+    chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
+    notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
+    places = _places(jails, settings, notes)
+    listed = counting(open_acts(settings, aside=lost.append).allowlist(), SystemClock().now_ms())
+    allowed = Networks((*jails.allowed.entries, *(each.network for each in listed)))
+    rows = [(each, _state(each, places, allowed)) for each in chosen.shown]
+    show(
+        Listing(
+            "bans",
+            [_object(each, state) for each, state in rows],
+            _table(rows),
+            plain="ip",
+            keys=LIST_KEYS,
+            more={"shown": len(rows), "total": chosen.total},
+        ),
+        form,
+    )
+    if form == TABLE:
+        say_lines(note_lines(notes))
+    for line in _remarks(rows, chosen, lost, form):
+        remark(line)
+
+
+def _show_notes(settings: OperatorSettings, form: str) -> None:
+    lost: list[Unreadable] = []
+    notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
+    rows = [notes_object(region, each) for region, each in notes.items()]
+    show(Listing("notes", rows, note_lines(notes), plain="region", keys=NOTE_KEYS), form)
+    for error in lost:
+        remark(f"unreadable: {error}")
+
+
+def _chosen(
+    book: BanBook, selection: Selection, unreadable: Sequence[Unreadable], *, sort: str, limit: int
+) -> Chosen:
+    """Read the bans that run and are asked for, sorted; then those that cannot be read."""
+    now_ms = SystemClock().now_ms()
+    is_asked_for = selection.whose()
+    named: set[str] = set()
+    running: list[StandingBan] = []
+    broken: list[Shown] = []
+    for who, ban, *_ in book.standing():
+        # What is told of a ban may be broken while the offender's own item is whole.
+        each = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
+        if each.why:
+            named.add(each.why.item)
+        if each.ban.until_ms < now_ms or not _asked_for(is_asked_for, who):
+            continue
+        if each.why:
+            broken.append(each)
+        elif selection.takes(each.ban, now_ms):
+            running.append(StandingBan(who, each.ban))
+    nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
+    first = heapq.nsmallest(limit, running, SORTS[sort]) if limit else sorted(running, key=SORTS[sort])
+    return Chosen(
+        [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
+        len(running) + len(broken) + len(nameless),
+    )
+
+
+def _asked_for(is_asked_for: Any, who: OffenderId) -> bool:
+    try:
+        return bool(is_asked_for(who.jail, who.key))
+    except ValueError:  # what stands in the place of the key is no address: it is shown
+        return True
+
+
+def _read_anew(book: BanBook, who: OffenderId) -> Shown:
+    try:
+        return Shown(who, book.offender(who).ban or UNREADABLE)
+    except Unreadable as error:
+        return Shown(who, UNREADABLE, error)
+
+
+def _places(jails: Jails, settings: OperatorSettings, notes: Mapping[str, Notes]) -> Places:
+    """Look into the IP sets; whoever may not still sees the bans."""
+    blocklists = chosen_blocklists(jails, settings)
+    try:
+        return look_into(open_ip_sets(blocklists), blocklists, notes)
+    except F2bError as error:
+        remark(f"the IP sets cannot be looked into: {error}")
+        return Places(notes=notes)
+
+
+def _state(each: Shown, places: Places, allowed: Networks) -> State | None:
+    if each.who is None:
+        return State.UNREADABLE
+    try:
+        return state_of(each.who.key, each.ban, places.by_blocklist, allowed)
+    except ValueError:  # what stands in the place of the key is no address
+        return State.UNREADABLE
+
+
+def _object(each: Shown, state: State | None) -> dict[str, Any]:
+    if each.why or each.who is None:
+        return {**unreadable_object(each.who), "state": State.UNREADABLE, "why": str(each.why)}
+    return {**ban_object(each.who, each.ban), "state": state, "why": None}
+
+
+def _table(rows: Sequence[tuple[Shown, State | None]]) -> Iterator[str]:
+    known = [(each.who, each.ban, state) for each, state in rows if each.who]
+    yield from ban_table([(who, ban) for who, ban, _ in known], [state for _, _, state in known])
+
+
+def _remarks(
+    rows: Sequence[tuple[Shown, State | None]], chosen: Chosen, lost: Sequence[Unreadable], form: str
+) -> Iterator[str]:
+    if len(rows) < chosen.total:
+        all_hint = "; --limit 0 shows all" if form != JSON else ""
+        yield f"{len(rows):,} of {chosen.total:,}{all_hint}"
+    if any(state is None for _, state in rows):
+        yield _SETS_HINT
+    yield from (f"unreadable: {each.why}" for each, _ in rows if each.why)
+    yield from (f"unreadable: {error}" for error in lost)

@@ -1,0 +1,76 @@
+"""What became of each thing that a command was asked to do, as rows of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.cli.output import TABLE, Listing, columns, remark, show
+from f2b_worker.cli.show import moment, time_object
+from f2b_worker.domain.addresses import display
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from f2b_worker.domain.acts.act import Act
+
+KEYS = ("ip", "jail", "outcome", "until", "until_at", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one thing.
+
+    Attributes:
+        network: What it is about; as it was written, if nobody can read it.
+        outcome: In one word.
+        jail: The jail that it is about; empty for none.
+        until_ms: Until when it holds; None for ever, or where it does not hold.
+        why: Why it is so, where that is to be said.
+        is_no: Whether it was refused, or failed.
+    """
+
+    network: str
+    outcome: str
+    jail: str = ""
+    until_ms: int | None = None
+    why: str | None = None
+    is_no: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The network as people write it."""
+        return display(self.network)
+
+    def as_object(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            "ip": self.shown,
+            "jail": self.jail or None,
+            "outcome": self.outcome,
+            **time_object("until", self.until_ms),
+            "why": self.why,
+        }
+
+    def as_row(self) -> tuple[str, ...]:
+        """Return it as cells."""
+        until = "" if self.until_ms is None else moment(self.until_ms)
+        return self.shown, self.jail, self.outcome, until
+
+
+def show_outcomes(outcomes: Sequence[Outcome], act: Act | None, form: str, *, done: str) -> bool:
+    """Print what became of each thing, what was refused beside it; answer whether nothing was.
+
+    Args:
+        outcomes: What became of each.
+        act: As what the audit remembers it; None of a dry run.
+        form: How to print.
+        done: What the outcomes that count are called: their number is said.
+    """
+    table = [("ADDRESS", "JAIL", "OUTCOME", "UNTIL"), *(each.as_row() for each in outcomes)]
+    more = {"act": act.id if act else None, done: sum(each.outcome == done for each in outcomes)}
+    show(Listing("outcomes", [each.as_object() for each in outcomes], columns(table), "ip", KEYS, more), form)
+    for each in outcomes:
+        if each.why and (each.is_no or form == TABLE):
+            remark(f"{each.shown}: {each.why}")
+    return not any(each.is_no for each in outcomes)

@@ -1,0 +1,74 @@
+"""What people write on the command line: addresses, networks, durations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.domain.addresses import canonical, key_of, parse_address
+from f2b_worker.domain.durations import parse_duration_ms
+
+if TYPE_CHECKING:
+    from f2b_worker.domain.addresses import Address
+
+
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+    _NumberType = click.ParamType[int]
+else:  # older releases of click have no type in it
+    _TextType = _NumberType = click.ParamType
+
+
+class _Network(_TextType):
+    """An address or a network in any spelling, as its canonical network: `203.0.113.7/32`, `2001:db8::1/128`."""
+
+    name = "cidr"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it."""
+        try:
+            return network_in(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Duration(_NumberType):
+    """A duration as fail2ban writes it, in milliseconds; -1 is for ever."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        try:
+            return value if isinstance(value, int) else parse_duration_ms(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+NETWORK = _Network()
+DURATION = _Duration()
+
+
+def network_in(text: str) -> str:
+    """Read an address or a network, in any spelling, into its canonical form.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    found = address_in(text)
+    return canonical(text.strip()) if found is None else key_of(found, ipv6_prefix=128)
+
+
+def address_in(text: str) -> Address | None:
+    """Read an address, in any spelling; None where the text is a network.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    text = text.strip()
+    _, slash, prefix = text.partition("/")
+    if slash and prefix:
+        canonical(text)
+        return None
+    return parse_address(text)

@@ -1,0 +1,243 @@
+"""`f2b status`: is it working? The verdict comes first, and is the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.group import answer
+from f2b_worker.cli.operator_options import ledger_options, settings_of
+from f2b_worker.cli.output import columns, json_option, painted, say_lines, show_document
+from f2b_worker.cli.places import open_ip_sets, read_notes
+from f2b_worker.cli.show import duration, moment, rfc3339, seconds, time_object
+from f2b_worker.cli.watching import shown, watch_option
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.domain.acts.control import EVERY_BLOCKLIST, Control
+from f2b_worker.domain.acts.lifting import is_running
+from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.process.looking import ALIVE_MS, Seen, look_at_fleet
+from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from f2b_worker.config.operator import OperatorSettings
+    from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.ports import Notes, StandingBan, WorkerSign
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How full an IP set is."""
+
+    name: str
+    blocklist: str
+    family: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `f2b status` knows.
+
+    Attributes:
+        ledger: The table or file.
+        now_ms: When it was so.
+        bans: How many bans run in each jail.
+        seen: Workers, queue, and who enforces.
+        sets: The IP sets that are named.
+        notes: What the enforcers noted.
+        control: What all workers obey.
+    """
+
+    ledger: str
+    now_ms: int
+    bans: Mapping[str, int]
+    seen: Seen
+    sets: Sequence[Filled] = ()
+    notes: Mapping[str, Notes] = field(default_factory=dict)
+    control: Control = field(default_factory=Control)
+
+    @property
+    def alive(self) -> list[WorkerSign]:
+        """The workers that gave a sign of life of late."""
+        return [each for each in self.seen.workers or () if self.now_ms - each.at_ms <= ALIVE_MS]
+
+    @property
+    def problems(self) -> list[str]:
+        """What somebody should see to, the worst first."""
+        return list(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        if self.seen.workers is not None and not self.alive:
+            yield "no worker is alive: infractions wait, and no ban is written"
+        yield from (f"worker {each.name}: {each.remark}" for each in self.alive if each.remark)
+        for region, holder in self.seen.holders.items():
+            if not holder.owner:
+                yield f"nobody enforces in {region}: give a worker the blocklists of {region}"
+        for region, notes in self.notes.items():
+            if notes.held_back_from_ms is not None:
+                since = moment(notes.held_back_from_ms)
+                yield f"{region}: bans since {since} are held back: look, then f2b release"
+        yield from self._full()
+        for name, pause in self.control.pauses.items():
+            if pause.counts_at(self.now_ms):
+                which = "all blocklists are" if name == EVERY_BLOCKLIST else f"blocklist {name} is"
+                yield f"{which} paused by {pause.by}: f2b resume"
+        if self.seen.queue and self.seen.queue.dead_letters:
+            number = self.seen.queue.dead_letters
+            yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"
+
+    def _full(self) -> Iterator[str]:
+        groups: dict[tuple[str, int], list[Filled]] = {}
+        for each in self.sets:
+            groups.setdefault((each.blocklist, each.family), []).append(each)
+        for (blocklist, family), sets in groups.items():
+            if all(each.entries >= SET_CAPACITY for each in sets):
+                yield f"the IPv{family} sets of blocklist {blocklist} are full: f2b provision --capacity"
+
+
+@click.command(epilog="Example: f2b status --queue f2b --table f2b --ip-set f2b")
+@watch_option
+@ledger_options("queue", "ip_set", "scope")
+@json_option
+def status(*, every_s: float | None, as_json: bool, **given: Any) -> None:
+    """Say whether it works, and what somebody should see to.
+
+    The first line is the verdict. Then come the bans by jail, the workers, who enforces, the queue and how full
+    the IP sets are; queue and IP sets only where they are named by option or in the file.
+    Exit codes: 0 all is well, 1 somebody should see to something, 2 wrong usage, 3 nobody can tell.
+    """
+    settings = settings_of(given, role="status")
+    found = shown(partial(_show, settings, as_json=as_json), every_s)
+    answer(yes=not found.problems)
+
+
+def _show(settings: OperatorSettings, *, as_json: bool) -> Status:
+    found = look(settings)
+    if as_json:
+        show_document(status_object(found))
+    else:
+        say_lines(_lines(found))
+    return found
+
+
+def look(settings: OperatorSettings) -> Status:
+    """Look at the whole fleet."""
+    blocklists = chosen_blocklists(read_jails(settings.config), settings)
+    now_ms = SystemClock().now_ms()
+    bans = Counter(each.who.jail for each in _running(settings, now_ms))
+    notes = read_notes(open_notebooks(settings, aside=lambda _: None, writing=False))
+    return Status(
+        ledger=str(settings.state_file or settings.table),
+        now_ms=now_ms,
+        bans=dict(bans.most_common()),
+        seen=look_at_fleet(settings, _regions(blocklists), now_ms),
+        sets=[
+            Filled(each.name, name, each.family, len(each.read().entries))
+            for name, each in open_ip_sets(blocklists)
+        ],
+        notes=notes,
+        control=open_acts(settings, aside=lambda _: None).control(),
+    )
+
+
+def _running(settings: OperatorSettings, now_ms: int) -> list[StandingBan]:
+    book = open_ban_book(settings, aside=lambda _: None)
+    return [each for each in book.standing() if is_running(each.ban, now_ms)]
+
+
+def _regions(blocklists: Sequence[Blocklist]) -> list[str]:
+    if not blocklists:
+        return []
+    from f2b_worker.process.regions import by_region  # noqa: PLC0415 - a fleet that enforces nothing needs no WAF
+
+    return list(by_region(blocklists))
+
+
+def status_object(found: Status) -> dict[str, Any]:
+    """Return it as a JSON object."""
+    queue = found.seen.queue
+    return {
+        "ok": not found.problems,
+        "problems": found.problems,
+        "ledger": found.ledger,
+        "bans": {"total": sum(found.bans.values()), "jails": dict(found.bans)},
+        "workers": None if found.seen.workers is None else [_worker(each, found) for each in found.seen.workers],
+        "enforcers": [
+            {"region": region, "owner": holder.owner or None, "enforces": holder.enforces}
+            for region, holder in found.seen.holders.items()
+        ],
+        "queue": queue
+        and {
+            "waiting": queue.waiting,
+            "in_flight": queue.in_flight,
+            "delayed": queue.delayed,
+            "dead_letters": queue.dead_letters,
+        },
+        "sets": [
+            {
+                "name": each.name,
+                "blocklist": each.blocklist,
+                "family": each.family,
+                "entries": each.entries,
+                "capacity": SET_CAPACITY,
+            }
+            for each in found.sets
+        ],
+        "pauses": [
+            {"blocklist": name, **time_object("until", pause.until_ms), "by": pause.by, "reason": pause.reason}
+            for name, pause in found.control.pauses.items()
+            if pause.counts_at(found.now_ms)
+        ],
+        "generation": found.control.generation,
+    }
+
+
+def _worker(sign: WorkerSign, found: Status) -> dict[str, Any]:
+    return {
+        "name": sign.name,
+        "alive": sign in found.alive,
+        "seen": seconds(sign.at_ms),
+        "seen_at": rfc3339(sign.at_ms),
+        "version": sign.version,
+        "remark": sign.remark,
+    }
+
+
+def _lines(found: Status) -> Iterator[str]:
+    if found.problems:
+        yield painted("NOT OK", "red") + f": {found.problems[0]}"
+        yield from (f"        {each}" for each in found.problems[1:])
+    else:
+        yield painted("OK", "green")
+    jails = ", ".join(f"{name} {number:,}" for name, number in found.bans.items())
+    yield f"bans      {sum(found.bans.values()):,} run in {found.ledger}" + (f": {jails}" if jails else "")
+    yield f"workers   {_workers(found)}"
+    for region, holder in found.seen.holders.items():
+        yield f"enforcer  {region}: {holder.owner or 'nobody'}"
+    if found.seen.queue:
+        queue = found.seen.queue
+        yield (
+            f"queue     {queue.waiting:,} waiting, {queue.in_flight:,} in hand, {queue.delayed:,} delayed,"
+            f" {queue.dead_letters:,} dead letters"
+        )
+    if found.sets:
+        rows = [(each.name, each.blocklist, f"{each.entries:,}", f"{SET_CAPACITY:,}") for each in found.sets]
+        yield from columns([("IP SET", "BLOCKLIST", "ENTRIES", "OF"), *rows], right=(2, 3))
+
+
+def _workers(found: Status) -> str:
+    if found.seen.workers is None:
+        return "unknown"
+    silent = len(found.seen.workers) - len(found.alive)
+    told = f"{len(found.alive)} alive"
+    if silent:
+        last_ms = max(each.at_ms for each in found.seen.workers if each not in found.alive)
+        told += f", {silent} silent, the last for {duration((found.now_ms - last_ms) // 1000 * 1000)}"
+    return told

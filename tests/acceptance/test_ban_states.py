@@ -48,7 +48,7 @@ def ask(fleet: Fleet, *arguments: str) -> str:
 def states(fleet: Fleet, *options: str) -> dict[str, str | None]:
     """What `list` says of each address."""
     found = json.loads(ask(fleet, "list", "--json", *options))
-    return {each["ip"]: each["state"] for each in found["list"]}
+    return {each["ip"]: each["state"] for each in found["bans"]}
 
 
 def explained(fleet: Fleet, ip: str, *options: str) -> list[dict[str, Any]]:

@@ -42,4 +42,6 @@ def test_after_three_reports_the_command_explains_the_ban_and_names_its_ip_set(
     assert (found["status"], found["jail"], found["ip"]) == ("banned", "login", IP)
     assert [round(found["ban"][name] * 1000) for name in ("start", "until")] == [stored.start_ms, stored.until_ms]
     assert [hit["id"] for hit in found["ban"]["evidence"]] == ["report-0", "report-1", "report-2"]
-    assert found["ip_sets"] == [{"name": f"{NAME}-ipv4", "entry": f"{IP}/32", "blocklist": "block"}]
+    assert found["ip_sets"] == [
+        {"name": f"{NAME}-ipv4", "entry": f"{IP}/32", "blocklist": "block", "foreign": False}
+    ]

@@ -85,7 +85,7 @@ def _check_that_it_is_explained(fleet: Fleet, config: Path, feeding: list[Ban]) 
     assert f"IP set     {NAME}-ipv4, as {entry(AGAIN)}" in text
     told: dict[str, Any] = json.loads(explain(fleet, config, AGAIN, "--json"))["jails"][0]
     assert (told["status"], told["jail"]) == ("banned", "recidive")
-    assert [(hit["id"], round(hit["at"] * 1000)) for hit in told["ban"]["evidence"]] == [
+    assert [(hit["id"], round(hit["time"] * 1000)) for hit in told["ban"]["evidence"]] == [
         (f"{ban.jail} {entry(AGAIN)}", ban.start_ms) for ban in feeding
     ]
     assert json.loads(explain(fleet, config, ONCE, "--json"))["jails"][0]["status"] == "watched"

@@ -150,11 +150,11 @@ def _chosen(
         each = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
         if each.why:
             named.add(each.why.item)
-        if each.ban.until_ms < now_ms or not _asked_for(is_asked_for, who):
+        if not _asked_for(is_asked_for, who):
             continue
         if each.why:
             broken.append(each)
-        elif selection.takes(each.ban, now_ms):
+        elif each.ban.until_ms >= now_ms and selection.takes(each.ban, now_ms):
             running.append(StandingBan(who, each.ban))
     nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
     first = heapq.nsmallest(limit, running, SORTS[sort]) if limit else sorted(running, key=SORTS[sort])

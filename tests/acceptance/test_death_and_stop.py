@@ -78,13 +78,13 @@ def test_sigterm_ends_a_worker_in_time_while_dynamodb_is_away_and_nothing_is_del
     worker = fleet.start_worker()
     eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
     local_aws.edge.fault("dynamodb:*", "error")
-    send_bodies(fleet, report("203.0.113.9", 3))
+    send_bodies(fleet, report("203.0.113.9", 2))  # too few for a ban, so that they are recorded first
     eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)
 
     worker.terminate()
 
     assert worker.wait(10) == 0
-    assert fleet.queued() == 3
+    assert fleet.queued() == 2
 
 
 def test_sigterm_releases_what_a_worker_has_in_hand_although_dynamodb_does_not_answer(
@@ -108,7 +108,7 @@ def test_sigterm_ends_a_worker_with_code_0_also_if_it_may_release_nothing_and_sa
     eventually(lambda: "sqs:ReceiveMessage" in local_aws.edge.calls(), "the worker works", 30)
     local_aws.edge.fault("dynamodb:*", "error")
     local_aws.edge.fault("sqs:ChangeMessageVisibility*", "throttle", code=code)
-    send_bodies(fleet, report("203.0.113.9", 3) * 20)
+    send_bodies(fleet, [body for number in range(4) for body in report(f"203.0.113.{number}", 2)])
     eventually(lambda: bool(local_aws.edge.refused().get("dynamodb:UpdateItem")), "the ledger fails", 20)
 
     worker.terminate()

@@ -32,8 +32,12 @@ _Id = Annotated[
         {
             "anyOf": [
                 {"type": "string", "minLength": 1, "maxLength": ID_LONGEST},
-                # More digits than a name has characters are refused; JSON's readers keep so many exactly.
-                {"type": "number", "minimum": _EARLIEST_MS, "maximum": _LATEST_MS},
+                # Its text is the name, sign included.
+                {
+                    "type": "number",
+                    "exclusiveMinimum": -(10 ** (ID_LONGEST - 1)),
+                    "exclusiveMaximum": 10**ID_LONGEST,
+                },
                 {"type": "null"},
             ]
         }

@@ -83,7 +83,7 @@ ROWS = st.lists(st.tuples(st.integers(-9, 2), st.sampled_from([1, 2, 3, 4])), mi
 # The third is fed by the others: reports to it are allowed, and should not ban alone.
 ROWS_MAX = {"login": 6, "scan": 6, "recidive": 1}
 WEIGHT_MAX = {"login": 4, "scan": 4, "recidive": 2}
-CALLS = st.sampled_from(["commit", "commit", "history", "history", "record", "bury", "delete"])
+CALLS = st.sampled_from(["ban_strangers", "commit", "commit", "history", "history", "record", "bury", "delete"])
 FAILURES = st.sampled_from([Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.DIES_AFTER, *Fate])
 FATES = st.lists(st.tuples(st.sampled_from([*[Fate.DONE] * 12, *Fate]), st.integers(0, 3)), min_size=1, max_size=6)
 NUMBERS = st.integers(0, 1000)
@@ -407,8 +407,13 @@ TestTwoWorkers.settings = PROFILE
 @pytest.mark.parametrize(
     ("jails", "call", "times", "fate"),
     [
-        (("login", "recidive"), "commit", 1, Fate.DIES_AFTER),  # the ban is there, and feeds beside a report
-        (("login",), "record", 2, Fate.ONE_REFUSED),  # what the ban feeds is refused
+        (
+            ("login", "recidive"),
+            "ban_strangers",
+            1,
+            Fate.DIES_AFTER,
+        ),  # the ban feeds beside a report
+        (("login",), "record", 1, Fate.ONE_REFUSED),  # what the ban feeds is refused
         (("login",), "history", 1, Fate.DIES_AFTER),
     ],
 )

@@ -156,12 +156,12 @@ class Worker:
 
     def _answer(self, name: str, do: Callable[..., Any], asked: tuple[Any, ...]) -> Any:
         error = {Fate.ONE_AWAY: Unavailable("away"), Fate.ONE_REFUSED: Invalid("refused")}.get(self._fate)
-        if error is None or name not in ("record", "commit") or not asked[0]:
+        if error is None or name not in ("ban_strangers", "record", "commit") or not asked[0]:
             return do(*asked)
         (of_offenders,) = asked
         unlucky = sorted(of_offenders)[self._unlucky % len(of_offenders)]
         answers = do({who: what for who, what in of_offenders.items() if who != unlucky})
-        return {who: error if who == unlucky else answers[who] for who in of_offenders}
+        return answers | {unlucky: error}
 
     def _settle(self, messages: Sequence[Message]) -> None:
         try:

@@ -98,9 +98,7 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
     run.wait_for_hints()
     (export,) = [each.strip() for each in run.text.splitlines() if "export AWS_" in each]
     bans, explain, report = [
-        each.split("#")[0].strip()
-        for each in run.text.splitlines()
-        if re.match(r"  \S*/f2b-(worker|report) ", each)
+        each.split("#")[0].strip() for each in run.text.splitlines() if re.match(r"  \S*/f2b(-report)? ", each)
     ]
     queue_url = re.findall(r"The queue for producers is (\S+)", run.text)[0]
 

@@ -82,7 +82,7 @@ def test_sigterm_during_an_import_ends_a_command_at_once_without_a_word(
     ("command", "module"),
     [
         (ONE, "click"),
-        (ONE, "boto3"),
+        (ONE, "botocore.session"),
         (POOL, "f2b_worker.process.pool.child"),
         ([*SHIM, "2"], "uvicorn"),
         (STANDALONE, "pydantic"),
@@ -96,7 +96,7 @@ def test_an_interrupt_during_an_import_is_one_line_and_130(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("module", [BEFORE_THE_FIRST_IMPORT, "boto3"])
+@pytest.mark.parametrize("module", [BEFORE_THE_FIRST_IMPORT, "botocore.session"])
 def test_a_signal_to_all_of_a_group_while_a_pools_children_import_is_a_stop(
     fleet: Fleet, tmp_path: Path, module: str, number: int
 ) -> None:

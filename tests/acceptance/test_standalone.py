@@ -37,9 +37,9 @@ def server_of(worker: subprocess.Popen[bytes]) -> int:
     return server
 
 
-def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(fleet: Fleet, *arguments: str, program: str = "f2b") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(BIN / "f2b"), *arguments], env=fleet.environment, capture_output=True, text=True, check=False
+        [str(BIN / program), *arguments], env=fleet.environment, capture_output=True, text=True, check=False
     )
 
 
@@ -232,11 +232,11 @@ def test_two_on_one_file_and_two_on_one_port_are_refused_in_one_line(
 ) -> None:
     start(enforcing=False)
     port = fleet.shim_url.rsplit(":", 1)[1]
-    same_file = command(fleet, "--standalone", "--state", str(state))
+    same_file = command(fleet, "--standalone", "--state", str(state), program="f2b-worker")
     assert (same_file.returncode, same_file.stderr.count("\n")) == (3, 1)
     assert "in use by another f2b-worker" in same_file.stderr
     options = ("--state", str(tmp_path / "other.db"), "--host", "127.0.0.1", "--port", port)
-    same_port = command(fleet, "--standalone", *options)
+    same_port = command(fleet, "--standalone", *options, program="f2b-worker")
     assert (same_port.returncode, same_port.stderr.count("\n")) == (3, 1)
     assert f"port {port}" in same_port.stderr
 

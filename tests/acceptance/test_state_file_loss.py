@@ -114,7 +114,8 @@ def hits_in(state: Path) -> set[str]:
 
 def started_in_vain(fleet: Fleet, state: Path) -> subprocess.CompletedProcess[str]:
     """Start a worker on a file that it must refuse; it could not listen, either."""
-    return command(fleet, "--standalone", "--state", str(state), "--port", "1", "--host", "203.0.113.1")
+    options = ("--state", str(state), "--port", "1", "--host", "203.0.113.1")
+    return command(fleet, "--standalone", *options, program="f2b-worker")
 
 
 def report_until_refused(fleet: Fleet) -> tuple[list[str], str]:

@@ -131,7 +131,7 @@ def test_what_fails_before_the_log_is_begun_anew_changes_nothing(cloud: Cloud, b
 
 
 @pytest.mark.parametrize(
-    ("kind", "code", "exit_code"), [("error", None, 5), ("throttle", "AccessDeniedException", 3)]
+    ("kind", "code", "exit_code"), [("error", None, 3), ("throttle", "AccessDeniedException", 3)]
 )
 def test_what_fails_later_says_in_the_same_line_that_the_repair_is_not_done(  # noqa: PLR0917
     cloud: Cloud,

@@ -72,7 +72,6 @@ TURN_WAIT_LEAST_S = 1.0
 LEDGER_CONNECTIONS = 16
 """So many threads may ask DynamoDB at once for the judge."""
 
-
 SCRIBE_SLOWER = 5
 """The scribe renews its lease every 10 s, and another takes it over after 40: only a start's cost hangs on it."""
 

@@ -39,6 +39,7 @@ from f2b_worker.adapters.dynamodb.many import MANY, ManyOffenders
 from f2b_worker.adapters.dynamodb.news import News
 from f2b_worker.adapters.dynamodb.publishing import Publishing
 from f2b_worker.adapters.dynamodb.seen_items import SeenItems
+from f2b_worker.adapters.dynamodb.state_update import state_update
 from f2b_worker.adapters.dynamodb.strangers import Strangers
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.judge.retention import Retention
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from f2b_worker.adapters.dynamodb.items import Item
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
@@ -180,32 +182,20 @@ class DynamoLedger(DynamoBanBook):
             return self._known.learn(who, item, asked_s)
 
     def _ban_update(self, who: OffenderId, decision: Decision) -> Any:
-        seen, after = decision.seen, decision.applied(decision.seen)
-        values: dict[str, Any] = {
-            ":ban": {"M": ban_item(decision.last)},
-            ":next": number(after.revision),
-            ":one": number(1),
-            ":ttl": ttl(self._retention.until_ms(decision.last, now_ms=self._clock.now_ms())),
+        sets: Item = {
+            "ban": {"M": ban_item(decision.last)},
+            "ttl": ttl(self._retention.until_ms(decision.last, now_ms=self._clock.now_ms())),
         }
-        sets = "SET ban = :ban, rev = :next, #ttl = :ttl"
         if decision.last.evidence:
-            values[":evidence"] = evidence_item(decision.last)
-            sets += ", evidence = :evidence"
-        elif decision.is_another:
-            sets += " REMOVE evidence"  # of the ban before
-        spent = seen.hits - after.hits
-        if spent:
-            values[":spent"] = hits_value(spent)
-        if seen.revision:
-            values[":seen"] = number(seen.revision)
-        return {
-            "TableName": self._table,
-            "Key": state_key(who),
-            "UpdateExpression": sets + " ADD v :one" + (" DELETE hits :spent" if spent else ""),
-            "ConditionExpression": "rev = :seen" if seen.revision else "attribute_not_exists(rev)",
-            "ExpressionAttributeNames": {"#ttl": "ttl"},
-            "ExpressionAttributeValues": values,
-        }
+            sets["evidence"] = evidence_item(decision.last)
+        return state_update(
+            self._table,
+            who,
+            decision.seen,
+            decision.applied(decision.seen),
+            sets=sets,
+            forgets_evidence=decision.is_another and not decision.last.evidence,
+        )
 
     def publish(self, offenders: Mapping[OffenderId, Offender]) -> Mapping[OffenderId, F2bError]:
         """Log the last bans of *offenders*, unless the log is known to tell them."""

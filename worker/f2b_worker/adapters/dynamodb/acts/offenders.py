@@ -13,11 +13,11 @@ from f2b_worker.adapters.dynamodb.items import (
     as_count,
     as_offender,
     ban_item,
-    hits_value,
     name_of,
     number,
     state_key,
 )
+from f2b_worker.adapters.dynamodb.state_update import state_update
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.domain.acts.hand_bans import banned_by_hand
 from f2b_worker.domain.acts.lifting import is_running, lifted
@@ -257,36 +257,14 @@ class OffenderActs:
 
     def _update(self, who: OffenderId, stored: _Stored, change: Changed[Any], after: Offender) -> Item:
         """Make the member of a transaction that stores what is remembered then, if nobody changed it meanwhile."""
-        seen = stored.offender
         kept_until_ms = self._retention.until_ms(after.ban, now_ms=self._clock.now_ms())
-        values: Item = {
-            ":rev": number(after.revision),
-            ":one": number(1),
-            ":ttl": number(max(stored.ttl_s, kept_until_ms // 1000)),
-        }
-        sets, removed = ["rev = :rev", "#ttl = :ttl"], ""
+        sets: Item = {"ttl": number(max(stored.ttl_s, kept_until_ms // 1000))}
         if after.ban:
-            values[":ban"] = {"M": ban_item(after.ban)}
-            sets.append("ban = :ban")
+            sets["ban"] = {"M": ban_item(after.ban)}
         if after.lifted_ms:
-            values[":lifted"] = number(after.lifted_ms)
-            sets.append("lifted_ms = :lifted")
-        if change.decision and change.decision.is_another:
-            removed = " REMOVE evidence"  # of the ban before
-        spent = seen.hits - after.hits
-        if spent:
-            values[":spent"] = hits_value(spent)
-        if seen.revision:
-            values[":seen"] = number(seen.revision)
-        return {
-            "TableName": self._table,
-            "Key": state_key(who),
-            "UpdateExpression": f"SET {', '.join(sets)}{removed} ADD v :one"
-            + (" DELETE hits :spent" if spent else ""),
-            "ConditionExpression": "rev = :seen" if seen.revision else "attribute_not_exists(rev)",
-            "ExpressionAttributeNames": {"#ttl": "ttl"},
-            "ExpressionAttributeValues": values,
-        }
+            sets["lifted_ms"] = number(after.lifted_ms)
+        forgets_evidence = bool(change.decision and change.decision.is_another)
+        return state_update(self._table, who, stored.offender, after, sets=sets, forgets_evidence=forgets_evidence)
 
 
 class _Stored(NamedTuple):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
-import threading
 import time
 from itertools import count
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL, Order
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.domain.networks import Networks
 from tests.acceptance.attacks import now_ms, report, send_bodies
+from tests.acceptance.killing import Killing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,30 +70,6 @@ def hands(fleet: Fleet) -> Iterator[Hands]:
     acts.close()
 
 
-class Killing(threading.Thread):
-    """Kills one worker after the other, at random times, and starts another in its place."""
-
-    def __init__(self, fleet: Fleet, *options: str) -> None:
-        super().__init__(daemon=True)
-        self.killed = 0
-        self._fleet, self._options = fleet, options
-        self._random = random.Random(20)
-        self._stop_killing = threading.Event()
-
-    def run(self) -> None:
-        while not self._stop_killing.wait(self._random.uniform(3, 9)):
-            doomed = self._random.choice(self._fleet.workers)
-            self._fleet.start_worker(*self._options)
-            doomed.kill()
-            doomed.wait()
-            self._fleet.workers.remove(doomed)
-            self.killed += 1
-
-    def end(self) -> None:
-        self._stop_killing.set()
-        self.join()
-
-
 def f2b(fleet: Fleet, *arguments: str) -> str:
     command = [str(BIN / "f2b"), *arguments, "--table", NAME]
     return subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
@@ -104,9 +79,7 @@ def test_a_banned_range_is_parted_joined_and_lifted_while_workers_are_killed(fle
     options = ("--unban-lag-s", "1")
     for _ in range(3):
         fleet.start_worker(*options)
-    killing = Killing(fleet, *options)
-    killing.start()
-    try:
+    with Killing(fleet, *options) as killing:
         f2b(fleet, "ban", RANGE, "198.51.100.9", "--forever", "--ip-set", NAME, "--wait", "2m")
         assert fleet.ip_set_entries() == {RANGE, OUTSIDE}
         f2b(fleet, "allow", "add", "203.0.113.77")
@@ -122,8 +95,6 @@ def test_a_banned_range_is_parted_joined_and_lifted_while_workers_are_killed(fle
         f2b(fleet, "unban", "203.0.113.78", "--ip-set", NAME, "--wait", "2m")
         becomes(fleet, {OUTSIDE, "198.51.100.10/32"}, "that, too")
         eventually(lambda: killing.killed >= 5, "enough are killed", 60)
-    finally:
-        killing.end()
     verbs = [each["verb"] for each in json.loads(f2b(fleet, "audit", "--json"))["acts"]]
     assert verbs == ["unban", "unban", "disallow", "allow", "ban"]
     verbs = [each["verb"] for each in json.loads(f2b(fleet, "audit", "--ip", RANGE, "--json"))["acts"]]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
-import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
 
 from demo.fleet import BIN, NAME, Fleet, eventually
 from tests.acceptance.attacks import report, send_bodies
+from tests.acceptance.killing import Killing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,48 +30,17 @@ def told(fleet: Fleet, *arguments: str, code: int = 0) -> Any:
     return json.loads(f2b(fleet, *arguments, "--json", code=code))
 
 
-class Killer:
-    """Kills a worker now and then, and starts another one."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._stop = threading.Event()
-        self._random = random.Random(7)
-        self._thread = threading.Thread(target=self._run)
-        self.killed = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._random.uniform(1, 4)):
-            victim = self._random.choice(self._fleet.workers)
-            with suppress(ProcessLookupError):
-                victim.kill()
-            victim.wait()
-            self._fleet.workers.remove(victim)
-            self._fleet.start_worker()
-            self.killed += 1
-
-
 def covered(fleet: Fleet, ip: str) -> bool:
     """Tell whether an IP set holds an address."""
-    from ipaddress import ip_address, ip_network  # noqa: PLC0415
-
     return any(ip_address(ip) in ip_network(each) for each in fleet.ip_set_entries())
 
 
 def test_a_range_is_banned_parted_around_an_allowed_address_and_lifted_while_workers_are_killed(
     fleet: Fleet,
 ) -> None:
-    for _ in range(2):
+    for _ in range(3):
         fleet.start_worker()
-    with Killer(fleet) as killer:
+    with Killing(fleet) as killing:
         f2b(fleet, "ban", RANGE, "--for", "1h", "--reason", "a botnet", "--wait", "90s", *FLEET)
         assert covered(fleet, OFFICE)
         f2b(fleet, "allow", "add", OFFICE, "--comment", "our office", "--table", NAME)
@@ -82,7 +50,7 @@ def test_a_range_is_banned_parted_around_an_allowed_address_and_lifted_while_wor
         send_bodies(fleet, report(OFFICE, 5))
         f2b(fleet, "unban", RANGE, "--reason", "over", "--wait", "90s", *FLEET)
         eventually(lambda: fleet.ip_set_entries() == set(), "nobody is left in WAF", 60, 1)
-        eventually(lambda: killer.killed >= 2, "two workers were killed", 60, 0.5)
+        eventually(lambda: killing.killed >= 2, "two workers were killed", 60, 0.5)
     assert f2b(fleet, "banned", OFFICE, RANGE, "--table", NAME, code=1)
     acts = told(fleet, "audit", "--table", NAME)["acts"]
     assert [(each["verb"], each["what"], each["reason"]) for each in acts] == [

@@ -14,6 +14,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.output import remark
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.backoff import backoff_s
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.errors import F2bError, Retryable
 from f2b_worker.process.opening import local_name, who_acts
 
@@ -72,6 +73,11 @@ def new_act(  # noqa: PLR0913 - one for each attribute
         ).shortened()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def end_of(act: Act, for_ms: int | None) -> int | None:
+    """Tell when what an act begins for so long ends; None for ever."""
+    return None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
 
 
 def _who(settings: OperatorSettings) -> str:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import dry_run_option, file_option, for_each, insistently, new_act, texts_in
+from f2b_worker.cli.acting import (
+    dry_run_option,
+    end_of,
+    file_option,
+    for_each,
+    insistently,
+    new_act,
+    reason_option,
+    texts_in,
+)
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
@@ -19,7 +28,6 @@ from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry, counting
 from f2b_worker.domain.acts.pardons import pardoned
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -109,7 +117,7 @@ def add(  # noqa: PLR0913
         allowed = [Outcome(each, "would be allowed") for each in asked]
         answer(yes=show_outcomes([*wrong, *allowed, *would], None, form, done="allowed"))
     act = new_act(settings, Verb.ALLOW, asked, reason=comment)
-    until_ms = None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
+    until_ms = end_of(act, for_ms)
     acts = open_acts(settings)
     if asked:
         insistently(
@@ -142,13 +150,13 @@ def _covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
 
 def _lifted(who: OffenderId, ban: object) -> Outcome:
     if isinstance(ban, F2bError):
-        return Outcome(who.key, "failed", who.jail, why=str(ban), is_no=True)
+        return Outcome.failed(who, ban)
     return Outcome(who.key, "lifted", who.jail)
 
 
 @allow.command(epilog="Example: f2b allow remove 198.51.100.9 --table f2b")
 @click.argument("networks", nargs=-1, required=True, type=NETWORK, metavar="IP|CIDR…")
-@click.option("--reason", default="", metavar="TEXT", help="Why; the audit keeps it.")
+@reason_option
 @ledger_options()
 @listing_options
 def remove(networks: Sequence[str], *, reason: str, form: str, **given: Any) -> None:
@@ -177,9 +185,13 @@ def list_allowed(*, form: str, **given: Any) -> None:
     """List whom nobody bans, by the ledger and by the file."""
     settings = settings_of(given, role="list")
     now_ms = SystemClock().now_ms()
-    found = list(_all(counting(open_acts(settings).allowlist(), now_ms), read_jails(settings.config)))
+    _show(list(_all(counting(open_acts(settings).allowlist(), now_ms), read_jails(settings.config))), form)
+
+
+def _show(found: Sequence[Allowed], form: str, *, is_titled: bool = True) -> None:
     table = [("NETWORK", "FROM", "UNTIL", "COMMENT"), *(each.as_row() for each in found)]
-    show(Listing("entries", [each.as_object() for each in found], columns(table), "network", KEYS), form)
+    lines = columns(table) if is_titled else ()
+    show(Listing("entries", [each.as_object() for each in found], lines, "network", KEYS), form)
 
 
 def _all(entries: Iterable[AllowEntry], jails: Jails) -> Iterator[Allowed]:
@@ -206,11 +218,7 @@ def check_allowed(network: str, *, form: str, **given: Any) -> None:
         *(Allowed(each, BUILT_IN) for each in NEVER_BANNED.entries),
     ]
     found = [each for each in everything if Networks([each.network]).touches(network)]
-    table = [("NETWORK", "FROM", "UNTIL", "COMMENT"), *(each.as_row() for each in found)]
-    show(
-        Listing("entries", [each.as_object() for each in found], columns(table) if found else (), "network", KEYS),
-        form,
-    )
+    _show(found, form, is_titled=bool(found))
     if not found:
         remark(f"{display(network)} is on no list: it may be banned")
     answer(yes=bool(found))

@@ -152,5 +152,5 @@ def _outcome(who: OffenderId, stored: Offender | F2bError | None, order: Order) 
     if stored is None:
         return Outcome(who.key, "would be banned", who.jail, order.until_ms)
     if isinstance(stored, F2bError) or stored.ban is None:
-        return Outcome(who.key, "failed", who.jail, why=str(stored), is_no=True)
+        return Outcome.failed(who, stored)
     return Outcome(who.key, "banned", who.jail, stored.ban.until_ms)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.domain.acts.act import Act
+    from f2b_worker.domain.judge.verdicts import OffenderId
 
 KEYS = ("ip", "jail", "outcome", "until", "until_at", "why")
 
@@ -36,6 +37,11 @@ class Outcome:
     until_ms: int | None = None
     why: str | None = None
     is_no: bool = False
+
+    @classmethod
+    def failed(cls, who: OffenderId, why: object) -> Outcome:
+        """Say that it failed for one offender, and why."""
+        return cls(who.key, "failed", who.jail, why=str(why), is_no=True)
 
     @property
     def shown(self) -> str:

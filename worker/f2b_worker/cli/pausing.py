@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.acting import insistently, new_act, reason_option
+from f2b_worker.cli.acting import end_of, insistently, new_act, reason_option
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, say_lines, show_document
@@ -14,7 +14,6 @@ from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
-from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.process.opening import open_acts
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
     settings = settings_of(given, role="operator")
     acts = open_acts(settings)
     act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason)
-    until_ms = None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
+    until_ms = end_of(act, for_ms)
     insistently(lambda: acts.pause(act, blocklist, until_ms))
     ends = "until f2b resume" if until_ms is None else f"until {moment(until_ms)}"
     _show(

@@ -174,7 +174,7 @@ def _lift(
     lifted: dict[OffenderId, Ban] = {}
     for who, ban in ended.items():
         if isinstance(ban, F2bError):
-            outcomes.append(Outcome(who.key, "failed", who.jail, why=str(ban), is_no=True))
+            outcomes.append(Outcome.failed(who, ban))
         elif ban is None:
             outcomes.append(
                 Outcome(who.key, NOTHING, who.jail, why="no ban ran; its infractions up to now are spent")

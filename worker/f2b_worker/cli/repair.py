@@ -10,7 +10,7 @@ import click
 
 from f2b_worker.cli.operator_options import options, settings_of
 from f2b_worker.cli.output import json_option, progress, remark, show_document
-from f2b_worker.errors import F2bError, GaveUp, Retryable, StartError
+from f2b_worker.errors import F2bError, StartError
 from f2b_worker.process.opening import open_repair
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def _explained(repairing: Repair) -> Iterator[None]:
     except F2bError as error:
         if not repairing.is_open:
             raise
-        kind = GaveUp if isinstance(error, Retryable) else StartError
-        raise kind(f"{_NOT_DONE}: {error}") from error
+        raise StartError(f"{_NOT_DONE}: {error}") from error
     except KeyboardInterrupt:
         if repairing.is_open:
             remark(f"f2b: {_NOT_DONE}")

@@ -52,9 +52,7 @@ class Publishing:
         failed: dict[OffenderId, F2bError] = {}
         left = [who for who, offender in offenders.items() if self._is_due(who, offender)]
         for _ in range(_TRIES):
-            unknown = [who for who in left if self._known.get(who) is None]
-            failed |= {who: each for who, each in self._read(unknown).items() if isinstance(each, F2bError)}
-            seen = {who: found for who in left if who not in failed and (found := self._known.get(who))}
+            seen = self._seen(left, failed)
             longer = {who for who, each in seen.items() if _is_extension(each.offender)}
             # New bans first: an extension must not hold them up.
             new = [who for who in seen if who not in longer]
@@ -64,6 +62,14 @@ class Publishing:
             self._read(left)
         late = Unavailable("logging bans: they were read too long ago, each time")
         return failed | dict.fromkeys(left, late)
+
+    def _seen(self, whom: Iterable[OffenderId], failed: dict[OffenderId, F2bError]) -> Mapping[OffenderId, Seen]:
+        """Look up offenders as they were last seen, and read those of whom that is forgotten."""
+        found = {who: self._known.get(who) for who in whom}
+        unknown = [who for who, each in found.items() if each is None]
+        failed |= {who: each for who, each in self._read(unknown).items() if isinstance(each, F2bError)}
+        found |= {who: self._known.get(who) for who in unknown if who not in failed}
+        return {who: each for who, each in found.items() if each}
 
     def _is_due(self, who: OffenderId, offender: Offender) -> bool:
         ban = offender.ban

@@ -143,6 +143,10 @@ class Fleet:
         url: str = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
         return url
 
+    def set_visibility_timeout(self, seconds: int) -> None:
+        """Have what a dead worker held come again after so long, instead of a minute; before workers start."""
+        self.sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={"VisibilityTimeout": str(seconds)})
+
     def queued(self, name: str = NAME) -> int:
         """Count the messages that are in a queue, in flight or not."""
         url = self.queue_url_of(name)

@@ -26,16 +26,12 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 
-def set_visibility_timeout(fleet: Fleet, seconds: int) -> None:
-    fleet.sqs.set_queue_attributes(QueueUrl=fleet.queue_url, Attributes={"VisibilityTimeout": str(seconds)})
-
-
 @pytest.mark.localstack
 def test_a_worker_killed_in_the_middle_of_a_replay_loses_nothing(
     fleet: Fleet, local_aws: LocalAws, oracle: Path
 ) -> None:
     infractions = real_attack(oracle, "elasticssh")
-    set_visibility_timeout(fleet, 3)
+    fleet.set_visibility_timeout(3)
     local_aws.edge.fault("dynamodb:UpdateItem", "delay", delay_s=0.03)  # so that there is a middle
     send_in_small_messages(fleet, infractions, size=5)
     total = fleet.queued()
@@ -155,7 +151,7 @@ def test_a_worker_outlives_who_started_it(fleet: Fleet) -> None:
 
 
 def test_another_worker_enforces_within_15_s_after_the_enforcer_was_killed(fleet: Fleet) -> None:
-    set_visibility_timeout(fleet, 2)  # SQS may hand messages to the connection of the dead
+    fleet.set_visibility_timeout(2)  # SQS may hand messages to the connection of the dead
     first = fleet.start_worker()
     send_bodies(fleet, report("203.0.113.1", 3))
     eventually(lambda: "203.0.113.1/32" in fleet.ip_set_entries(), "the first worker enforces", 30, 0.6)

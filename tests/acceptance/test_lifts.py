@@ -73,6 +73,7 @@ def is_in_waf(fleet: Fleet) -> bool:
 def test_a_lifted_ban_leaves_waf_and_comes_back_for_what_is_done_afterwards_only(
     fleet: Fleet, ledger: DynamoLedger, acts: DynamoActs
 ) -> None:
+    fleet.set_visibility_timeout(3)  # the dead one holds messages
     workers = [fleet.start_worker() for _ in range(2)]
     early = body(3000, 2900, 2800, 2700)
     send_bodies(fleet, [early])

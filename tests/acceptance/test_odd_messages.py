@@ -91,7 +91,7 @@ def test_a_body_that_does_not_match_its_md5_waits_and_is_judged_when_it_comes_wh
     def damage(message: dict[str, Any]) -> None:
         message["Body"] = message["Body"].replace("198.51.100.1", "198.51.100.2")
 
-    fleet.sqs.set_queue_attributes(QueueUrl=fleet.queue_url, Attributes={"VisibilityTimeout": "5"})
+    fleet.set_visibility_timeout(5)
     odd.messages = damage
     log = tmp_path / "log"
     worker = fleet.start_worker(log=log)

@@ -40,9 +40,7 @@ NEVER_VISIBLE_AGAIN_S = 600
 
 def fill(fleet: Fleet, local_aws: LocalAws) -> None:
     """Let the worker hold messages that it cannot judge; a later worker can."""
-    fleet.sqs.set_queue_attributes(
-        QueueUrl=fleet.queue_url, Attributes={"VisibilityTimeout": str(NEVER_VISIBLE_AGAIN_S)}
-    )
+    fleet.set_visibility_timeout(NEVER_VISIBLE_AGAIN_S)
     local_aws.edge.fault("dynamodb:*", "error")
     send_bodies(fleet, [body for address in ADDRESSES for body in report(address, 3)])
     eventually(lambda: in_flight(fleet) > 0, "it has some in hand", 20)

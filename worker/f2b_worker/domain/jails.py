@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Window:
     findtime_ms: int = 10 * MINUTE_MS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Jail:
     """A named policy, in fail2ban's words and with its defaults; all times in milliseconds.
 
@@ -92,7 +93,7 @@ class Jail:
     escalation: tuple[tuple[int, tuple[str, ...]], ...] = ()
     recidive: bool = False
 
-    @property
+    @cached_property
     def hits_kept(self) -> int:
         """How many unused infractions of one address the ledger keeps in any case.
 
@@ -101,7 +102,7 @@ class Jail:
         """
         return max(32, 2 * max(window.maxretry for window in self.windows))
 
-    @property
+    @cached_property
     def maxretry_least(self) -> int:
         """So many infractions, each of which counts once, are a ban at least."""
         return min(window.maxretry for window in self.windows)
@@ -195,7 +196,10 @@ class Policy:
 
     def ignores(self, jail: Jail, address: Address) -> str | None:
         """Say why *address* is never banned in one of the jails, or None if it may be; see `Jail.ignores`."""
-        return jail.ignores(address) or self._spares(span_of(address, jail.prefix_of(address)))
+        reason = jail.ignores(address)
+        if reason or not self.allowed.entries:
+            return reason
+        return self._spares(span_of(address, jail.prefix_of(address)))
 
     def ignores_key(self, jail: Jail, key: str) -> str | None:
         """Say the same of a whole network."""

@@ -124,7 +124,9 @@ class ManyOffenders:
             return error
 
     def _after(self, who: OffenderId, new: Sequence[Hit], asked_s: float) -> Seen:
-        seen = self._known.get(who) or Seen(0, Offender(), asked_s)
+        seen = self._known.get(who)
+        if seen is None:
+            return Seen(1, Offender(frozenset(new)), asked_s)
         return Seen(seen.version + 1, replace(seen.offender, hits=seen.offender.hits.union(new)), asked_s)
 
     def _record_statement(self, who: OffenderId, after: Seen) -> Statement:

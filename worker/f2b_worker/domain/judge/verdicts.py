@@ -149,9 +149,10 @@ def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit
     Of many hits, those that the batch alone makes a ban of are left out, but for the newest: whoever judges the
     batch stores that ban, or finds them covered by an earlier one. So a hot address costs a small write.
     """
-    distinct = sorted(set(hits))
-    if len(distinct) <= jail.hits_kept:
-        return frozenset(distinct)
+    all_hits = frozenset(hits)
+    if len(all_hits) <= jail.hits_kept:
+        return all_hits
+    distinct = sorted(all_hits)
     return frozenset(distinct[-jail.hits_kept :]).union(judge(Offender(), distinct, jail, key=key).unused)
 
 

@@ -44,6 +44,7 @@ def fleet(
     edge.reset_calls()
     with Fleet(aws_in_process, config, account=account) as fleet:
         yield fleet
+        fleet.kill()  # how they stop has tests of its own; here it would cost each test a second
     edge.clear_faults()
     edge.deliver()
     edge.count_units()
@@ -73,4 +74,4 @@ def start(fleet: Fleet, state: Path, tmp_path: Path) -> Iterator[Callable[..., s
         return process
 
     yield started
-    fleet.stop()
+    fleet.kill()

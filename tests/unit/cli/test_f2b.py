@@ -91,6 +91,15 @@ def test_wrong_usage_ends_with_2_and_names_what_is_wrong(name: str, wrong: list[
     assert answer.stdout == ""
 
 
+@pytest.mark.parametrize("words", sorted({words[:-1] for words in TREE if len(words) > 1}))
+def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
+    text = run(*words, "--help").output
+    for each, found in TREE.items():
+        if each[:-1] == words:
+            first = inspect.cleandoc(found.help or "").split("\n\n")[0]
+            assert re.search(rf"^  {each[-1]} +{re.escape(first)}$", text, re.MULTILINE)
+
+
 def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
     answer = run("lst")
     assert answer.exit_code == 2

@@ -20,6 +20,10 @@ CANNOT = 3
 """Something is missing, not allowed or away."""
 
 
+_SHORT = 200
+"""More characters than the first sentence of any command's help has."""
+
+
 class Verb(NamedTuple):
     """Where a command is, and the first sentence of its help, for the group's help, which imports none."""
 
@@ -40,9 +44,9 @@ class LateGroup(click.Group):
         super().__init__(*settings, **others)
         self.verbs = verbs
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """Name all commands."""
-        return [*self.verbs, *super().list_commands(ctx)]
+        return [*self.commands, *self.verbs]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
@@ -55,8 +59,10 @@ class LateGroup(click.Group):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with what is known of them without an import, under their headings."""
-        for heading in dict.fromkeys(each.heading for each in self.verbs.values()):
-            rows = [(name, verb.short) for name, verb in self.verbs.items() if verb.heading == heading]
+        here = {name: Verb("", each.get_short_help_str(_SHORT)) for name, each in self.commands.items()}
+        every = {**here, **self.verbs}
+        for heading in dict.fromkeys(each.heading for each in every.values()):
+            rows = [(name, verb.short) for name, verb in every.items() if verb.heading == heading]
             with formatter.section(heading or "Commands"):
                 formatter.write_dl(rows)
 
@@ -65,7 +71,8 @@ class LateGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; one that is misspelt is answered with the nearest names."""
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        # Where it is only to be completed, nothing is said of what is wrong.
+        if not ctx.resilient_parsing and not name.startswith("-") and name not in self.list_commands(ctx):
             ctx.fail(f"No such command '{name}'.{_near(name, self.verbs)}")
         return super().resolve_command(ctx, args)
 

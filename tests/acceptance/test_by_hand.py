@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -138,6 +138,7 @@ def test_a_call_for_it_has_every_process_read_its_file_again(fleet: Fleet, hands
     assert hands.acts.reload(hands.act(Verb.RELOAD)) == 1
     eventually(lambda: log.read_text().count("jails_reloaded") == 2, "both reload", SOON_S)
     eventually(lambda: shown(port, "f2b_generation") == 1.0, "and say so", SOON_S)
+    eventually(lambda: generations(fleet) == [1, 1], "in their signs of life, too", SOON_S)
     send_bodies(fleet, ['{"ip": "203.0.113.9"}'])
     eventually(lambda: {ban.key for ban in fleet.bans()} == {"203.0.113.9"}, "one report bans", 20)
 
@@ -145,6 +146,19 @@ def test_a_call_for_it_has_every_process_read_its_file_again(fleet: Fleet, hands
     hands.acts.reload(hands.act(Verb.RELOAD))
     eventually(lambda: log.read_text().count("jails_kept") == 2, "both keep what they have", SOON_S)
     assert shown(port, "f2b_generation") == 1.0
+    told = status(fleet)
+    assert (told["generation"], len(told["not_reloaded"])) == (2, 2)
+
+
+def generations(fleet: Fleet) -> list[int | None]:
+    return [each["generation"] for each in status(fleet)["workers"]]
+
+
+def status(fleet: Fleet) -> Any:
+    command = [str(BIN / "f2b"), "status", "--json", "--table", NAME]
+    answer = subprocess.run(command, env=fleet.environment, check=False, capture_output=True, text=True)
+    assert answer.returncode in {0, 1}, answer.stderr
+    return json.loads(answer.stdout)
 
 
 def shown(port: int, name: str) -> float | None:

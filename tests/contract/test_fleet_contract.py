@@ -1,15 +1,18 @@
-"""Where workers give signs of life, in memory and in DynamoDB alike; and what is seen of a state file."""
+"""Where workers give signs of life, in memory, in DynamoDB and in a state file; and what is seen of that."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease, holder_of
+from f2b_worker.adapters.sqlite.fleet import SqliteFleet, signs_in
 from f2b_worker.adapters.sqlite.looking import depth_of_file, worker_of_file
+from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import Holder, QueueDepth, WorkerSign
 from f2b_worker.testing import FakeClock, MemoryFleet
@@ -24,13 +27,16 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Fleet
 
 A = WorkerSign("host-a/17/c0ffee01", 1_000, 500, "0.1.0", "")
-B = WorkerSign("host-b/18/c0ffee02", 2_000, 700, "0.1.0", "the table does not answer")
+B = WorkerSign("host-b/18/c0ffee02", 2_000, 700, "0.1.0", "the table does not answer", 3)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", "dynamodb", "sqlite"])
 def fleet(request: pytest.FixtureRequest) -> Fleet:
     if request.param == "memory":
         return MemoryFleet()
+    if request.param == "sqlite":
+        state: StateFile = request.getfixturevalue("state")
+        return SqliteFleet(state.reader(), state.writer)
     return DynamoFleet(request.getfixturevalue("dynamodb"), TABLE)
 
 
@@ -51,6 +57,13 @@ def test_who_leaves_gives_no_sign_any_more(fleet: Fleet) -> None:
     for _ in range(2):
         fleet.leave(A.name)
     assert list(fleet.signs()) == [B]
+
+
+def test_a_sign_takes_the_place_of_the_one_before_it_with_the_reload_that_was_followed(fleet: Fleet) -> None:
+    fleet.sign(A)
+    later = replace(A, at_ms=A.at_ms + 60_000, generation=0)
+    fleet.sign(later)
+    assert list(fleet.signs()) == [later]
 
 
 class TestDynamoDb:
@@ -78,6 +91,23 @@ class TestDynamoDb:
 
 
 class TestStateFile:
+    def test_the_sign_of_a_worker_that_died_goes_after_a_day(self, state: StateFile) -> None:
+        fleet = SqliteFleet(state.reader(), state.writer)
+        fleet.sign(A)
+        fleet.sign(replace(B, at_ms=A.at_ms + DAY_MS))
+        assert [each.name for each in fleet.signs()] == [A.name, B.name]
+        fleet.sign(replace(B, at_ms=A.at_ms + DAY_MS + 1))
+        assert [each.name for each in fleet.signs()] == [B.name]
+
+    @pytest.mark.parametrize("content", ["", "[]", '["now", 1, "0.1.0", "", 0]', '[1, 1, "0.1.0", "", -1]'])
+    def test_a_sign_in_a_file_that_cannot_be_read_is_left_out(self, state: StateFile, content: str) -> None:
+        fleet = SqliteFleet(state.reader(), state.writer)
+        fleet.sign(A)
+        insert = "INSERT INTO control VALUES ('sign#odd', ?)"
+        state.writer.do("test", lambda it: it.execute(insert, (content,)))
+        with closing(state.reader()) as reader:
+            assert signs_in(reader) == [A]
+
     def test_what_waits_is_counted(self, state: StateFile) -> None:
         with closing(state.reader()) as reader:
             assert depth_of_file(reader) == QueueDepth(0, 0, 0, 0)

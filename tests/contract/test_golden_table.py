@@ -206,7 +206,7 @@ def test_golden_acts_allowlist_and_control_are_read(fleet: Fleet) -> None:
         AllowEntry("203.0.113.128/25", at_ms + DAY_MS, "", ANN, at_ms),
     ]
     pause = Pause(at_ms + 1000, at_ms + 1000 + HOUR_MS, ANN, "too strict")
-    assert fleet.acts.control() == Control({"strict": pause}, 1)
+    assert fleet.acts.control() == Control({"strict": pause}, 1, at_ms + 2000)
     verbs = [act.verb for act in fleet.acts.audit(0)]
     assert verbs == [Verb.RELOAD, Verb.PAUSE, Verb.ALLOW, Verb.BAN, Verb.UNBAN]
     (lift,) = fleet.acts.acts_on(LIFTED.key)

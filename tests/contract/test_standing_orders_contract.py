@@ -116,12 +116,15 @@ class TestControl:
     def test_each_reload_is_another_generation_and_a_repeated_one_is_none(
         self, acts: Acts, orders: StandingOrders, heard: Callable[[], bool]
     ) -> None:
-        assert acts.control().generation == 0
+        assert acts.control() == Control()
         assert acts.reload(act(Verb.RELOAD)) == 1
         assert heard()
         assert acts.reload(act(Verb.RELOAD)) == 1
-        assert acts.reload(act(Verb.RELOAD, number=2)) == 2
-        assert orders.control().generation == 2
+        assert acts.control().asked_ms == act(Verb.RELOAD).at_ms
+        later = replace(act(Verb.RELOAD, number=2), at_ms=LIFTED_MS + 5)
+        assert acts.reload(later) == 2
+        assert acts.reload(act(Verb.RELOAD)) == 2
+        assert orders.control() == Control(generation=2, asked_ms=LIFTED_MS + 5)
 
 
 class TestAudit:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from f2b_worker.cli.status import Filled, Status, _lines
+from f2b_worker.cli.status import RELOADED_WITHIN_MS, Filled, Status, _lines, status_object
 from f2b_worker.domain.acts.control import Control, Pause
 from f2b_worker.ports import Holder, Notes, QueueDepth, WorkerSign
 from f2b_worker.process.looking import Seen
@@ -75,6 +75,39 @@ def test_what_somebody_should_see_to_is_the_first_line(status: Status, told: str
 )
 def test_what_is_not_known_or_over_is_no_problem(status: Status) -> None:
     assert status.problems == []
+
+
+RELOADED, KEPT, OLD = (
+    dataclasses.replace(ALIVE, name=name, generation=generation)
+    for name, generation in (("a", 3), ("b", 2), ("c", None))
+)
+DEAD = dataclasses.replace(KEPT, name="d", at_ms=NOW_MS - 3_600_000)
+
+
+def asked(ms_ago: int, *workers: WorkerSign) -> Status:
+    control = Control(generation=3, asked_ms=NOW_MS - ms_ago)
+    return dataclasses.replace(seen(workers=[RELOADED, OLD, DEAD, *workers]), control=control)
+
+
+def test_who_has_not_reloaded_is_named_and_a_problem_only_after_a_while() -> None:
+    status = asked(RELOADED_WITHIN_MS, KEPT)
+    assert status.problems == []
+    assert "reload    1 of 3 workers have not reloaded: b (generation 3, asked 1m30s ago)" in list(_lines(status))
+    late = asked(RELOADED_WITHIN_MS + 1, KEPT)
+    assert late.problems == ["1 of 3 workers have not reloaded: b: jails_kept in the log of each says why"]
+    told = status_object(late)
+    assert (told["not_reloaded"], told["reload_asked"]) == (["b"], (NOW_MS - RELOADED_WITHIN_MS - 1) / 1000)
+
+
+def test_who_reloaded_does_not_say_or_is_silent_is_not_behind() -> None:
+    status = asked(3_600_000)
+    assert status.problems == []
+    assert not any("reload" in line for line in _lines(status))
+
+
+def test_of_many_that_have_not_reloaded_a_few_are_named() -> None:
+    status = asked(0, *(dataclasses.replace(KEPT, name=f"w{number}") for number in range(7)))
+    assert status.behind_told == "7 of 9 workers have not reloaded: w0, w1, w2, w3, w4 and 2 more"
 
 
 def test_silent_workers_are_counted() -> None:

@@ -16,6 +16,7 @@ from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import ALLOWLISTED
 from f2b_worker.errors import Unavailable
+from f2b_worker.process.assembly import open_rules
 from f2b_worker.process.rules import EVERY_S, Rules, follow_orders
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryLedger
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.control import Control
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.networks import Networks
@@ -170,12 +172,29 @@ def test_a_file_that_is_read_again_leaves_the_allowlist_and_adds_its_own(tmp_pat
     scene = Scene(config)
     scene.follow(scene.allow)
     config.write_text(f"[defaults]\nignoreip = ['{OTHER}']\n")
-    scene.rules.use_file(read_jails(config))
+    scene.rules.use_file(read_jails(config), 0)
     scene.hand_over()
     assert [scene.loops.ignores(ip) for ip in ("203.0.113.9", "198.51.100.7")] == [ALLOWLISTED, "ignoreip"]
     assert scene.loops.allowed
     assert scene.loops.allowed.touches(OTHER)
     assert scene.loops.allowed.touches(NETWORK)
+
+
+def test_a_call_for_a_reload_while_a_worker_starts_is_followed_or_heard_later(tmp_path: Path) -> None:
+    acts, clock, config = MemoryActs(MemoryLedger()), FakeClock(), tmp_path / "f2b.toml"
+    config.write_text("")
+
+    def read() -> Jails:
+        """Read the file; right after the first time somebody changes it, and calls."""
+        jails = read_jails(config)
+        if not config.read_text():
+            config.write_text(f"[defaults]\nignoreip = ['{OTHER}']\n")
+            acts.reload(Act("1", clock.now_ms(), "jane", Verb.RELOAD))
+        return jails
+
+    rules = open_rules(read, acts, clock)
+    assert (rules.control.generation, rules.followed) == (1, 1)
+    assert rules.allowed.touches(OTHER)
 
 
 def test_a_failure_is_told_once_and_what_was_known_holds_until_it_is_over(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
@@ -19,6 +20,7 @@ from f2b_worker.process.assembly import Parts
 from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.regions import RegionPorts, as_text
 from f2b_worker.process.rules import Rules
+from f2b_worker.process.signs import Said
 from f2b_worker.process.worker import (
     EXIT_PART_DIED,
     EXIT_STOPPED,
@@ -185,6 +187,18 @@ class TestReload:
         line = self.reloaded(parts(intake), tmp_path / "f2b.toml", "[defaults]\nmaxretry = 0\n")
         assert line["event"] == "jails_kept"
         assert intake.used == []
+
+    def test_a_process_says_which_call_for_a_reload_it_followed_and_stays_behind_where_it_refused(
+        self, tmp_path: Path
+    ) -> None:
+        running = parts(Loop())
+        assert running.said == Said("", 0)
+        running.rules.control = Control(generation=1)
+        self.reloaded(running, tmp_path / "f2b.toml", "[defaults]\nmaxretry = 3\n")
+        assert running.said.generation == 1
+        running.rules.control = Control(generation=2)
+        self.reloaded(running, tmp_path / "f2b.toml", "[defaults]\nmaxretry = 0\n")
+        assert running.said.generation == 1
 
 
 class TestBlocklists:

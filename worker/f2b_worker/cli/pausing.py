@@ -89,7 +89,8 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
 def reload(*, reason: str, as_json: bool, **given: Any) -> None:
     """Ask all workers to read their jails files again.
 
-    Each worker of the fleet does what it does on SIGHUP, within seconds.
+    Each worker of the fleet does what it does on SIGHUP, within seconds. f2b status names those that have not:
+    such a worker found its file wrong, and its log says what.
     """
     settings = settings_of(given, role="operator")
     acts = open_acts(settings)

@@ -202,6 +202,10 @@ _STATUS = an_object(
                         **time("seen", "Its last sign of life"),
                         "version": TEXT,
                         "remark": TEXT,
+                        "generation": {
+                            **MAYBE_WHOLE,
+                            "description": "The reload that it followed last; null: it does not say.",
+                        },
                     }
                 )
             )
@@ -221,7 +225,9 @@ _STATUS = an_object(
                 }
             )
         ),
-        "generation": WHOLE,
+        "generation": {**WHOLE, "description": "How often somebody asked for a reload."},
+        **time("reload_asked", "When somebody last did", null="nobody did"),
+        "not_reloaded": {**TEXTS, "description": "The workers alive that have not done it since."},
     }
 )
 

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Notes, StandingBan, WorkerSign
 
 
+RELOADED_WITHIN_MS = 90_000
+"""So long after a reload was asked for, a worker that has not done it is a problem.
+
+It does it within seconds, and gives a sign at once. If that sign is lost, the next one comes a minute later.
+"""
+
+_NAMED = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
     """How full an IP set is."""
@@ -85,6 +94,7 @@ class Status:
                 since = moment(notes.held_back_from_ms)
                 yield f"{region}: bans since {since} are held back: look, then f2b release"
         yield from self._full()
+        yield from self._not_reloaded()
         for name, pause in self.control.pauses.items():
             if pause.counts_at(self.now_ms):
                 which = "all blocklists are" if name == EVERY_BLOCKLIST else f"blocklist {name} is"
@@ -92,6 +102,27 @@ class Status:
         if self.seen.queue and self.seen.queue.dead_letters:
             number = self.seen.queue.dead_letters
             yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"
+
+    @property
+    def behind(self) -> list[WorkerSign]:
+        """The workers alive that have not read their file since somebody last asked for that."""
+        generation = self.control.generation
+        return [each for each in self.alive if each.generation is not None and each.generation < generation]
+
+    @property
+    def behind_told(self) -> str:
+        """Name them in one line; empty if there is none."""
+        names = [each.name for each in self.behind]
+        if not names:
+            return ""
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        have = "worker has" if len(self.alive) == 1 else "workers have"
+        return f"{len(names):,} of {len(self.alive):,} {have} not reloaded: {', '.join(names[:_NAMED])}{more}"
+
+    def _not_reloaded(self) -> Iterator[str]:
+        asked_ms = self.control.asked_ms
+        if self.behind and (asked_ms is None or self.now_ms - asked_ms > RELOADED_WITHIN_MS):
+            yield f"{self.behind_told}: jails_kept in the log of each says why"
 
     def _full(self) -> Iterator[str]:
         groups: dict[tuple[str, int], list[Filled]] = {}
@@ -196,6 +227,8 @@ def status_object(found: Status) -> dict[str, Any]:
             if pause.counts_at(found.now_ms)
         ],
         "generation": found.control.generation,
+        **time_object("reload_asked", found.control.asked_ms),
+        "not_reloaded": [each.name for each in found.behind],
     }
 
 
@@ -207,6 +240,7 @@ def _worker(sign: WorkerSign, found: Status) -> dict[str, Any]:
         "seen_at": rfc3339(sign.at_ms),
         "version": sign.version,
         "remark": sign.remark,
+        "generation": sign.generation,
     }
 
 
@@ -219,6 +253,10 @@ def _lines(found: Status) -> Iterator[str]:
     jails = ", ".join(f"{name} {number:,}" for name, number in found.bans.items())
     yield f"bans      {sum(found.bans.values()):,} run in {found.ledger}" + (f": {jails}" if jails else "")
     yield f"workers   {_workers(found)}"
+    if found.behind:
+        asked_ms = found.control.asked_ms
+        asked = "" if asked_ms is None else f", asked {_ago(asked_ms, found)} ago"
+        yield f"reload    {found.behind_told} (generation {found.control.generation}{asked})"
     for region, holder in found.seen.holders.items():
         yield f"enforcer  {region}: {holder.owner or 'nobody'}"
     if found.seen.queue:
@@ -239,5 +277,9 @@ def _workers(found: Status) -> str:
     told = f"{len(found.alive)} alive"
     if silent:
         last_ms = max(each.at_ms for each in found.seen.workers if each not in found.alive)
-        told += f", {silent} silent, the last for {duration((found.now_ms - last_ms) // 1000 * 1000)}"
+        told += f", {silent} silent, the last for {_ago(last_ms, found)}"
     return told
+
+
+def _ago(at_ms: int, found: Status) -> str:
+    return duration(max(0, found.now_ms - at_ms) // 1000 * 1000)

@@ -19,6 +19,7 @@ class WorkerSign:
         started_ms: When it began to work.
         version: Of f2b.
         remark: What keeps it from its work, or what somebody should look at, in one line; empty: nothing.
+        generation: How often somebody had asked for a reload when it last read its file; None: it does not say.
     """
 
     name: str
@@ -26,6 +27,7 @@ class WorkerSign:
     started_ms: int
     version: str
     remark: str = ""
+    generation: int | None = None
 
 
 class Fleet(Protocol):

@@ -46,7 +46,7 @@ from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.rules import Rules
 from f2b_worker.process.schema import claim_schema, watch_schema
 from f2b_worker.process.scribe import run_scribe
-from f2b_worker.process.signs import give_signs
+from f2b_worker.process.signs import Said, give_signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -150,6 +150,11 @@ class Parts:
         """How this process does."""
         return Condition(self.problem, self.conflict)
 
+    @property
+    def said(self) -> Said:
+        """What this process says of itself beside its sign of life."""
+        return Said(self.problem or self.conflict or "", self.rules.followed)
+
     def hand_over(self) -> None:
         """Have every loop go by the rules as they are now."""
         self.rules.hand_over(self.intake, self.enforcers)
@@ -189,7 +194,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     scribe_lease = DynamoLease(
         table, settings.table, name="scribe", owner=own_name(), clock=clock, slower=SCRIBE_SLOWER
     )
-    rules = patiently(settings, lambda: open_rules(read_jails(config), ledger.orders, clock), config)
+    rules = patiently(settings, lambda: open_rules(lambda: read_jails(config), ledger.orders, clock), config)
     return assemble(
         settings,
         rules,
@@ -205,7 +210,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
                 lambda: begin_as_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
             ),
             "signs": lambda parts: give_signs(
-                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.problem or parts.conflict
+                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.said
             ),
             "schema": lambda parts: watch_schema(schema, clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
@@ -222,19 +227,21 @@ def begin_as_scribe(client: DynamoDBClient, table: str, clock: Clock) -> tuple[S
     return scribe, Pardoning(scribe.standing, orders, acts, clock, f"f2b-worker {own_name()}")
 
 
-def open_rules(jails: Jails, orders: StandingOrders, clock: Clock) -> Rules:
+def open_rules(read: Callable[[], Jails], orders: StandingOrders, clock: Clock) -> Rules:
     """Read what people ask of all workers before any loop begins.
 
     Args:
-        jails: What the file says, read just now: who asks for that from now on is heard.
+        read: Reads the file.
         orders: Where it is read.
         clock: Ends entries of the allowlist.
 
     Raises:
         F2bError: If it cannot be read: nobody must be banned who is allowed, and nothing written in a pause.
     """
-    rules = Rules(jails, orders, clock)
+    rules = Rules(read(), orders, clock)
     rules.read()
+    # Once more: whoever changed it before a call for a reload that was just read is not heard again.
+    rules.use_file(read(), rules.control.generation)
     rules.settle()
     return rules
 

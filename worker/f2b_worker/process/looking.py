@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from f2b_worker.ports.fleet import Holder, QueueDepth, WorkerSign
@@ -60,9 +60,26 @@ def _look_at_queue(settings: Names) -> QueueDepth:
 
 def _look_at_file(path: Path, now_ms: int) -> Seen:
     from f2b_worker.adapters.sqlite.file import open_existing  # noqa: PLC0415 - as above
+    from f2b_worker.adapters.sqlite.fleet import signs_in  # noqa: PLC0415
     from f2b_worker.adapters.sqlite.looking import depth_of_file, worker_of_file  # noqa: PLC0415
 
-    depth = depth_of_file(open_existing(path))
-    worker = worker_of_file(path)
-    alive = None if worker is None else [WorkerSign(f"process {worker}", now_ms, now_ms, "")] if worker else []
-    return Seen(alive, depth, {})
+    connection = open_existing(path)
+    return Seen(_of_file(worker_of_file(path), signs_in(connection), now_ms), depth_of_file(connection), {})
+
+
+def _of_file(worker: int | None, signs: Sequence[WorkerSign], now_ms: int) -> Sequence[WorkerSign] | None:
+    """Tell who works on a file: only one at a time does, so the last sign is its own.
+
+    Args:
+        worker: The process that holds the file's lock, which is a sign of life of its own; 0 if none does, None if
+            nobody knows.
+        signs: What workers wrote into the file.
+        now_ms: The time.
+    """
+    if worker is None:
+        return signs or None
+    if not worker:
+        return []
+    name = f"process {worker}"
+    last = max(signs, key=lambda each: each.at_ms, default=WorkerSign(name, now_ms, now_ms, ""))
+    return [replace(last, name=name, at_ms=now_ms)]

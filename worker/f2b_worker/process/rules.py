@@ -39,6 +39,7 @@ class Rules:
 
     Attributes:
         control: What was asked of all workers when that was last read.
+        followed: The generation whose call to read the file again was followed; see `Control`.
     """
 
     def __init__(self, jails: Jails, orders: StandingOrders, clock: Clock) -> None:
@@ -51,6 +52,7 @@ class Rules:
         self._added: tuple[str, ...] = ()
         self._settled: tuple[tuple[str, ...], Control] = (), self.control
         self._handing_over = threading.Lock()
+        self.followed = 0
 
     @property
     def policy(self) -> Policy:
@@ -71,9 +73,10 @@ class Rules:
     def _with_added(self, networks: Networks) -> Networks:
         return Networks([*networks.entries, *self._added]) if self._added else networks
 
-    def use_file(self, jails: Jails) -> None:
-        """Go by another file."""
+    def use_file(self, jails: Jails, generation: int) -> None:
+        """Go by another file, which was read after it was asked for so often to read it again."""
         self._jails = jails
+        self.followed = generation
 
     def read(self) -> None:
         """Read what people ask, if that may have changed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -25,9 +25,19 @@ EVERY_S = 60.0
 FIRST_S = 2.0
 """So soon after its start a worker gives its first sign: only who works does."""
 
+LOOK_S = 1.0
+"""So often it is looked whether the file was read again: who asked for that waits to see it."""
 
-def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, remark: Callable[[], str | None]) -> None:
-    """Give a sign once a minute until *stop*, and then take it back.
+
+class Said(NamedTuple):
+    """What a worker says of itself beside its sign of life; see `WorkerSign`."""
+
+    remark: str = ""
+    generation: int | None = None
+
+
+def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, look: Callable[[], Said]) -> None:
+    """Give a sign once a minute and after each reload until *stop*, and then take it back.
 
     A sign that cannot be given is no reason to stop: it is given a minute later.
 
@@ -35,13 +45,16 @@ def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, remark: Callab
         fleet: Where.
         clock: Dates and paces it.
         stop: Ends it.
-        remark: Tells what keeps this process from its work, or what somebody should look at, or None.
+        look: Tells what this process says of itself.
     """
     name, started_ms = own_name(), clock.now_ms()
-    pause_s = FIRST_S
-    while not clock.wait(stop, pause_s):
-        pause_s = EVERY_S
-        sign = WorkerSign(name, clock.now_ms(), started_ms, version("f2b-worker"), remark() or "")
+    next_s, told = clock.monotonic_s() + FIRST_S, look().generation
+    while not clock.wait(stop, LOOK_S):
+        said = look()
+        if clock.monotonic_s() < next_s and said.generation == told:
+            continue
+        next_s, told = clock.monotonic_s() + EVERY_S, said.generation
+        sign = WorkerSign(name, clock.now_ms(), started_ms, version("f2b-worker"), *said)
         try:
             fleet.sign(sign)
         except F2bError as error:

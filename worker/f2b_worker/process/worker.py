@@ -82,7 +82,7 @@ def run_parts(
     orders.stop_by(parts.end)
     look_for_garbage_seldom()
     reload = partial(reload_jails, parts, settings, config)
-    metrics.generation.set(parts.rules.control.generation)
+    metrics.generation.set(parts.rules.followed)
     threads = start(parts, died, reload)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
     where = (
@@ -196,15 +196,16 @@ def _tell(parts: Parts, tell: Callable[[Condition], None] | None) -> None:
 
 def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:
     """Read the jails file again; one that cannot be used leaves the old jails in force, and is named."""
+    generation = parts.rules.control.generation  # before the file: who asks meanwhile is not answered by it
     try:
         jails = read_jails(config)
         blocklists = chosen_blocklists(jails, settings)
     except StartError as error:
         log.error("jails_kept", reason=str(error))
         return
-    parts.rules.use_file(jails)
+    parts.rules.use_file(jails, generation)
     parts.hand_over()
-    metrics.generation.set(parts.rules.control.generation)
+    metrics.generation.set(generation)
     changed = set(blocklists) != set(parts.blocklists)
     log.info(
         "jails_reloaded",

@@ -45,6 +45,7 @@ class MemoryActs:
         self._answers: dict[str, frozenset[str]] = {}
         self._pauses: dict[str, Pause] = {}
         self._generation = 0
+        self._asked_ms: int | None = None
 
     def jails_of(self, key: str) -> list[OffenderId]:
         """Find in which jails anything is remembered of one address key."""
@@ -127,14 +128,16 @@ class MemoryActs:
     def reload(self, act: Act) -> int:
         """Ask all workers to read their files again."""
         with self._once(act) as is_new:
-            self._generation += is_new
+            if is_new:
+                self._generation += 1
+                self._asked_ms = act.at_ms
             return self._generation
 
     def control(self) -> Control:
         """Read what all workers obey."""
         self._fail_if_told()
         with self._lock:
-            return Control(dict(self._pauses), self._generation)
+            return Control(dict(self._pauses), self._generation, self._asked_ms)
 
     def note(self, act: Act) -> None:
         """Remember an act that was done elsewhere."""

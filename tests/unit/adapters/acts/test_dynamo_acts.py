@@ -294,6 +294,7 @@ def test_a_reload_of_which_the_answer_is_lost_counts_once(scene: Acting, fate: F
         ({"pk": "allow", "sk": "192.0.2.1/33", "by": {"S": "a"}, "at_ms": {"N": "1"}}, "allow", "sk"),
         ({"pk": "control", "sk": "pause#block", "by": {"S": "a"}, "from_ms": {"S": "1"}}, "control", "from_ms"),
         ({"pk": "control", "sk": "reload", "generation": {"S": "1"}}, "control", "generation"),
+        ({"pk": "control", "sk": "reload", "generation": {"N": "1"}, "at_ms": {"N": "-1"}}, "control", "at_ms"),
         ({"pk": "audit#2023-11", "sk": "001700000000000#a", "by": {"S": "a"}, "verb": {"S": "?"}}, "act", "verb"),
     ],
 )

@@ -152,6 +152,7 @@ def test_acts_are_kept_as_long_as_it_was_said_and_then_removed(
         ("INSERT INTO allowed VALUES ('192.0.2.1/32', 'soon', '', 'a', 1)", "until_ms"),
         ("INSERT INTO control VALUES ('pause#block', '{')", "content"),
         ("INSERT INTO control VALUES ('reload', 'x')", "content"),
+        ("INSERT INTO control VALUES ('asked', '-1')", "content"),
         ("INSERT INTO acts VALUES ('b', 5, 'a', '?', '[]', '', '', 1, 99999)", "verb"),
     ],
 )

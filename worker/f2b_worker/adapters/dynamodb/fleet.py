@@ -45,6 +45,8 @@ class DynamoFleet:
             "remark": {"S": sign.remark},
             "ttl": ttl(sign.at_ms + DAY_MS),
         }
+        if sign.generation is not None:
+            item["generation"] = number(sign.generation)
         with aws_errors("giving a sign of life"):
             self._client.put_item(TableName=self._table, Item=item)
 
@@ -78,6 +80,7 @@ def _as_sign(item: dict[str, Any]) -> WorkerSign | None:
             as_count(item["started_ms"]),
             item["version"]["S"],
             item["remark"]["S"],
+            as_count(item["generation"]) if "generation" in item else None,
         )
     except MISSHAPEN:
         return None

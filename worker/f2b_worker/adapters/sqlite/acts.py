@@ -208,6 +208,7 @@ class SqliteActs:
                     "INSERT INTO control VALUES ('reload', '1')"
                     " ON CONFLICT DO UPDATE SET content = CAST(CAST(content AS INTEGER) + 1 AS TEXT)"
                 )
+                connection.execute("INSERT OR REPLACE INTO control VALUES ('asked', ?)", (str(act.at_ms),))
 
         self._writer.do("asking for a reload", work)
         return self.control().generation

@@ -8,7 +8,7 @@
     acts           what somebody did by hand
     acts_on        on whom, and what ban it ended
     allowed        the allowlist of run time
-    control        pauses, and how often somebody asked to read the files again
+    control        pauses, how often and when somebody asked to read the files again, the worker's sign of life
     counters       how many changes of bans there were, and of allowlist and control
     schema         the version, and the oldest one whose workers may work with the file
 

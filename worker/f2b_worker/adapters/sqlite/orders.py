@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PAUSE = "pause#"
 _RELOAD = "reload"
+_ASKED = "asked"
 
 
 class SqliteStandingOrders:
@@ -63,24 +64,24 @@ class SqliteStandingOrders:
     def control(self) -> Control:
         """Read what all workers obey; what cannot be read is named, and counts for nothing."""
         pauses: dict[str, Pause] = {}
-        generation = 0
+        numbers = {_RELOAD: 0}
         for name, content in self._rows("SELECT name, content FROM control ORDER BY name"):
             try:
-                if name == _RELOAD:
-                    generation = _as_generation(content)
+                if name in {_RELOAD, _ASKED}:
+                    numbers[name] = _as_number(content)
                 elif name.startswith(_PAUSE):
                     pauses[name.removeprefix(_PAUSE)] = checked_pause(Pause(*json.loads(content)))
             except MISSHAPEN:
                 self._aside(unreadable_item("control", f"control {name}", "content"))
-        return Control(pauses, generation)
+        return Control(pauses, numbers[_RELOAD], numbers.get(_ASKED))
 
     def _rows(self, query: str) -> list[Any]:
         with self._lock, sqlite_errors("reading allowlist and control"):
             return self._reading.execute(query).fetchall()
 
 
-def _as_generation(content: str) -> int:
+def _as_number(content: str) -> int:
     number = int(content)
     if not is_whole(number, 0, NUMBER_MAX):
-        raise ValueError("generation")
+        raise ValueError("number")
     return number

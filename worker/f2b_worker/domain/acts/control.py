@@ -42,10 +42,12 @@ class Control:
     Attributes:
         pauses: By the name of the blocklist, or `EVERY_BLOCKLIST`; ended ones may still be there.
         generation: How often somebody asked all workers to read their files again.
+        asked_ms: When somebody last did; None if nobody did, or if that is not known.
     """
 
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     generation: int = 0
+    asked_ms: int | None = None
 
     def pause_of(self, blocklist: str, now_ms: int) -> Pause | None:
         """Find the pause that holds for *blocklist*: of two the one that ends later; None if it is not paused."""

@@ -10,6 +10,7 @@ import structlog
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.acts import SqliteActs
+from f2b_worker.adapters.sqlite.fleet import SqliteFleet
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
 from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
@@ -24,6 +25,7 @@ from f2b_worker.process.assembly import assemble, open_rules
 from f2b_worker.process.opening import chosen_blocklists, patiently
 from f2b_worker.process.pardoning import Pardoning, pardon
 from f2b_worker.process.regions import open_state_regions
+from f2b_worker.process.signs import give_signs
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch
 from f2b_worker.process.worker import run_parts
@@ -73,6 +75,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     orders = SqliteStandingOrders(state.reader())
     rules = patiently(settings, lambda: open_rules(read_jails(config), orders, clock), config)
     acts = SqliteActs(state.reader(), state.safe_writer)
+    fleet = SqliteFleet(state.reader(), state.writer)
     watch = FileWatch(state)
     http = _start_http(settings, state)
     os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
@@ -96,6 +99,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
             "pardons": lambda parts: pardon(
                 ledger, Pardoning(ledger.standing, ledger.orders, acts, clock, "f2b-worker"), clock, parts.stop
             ),
+            "signs": lambda parts: give_signs(fleet, clock, parts.stop, lambda: parts.said),
             "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
         },
     )

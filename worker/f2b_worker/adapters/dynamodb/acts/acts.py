@@ -176,8 +176,8 @@ class DynamoActs:
         """Ask all workers to read their files again."""
         update = self._of_table(
             Key=RELOAD_KEY,
-            UpdateExpression="ADD generation :one",
-            ExpressionAttributeValues={":one": number(1)},
+            UpdateExpression="SET at_ms = :at ADD generation :one",
+            ExpressionAttributeValues={":one": number(1), ":at": number(act.at_ms)},
         )
         self._once(act, lambda: {"Update": update}, "asking for a reload")
         return patiently(self.control, self._clock, self._stop, PAUSES_S).generation

@@ -194,16 +194,16 @@ def as_pause(item: Item) -> Pause:
         raise unreadable_item("control", name_of(item), _wrong_in(item, _PAUSE)) from error
 
 
-def as_generation(item: Item) -> int:
-    """Read how often somebody asked for a reload.
+def as_reload(item: Item) -> tuple[int, int | None]:
+    """Read how often somebody asked for a reload, and when that was last.
 
     Raises:
         Unreadable: If that cannot be read.
     """
     try:
-        return as_count(item["generation"])
+        return as_count(item["generation"]), as_count(item["at_ms"]) if "at_ms" in item else None
     except MISSHAPEN as error:
-        raise unreadable_item("control", name_of(item), "generation") from error
+        raise unreadable_item("control", name_of(item), _wrong_in(item, _RELOAD)) from error
 
 
 def _text(value: Item) -> str:
@@ -228,7 +228,7 @@ def _wrong_in(item: Item, readers: Mapping[str, Callable[[Item], object]]) -> st
     return "sk"
 
 
-_NEEDED = {"by", "verb", "count", "at_ms", "from_ms"}
+_NEEDED = {"by", "verb", "count", "at_ms", "from_ms", "generation"}
 _ACT: Mapping[str, Callable[[Item], object]] = {
     "by": _text,
     "verb": lambda value: Verb(value["S"]),
@@ -243,6 +243,10 @@ _ALLOW: Mapping[str, Callable[[Item], object]] = {
     "at_ms": as_count,
     "until_ms": as_count,
     "comment": _text,
+}
+_RELOAD: Mapping[str, Callable[[Item], object]] = {
+    "generation": as_count,
+    "at_ms": as_count,
 }
 _PAUSE: Mapping[str, Callable[[Item], object]] = {
     "by": _text,

@@ -12,8 +12,8 @@ from f2b_worker.adapters.dynamodb.acts.items import (
     PAUSE_PREFIX,
     RELOAD_SK,
     as_allow_entry,
-    as_generation,
     as_pause,
+    as_reload,
 )
 from f2b_worker.domain.acts.control import Control, Pause
 from f2b_worker.domain.acts.soundness import what_is_left
@@ -71,17 +71,17 @@ class DynamoStandingOrders:
     def control(self) -> Control:
         """Read what all workers obey; what cannot be read is named, and counts for nothing."""
         pauses: dict[str, Pause] = {}
-        generation = 0
+        generation, asked_ms = 0, None
         for item in self._items(CONTROL_PK):
             name = item["sk"]["S"]
             try:
                 if name == RELOAD_SK:
-                    generation = as_generation(item)
+                    generation, asked_ms = as_reload(item)
                 elif name.startswith(PAUSE_PREFIX):
                     pauses[name.removeprefix(PAUSE_PREFIX)] = as_pause(item)
             except Unreadable as error:
                 self._aside(error)
-        return Control(pauses, generation)
+        return Control(pauses, generation, asked_ms)
 
     def _items(self, pk: str) -> Iterator[Item]:
         return query(

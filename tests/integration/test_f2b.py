@@ -48,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     line = json.dumps({"ip": "203.0.113.7", "jail": "login", "time": 1_700_000_000})
     (tmp_path / "attack.ndjson.gz").write_bytes(gzip.compress(f"{line}\n{line}\n{line}\n".encode()))
     (tmp_path / "bans.csv").write_text("ip,until\n203.0.113.9,4102444800\n")
+    (tmp_path / "offices.csv").write_text("ip,comment\n192.0.2.0/28,the office in Kyiv\n")
     for name in ("jail.conf", "jail.local"):
         (tmp_path / name).write_text("[sshd]\nenabled = true\n")
     return tmp_path

@@ -18,6 +18,7 @@ from f2b_worker.cli.acting import (
     texts_in,
 )
 from f2b_worker.cli.group import LateGroup, answer
+from f2b_worker.cli.group import Verb as LateVerb
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
@@ -79,7 +80,10 @@ class Allowed(NamedTuple):
         return display(self.network), self.source, until, self.entry.comment
 
 
-@click.group(cls=LateGroup, verbs={}, epilog="Example: f2b allow add 198.51.100.7 --comment office")
+LATE = {"import": LateVerb("f2b_worker.cli.allow_import:import_allowed", "Allow whom a list names.")}
+
+
+@click.group(cls=LateGroup, verbs=LATE, epilog="Example: f2b allow add 198.51.100.7 --comment office")
 def allow() -> None:
     """Keep the list of those whom nobody bans."""
 
@@ -113,7 +117,7 @@ def add(  # noqa: PLR0913
         raise click.UsageError("name an address, or a file with --file")
     book = open_ban_book(settings)
     if dry_run:
-        would = [Outcome(who.key, "would be lifted", who.jail) for who in _covered(book, asked)]
+        would = [Outcome(who.key, "would be lifted", who.jail) for who in covered(book, asked)]
         allowed = [Outcome(each, "would be allowed") for each in asked]
         answer(yes=show_outcomes([*wrong, *allowed, *would], None, form, done="allowed"))
     act = new_act(settings, Verb.ALLOW, asked, reason=comment)
@@ -124,8 +128,8 @@ def add(  # noqa: PLR0913
             lambda: acts.allow(act, [AllowEntry(each, until_ms, comment, act.by, act.at_ms) for each in asked])
         )
     # Only now: a worker that had not heard of the entry may have banned meanwhile.
-    covered = _covered(book, asked)
-    lifted = for_each(lambda part: acts.lift(act, part), covered) if covered else {}
+    whom = covered(book, asked)
+    lifted = for_each(lambda part: acts.lift(act, part), whom) if whom else {}
     outcomes = [Outcome(each, "allowed", until_ms=until_ms) for each in asked]
     outcomes += [_lifted(who, ban) for who, ban in lifted.items()]
     answer(yes=show_outcomes([*wrong, *outcomes], act if asked else None, form, done="allowed"))
@@ -142,7 +146,7 @@ def _networks(texts: Iterable[str]) -> tuple[list[Outcome], list[str]]:
     return wrong, list(read)
 
 
-def _covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
+def covered(book: BanBook, networks: Sequence[str]) -> list[OffenderId]:
     """Find the running bans of which *networks* leave nothing."""
     bans = ((each.who, each.ban) for each in book.standing())
     return pardoned(bans, Networks(networks), SystemClock().now_ms())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +12,9 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.acting import dry_run_option, for_each, new_act, reason_option, yes_option
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import Guard
+from f2b_worker.cli.lists import FORMS, counted, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, progress, remark, say_lines, show_document
+from f2b_worker.cli.output import json_option, progress, say_lines, show_document
 from f2b_worker.cli.reading import DURATION, address_in, network_in
 from f2b_worker.cli.show import moment
 from f2b_worker.config.jails_file import read_jails
@@ -24,8 +23,7 @@ from f2b_worker.domain.acts.hand_bans import IMPORTED, Order
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.domain.judge.verdicts import OffenderId
-from f2b_worker.errors import F2bError, RefusedError, StartError
-from f2b_worker.offline.ban_lists import READERS, Listed, read_fail2ban
+from f2b_worker.errors import RefusedError
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
@@ -33,16 +31,12 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
+    from f2b_worker.offline.ban_lists import Listed
     from f2b_worker.ports import Acts, StandingBan
 
-FAIL2BAN = "fail2ban"
-FORMS = (*READERS, FAIL2BAN)
 DEFAULT_JAIL_OF_LISTS = "import"
 AT_ONCE = 2_000
 """So many bans are handed over at once: the progress is seen, and an end of the command loses little."""
-
-_SHOWN = 10
-_ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".json": "crowdsec", ".sqlite3": FAIL2BAN}
 
 
 @dataclass(slots=True)
@@ -109,7 +103,7 @@ def import_bans(  # noqa: PLR0913
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
     now_ms = SystemClock().now_ms()
-    listed = list(_read(file, form, now_ms))
+    listed = list(listed_in(file, form, now_ms))
     acts = open_acts(settings)
     entries = acts.allowlist()
     plan = _plan(listed, name or jail, given, jails, lambda of: Guard(jails, of, entries, yes=yes, now_ms=now_ms))
@@ -128,19 +122,6 @@ def import_bans(  # noqa: PLR0913
         done = _carry_out(acts, act, plan, gone)
     _show(act, plan, gone, done, as_json=as_json)
     answer(yes=not plan.refused and not done["failed"])
-
-
-def _read(file: str, form: str | None, now_ms: int) -> Iterable[Listed]:
-    form = form or _ENDINGS.get(Path(file).suffix, "values")
-    if form == FAIL2BAN:
-        if file == "-":
-            raise click.UsageError("fail2ban's database is a file: name it")
-        return read_fail2ban(Path(file), now_ms)
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise StartError(f"{file}: cannot be read: {error}") from error
-    return READERS[form](text, now_ms)
 
 
 def _plan(
@@ -195,23 +176,13 @@ def _carry_out(acts: Acts, act: Act, plan: Plan, gone: Sequence[OffenderId]) -> 
         for first in range(0, len(whom), AT_ONCE):
             part = whom[first : first + AT_ONCE]
             answers = for_each(lambda some: acts.ban(act, {who: plan.orders[who] for who in some}), part)
-            _count(done, "banned", answers.values())
+            counted(done, "banned", answers.values())
             told(len(part))
         for first in range(0, len(gone), AT_ONCE):
             part = list(gone[first : first + AT_ONCE])
-            _count(done, "lifted", for_each(lambda some: acts.lift(act, some), part).values())
+            counted(done, "lifted", for_each(lambda some: acts.lift(act, some), part).values())
             told(len(part))
     return done
-
-
-def _count(done: Counter[str], name: str, answers: Iterable[object]) -> None:
-    for each in answers:
-        if isinstance(each, F2bError):
-            done["failed"] += 1
-            if done["failed"] <= _SHOWN:
-                remark(str(each))
-        else:
-            done[name] += 1
 
 
 def _show(act: Act | None, plan: Plan, gone: Sequence[OffenderId], done: Counter[str], *, as_json: bool) -> None:
@@ -232,7 +203,4 @@ def _show(act: Act | None, plan: Plan, gone: Sequence[OffenderId], done: Counter
         say_lines(
             [f"{len(plan.orders):,} would be banned, {len(gone):,} lifted, {len(plan.refused):,} are refused"]
         )
-    for text, why in plan.refused[:_SHOWN]:
-        remark(f"{text}: {why}")
-    if len(plan.refused) > _SHOWN:
-        remark(f"and {len(plan.refused) - _SHOWN:,} more (--json names all)")
+    tell_refused(plan.refused)

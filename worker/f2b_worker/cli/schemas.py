@@ -183,6 +183,9 @@ _LETTER = an_object(
 )
 
 
+_REFUSED = many(an_object({"ip": TEXT, "why": TEXT}))
+
+
 def _outcomes(done: str) -> Schema:
     return an_object({"outcomes": many(_OUTCOME), "act": MAYBE_TEXT, done: WHOLE})
 
@@ -239,6 +242,16 @@ COMMANDS: dict[str, Schema] = {
     "unban": _outcomes("lifted"),
     "allow add": _outcomes("allowed"),
     "allow remove": _outcomes("removed"),
+    "allow import": an_object(
+        {
+            "act": MAYBE_TEXT,
+            "added": WHOLE,
+            "there": {**WHOLE, "description": "They were on the list already, and last as long or longer."},
+            "lifted": WHOLE,
+            "failed": WHOLE,
+            "refused": _REFUSED,
+        }
+    ),
     "allow list": an_object({"entries": many(_ALLOWED)}),
     "allow check": an_object({"entries": many(_ALLOWED)}),
     "import": an_object(
@@ -247,7 +260,7 @@ COMMANDS: dict[str, Schema] = {
             "banned": WHOLE,
             "lifted": WHOLE,
             "failed": WHOLE,
-            "refused": many(an_object({"ip": TEXT, "why": TEXT})),
+            "refused": _REFUSED,
         }
     ),
     "dlq list": an_object({"letters": many(_LETTER), "reasons": by_name(WHOLE)}),

@@ -1,4 +1,4 @@
-"""Reads lists of bans that others wrote: plain addresses, CSV, NDJSON, fail2ban's database, CrowdSec's JSON."""
+"""Reads lists that others wrote: plain addresses, CSV, NDJSON, fail2ban's database, CrowdSec's JSON."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ _NAMES = ("ip", "value", "network", "address", "range", "cidr")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One ban of a list.
+    """One line of a list.
 
     Attributes:
         text: The address or network as it is written there.
         jail: The jail, if the list says one.
         until_ms: Its last moment; None if the list says none.
+        comment: Why, if the list says that.
     """
 
     text: str
     jail: str = ""
     until_ms: int | None = None
+    comment: str = ""
 
 
 def read_values(text: str, now_ms: int) -> Iterator[Listed]:
@@ -47,7 +49,7 @@ def read_values(text: str, now_ms: int) -> Iterator[Listed]:
 
 
 def read_csv(text: str, now_ms: int) -> Iterator[Listed]:
-    """Read CSV with a title: `ip` or `value`, and perhaps `jail`, `until` or `duration`."""
+    """Read CSV with a title: `ip` or `value`, and perhaps `jail`, `until` or `duration`, and `comment`."""
     for row in csv.DictReader(io.StringIO(text)):
         yield _of_row({str(key).strip().lower(): value for key, value in row.items() if value}, now_ms)
 
@@ -107,8 +109,12 @@ def _json(text: str, where: str) -> Any:
 
 def _of_row(row: Mapping[str, Any], now_ms: int) -> Listed:
     text = next((str(row[name]) for name in _NAMES if row.get(name)), "")
-    jail = row.get("jail")
-    return Listed(text.strip(), jail if isinstance(jail, str) else "", _end_of(row, now_ms))
+    return Listed(text.strip(), _text_in(row, "jail"), _end_of(row, now_ms), _text_in(row, "comment"))
+
+
+def _text_in(row: Mapping[str, Any], name: str) -> str:
+    found = row.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _end_of(row: Mapping[str, Any], now_ms: int) -> int | None:

@@ -67,7 +67,7 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 	@# First the producer alone: beside the worker it would get the worker's boto3.
 	@$(LOWEST) --editable 'producer[aws]' --group test
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit/producer $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(LOWEST) --editable '.[plot,shim]'
+	@$(LOWEST) --editable '.[geo,plot,shim]'
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit tests/contract $(NOT_BY_VERSION) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)

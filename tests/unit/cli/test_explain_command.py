@@ -385,7 +385,7 @@ def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:
             "ip": IP,
             "status": "watched",
             "because": scene.because(IP),
-            **dict.fromkeys(("state", "ban", "due", "window", "exemption", "ip_sets")),
+            **dict.fromkeys(("country", "state", "ban", "due", "window", "exemption", "ip_sets")),
             **{key: [] for key in ("unreadable", "acts")},
             "windows": [
                 {

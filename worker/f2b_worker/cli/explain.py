@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,14 @@ from f2b_worker.domain.judge.enforcement import in_each, state_of
 from f2b_worker.domain.judge.explanations import explain as explained
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.domain.networks import Networks
-from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
+from f2b_worker.errors import StartError
+from f2b_worker.process.opening import (
+    chosen_blocklists,
+    open_acts,
+    open_ban_book,
+    open_countries,
+    open_notebooks,
+)
 
 if TYPE_CHECKING:
     from f2b_worker.cli.lookup import Asked, Known
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.errors import Unreadable
+    from f2b_worker.ports import Countries
 
 
 @click.command(epilog="Example: f2b explain 203.0.113.7 --table f2b --ip-set f2b --config f2b.toml")
@@ -43,7 +52,8 @@ def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> N
     Shows the running ban with its infractions, the infractions that no ban has used yet, the earlier bans, and
     what people did by hand. Bans of networks around the address are explained, too. If IP sets are named by
     option or in the file, it also shows which of them hold the address now. Give the jails file of the workers:
-    the command needs it to say what is missing for a ban.
+    the command needs it to say what is missing for a ban. With the extra [geo] it says in which country the
+    address is registered.
     """
     settings = settings_of(given, role="explain")
     jails = read_jails(settings.config)
@@ -62,11 +72,26 @@ def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> N
     listed = Networks(each.network for each in counting(acts.allowlist(), now_ms))
     done = {key: tuple(acts.acts_on(key)) for key in {each.remembered.who.key for each in known}}
     answer = partial(_answer, jails, asked, places if blocklists else None, listed, now_ms)
-    answers = [answer(each, done[each.remembered.who.key]) for each in known]
+    countries = _countries()
+    answers = [
+        replace(
+            answer(each, done[each.remembered.who.key]),
+            country=countries.country_of(each.remembered.who.key) if countries else None,
+        )
+        for each in known
+    ]
     if as_json:
         show_document({"ip": address, "jails": [as_object(each) for each in answers]})
     else:
         click.echo("\n\n".join(map(as_text, answers)))
+
+
+def _countries() -> Countries | None:
+    """Open what the registries say, where it is installed: an explanation is whole without it."""
+    try:
+        return open_countries()
+    except StartError:
+        return None
 
 
 def _answer(  # noqa: PLR0913, PLR0917

@@ -57,6 +57,7 @@ class Answer:
         states: The same in each of its blocklists.
         unreadable: The errors that name the stored items which cannot be read.
         acts: What people did to this key, the newest first.
+        country: Where the key is registered; None if nowhere, or if nobody can tell.
     """
 
     found: Explanation
@@ -67,6 +68,7 @@ class Answer:
     states: Mapping[str, State] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     acts: tuple[Act, ...] = ()
+    country: str | None = None
 
 
 def as_object(answer: Answer) -> dict[str, Any]:
@@ -76,6 +78,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
         "jail": found.who.jail,
         "configured": answer.configured,
         "ip": display(found.who.key),
+        "country": answer.country,
         "status": found.status,
         "because": because(found, answer.now_ms),
         "state": answer.state,
@@ -192,6 +195,8 @@ def _exempt(exemption: Exemption, jail: str) -> str:
 
 def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
     found, now_ms = answer.found, answer.now_ms
+    if answer.country:
+        yield "country", [f"registered in {answer.country}"]
     if found.ban:
         yield "ban", [_running(found.ban, now_ms)]
     ban = found.ban or found.due

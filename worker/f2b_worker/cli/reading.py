@@ -46,6 +46,20 @@ class _Duration(_NumberType):
             self.fail(str(error), param, ctx)
 
 
+class _Country(_TextType):
+    """A country in two letters of ISO 3166-1, in upper case."""
+
+    name = "country"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it."""
+        code = str(value).upper()
+        if len(code) != 2 or not code.isascii() or not code.isalpha():
+            self.fail(f"{value!r} is no country: write two letters of ISO 3166-1, such as RU", param, ctx)
+        return code
+
+
+COUNTRY = _Country()
 NETWORK = _Network()
 DURATION = _Duration()
 

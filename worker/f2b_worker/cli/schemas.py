@@ -121,6 +121,10 @@ _EXPLAINED = an_object(
         "jail": TEXT,
         "configured": {"type": "boolean", "description": "Whether the jails file has this jail."},
         "ip": TEXT,
+        "country": {
+            **MAYBE_TEXT,
+            "description": "Where it is registered, as ISO 3166-1; null: nowhere, or the extra [geo] is missing.",
+        },
         "status": {"enum": list(map(str, Status))},
         "because": TEXT,
         "state": _STATE,

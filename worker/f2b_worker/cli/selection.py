@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.reading import DURATION, NETWORK
+from f2b_worker.cli.reading import COUNTRY, DURATION, NETWORK
 from f2b_worker.cli.show import origin_of
 from f2b_worker.domain.addresses import span_of_network
+from f2b_worker.process.opening import open_countries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,7 @@ class Selection:
         since_ms: Only those that started within so long.
         until_ms: Only those that end within so long.
         by: Only those that this origin has.
+        country: Only those that are registered in one of these countries; empty for all.
     """
 
     jail: str | None = None
@@ -49,14 +51,22 @@ class Selection:
     since_ms: int | None = None
     until_ms: int | None = None
     by: str | None = None
+    country: tuple[str, ...] = ()
 
     def whose(self) -> Callable[[str, str], bool]:
-        """Make what tells of a jail and a key whether they are asked for."""
+        """Make what tells of a jail and a key whether they are asked for.
+
+        Raises:
+            StartError: If somebody asks for countries that are not known here.
+        """
+        countries = open_countries() if self.country else None
         inner = span_of_network(self.ip) if self.ip else None
         outer = span_of_network(self.range) if self.range else None
 
         def is_asked_for(jail: str, key: str) -> bool:
             if self.jail is not None and jail != self.jail:
+                return False
+            if countries and countries.country_of(key) not in self.country:
                 return False
             if inner is None and outer is None:
                 return True
@@ -99,5 +109,13 @@ _OPTIONS = (
     click.option("--until", "until_ms", type=DURATION, metavar="TIME", help="Only bans that end within."),
     click.option(
         "--by", type=click.Choice(ORIGINS), help="Only bans by the judge, by hand, from a list, adopted."
+    ),
+    click.option(
+        "--country",
+        type=COUNTRY,
+        multiple=True,
+        metavar="CC",
+        help="Only bans of addresses that are registered in this country, e.g. RU; may be repeated. Needs the "
+        "extra [geo].",
     ),
 )

@@ -15,7 +15,7 @@ from f2b_worker.cli.show import origin_of, rfc3339
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import display, family_of, network_of
 from f2b_worker.domain.jails import MINUTE_MS
-from f2b_worker.process.opening import open_ban_book
+from f2b_worker.process.opening import open_ban_book, open_countries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,12 +41,25 @@ GROUPS: Mapping[str, Callable[[StandingBan], str]] = {
     "blocklist": lambda each: ",".join(each.ban.blocklists) if not each.ban.observed else "observed only",
     "hour": lambda each: rfc3339(each.ban.start_ms // HOUR_MS * HOUR_MS),
 }
-"""By what bans are counted."""
+"""By what bans are counted, without anything that may be missing."""
+
+COUNTRY = "country"
+
+
+def _group_of(by: str) -> Callable[[StandingBan], str]:
+    if by != COUNTRY:
+        return GROUPS[by]
+    countries = open_countries()
+    return lambda each: countries.country_of(each.who.key) or "none"
 
 
 @click.command(epilog="Example: f2b stats --by network --top 10 --table f2b")
 @click.option(
-    "--by", type=click.Choice(tuple(GROUPS)), default="jail", show_default=True, help="By what they are counted."
+    "--by",
+    type=click.Choice((*GROUPS, COUNTRY)),
+    default="jail",
+    show_default=True,
+    help="By what they are counted.",
 )
 @click.option(
     "--since", "since_ms", type=DURATION, metavar="TIME", help="Only bans that started within, e.g. 24h."
@@ -60,12 +73,14 @@ def stats(*, by: str, since_ms: int | None, top: int, form: str, **given: Any) -
     """Count the running bans.
 
     By jail, by who banned, by the network around them (/24 and /48), by family, by how often it was banned, by
-    blocklist, or by the hour in which they started.
+    blocklist, by the hour in which they started, or by the country in which the address is registered: that needs
+    the extra [geo], and says nothing of where the address is used.
     """
+    group_of = _group_of(by)
     book = open_ban_book(settings_of(given, role="list"), aside=lambda _: None)
     now_ms = SystemClock().now_ms()
     numbers = Counter(
-        GROUPS[by](each)
+        group_of(each)
         for each in book.standing()
         if is_running(each.ban, now_ms) and (since_ms is None or each.ban.start_ms >= now_ms - since_ms)
     )

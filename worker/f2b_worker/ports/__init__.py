@@ -9,6 +9,7 @@ threads at once is called by one at a time.
 
 from f2b_worker.ports.acts import Acts, StandingOrders
 from f2b_worker.ports.clock import Clock
+from f2b_worker.ports.countries import Countries
 from f2b_worker.ports.enforcing import Adopter, EntryKind, IpSet, IpSetContents, IpSetFinder, Notebook, Notes
 from f2b_worker.ports.fleet import Fleet, Holder, QueueDepth, WorkerSign
 from f2b_worker.ports.ledger import Answers, BanBook, Changes, Follower, Lease, Ledger, SchemaMark, StandingBan
@@ -30,6 +31,7 @@ __all__ = [
     "BanBook",
     "Changes",
     "Clock",
+    "Countries",
     "DeadLetter",
     "DeadLetters",
     "EntryKind",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.names import Names
     from f2b_worker.errors import Unreadable
-    from f2b_worker.ports import Acts, BanBook, DeadLetters, Notebook
+    from f2b_worker.ports import Acts, BanBook, Countries, DeadLetters, Notebook
 
 log = late_log()
 
@@ -221,6 +221,17 @@ def local_name() -> str:
     except (OSError, KeyError):  # a user that the machine does not know, as in many containers
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def open_countries() -> Countries:
+    """Open what the registries say of addresses.
+
+    Raises:
+        StartError: If the extra that has it is not installed.
+    """
+    from f2b_worker.adapters.countries import RegisteredCountries  # noqa: PLC0415 - see above
+
+    return RegisteredCountries()
 
 
 def open_repair(settings: Names, *, aside: Callable[[Unreadable], None] = set_aside) -> tuple[Repair, int]:

@@ -2,6 +2,7 @@
 
 from f2b_worker.testing.acts import MemoryActs
 from f2b_worker.testing.clock import FakeClock
+from f2b_worker.testing.countries import MemoryCountries
 from f2b_worker.testing.dead_letters import MemoryDeadLetters
 from f2b_worker.testing.fleet import MemoryFleet
 from f2b_worker.testing.inbox import MemoryInbox
@@ -13,6 +14,7 @@ from f2b_worker.testing.schema import MemorySchema
 __all__ = [
     "FakeClock",
     "MemoryActs",
+    "MemoryCountries",
     "MemoryDeadLetters",
     "MemoryFleet",
     "MemoryFollower",

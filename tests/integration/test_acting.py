@@ -50,6 +50,26 @@ class TestBan:
         assert told("audit", "--ip", IP, "--verb", "ban")["acts"] == [ban]
         assert told("audit", "--limit", "1")["acts"] == [lift]
 
+    @pytest.mark.parametrize("days", [400, 30])
+    def test_what_is_done_is_remembered_for_the_days_that_are_set(
+        self, place: str, cloud: Cloud, tmp_path: Path, days: int
+    ) -> None:
+        now_ms = SystemClock().now_ms()
+        ok("ban", IP, *(() if days == 400 else ("--audit-days", str(days))))
+        (act,) = told("audit", "--audit-days", str(days))["acts"]
+        if place == "table":
+            month = {":pk": {"S": f"audit#{act['time_at'][:7]}"}}
+            (item,) = cloud.dynamodb.query(
+                TableName="f2b", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=month
+            )["Items"]
+            kept_ms = int(item["ttl"]["N"]) * 1000
+        else:
+            with closing(sqlite3.connect(tmp_path / "f2b.db")) as file:
+                ((day,),) = file.execute("SELECT kept_until_day FROM acts").fetchall()
+            kept_ms = day * DAY_MS
+        assert abs(kept_ms - now_ms - days * DAY_MS) <= DAY_MS
+        assert run("ban", IP, "--audit-days", "0").exit_code == 2
+
     def test_without_a_time_a_ban_lasts_as_long_as_the_jails(self) -> None:
         now_s = SystemClock().now_ms() / 1000
         (row,) = told("ban", IP, "--jail", "login", "--config", "f2b.toml")["outcomes"]

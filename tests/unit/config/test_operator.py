@@ -18,6 +18,7 @@ from f2b_worker.config.operator import (
     operator_errors,
 )
 from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.domain.acts.act import AUDIT_DAYS
 from f2b_worker.errors import StartError
 
 
@@ -64,6 +65,17 @@ def test_the_command_line_wins_over_the_environment_that_over_operator_and_that_
     monkeypatch.setenv("F2B_TABLE", "e")
     assert load_operator({"config": path}).table == "e"
     assert load_operator({"config": path, "table": "l"}).table == "l"
+
+
+def test_who_acts_keeps_it_as_long_as_the_workers_do_unless_told_otherwise(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_operator({}).audit_days == WorkerSettings(queue="f2b").audit_days == AUDIT_DAYS
+    path = file(nowhere, "[worker]\naudit_days = 90\n")
+    assert load_operator({"config": path}).audit_days == 90
+    monkeypatch.setenv("F2B_AUDIT_DAYS", "30")
+    assert load_operator({"config": path}).audit_days == 30
+    assert load_operator({"config": path, "audit_days": 7}).audit_days == 7
 
 
 def test_the_file_is_named_by_option_or_variable_or_is_the_usual_one(
@@ -119,6 +131,8 @@ def test_a_table_and_a_file_on_one_command_line_are_refused() -> None:
         ("[operator]\ntable = ''\n", "operator.table: must not be empty"),
         ("[operator]\nip_set = 5\n", "operator.ip_set: must be a list of names"),
         ("[operator]\nscope = 'MOON'\n", "operator.scope: must be 'REGIONAL' or 'CLOUDFRONT'"),
+        ("[operator]\naudit_days = 0\n", "operator.audit_days: must be a whole number of days from 1 to 3650"),
+        ("[worker]\naudit_days = '1y'\n", "worker.audit_days: must be a whole number of days from 1 to 3650"),
         ("[operator]\nstandalone = 'perhaps'\n", "operator.standalone: must be true or false"),
         ("[operator]\nqueue = 'f2b.fifo'\n", "operator.queue: f2b.fifo is a FIFO queue"),
         ("operator = 5\n", "operator: must be a table: begin it with [operator]"),

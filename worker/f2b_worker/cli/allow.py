@@ -94,7 +94,7 @@ def allow() -> None:
 @click.option("--comment", default="", metavar="TEXT", help="Why; the list and the audit keep it.")
 @file_option
 @dry_run_option
-@ledger_options()
+@ledger_options("audit_days")
 @listing_options
 def add(  # noqa: PLR0913
     networks: Sequence[str],
@@ -161,7 +161,7 @@ def _lifted(who: OffenderId, ban: object) -> Outcome:
 @allow.command(epilog="Example: f2b allow remove 198.51.100.9 --table f2b")
 @click.argument("networks", nargs=-1, required=True, type=NETWORK, metavar="IP|CIDR…")
 @reason_option
-@ledger_options()
+@ledger_options("audit_days")
 @listing_options
 def remove(networks: Sequence[str], *, reason: str, form: str, **given: Any) -> None:
     """Take an address or a network off the list.

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Show the first N; 0 shows all.",
 )
-@ledger_options()
+@ledger_options("audit_days")
 @listing_options
 def audit(*, since_ms: int, ip: str | None, verb: str | None, limit: int, form: str, **given: Any) -> None:
     """Say who did what, when and why.
 
     What people did to bans, the newest first: bans and lifts by hand, the allowlist, pauses, reloads, releases,
-    imports. It is kept for 400 days.
+    imports. It is kept for --audit-days.
     """
     settings = settings_of(given, role="list")
     unreadable: list[Unreadable] = []

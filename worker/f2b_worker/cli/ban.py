@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @wait_option
 @yes_option
 @dry_run_option
-@ledger_options("ip_set", "scope")
+@ledger_options("ip_set", "scope", "audit_days")
 @listing_options
 def ban(  # noqa: PLR0913
     addresses: Sequence[str],

@@ -82,7 +82,7 @@ class Plan:
 @reason_option
 @yes_option
 @dry_run_option
-@ledger_options()
+@ledger_options("audit_days")
 @json_option
 def import_bans(  # noqa: PLR0913
     file: str, *, form: str | None, name: str | None, dry_run: bool, as_json: bool, yes: bool, **given: Any

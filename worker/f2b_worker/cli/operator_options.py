@@ -9,6 +9,7 @@ import click
 
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.config.operator import DESCRIPTIONS, SCOPES, VARIABLES, OperatorSettings, load_operator
+from f2b_worker.domain.acts.act import AUDIT_DAYS, AUDIT_DAYS_MAX
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 Command = Any
 
 _LEDGER = ("table", "state", "region", "config")
-_ALL = ("queue", "table", "state", "ip_set", "scope", "standalone", "region", "config")
-_DEFAULTS = {"table": "f2b", "scope": SCOPES[0]}
+_ALL = ("queue", "table", "state", "ip_set", "scope", "audit_days", "standalone", "region", "config")
+_DEFAULTS = {"table": "f2b", "scope": SCOPES[0], "audit_days": AUDIT_DAYS}
 
 
 def ledger_options(*further: str) -> Callable[[Command], Command]:
@@ -43,6 +44,8 @@ def _option(name: str) -> Callable[[Command], Command]:
         return click.option(option, name, is_flag=True, help=_help(name))
     if name == "scope":
         return click.option(option, name, type=click.Choice(SCOPES), help=_help(name))
+    if name == "audit_days":
+        return click.option(option, name, type=click.IntRange(1, AUDIT_DAYS_MAX), metavar="DAYS", help=_help(name))
     if name == "config":
         file = click.Path(exists=True, dir_okay=False, path_type=Path)
         return click.option(option, name, type=file, metavar="FILE", help=_help(name))

@@ -41,7 +41,7 @@ def _show(act: Act, text: str, *, as_json: bool, **more: Any) -> None:
 )
 @_BLOCKLIST
 @reason_option
-@ledger_options()
+@ledger_options("audit_days")
 @json_option
 def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     """Leave the IP sets as they are, for a time.
@@ -66,7 +66,7 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
 @click.command(epilog="Example: f2b resume --table f2b")
 @_BLOCKLIST
 @reason_option
-@ledger_options()
+@ledger_options("audit_days")
 @json_option
 def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     """End a pause.
@@ -84,7 +84,7 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
 
 @click.command(epilog="Example: f2b reload --table f2b")
 @reason_option
-@ledger_options()
+@ledger_options("audit_days")
 @json_option
 def reload(*, reason: str, as_json: bool, **given: Any) -> None:
     """Ask all workers to read their jails files again.

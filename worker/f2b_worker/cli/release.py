@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: f2b release --table f2b")
 @reason_option
-@ledger_options()
+@ledger_options("audit_days")
 @json_option
 def release(*, reason: str, as_json: bool, **given: Any) -> None:
     """Let in the bans that the surge guard holds back.

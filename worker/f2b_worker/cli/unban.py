@@ -77,7 +77,7 @@ class Wish:
 @wait_option
 @yes_option
 @dry_run_option
-@ledger_options("ip_set", "scope")
+@ledger_options("ip_set", "scope", "audit_days")
 @listing_options
 def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
     """Lift the ban of an address or a network.

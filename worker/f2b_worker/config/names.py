@@ -43,6 +43,11 @@ class Names(Protocol):
         ...
 
     @property
+    def audit_days(self) -> int:
+        """For how many days an act is remembered."""
+        ...
+
+    @property
     def scope(self) -> str:
         """Their scope."""
         ...

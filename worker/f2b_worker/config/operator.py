@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.values import split, standard_queue, unbroken, unbroken_each
+from f2b_worker.domain.acts.act import AUDIT_DAYS, AUDIT_DAYS_MAX
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ DESCRIPTIONS = {
     "ip_set": 'A WAF IP set of the blocklist "block". NAME also means NAME-ipv4 and NAME-ipv6, and the sets '
     "numbered after them: NAME-ipv4-2 and so on. May be repeated.",
     "scope": "The scope of the --ip-set; CLOUDFRONT is always reached in us-east-1.",
+    "audit_days": "Days for which it is remembered what people do, 1 to 3650. The default has the year that an "
+    "auditor asks for, and a month to spare. Each act keeps what held when it was done. Workers have it, too.",
     "standalone": "The fleet is one standalone worker: there is neither queue nor table.",
     "config": "A TOML file with the jails and, under [operator] or [worker], these settings. By default "
     "~/.config/f2b/f2b.toml, if it is there.",
@@ -51,6 +54,7 @@ WORKER_NAMES = frozenset(
         "receivers",
         "unban_lag_s",
         "max_new_bans_per_minute",
+        "audit_days",
         "metrics_port",
         "standalone",
         "state",
@@ -96,6 +100,7 @@ class OperatorSettings:
     queue: str | None = None
     ip_set: tuple[str, ...] = ()
     scope: str = "REGIONAL"
+    audit_days: int = AUDIT_DAYS
     standalone: bool = False
     config: Path | None = None
 
@@ -242,7 +247,20 @@ def _switch(value: object) -> bool:
     return word in _TRUE
 
 
-_READERS: Mapping[str, Any] = {"queue": _queue, "ip_set": _sets, "scope": _scope, "standalone": _switch}
+def _days(value: object) -> int:
+    text = str(value)
+    if not text.isdecimal() or not 1 <= int(text) <= AUDIT_DAYS_MAX:
+        raise ValueError(f"must be a whole number of days from 1 to {AUDIT_DAYS_MAX}")
+    return int(text)
+
+
+_READERS: Mapping[str, Any] = {
+    "queue": _queue,
+    "ip_set": _sets,
+    "scope": _scope,
+    "audit_days": _days,
+    "standalone": _switch,
+}
 
 
 def _chosen(levels: list[dict[str, Any]]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from f2b_worker.config.values import (
     unbroken,
     unbroken_each,
 )
+from f2b_worker.domain.acts.act import AUDIT_DAYS, AUDIT_DAYS_MAX
 
 
 class _Settings(BaseModel):
@@ -167,6 +168,16 @@ class WorkerSettings(_Settings):
             "guard off: only you know how many bans an attack may bring.",
         ),
     ] = 0
+    audit_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=AUDIT_DAYS_MAX,
+            description="Days for which it is remembered what people do by hand, and which bans a worker lifts "
+            "for the allowlist. The default has the year that an auditor asks for, and a month to spare. Each act "
+            "keeps what held when it was done. Operators have this setting, too, and read it in a worker's file.",
+        ),
+    ] = AUDIT_DAYS
     metrics_port: Annotated[
         int | None,
         Field(

@@ -33,6 +33,7 @@ from f2b_worker.adapters.sqs.inbox import (
     visibility_s_of,
 )
 from f2b_worker.config.jails_file import read_jails
+from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
 from f2b_worker.intake.colleagues import follow_colleagues
@@ -207,7 +208,7 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         others={
             "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
             "scribe": lambda parts: run_scribe(
-                lambda: begin_as_scribe(table, settings.table, clock), scribe_lease, clock, parts.stop
+                lambda: begin_as_scribe(table, settings, clock), scribe_lease, clock, parts.stop
             ),
             "signs": lambda parts: give_signs(
                 DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.said
@@ -219,11 +220,11 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     )
 
 
-def begin_as_scribe(client: DynamoDBClient, table: str, clock: Clock) -> tuple[Scribe, Pardoning]:
+def begin_as_scribe(client: DynamoDBClient, settings: WorkerSettings, clock: Clock) -> tuple[Scribe, Pardoning]:
     """Make a scribe of one table, and who lifts the bans inside the allowlist that it learns of."""
-    orders = DynamoStandingOrders(client, table)
-    scribe = open_scribe(client, table, clock, orders.look_again)
-    acts = DynamoActs(client, table, clock)
+    orders = DynamoStandingOrders(client, settings.table)
+    scribe = open_scribe(client, settings.table, clock, orders.look_again)
+    acts = DynamoActs(client, settings.table, clock, kept_ms=settings.audit_days * DAY_MS)
     return scribe, Pardoning(scribe.standing, orders, acts, clock, f"f2b-worker {own_name()}")
 
 

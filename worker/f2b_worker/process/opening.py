@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST
+from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST
 from f2b_worker.errors import CredentialsAway, GaveUp, Missing, Permanent, Retryable, StartError
 from f2b_worker.intake.trouble import Trouble
 from f2b_worker.observe.late import late_log
@@ -170,11 +170,12 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
     if settings.state_file:
         from f2b_worker.adapters.sqlite.acts import open_acts as of_file  # noqa: PLC0415 - see above
 
-        return of_file(settings.state_file)
+        return of_file(settings.state_file, kept_ms=settings.audit_days * DAY_MS)
     from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs  # noqa: PLC0415 - see above
 
     client = open_table(settings, connections=READS_AT_ONCE)
-    return DynamoActs(client, settings.table, SystemClock(), aside=aside)
+    kept_ms = settings.audit_days * DAY_MS
+    return DynamoActs(client, settings.table, SystemClock(), kept_ms=kept_ms, aside=aside)
 
 
 def open_dead_letters(settings: Names) -> DeadLetters:

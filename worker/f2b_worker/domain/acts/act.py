@@ -9,8 +9,11 @@ from enum import StrEnum
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, is_whole
 
-ACTS_KEPT_MS = 400 * DAY_MS
+AUDIT_DAYS = 400
 """For so long an act is remembered, unless something else is set: an auditor asks for the year that has passed."""
+
+AUDIT_DAYS_MAX = 3650
+ACTS_KEPT_MS = AUDIT_DAYS * DAY_MS
 
 WHAT_MAX = 100
 """So many of the things that an act is about are named where it is remembered; `Act.count` tells of how many."""

@@ -18,6 +18,7 @@ from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.loading import load
 from f2b_worker.config.settings import STATE_FILE, ShimSettings
+from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.intake.colleagues import follow_colleagues
@@ -73,8 +74,8 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     blocklists = chosen_blocklists(jails, settings)
     regions = patiently(settings, lambda: open_state_regions(state, blocklists, clock), config)
     orders = SqliteStandingOrders(state.reader())
-    rules = patiently(settings, lambda: open_rules(read_jails(config), orders, clock), config)
-    acts = SqliteActs(state.reader(), state.safe_writer)
+    rules = patiently(settings, lambda: open_rules(lambda: read_jails(config), orders, clock), config)
+    acts = SqliteActs(state.reader(), state.safe_writer, kept_ms=settings.audit_days * DAY_MS)
     fleet = SqliteFleet(state.reader(), state.writer)
     watch = FileWatch(state)
     http = _start_http(settings, state)

@@ -93,8 +93,10 @@ def test_the_verbs_work_beside_a_standalone_worker(
     f2b(fleet, "allow", "add", OFFICE, "--state", str(state))
     eventually(lambda: not covered(fleet, OFFICE) and covered(fleet, "203.0.113.76"), "it goes free", 60, 1)
     assert told(fleet, "status", *here)["workers"][0]["alive"]
+    f2b(fleet, "reload", "--state", str(state))
+    eventually(lambda: told(fleet, "status", *here)["workers"][0]["generation"] == 1, "it says it reloaded", 30, 1)
     f2b(fleet, "unban", RANGE, "--wait", "60s", *here)
     eventually(lambda: fleet.ip_set_entries() == set(), "nobody is left in WAF", 60, 1)
     acts = told(fleet, "audit", "--state", str(state))["acts"]
-    assert [each["verb"] for each in acts] == ["unban", "allow", "ban"]
+    assert [each["verb"] for each in acts] == ["unban", "reload", "allow", "ban"]
     assert all("@" in each["by"] for each in acts)

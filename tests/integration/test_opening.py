@@ -10,12 +10,12 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.lease import RENEW_S, TAKEOVER_S
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.domain.jails import SECOND_MS, Policy
+from f2b_worker.domain.jails import DAY_MS, SECOND_MS, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Missing
-from f2b_worker.ports import Notes
-from f2b_worker.process.assembly import open_ledger
+from f2b_worker.ports import Changes, Notes, StandingBan
+from f2b_worker.process.assembly import begin_as_scribe, open_ledger
 from f2b_worker.process.opening import open_notebooks
 from f2b_worker.process.regions import open_regions
 from f2b_worker.testing import FakeClock
@@ -198,3 +198,18 @@ class TestRelease:
         assert "check that --table, Region and account are those of the workers" in told
         provisioned(*told.partition("f2b provision ")[2].split())
         assert run(*command, "--table", "ledger").exit_code == 0
+
+
+def test_what_a_worker_lifts_for_the_allowlist_is_remembered_for_the_days_that_are_set(cloud: Cloud) -> None:
+    provisioned(*NAMES[:4])
+    assert run("allow", "add", "203.0.113.7", "--table", "ledger").exit_code == 0
+    settings, clock = SETTINGS.model_copy(update={"audit_days": 30}), SystemClock()
+    now_ms = clock.now_ms()
+    who, ban = OffenderId("login", "203.0.113.7/32"), Ban(now_ms, now_ms + 600_000, 1, 600_000)
+    open_ledger(settings, Policy(), clock).commit({who: Decision(Offender(), ban)})
+    _, pardoning = begin_as_scribe(cloud.dynamodb, settings, clock)
+    for bans in ((), (StandingBan(who, ban),)):
+        pardoning.heed(Changes(bans))
+    items = cloud.dynamodb.scan(TableName="ledger")["Items"]
+    (kept_s,) = [int(each["ttl"]["N"]) for each in items if each.get("verb") == {"S": "unban"} and "what" in each]
+    assert abs(kept_s * SECOND_MS - now_ms - 30 * DAY_MS) < 60 * SECOND_MS

@@ -200,6 +200,14 @@ def test_the_help_imports_nothing_that_takes_long() -> None:
     assert not imported("--help") & HEAVY
 
 
+def test_to_complete_the_name_of_a_command_nothing_is_imported_that_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, text in {"_F2B_COMPLETE": "bash_complete", "COMP_WORDS": "f2b ", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, text)
+    assert not imported() & HEAVY
+
+
 def test_a_question_to_a_state_file_imports_nothing_that_takes_long(tmp_path: Path) -> None:
     make_or_open(tmp_path / "f2b.db").close()
     assert not imported("banned", "203.0.113.7", "--state", str(tmp_path / "f2b.db")) & HEAVY

@@ -13,6 +13,8 @@ from f2b_worker.signals import EXIT_INTERRUPTED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from click.shell_completion import CompletionItem
+
 NO = 1
 """The answer is no, or something was refused."""
 
@@ -59,12 +61,24 @@ class LateGroup(click.Group):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with what is known of them without an import, under their headings."""
-        here = {name: Verb("", each.get_short_help_str(_SHORT)) for name, each in self.commands.items()}
-        every = {**here, **self.verbs}
+        every = self._every()
         for heading in dict.fromkeys(each.heading for each in every.values()):
             rows = [(name, verb.short) for name, verb in every.items() if verb.heading == heading]
             with formatter.section(heading or "Commands"):
                 formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, with what is known of it without an import, or of an option."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only where something is completed
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        every = self._every()
+        found = [CompletionItem(name, help=every[name].short) for name in names]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _every(self) -> dict[str, Verb]:
+        here = {name: Verb("", each.get_short_help_str(_SHORT)) for name, each in self.commands.items()}
+        return {**here, **self.verbs}
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -76,7 +76,7 @@ def _of_waf(request: Request, data: dict[str, Any]) -> Iterator[Need]:
     kind = next(kind for name, kind in _KINDS.items() if request.action.endswith(name))
     folder = _FOLDERS.get(str(data.get("Scope")), "regional")
     named = f"arn:aws:wafv2:{request.region}:{request.account}:{folder}/{kind}/{data.get('Name')}/"
-    yield action, data.get("ARN") or named + str(data.get("Id", "new"))
+    yield action, data.get("ARN") or data.get("WebACLArn") or named + str(data.get("Id", "new"))
     if kind == "rulegroup" and "Rules" in data:  # the sets that it refers to are resources of the action, too
         yield from ((action, arn) for arn in _arns_in(data["Rules"]))
 

@@ -13,10 +13,9 @@ from localstack.faults import ApiError
 from localstack.newness import Newness
 
 LONGEST_WAIT_S = 20
+LONGEST_DELAY_S = 900
 LOOK_AGAIN_S = 0.2
-WAKING_ACTIONS = frozenset(
-    {"SendMessage", "SendMessageBatch", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"}
-)
+WAKING_ACTIONS = frozenset({"SendMessage", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"})
 URL_ACTIONS = frozenset({"CreateQueue", "GetQueueUrl", "ListQueues"})
 _UUID_HANDLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -86,6 +85,8 @@ class Sqs:
     async def _carry_out(self, request: Request, is_gone: Callable[[], bool]) -> Response:
         if request.action == "ReceiveMessage" and not self._as_signed:
             return await self._receive(request, is_gone)
+        if request.action == "SendMessageBatch" and not self._as_signed:
+            return await self._send_batch(request)
         response = await self._forward(request)
         if request.action in URL_ACTIONS and response.status == 200:
             return self._with_our_host(request, response)
@@ -96,6 +97,30 @@ class Sqs:
         if request.action == "DeleteMessageBatch" and b'"Failed"' in response.body:
             return _forgiven_batch(request, response)
         return response
+
+    async def _send_batch(self, request: Request) -> Response:
+        """Refuse the messages of a batch that are to be delayed for too long, as AWS does; emulators delay them.
+
+        AWS's answer to such a batch: https://github.com/getmoto/moto/issues/5372
+        """
+        data = request.json()
+        entries: list[dict[str, Any]] = data.get("Entries", [])
+        late = [each for each in entries if each.get("DelaySeconds", 0) > LONGEST_DELAY_S]
+        rest = [each for each in entries if each not in late]
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        response = json_response(answer)
+        if rest or not late:
+            response = await self._forward(
+                request.asking(request.action, {**data, "Entries": rest}) if late else request
+            )
+            if response.status != 200:
+                return response
+            self._waiters.wake(queue_of(request, data))
+        if not late:
+            return response
+        answer |= response.json()
+        answer["Failed"] += [_too_late(each) for each in late]
+        return response.with_json(answer)
 
     async def delete_queues(self) -> None:
         """Delete every queue made through the edge, for emulators that know no reset."""
@@ -143,6 +168,12 @@ class Sqs:
         if desk is None:
             return await self._forward(request)
         return await desk.receive(request, self._forward)
+
+
+def _too_late(entry: dict[str, Any]) -> dict[str, Any]:
+    told = f"Value {entry['DelaySeconds']} for parameter DelaySeconds is invalid."
+    reason = f"Reason: DelaySeconds must be >= 0 and <= {LONGEST_DELAY_S}."
+    return {"Id": entry["Id"], "SenderFault": True, "Code": "InvalidParameterValue", "Message": f"{told} {reason}"}
 
 
 def _moved(url: str, host: str) -> str:

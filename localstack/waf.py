@@ -8,6 +8,8 @@ from localstack.waf_model import Model
 from localstack.waf_parts import check_scope
 from localstack.waf_rules import IpSets
 
+_BY_ARN = frozenset({"ARN", "WebACLArn", "ResourceArn"})
+
 
 class Waf:
     """What the edge answers itself; all other calls are the emulator's."""
@@ -41,7 +43,7 @@ class Waf:
             ApiError: with the code that AWS WAF would answer.
         """
         data = request.json()
-        if "Scope" in data or "ARN" not in data:
+        if "Scope" in data or not _BY_ARN & data.keys():
             check_scope(request, data)
         self._model.check(request.action, data)
         return self._actions[request.action](request, data)

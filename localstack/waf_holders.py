@@ -27,6 +27,17 @@ REFERENCES_EACH = 50
 SET_REFERENCE = "IPSetReferenceStatement"
 GROUP_REFERENCE = "RuleGroupReferenceStatement"
 KINDS = {"RuleGroup": "rulegroup", "WebACL": "webacl"}
+RESOURCES = {
+    "APPLICATION_LOAD_BALANCER": "elasticloadbalancing",
+    "API_GATEWAY": "apigateway",
+    "APPSYNC": "appsync",
+    "COGNITO_USER_POOL": "cognito-idp",
+    "APP_RUNNER_SERVICE": "apprunner",
+    "VERIFIED_ACCESS_INSTANCE": "ec2",
+    "AMPLIFY": "amplify",
+}
+"""What a web ACL can protect, and the service in its ARN."""
+
 _KEPT = ("Rules", "VisibilityConfig", "DefaultAction", "Description")
 
 
@@ -67,7 +78,12 @@ class Holders:
     def __init__(self, knows_set: Callable[[str], bool]) -> None:
         self._knows_set = knows_set
         self._holders: dict[tuple[str, str, str, str], dict[str, Holder]] = {}
-        self.actions: dict[str, Handler] = {}
+        self._protected_by: dict[str, str] = {}
+        self.actions: dict[str, Handler] = {
+            "AssociateWebACL": self._associate,
+            "DisassociateWebACL": self._disassociate,
+            "ListResourcesForWebACL": self._resources,
+        }
         for kind in KINDS:
             self.actions |= self._actions_of(kind)
 
@@ -83,6 +99,7 @@ class Holders:
     def clear(self) -> None:
         """Forget all."""
         self._holders.clear()
+        self._protected_by.clear()
 
     def refer_to(self, arn: str) -> bool:
         """Whether any rule names that ARN."""
@@ -120,7 +137,7 @@ class Holders:
     def _delete(self, kind: str, request: Request, data: Data) -> Data:
         known = self._find(kind, request, data)
         check_lock(known, data)
-        if self.refer_to(known.arn):
+        if self.refer_to(known.arn) or known.arn in self._protected_by.values():
             raise associated()
         del self._here(kind, request, data)[known.id]
         return {}
@@ -128,6 +145,31 @@ class Holders:
     def _list(self, kind: str, request: Request, data: Data) -> Data:
         page, more = page_of(self._here(kind, request, data).values(), data)
         return {f"{kind}s": [known.summary() for known in page], **more}
+
+    def _associate(self, _request: Request, data: Data) -> Data:
+        self._acl(data)
+        self._protected_by[data["ResourceArn"]] = data["WebACLArn"]
+        return {}
+
+    def _disassociate(self, _request: Request, data: Data) -> Data:
+        self._protected_by.pop(data["ResourceArn"], None)
+        return {}
+
+    def _resources(self, _request: Request, data: Data) -> Data:
+        acl = self._acl(data)
+        kind = data.get("ResourceType", "APPLICATION_LOAD_BALANCER")
+        if kind not in RESOURCES:
+            raise invalid("RESOURCE_TYPE", kind, "The resource type is not valid.")
+        mark = f":{RESOURCES[kind]}:"
+        return {
+            "ResourceArns": [each for each, by in self._protected_by.items() if by == acl.arn and mark in each]
+        }
+
+    def _acl(self, data: Data) -> Holder:
+        for known in self._all():
+            if known.arn == data["WebACLArn"] and known.kind == "WebACL":
+                return known
+        raise nonexistent()
 
     def _find(self, kind: str, request: Request, data: Data) -> Holder:
         if "ARN" in data and "Id" not in data:

@@ -10,7 +10,8 @@ from botocore.stub import Stubber
 
 from f2b_worker.adapters.waf.finder import WafFinder
 from f2b_worker.adapters.waf.ip_set import region_of
-from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S, READS_PER_S, Pace, references
+from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S, READS_PER_S, Pace
+from f2b_worker.adapters.waf.rules import references
 from f2b_worker.domain.blocklists import Blocklist, Scope
 from f2b_worker.errors import Missing, StartError
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder

@@ -20,6 +20,8 @@ from f2b_worker.adapters.dynamodb.many import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.cli import shim
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import Jail, Policy
@@ -28,6 +30,8 @@ from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import DeadLetter
 from f2b_worker.process.assembly import open_inbox, open_ledger
+from f2b_worker.process.checkup.check import LOOKING, Role
+from f2b_worker.process.checkup.checks import checks
 from f2b_worker.process.regions import open_finder, open_regions
 from f2b_worker.process.schema import claim_schema
 from tests.integration.provisioning import NAMES, provisioned, run
@@ -239,12 +243,25 @@ def an_operator_of_dead_letters() -> list[str]:
     return [line for command in commands for line in a_command(*command)]
 
 
+def a_doctor() -> list[str]:
+    """Look at a whole set-up, and try no permission."""
+    told = Told()
+    settings = OperatorSettings(queue=NAMES[1], table=NAMES[3], ip_set=(NAMES[5],))
+    for check in checks(settings, read_jails(None), Role.OPERATOR):
+        if check.policy == LOOKING:
+            act_as(LOOKING)
+            found = told.step(check.look)
+            told.lines += [found] if found and "not authorized" in found else []
+    return told.lines
+
+
 PARTS: dict[str, Callable[[], list[str]]] = {
     "operator": an_operator,
     "dlq": an_operator_of_dead_letters,
     "worker": a_worker,
     "standalone": a_standalone_worker,
     "shim": a_shim,
+    "doctor": a_doctor,
 }
 ROLES = (*PARTS, *COMMANDS, "producer")
 

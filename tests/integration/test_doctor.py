@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,14 +15,20 @@ from f2b_worker.adapters.sqlite.file import make_or_open
 from f2b_worker.adapters.waf import finder
 from f2b_worker.ports import WorkerSign
 from f2b_worker.process import regions
+from f2b_worker.process.checkup import of_file, of_machine
+from f2b_worker.process.checkup.check import LOOKING
 from tests.integration import roles
 from tests.integration.provisioning import NAMES, Cloud, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 QUEUE, TABLE, IP_SET = NAMES[1], NAMES[3], NAMES[5]
+OURS, OPERATOR = "198.51.100.9", "198.51.100.77"
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/web/1"
+ROLES = {"operator": ("doctor", "operator", "dlq"), "worker": ("worker",), "producer": ("producer",)}
+"""The policies that together are all that `f2b doctor --as` needs."""
 
 
 @pytest.fixture
@@ -36,7 +43,16 @@ def well(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud
     sign(cloud)
     lease = DynamoLease(cloud.dynamodb, TABLE, name="enforcer/us-east-1", owner="me", clock=SystemClock())
     assert lease.hold()
+    cloud.waf.associate_web_acl(WebACLArn=_web_acl(cloud)["ARN"], ResourceArn=BALANCER)
+    monkeypatch.setattr(of_machine, "own_addresses", lambda: ["10.0.0.5", OURS])
+    monkeypatch.setenv("SSH_CONNECTION", f"{OPERATOR} 50000 10.0.0.5 22")
+    assert run("allow", "add", OURS, "--table", TABLE).exit_code == 0
     return cloud
+
+
+def _web_acl(cloud: Cloud) -> Any:
+    (found,) = cloud.waf.list_web_acls(Scope="REGIONAL")["WebACLs"]
+    return found
 
 
 def sign(cloud: Cloud, name: str = "host/1/c0ffee", **changes: Any) -> None:
@@ -53,20 +69,44 @@ def problems(*arguments: str, code: int = 1) -> dict[str, str]:
     return {each["what"]: each["problem"] for each in found["findings"] if not each["ok"]}
 
 
-def test_where_nothing_is_wrong_every_line_is_ok(well: Cloud) -> None:
-    before = well.writes()
-    answer = run("doctor", *NAMES)
+@pytest.mark.parametrize("role", ROLES)
+def test_where_nothing_is_wrong_every_line_is_ok_and_nothing_is_changed(role: str, well: Cloud) -> None:
+    well.sqs.send_message(QueueUrl=_queue(well, f"{QUEUE}-dead"), MessageBody="{}")
+    before, items = depths(well), _items(well)
+    with held_to(well, *ROLES[role]) as queue:
+        answer = run("doctor", *NAMES, *queue, "--as", role)
     assert answer.exit_code == 0, answer.output
     assert all(line.startswith("ok   ") for line in answer.stdout.splitlines())
-    assert len(answer.stdout.splitlines()) > 15
-    assert (
-        well.dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": "probe"}, "sk": {"S": "probe"}}).get("Item")
-        is None
-    )
-    tried = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "wafv2:UpdateIPSet"}
-    tried |= {"sqs:DeleteMessage"}
-    changed = {name for name, number in well.writes().items() if number != before.get(name)}
-    assert changed <= tried, "it only tries to write"
+    assert len(answer.stdout.splitlines()) >= {"operator": 35, "worker": 35, "producer": 4}[role]
+    assert depths(well) == before
+    assert _items(well) == items
+
+
+@contextmanager
+def held_to(
+    cloud: Cloud, *policies: str, without: tuple[str, str, str] = ("", "", "")
+) -> Iterator[tuple[str, ...]]:
+    """Call with these policies alone, without one action of one of them; answer how to name the queue then."""
+    token = f"doctor-{cloud.account}"
+    read = {name: roles.policy(name, cloud.account) for name in policies}
+    if without[0]:
+        read[without[0]] = roles.without(read[without[0]], *without[1:])
+    statements = [each for policy in read.values() for each in policy["Statement"]]
+    cloud.aws.edge.permit(token, {"Statement": statements})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SESSION_TOKEN", token)
+        yield ("--queue", _queue(cloud)) if policies == ("producer",) else ()
+    cloud.aws.edge.permit(token, None)
+
+
+def depths(cloud: Cloud) -> list[dict[str, str]]:
+    """How many messages are where; of a message that was received SQS tells that it is in flight."""
+    found = [cloud.attributes(name) for name in (QUEUE, f"{QUEUE}-dead")]
+    return [{key: value for key, value in each.items() if key.startswith("Approximate")} for each in found]
+
+
+def _items(cloud: Cloud) -> list[Any]:
+    return sorted(cloud.dynamodb.scan(TableName=TABLE)["Items"], key=str)
 
 
 def _queue(cloud: Cloud, name: str = QUEUE) -> str:
@@ -107,8 +147,47 @@ def _newer(cloud: Cloud) -> None:
 
 
 def _no_rule(cloud: Cloud) -> None:
-    (found,) = cloud.waf.list_web_acls(Scope="REGIONAL")["WebACLs"]
+    _no_resource(cloud)
+    found = _web_acl(cloud)
     cloud.waf.delete_web_acl(Name=found["Name"], Id=found["Id"], Scope="REGIONAL", LockToken=found["LockToken"])
+
+
+def _no_resource(cloud: Cloud) -> None:
+    cloud.waf.disassociate_web_acl(ResourceArn=BALANCER)
+
+
+def _only_counts(cloud: Cloud) -> None:
+    named: Any = {key: _web_acl(cloud)[key] for key in ("Name", "Id", "LockToken")}
+    held = cloud.waf.get_web_acl(Name=named["Name"], Id=named["Id"], Scope="REGIONAL")["WebACL"]
+    rules: Any = [{**each, "OverrideAction": {"Count": {}}} for each in held["Rules"]]
+    kept: Any = {key: held[key] for key in ("DefaultAction", "VisibilityConfig")}
+    cloud.waf.update_web_acl(**named, **kept, Scope="REGIONAL", Rules=rules)
+
+
+def _other_keys(cloud: Cloud) -> None:
+    _no_table(cloud)
+    keys: Any = {
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    }
+    cloud.dynamodb.create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST", **keys)
+
+
+def _no_dead_letter_queue(cloud: Cloud) -> None:
+    cloud.sqs.delete_queue(QueueUrl=_queue(cloud, f"{QUEUE}-dead"))
+
+
+def _banned(address: str) -> Callable[[Cloud], object]:
+    return lambda _: run("ban", address, "--table", TABLE, "--jail", "login", "--reason", "test", "--yes")
+
+
+def _not_allowed(_: Cloud) -> None:
+    assert run("allow", "remove", OURS, "--table", TABLE).exit_code == 0
+
+
+def _broken_part(cloud: Cloud) -> None:
+    key: Any = {"pk": {"S": "log"}, "sk": {"S": "snapshot"}}
+    cloud.dynamodb.update_item(TableName=TABLE, Key=key, UpdateExpression="REMOVE upto")
 
 
 def _full(cloud: Cloud) -> None:
@@ -142,6 +221,15 @@ BROKEN: dict[str, tuple[Callable[[Cloud], object], str, str]] = {
     "full set": (_full, f"room in IP set {IP_SET}-ipv4", "10,000 entries"),
     "no worker": (_no_worker, "workers", "start f2b-worker"),
     "ailing worker": (lambda cloud: sign(cloud, remark="the queue is away"), "workers", "the queue is away"),
+    "counting rule": (_only_counts, f"rule for IP set {IP_SET}-ipv4", "only counts"),
+    "nothing protected": (_no_resource, f"web ACL for IP set {IP_SET}-ipv4", "associate-web-acl"),
+    "own address": (_not_allowed, f"own address {OURS}", f"f2b allow add {OURS}"),
+    "operator banned": (_banned(OPERATOR), f"address {OPERATOR} that you are logged in from", "in jail login"),
+    "operator's network banned": (_banned("198.51.100.64/26"), f"address {OPERATOR}", "in jail login"),
+    "another table": (_other_keys, f"table {TABLE}", "not a table of f2b"),
+    "dead-letter queue": (_no_dead_letter_queue, f"dead-letter queue {QUEUE}-dead", "f2b provision"),
+    "broken pointer": (_broken_part, "snapshot and log of the bans", "f2b repair"),
+    "another version": (lambda cloud: sign(cloud, version="9.9.9"), "workers", "install the same version here"),
     "mixed versions": (lambda cloud: sign(cloud, "b", version="0.0.9"), "workers", "0.0.9 and 0.1.0"),
     "nobody enforces": (
         lambda cloud: _delete(cloud, "lease#enforcer/us-east-1", "lease"),
@@ -175,23 +263,57 @@ def test_a_clock_that_is_off_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "let NTP set it" in problems()["clock"]
 
 
-@pytest.mark.parametrize(
-    "action",
-    ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "wafv2:UpdateIPSet", "sqs:DeleteMessage"],
-)
-def test_a_permission_that_is_missing_is_named(action: str, well: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = roles.policy("worker", well.account)
-    token = f"doctor-{well.account}"
-    for statement in policy["Statement"]:
-        statement["Action"] = [each for each in statement["Action"] if each != action]
-    more = ["dynamodb:Describe*", "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "wafv2:List*"]
-    policy["Statement"].append({"Sid": "Look", "Effect": "Allow", "Action": more, "Resource": "*"})
-    well.aws.edge.permit(token, policy)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-    try:
-        assert "not authorized" in problems()[f"permission {action}"]
-    finally:
-        well.aws.edge.permit(token, None)
+TRIED = {
+    *(f"dynamodb:{each}Item" for each in ("Get", "BatchGet", "Put", "Update", "Delete")),
+    "dynamodb:Query",
+    *(f"sqs:{each}" for each in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "SendMessage")),
+}
+"""What is tried for operators; tests/integration/test_permissions.py takes from them what looking needs."""
+
+LACKING = [
+    pytest.param(role, (policy, *each), id=f"{role}-{each[1]}-of-{each[0]}")
+    for role, policies in ROLES.items()
+    for policy in policies
+    if policy != LOOKING
+    for each in roles.actions_of(policy)
+    if role != "operator" or each[1] in TRIED
+]
+
+
+@pytest.mark.parametrize(("role", "without"), LACKING)
+def test_each_permission_of_a_role_that_is_missing_is_named_with_the_policy_that_has_it(
+    role: str, without: tuple[str, str, str], well: Cloud
+) -> None:
+    others = [name for name in ROLES[role] if name != without[0]]
+    is_elsewhere = any(each[1] == without[2] for name in others for each in roles.actions_of(name))
+    held = (without[0],) if is_elsewhere else ROLES[role]  # what another policy allows is not missing
+    with held_to(well, *held, without=without) as queue:
+        found = problems(*queue, "--as", role)
+    spelt = without[2].lower() if without[2].startswith("sqs:") else without[2]
+    told = [each for each in found.values() if f"not authorized to perform: {spelt} on" in each]
+    assert any(each.endswith(f"docs/iam/{without[0]}.json has the policy that is needed") for each in told), found
+
+
+@pytest.mark.usefixtures("well")
+def test_a_producer_needs_a_queue_and_a_standalone_worker_has_none(tmp_path: Path) -> None:
+    answer = run("doctor", "--as", "producer", "--table", TABLE)
+    assert (answer.exit_code, answer.stdout) == (3, "")
+    assert "--queue: is missing" in answer.stderr
+    make_or_open(tmp_path / "f2b.db").close()
+    answer = run("doctor", "--as", "producer", "--state", "f2b.db")
+    assert answer.exit_code == 3
+    assert "takes infractions by HTTP" in answer.stderr
+
+
+def test_the_web_acls_of_a_state_files_ip_sets_are_looked_at_too(well: Cloud, tmp_path: Path) -> None:
+    make_or_open(tmp_path / "f2b.db").close()
+    _no_resource(well)
+    answer = run("doctor", "--state", "f2b.db", "--ip-set", IP_SET)
+    assert f"NO   web ACL for IP set {IP_SET}-ipv4" in answer.stdout
+    with held_to(well, "standalone"):
+        answer = run("doctor", "--state", "f2b.db", "--ip-set", IP_SET, "--as", "worker")
+    assert "ok   permission wafv2:UpdateIPSet" in answer.stdout
+    assert "not authorized" not in answer.stdout
 
 
 @pytest.mark.usefixtures("well")
@@ -223,3 +345,33 @@ class TestStateFile:
         assert "no process works on the file: start f2b-worker --standalone" in answer.stdout
         path.write_bytes(b"nonsense" * 1000)
         assert f"NO   state file {path}" in run("doctor", "--state", str(path)).stdout
+
+    @pytest.mark.parametrize(
+        ("breaks", "told"),
+        [
+            (lambda patch, _: patch.setattr("os.access", lambda *_, **__: False), "run f2b as the user"),
+            (lambda patch, _: patch.setattr(of_file, "ROOM_LEAST_BYTES", 1 << 62), "make room"),
+            (lambda _, path: _spoil(path), "cannot be read"),
+            (lambda _, path: run("ban", OPERATOR, "--state", str(path), "--yes"), "in jail manual"),
+        ],
+        ids=["not writable", "full disk", "unreadable ban", "operator banned"],
+    )
+    def test_what_keeps_a_standalone_worker_from_its_work_is_named(
+        self, breaks: Any, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.setattr(of_machine, "own_addresses", list)
+        monkeypatch.setenv("SSH_CONNECTION", f"{OPERATOR} 50000 10.0.0.5 22")
+        path = tmp_path / "f2b.db"
+        make_or_open(path).close()
+        assert run("ban", "203.0.113.7", "--state", str(path)).exit_code == 0
+        assert told not in run("doctor", "--state", str(path)).stdout
+        breaks(monkeypatch, path)
+        answer = run("doctor", "--state", str(path))
+        assert answer.exit_code == 1
+        assert told in answer.stdout
+
+
+def _spoil(path: Path) -> None:
+    with closing(make_or_open(path)) as connection:
+        connection.execute("UPDATE offenders SET ban = 'nonsense'")

@@ -138,6 +138,24 @@ class TestWebAcls:
         eager_waf.delete_rule_group(**group, LockToken=found["LockToken"])
         eager_waf.delete_ip_set(**name, LockToken=token_of(eager_waf, name))
 
+    def test_a_web_acl_tells_what_it_protects_by_kind_and_cannot_be_deleted_meanwhile(
+        self, eager_waf: Any
+    ) -> None:
+        acl = make_acl(eager_waf, [])
+        found = eager_waf.get_web_acl(**acl)
+        arn, balancer = found["WebACL"]["ARN"], "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/web/1"
+        eager_waf.associate_web_acl(WebACLArn=arn, ResourceArn=balancer)
+        assert eager_waf.list_resources_for_web_acl(WebACLArn=arn)["ResourceArns"] == [balancer]
+        apis = eager_waf.list_resources_for_web_acl(WebACLArn=arn, ResourceType="API_GATEWAY")
+        assert apis["ResourceArns"] == []
+        with refused("WAFAssociatedItemException"):
+            eager_waf.delete_web_acl(**acl, LockToken=found["LockToken"])
+        eager_waf.disassociate_web_acl(ResourceArn=balancer)
+        assert eager_waf.list_resources_for_web_acl(WebACLArn=arn)["ResourceArns"] == []
+        eager_waf.delete_web_acl(**acl, LockToken=found["LockToken"])
+        with refused("WAFNonexistentItemException"):
+            eager_waf.list_resources_for_web_acl(WebACLArn=arn)
+
 
 def _with(statement: dict[str, Any], arns: dict[str, str]) -> dict[str, Any]:
     """Put the real ARNs where a parametrised case could only name them."""

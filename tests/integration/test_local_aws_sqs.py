@@ -39,6 +39,19 @@ class TestSqs:
         assert [len(messages) for messages in received] == [1, 1, 0]
         assert [message["Body"] for message in receive(sqs, dead)] == ["poison"]
 
+    def test_of_a_batch_a_message_that_is_to_come_too_late_is_refused_by_itself(
+        self, sqs: Any, queue: str
+    ) -> None:
+        late = {"Id": "late", "MessageBody": "b", "DelaySeconds": 901}
+        answer = sqs.send_message_batch(QueueUrl=queue, Entries=[{"Id": "a", "MessageBody": "a"}, late])
+        assert [each["Id"] for each in answer["Successful"]] == ["a"]
+        (failed,) = answer["Failed"]
+        assert (failed["Id"], failed["Code"], failed["SenderFault"]) == ("late", "InvalidParameterValue", True)
+        assert [each["Id"] for each in sqs.send_message_batch(QueueUrl=queue, Entries=[late])["Failed"]] == [
+            "late"
+        ]
+        assert [each["Body"] for each in drain(sqs, queue)] == ["a"]
+
     def test_a_waiting_receiver_gets_a_message_as_soon_as_it_is_sent(self, sqs: Any, queue: str) -> None:
         lags_s: list[float] = []
 

@@ -21,6 +21,7 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
+from f2b_worker.process import regions
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(command, "open_acts", lambda *_, **__: made.acts)
     monkeypatch.setattr(command, "open_ip_sets", lambda _: made.ip_sets)
     monkeypatch.setattr(command, "open_notebooks", lambda *_, **__: {"here": made.notebook})
-    monkeypatch.setattr(places, "by_region", lambda blocklists: {"here": blocklists})
+    monkeypatch.setattr(regions, "by_region", lambda blocklists: {"here": blocklists})
     monkeypatch.setattr(command, "SystemClock", FakeClock)
     return made
 
@@ -491,7 +492,7 @@ def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pyte
         return [Finder({"block": [held]})]
 
     held = MemoryIpSet()
-    monkeypatch.setattr(places, "open_finders", open_finders)
+    monkeypatch.setattr(regions, "open_finders", open_finders)
     block = Blocklist("block", ("f2b",))
     assert list(places.open_ip_sets(())) == []
     assert list(places.open_ip_sets((block,))) == [("block", held)]

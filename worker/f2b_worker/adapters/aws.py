@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import UnknownRegionError
-from pydantic_core import from_json
 
 from f2b_worker import errors
 from f2b_worker.adapters.answers import aws_errors, part_of, refuse_unread
 from f2b_worker.adapters.aws_settings import check_session, check_way, making
 from f2b_worker.adapters.caller import CALLER
 from f2b_worker.adapters.clock import AWS_TIME
+from f2b_worker.adapters.models import open_models
 from f2b_worker.adapters.whole_answers import bound_answers
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 
 ANSWER_S = 4.0
 """How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
+
+LONG_BYTES = 100_000
+"""Answers that are as long are read by a faster reader."""
 
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _QUEUE_HOSTS = re.compile(
@@ -125,10 +129,18 @@ def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict
     """
     if response_dict["status_code"] == 200:
         with suppress(ValueError):  # botocore says what is wrong with it
-            answer = from_json(response_dict["body"])
+            answer = _as_json(response_dict["body"])
             if isinstance(answer, dict):
                 customized_response_dict.update(answer)
                 response_dict["body"] = b"{}"
+
+
+def _as_json(body: bytes) -> Any:
+    if len(body) < LONG_BYTES:
+        return json.loads(body)
+    from pydantic_core import from_json  # noqa: PLC0415 - to import it takes as long as it saves of many such answers
+
+    return from_json(body)
 
 
 def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = True) -> WAFV2Client:
@@ -270,7 +282,7 @@ class Session:
 
 def _models(core: Any, known: list[Any] = []) -> Any:  # noqa: B006 - read once
     if not known:
-        known.append(core.get_component("data_loader"))
+        known.append(open_models(core.get_config_variable("data_path")))
     return known[0]
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.covering import running_over
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, listing_options, remark, show
@@ -15,6 +14,7 @@ from f2b_worker.cli.reading import NETWORK
 from f2b_worker.cli.show import BAN_KEYS, ban_object, duration, moment
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.process.covering import running_over
 from f2b_worker.process.opening import open_ban_book
 
 if TYPE_CHECKING:

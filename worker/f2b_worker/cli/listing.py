@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import fields
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -141,26 +142,26 @@ def _chosen(
 ) -> Chosen:
     """Read the bans that run and are asked for, sorted; then those that cannot be read."""
     now_ms = SystemClock().now_ms()
-    is_asked_for = selection.whose()
-    named: set[str] = set()
-    running: list[StandingBan] = []
-    broken: list[Shown] = []
-    for who, ban, *_ in book.standing():
-        # What is told of a ban may be broken while the offender's own item is whole.
-        each = _read_anew(book, who) if ban is UNREADABLE else Shown(who, ban)
-        if each.why:
-            named.add(each.why.item)
-        if not _asked_for(is_asked_for, who):
-            continue
-        if each.why:
-            broken.append(each)
-        elif each.ban.until_ms >= now_ms and selection.takes(each.ban, now_ms):
-            running.append(StandingBan(who, each.ban))
+    standing = book.standing()
+    # What is told of a ban may be broken while the offender's own item is whole.
+    anew = [_read_anew(book, each.who) for each in standing if each.ban is UNREADABLE]
+    named = {each.why.item for each in anew if each.why}
+    readable = [StandingBan(each.who, each.ban) for each in anew if each.who and not each.why]
+    sound = [
+        each for each in chain(standing, readable) if each.ban.until_ms >= now_ms and each.ban is not UNREADABLE
+    ]
+    broken = [each for each in anew if each.why]
+    if selection != Selection():
+        is_asked_for = selection.whose()
+        sound = [
+            each for each in sound if selection.takes(each.ban, now_ms) and _asked_for(is_asked_for, each.who)
+        ]
+        broken = [each for each in broken if each.who and _asked_for(is_asked_for, each.who)]
     nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
-    first = heapq.nsmallest(limit, running, SORTS[sort]) if limit else sorted(running, key=SORTS[sort])
+    first = heapq.nsmallest(limit, sound, SORTS[sort]) if limit else sorted(sound, key=SORTS[sort])
     return Chosen(
         [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
-        len(running) + len(broken) + len(nameless),
+        len(sound) + len(broken) + len(nameless),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.cli.covering import standing_over
 from f2b_worker.cli.reading import address_in, network_in
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import Address, around, parse_address
@@ -13,6 +12,7 @@ from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.judge.explanations import Remembered
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Offender, OffenderId
 from f2b_worker.errors import Unreadable
+from f2b_worker.process.covering import standing_over
 
 if TYPE_CHECKING:
     from f2b_worker.domain.jails import Policy

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.domain.judge.enforcement import Place
 from f2b_worker.domain.judge.explanations import entry_over
-from f2b_worker.process.regions import by_region, open_finders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +66,8 @@ def open_ip_sets(blocklists: Sequence[Blocklist]) -> Iterator[tuple[str, IpSet]]
     """
     if not blocklists:
         return
+    from f2b_worker.process.regions import open_finders  # noqa: PLC0415 - who names no set does not wait for AWS's
+
     for finder in open_finders(blocklists, SystemClock()):
         finder.check()
         for name, ip_sets in finder.find().items():
@@ -83,11 +84,15 @@ def look_into(
 ) -> Places:
     """Read the IP sets, and put beside them what was noted in the Region of each blocklist."""
     sets = [(name, each, each.read().entries) for name, each in ip_sets]
-    regions = (
-        {each.name: region for region, here in by_region(blocklists).items() for each in here} if sets else {}
-    )
+    regions = _regions(blocklists) if sets else {}
     places = {each.name: _place(each.name, sets, notes.get(regions.get(each.name, ""))) for each in blocklists}
     return Places(sets, places, notes)
+
+
+def _regions(blocklists: Sequence[Blocklist]) -> dict[str, str]:
+    from f2b_worker.process.regions import by_region  # noqa: PLC0415 - as above
+
+    return {each.name: region for region, here in by_region(blocklists).items() for each in here}
 
 
 def _place(name: str, sets: Sequence[tuple[str, IpSet, AbstractSet[str]]], notes: Notes | None) -> Place:

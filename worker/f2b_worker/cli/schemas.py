@@ -276,7 +276,11 @@ COMMANDS: dict[str, Schema] = {
         {"networks": many(an_object({"network": TEXT, **time("until", "Its last moment", null="for ever")}))}
     ),
     "doctor": an_object(
-        {"findings": many(an_object({"what": TEXT, "ok": YES_OR_NO, "problem": MAYBE_TEXT})), "ok": YES_OR_NO}
+        {
+            "findings": many(an_object({"what": TEXT, "ok": YES_OR_NO, "problem": MAYBE_TEXT})),
+            "as": {"enum": ["operator", "worker", "producer"]},
+            "ok": YES_OR_NO,
+        }
     ),
     "support": an_object({"file": TEXT, "parts": TEXTS}),
     "pause": an_object(

@@ -17,7 +17,6 @@ from f2b_worker.cli.acting import (
     texts_in,
     yes_option,
 )
-from f2b_worker.cli.covering import running_over
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
@@ -33,6 +32,7 @@ from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError
+from f2b_worker.process.covering import running_over
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.values import split, standard_queue, unbroken, unbroken_each
 from f2b_worker.domain.acts.act import AUDIT_DAYS, AUDIT_DAYS_MAX
 from f2b_worker.errors import StartError
@@ -169,11 +168,17 @@ def operator_errors(path: Path) -> list[str]:
     """Return all that is wrong with the file's `[operator]` table, one line each."""
     wrong: list[str] = []
     try:
-        level = dict(_read(_table(read_toml(path), path, "operator", _OF_THE_FILE), f"{path}: operator.", wrong))
+        level = dict(_read(_table(_read_file(path), path, "operator", _OF_THE_FILE), f"{path}: operator.", wrong))
         _chosen([level])
     except StartError as error:
         wrong.append(str(error))
     return wrong
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    from f2b_worker.config.toml_file import read_toml  # noqa: PLC0415 - most commands, and the help, need none of it
+
+    return read_toml(path)
 
 
 def _usual_file() -> Path | None:
@@ -184,7 +189,7 @@ def _usual_file() -> Path | None:
 
 def _tables(path: Path) -> Iterator[dict[str, Any]]:
     """Read what the file's two tables say of an operator's settings, the stronger one first."""
-    tables = read_toml(path)
+    tables = _read_file(path)
     yield _table(tables, path, "operator", _OF_THE_FILE)
     worker = _table(tables, path, "worker", WORKER_NAMES)
     yield {key: value for key, value in worker.items() if key in NAMES}

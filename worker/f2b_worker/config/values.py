@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from f2b_worker.config.cores import usable_cores
-from f2b_worker.domain.durations import parse_duration_ms
 
 PROCESSES_MAX = 64
 
@@ -19,6 +18,8 @@ def split(value: object) -> object:
 
 def age_ms(value: object) -> int | None:
     """Read how old something may be; None is any age."""
+    from f2b_worker.domain.durations import parse_duration_ms  # noqa: PLC0415 - the help of f2b needs no jails
+
     return parse_duration_ms(value) or None
 
 

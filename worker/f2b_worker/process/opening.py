@@ -132,7 +132,7 @@ def open_ban_book(settings: Names, *, aside: Callable[[Unreadable], None] = set_
         return SqliteBanBook(open_existing(settings.state_file), aside=aside)
     from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook  # noqa: PLC0415 - see above
 
-    client = open_table(settings, connections=READS_AT_ONCE, plain_queries=True)
+    client = open_table(settings)
     return DynamoBanBook(client, settings.table, SystemClock(), aside=aside)
 
 
@@ -173,7 +173,7 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
         return of_file(settings.state_file, kept_ms=settings.audit_days * DAY_MS)
     from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs  # noqa: PLC0415 - see above
 
-    client = open_table(settings, connections=READS_AT_ONCE)
+    client = open_table(settings)
     kept_ms = settings.audit_days * DAY_MS
     return DynamoActs(client, settings.table, SystemClock(), kept_ms=kept_ms, aside=aside)
 
@@ -252,8 +252,16 @@ def open_repair(settings: Names, *, aside: Callable[[Unreadable], None] = set_as
     return Repair(BanLogItems(client, settings.table, clock), states, clock), states.items()
 
 
-def open_table(settings: Names, *, connections: int = 2, plain_queries: bool = False) -> DynamoDBClient:
-    """Make a client for the ledger's table, which is there and of a format that this f2b knows."""
+def open_table(
+    settings: Names, *, connections: int = READS_AT_ONCE, plain_queries: bool = False
+) -> DynamoDBClient:
+    """Make a client for the ledger's table, which is there and of a format that this f2b knows.
+
+    All that a command opens has one client: each would read the certificate authorities, and ask for the table.
+    """
+    made = _MADE.get(plain_queries)
+    if made and made[0] is settings:
+        return made[1]
     from f2b_worker.adapters.aws import dynamodb_client  # noqa: PLC0415 - see above
     from f2b_worker.adapters.dynamodb.schema import DynamoSchema  # noqa: PLC0415
     from f2b_worker.adapters.dynamodb.table import check_table  # noqa: PLC0415
@@ -261,4 +269,9 @@ def open_table(settings: Names, *, connections: int = 2, plain_queries: bool = F
     client = dynamodb_client(connections=connections, plain_queries=plain_queries)
     patiently(settings, lambda: check_table(client, settings.table))
     patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))
+    _MADE[plain_queries] = settings, client
     return client
+
+
+_MADE: dict[bool, tuple[Names, DynamoDBClient]] = {}
+"""The client that was made last, and for which settings: of each command there is one such object."""

@@ -16,7 +16,7 @@ from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.waf.finder import WafFinder
 from f2b_worker.adapters.waf.ip_set import region_of
-from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S
+from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S, WafListing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +81,11 @@ def open_finder(
     looking = wafv2_client(region, attempts=8)
     writing = wafv2_client(region, validated=False)
     return WafFinder(looking, blocklists, clock, writing=writing, reads_per_s=reads_per_s, meanwhile=meanwhile)
+
+
+def open_listing(region: str, clock: Clock) -> WafListing:
+    """Open what lists what a Region's WAF has, for a command beside a running fleet."""
+    return WafListing(wafv2_client(region, attempts=8), clock, READS_OF_A_COMMAND_PER_S)
 
 
 def open_finders(blocklists: Sequence[Blocklist], clock: Clock) -> list[WafFinder]:

@@ -101,7 +101,7 @@ class DynamoBanBook:
         Raises:
             F2bError: If DynamoDB does not answer, or leaves something unread.
         """
-        return list(self.follow().poll().bans)
+        return self.follow().look()
 
     def history(self, who: OffenderId) -> list[Ban]:
         """Read every remembered ban of one offender, oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
@@ -87,37 +87,44 @@ class Table:
 
     def steps(self) -> Iterator[Step]:
         """List what has to be there, in the order in which it can be made."""
-        name = self._name
+        there, log, format_of = self._own_steps()
+        yield replace(there, remark=lambda: differences(self._client, self._name, self._wish))
         yield Step(
-            f"table {name}",
-            lambda: finds(check_table, self._client, name),
-            self._make,
-            lambda: differences(self._client, name, self._wish),
+            f"time to live of table {self._name}",
+            lambda: _has_ttl(self._client, self._name),
+            lambda: _set_ttl(self._client, self._name),
         )
-        yield Step(
-            f"time to live of table {name}",
-            lambda: _has_ttl(self._client, name),
-            lambda: _set_ttl(self._client, name),
-        )
-        log = BanLogItems(self._client, name, SystemClock())
-        yield Step(
-            f"ban log of table {name}",
-            lambda: finds(log.top),
-            lambda: log.begin(secrets.token_hex(4)),
-        )
-        schema = DynamoSchema(self._client, name)
-        yield Step(
-            f"format of table {name}",
-            lambda: _is_marked(schema),
-            lambda: schema.mark(schema.known.written),
-        )
+        yield log
+        yield format_of
         if self._wish.point_in_time_recovery:
             yield Step(
-                f"point-in-time recovery of table {name}",
+                f"point-in-time recovery of table {self._name}",
                 lambda: self._can_be_restored() or self._was_there(),
                 self._let_be_restored,
-                lambda: "" if self._can_be_restored() else _recovery_is_off(name),
+                lambda: "" if self._can_be_restored() else _recovery_is_off(self._name),
             )
+
+    def steps_of_a_worker(self) -> Iterator[Step]:
+        """List those of them that a worker itself looks for; how the table is protected is not its matter."""
+        yield from self._own_steps()
+
+    def _own_steps(self) -> tuple[Step, Step, Step]:
+        name = self._name
+        log = BanLogItems(self._client, name, SystemClock())
+        schema = DynamoSchema(self._client, name)
+        return (
+            Step(f"table {name}", lambda: finds(check_table, self._client, name), self._make),
+            Step(
+                f"ban log of table {name}",
+                lambda: finds(log.top),
+                lambda: log.begin(secrets.token_hex(4)),
+            ),
+            Step(
+                f"format of table {name}",
+                lambda: _is_marked(schema),
+                lambda: schema.mark(schema.known.written),
+            ),
+        )
 
     def _make(self) -> None:
         _make_table(self._client, self._name, self._wish)

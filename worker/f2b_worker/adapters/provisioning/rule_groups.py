@@ -8,7 +8,7 @@ from zlib import crc32
 
 from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
-from f2b_worker.adapters.waf.listing import SET_REFERENCE, references
+from f2b_worker.adapters.waf.rules import SET_REFERENCE, references
 from f2b_worker.domain.blocklists import Action
 from f2b_worker.errors import StartError
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.adapters.sqlite.file import CHANGES_MAX, sqlite_errors
 from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.adapters.sqlite.rows import (
@@ -21,6 +22,7 @@ from f2b_worker.adapters.sqlite.rows import (
     past_ban,
     read_offenders,
     standing_of_row,
+    standing_of_rows,
     who_of_row,
 )
 from f2b_worker.domain.jails import DAY_MS
@@ -121,9 +123,15 @@ class SqliteBanBook:
         found: list[StandingBan] = []
         rows = self._rows(_ALL, b"", b"", _STANDING_AT_ONCE)
         while rows:
-            found += self._readable(rows)
+            found += self._many(rows)
             rows = self._rows(_ALL, *rows[-1][:2], _STANDING_AT_ONCE)
         return [*found, *self._readable(self._rows(_WITHOUT_KEY))]
+
+    def _many(self, rows: Sequence[Sequence[Any]]) -> Iterable[StandingBan]:
+        try:
+            return standing_of_rows(rows)
+        except MISSHAPEN:
+            return self._readable(rows)
 
     def _readable(self, rows: Iterable[Sequence[Any]]) -> Iterator[StandingBan]:
         """Read bans; one that cannot be read is told of, and named if its key says whose it is."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_sound, is_whole, wrong_in_ban
+from f2b_worker.domain.judge.columns import bans_of
+from f2b_worker.domain.judge.soundness import NUMBER_MAX, are_bans, are_sound, is_whole, wrong_in_ban
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
 
@@ -51,6 +53,10 @@ INSERT INTO history (key, jail, start_ms, ban, evidence, kept_until_day) VALUES 
 ON CONFLICT DO UPDATE SET ban = excluded.ban, kept_until_day = excluded.kept_until_day,
     evidence = CASE excluded.evidence WHEN '[]' THEN evidence ELSE excluded.evidence END
 """
+
+
+_BAN_CELLS = 8
+"""So many values a stored ban has; one by the judge leaves out the last, its origin."""
 
 
 class Stored(NamedTuple):
@@ -184,6 +190,43 @@ def standing_of_row(key: object, jail: object, ban: bytes, lifted_ms: object) ->
     except MISSHAPEN as error:
         raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban") from error
     raise unreadable_item("ban", f"offenders {who.key} {who.jail}", "ban")
+
+
+def standing_of_rows(rows: Sequence[Sequence[Any]]) -> list[StandingBan]:
+    """Read the last bans of many rows as `standing_of_row` does, in a third of the time.
+
+    Raises:
+        ValueError: Or another of `MISSHAPEN`, if any of them cannot be read: each by itself shows which.
+    """
+    if not rows:
+        return []
+    key, jail, ban, lifted_ms = zip(*rows, strict=True)
+    parsed = [each if len(each) == _BAN_CELLS else [*each, ""] for each in map(from_json, ban)]
+    start_ms, until_ms, count, length_ms, extended, observed, blocklists, origin = zip(*parsed, strict=True)
+    if not (
+        set(map(type, parsed)) == set(map(type, blocklists)) == {list}
+        and set(map(type, observed)) == {bool}
+        and set(map(type, chain(origin, *blocklists))) == {str}
+        and set(map(type, lifted_ms)) == {int}
+        and 0 <= min(lifted_ms) <= max(lifted_ms) <= FOREVER_MS
+        and are_bans(start_ms, until_ms, length_ms=length_ms, count=count, extended=extended)
+    ):
+        raise ValueError("ban")
+    bans = bans_of(
+        len(rows),
+        start_ms=start_ms,
+        until_ms=until_ms,
+        count=count,
+        length_ms=length_ms,
+        extended=extended,
+        evidence=repeat(()),
+        observed=observed,
+        blocklists=map(tuple, blocklists),
+        origin=origin,
+    )
+    return list(
+        map(StandingBan, map(OffenderId, map(bytes.decode, jail), map(bytes.decode, key)), bans, lifted_ms)
+    )
 
 
 def who_of_row(key: object, jail: object) -> OffenderId | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
-from f2b_worker.errors import Missing, Unavailable
+from f2b_worker.adapters.waf.rules import GROUP_REFERENCE, SET_REFERENCE, Use, references, uses_in
+from f2b_worker.errors import AccessDenied, Missing, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +28,10 @@ READS_BESIDE_PER_S = 1.0
 READS_OF_A_COMMAND_PER_S = 2.0
 """For a command beside a running fleet: an enforcer seldom needs all of its four, and the command tries again."""
 
-SET_REFERENCE = "IPSetReferenceStatement"
-GROUP_REFERENCE = "RuleGroupReferenceStatement"
 _PAGE = 100
+_PROTECTED = ("APPLICATION_LOAD_BALANCER", "API_GATEWAY", "APPSYNC")
+_PROTECTED_TOO = ("COGNITO_USER_POOL", "APP_RUNNER_SERVICE", "VERIFIED_ACCESS_INSTANCE", "AMPLIFY")
+"""What else a web ACL of a Region protects; who looks needs permissions of that service besides."""
 
 
 class Pace:
@@ -54,6 +56,15 @@ class Pace:
             turn_s = self._free_s = max(self._free_s, now_s - 1.0) + 1 / self.per_s
         if turn_s > now_s:
             self._clock.wait(self._never, turn_s - now_s)
+
+
+class _WebAcl(NamedTuple):
+    """A web ACL: its rules, and the rule groups that they refer to."""
+
+    name: str
+    arn: str
+    rules: Any
+    groups: frozenset[str]
 
 
 class WafListing:
@@ -85,16 +96,50 @@ class WafListing:
     def _referenced(self, scope: Scope) -> frozenset[str]:
         sets: set[str] = set()
         groups: set[str] = set()
-        for summary in self._pages(self.client.list_web_acls, "WebACLs", "the web ACLs", scope):
-            rules = self._web_acl(scope, summary)
-            sets |= references(rules, SET_REFERENCE)
-            # Firewall Manager adds groups of another account, which cannot hold sets of this one, nor be read.
-            groups |= {
-                arn for arn in references(rules, GROUP_REFERENCE) if _account(arn) == _account(summary["ARN"])
-            }
+        for acl in self._web_acls(scope):
+            sets |= references(acl.rules, SET_REFERENCE)
+            groups |= acl.groups
         for arn in sorted(groups):
             sets |= references(self._rule_group(arn), SET_REFERENCE)
         return frozenset(sets)
+
+    def uses(self, scope: Scope) -> dict[str, list[Use]]:
+        """Find by the ARN of each IP set the rules of web ACLs that refer to it, and what they do."""
+        with odd_answers("looking for rules"):
+            acls = list(self._web_acls(scope))
+            groups = {arn: self._rule_group(arn) for arn in sorted({arn for acl in acls for arn in acl.groups})}
+            found: dict[str, list[Use]] = {}
+            for acl in acls:
+                for set_arn, rule, action in uses_in(acl.rules, groups):
+                    found.setdefault(set_arn, []).append(Use(acl.name, acl.arn, rule, action))
+            return found
+
+    def is_associated(self, web_acl: str) -> tuple[bool, tuple[str, ...]]:
+        """Tell whether a web ACL of a Region protects anything, and of which kinds of it nobody can tell."""
+        unseen = []
+        for kind in (*_PROTECTED, *_PROTECTED_TOO):
+            self.pace.wait()
+            doing = "looking for what web ACLs protect"
+            try:
+                with aws_errors(doing):
+                    kind_of: Any = {"ResourceType": kind}
+                    answer = self.client.list_resources_for_web_acl(WebACLArn=web_acl, **kind_of)
+            except (AccessDenied, Rejected):
+                if kind in _PROTECTED:
+                    raise
+                unseen.append(kind)
+                continue
+            if part_of({"ResourceArns": [], **answer}, "ResourceArns", doing, list):
+                return True, ()
+        return False, tuple(unseen)
+
+    def _web_acls(self, scope: Scope) -> Iterator[_WebAcl]:
+        for summary in self._pages(self.client.list_web_acls, "WebACLs", "the web ACLs", scope):
+            rules = self._web_acl(scope, summary)
+            # Firewall Manager adds groups of another account, which cannot hold sets of this one, nor be read.
+            ours = _account(summary["ARN"])
+            groups = frozenset(arn for arn in references(rules, GROUP_REFERENCE) if _account(arn) == ours)
+            yield _WebAcl(summary["Name"], summary["ARN"], rules, groups)
 
     def _web_acl(self, scope: Scope, summary: Any) -> Any:
         self.pace.wait()
@@ -138,17 +183,3 @@ class WafListing:
 
 def _account(arn: str) -> str:
     return arn.split(":")[4]
-
-
-def references(tree: Any, kind: str) -> frozenset[str]:
-    """Collect the ARNs in statements of one *kind*, wherever in a web ACL or a rule group they stand.
-
-    Rules nest statements in And, Or and Not, and in the scope-down statements of rate-based rules and of managed
-    rule groups; Firewall Manager's own groups stand beside the rules.
-    """
-    if isinstance(tree, dict):
-        own = {tree[kind]["ARN"]} if kind in tree else set()
-        return frozenset(own).union(*(references(each, kind) for each in tree.values()))
-    if isinstance(tree, list):
-        return frozenset().union(*(references(each, kind) for each in tree))
-    return frozenset()

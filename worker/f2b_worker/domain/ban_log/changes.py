@@ -53,8 +53,10 @@ class Bans:
         newest = self.newest
         newer: dict[OffenderId, Change] = {}
         for change in changes:
-            if is_newer(change, newest.get(change.who)):
-                newest[change.who] = newer[change.who] = change
+            who = change.who
+            known = newest.get(who)
+            if known is None or is_newer(change, known):
+                newest[who] = newer[who] = change
         return list(newer.values())
 
     def remembered(self, complete_ms: float) -> list[Change]:

@@ -58,18 +58,32 @@ class BanLogFollower:
         self._go_on_from(last.cursor)
         return Changes([_standing(change) for change in newer.values()], is_complete=is_complete)
 
+    def look(self) -> list[StandingBan]:
+        """Read everything, for somebody who does not go on following: nothing of it is remembered.
+
+        Raises:
+            F2bError: If the table did not answer.
+        """
+        readings = self._reader.readings(None)
+        everything, _ = self._everything(next(readings), readings)
+        return [StandingBan(who, ban, lifted_ms) for who, ban, _, lifted_ms in everything]
+
     def _start(self, first: Reading, rest: Iterator[Reading]) -> Changes:
         self._cursor = None
+        everything, cursor = self._everything(first, rest)
+        self._told = Told()
+        self._go_on_from(cursor)
+        return Changes(map(_standing, self._told.newer(everything)), is_all=True)
+
+    def _everything(self, first: Reading, rest: Iterator[Reading]) -> tuple[Iterator[Change], Cursor]:
+        """Read on to the end; go through the newest change of each offender, once, and tell where that was."""
         base, later = _base_and_rest(first.parts)
         last = first
         for last in rest:
             if last.unread:
                 raise Throttled("reading the bans: DynamoDB leaves some of the ban log unread")
             later.take_in(last.changes())
-        self._told = Told()
-        self._go_on_from(last.cursor)
-        everything = _folded(base, later.newest, self._reader.complete_ms(last.cursor))
-        return Changes(map(_standing, self._told.newer(everything)), is_all=True)
+        return _folded(base, later.newest, self._reader.complete_ms(last.cursor)), last.cursor
 
     def _go_on_from(self, cursor: Cursor) -> None:
         self._cursor = cursor
@@ -108,14 +122,17 @@ def _base_and_rest(parts: Mapping[str, Iterable[Change]]) -> tuple[Iterable[Chan
 
 def _folded(base: Iterable[Change], later: dict[OffenderId, Change], complete_ms: float) -> Iterator[Change]:
     """Go through the newest change of each offender, one by one: all at once would be most of a gigabyte."""
-    for change in base:
-        other = later.get(change.who) if later else None
-        if other is not None:
-            if not is_newer(change, other):
-                continue
-            del later[change.who]
-        if is_remembered(change.ban, complete_ms):
-            yield change
+    if not later:
+        yield from (change for change in base if is_remembered(change.ban, complete_ms))
+    else:
+        for change in base:
+            other = later.get(change.who)
+            if other is not None:
+                if not is_newer(change, other):
+                    continue
+                del later[change.who]
+            if is_remembered(change.ban, complete_ms):
+                yield change
     yield from later.values()
 
 

@@ -1,0 +1,65 @@
+"""One thing that is looked at, and for whom."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+LOOKING = "doctor"
+"""The policy of whoever looks at a set-up as a whole."""
+
+
+class Role(StrEnum):
+    """Whose permissions are looked at."""
+
+    OPERATOR = "operator"
+    WORKER = "worker"
+    PRODUCER = "producer"
+
+    @property
+    def policy(self) -> str:
+        """The policy in docs/iam that has what this role needs to look: an operator sees the whole set-up."""
+        return LOOKING if self is Role.OPERATOR else self.value
+
+
+class Check(NamedTuple):
+    """One thing that is looked at.
+
+    Attributes:
+        what: What it is, for people.
+        look: Looks; answers what is wrong with it and what to do, in one line, or None. An error says it, too.
+        policy: The policy in docs/iam that has what it takes to look.
+    """
+
+    what: str
+    look: Callable[[], str | None]
+    policy: str
+
+
+def told(text: str | None) -> str | None:
+    """Answer what is known already."""
+    return text
+
+
+def permissions(
+    actions: Iterable[str], probes: Callable[[], Mapping[str, Callable[[], None]]], policy: str, where: str = ""
+) -> Iterator[Check]:
+    """Try actions, one check each.
+
+    Args:
+        actions: As IAM names them.
+        probes: What tries them; it is made when the first is tried.
+        policy: The policy that has them.
+        where: On what they are tried, where that is not plain.
+    """
+    for action in actions:
+        what = f"permission {action}{f' on {where}' if where else ''}"
+        yield Check(what, partial(_probe, probes, action), policy)
+
+
+def _probe(probes: Callable[[], Mapping[str, Callable[[], None]]], action: str) -> None:
+    probes()[action]()

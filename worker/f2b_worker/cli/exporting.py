@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.covering import is_address
 from f2b_worker.cli.formats import WITH_ENDS, WRITERS, Entry, aggregated
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import CSV, NDJSON, Listing, remark, say_lines, show, show_document
@@ -70,6 +71,7 @@ def export_bans(  # noqa: PLR0913
         for each in open_ban_book(settings, aside=unreadable.append).standing()
         if is_running(each.ban, now_ms)
         and not each.ban.observed
+        and is_address(each.who.key)
         and jail in {None, each.who.jail}
         and (blocklist is None or blocklist in each.ban.blocklists)
         and family in {None, str(family_of(each.who.key))}

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 ORIGINS = ("judge", "cli", "import", "adopted")
 
+
+def _place_of(key: str) -> tuple[int, ...]:
+    """Tell where a key stands among the addresses; what is none comes last."""
+    try:
+        return span_of_network(key)
+    except ValueError:
+        return (7,)
+
+
 SORTS: Mapping[str, Callable[[StandingBan], Any]] = {
     "until": lambda each: each.ban.until_ms,
     "start": lambda each: -each.ban.start_ms,
     "count": lambda each: -each.ban.count,
-    "ip": lambda each: span_of_network(each.who.key),
+    "ip": lambda each: _place_of(each.who.key),
     "jail": lambda each: (each.who.jail, each.ban.until_ms),
 }
 """What comes first: what ends first, started last, or came back most often; the lowest address; the first jail."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.covering import is_address
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, columns, listing_options, show
 from f2b_worker.cli.reading import DURATION
@@ -29,6 +30,8 @@ KEYS = ("name", "bans")
 
 def _network(each: StandingBan) -> str:
     """Name the network around it: neighbours are often one attacker."""
+    if not is_address(each.who.key):
+        return each.who.key
     return display(network_of(each.who.key, ipv4_prefix=24, ipv6_prefix=48) or each.who.key)
 
 

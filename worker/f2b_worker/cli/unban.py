@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from f2b_worker.cli.acting import (
     texts_in,
     yes_option,
 )
-from f2b_worker.cli.covering import running_over
+from f2b_worker.cli.covering import enforced_around, is_address
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
@@ -36,7 +37,7 @@ from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Acts, BanBook
 
 NOTHING = "nothing"
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,16 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
         )
         outcomes, lifted = _lift(acts, act, whom, forget=wish.forget)
     is_all = show_outcomes([*refused, *outcomes], act, form, done="lifted")
-    _name_what_stays(book, {who.key for who in whom} if asked else set(), now_ms)
+    around = {who.key for who in whom}.union(_judged(asked, jails.policy)) if asked else set()
+    staying = _name_what_stays(book, around)
     if given["report_absent"]:
         is_all &= all(each.outcome != NOTHING for each in [*refused, *outcomes])
     if sets:
-        wanted = {who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed}
-        is_all &= waited(sets, wanted, given["wait_ms"], _allowed(jails, acts, now_ms), gone=True)
+        wanted = {
+            who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed and is_address(who.key)
+        }
+        allowed = _allowed(jails, acts, now_ms)
+        is_all &= waited(sets, wanted, given["wait_ms"], allowed, gone=True, staying=staying)
     answer(yes=is_all)
 
 
@@ -140,6 +146,7 @@ def _whom(
             for each in book.standing()
             if is_running(each.ban, now_ms)
             and wish.selection.takes(each.ban, now_ms)
+            and (not wish.selection.range or is_address(each.who.key))
             and is_asked_for(each.who.jail, each.who.key)
         ]
     outcomes: list[Outcome] = []
@@ -154,6 +161,14 @@ def _whom(
         if not found:
             outcomes.append(Outcome(network_in(text), NOTHING, wish.jail or ""))
     return outcomes, list(whom)
+
+
+def _judged(texts: Iterable[str], policy: Policy) -> Iterator[str]:
+    """Name the networks that were asked for, as they are judged; what is none was refused."""
+    for text in texts:
+        with suppress(ValueError):
+            address = address_in(text)
+            yield policy.defaults.key(address) if address else network_in(text)
 
 
 def _remembered(text: str, acts: Acts, policy: Policy, jail: str | None) -> list[OffenderId]:
@@ -185,12 +200,15 @@ def _lift(
     return outcomes, lifted
 
 
-def _name_what_stays(book: BanBook, keys: Iterable[str], now_ms: int) -> None:
-    """Say which bans of networks around them keep lifted addresses banned."""
-    for key in sorted(keys):
-        for who, ban in ((each.who, each.ban) for each in running_over(book, key, now_ms)):
-            if who.key != key and not ban.observed:
-                remark(
-                    f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"
-                    f" {display(key)} go free with f2b allow add"
-                )
+def _name_what_stays(book: BanBook, keys: Iterable[str]) -> Networks:
+    """Say which bans of networks around them keep addresses banned; answer those networks."""
+    # The time is another than before: what was lifted ended a millisecond before it was.
+    found = list(enforced_around(book, keys, SystemClock().now_ms()))
+    for key, (who, *_) in found[:_SHOWN]:
+        remark(
+            f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"
+            f" {display(key)} go free with f2b allow add"
+        )
+    if len(found) > _SHOWN:
+        remark(f"and {len(found) - _SHOWN:,} more are still banned by networks around them")
+    return Networks({each.who.key for _, each in found})

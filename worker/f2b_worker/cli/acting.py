@@ -15,7 +15,7 @@ from f2b_worker.cli.output import remark
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.errors import F2bError, Retryable
+from f2b_worker.errors import F2bError, Retryable, StartError
 from f2b_worker.process.opening import local_name, who_acts
 
 if TYPE_CHECKING:
@@ -121,14 +121,21 @@ def _call(
 
 
 def texts_in(file: str | None) -> Iterator[str]:
-    """Read the first word of each line of a file, without comments."""
+    """Read the first word of each line of a file, without comments.
+
+    Raises:
+        StartError: If it cannot be read, or is no text.
+    """
     if file is None:
         return
-    if file == STANDARD_INPUT:
-        yield from _words(sys.stdin)
-        return
-    with Path(file).open(encoding="utf-8-sig") as lines:
-        yield from _words(lines)
+    try:
+        if file == STANDARD_INPUT:
+            yield from _words(sys.stdin)
+            return
+        with Path(file).open(encoding="utf-8-sig") as lines:
+            yield from _words(lines)
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"{file}: cannot be read: {error}") from error
 
 
 def _words(lines: Iterable[str]) -> Iterator[str]:

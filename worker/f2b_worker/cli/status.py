@@ -97,8 +97,9 @@ class Status:
         yield from self._not_reloaded()
         for name, pause in self.control.pauses.items():
             if pause.counts_at(self.now_ms):
-                which = "all blocklists are" if name == EVERY_BLOCKLIST else f"blocklist {name} is"
-                yield f"{which} paused by {pause.by}: f2b resume"
+                is_all = name == EVERY_BLOCKLIST
+                which = "all blocklists are" if is_all else f"blocklist {name} is"
+                yield f"{which} paused by {pause.by}: f2b resume{'' if is_all else f' --blocklist {name}'}"
         if self.seen.queue and self.seen.queue.dead_letters:
             number = self.seen.queue.dead_letters
             yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"

@@ -15,7 +15,7 @@ from f2b_worker.cli.output import remark
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.errors import F2bError, Retryable, StartError
+from f2b_worker.errors import F2bError, Invalid, Retryable, StartError
 from f2b_worker.process.opening import local_name, who_acts
 
 if TYPE_CHECKING:
@@ -102,15 +102,22 @@ def insistently(do: Callable[[], T]) -> T:
 def for_each(
     do: Callable[[Sequence[OffenderId]], Mapping[OffenderId, T | F2bError]], whom: Sequence[OffenderId]
 ) -> dict[OffenderId, T | F2bError]:
-    """Do something for each of *whom*, again for those for whom it failed and may succeed."""
+    """Do something for each of *whom*, again for those for whom it failed and may succeed.
+
+    Raises:
+        F2bError: If it failed for all of them, and not for what is wrong with any of them: it cannot be done.
+    """
     answers: dict[OffenderId, T | F2bError] = {}
     left = list(whom)
     for failures in range(TRIES):
         answers.update(insistently(_call(do, left)))
         left = [who for who in left if isinstance(answers[who], Retryable)]
-        if not left:
+        if not left or failures == TRIES - 1:
             break
         SystemClock().wait(threading.Event(), backoff_s(failures))
+    errors = [each for each in answers.values() if isinstance(each, F2bError) and not isinstance(each, Invalid)]
+    if errors and len(errors) == len(answers):
+        raise errors[0]
     return answers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from f2b_worker.adapters import aws, clock
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.file import open_to_store
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.sqlite.writer import Writer
@@ -148,6 +150,13 @@ class TestAround:
         assert "and 80 more are still banned by networks around them" in answer.stderr
         if place == "table":
             assert sum(cloud.aws.edge.calls().values()) - before < 400
+
+    def test_many_addresses_are_looked_up_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        together = threading.Barrier(4, timeout=20)
+        for kind in (DynamoActs, SqliteActs):
+            monkeypatch.setattr(kind, "jails_of", lambda _self, _key: [][together.wait() :])
+        (tmp_path / "list").write_text("".join(f"203.0.113.{number}\n" for number in range(4)))
+        assert set(outcomes("unban", "-f", "list").values()) == {"nothing"}
 
     def test_a_network_that_is_lifted_in_the_same_moment_is_not_told_to_stay(self) -> None:
         ok("ban", IP, "203.0.113.0/24")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.cli.acting import (
     dry_run_option,
     file_option,
@@ -34,10 +35,10 @@ from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError
-from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.process.opening import READS_AT_ONCE, open_acts, open_ban_book
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
@@ -150,17 +151,29 @@ def _whom(
             and is_asked_for(each.who.jail, each.who.key)
         ]
     outcomes: list[Outcome] = []
-    whom: dict[OffenderId, None] = {}
+    keys: dict[str, list[str]] = {}
     for text in wish.texts:
         try:
-            found = _remembered(text, acts, policy, wish.jail)
+            keys[text] = _keys(text, policy)
         except ValueError as error:
             outcomes.append(Outcome(text, "refused", why=str(error), is_no=True))
-            continue
+    jails = _jails_of(acts, dict.fromkeys(key for each in keys.values() for key in each))
+    whom: dict[OffenderId, None] = {}
+    for text, each in keys.items():
+        found = [who for key in each for who in jails[key] if wish.jail in {None, who.jail}]
         whom |= dict.fromkeys(found)
         if not found:
             outcomes.append(Outcome(network_in(text), NOTHING, wish.jail or ""))
     return outcomes, list(whom)
+
+
+def _jails_of(acts: Acts, keys: Collection[str]) -> dict[str, Sequence[OffenderId]]:
+    """Find where anything is remembered of several keys, many at once."""
+    threads = Threads(min(READS_AT_ONCE, len(keys)), "jails")
+    try:
+        return dict(zip(keys, threads.map(acts.jails_of, keys), strict=True))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _judged(texts: Iterable[str], policy: Policy) -> Iterator[str]:
@@ -171,14 +184,17 @@ def _judged(texts: Iterable[str], policy: Policy) -> Iterator[str]:
             yield policy.defaults.key(address) if address else network_in(text)
 
 
-def _remembered(text: str, acts: Acts, policy: Policy, jail: str | None) -> list[OffenderId]:
-    """Find where anything is remembered of an address, as each jail judges it, or of a network."""
+def _keys(text: str, policy: Policy) -> list[str]:
+    """Name what an address is judged as by each jail, and itself; or a network.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     address = address_in(text)
     keys = {network_in(text)}
     if address:
         keys |= {policy.jail(name).key(address) for name in (DEFAULT_JAIL, *policy.jails)}
-    found = (who for key in sorted(keys) for who in acts.jails_of(key))
-    return [who for who in found if jail in {None, who.jail}]
+    return sorted(keys)
 
 
 def _lift(

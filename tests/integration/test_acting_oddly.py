@@ -74,6 +74,13 @@ class TestInput:
         assert banned() == set()
         assert told("audit")["acts"] == []
 
+    def test_a_list_without_an_address_chooses_no_bans_of_a_jail(self, tmp_path: Path) -> None:
+        (tmp_path / "list").write_text("# nobody\n")
+        ok("ban", IP)
+        for which in ([], ["--jail", "manual"], ["--all"]):
+            assert "list names no address" in ok("unban", "-f", "list", *which, "--yes", code=2).stderr
+        assert banned() == {IP}
+
     def test_ipv4_in_the_guise_of_ipv6_is_banned_as_ipv4(self) -> None:
         assert outcomes("ban", "::ffff:203.0.113.9", "::ffff:198.51.100.0/120") == {
             "203.0.113.9": "banned",
@@ -103,8 +110,9 @@ class TestInput:
             ("ndjson", '{"ip": "203.0.113.1", "until": 1e300}\n'),
             ("ndjson", '{"ip": "203.0.113.1", "until": ' + "9" * 400 + "}\n"),
             ("crowdsec", "[" * 100_000),
+            ("crowdsec", '{"bans": [{"ip": "203.0.113.1"}]}'),
         ],
-        ids=["large_field", "no_time", "late", "large_number", "deep"],
+        ids=["large_field", "no_time", "late", "large_number", "deep", "another_document"],
     )
     def test_a_list_that_cannot_be_read_is_named_in_one_line(self, form: str, text: str) -> None:
         answer = ok("import", "-", "--from", form, text=text, code=3)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import TRIES, for_each
+from f2b_worker.cli.acting import TRIES, end_of, for_each
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import AccessDenied, F2bError, Invalid, Throttled
 
@@ -47,6 +49,19 @@ def test_what_fails_for_all_cannot_be_done(failure: F2bError) -> None:
 def test_what_is_wrong_with_each_of_them_is_told_of_each() -> None:
     failure = Invalid("too large")
     assert acting(a=failure, b=failure) == {A: failure, B: failure}
+
+
+@pytest.mark.parametrize(
+    ("for_ms", "until_ms"),
+    [
+        (None, None),
+        (FOREVER_MS, None),
+        (FOREVER_MS - 1000, None),
+        (1000, 2000),
+    ],
+)
+def test_what_ends_after_all_time_has_no_end(for_ms: int | None, until_ms: int | None) -> None:
+    assert end_of(Act("a", 1000, "ann", Verb.PAUSE), for_ms) == until_ms
 
 
 def test_nobody_is_no_failure() -> None:

@@ -60,11 +60,12 @@ def new_act(  # noqa: PLR0913 - one for each attribute
     count: int = 0,
 ) -> Act:
     """Begin an act of whoever runs this command, now."""
+    by = _who(settings)  # AWS may take its time to say that
     try:
         return Act(
             id=secrets.token_hex(8),
             at_ms=SystemClock().now_ms(),
-            by=_who(settings),
+            by=by,
             verb=verb,
             what=tuple(what),
             jail=jail,
@@ -77,7 +78,7 @@ def new_act(  # noqa: PLR0913 - one for each attribute
 
 def end_of(act: Act, for_ms: int | None) -> int | None:
     """Tell when what an act begins for so long ends; None for ever."""
-    return None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
+    return None if for_ms is None or act.at_ms + for_ms >= FOREVER_MS else act.at_ms + for_ms
 
 
 def _who(settings: OperatorSettings) -> str:

@@ -92,6 +92,8 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
     cannot be done.
     """
     asked = list(dict.fromkeys([*addresses, *texts_in(given["file"])]))
+    if given["file"] and not asked:
+        raise click.UsageError(f"{given['file']} names no address: leave out --file to choose bans otherwise")
     wish = _wish(asked, given)
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)

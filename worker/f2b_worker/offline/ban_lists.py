@@ -70,7 +70,9 @@ def read_ndjson(text: str, now_ms: int) -> Iterator[Listed]:
 def read_crowdsec(text: str, now_ms: int) -> Iterator[Listed]:
     """Read what `cscli decisions list -o json` prints, alerts with their decisions; or a list of decisions."""
     found = _json(text, "the file")
-    for alert in found if isinstance(found, list) else []:
+    if found is not None and not isinstance(found, list):
+        raise StartError("the file: not what cscli decisions list -o json prints, a list")
+    for alert in found or ():  # of no decisions it prints null
         decisions = alert.get("decisions") if isinstance(alert, dict) else None
         for each in [alert] if decisions is None else decisions:
             if isinstance(each, dict):

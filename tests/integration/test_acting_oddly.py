@@ -147,6 +147,14 @@ class TestAround:
             )
         ]
 
+    def test_of_a_network_it_is_said_how_many_bans_stay_inside_it(self) -> None:
+        ok("ban", "203.0.113.0/24", "203.0.113.0/28", IP, "2001:db8::7")
+        told_of = "2 bans inside 203.0.113.0/24 stay: f2b unban --range 203.0.113.0/24\n"
+        assert ok("unban", "203.0.113.0/24").stderr == told_of
+        assert "1 ban inside 2001:db8::/48 stays" in ok("unban", "2001:db8::/48").stderr
+        ok("unban", "--range", "203.0.113.0/24", "--yes")
+        assert ok("unban", "203.0.113.0/24", "2001:db8::7").stderr.count("inside") == 0
+
     def test_of_many_addresses_the_bans_around_them_are_looked_up_together(
         self, tmp_path: Path, place: str, cloud: Cloud
     ) -> None:

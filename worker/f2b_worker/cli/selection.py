@@ -80,7 +80,7 @@ class Selection:
             if inner is None and outer is None:
                 return True
             span = span_of_network(key)
-            return (inner is None or _is_within(inner, span)) and (outer is None or _is_within(span, outer))
+            return (inner is None or is_within(inner, span)) and (outer is None or is_within(span, outer))
 
         return is_asked_for
 
@@ -93,7 +93,8 @@ class Selection:
         )
 
 
-def _is_within(inner: Span, outer: Span) -> bool:
+def is_within(inner: Span, outer: Span) -> bool:
+    """Tell whether all of one network lies in another."""
     return inner.family == outer.family and outer.low <= inner.low and inner.high <= outer.high
 
 

@@ -19,7 +19,7 @@ from f2b_worker.cli.acting import (
     texts_in,
     yes_option,
 )
-from f2b_worker.cli.covering import enforced_around, is_address
+from f2b_worker.cli.covering import enforced_around, is_address, running_inside
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
@@ -87,7 +87,7 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
 
     It is lifted in all jails, unless --jail names one. Infractions up to now are spent: they never bring the ban
     back. The next ban counts as one more, unless you say --forget. A ban of a network around the address stays,
-    and is named.
+    and is named; so do bans inside a network, of which it is said how many there are.
     Exit codes: 0 done, 1 one failed, was absent with --report-absent, or is in WAF still, 2 wrong usage, 3 it
     cannot be done.
     """
@@ -219,9 +219,14 @@ def _lift(
 
 
 def _name_what_stays(book: BanBook, keys: Iterable[str]) -> Networks:
-    """Say which bans of networks around them keep addresses banned; answer those networks."""
+    """Say which bans of networks around them keep addresses banned, and how many stay inside networks.
+
+    Returns:
+        The networks around them.
+    """
     # The time is another than before: what was lifted ended a millisecond before it was.
-    found = list(enforced_around(book, keys, SystemClock().now_ms()))
+    now_ms = SystemClock().now_ms()
+    found = list(enforced_around(book, keys, now_ms))
     for key, (who, *_) in found[:_SHOWN]:
         remark(
             f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"
@@ -229,4 +234,7 @@ def _name_what_stays(book: BanBook, keys: Iterable[str]) -> Networks:
         )
     if len(found) > _SHOWN:
         remark(f"and {len(found) - _SHOWN:,} more are still banned by networks around them")
+    for network, number in running_inside(book, keys, now_ms).items():
+        stay = "ban inside {} stays" if number == 1 else "bans inside {} stay"
+        remark(f"{number:,} {stay.format(network)}: f2b unban --range {network}")
     return Networks({each.who.key for _, each in found})

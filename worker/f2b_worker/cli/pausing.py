@@ -18,6 +18,7 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts
 
 if TYPE_CHECKING:
@@ -91,21 +92,20 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     text = f"resumed {_named(blocklist)}" if was_there else f"there was no pause of {_named(blocklist)}"
     _show(act, text, as_json=as_json, blocklist=blocklist, was_paused=was_there)
     for name in _paused_still(acts):
-        which = (
-            "are paused still: f2b resume" if name == EVERY_BLOCKLIST else f"is paused still: {_resuming(name)}"
-        )
-        remark(f"{_named(name)} {which}")
+        is_all = name == EVERY_BLOCKLIST
+        verb, option = ("are", "") if is_all else ("is", f" --blocklist {name}")
+        remark(f"{_named(name)} {verb} paused still: f2b resume{option}")
     answer(yes=was_there)
 
 
 def _paused_still(acts: Acts) -> list[str]:
     now_ms = SystemClock().now_ms()
-    pauses = insistently(acts.control).pauses
+    try:
+        pauses = insistently(acts.control).pauses
+    except F2bError as error:  # what was asked for is done
+        remark(f"whether anything is paused still is not known: {error}")
+        return []
     return [name for name, pause in pauses.items() if pause.counts_at(now_ms)]
-
-
-def _resuming(blocklist: str) -> str:
-    return f"f2b resume --blocklist {blocklist}"
 
 
 @click.command(epilog="Example: f2b reload --table f2b")

@@ -85,7 +85,9 @@ class Pardoning:
         if networks != self._allowed.entries:
             self._allowed = Networks(networks)
         bans = ((each.who, each.ban) for each in (self._standing() if is_all and networks else changes.bans))
-        self._lift([who for who in pardoned(bans, self._allowed, now_ms) if who not in self._left])
+        whom = pardoned(bans, self._allowed, now_ms)
+        # Who could not be lifted is tried again when he changes, not each time that all are looked at.
+        self._lift([who for who in whom if who not in self._left] if is_all else whom)
         self._mark = mark
 
     def _lift(self, whom: Sequence[OffenderId]) -> None:

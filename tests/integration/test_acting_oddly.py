@@ -57,6 +57,7 @@ class TestInput:
             ["ban", IP, "--for", "0.5"],
             ["ban", IP, "--blocklist", "\x1b[2J"],
             ["ban", IP, "--reason", "\udcff"],
+            ["ban", IP, "--wait", "1s", "--config", "f2b.toml"],
             ["allow", "add", IP, "--for", "0"],
             ["allow", "add", IP, "--comment", "\udcff"],
             ["allow", "add", IP, "--comment", "x" * 1001],
@@ -187,6 +188,12 @@ class TestAround:
         ok("banned", "2001:db8:1:2::7", code=1)
         ok("allow", "remove", IP)
         ok("banned", IP)
+
+    def test_a_network_of_which_a_part_is_allowed_may_be_banned(self) -> None:
+        ok("allow", "add", IP)
+        answer = ok("allow", "check", "203.0.113.0/24", code=1)
+        assert answer.stderr == "only a part of 203.0.113.0/24 is on a list: the rest may be banned\n"
+        ok("allow", "check", "203.0.113.7/32")
 
     def test_of_an_ipv6_address_the_audit_has_what_was_done_to_it_and_to_its_64(self) -> None:
         ok("ban", "2001:db8:1:2::7")

@@ -35,3 +35,16 @@ def test_nor_is_who_collapsed_into_a_network_that_is_there() -> None:
 def test_a_network_that_is_banned_itself_is_not_waited_for(entries: tuple[str, ...]) -> None:
     assert is_gone(*entries, staying=Networks([RANGE]))
     assert not is_gone(*entries, KEY, staying=Networks([RANGE]))
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_where_no_set_is_looked_into_nobody_says_how_it_is(gone: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    sets = Sets({"captcha": [MemoryIpSet()]})
+    assert not waited(sets, {KEY: ("block",)}, 0, NOBODY, gone=gone)
+    assert "no IP set of blocklist block is named" in capsys.readouterr().err
+
+
+def test_of_two_blocklists_the_one_that_is_looked_into_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = Sets({"block": [MemoryIpSet(entries=[KEY])]})
+    assert waited(sets, {KEY: ("block", "captcha")}, 0, NOBODY, gone=False)
+    assert "no IP set of blocklist captcha is named" in capsys.readouterr().err

@@ -238,6 +238,9 @@ def check_allowed(network: str, *, form: str, **given: Any) -> None:
     ]
     found = [each for each in everything if Networks([each.network]).touches(network)]
     _show(found, form, is_titled=bool(found))
+    is_whole = not Networks(each.network for each in found).rest_of(network)
     if not found:
         remark(f"{display(network)} is on no list: it may be banned")
-    answer(yes=bool(found))
+    elif not is_whole:
+        remark(f"only a part of {display(network)} is on a list: the rest may be banned")
+    answer(yes=is_whole)

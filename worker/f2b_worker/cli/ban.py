@@ -91,7 +91,7 @@ def ban(  # noqa: PLR0913
         raise click.UsageError("name an address, or a file with --file")
     lists = checked_blocklists(jails, blocklists)
     length_ms = _length_ms(jails, jail, FOREVER_MS if forever else for_ms)
-    sets = open_sets(settings, jails) if wait_ms is not None and not dry_run else None
+    sets = open_sets(settings, jails, lists) if wait_ms is not None and not dry_run else None
     acts = open_acts(settings)
     # Only now: an answer of AWS has told by how much this machine's clock is off.
     now_ms = SystemClock().now_ms()

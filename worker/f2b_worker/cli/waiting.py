@@ -47,15 +47,23 @@ class Sets:
         return {entry for each in self.of.get(blocklist, ()) for entry in each.read().entries}
 
 
-def open_sets(settings: OperatorSettings, jails: Jails) -> Sets:
+def open_sets(settings: OperatorSettings, jails: Jails, wanted: Iterable[str] = ()) -> Sets:
     """Open the IP sets that are named.
 
+    Args:
+        settings: They name those of `block`.
+        jails: They name others.
+        wanted: The blocklists that are waited for, if they are known.
+
     Raises:
-        click.UsageError: If none is.
+        click.UsageError: If none is, or none of a blocklist that is waited for.
     """
     blocklists = chosen_blocklists(jails, settings)
     if not blocklists:
         raise click.UsageError("--wait looks into IP sets: name them with --ip-set or --config")
+    lacking = ", ".join(sorted(set(wanted).difference(each.name for each in blocklists)))
+    if lacking:
+        raise click.UsageError(f"--wait looks into IP sets, and none of blocklist {lacking} is named")
     found: dict[str, list[IpSet]] = {}
     for name, ip_set in open_ip_sets(blocklists):
         found.setdefault(name, []).append(ip_set)
@@ -81,6 +89,10 @@ def waited(  # noqa: PLR0913
         gone: Whether they are to be gone, be it as themselves or in a network that they collapsed into.
         staying: The networks around them that are banned themselves: these do not go.
     """
+    if unknown := sorted({name for lists in wanted.values() for name in lists}.difference(sets.of)):
+        remark(f"no IP set of blocklist {', '.join(unknown)} is named: whether WAF has them there is not known")
+    if any(set(sets.of).isdisjoint(lists) for lists in wanted.values()):
+        return False
     clock = SystemClock()
     began_s, never = clock.monotonic_s(), threading.Event()
     left = {part: set(lists) & set(sets.of) for whole, lists in wanted.items() for part in allowed.rest_of(whole)}

@@ -98,6 +98,11 @@ class TestInput:
         assert [each["network"] for each in told("allow", "list")["entries"]] == ["192.0.2.9"]
         assert outcomes("allow", "add", "203.0.0.0/15", "--yes") == {"203.0.0.0/15": "allowed", IP: "lifted"}
 
+    def test_so_it_is_where_a_list_names_it(self, tmp_path: Path) -> None:
+        (tmp_path / "list").write_text("0.0.0.0/0\n192.0.2.9\n")
+        assert "0.0.0.0/0: wider than /16: say --yes" in ok("allow", "import", "list", code=1).stderr
+        assert told("allow", "import", "list", "--yes")["added"] == 1
+
     def test_a_comment_steers_no_terminal(self) -> None:
         ok("allow", "add", IP, "--comment", "\x1b[2J\nno entry")
         assert len(ok("allow", "list").stdout.splitlines()) == 2

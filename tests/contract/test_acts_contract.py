@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
 from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.acts.hand_bans import BY_HAND, Order
+from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
+from f2b_worker.domain.judge.verdicts import BY_HAND, Ban, Hit, Offender, OffenderId, judge
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import StandingBan
 from tests.contract.acting import (

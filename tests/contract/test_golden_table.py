@@ -18,9 +18,8 @@ from f2b_worker.adapters.dynamodb.zipped import unzipped
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.acts.control import Control, Pause
-from f2b_worker.domain.acts.hand_bans import BY_HAND
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
-from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender
+from f2b_worker.domain.judge.verdicts import BY_HAND, Ban, Hit, Offender
 from f2b_worker.domain.schema import Schema
 from f2b_worker.ports import Notes, StandingBan
 from f2b_worker.testing import FakeClock

@@ -231,6 +231,7 @@ class Scene:
         blocklists: tuple[str, ...] = ("block",),
         count: int = 1,
         observed: bool = False,
+        origin: str = "",
     ) -> None:
         start_ms = self.clock.now_ms() - round(ago_s * 1000)
         for key in keys:
@@ -238,7 +239,15 @@ class Scene:
             seen = self.ledger.record({who: []})[who]
             assert isinstance(seen, Offender)
             length_ms = round(seconds * 1000)
-            ban = Ban(start_ms, start_ms + length_ms, count, length_ms, observed=observed, blocklists=blocklists)
+            ban = Ban(
+                start_ms,
+                start_ms + length_ms,
+                count,
+                length_ms,
+                observed=observed,
+                blocklists=blocklists,
+                origin=origin,
+            )
             self.ledger.commit({who: Decision(seen, ban)})
 
     def act(self, verb: Verb) -> Act:

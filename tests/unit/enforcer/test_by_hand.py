@@ -40,6 +40,17 @@ def scene() -> Scene:
     return Scene()
 
 
+def test_of_the_pieces_that_find_no_room_the_small_ones_are_left_out() -> None:
+    scene = Scene(capacity=4)
+    scene.settle(RANGE)
+    scene.allow(ALLOWED)
+    scene.pass_time(5)
+    pieces = Networks([ALLOWED]).rest_of(RANGE)
+    assert len(pieces) == 8
+    assert set(scene.v4.held) == set(sorted(pieces, key=lambda each: int(each.partition("/")[2]))[:4])
+    assert addresses(scene.v4.held) == 128 + 64 + 32 + 16
+
+
 class TestLifts:
     def test_a_lifted_ban_goes_within_two_seconds_and_one_that_ended_waits_for_company(self, scene: Scene) -> None:
         scene.settle(A, B, V6)

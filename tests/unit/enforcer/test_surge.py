@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from f2b_worker.domain.blocklists import Blocklist
+from f2b_worker.domain.judge.verdicts import BY_HAND
 from f2b_worker.enforcer.lifting import GRACE_S
 from f2b_worker.errors import Throttled, Unavailable
 from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, Scene
@@ -43,6 +44,22 @@ def test_bans_of_other_minutes_are_held_back_too_until_somebody_has_looked(scene
     scene.ban(B)
     scene.pass_time(10)
     assert B not in scene.v4.held
+
+
+def test_who_is_banned_by_hand_goes_in_although_others_are_held_back(scene: Scene) -> None:
+    scene.ban(*CROWD)
+    scene.pass_time(100)
+    scene.ban(B, jail="manual", origin=BY_HAND)
+    scene.ban(CROWD[0], jail="manual", origin=BY_HAND)
+    scene.pass_time(3)
+    assert scene.v4.held == {B, CROWD[0]}
+
+
+def test_any_number_of_bans_by_hand_is_no_surge(scene: Scene) -> None:
+    scene.ban(*CROWD, jail="manual", origin=BY_HAND)
+    scene.ban(A)
+    scene.pass_time(10)
+    assert scene.v4.held == {A, *CROWD}
 
 
 def test_removals_go_on(scene: Scene) -> None:

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.jails import DAY_MS, SECOND_MS, Jail, Policy, Window
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId, judge
 from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import Unavailable
 from f2b_worker.offline.replay import ReplayedBan, judge_rows
+from f2b_worker.testing import MemoryActs
 from tests.unit.intake.scene import GOOD_IP, NOW_MS, NOW_S, Scene, body, who
 
 KEY = f"{GOOD_IP}/32"
@@ -156,6 +158,23 @@ class TestWorker:
         scene.work()
         assert who(GOOD_IP, "recidive") in scene.ledger.banned()
         assert scene.inbox.left == set()
+
+    def test_what_was_lifted_before_it_was_fed_feeds_nobody_when_its_messages_come_again(
+        self, scene: Scene
+    ) -> None:
+        messages = [body(GOOD_IP, 2, jail=jail) for jail in ("login", "scan")]
+        scene.ledger.refused[who(GOOD_IP, "recidive")] = Unavailable("the ledger is away")
+        scene.stop_after(1)
+        scene.work(*messages)
+        acts = MemoryActs(scene.ledger)
+        acts.lift(Act("a", scene.clock.now_ms(), "ann", Verb.UNBAN), acts.jails_of(KEY))
+        scene.ledger.refused.clear()
+        scene.worker = scene.intake()
+        scene.worker.use(policy())
+        scene.work()
+        assert scene.inbox.left == set()
+        now_ms = scene.clock.now_ms()
+        assert {each.jail for each, ban in scene.ledger.banned().items() if ban.until_ms >= now_ms} == set()
 
     def test_a_ban_counts_the_bans_of_all_jails_if_its_jail_says_so(self, scene: Scene) -> None:
         both = {

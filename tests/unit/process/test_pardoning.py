@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from f2b_worker.adapters.remedies import unreadable_item
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Unavailable
+from f2b_worker.process import pardoning
 from f2b_worker.process.pardoning import EVERY_S, REASON, Pardoning, pardon
 from f2b_worker.process.scribe import run_scribe
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryLease, MemoryLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from f2b_worker.errors import F2bError
     from f2b_worker.ports import Changes
 
 INSIDE, OUTSIDE = OffenderId("login", "192.0.2.7/32"), OffenderId("login", "198.51.100.7/32")
@@ -189,3 +194,45 @@ def test_a_lift_of_what_is_over_by_then_is_no_harm(scene: Scene) -> None:
     scene.heed()
     assert scene.ledger.offender(INSIDE) != Offender()
     assert [act.verb for act in scene.acts.audit(0)] == [Verb.UNBAN, Verb.ALLOW]
+
+
+def test_a_key_that_is_no_address_keeps_nobody_from_being_lifted(scene: Scene) -> None:
+    scene.ban(OffenderId("login", "nobody"))
+    scene.ban(OffenderId("login", "192.0.2.7.1/32"))
+    scene.allow()
+    scene.ban()
+    scene.heed()
+    assert not scene.runs()
+
+
+class Refusing(MemoryActs):
+    """Acts on a ledger in which one item cannot be read."""
+
+    broken = OffenderId("admin", "192.0.2.1/32")
+
+    def lift(
+        self, act: Act, whom: Iterable[OffenderId], *, forget: bool = False
+    ) -> dict[OffenderId, Ban | F2bError | None]:
+        asked = list(whom)
+        done = super().lift(act, [who for who in asked if who != self.broken], forget=forget)
+        refusal = unreadable_item("offender", "ip#192.0.2.1/32 s#admin", "hits")
+        return {who: refusal if who == self.broken else done[who] for who in asked}
+
+
+def test_one_that_cannot_be_read_holds_up_nobody_else_and_is_told_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pardoning, "AT_ONCE", 2)
+    acts = Refusing(scene.ledger)
+    scene.acts = acts
+    scene.pardoning = Pardoning(scene.ledger.standing, acts, acts, scene.clock, "f2b-worker here")
+    whom = [OffenderId("admin", f"192.0.2.{number}/32") for number in range(1, 6)]
+    scene.allow()
+    for who in whom:
+        scene.ban(who)
+    with capture_logs() as lines:
+        for _ in range(3):
+            scene.heed()
+    assert [scene.runs(who) for who in whom] == [True, False, False, False, False]
+    assert [line["key"] for line in lines if line["event"] == "not_pardoned"] == ["192.0.2.1/32"]
+    assert [act.verb for act in acts.audit(0)] == [Verb.UNBAN] * 3 + [Verb.ALLOW]

@@ -15,7 +15,7 @@ from f2b_worker.cli.output import remark
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.errors import F2bError, Retryable
+from f2b_worker.errors import F2bError, Invalid, Retryable, StartError
 from f2b_worker.process.opening import local_name, who_acts
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def new_act(  # noqa: PLR0913 - one for each attribute
     count: int = 0,
 ) -> Act:
     """Begin an act of whoever runs this command, now."""
+    by = _who(settings)  # AWS may take its time to say that
     try:
         return Act(
             id=secrets.token_hex(8),
             at_ms=SystemClock().now_ms(),
-            by=_who(settings),
+            by=by,
             verb=verb,
             what=tuple(what),
             jail=jail,
@@ -77,7 +78,7 @@ def new_act(  # noqa: PLR0913 - one for each attribute
 
 def end_of(act: Act, for_ms: int | None) -> int | None:
     """Tell when what an act begins for so long ends; None for ever."""
-    return None if for_ms is None or for_ms >= FOREVER_MS else act.at_ms + for_ms
+    return None if for_ms is None or act.at_ms + for_ms >= FOREVER_MS else act.at_ms + for_ms
 
 
 def _who(settings: OperatorSettings) -> str:
@@ -102,15 +103,22 @@ def insistently(do: Callable[[], T]) -> T:
 def for_each(
     do: Callable[[Sequence[OffenderId]], Mapping[OffenderId, T | F2bError]], whom: Sequence[OffenderId]
 ) -> dict[OffenderId, T | F2bError]:
-    """Do something for each of *whom*, again for those for whom it failed and may succeed."""
+    """Do something for each of *whom*, again for those for whom it failed and may succeed.
+
+    Raises:
+        F2bError: If it failed for all of them, and not for what is wrong with any of them: it cannot be done.
+    """
     answers: dict[OffenderId, T | F2bError] = {}
     left = list(whom)
     for failures in range(TRIES):
         answers.update(insistently(_call(do, left)))
         left = [who for who in left if isinstance(answers[who], Retryable)]
-        if not left:
+        if not left or failures == TRIES - 1:
             break
         SystemClock().wait(threading.Event(), backoff_s(failures))
+    errors = [each for each in answers.values() if isinstance(each, F2bError) and not isinstance(each, Invalid)]
+    if errors and len(errors) == len(answers):
+        raise errors[0]
     return answers
 
 
@@ -121,14 +129,21 @@ def _call(
 
 
 def texts_in(file: str | None) -> Iterator[str]:
-    """Read the first word of each line of a file, without comments."""
+    """Read the first word of each line of a file, without comments.
+
+    Raises:
+        StartError: If it cannot be read, or is no text.
+    """
     if file is None:
         return
-    if file == STANDARD_INPUT:
-        yield from _words(sys.stdin)
-        return
-    with Path(file).open(encoding="utf-8-sig") as lines:
-        yield from _words(lines)
+    try:
+        if file == STANDARD_INPUT:
+            yield from _words(sys.stdin)
+            return
+        with Path(file).open(encoding="utf-8-sig") as lines:
+            yield from _words(lines)
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"{file}: cannot be read: {error}") from error
 
 
 def _words(lines: Iterable[str]) -> Iterator[str]:

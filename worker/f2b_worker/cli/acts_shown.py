@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from f2b_worker.domain.acts.act import Act
 
 ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "id")
+SHOWN_CHARACTERS = 100
+"""So much is shown of what should be an address, and is none."""
+
 _SHOWN = 3
 
 
@@ -30,11 +33,11 @@ def act_object(act: Act) -> dict[str, Any]:
 
 def act_row(act: Act) -> tuple[str, ...]:
     """Return an act as cells."""
-    named = ", ".join(display(each) for each in act.what[:_SHOWN])
+    named = ", ".join(plain_text(display(each)) for each in act.what[:_SHOWN])
     more = (act.count or len(act.what)) - min(_SHOWN, len(act.what))
     what = f"{named} and {more:,} more" if more > 0 else named
-    where = f" in {act.jail}" if act.jail else ""
-    return moment(act.at_ms), act.by, act.verb.value, what + where, plain_text(act.reason)
+    where = f" in {plain_text(act.jail)}" if act.jail else ""
+    return moment(act.at_ms), plain_text(act.by), act.verb.value, what + where, plain_text(act.reason)
 
 
 def plain_text(text: str) -> str:

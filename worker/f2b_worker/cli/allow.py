@@ -16,9 +16,12 @@ from f2b_worker.cli.acting import (
     new_act,
     reason_option,
     texts_in,
+    yes_option,
 )
+from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.group import Verb as LateVerb
+from f2b_worker.cli.guard import too_wide
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
@@ -29,6 +32,7 @@ from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry, counting
 from f2b_worker.domain.acts.pardons import pardoned
 from f2b_worker.domain.addresses import display
+from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -77,7 +81,7 @@ class Allowed(NamedTuple):
         if not self.entry:
             return display(self.network), self.source, "for ever", self.jail and f"jail {self.jail}"
         until = "for ever" if self.entry.until_ms is None else moment(self.entry.until_ms)
-        return display(self.network), self.source, until, self.entry.comment
+        return display(self.network), self.source, until, plain_text(self.entry.comment)
 
 
 LATE = {"import": LateVerb("f2b_worker.cli.allow_import:import_allowed", "Allow whom a list names.")}
@@ -93,6 +97,7 @@ def allow() -> None:
 @click.option("--for", "for_ms", type=DURATION, metavar="TIME", help="For so long, e.g. 30d. By default for ever.")
 @click.option("--comment", default="", metavar="TEXT", help="Why; the list and the audit keep it.")
 @file_option
+@yes_option
 @dry_run_option
 @ledger_options("audit_days")
 @listing_options
@@ -102,6 +107,7 @@ def add(  # noqa: PLR0913
     for_ms: int | None,
     comment: str,
     file: str | None,
+    yes: bool,
     dry_run: bool,
     form: str,
     **given: Any,
@@ -110,9 +116,13 @@ def add(  # noqa: PLR0913
 
     Workers hear of it within seconds: they ignore its infractions, and it leaves the IP sets. Bans that it covers
     are lifted, and it is said how many. An address inside a banned network goes free, and the rest stays banned.
+    Refused are, without --yes, networks wider than /16 (IPv4) or /32 (IPv6).
+    Exit codes: 0 all are allowed, 1 one was refused, 2 wrong usage, 3 it cannot be done.
     """
+    if for_ms is not None and for_ms < SECOND_MS:
+        raise click.BadParameter("an entry lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
-    wrong, asked = _networks([*networks, *texts_in(file)])
+    wrong, asked = _networks([*networks, *texts_in(file)], yes=yes)
     if not asked and not wrong:
         raise click.UsageError("name an address, or a file with --file")
     book = open_ban_book(settings)
@@ -135,14 +145,19 @@ def add(  # noqa: PLR0913
     answer(yes=show_outcomes([*wrong, *outcomes], act if asked else None, form, done="allowed"))
 
 
-def _networks(texts: Iterable[str]) -> tuple[list[Outcome], list[str]]:
+def _networks(texts: Iterable[str], *, yes: bool) -> tuple[list[Outcome], list[str]]:
     wrong: list[Outcome] = []
     read: dict[str, None] = {}
     for text in texts:
         try:
-            read[network_in(text)] = None
+            network = network_in(text)
+            why = None if yes else too_wide(network)
         except ValueError as error:
-            wrong.append(Outcome(text, "refused", why=str(error), is_no=True))
+            network, why = text, str(error)
+        if why:
+            wrong.append(Outcome(network, "refused", why=why, is_no=True))
+        else:
+            read[network] = None
     return wrong, list(read)
 
 
@@ -223,6 +238,9 @@ def check_allowed(network: str, *, form: str, **given: Any) -> None:
     ]
     found = [each for each in everything if Networks([each.network]).touches(network)]
     _show(found, form, is_titled=bool(found))
+    is_whole = not Networks(each.network for each in found).rest_of(network)
     if not found:
         remark(f"{display(network)} is on no list: it may be banned")
-    answer(yes=bool(found))
+    elif not is_whole:
+        remark(f"only a part of {display(network)} is on a list: the rest may be banned")
+    answer(yes=is_whole)

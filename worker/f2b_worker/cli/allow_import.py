@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import dry_run_option, for_each, insistently, new_act
+from f2b_worker.cli.acting import dry_run_option, for_each, insistently, new_act, yes_option
 from f2b_worker.cli.allow import covered
 from f2b_worker.cli.group import answer
+from f2b_worker.cli.guard import too_wide
 from f2b_worker.cli.lists import counted, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, say_lines, show_document
@@ -65,6 +66,7 @@ class Plan:
 @click.option(
     "--comment", default="", metavar="TEXT", help="Why, where the list does not say; the audit keeps it."
 )
+@yes_option
 @dry_run_option
 @ledger_options("audit_days")
 @json_option
@@ -74,6 +76,7 @@ def import_allowed(  # noqa: PLR0913
     form: str | None,
     for_ms: int | None,
     comment: str,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -82,14 +85,16 @@ def import_allowed(  # noqa: PLR0913
 
     FILE is plain addresses and networks, or CSV or NDJSON with ip and perhaps until or duration, and comment; - is
     standard input. It takes nothing off: what is not in FILE stays, and so does an entry that lasts as long or
-    longer than FILE says. Bans that are covered are lifted, as by f2b allow add.
+    longer than FILE says. Bans that are covered are lifted, as by f2b allow add. Refused is what that refuses.
     Exit codes: 0 all are allowed, 1 something was refused or failed, 2 wrong usage, 3 it cannot be done.
     """
     settings = settings_of(given, role="operator")
+    acts = open_acts(settings)
+    there = {each.network: each for each in acts.allowlist()}
+    # Only now: an answer of AWS has told by how much this machine's clock is off.
     now_ms = SystemClock().now_ms()
     listed = list(_told(listed_in(file, form or _usual_form(file), now_ms), for_ms, comment, now_ms))
-    acts = open_acts(settings)
-    plan = _plan(listed, {each.network: each for each in acts.allowlist()}, now_ms)
+    plan = _plan(listed, there, now_ms, yes=yes)
     networks = list(plan.entries)
     book = open_ban_book(settings)
     done = Counter(added=len(networks))
@@ -119,13 +124,13 @@ def _told(listed: Iterable[Listed], for_ms: int | None, comment: str, now_ms: in
         yield replace(each, until_ms=until_ms, comment=each.comment or comment)
 
 
-def _plan(listed: Iterable[Listed], there: Mapping[str, AllowEntry], now_ms: int) -> Plan:
+def _plan(listed: Iterable[Listed], there: Mapping[str, AllowEntry], now_ms: int, *, yes: bool) -> Plan:
     plan = Plan()
     for each in listed:
         until_ms = FOREVER_MS if each.until_ms is None else each.until_ms
         try:
             network = network_in(each.text)
-            why = _refusal(until_ms, each.comment, now_ms)
+            why = _refusal(until_ms, each.comment, now_ms) or (None if yes else too_wide(network))
         except ValueError as error:
             why = str(error)
         if why:

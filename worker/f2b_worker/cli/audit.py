@@ -13,6 +13,7 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
 from f2b_worker.cli.reading import DURATION, NETWORK
 from f2b_worker.domain.acts.act import Verb
+from f2b_worker.domain.addresses import IPV4_BITS, USUAL_IPV6_PREFIX, judged_network_of
 from f2b_worker.process.opening import open_acts
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 @click.option(
     "--since", "since_ms", type=DURATION, default="1d", show_default=True, metavar="TIME", help="Within so long."
 )
-@click.option("--ip", type=NETWORK, metavar="IP|CIDR", help="Only what was done to this very address or network.")
+@click.option(
+    "--ip",
+    type=NETWORK,
+    metavar="IP|CIDR",
+    help="Only what was done to this very address or network; of an IPv6 address to its /64, too.",
+)
 @click.option("--verb", type=click.Choice([each.value for each in Verb]), help="Only this.")
 @click.option(
     "--limit",
@@ -61,4 +67,11 @@ def audit(*, since_ms: int, ip: str | None, verb: str | None, limit: int, form: 
 def _acts(acts: Acts, since_ms: int, network: str | None) -> Iterable[Act]:
     if network is None:
         return acts.audit(max(0, since_ms))
-    return (each for each in acts.acts_on(network) if each.at_ms >= since_ms)
+    # Of IPv6 an address is allowed by itself, and banned as its /64.
+    judged = judged_network_of(network, ipv4_prefix=IPV4_BITS, ipv6_prefix=USUAL_IPV6_PREFIX)
+    found = {act.id: act for key in dict.fromkeys((judged or network, network)) for act in acts.acts_on(key)}
+    return (each for each in sorted(found.values(), key=_time_of, reverse=True) if each.at_ms >= since_ms)
+
+
+def _time_of(act: Act) -> tuple[int, str]:
+    return act.at_ms, act.id

@@ -16,6 +16,7 @@ from f2b_worker.cli.acting import (
     texts_in,
     yes_option,
 )
+from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import Guard
 from f2b_worker.cli.operator_options import ledger_options, settings_of
@@ -26,7 +27,7 @@ from f2b_worker.cli.waiting import open_sets, wait_option, waited
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL, Order
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
+from f2b_worker.domain.jails import FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts
@@ -88,10 +89,14 @@ def ban(  # noqa: PLR0913
     asked = list(dict.fromkeys([*addresses, *texts_in(file)]))
     if not asked:
         raise click.UsageError("name an address, or a file with --file")
-    order = _order(jails, jail, FOREVER_MS if forever else for_ms, blocklists)
-    sets = open_sets(settings, jails) if wait_ms is not None and not dry_run else None
+    lists = checked_blocklists(jails, blocklists)
+    length_ms = _length_ms(jails, jail, FOREVER_MS if forever else for_ms)
+    sets = open_sets(settings, jails, lists) if wait_ms is not None and not dry_run else None
     acts = open_acts(settings)
-    guard = Guard(jails, jail, acts.allowlist(), yes=yes, now_ms=SystemClock().now_ms())
+    # Only now: an answer of AWS has told by how much this machine's clock is off.
+    now_ms = SystemClock().now_ms()
+    order = Order(min(FOREVER_MS, now_ms + length_ms), lists)
+    guard = Guard(jails, jail, acts.allowlist(), yes=yes, now_ms=now_ms)
     refused, whom = _sorted_out(asked, jails, jail, guard)
     act = None
     done: Mapping[OffenderId, Offender | F2bError] = {}
@@ -111,20 +116,13 @@ def ban(  # noqa: PLR0913
     answer(yes=is_all)
 
 
-def _order(jails: Jails, jail: str, for_ms: int | None, blocklists: Sequence[str]) -> Order:
+def _length_ms(jails: Jails, jail: str, for_ms: int | None) -> int:
     if not JAIL_NAME.fullmatch(jail):
         raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--jail")
-    known = {DEFAULT_BLOCKLIST, *(each.name for each in jails.blocklists)}
-    for name in blocklists:
-        if name not in known and jails.blocklists:
-            raise click.BadParameter(
-                f"no blocklist {name!r}: there are {', '.join(sorted(known))}", param_hint="--blocklist"
-            )
     length_ms = jails.policy.jail(jail).bantime_ms if for_ms is None else for_ms
-    if length_ms <= 0:
+    if length_ms < SECOND_MS:
         raise click.BadParameter("a ban lasts for a second or longer", param_hint="--for")
-    until_ms = min(FOREVER_MS, SystemClock().now_ms() + length_ms)
-    return Order(until_ms, tuple(dict.fromkeys(blocklists)) or (DEFAULT_BLOCKLIST,))
+    return length_ms
 
 
 def _sorted_out(

@@ -12,10 +12,12 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, listing_options, remark, show
 from f2b_worker.cli.reading import NETWORK
 from f2b_worker.cli.show import BAN_KEYS, ban_object, duration, moment
+from f2b_worker.domain.acts.allowlist import counting
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.networks import Networks
 from f2b_worker.process.covering import running_over
-from f2b_worker.process.opening import open_ban_book
+from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,14 +37,23 @@ BANNED_KEYS = ("asked", *BAN_KEYS)
 def banned(addresses: Sequence[str], *, jail: str | None, quiet: bool, form: str, **given: Any) -> None:
     """Say whether an address is banned.
 
-    A ban of a network around it counts. A ban that is only observed does not. Exit codes: 0 every address is
-    banned, 1 one is not, 2 wrong usage, 3 nobody can tell.
+    A ban of a network around it counts. A ban that is only observed does not, nor does one from which f2b allow
+    frees the address. Exit codes: 0 every address is banned, 1 one is not, 2 wrong usage, 3 nobody can tell.
     """
     settings = settings_of(given, role="list")
     unreadable: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
+    entries = open_acts(settings, aside=unreadable.append).allowlist()
     now_ms = SystemClock().now_ms()
-    found = {each: _in_force(running_over(book, each, now_ms), jail) for each in dict.fromkeys(addresses)}
+    allowed = Networks(each.network for each in counting(entries, now_ms))
+    found = {
+        each: [
+            ban
+            for ban in running_over(book, each, now_ms)
+            if jail in {None, ban.who.jail} and _is_in_force(ban, each, allowed)
+        ]
+        for each in dict.fromkeys(addresses)
+    }
     if not quiet:
         rows = [
             {"asked": display(each), **ban_object(ban.who, ban.ban)}
@@ -56,8 +67,12 @@ def banned(addresses: Sequence[str], *, jail: str | None, quiet: bool, form: str
     answer(yes=all(found.values()))
 
 
-def _in_force(bans: Sequence[StandingBan], jail: str | None) -> list[StandingBan]:
-    return [each for each in bans if not each.ban.observed and jail in {None, each.who.jail}]
+def _is_in_force(ban: StandingBan, asked: str, allowed: Networks) -> bool:
+    """Tell whether a ban blocks any of the network that was asked for: around who is allowed it is in pieces."""
+    if ban.ban.observed:
+        return False
+    key = ban.who.key
+    return not allowed.touches(key) or Networks(allowed.rest_of(key)).touches(asked)
 
 
 def _lines(found: Mapping[str, Sequence[StandingBan]], now_ms: int) -> Iterator[str]:

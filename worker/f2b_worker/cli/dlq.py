@@ -49,7 +49,8 @@ def list_letters(*, reason: str | None, limit: int, form: str, **given: Any) -> 
     reasons = Counter(name for each in letters for name in each.reason.split())
     chosen = [each for each in letters if _has(each, reason)]
     _show(chosen, form, {"reasons": dict(reasons.most_common())})
-    remark(", ".join(f"{number} {name}" for name, number in reasons.most_common()) or "no dead letters")
+    told = (f"{number} {plain_text(name)}" for name, number in reasons.most_common())
+    remark(", ".join(told) or "no dead letters")
 
 
 @dlq.command("show", epilog="Example: f2b dlq show 4cd2ab53-1d1c-4d50-b5bf-0d5d0f2d6f30 --queue f2b")
@@ -148,14 +149,14 @@ def _object(letter: StoredLetter) -> dict[str, Any]:
 
 def _row(letter: StoredLetter) -> tuple[str, ...]:
     body = plain_text(letter.body[:_BODY_SHOWN])
-    return letter.id, moment(letter.at_ms), letter.reason, plain_text(letter.detail), body
+    return letter.id, moment(letter.at_ms), plain_text(letter.reason), plain_text(letter.detail), body
 
 
 def _whole(letter: StoredLetter) -> str:
     return "\n".join(
         (
             f"{letter.id}, since {moment(letter.at_ms)}",
-            f"  {letter.reason}: {plain_text(letter.detail)}",
+            f"  {plain_text(letter.reason)}: {plain_text(letter.detail)}",
             f"  {plain_text(letter.body)}",
         )
     )

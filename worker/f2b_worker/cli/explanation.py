@@ -214,7 +214,7 @@ def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
 
 def _did(act: Act) -> str:
     reason = f": {plain_text(act.reason)}" if act.reason else ""
-    return f"{moment(act.at_ms)}  {act.verb.value} by {act.by}{reason}"
+    return f"{moment(act.at_ms)}  {act.verb.value} by {plain_text(act.by)}{reason}"
 
 
 def _shown(texts: Iterable[str]) -> list[str]:

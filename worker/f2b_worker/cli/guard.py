@@ -44,9 +44,13 @@ class Guard:
         for found, whose in ((self._jail.ignore, "ignoreip of the file"), (self._allowed, "the allowlist")):
             if found.touches(network):
                 return f"{whose} has {display(_hit(found, network))}"
-        if prefix < WIDEST[span_of_network(network).family] and not self._yes:
-            return f"wider than /{WIDEST[span_of_network(network).family]}: say --yes"
-        return None
+        return None if self._yes else too_wide(network)
+
+
+def too_wide(network: str) -> str | None:
+    """Say that a network holds so many that somebody has to say yes; None if it does not."""
+    widest = WIDEST[span_of_network(network).family]
+    return f"wider than /{widest}: say --yes" if int(network.rpartition("/")[2]) < widest else None
 
 
 def _hit(networks: Networks, network: str) -> str:

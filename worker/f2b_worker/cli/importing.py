@@ -10,6 +10,7 @@ import click
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.acting import dry_run_option, for_each, new_act, reason_option, yes_option
+from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import Guard
 from f2b_worker.cli.lists import FORMS, counted, listed_in, tell_refused
@@ -21,7 +22,7 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import IMPORTED, Order
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import RefusedError
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -100,12 +101,16 @@ def import_bans(  # noqa: PLR0913
     for text in (name, jail):
         if text and not JAIL_NAME.fullmatch(text):
             raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--list" if name else "--jail")
+    if given["for_ms"] < SECOND_MS:
+        raise click.BadParameter("a ban lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
-    now_ms = SystemClock().now_ms()
-    listed = list(listed_in(file, form, now_ms))
+    checked_blocklists(jails, [given["blocklist"]])
     acts = open_acts(settings)
     entries = acts.allowlist()
+    # Only now: an answer of AWS has told by how much this machine's clock is off.
+    now_ms = SystemClock().now_ms()
+    listed = list(listed_in(file, form, now_ms))
     plan = _plan(listed, name or jail, given, jails, lambda of: Guard(jails, of, entries, yes=yes, now_ms=now_ms))
     gone = _gone(name, plan, open_ban_book(settings).standing(), now_ms) if name else []
     if gone and not plan.orders and not yes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from f2b_worker.cli.acts_shown import SHOWN_CHARACTERS, plain_text
 from f2b_worker.cli.output import remark
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.offline.ban_lists import READERS, Listed, read_fail2ban
@@ -60,6 +61,6 @@ def counted(done: Counter[str], name: str, answers: Iterable[object]) -> None:
 def tell_refused(refused: Sequence[tuple[str, str]]) -> None:
     """Tell the first of what was refused, each with its reason, and how many more there are."""
     for text, why in refused[:_TOLD]:
-        remark(f"{text}: {why}")
+        remark(f"{plain_text(text[:SHOWN_CHARACTERS])}: {why}")
     if len(refused) > _TOLD:
         remark(f"and {len(refused) - _TOLD:,} more (--json names all)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from f2b_worker.cli.acts_shown import SHOWN_CHARACTERS, plain_text
 from f2b_worker.cli.output import TABLE, Listing, columns, remark, show
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.domain.addresses import display
@@ -45,13 +46,13 @@ class Outcome:
 
     @property
     def shown(self) -> str:
-        """The network as people write it."""
-        return display(self.network)
+        """The network as people write it; what is none steers no terminal, and fills none."""
+        return plain_text(display(self.network)[:SHOWN_CHARACTERS])
 
     def as_object(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {
-            "ip": self.shown,
+            "ip": display(self.network),
             "jail": self.jail or None,
             "outcome": self.outcome,
             **time_object("until", self.until_ms),

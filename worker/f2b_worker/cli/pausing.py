@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.acting import end_of, insistently, new_act, reason_option
+from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, say_lines, show_document
+from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import moment, time_object
+from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
+from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts
 
 if TYPE_CHECKING:
     from f2b_worker.domain.acts.act import Act
+    from f2b_worker.ports import Acts
 
 _BLOCKLIST = click.option(
     "--blocklist", default=EVERY_BLOCKLIST, metavar="NAME", help="Only this blocklist. By default all."
@@ -48,7 +54,11 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
 
     Judging goes on, and bans are stored; nothing is written into WAF. What waited is written when the pause ends.
     """
+    if for_ms is not None and for_ms < SECOND_MS:
+        raise click.BadParameter("a pause lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
+    if blocklist != EVERY_BLOCKLIST:
+        checked_blocklists(read_jails(settings.config), [blocklist])
     acts = open_acts(settings)
     act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason)
     until_ms = end_of(act, for_ms)
@@ -71,6 +81,8 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
 def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     """End a pause.
 
+    A pause of all blocklists and one of a single blocklist are two: each is ended by itself. The command says
+    what is paused still.
     Exit codes: 0 it is ended, 1 there was none of that blocklist, 2 wrong usage, 3 it cannot be done.
     """
     settings = settings_of(given, role="operator")
@@ -79,7 +91,21 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     was_there = insistently(lambda: acts.resume(act, blocklist))
     text = f"resumed {_named(blocklist)}" if was_there else f"there was no pause of {_named(blocklist)}"
     _show(act, text, as_json=as_json, blocklist=blocklist, was_paused=was_there)
+    for name in _paused_still(acts):
+        is_all = name == EVERY_BLOCKLIST
+        verb, option = ("are", "") if is_all else ("is", f" --blocklist {name}")
+        remark(f"{_named(name)} {verb} paused still: f2b resume{option}")
     answer(yes=was_there)
+
+
+def _paused_still(acts: Acts) -> list[str]:
+    now_ms = SystemClock().now_ms()
+    try:
+        pauses = insistently(acts.control).pauses
+    except F2bError as error:  # what was asked for is done
+        remark(f"whether anything is paused still is not known: {error}")
+        return []
+    return [name for name, pause in pauses.items() if pause.counts_at(now_ms)]
 
 
 @click.command(epilog="Example: f2b reload --table f2b")

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.domain.addresses import canonical, key_of, parse_address
+from f2b_worker.domain.addresses import (
+    canonical,
+    family_of,
+    key_of,
+    networks_between,
+    parse_address,
+    span_of_network,
+)
 from f2b_worker.domain.durations import parse_duration_ms
 
 if TYPE_CHECKING:
@@ -67,11 +74,17 @@ DURATION = _Duration()
 def network_in(text: str) -> str:
     """Read an address or a network, in any spelling, into its canonical form.
 
+    A network of addresses that are another way to write IPv4, `::ffff:203.0.113.0/120`, is that of IPv4.
+
     Raises:
         ValueError: If it is neither.
     """
     found = address_in(text)
-    return canonical(text.strip()) if found is None else key_of(found, ipv6_prefix=128)
+    if found:
+        return key_of(found, ipv6_prefix=128)
+    network = canonical(text.strip())
+    span = span_of_network(network)
+    return network if span.family == family_of(network) else next(networks_between(span))
 
 
 def address_in(text: str) -> Address | None:

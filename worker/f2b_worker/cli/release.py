@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.domain.acts.act import Verb
+from f2b_worker.domain.judge.verdicts import BY_HAND
 from f2b_worker.process.opening import open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
@@ -41,18 +43,19 @@ def release(*, reason: str, as_json: bool, **given: Any) -> None:
     lost = [region for region, each in notes.items() if each.lost & {"surge", "release"} and region not in tripped]
     book = open_ban_book(settings, aside=unreadable.append) if tripped else None
     active = [each.ban for each in book.standing()] if book else []
+    regions = [*lost, *sorted(tripped)]
+    if regions:
+        acts = open_acts(settings)
+        act = new_act(settings, Verb.RELEASE, regions, reason=reason)
+        # First: a command that dies in between is run again, and nothing is released that the audit does not tell.
+        insistently(lambda: acts.note(act))
     released: list[Released] = []
-    for region in [*lost, *sorted(tripped)]:
+    for region in regions:
         from_ms = notes[region].held_back_from_ms
         # A clock that is ahead may have dated the first of them into the future.
-        notebooks[region].note_release(now_ms if from_ms is None else max(now_ms, from_ms))
+        until_ms = now_ms if from_ms is None else max(now_ms, from_ms)
+        insistently(partial(notebooks[region].note_release, until_ms))
         released.append(Released(region, from_ms, None if from_ms is None else _waiting(active, from_ms, now_ms)))
-    if released:
-        acts, act = (
-            open_acts(settings),
-            new_act(settings, Verb.RELEASE, [each.region for each in released], reason=reason),
-        )
-        insistently(lambda: acts.note(act))
     for error in unreadable:
         remark(f"unreadable: {error}")
     if as_json:
@@ -88,4 +91,5 @@ class Released:
 
 
 def _waiting(bans: Iterable[Ban], from_ms: int, now_ms: int) -> int:
-    return sum(from_ms <= each.start_ms and now_ms <= each.until_ms and not each.observed for each in bans)
+    waiting = (each for each in bans if not each.observed and each.origin != BY_HAND)
+    return sum(from_ms <= each.start_ms and now_ms <= each.until_ms for each in waiting)

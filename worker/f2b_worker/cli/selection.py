@@ -9,23 +9,31 @@ import click
 
 from f2b_worker.cli.reading import COUNTRY, DURATION, NETWORK
 from f2b_worker.cli.show import origin_of
-from f2b_worker.domain.addresses import span_of_network
+from f2b_worker.domain.addresses import is_within, span_of_network
 from f2b_worker.process.opening import open_countries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from f2b_worker.domain.addresses import Span
     from f2b_worker.domain.judge.verdicts import Ban
     from f2b_worker.ports import StandingBan
 
 ORIGINS = ("judge", "cli", "import", "adopted")
 
+
+def _place_of(key: str) -> tuple[int, ...]:
+    """Tell where a key stands among the addresses; what is none comes last."""
+    try:
+        return span_of_network(key)
+    except ValueError:
+        return (7,)
+
+
 SORTS: Mapping[str, Callable[[StandingBan], Any]] = {
     "until": lambda each: each.ban.until_ms,
     "start": lambda each: -each.ban.start_ms,
     "count": lambda each: -each.ban.count,
-    "ip": lambda each: span_of_network(each.who.key),
+    "ip": lambda each: _place_of(each.who.key),
     "jail": lambda each: (each.who.jail, each.ban.until_ms),
 }
 """What comes first: what ends first, started last, or came back most often; the lowest address; the first jail."""
@@ -71,7 +79,7 @@ class Selection:
             if inner is None and outer is None:
                 return True
             span = span_of_network(key)
-            return (inner is None or _is_within(inner, span)) and (outer is None or _is_within(span, outer))
+            return (inner is None or is_within(inner, span)) and (outer is None or is_within(span, outer))
 
         return is_asked_for
 
@@ -82,10 +90,6 @@ class Selection:
             and (self.until_ms is None or ban.until_ms <= now_ms + self.until_ms)
             and (self.by is None or origin_of(ban) == self.by)
         )
-
-
-def _is_within(inner: Span, outer: Span) -> bool:
-    return inner.family == outer.family and outer.low <= inner.low and inner.high <= outer.high
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import columns, json_option, painted, say_lines, show_document
@@ -85,7 +86,7 @@ class Status:
     def _problems(self) -> Iterator[str]:
         if self.seen.workers is not None and not self.alive:
             yield "no worker is alive: infractions wait, and no ban is written"
-        yield from (f"worker {each.name}: {each.remark}" for each in self.alive if each.remark)
+        yield from (f"worker {each.name}: {plain_text(each.remark)}" for each in self.alive if each.remark)
         for region, holder in self.seen.holders.items():
             if not holder.owner:
                 yield f"nobody enforces in {region}: give a worker the blocklists of {region}"
@@ -97,8 +98,10 @@ class Status:
         yield from self._not_reloaded()
         for name, pause in self.control.pauses.items():
             if pause.counts_at(self.now_ms):
-                which = "all blocklists are" if name == EVERY_BLOCKLIST else f"blocklist {name} is"
-                yield f"{which} paused by {pause.by}: f2b resume"
+                is_all = name == EVERY_BLOCKLIST
+                which = "all blocklists are" if is_all else f"blocklist {name} is"
+                remedy = "f2b resume" if is_all else f"f2b resume --blocklist {name}"
+                yield f"{which} paused by {plain_text(pause.by)}: {remedy}"
         if self.seen.queue and self.seen.queue.dead_letters:
             number = self.seen.queue.dead_letters
             yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"

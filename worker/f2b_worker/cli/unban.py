@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.cli.acting import (
     dry_run_option,
     file_option,
@@ -32,11 +34,11 @@ from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError
-from f2b_worker.process.covering import running_over
-from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.process.covering import enforced_around, is_address, running_inside
+from f2b_worker.process.opening import READS_AT_ONCE, open_acts, open_ban_book
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Acts, BanBook
 
 NOTHING = "nothing"
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
 
     It is lifted in all jails, unless --jail names one. Infractions up to now are spent: they never bring the ban
     back. The next ban counts as one more, unless you say --forget. A ban of a network around the address stays,
-    and is named.
+    and is named; so do bans inside a network, of which it is said how many there are.
     Exit codes: 0 done, 1 one failed, was absent with --report-absent, or is in WAF still, 2 wrong usage, 3 it
     cannot be done.
     """
     asked = list(dict.fromkeys([*addresses, *texts_in(given["file"])]))
+    if given["file"] and not asked:
+        raise click.UsageError(f"{given['file']} names no address: leave out --file to choose bans otherwise")
     wish = _wish(asked, given)
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
@@ -106,12 +111,16 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
         )
         outcomes, lifted = _lift(acts, act, whom, forget=wish.forget)
     is_all = show_outcomes([*refused, *outcomes], act, form, done="lifted")
-    _name_what_stays(book, {who.key for who in whom} if asked else set(), now_ms)
+    around = {who.key for who in whom}.union(_judged(asked, jails.policy)) if asked else set()
+    staying = _name_what_stays(book, around)
     if given["report_absent"]:
         is_all &= all(each.outcome != NOTHING for each in [*refused, *outcomes])
     if sets:
-        wanted = {who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed}
-        is_all &= waited(sets, wanted, given["wait_ms"], _allowed(jails, acts, now_ms), gone=True)
+        wanted = {
+            who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed and is_address(who.key)
+        }
+        allowed = _allowed(jails, acts, now_ms)
+        is_all &= waited(sets, wanted, given["wait_ms"], allowed, gone=True, staying=staying)
     answer(yes=is_all)
 
 
@@ -140,30 +149,54 @@ def _whom(
             for each in book.standing()
             if is_running(each.ban, now_ms)
             and wish.selection.takes(each.ban, now_ms)
+            and (not wish.selection.range or is_address(each.who.key))
             and is_asked_for(each.who.jail, each.who.key)
         ]
     outcomes: list[Outcome] = []
-    whom: dict[OffenderId, None] = {}
+    keys: dict[str, list[str]] = {}
     for text in wish.texts:
         try:
-            found = _remembered(text, acts, policy, wish.jail)
+            keys[text] = _keys(text, policy)
         except ValueError as error:
             outcomes.append(Outcome(text, "refused", why=str(error), is_no=True))
-            continue
+    jails = _jails_of(acts, dict.fromkeys(key for each in keys.values() for key in each))
+    whom: dict[OffenderId, None] = {}
+    for text, each in keys.items():
+        found = [who for key in each for who in jails[key] if wish.jail in {None, who.jail}]
         whom |= dict.fromkeys(found)
         if not found:
             outcomes.append(Outcome(network_in(text), NOTHING, wish.jail or ""))
     return outcomes, list(whom)
 
 
-def _remembered(text: str, acts: Acts, policy: Policy, jail: str | None) -> list[OffenderId]:
-    """Find where anything is remembered of an address, as each jail judges it, or of a network."""
+def _jails_of(acts: Acts, keys: Collection[str]) -> dict[str, Sequence[OffenderId]]:
+    """Find where anything is remembered of several keys, many at once."""
+    threads = Threads(min(READS_AT_ONCE, len(keys)), "jails")
+    try:
+        return dict(zip(keys, threads.map(acts.jails_of, keys), strict=True))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _judged(texts: Iterable[str], policy: Policy) -> Iterator[str]:
+    """Name the networks that were asked for, as they are judged; what is none was refused."""
+    for text in texts:
+        with suppress(ValueError):
+            address = address_in(text)
+            yield policy.defaults.key(address) if address else network_in(text)
+
+
+def _keys(text: str, policy: Policy) -> list[str]:
+    """Name what an address is judged as by each jail, and itself; or a network.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     address = address_in(text)
     keys = {network_in(text)}
     if address:
         keys |= {policy.jail(name).key(address) for name in (DEFAULT_JAIL, *policy.jails)}
-    found = (who for key in sorted(keys) for who in acts.jails_of(key))
-    return [who for who in found if jail in {None, who.jail}]
+    return sorted(keys)
 
 
 def _lift(
@@ -185,12 +218,23 @@ def _lift(
     return outcomes, lifted
 
 
-def _name_what_stays(book: BanBook, keys: Iterable[str], now_ms: int) -> None:
-    """Say which bans of networks around them keep lifted addresses banned."""
-    for key in sorted(keys):
-        for who, ban in ((each.who, each.ban) for each in running_over(book, key, now_ms)):
-            if who.key != key and not ban.observed:
-                remark(
-                    f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"
-                    f" {display(key)} go free with f2b allow add"
-                )
+def _name_what_stays(book: BanBook, keys: Iterable[str]) -> Networks:
+    """Say which bans of networks around them keep addresses banned, and how many stay inside networks.
+
+    Returns:
+        The networks around them.
+    """
+    # The time is another than before: what was lifted ended a millisecond before it was.
+    now_ms = SystemClock().now_ms()
+    found = list(enforced_around(book, keys, now_ms))
+    for key, (who, *_) in found[:_SHOWN]:
+        remark(
+            f"{display(key)} is still banned as {display(who.key)} in jail {who.jail}: lift that, or let"
+            f" {display(key)} go free with f2b allow add"
+        )
+    if len(found) > _SHOWN:
+        remark(f"and {len(found) - _SHOWN:,} more are still banned by networks around them")
+    for network, number in running_inside(book, keys, now_ms).items():
+        stay = "ban inside {} stays" if number == 1 else "bans inside {} stay"
+        remark(f"{number:,} {stay.format(network)}: f2b unban --range {network}")
+    return Networks({each.who.key for _, each in found})

@@ -210,9 +210,9 @@ def around(key: str) -> list[str]:
 
 
 def number_of(key: str) -> int:
-    """Give a canonical key a number that no other key of its family has, for an order that needs no text."""
-    _, value, prefix = _parts(key)
-    return value << 8 | prefix
+    """Give a canonical key a number that no other of its family has: wide networks first, then low addresses."""
+    family, value, prefix = _parts(key)
+    return prefix << (IPV4_BITS if family == 4 else IPV6_BITS) | value
 
 
 def network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
@@ -280,6 +280,11 @@ def _parts(entry: str) -> tuple[int, int, int]:
         raise ValueError(_what_is_wrong(entry))
     network = ipaddress.ip_network(entry, strict=False)
     return network.version, int(network.network_address), network.prefixlen
+
+
+def is_within(inner: Span, outer: Span) -> bool:
+    """Tell whether all of one network lies in another."""
+    return inner.family == outer.family and outer.low <= inner.low and inner.high <= outer.high
 
 
 def span_of_network(entry: str) -> Span:

@@ -369,11 +369,13 @@ class Judging:
 
         They are read from the ledger, so that whoever judges the messages again, because their first judge
         died between the ban and this, feeds them, too. Infractions after the last ban's start brought none about.
+        What somebody lifted is spent there, too: it feeds nobody any more.
         """
         policy = self._policy
         oldest_ms = self.desk.piles[who].oldest_ms
         if offender.ban and oldest_ms <= offender.ban.start_ms and feeds_any(who, policy):
-            bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= oldest_ms]
+            from_ms = max(oldest_ms, offender.lifted_ms + 1) if offender.lifted_ms else oldest_ms
+            bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= from_ms]
             self.desk.feed(who, fed_by(who, bans, policy))
 
     def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:

@@ -50,8 +50,11 @@ def read_values(text: str, now_ms: int) -> Iterator[Listed]:
 
 def read_csv(text: str, now_ms: int) -> Iterator[Listed]:
     """Read CSV with a title: `ip` or `value`, and perhaps `jail`, `until` or `duration`, and `comment`."""
-    for row in csv.DictReader(io.StringIO(text)):
-        yield _of_row({str(key).strip().lower(): value for key, value in row.items() if value}, now_ms)
+    try:
+        for row in csv.DictReader(io.StringIO(text)):
+            yield _of_row({str(key).strip().lower(): value for key, value in row.items() if value}, now_ms)
+    except csv.Error as error:
+        raise StartError(f"not CSV: {error}") from error
 
 
 def read_ndjson(text: str, now_ms: int) -> Iterator[Listed]:
@@ -67,7 +70,9 @@ def read_ndjson(text: str, now_ms: int) -> Iterator[Listed]:
 def read_crowdsec(text: str, now_ms: int) -> Iterator[Listed]:
     """Read what `cscli decisions list -o json` prints, alerts with their decisions; or a list of decisions."""
     found = _json(text, "the file")
-    for alert in found if isinstance(found, list) else []:
+    if found is not None and not isinstance(found, list):
+        raise StartError("the file: not what cscli decisions list -o json prints, a list")
+    for alert in found or ():  # of no decisions it prints null
         decisions = alert.get("decisions") if isinstance(alert, dict) else None
         for each in [alert] if decisions is None else decisions:
             if isinstance(each, dict):
@@ -86,7 +91,10 @@ def read_fail2ban(path: Path, now_ms: int) -> Iterator[Listed]:
     except sqlite3.Error as error:
         raise StartError(f"{path}: not a database of fail2ban 0.11 or later: {error}") from error
     for jail, ip, began_s, length_s in rows:
-        until_ms = FOREVER_MS if length_s < 0 else int(began_s + length_s) * 1000
+        try:
+            until_ms = FOREVER_MS if length_s < 0 else min(FOREVER_MS, int(began_s + length_s) * 1000)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise StartError(f"{path}: the ban of {ip!r} has no time that can be read: {error}") from error
         if until_ms >= now_ms:
             yield Listed(str(ip), str(jail), until_ms)
 
@@ -121,7 +129,8 @@ def _end_of(row: Mapping[str, Any], now_ms: int) -> int | None:
     """Read an end; one that is there and null never comes."""
     try:
         if "until" in row:
-            return FOREVER_MS if row["until"] is None else read_time_ms(_number_or_text(row["until"]))
+            until = row["until"]
+            return FOREVER_MS if until is None else min(FOREVER_MS, read_time_ms(_number_or_text(until)))
         if row.get("duration"):
             return min(FOREVER_MS, now_ms + parse_duration_ms(_whole_seconds(str(row["duration"]))))
     except ValueError as error:

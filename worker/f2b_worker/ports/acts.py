@@ -28,7 +28,10 @@ class Acts(Protocol):
     """
 
     def jails_of(self, key: str) -> Sequence[OffenderId]:
-        """Find in which jails anything is remembered of one address key, unused infractions included; by name."""
+        """Find in which jails anything is remembered of one address key, unused infractions included; by name.
+
+        Any number of threads at once.
+        """
         ...
 
     def lift(

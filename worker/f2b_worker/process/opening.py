@@ -170,7 +170,7 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
     if settings.state_file:
         from f2b_worker.adapters.sqlite.acts import open_acts as of_file  # noqa: PLC0415 - see above
 
-        return of_file(settings.state_file, kept_ms=settings.audit_days * DAY_MS)
+        return of_file(settings.state_file, kept_ms=settings.audit_days * DAY_MS, aside=aside)
     from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs  # noqa: PLC0415 - see above
 
     client = open_table(settings)

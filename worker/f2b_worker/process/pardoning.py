@@ -11,7 +11,7 @@ from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import counting
 from f2b_worker.domain.acts.pardons import pardoned
 from f2b_worker.domain.networks import Networks
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, Invalid
 
 if TYPE_CHECKING:
     import threading
@@ -61,6 +61,7 @@ class Pardoning:
         self._mark: int | None = None
         self._entries: Sequence[AllowEntry] = ()
         self._allowed = Networks()
+        self._left: set[OffenderId] = set()
 
     def look_at_all(self) -> None:
         """Look at all bans the next time: some may have been missed."""
@@ -75,6 +76,8 @@ class Pardoning:
         mark = self._orders.mark()
         is_all = changes.is_all or mark != self._mark
         self._mark = None  # until all of this is done
+        if changes.is_all:
+            self._left.clear()  # who reads all bans anew tries again
         if is_all:
             self._entries = self._orders.allowlist()
         now_ms = self._clock.now_ms()
@@ -82,7 +85,9 @@ class Pardoning:
         if networks != self._allowed.entries:
             self._allowed = Networks(networks)
         bans = ((each.who, each.ban) for each in (self._standing() if is_all and networks else changes.bans))
-        self._lift(pardoned(bans, self._allowed, now_ms))
+        whom = pardoned(bans, self._allowed, now_ms)
+        # Who could not be lifted is tried again when he changes, not each time that all are looked at.
+        self._lift([who for who in whom if who not in self._left] if is_all else whom)
         self._mark = mark
 
     def _lift(self, whom: Sequence[OffenderId]) -> None:
@@ -91,9 +96,20 @@ class Pardoning:
             what = tuple(who.key for who in some)
             act = Act(secrets.token_hex(8), self._clock.now_ms(), self._by, Verb.UNBAN, what, reason=REASON)
             for who, answer in self._acts.lift(act, some).items():
-                if isinstance(answer, F2bError):
+                if isinstance(answer, Invalid):
+                    self._give_up(who, answer)
+                elif isinstance(answer, F2bError):
                     raise answer
-                log.info("pardoned", jail=who.jail, key=who.key, reason=REASON)
+                else:
+                    log.info("pardoned", jail=who.jail, key=who.key, reason=REASON)
+
+    def _give_up(self, who: OffenderId, why: Invalid) -> None:
+        """Leave one who cannot be lifted, an item that cannot be read for instance: the others are not held up.
+
+        No set has the ban while the entry counts.
+        """
+        self._left.add(who)
+        log.warning("not_pardoned", jail=who.jail, key=who.key, reason=str(why))
 
 
 def pardon(book: BanBook, pardoning: Pardoning, clock: Clock, stop: threading.Event) -> None:

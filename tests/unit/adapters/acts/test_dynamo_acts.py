@@ -248,6 +248,22 @@ def test_of_many_each_part_stands_for_itself(scene: Acting, monkeypatch: pytest.
     assert len([*scene.acts.audit(0)]) == 1
 
 
+def test_nothing_of_many_is_done_that_the_audit_does_not_tell(
+    scene: Acting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offenders, "OFFENDERS_AT_ONCE", 2)
+    whom = [OffenderId("login", f"203.0.113.{number}/32") for number in range(6)]
+    act = scene.act(Verb.BAN)
+    orders = dict.fromkeys(whom, Order(scene.clock.now_ms() + 1000))
+    scene.caller.fare([*[Fate.DONE] * WRITE, *[Fate.THROTTLED] * (1 + len(transactions.PAUSES_S))])
+    answers = scene.acts.ban(act, orders)
+    assert [*answers] == whom
+    assert {type(answer) for answer in answers.values()} == {Throttled}
+    assert {scene.mine.ledger.offender(who) for who in whom} == {Offender()}
+    assert all(isinstance(answer, Offender) for answer in scene.acts.ban(act, orders).values())
+    assert len([*scene.acts.audit(0)]) == 1
+
+
 def test_keys_that_dynamodb_leaves_are_asked_for_again(scene: Acting) -> None:
     scene.mine.ban()
     scene.mine.ban(OTHER)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker.adapters.sqlite import ledger as sqlite_ledger
 from f2b_worker.adapters.sqlite.acts import SqliteActs, open_acts
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
 from f2b_worker.domain.acts.act import ACTS_KEPT_MS, Act, Verb
@@ -167,3 +168,16 @@ def test_what_cannot_be_read_is_named_and_costs_no_other(
     assert "captcha" in acts.control().pauses
     assert [each.id for each in acts.audit(0)] == ["p"]
     assert asides == [what]
+
+
+def test_of_more_acts_than_are_told_at_once_it_is_said_that_more_are_to_come(
+    ledger: SqliteLedger, acts: SqliteActs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_ledger, "NEWS_AT_ONCE", 2)
+    whom = [OffenderId("login", f"203.0.113.{number}/32") for number in range(5)]
+    for who in whom:
+        ban(ledger, clock, who)
+    acts.lift(lift(clock), whom)
+    told = [(len(ledger.news()), ledger.has_more_news) for _ in range(3)]
+    assert told == [(2, True), (2, True), (1, False)]
+    assert (ledger.news(), ledger.has_more_news) == ({}, False)

@@ -23,6 +23,11 @@ def test_a_ban_of_which_something_is_left_stays(key: str) -> None:
     assert of(key) == []
 
 
+@pytest.mark.parametrize("key", ["nobody", "192.0.2.7.1/32", "192.0.2.7/33", ""])
+def test_what_is_no_address_stays(key: str) -> None:
+    assert of(key) == []
+
+
 @pytest.mark.parametrize("ban", [Ban(0, 999, 1, 999), Ban(0, 2000, 1, 2000, observed=True), UNREADABLE])
 def test_what_is_not_enforced_stays_as_it_is(ban: Ban) -> None:
     assert of("192.0.2.7/32", ban) == []

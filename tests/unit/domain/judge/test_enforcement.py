@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from f2b_worker.domain.judge.enforcement import Place, State, state_of
-from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban
+from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE, Ban
 from f2b_worker.domain.networks import Networks
 
 KEY = "203.0.113.7/32"
@@ -36,6 +38,10 @@ def test_a_running_ban_is_as_far_as_its_ip_sets_and_the_notes_say(
     places: dict[str, Place], state: State | None
 ) -> None:
     assert state_of(KEY, BAN, places, Networks(), capacity=2) == state
+
+
+def test_no_surge_guard_holds_back_what_somebody_banned_by_hand() -> None:
+    assert state_of(KEY, replace(BAN, origin=BY_HAND), place(from_ms=1_000), Networks()) == State.WAITING
 
 
 def test_what_the_allowlist_an_observing_jail_or_a_broken_item_says_comes_first() -> None:

@@ -116,7 +116,7 @@ def test_pieces_that_find_no_room_are_left_out_and_whoever_is_allowed_goes_free_
     plan = Plan(capacity=1)
     plan.ban(RANGE)
     plan.allow("203.0.113.1")
-    assert (plan.held, plan.group.left_out) == ({"203.0.113.0/32"}, 1)
+    assert (plan.held, plan.group.left_out) == ({"203.0.113.2/31"}, 1)
 
 
 def test_a_second_entry_parts_the_pieces_and_its_end_joins_them() -> None:

@@ -337,15 +337,18 @@ def _as_act(row: Sequence[Any]) -> Act:
     return Act(act_id, at_ms, by, Verb(verb), tuple(map(str, json.loads(what))), jail, reason, number)
 
 
-def open_acts(path: Path, *, kept_ms: int = ACTS_KEPT_MS) -> SqliteActs:
+def open_acts(
+    path: Path, *, kept_ms: int = ACTS_KEPT_MS, aside: Callable[[Unreadable], None] = set_aside
+) -> SqliteActs:
     """Open what people do to the bans in a state file, from a command.
 
     Args:
         path: The file.
         kept_ms: For how long an act is remembered.
+        aside: Told of each act that cannot be read.
 
     Raises:
         Missing: If there is no such file.
         StartError: If it is no state file, or of another format.
     """
-    return SqliteActs(open_existing(path), Writer(open_to_store(path)), kept_ms=kept_ms)
+    return SqliteActs(open_existing(path), Writer(open_to_store(path)), kept_ms=kept_ms, aside=aside)

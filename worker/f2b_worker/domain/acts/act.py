@@ -25,6 +25,10 @@ ACT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 """What names an act: a part of keys."""
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes that are no text; nothing can store it."""
+
+
 class Verb(StrEnum):
     """What was done."""
 
@@ -72,6 +76,8 @@ class Act:
         for name, text in (("by", self.by), ("reason", self.reason)):
             if len(text) > TEXT_MAX:
                 raise ValueError(f"{name} has {len(text)} characters: {TEXT_MAX} are the most")
+            if not text.isascii() and _HALF.search(text):
+                raise ValueError(f"{name} is no text: some of its bytes are not UTF-8")
         if not is_whole(self.at_ms, 0, FOREVER_MS):
             raise ValueError(f"at_ms is no time: {self.at_ms!r}")
         if not is_whole(self.count, 0, NUMBER_MAX):

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
-from f2b_worker.domain.judge.verdicts import Ban
+from f2b_worker.domain.judge.verdicts import BY_HAND, Ban
 
 if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Offender
-
-BY_HAND = "cli"
-"""The origin of a ban by hand."""
 
 IMPORTED = "import"
 """The origin of a ban that came from a list."""

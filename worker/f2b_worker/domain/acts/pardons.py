@@ -26,4 +26,11 @@ def pardoned(bans: Iterable[tuple[OffenderId, Ban]], allowed: Networks, now_ms: 
     if not allowed.entries:
         return []
     running = (who for who, ban in bans if is_running(ban, now_ms) and not ban.observed)
-    return [who for who in running if allowed.touches(who.key) and not allowed.rest_of(who.key)]
+    return [who for who in running if _covers(allowed, who.key)]
+
+
+def _covers(allowed: Networks, key: str) -> bool:
+    try:
+        return allowed.touches(key) and not allowed.rest_of(key)
+    except ValueError:  # what stands in the place of the key is no address: it is enforced nowhere
+        return False

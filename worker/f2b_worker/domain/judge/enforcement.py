@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.judge.explanations import entry_over
-from f2b_worker.domain.judge.verdicts import UNREADABLE
+from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE
 from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Place:
 
     Attributes:
         held: What each of its IP sets of a family, 4 or 6, holds.
-        held_back_from_ms: Bans that start at this time or later are kept out, unless a set holds them; None: none.
+        held_back_from_ms: Bans that start at this time or later are kept out, unless a set holds them, or somebody
+            banned by hand; None: none.
     """
 
     held: Mapping[int, Sequence[AbstractSet[str]]]
@@ -98,6 +99,7 @@ def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:
     found = {entry_over(key, entries) for entries in sets} - {None}
     if found:
         return State.ENFORCED if key in found else State.COVERED
-    if place.held_back_from_ms is not None and ban.start_ms >= place.held_back_from_ms:
+    from_ms = place.held_back_from_ms
+    if from_ms is not None and ban.start_ms >= from_ms and ban.origin != BY_HAND:
         return State.HELD_BACK
     return State.LEFT_OUT if all(len(entries) >= capacity for entries in sets) else State.WAITING

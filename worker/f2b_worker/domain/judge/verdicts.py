@@ -27,6 +27,9 @@ STEPS_A_LENGTH = 10
 STEP_MAX_MS = 10 * MINUTE_MS
 """The end of a ban moves by so large steps: of all infractions within one, the first is a write, and no other."""
 
+BY_HAND = "cli"
+"""The origin of a ban by hand."""
+
 
 class OffenderId(NamedTuple):
     """Who is under watch: an address key, in one jail."""

@@ -12,7 +12,8 @@ _SLACK = 1000
 class Admission:
     """Admits the entries that end last, as many as there is room for.
 
-    Of entries that end together the one with the smaller address goes first, so that two enforcers choose alike.
+    Of entries that end together the wider one goes first: of the pieces of a range those that hold most of it.
+    Then the one with the smaller address does, so that two enforcers choose alike.
     Where there is room for all, that is all there is to know. Else each change costs O(log n): one heap holds what
     was admitted, the worst first, another what was not, the best first. What a heap says is believed only if it
     still holds.

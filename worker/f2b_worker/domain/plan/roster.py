@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
+from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE, OffenderId
 from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.spared import Spared
@@ -30,6 +30,8 @@ _CLOCKS_MS = 5_000
 
 More would hit a ban by hand that is shorter than what a lift spent before: the infractions of a clock ahead.
 """
+
+_LOOKED_AT_MS = -FOREVER_MS
 
 
 @dataclass(slots=True)
@@ -160,7 +162,9 @@ class Roster:
             if is_lifted:
                 self.lifted.note(who.key, ban.until_ms)
         else:
-            self._start(who, _Running(ban.start_ms, ban.until_ms, blocklists))
+            # What somebody banned by hand was looked at: no surge guard counts it, or keeps it out.
+            start_ms = _LOOKED_AT_MS if ban.origin == BY_HAND else ban.start_ms
+            self._start(who, _Running(start_ms, ban.until_ms, blocklists))
 
     def _hold_on(self, who: OffenderId) -> None:
         """Leave in the sets what they hold of a ban whose end nobody knows: no ban is lifted early.
@@ -381,6 +385,8 @@ class Roster:
 
 
 def _is_fresh(ban: _Running, known: _Running | None) -> bool:
+    if ban.start_ms == _LOOKED_AT_MS:
+        return False
     if known is None or known.start_ms != ban.start_ms:
         return True
     return bool(set(ban.blocklists) - set(known.blocklists))

@@ -24,7 +24,7 @@ from f2b_worker.domain.acts.lifting import is_running, lifted
 from f2b_worker.domain.ban_log.changes import Change
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.retention import KEPT_MS, Retention
-from f2b_worker.errors import F2bError, Invalid, Unavailable, Unreadable
+from f2b_worker.errors import F2bError, Invalid, Retryable, Unavailable, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -166,10 +166,16 @@ class OffenderActs:
     def apply(
         self, act: Act, whom: Iterable[OffenderId], changing: Changing[AnswerT]
     ) -> dict[OffenderId, AnswerT | F2bError]:
-        """Apply an act; answer of each what became of it. The first of its transactions has the audit."""
+        """Apply an act; answer of each what became of it. The first of its transactions has the audit.
+
+        If that one may have failed nothing else is done: so a command that dies has done nothing that is not told.
+        """
         first, *rest = list(batches(whom, OFFENDERS_AT_ONCE)) or [[]]
         answers = self._apply(act, first, changing, with_audit=True)
         if rest:
+            failures = [each for each in answers.values() if isinstance(each, Retryable)]
+            if len(failures) == len(first):
+                return answers | dict.fromkeys((who for some in rest for who in some), failures[0])
             threads = Threads(AT_ONCE, "acts")
             try:
                 for more in threads.map(lambda some: self._apply(act, some, changing), rest):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
@@ -35,7 +36,7 @@ ANSWER_S = 4.0
 """How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
 
 LONG_BYTES = 100_000
-"""Answers that are as long are read by a faster reader."""
+"""Of answers that are as long a command imports a faster reader; a worker has it anyway."""
 
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _QUEUE_HOSTS = re.compile(
@@ -136,7 +137,7 @@ def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict
 
 
 def _as_json(body: bytes) -> Any:
-    if len(body) < LONG_BYTES:
+    if len(body) < LONG_BYTES and "pydantic_core" not in sys.modules:
         return json.loads(body)
     from pydantic_core import from_json  # noqa: PLC0415 - to import it takes as long as it saves of many such answers
 

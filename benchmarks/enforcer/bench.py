@@ -45,6 +45,10 @@ TAKEOVERS = (
 """How many bans there are, and within how many seconds of the last sign of life the heir must write."""
 
 
+IDLE_READS = f"reading the ledger, idle, 50,000 active; {CANNED}"
+"""An enforcer may take five units a second, and the judge beside it one."""
+
+
 @dataclass
 class Row:
     """One line of the table.
@@ -114,6 +118,7 @@ ROWS = (
         "idle for 60 s", "0 updates, ≤ 1 get a set", "bouncer 5 calls every tick",
         lambda it: it["updates"] == 0 and it["gets_a_set"] <= 1,
     ),
+    Row(IDLE_READS, "read_units_per_s ≤ 6", "", lambda it: it["read_units_per_s"] <= 6),
     *_on_each_ledger(
         "restart with 25,000 active", "0 s unprotected, 0 updates",
         "bouncer 9.2 s unprotected; fails to start 8 of 30 times",
@@ -198,6 +203,11 @@ class Bench:
             scene.start_enforcing()
             for _ in range(self._runs):
                 self._told("idle for 60 s", cases.idle(scene))
+        with self._scene(50_000, CANNED) as scene:
+            scene.ban_in_bulk(cases.Keys().take(50_000))
+            scene.start_enforcing()
+            for _ in range(self._runs):
+                self._told(IDLE_READS, cases.idle_reads(scene))
 
     def many(self, ledger: str = EMULATOR) -> None:
         """25,000 bans: their arrival, and what can be done with them."""

@@ -186,6 +186,13 @@ def idle(scene: Scene) -> Figures:
     return {"updates": asked["updates"], "gets_a_set": asked["gets"] / scene.number_of_sets, "cpu_percent": share}
 
 
+def idle_reads(scene: Scene) -> Figures:
+    """Do nothing for a minute; count what a worker with its enforcer reads from the ledger."""
+    before = scene.read_units()
+    time.sleep(IDLE_S)
+    return {"read_units_per_s": (scene.read_units() - before) / IDLE_S}
+
+
 def competing(scene: Scene, keys: Keys, *, run: int) -> Figures:
     """Ban an address a second in the very set that somebody else edits every two seconds."""
     command = (

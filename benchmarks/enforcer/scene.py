@@ -346,6 +346,12 @@ class Scene:
         """Count the calls of WAF so far, the refused ones included."""
         return self.aws.edge.calls().get(f"wafv2:{action}", 0)
 
+    def read_units(self) -> float:
+        """Count the read units that the canned ledger was asked for so far."""
+        if self._canned is None:
+            raise BenchError("only the canned ledger counts read units")
+        return float(self._canned.counters()["read_units"])
+
     def throttled(self) -> int:
         """Count the calls of WAF that were refused."""
         return sum(number for name, number in self.aws.edge.refused().items() if name.startswith("wafv2:"))

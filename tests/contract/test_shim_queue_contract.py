@@ -122,7 +122,8 @@ def test_a_queue_that_fails_is_an_error_of_each_body_and_of_the_kind_that_it_is(
 @pytest.mark.parametrize("fault", ["error", "throttle", "reset_before", "reset_after"])
 def test_a_failure_that_passes_is_not_heard_of(desk: Desk, aws_in_process: LocalAws, fault: FaultKind) -> None:
     aws_in_process.edge.fault("sqs:SendMessageBatch", fault, times=1)
-    assert desk.send("a") == [None]
+    # Half of it is for the first answer: on a busy machine, that of 1.7 s is too little for a new connection.
+    assert desk.send("a", within_s=5) == [None]
     assert set(desk.received()) == {"a"}
 
 

@@ -56,7 +56,7 @@ class TestBan:
     ) -> None:
         now_ms = SystemClock().now_ms()
         ok("ban", IP, *(() if days == 400 else ("--audit-days", str(days))))
-        (act,) = told("audit", "--audit-days", str(days))["acts"]
+        (act,) = told("audit")["acts"]
         if place == "table":
             month = {":pk": {"S": f"audit#{act['time_at'][:7]}"}}
             (item,) = cloud.dynamodb.query(

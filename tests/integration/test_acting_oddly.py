@@ -210,9 +210,9 @@ class TestAround:
         ok("pause", "--blocklist", "captcha")
         assert "f2b resume --blocklist captcha" in ok("status", code=1).stdout
         answer = ok("resume", code=1)
-        assert answer.stderr == "blocklist captcha is paused still: f2b resume --blocklist captcha\n"
+        assert answer.stderr == "blocklist captcha is still paused: f2b resume --blocklist captcha\n"
         ok("pause")
-        assert ok("resume", "--blocklist", "captcha").stderr == "all blocklists are paused still: f2b resume\n"
+        assert ok("resume", "--blocklist", "captcha").stderr == "all blocklists are still paused: f2b resume\n"
         assert ok("resume").stderr == ""
 
 

@@ -61,6 +61,16 @@ def test_a_list_with_lines_that_nobody_can_read_or_that_are_over_is_allowed_but_
     assert "nobody: 'nobody' is no IPv4 or IPv6 address" in shown.stderr
 
 
+def test_an_entry_that_cannot_be_stored_or_ends_at_once_is_refused_and_costs_no_other_one() -> None:
+    assert "a second or longer" in ok("allow", "import", "-", "--for", "0", text=f"{IP}\n", code=2).stderr
+    lines = '{"ip": "192.0.2.1", "comment": "\\ud800"}\n{"ip": "192.0.2.2"}\n'
+    answer = told("allow", "import", "-", "--from", "ndjson", text=lines, code=1)
+    assert answer["added"] == 1
+    assert [each["why"] for each in answer["refused"]] == [
+        "its comment is no text: some of its bytes are not UTF-8"
+    ]
+
+
 def test_a_dry_run_of_a_list_says_how_many_and_adds_nothing() -> None:
     ok("ban", IP)
     shown = ok("allow", "import", "-", "--dry-run", text=f"{IP}\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import TRIES, end_of, for_each
+from f2b_worker.cli.acting import TRIES, end_of, fail_if_all_failed, for_each
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
@@ -43,12 +43,14 @@ def test_what_fails_for_one_is_tried_again_and_is_its_own(waits_s: list[float]) 
 @pytest.mark.parametrize("failure", [Throttled("too fast"), AccessDenied("not allowed")])
 def test_what_fails_for_all_cannot_be_done(failure: F2bError) -> None:
     with pytest.raises(type(failure)):
-        acting(a=failure, b=failure)
+        fail_if_all_failed(acting(a=failure, b=failure).values())
 
 
 def test_what_is_wrong_with_each_of_them_is_told_of_each() -> None:
     failure = Invalid("too large")
-    assert acting(a=failure, b=failure) == {A: failure, B: failure}
+    answers = acting(a=failure, b=failure)
+    fail_if_all_failed(answers.values())
+    assert answers == {A: failure, B: failure}
 
 
 @pytest.mark.parametrize(
@@ -65,4 +67,8 @@ def test_what_ends_after_all_time_has_no_end(for_ms: int | None, until_ms: int |
 
 
 def test_nobody_is_no_failure() -> None:
-    assert for_each(lambda _: {}, []) == {}
+    def do(_whom: Sequence[OffenderId]) -> dict[OffenderId, str | F2bError]:
+        raise AssertionError("an act on nobody would be remembered")
+
+    assert for_each(do, []) == {}
+    fail_if_all_failed([])

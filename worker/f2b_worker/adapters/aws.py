@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 import time
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
@@ -34,9 +32,6 @@ _REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
 
 ANSWER_S = 4.0
 """How long SQS may take to answer: it takes milliseconds, and a long poll its own time besides."""
-
-LONG_BYTES = 100_000
-"""Of answers that are as long a command imports a faster reader; a worker has it anyway."""
 
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _QUEUE_HOSTS = re.compile(
@@ -129,19 +124,13 @@ def _parse_plainly(response_dict: dict[str, Any], customized_response_dict: dict
     have parsed (botocore.endpoint, `_do_get_response`).
     """
     if response_dict["status_code"] == 200:
+        from pydantic_core import from_json  # noqa: PLC0415 - commands start sooner without it
+
         with suppress(ValueError):  # botocore says what is wrong with it
-            answer = _as_json(response_dict["body"])
+            answer = from_json(response_dict["body"])
             if isinstance(answer, dict):
                 customized_response_dict.update(answer)
                 response_dict["body"] = b"{}"
-
-
-def _as_json(body: bytes) -> Any:
-    if len(body) < LONG_BYTES and "pydantic_core" not in sys.modules:
-        return json.loads(body)
-    from pydantic_core import from_json  # noqa: PLC0415 - to import it takes as long as it saves of many such answers
-
-    return from_json(body)
 
 
 def wafv2_client(region: str | None, *, attempts: int = 1, validated: bool = True) -> WAFV2Client:

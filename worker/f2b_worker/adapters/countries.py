@@ -13,7 +13,7 @@ from f2b_worker.errors import StartError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INSTALL = "in which country an address is registered is not known here: install f2b-worker with its extra [geo]"
+INSTALL = "f2b does not know countries here: install f2b-worker with its extra [geo]"
 
 
 class RegisteredCountries:

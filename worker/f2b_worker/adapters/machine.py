@@ -6,6 +6,8 @@ import os
 import socket
 from contextlib import suppress
 
+from f2b_worker.domain.addresses import parse_address
+
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 _ANY_PORT = 9
 
@@ -22,4 +24,9 @@ def own_addresses() -> list[str]:
 
 def login_address() -> str | None:
     """Name the address that somebody is logged in from by SSH, if this process is of such a login."""
-    return (os.environ.get("SSH_CONNECTION") or "").partition(" ")[0] or None
+    text = (os.environ.get("SSH_CONNECTION") or "").partition(" ")[0].partition("%")[0]
+    try:
+        parse_address(text)
+    except ValueError:
+        return None
+    return text

@@ -19,7 +19,7 @@ from f2b_worker.errors import F2bError, Invalid, Retryable, StartError
 from f2b_worker.process.opening import local_name, who_acts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.domain.judge.verdicts import OffenderId
@@ -103,23 +103,29 @@ def insistently(do: Callable[[], T]) -> T:
 def for_each(
     do: Callable[[Sequence[OffenderId]], Mapping[OffenderId, T | F2bError]], whom: Sequence[OffenderId]
 ) -> dict[OffenderId, T | F2bError]:
-    """Do something for each of *whom*, again for those for whom it failed and may succeed.
-
-    Raises:
-        F2bError: If it failed for all of them, and not for what is wrong with any of them: it cannot be done.
-    """
+    """Do something for each of *whom*, again for those for whom it failed and may succeed."""
     answers: dict[OffenderId, T | F2bError] = {}
     left = list(whom)
+    if not left:  # an act on nobody would be remembered
+        return answers
     for failures in range(TRIES):
         answers.update(insistently(_call(do, left)))
         left = [who for who in left if isinstance(answers[who], Retryable)]
         if not left or failures == TRIES - 1:
             break
         SystemClock().wait(threading.Event(), backoff_s(failures))
-    errors = [each for each in answers.values() if isinstance(each, F2bError) and not isinstance(each, Invalid)]
+    return answers
+
+
+def fail_if_all_failed(answers: Collection[object]) -> None:
+    """Say that it cannot be done, where it failed for all and not for what is wrong with any of them.
+
+    Raises:
+        F2bError: The first of the failures.
+    """
+    errors = [each for each in answers if isinstance(each, F2bError) and not isinstance(each, Invalid)]
     if errors and len(errors) == len(answers):
         raise errors[0]
-    return answers
 
 
 def _call(

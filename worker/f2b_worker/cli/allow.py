@@ -25,14 +25,13 @@ from f2b_worker.cli.guard import too_wide
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
-from f2b_worker.cli.reading import DURATION, NETWORK, network_in
+from f2b_worker.cli.reading import LASTING, NETWORK, network_in
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry, counting
 from f2b_worker.domain.acts.pardons import pardoned
 from f2b_worker.domain.addresses import display
-from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -94,7 +93,7 @@ def allow() -> None:
 
 @allow.command(epilog="Example: f2b allow add 198.51.100.9 --for 30d --comment office --table f2b")
 @click.argument("networks", nargs=-1, type=NETWORK, metavar="[IP|CIDR]…")
-@click.option("--for", "for_ms", type=DURATION, metavar="TIME", help="For so long, e.g. 30d. By default for ever.")
+@click.option("--for", "for_ms", type=LASTING, metavar="TIME", help="For so long, e.g. 30d. By default for ever.")
 @click.option("--comment", default="", metavar="TEXT", help="Why; the list and the audit keep it.")
 @file_option
 @yes_option
@@ -116,11 +115,9 @@ def add(  # noqa: PLR0913
 
     Workers hear of it within seconds: they ignore its infractions, and it leaves the IP sets. Bans that it covers
     are lifted, and it is said how many. An address inside a banned network goes free, and the rest stays banned.
-    Refused are, without --yes, networks wider than /16 (IPv4) or /32 (IPv6).
-    Exit codes: 0 all are allowed, 1 one was refused, 2 wrong usage, 3 it cannot be done.
+    Networks wider than /16 (IPv4) or /32 (IPv6) are refused without --yes.
+    Exit codes: 0 all are allowed, 1 one was refused or a ban was not lifted, 2 wrong usage, 3 it cannot be done.
     """
-    if for_ms is not None and for_ms < SECOND_MS:
-        raise click.BadParameter("an entry lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
     wrong, asked = _networks([*networks, *texts_in(file)], yes=yes)
     if not asked and not wrong:
@@ -139,7 +136,7 @@ def add(  # noqa: PLR0913
         )
     # Only now: a worker that had not heard of the entry may have banned meanwhile.
     whom = covered(book, asked)
-    lifted = for_each(lambda part: acts.lift(act, part), whom) if whom else {}
+    lifted = for_each(lambda part: acts.lift(act, part), whom)
     outcomes = [Outcome(each, "allowed", until_ms=until_ms) for each in asked]
     outcomes += [_lifted(who, ban) for who, ban in lifted.items()]
     answer(yes=show_outcomes([*wrong, *outcomes], act if asked else None, form, done="allowed"))

@@ -16,9 +16,9 @@ from f2b_worker.cli.guard import too_wide
 from f2b_worker.cli.lists import counted, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, say_lines, show_document
-from f2b_worker.cli.reading import DURATION, network_in
+from f2b_worker.cli.reading import LASTING, network_in
 from f2b_worker.cli.show import moment
-from f2b_worker.domain.acts.act import TEXT_MAX, Verb
+from f2b_worker.domain.acts.act import Verb, wrong_in_text
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -59,7 +59,7 @@ class Plan:
 @click.option(
     "--for",
     "for_ms",
-    type=DURATION,
+    type=LASTING,
     metavar="TIME",
     help="For so long, e.g. 30d, where the list says no end. By default for ever.",
 )
@@ -85,7 +85,7 @@ def import_allowed(  # noqa: PLR0913
 
     FILE is plain addresses and networks, or CSV or NDJSON with ip and perhaps until or duration, and comment; - is
     standard input. It takes nothing off: what is not in FILE stays, and so does an entry that lasts as long or
-    longer than FILE says. Bans that are covered are lifted, as by f2b allow add. Refused is what that refuses.
+    longer than FILE says. Bans that are covered are lifted, as by f2b allow add; it refuses what that refuses.
     Exit codes: 0 all are allowed, 1 something was refused or failed, 2 wrong usage, 3 it cannot be done.
     """
     settings = settings_of(given, role="operator")
@@ -107,7 +107,7 @@ def import_allowed(  # noqa: PLR0913
         insistently(lambda: acts.allow(begun, entries))
         # Only now, as `allow add` does.
         whom = covered(book, networks)
-        counted(done, "lifted", for_each(lambda part: acts.lift(begun, part), whom).values() if whom else ())
+        counted(done, "lifted", for_each(lambda part: acts.lift(begun, part), whom).values())
     _show(act, plan, done, as_json=as_json, dry_run=dry_run)
     answer(yes=not plan.refused and not done["failed"])
 
@@ -146,9 +146,8 @@ def _plan(listed: Iterable[Listed], there: Mapping[str, AllowEntry], now_ms: int
 def _refusal(until_ms: int, comment: str, now_ms: int) -> str | None:
     if until_ms < now_ms:
         return f"it is over since {moment(until_ms)}"
-    if len(comment) > TEXT_MAX:
-        return f"its comment has {len(comment):,} characters: {TEXT_MAX:,} are the most"
-    return None
+    wrong = wrong_in_text(comment)
+    return f"its comment {wrong}" if wrong else None
 
 
 def _end_of(entry: AllowEntry | None) -> int:

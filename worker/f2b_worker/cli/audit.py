@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Show the first N; 0 shows all.",
 )
-@ledger_options("audit_days")
+@ledger_options()
 @listing_options
 def audit(*, since_ms: int, ip: str | None, verb: str | None, limit: int, form: str, **given: Any) -> None:
     """Say who did what, when and why.
 
     What people did to bans, the newest first: bans and lifts by hand, the allowlist, pauses, reloads, releases,
-    imports. It is kept for --audit-days.
+    imports. Each is kept for the --audit-days of whoever did it.
     """
     settings = settings_of(given, role="list")
     unreadable: list[Unreadable] = []

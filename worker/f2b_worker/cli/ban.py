@@ -9,6 +9,7 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.acting import (
     dry_run_option,
+    fail_if_all_failed,
     file_option,
     for_each,
     new_act,
@@ -104,6 +105,7 @@ def ban(  # noqa: PLR0913
         act = new_act(settings, Verb.BAN, [each.key for each in whom], jail=jail, reason=reason)
         begun = act
         done = for_each(lambda part: acts.ban(begun, dict.fromkeys(part, order)), whom)
+        fail_if_all_failed(done.values())
     outcomes = [*refused, *(_outcome(who, done.get(who), order) for who in whom)]
     is_all = show_outcomes(outcomes, act, form, done="banned")
     if sets and wait_ms is not None:

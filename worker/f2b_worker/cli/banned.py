@@ -12,7 +12,8 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, listing_options, remark, show
 from f2b_worker.cli.reading import NETWORK
 from f2b_worker.cli.show import BAN_KEYS, ban_object, duration, moment
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.config.jails_file import read_jails
+from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.networks import Networks
@@ -38,14 +39,15 @@ def banned(addresses: Sequence[str], *, jail: str | None, quiet: bool, form: str
     """Say whether an address is banned.
 
     A ban of a network around it counts. A ban that is only observed does not, nor does one from which f2b allow
-    frees the address. Exit codes: 0 every address is banned, 1 one is not, 2 wrong usage, 3 nobody can tell.
+    or ignoreip frees the address.
+    Exit codes: 0 every address is banned, 1 one is not, 2 wrong usage, 3 nobody can tell.
     """
     settings = settings_of(given, role="list")
     unreadable: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
     entries = open_acts(settings, aside=unreadable.append).allowlist()
     now_ms = SystemClock().now_ms()
-    allowed = Networks(each.network for each in counting(entries, now_ms))
+    allowed = with_entries(read_jails(settings.config).allowed, entries, now_ms)
     found = {
         each: [
             ban

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from f2b_worker.adapters.caller import act_as
+from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import TABLE, Listing, listing_options, painted, show
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
         """Say it for people."""
         if self.problem is None:
             return f"{painted('ok', 'green')}   {self.what}"
-        return f"{painted('NO', 'red')}   {self.what}: {self.problem}"
+        return f"{painted('NO', 'red')}   {self.what}: {plain_text(self.problem)}"
 
 
 @click.command(
@@ -61,9 +62,10 @@ def doctor(*, form: str, role: str, **given: Any) -> None:
 
     Each line is ok, or says what to do. For an operator it looks at all there is: credentials, queue, table, bans,
     workers, clock, jails, IP sets, the rules that refer to them, what their web ACLs protect, and who enforces. It
-    also looks whether this machine's address, or the one that you are logged in from, is banned. --as worker and
-    --as producer look only at what that role uses, with its own permissions, on the machine where it runs. On a
-    state file it looks at the file, the disk and the process that works on it.
+    also looks whether this machine's address is on the allowlist, and whether it, or the address that you are
+    logged in from, is banned. --as worker and --as producer look only at what that role uses, with its own
+    permissions, on the machine where it runs. With a state file it looks at the file, its disk and its worker in
+    the place of queue and table.
     Each permission is tried by a call that AWS refuses for another reason, so nothing is changed, and no message
     is received. It does not see whether a distribution of CloudFront uses a web ACL, nor what a key of KMS allows.
     Exit codes: 0 all is well, 1 something is not, 2 wrong usage, 3 it cannot look at all.

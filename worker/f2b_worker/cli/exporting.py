@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.formats import WITH_ENDS, WRITERS, Entry, aggregated
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import CSV, NDJSON, Listing, remark, say_lines, show, show_document
 from f2b_worker.cli.show import time_object
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import family_of, span_of_network
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.domain.networks import Networks
 from f2b_worker.process.covering import is_address
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports import StandingBan
 
@@ -61,11 +62,13 @@ def export_bans(  # noqa: PLR0913
             "--aggregate loses when each ban ends: leave it out, or export plain, cidr, nginx or haproxy"
         )
     settings = settings_of(given, role="list")
+    jails = read_jails(settings.config)
+    if blocklist is not None:
+        checked_blocklists(jails, [blocklist])
     unreadable: list[Unreadable] = []
     now_ms = SystemClock().now_ms()
-    listed = counting(open_acts(settings, aside=unreadable.append).allowlist(), now_ms)
-    ignored = read_jails(settings.config).allowed.entries
-    allowed = Networks((*ignored, *(each.network for each in listed)))
+    entries = open_acts(settings, aside=unreadable.append).allowlist()
+    allowed = with_entries(jails.allowed, entries, now_ms)
     bans = (
         each
         for each in open_ban_book(settings, aside=unreadable.append).standing()

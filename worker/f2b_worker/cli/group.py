@@ -11,7 +11,7 @@ from f2b_worker.errors import F2bError, RefusedError
 from f2b_worker.signals import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from click.shell_completion import CompletionItem
 
@@ -87,14 +87,14 @@ class LateGroup(click.Group):
         name = args[0]
         # Where it is only to be completed, nothing is said of what is wrong.
         if not ctx.resilient_parsing and not name.startswith("-") and name not in self.list_commands(ctx):
-            ctx.fail(f"No such command '{name}'.{_near(name, self.verbs)}")
+            ctx.fail(f"No such command '{name}'.{_near(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
 
-def _near(name: str, verbs: Mapping[str, Verb]) -> str:
+def _near(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is misspelt
 
-    near = get_close_matches(name, list(verbs))
+    near = get_close_matches(name, names)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 

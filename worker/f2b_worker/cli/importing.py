@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import dry_run_option, for_each, new_act, reason_option, yes_option
+from f2b_worker.cli.acting import dry_run_option, fail_if_all_failed, for_each, new_act, reason_option, yes_option
 from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import Guard
 from f2b_worker.cli.lists import FORMS, counted, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, progress, say_lines, show_document
-from f2b_worker.cli.reading import DURATION, address_in, network_in
+from f2b_worker.cli.reading import LASTING, address_in, network_in
 from f2b_worker.cli.show import moment
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import IMPORTED, Order
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import RefusedError
 from f2b_worker.process.opening import open_acts, open_ban_book
@@ -64,7 +64,7 @@ class Plan:
 @click.option(
     "--for",
     "for_ms",
-    type=DURATION,
+    type=LASTING,
     default="1d",
     show_default=True,
     metavar="TIME",
@@ -101,8 +101,6 @@ def import_bans(  # noqa: PLR0913
     for text in (name, jail):
         if text and not JAIL_NAME.fullmatch(text):
             raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--list" if name else "--jail")
-    if given["for_ms"] < SECOND_MS:
-        raise click.BadParameter("a ban lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
     checked_blocklists(jails, [given["blocklist"]])
@@ -124,7 +122,10 @@ def import_bans(  # noqa: PLR0913
         act = new_act(
             settings, Verb.IMPORT, what[:100], jail=name or jail or "", reason=given["reason"], count=len(what)
         )
-        done = _carry_out(acts, act, plan, gone)
+        answers = _carry_out(acts, act, plan, gone)
+        fail_if_all_failed(answers)
+        counted(done, "banned", answers[: len(plan.orders)])
+        counted(done, "lifted", answers[len(plan.orders) :])
     _show(act, plan, gone, done, as_json=as_json)
     answer(yes=not plan.refused and not done["failed"])
 
@@ -174,18 +175,18 @@ def _gone(name: str, plan: Plan, standing: Iterable[StandingBan], now_ms: int) -
     ]
 
 
-def _carry_out(acts: Acts, act: Act, plan: Plan, gone: Sequence[OffenderId]) -> Counter[str]:
-    done: Counter[str] = Counter()
+def _carry_out(acts: Acts, act: Act, plan: Plan, gone: Sequence[OffenderId]) -> list[object]:
+    """Ban and lift; answer what became of each, in that order."""
+    done: list[object] = []
     whom = list(plan.orders)
     with progress(len(whom) + len(gone), "importing") as told:
         for first in range(0, len(whom), AT_ONCE):
             part = whom[first : first + AT_ONCE]
-            answers = for_each(lambda some: acts.ban(act, {who: plan.orders[who] for who in some}), part)
-            counted(done, "banned", answers.values())
+            done += for_each(lambda some: acts.ban(act, {who: plan.orders[who] for who in some}), part).values()
             told(len(part))
         for first in range(0, len(gone), AT_ONCE):
             part = list(gone[first : first + AT_ONCE])
-            counted(done, "lifted", for_each(lambda some: acts.lift(act, some), part).values())
+            done += for_each(lambda some: acts.lift(act, some), part).values()
             told(len(part))
     return done
 

@@ -26,10 +26,9 @@ from f2b_worker.cli.show import (
 )
 from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.judge.enforcement import State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError, Unreadable
 from f2b_worker.ports import StandingBan
 from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
+    from f2b_worker.domain.networks import Networks
     from f2b_worker.ports import BanBook, Notes
 
 _SETS_HINT = "name the IP sets with --ip-set or --config to see which bans are in them"
@@ -108,8 +108,8 @@ def _show_bans(  # noqa: PLR0913
     chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
     notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
     places = _places(jails, settings, notes)
-    listed = counting(open_acts(settings, aside=lost.append).allowlist(), SystemClock().now_ms())
-    allowed = Networks((*jails.allowed.entries, *(each.network for each in listed)))
+    entries = open_acts(settings, aside=lost.append).allowlist()
+    allowed = with_entries(jails.allowed, entries, SystemClock().now_ms())
     rows = [(each, _state(each, places, allowed)) for each in chosen.shown]
     show(
         Listing(

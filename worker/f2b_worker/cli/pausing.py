@@ -12,12 +12,11 @@ from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
-from f2b_worker.cli.reading import DURATION
+from f2b_worker.cli.reading import LASTING
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
-from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts
 
@@ -43,7 +42,7 @@ def _show(act: Act, text: str, *, as_json: bool, **more: Any) -> None:
 
 @click.command(epilog='Example: f2b pause --for 30m --reason "deploying the WAF rules" --table f2b')
 @click.option(
-    "--for", "for_ms", type=DURATION, metavar="TIME", help="For so long, e.g. 30m. By default until resume."
+    "--for", "for_ms", type=LASTING, metavar="TIME", help="For so long, e.g. 30m. By default until resume."
 )
 @_BLOCKLIST
 @reason_option
@@ -54,8 +53,6 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
 
     Judging goes on, and bans are stored; nothing is written into WAF. What waited is written when the pause ends.
     """
-    if for_ms is not None and for_ms < SECOND_MS:
-        raise click.BadParameter("a pause lasts for a second or longer", param_hint="--for")
     settings = settings_of(given, role="operator")
     if blocklist != EVERY_BLOCKLIST:
         checked_blocklists(read_jails(settings.config), [blocklist])
@@ -82,7 +79,7 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     """End a pause.
 
     A pause of all blocklists and one of a single blocklist are two: each is ended by itself. The command says
-    what is paused still.
+    what is still paused.
     Exit codes: 0 it is ended, 1 there was none of that blocklist, 2 wrong usage, 3 it cannot be done.
     """
     settings = settings_of(given, role="operator")
@@ -94,7 +91,7 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     for name in _paused_still(acts):
         is_all = name == EVERY_BLOCKLIST
         verb, option = ("are", "") if is_all else ("is", f" --blocklist {name}")
-        remark(f"{_named(name)} {verb} paused still: f2b resume{option}")
+        remark(f"{_named(name)} {verb} still paused: f2b resume{option}")
     answer(yes=was_there)
 
 

@@ -15,6 +15,7 @@ from f2b_worker.domain.addresses import (
     span_of_network,
 )
 from f2b_worker.domain.durations import parse_duration_ms
+from f2b_worker.domain.jails import SECOND_MS
 
 if TYPE_CHECKING:
     from f2b_worker.domain.addresses import Address
@@ -45,12 +46,18 @@ class _Duration(_NumberType):
 
     name = "time"
 
+    def __init__(self, least_ms: int = 0) -> None:
+        self._least_ms = least_ms
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read it."""
         try:
-            return value if isinstance(value, int) else parse_duration_ms(str(value))
+            time_ms = value if isinstance(value, int) else parse_duration_ms(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if time_ms < self._least_ms:
+            self.fail(f"{value!r} is too short: it must be a second or longer", param, ctx)
+        return time_ms
 
 
 class _Country(_TextType):
@@ -69,6 +76,8 @@ class _Country(_TextType):
 COUNTRY = _Country()
 NETWORK = _Network()
 DURATION = _Duration()
+LASTING = _Duration(least_ms=SECOND_MS)
+"""For how long something is so that begins now."""
 
 
 def network_in(text: str) -> str:

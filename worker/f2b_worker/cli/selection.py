@@ -74,12 +74,11 @@ class Selection:
         def is_asked_for(jail: str, key: str) -> bool:
             if self.jail is not None and jail != self.jail:
                 return False
-            if countries and countries.country_of(key) not in self.country:
-                return False
-            if inner is None and outer is None:
-                return True
-            span = span_of_network(key)
-            return (inner is None or is_within(inner, span)) and (outer is None or is_within(span, outer))
+            if inner or outer:
+                span = span_of_network(key)
+                if (inner and not is_within(inner, span)) or (outer and not is_within(span, outer)):
+                    return False
+            return countries is None or countries.country_of(key) in self.country
 
         return is_asked_for
 

@@ -12,6 +12,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.cli.acting import (
     dry_run_option,
+    fail_if_all_failed,
     file_option,
     for_each,
     new_act,
@@ -28,7 +29,7 @@ from f2b_worker.cli.selection import ORIGINS, Selection
 from f2b_worker.cli.waiting import open_sets, wait_option, waited
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_JAIL
@@ -40,7 +41,6 @@ from f2b_worker.process.opening import READS_AT_ONCE, open_acts, open_ban_book
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from f2b_worker.config.jails_file import Jails
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
@@ -87,7 +87,7 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
 
     It is lifted in all jails, unless --jail names one. Infractions up to now are spent: they never bring the ban
     back. The next ban counts as one more, unless you say --forget. A ban of a network around the address stays,
-    and is named; so do bans inside a network, of which it is said how many there are.
+    and is named. Bans inside a network stay, too; the command says how many.
     Exit codes: 0 done, 1 one failed, was absent with --report-absent, or is in WAF still, 2 wrong usage, 3 it
     cannot be done.
     """
@@ -119,13 +119,9 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
         wanted = {
             who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed and is_address(who.key)
         }
-        allowed = _allowed(jails, acts, now_ms)
+        allowed = with_entries(jails.allowed, acts.allowlist(), now_ms)
         is_all &= waited(sets, wanted, given["wait_ms"], allowed, gone=True, staying=staying)
     answer(yes=is_all)
-
-
-def _allowed(jails: Jails, acts: Acts, now_ms: int) -> Networks:
-    return Networks((*jails.allowed.entries, *(each.network for each in counting(acts.allowlist(), now_ms))))
 
 
 def _wish(asked: Sequence[str], given: dict[str, Any]) -> Wish:
@@ -203,6 +199,7 @@ def _lift(
     acts: Acts, act: Act, whom: Sequence[OffenderId], *, forget: bool
 ) -> tuple[list[Outcome], dict[OffenderId, Ban]]:
     ended = for_each(lambda part: acts.lift(act, part, forget=forget), whom)
+    fail_if_all_failed(ended.values())
     outcomes: list[Outcome] = []
     lifted: dict[OffenderId, Ban] = {}
     for who, ban in ended.items():

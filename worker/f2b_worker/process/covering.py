@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import around, canonical, is_one_customer, is_within, span_of_network
+from f2b_worker.domain.addresses import around, canonical, is_one_customer
 from f2b_worker.process.opening import READS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -52,19 +52,13 @@ def _running_by_key(book: BanBook, now_ms: int) -> dict[str, list[StandingBan]]:
 
 def running_inside(book: BanBook, networks: Iterable[str], now_ms: int) -> dict[str, int]:
     """Count the running bans of what lies inside each of *networks*; none of one customer is looked at."""
-    wide = [each for each in sorted(networks) if not is_one_customer(each)]
+    wide = {each for each in networks if not is_one_customer(each)}
     if not wide:
         return {}
-    spans = [span_of_network(each) for each in wide]
     found = Counter[str]()
     for each in book.standing():
         if is_running(each.ban, now_ms) and is_address(each.who.key):
-            inner = span_of_network(each.who.key)
-            found.update(
-                network
-                for network, outer in zip(wide, spans, strict=True)
-                if network != each.who.key and is_within(inner, outer)
-            )
+            found.update(network for network in around(each.who.key)[1:] if network in wide)
     return dict(found)
 
 

@@ -112,7 +112,7 @@ def provision_command(settings: Names, config: Path | None, *, queue: str | None
     sets = "".join(f" --ip-set {name}" for name in settings.ip_set)
     scope = "" if settings.scope == "REGIONAL" else f" --scope {settings.scope}"
     file = f" --config {config}" if config else ""
-    if settings.standalone:
+    if settings.standalone or settings.state_file:
         return f"f2b provision --standalone{sets}{scope}{file}"
     queue = (queue or settings.required_queue).rstrip("/").rsplit("/", maxsplit=1)[-1]
     return f"f2b provision --queue {queue} --table {settings.table}{sets}{scope}{file}"
@@ -246,22 +246,25 @@ def open_repair(settings: Names, *, aside: Callable[[Unreadable], None] = set_as
     from f2b_worker.adapters.dynamodb.ban_log.repair import Repair  # noqa: PLC0415
     from f2b_worker.adapters.dynamodb.states import SEGMENTS, States  # noqa: PLC0415
 
-    client = open_table(settings, connections=SEGMENTS, plain_queries=True)
+    client = _table_client(settings, connections=SEGMENTS, plain_queries=True)
     clock = SystemClock()
     states = States(client, settings.table, clock, aside=aside)
     return Repair(BanLogItems(client, settings.table, clock), states, clock), states.items()
 
 
-def open_table(
-    settings: Names, *, connections: int = READS_AT_ONCE, plain_queries: bool = False
-) -> DynamoDBClient:
+def open_table(settings: Names) -> DynamoDBClient:
     """Make a client for the ledger's table, which is there and of a format that this f2b knows.
 
     All that a command opens has one client: each would read the certificate authorities, and ask for the table.
     """
-    made = _MADE.get(plain_queries)
-    if made and made[0] is settings:
-        return made[1]
+    if _MADE and _MADE[0][0] is settings:
+        return _MADE[0][1]
+    client = _table_client(settings, connections=READS_AT_ONCE)
+    _MADE[:] = [(settings, client)]
+    return client
+
+
+def _table_client(settings: Names, *, connections: int, plain_queries: bool = False) -> DynamoDBClient:
     from f2b_worker.adapters.aws import dynamodb_client  # noqa: PLC0415 - see above
     from f2b_worker.adapters.dynamodb.schema import DynamoSchema  # noqa: PLC0415
     from f2b_worker.adapters.dynamodb.table import check_table  # noqa: PLC0415
@@ -269,9 +272,8 @@ def open_table(
     client = dynamodb_client(connections=connections, plain_queries=plain_queries)
     patiently(settings, lambda: check_table(client, settings.table))
     patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))
-    _MADE[plain_queries] = settings, client
     return client
 
 
-_MADE: dict[bool, tuple[Names, DynamoDBClient]] = {}
+_MADE: list[tuple[Names, DynamoDBClient]] = []
 """The client that was made last, and for which settings: of each command there is one such object."""

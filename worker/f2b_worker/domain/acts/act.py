@@ -29,6 +29,15 @@ _HALF = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are no text; nothing can store it."""
 
 
+def wrong_in_text(text: str) -> str | None:
+    """Say what keeps *text*, which somebody wrote, from being stored; None if nothing does."""
+    if len(text) > TEXT_MAX:
+        return f"has {len(text):,} characters: {TEXT_MAX:,} are the most"
+    if not text.isascii() and _HALF.search(text):
+        return "is no text: some of its bytes are not UTF-8"
+    return None
+
+
 class Verb(StrEnum):
     """What was done."""
 
@@ -74,10 +83,9 @@ class Act:
         if not ACT_ID.fullmatch(self.id):
             raise ValueError(f"the id of an act has 1-64 of A-Z a-z 0-9 -, not {self.id[:80]!r}")
         for name, text in (("by", self.by), ("reason", self.reason)):
-            if len(text) > TEXT_MAX:
-                raise ValueError(f"{name} has {len(text)} characters: {TEXT_MAX} are the most")
-            if not text.isascii() and _HALF.search(text):
-                raise ValueError(f"{name} is no text: some of its bytes are not UTF-8")
+            wrong = wrong_in_text(text)
+            if wrong:
+                raise ValueError(f"{name} {wrong}")
         if not is_whole(self.at_ms, 0, FOREVER_MS):
             raise ValueError(f"at_ms is no time: {self.at_ms!r}")
         if not is_whole(self.count, 0, NUMBER_MAX):

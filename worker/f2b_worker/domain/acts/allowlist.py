@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.networks import Networks
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,6 +32,11 @@ class AllowEntry:
     def counts_at(self, now_ms: int) -> bool:
         """Tell whether it counts."""
         return self.until_ms is None or now_ms <= self.until_ms
+
+
+def with_entries(allowed: Networks, entries: Iterable[AllowEntry], now_ms: int) -> Networks:
+    """Add the entries that count now to the allowlist of a file."""
+    return Networks((*allowed.entries, *(each.network for each in counting(entries, now_ms))))
 
 
 def counting(entries: Iterable[AllowEntry], now_ms: int) -> list[AllowEntry]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.addresses import around
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import judge, weight_of
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
@@ -230,6 +230,4 @@ def _broken(ban: Ban | None, windows: Iterable[Window]) -> Window | None:
 
 def entry_over(key: str, entries: Collection[str]) -> str | None:
     """Find the narrowest of an IP set's entries that holds all of the network *key*."""
-    network = ip_network(key)
-    wider = (str(network.supernet(new_prefix=prefix)) for prefix in range(network.prefixlen, -1, -1))
-    return next((entry for entry in wider if entry in entries), None)
+    return next((entry for entry in around(key) if entry in entries), None)

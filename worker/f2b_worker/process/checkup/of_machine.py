@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.clock import AGREES_MS, AWS_TIME, SystemClock
 from f2b_worker.adapters.machine import login_address, own_addresses
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.addresses import canonical, key_of, parse_address
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
 from f2b_worker.process.checkup.check import Check, Role
@@ -34,8 +34,8 @@ def of_own_addresses(settings: OperatorSettings, jails: Jails, role: Role) -> It
 
     @cache
     def allowed() -> Networks:
-        listed = counting(open_acts(settings, aside=lambda _: None).allowlist(), SystemClock().now_ms())
-        return Networks((*jails.allowed.entries, *(each.network for each in listed)))
+        entries = open_acts(settings, aside=lambda _: None).allowlist()
+        return with_entries(jails.allowed, entries, SystemClock().now_ms())
 
     for address in own_addresses():
         look = partial(_own_address, settings, allowed, address, is_ours=True)
@@ -57,4 +57,4 @@ def _own_address(
     jails = sorted({each.who.jail for each in bans if not each.ban.observed})
     if jails:
         return f"it is banned in jail {' and '.join(jails)}: f2b allow add {text} lifts that, and keeps it free"
-    return f"nobody is kept from banning it: f2b allow add {text}" if is_ours else None
+    return f"it is not on the allowlist, so a worker may ban it: f2b allow add {text}" if is_ours else None

@@ -30,7 +30,7 @@ from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack
 from f2b_worker.adapters.dynamodb.items import STATE_PREFIX, address_pk, name_of, number, who_of
 from f2b_worker.adapters.dynamodb.patience import patiently
-from f2b_worker.domain.acts.act import ACTS_KEPT_MS, Act
+from f2b_worker.domain.acts.act import ACTS_KEPT_MS, AUDIT_DAYS_MAX, Act
 from f2b_worker.domain.acts.control import Pause
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.errors import Unavailable, Unreadable
@@ -210,8 +210,8 @@ class DynamoActs:
         """Go through the acts of a time, the newest first."""
         now_ms = self._clock.now_ms()
         last_ms = now_ms + DAY_MS if until_ms is None else until_ms
-        # Longer ago nothing is kept, but for the months' ends.
-        first_ms = max(since_ms, min(now_ms, last_ms) - self._kept_ms - 31 * DAY_MS, 0)
+        # Longer ago nothing is kept, whoever did it, but for the months' ends.
+        first_ms = max(since_ms, min(now_ms, last_ms) - (AUDIT_DAYS_MAX + 31) * DAY_MS, 0)
         for pk in months(first_ms, last_ms):
             bounds = {":from": {"S": f"{first_ms:015d}"}, ":to": {"S": f"{last_ms:015d}~"}}
             yield from self._acts("pk = :pk AND sk BETWEEN :from AND :to", {":pk": {"S": pk}, **bounds})

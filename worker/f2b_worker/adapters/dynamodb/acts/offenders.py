@@ -174,7 +174,8 @@ class OffenderActs:
         answers = self._apply(act, first, changing, with_audit=True)
         if rest:
             failures = [each for each in answers.values() if isinstance(each, Retryable)]
-            if len(failures) == len(first):
+            # What cannot be read of one offender says nothing of the audit: only what was done does.
+            if failures and all(isinstance(each, Retryable | Invalid) for each in answers.values()):
                 return answers | dict.fromkeys((who for some in rest for who in some), failures[0])
             threads = Threads(AT_ONCE, "acts")
             try:

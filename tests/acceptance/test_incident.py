@@ -7,7 +7,7 @@ import subprocess
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from demo.fleet import BIN, NAME, Fleet, eventually
+from demo.fleet import BIN, NAME, Fleet, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.killing import Killing
 
@@ -62,8 +62,12 @@ def test_a_range_is_banned_parted_around_an_allowed_address_and_lifted_while_wor
 
 
 def test_a_pause_holds_the_ip_sets_as_they_are_until_it_ends(fleet: Fleet) -> None:
-    fleet.start_worker()
+    port = free_port()
+    fleet.start_worker("--metrics-port", str(port))
     f2b(fleet, "pause", "--reason", "new rules", "--table", NAME)
+    # A worker hears of it within two seconds: a ban that follows sooner may be written.
+    readyz = f"http://127.0.0.1:{port}/readyz"
+    eventually(lambda: "blocklist block is paused" in get(readyz)[1], "the pause is heard", 60)
     f2b(fleet, "ban", IP, "--table", NAME)
     assert told(fleet, "status", "--queue", NAME, *FLEET, code=1)["ok"] is False
     assert "does not have" not in f2b(fleet, "ban", IP, "--wait", "4s", *FLEET, code=1)

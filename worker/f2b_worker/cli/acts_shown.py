@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.show import moment, time_object
+from f2b_worker.cli.show import moment, plain_text, time_object
 from f2b_worker.domain.addresses import display
 
 if TYPE_CHECKING:
     from f2b_worker.domain.acts.act import Act
 
 ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "id")
-SHOWN_CHARACTERS = 100
-"""So much is shown of what should be an address, and is none."""
-
 _SHOWN = 3
 
 
@@ -38,8 +35,3 @@ def act_row(act: Act) -> tuple[str, ...]:
     what = f"{named} and {more:,} more" if more > 0 else named
     where = f" in {plain_text(act.jail)}" if act.jail else ""
     return moment(act.at_ms), plain_text(act.by), act.verb.value, what + where, plain_text(act.reason)
-
-
-def plain_text(text: str) -> str:
-    """Write what somebody typed so that it steers no terminal."""
-    return text if text.isprintable() else ascii(text)

@@ -18,7 +18,6 @@ from f2b_worker.cli.acting import (
     texts_in,
     yes_option,
 )
-from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.group import Verb as LateVerb
 from f2b_worker.cli.guard import too_wide
@@ -26,7 +25,7 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.outcomes import Outcome, show_outcomes
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
 from f2b_worker.cli.reading import LASTING, NETWORK, network_in
-from f2b_worker.cli.show import moment, time_object
+from f2b_worker.cli.show import moment, plain_text, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry, counting

@@ -13,7 +13,7 @@ from f2b_worker.cli.acting import dry_run_option, for_each, insistently, new_act
 from f2b_worker.cli.allow import covered
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import too_wide
-from f2b_worker.cli.lists import counted, listed_in, tell_refused
+from f2b_worker.cli.lists import counted, list_options, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, say_lines, show_document
 from f2b_worker.cli.reading import LASTING, network_in
@@ -49,13 +49,7 @@ class Plan:
 
 
 @click.command("import", epilog="Example: f2b allow import offices.csv --for 90d --table f2b")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option(
-    "--from",
-    "form",
-    type=click.Choice(FORMS),
-    help="What FILE is. By default its ending says so; values otherwise.",
-)
+@list_options(FORMS)
 @click.option(
     "--for",
     "for_ms",

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import TABLE, Listing, columns, listing_options, remark, say_lines, show
-from f2b_worker.cli.show import moment, time_object
+from f2b_worker.cli.show import moment, plain_text, time_object
 from f2b_worker.process.opening import open_dead_letters
 
 if TYPE_CHECKING:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.acts_shown import act_object, plain_text
-from f2b_worker.cli.show import ban_object, duration, extended_by, is_elsewhere, moment, seconds, time_object
+from f2b_worker.cli.acts_shown import act_object
+from f2b_worker.cli.show import (
+    ban_object,
+    duration,
+    extended_by,
+    is_elsewhere,
+    moment,
+    plain_text,
+    seconds,
+    time_object,
+)
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State

@@ -15,9 +15,8 @@ from f2b_worker.cli.show import time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import family_of, span_of_network
+from f2b_worker.domain.addresses import family_of, is_key, span_of_network
 from f2b_worker.domain.jails import FOREVER_MS
-from f2b_worker.process.covering import is_address
 from f2b_worker.process.opening import open_acts, open_ban_book
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def export_bans(  # noqa: PLR0913
         for each in open_ban_book(settings, aside=unreadable.append).standing()
         if is_running(each.ban, now_ms)
         and not each.ban.observed
-        and is_address(each.who.key)
+        and is_key(each.who.key)
         and jail in {None, each.who.jail}
         and (blocklist is None or blocklist in each.ban.blocklists)
         and family in {None, str(family_of(each.who.key))}

@@ -13,7 +13,7 @@ from f2b_worker.cli.acting import dry_run_option, fail_if_all_failed, for_each, 
 from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.guard import Guard
-from f2b_worker.cli.lists import FORMS, counted, listed_in, tell_refused
+from f2b_worker.cli.lists import FORMS, counted, list_options, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, progress, say_lines, show_document
 from f2b_worker.cli.reading import LASTING, address_in, network_in
@@ -54,13 +54,7 @@ class Plan:
 
 
 @click.command("import", epilog="Example: f2b import bans.csv --for 1d --table f2b")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option(
-    "--from",
-    "form",
-    type=click.Choice(FORMS),
-    help="What FILE is. By default its ending says so; values otherwise.",
-)
+@list_options(FORMS)
 @click.option(
     "--for",
     "for_ms",

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.acts_shown import SHOWN_CHARACTERS, plain_text
 from f2b_worker.cli.output import remark
+from f2b_worker.cli.show import SHOWN_CHARACTERS, plain_text
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.offline.ban_lists import READERS, Listed, read_fail2ban
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 FAIL2BAN = "fail2ban"
 FORMS = (*READERS, FAIL2BAN)
 
 _TOLD = 10
 _ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".json": "crowdsec", ".sqlite3": FAIL2BAN}
+
+
+def list_options(forms: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the list that it reads, and the option that says in which of *forms* it is."""
+    file = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+    form = click.option(
+        "--from",
+        "form",
+        type=click.Choice(forms),
+        help="What FILE is. By default its ending says so; values otherwise.",
+    )
+    return lambda command: file(form(command))
 
 
 def listed_in(file: str, form: str | None, now_ms: int) -> Iterable[Listed]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.cli.acts_shown import SHOWN_CHARACTERS, plain_text
 from f2b_worker.cli.output import TABLE, Listing, columns, remark, show
-from f2b_worker.cli.show import moment, time_object
+from f2b_worker.cli.show import SHOWN_CHARACTERS, moment, plain_text, time_object
 from f2b_worker.domain.addresses import display
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.reading import LASTING
-from f2b_worker.cli.show import moment, time_object
+from f2b_worker.cli.show import blocklist_named, moment, paused_is, resume_command, time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 _BLOCKLIST = click.option(
     "--blocklist", default=EVERY_BLOCKLIST, metavar="NAME", help="Only this blocklist. By default all."
 )
-
-
-def _named(blocklist: str) -> str:
-    return "all blocklists" if blocklist == EVERY_BLOCKLIST else f"blocklist {blocklist}"
 
 
 def _show(act: Act, text: str, *, as_json: bool, **more: Any) -> None:
@@ -63,7 +59,7 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
     ends = "until f2b resume" if until_ms is None else f"until {moment(until_ms)}"
     _show(
         act,
-        f"paused {_named(blocklist)} {ends}",
+        f"paused {blocklist_named(blocklist)} {ends}",
         as_json=as_json,
         blocklist=blocklist,
         **time_object("until", until_ms),
@@ -86,12 +82,11 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     acts = open_acts(settings)
     act = new_act(settings, Verb.RESUME, [blocklist], reason=reason)
     was_there = insistently(lambda: acts.resume(act, blocklist))
-    text = f"resumed {_named(blocklist)}" if was_there else f"there was no pause of {_named(blocklist)}"
+    named = blocklist_named(blocklist)
+    text = f"resumed {named}" if was_there else f"there was no pause of {named}"
     _show(act, text, as_json=as_json, blocklist=blocklist, was_paused=was_there)
     for name in _paused_still(acts):
-        is_all = name == EVERY_BLOCKLIST
-        verb, option = ("are", "") if is_all else ("is", f" --blocklist {name}")
-        remark(f"{_named(name)} {verb} still paused: f2b resume{option}")
+        remark(f"{paused_is(name)} still paused: {resume_command(name)}")
     answer(yes=was_there)
 
 
@@ -100,7 +95,7 @@ def _paused_still(acts: Acts) -> list[str]:
     try:
         pauses = insistently(acts.control).pauses
     except F2bError as error:  # what was asked for is done
-        remark(f"whether anything is paused still is not known: {error}")
+        remark(f"whether anything is still paused is not known: {error}")
         return []
     return [name for name, pause in pauses.items() if pause.counts_at(now_ms)]
 

@@ -14,7 +14,7 @@ from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.show import moment, time_object
 from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.judge.verdicts import BY_HAND
+from f2b_worker.domain.judge.enforcement import is_held_back
 from f2b_worker.process.opening import open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
@@ -91,5 +91,4 @@ class Released:
 
 
 def _waiting(bans: Iterable[Ban], from_ms: int, now_ms: int) -> int:
-    waiting = (each for each in bans if not each.observed and each.origin != BY_HAND)
-    return sum(from_ms <= each.start_ms and now_ms <= each.until_ms for each in waiting)
+    return sum(is_held_back(each, from_ms) and now_ms <= each.until_ms and not each.observed for each in bans)

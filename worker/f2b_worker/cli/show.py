@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, SECOND_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.enforcement import State
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
     from f2b_worker.ports import Notes
+
+SHOWN_CHARACTERS = 100
+"""So much is shown of what should be an address, and is none."""
 
 JUDGE = "judge"
 """Who banned, if nobody else did."""
@@ -216,3 +220,23 @@ def seconds(ms: int) -> int | float | None:
     if ms >= FOREVER_MS:
         return None
     return ms // 1000 if ms % 1000 == 0 else ms / 1000
+
+
+def plain_text(text: str) -> str:
+    """Write what somebody typed so that it steers no terminal."""
+    return text if text.isprintable() else ascii(text)
+
+
+def blocklist_named(name: str) -> str:
+    """Name what a pause is about."""
+    return "all blocklists" if name == EVERY_BLOCKLIST else f"blocklist {name}"
+
+
+def paused_is(name: str) -> str:
+    """Begin a sentence about what a pause is about."""
+    return f"{blocklist_named(name)} {'are' if name == EVERY_BLOCKLIST else 'is'}"
+
+
+def resume_command(name: str) -> str:
+    """Write the command that ends a pause."""
+    return "f2b resume" if name == EVERY_BLOCKLIST else f"f2b resume --blocklist {name}"

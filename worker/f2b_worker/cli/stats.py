@@ -13,9 +13,8 @@ from f2b_worker.cli.output import Listing, columns, listing_options, show
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import origin_of, rfc3339
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import display, family_of, network_of
+from f2b_worker.domain.addresses import display, family_of, is_key, network_of
 from f2b_worker.domain.jails import MINUTE_MS
-from f2b_worker.process.covering import is_address
 from f2b_worker.process.opening import open_ban_book, open_countries
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ KEYS = ("name", "bans")
 
 def _network(each: StandingBan) -> str:
     """Name the network around it: neighbours are often one attacker."""
-    if not is_address(each.who.key):
+    if not is_key(each.who.key):
         return each.who.key
     return display(network_of(each.who.key, ipv4_prefix=24, ipv6_prefix=48) or each.who.key)
 

@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acts_shown import plain_text
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import columns, json_option, painted, say_lines, show_document
 from f2b_worker.cli.places import open_ip_sets, read_notes
-from f2b_worker.cli.show import duration, moment, rfc3339, seconds, time_object
+from f2b_worker.cli.show import (
+    duration,
+    moment,
+    paused_is,
+    plain_text,
+    resume_command,
+    rfc3339,
+    seconds,
+    time_object,
+)
 from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.acts.control import EVERY_BLOCKLIST, Control
+from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.process.looking import ALIVE_MS, Seen, look_at_fleet
+from f2b_worker.process.looking import Seen, alive_of, look_at_fleet
 from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
 
 if TYPE_CHECKING:
@@ -76,7 +84,7 @@ class Status:
     @property
     def alive(self) -> list[WorkerSign]:
         """The workers that gave a sign of life of late."""
-        return [each for each in self.seen.workers or () if self.now_ms - each.at_ms <= ALIVE_MS]
+        return alive_of(self.seen.workers or (), self.now_ms)
 
     @property
     def problems(self) -> list[str]:
@@ -98,10 +106,7 @@ class Status:
         yield from self._not_reloaded()
         for name, pause in self.control.pauses.items():
             if pause.counts_at(self.now_ms):
-                is_all = name == EVERY_BLOCKLIST
-                which = "all blocklists are" if is_all else f"blocklist {name} is"
-                remedy = "f2b resume" if is_all else f"f2b resume --blocklist {name}"
-                yield f"{which} paused by {plain_text(pause.by)}: {remedy}"
+                yield f"{paused_is(name)} paused by {plain_text(pause.by)}: {resume_command(name)}"
         if self.seen.queue and self.seen.queue.dead_letters:
             number = self.seen.queue.dead_letters
             yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"

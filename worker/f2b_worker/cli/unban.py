@@ -31,11 +31,11 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import display
+from f2b_worker.domain.addresses import display, is_key
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.networks import Networks
 from f2b_worker.errors import F2bError
-from f2b_worker.process.covering import enforced_around, is_address, running_inside
+from f2b_worker.process.covering import enforced_around, running_inside
 from f2b_worker.process.opening import READS_AT_ONCE, open_acts, open_ban_book
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ def unban(addresses: Sequence[str], *, form: str, **given: Any) -> None:
     if given["report_absent"]:
         is_all &= all(each.outcome != NOTHING for each in [*refused, *outcomes])
     if sets:
-        wanted = {
-            who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed and is_address(who.key)
-        }
+        wanted = {who.key: ban.blocklists for who, ban in lifted.items() if not ban.observed and is_key(who.key)}
         allowed = with_entries(jails.allowed, acts.allowlist(), now_ms)
         is_all &= waited(sets, wanted, given["wait_ms"], allowed, gone=True, staying=staying)
     answer(yes=is_all)
@@ -145,7 +143,7 @@ def _whom(
             for each in book.standing()
             if is_running(each.ban, now_ms)
             and wish.selection.takes(each.ban, now_ms)
-            and (not wish.selection.range or is_address(each.who.key))
+            and (not wish.selection.range or is_key(each.who.key))
             and is_asked_for(each.who.jail, each.who.key)
         ]
     outcomes: list[Outcome] = []

@@ -282,6 +282,14 @@ def _parts(entry: str) -> tuple[int, int, int]:
     return network.version, int(network.network_address), network.prefixlen
 
 
+def is_key(text: str) -> bool:
+    """Tell whether *text* is a network in canonical form; no other key is enforced anywhere."""
+    try:
+        return canonical(text) == text
+    except ValueError:
+        return False
+
+
 def is_within(inner: Span, outer: Span) -> bool:
     """Tell whether all of one network lies in another."""
     return inner.family == outer.family and outer.low <= inner.low and inner.high <= outer.high

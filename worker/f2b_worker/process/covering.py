@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.acts.lifting import is_running
-from f2b_worker.domain.addresses import around, canonical, is_one_customer
+from f2b_worker.domain.addresses import around, is_key, is_one_customer
 from f2b_worker.process.opening import READS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -57,14 +57,6 @@ def running_inside(book: BanBook, networks: Iterable[str], now_ms: int) -> dict[
         return {}
     found = Counter[str]()
     for each in book.standing():
-        if is_running(each.ban, now_ms) and is_address(each.who.key):
+        if is_running(each.ban, now_ms) and is_key(each.who.key):
             found.update(network for network in around(each.who.key)[1:] if network in wide)
     return dict(found)
-
-
-def is_address(key: str) -> bool:
-    """Tell whether what stands in the place of a key is one; others are enforced nowhere."""
-    try:
-        return canonical(key) == key
-    except ValueError:
-        return False

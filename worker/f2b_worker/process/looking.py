@@ -18,6 +18,11 @@ ALIVE_MS = 180_000
 """Who gave no sign for so long is taken for dead: three signs are missing."""
 
 
+def alive_of(signs: Iterable[WorkerSign], now_ms: int) -> list[WorkerSign]:
+    """Choose the workers that gave a sign of life of late."""
+    return [each for each in signs if now_ms - each.at_ms <= ALIVE_MS]
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What was seen.

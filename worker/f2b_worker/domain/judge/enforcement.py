@@ -92,6 +92,11 @@ def _least(states: Iterable[State]) -> State:
     return min(states, key=_ORDER.index, default=State.NO_IP_SET)
 
 
+def is_held_back(ban: Ban, from_ms: int | None) -> bool:
+    """Tell whether the surge guard keeps a ban out where it holds those back that start at *from_ms* or later."""
+    return from_ms is not None and ban.start_ms >= from_ms and ban.origin != BY_HAND
+
+
 def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:
     sets = place.held.get(family_of(key), ()) if place else ()
     if not place or not sets:
@@ -99,7 +104,6 @@ def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:
     found = {entry_over(key, entries) for entries in sets} - {None}
     if found:
         return State.ENFORCED if key in found else State.COVERED
-    from_ms = place.held_back_from_ms
-    if from_ms is not None and ban.start_ms >= from_ms and ban.origin != BY_HAND:
+    if is_held_back(ban, place.held_back_from_ms):
         return State.HELD_BACK
     return State.LEFT_OUT if all(len(entries) >= capacity for entries in sets) else State.WAITING

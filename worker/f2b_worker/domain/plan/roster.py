@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import canonical
+from f2b_worker.domain.addresses import is_key
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE, OffenderId
@@ -171,7 +171,7 @@ class Roster:
 
         Nothing of it is put in: it may have ended long ago. One that is known to run goes on.
         """
-        if not _is_readable(who.key):
+        if not is_key(who.key):
             self.unreadable.add(who.key)
             return
         self.undated.setdefault(who.key, {})[who.jail] = next(self._marks)
@@ -296,7 +296,7 @@ class Roster:
         if known is not None and known == ban:
             return
         if known is None:
-            if not _is_readable(key):
+            if not is_key(key):
                 self.unreadable.add(key)
                 return
             # Of one jail alone, `known` has told that already.
@@ -390,10 +390,3 @@ def _is_fresh(ban: _Running, known: _Running | None) -> bool:
     if known is None or known.start_ms != ban.start_ms:
         return True
     return bool(set(ban.blocklists) - set(known.blocklists))
-
-
-def _is_readable(key: str) -> bool:
-    try:
-        return canonical(key) == key
-    except ValueError:
-        return False

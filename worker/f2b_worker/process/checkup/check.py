@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
+
+    from f2b_worker.adapters.probes import Probes
+    from f2b_worker.errors import Unreadable
+    from f2b_worker.ports import BanBook
 
 LOOKING = "doctor"
 """The policy of whoever looks at a set-up as a whole."""
@@ -45,8 +49,15 @@ def told(text: str | None) -> str | None:
     return text
 
 
+def unreadable_in(opened: Callable[[Callable[[Unreadable], None]], BanBook]) -> str | None:
+    """Read all bans of a ledger, which is opened with what is told of each that cannot be read; name those."""
+    unreadable: list[str] = []
+    opened(lambda error: unreadable.append(str(error))).standing()
+    return "; ".join(unreadable) or None
+
+
 def permissions(
-    actions: Iterable[str], probes: Callable[[], Mapping[str, Callable[[], None]]], policy: str, where: str = ""
+    actions: Iterable[str], probes: Callable[[], Probes], policy: str, where: str = ""
 ) -> Iterator[Check]:
     """Try actions, one check each.
 
@@ -56,10 +67,11 @@ def permissions(
         policy: The policy that has them.
         where: On what they are tried, where that is not plain.
     """
+    made = cache(probes)
     for action in actions:
         what = f"permission {action}{f' on {where}' if where else ''}"
-        yield Check(what, partial(_probe, probes, action), policy)
+        yield Check(what, partial(_probe, made, action), policy)
 
 
-def _probe(probes: Callable[[], Mapping[str, Callable[[], None]]], action: str) -> None:
+def _probe(probes: Callable[[], Probes], action: str) -> None:
     probes()[action]()

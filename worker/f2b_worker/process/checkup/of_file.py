@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.adapters.sqlite.file import check_pages, open_existing
 from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite.looking import worker_of_file
-from f2b_worker.process.checkup.check import Check, Role
+from f2b_worker.process.checkup.check import Check, Role, unreadable_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,7 @@ class StateFile:
         self.is_whole = True
 
     def _unreadable(self) -> str | None:
-        unreadable: list[str] = []
-        SqliteBanBook(open_existing(self._path), aside=lambda error: unreadable.append(str(error))).standing()
-        return "; ".join(unreadable) or None
+        return unreadable_in(lambda aside: SqliteBanBook(open_existing(self._path), aside=aside))
 
     def _not_writable(self) -> str | None:
         may = partial(os.access, mode=os.R_OK | os.W_OK)

@@ -16,8 +16,8 @@ from f2b_worker.adapters.provisioning.fleet import Protections
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, is_url, queue_settings_of, queue_url_of
 from f2b_worker.errors import F2bError, Missing
-from f2b_worker.process.checkup.check import Check, Role, permissions, told
-from f2b_worker.process.looking import ALIVE_MS
+from f2b_worker.process.checkup.check import Check, Role, permissions, told, unreadable_in
+from f2b_worker.process.looking import alive_of
 from f2b_worker.process.opening import provision_command
 from f2b_worker.process.queue import remarks
 
@@ -106,16 +106,12 @@ def of_table(settings: OperatorSettings, role: Role) -> Iterator[Check]:
 
 
 def _bans(settings: OperatorSettings) -> str | None:
-    unreadable: list[str] = []
     client = dynamodb_client(connections=1, plain_queries=True)
-    book = DynamoBanBook(client, settings.table, SystemClock(), aside=lambda error: unreadable.append(str(error)))
-    book.standing()
-    return "; ".join(unreadable) or None
+    return unreadable_in(lambda aside: DynamoBanBook(client, settings.table, SystemClock(), aside=aside))
 
 
 def _workers(fleet: DynamoFleet) -> str | None:
-    now_ms = SystemClock().now_ms()
-    alive = [each for each in fleet.signs() if now_ms - each.at_ms <= ALIVE_MS]
+    alive = alive_of(fleet.signs(), SystemClock().now_ms())
     if not alive:
         return "none gave a sign of life within three minutes: start f2b-worker"
     versions = sorted({each.version for each in alive})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from dataclasses import replace
 from importlib import resources
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,9 +19,6 @@ from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
 from f2b_worker.domain.networks import Networks
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOBODY = Networks()
 
@@ -230,8 +228,62 @@ def test_import_names_a_file_that_is_no_ini_with_its_line(here: Path, content: b
     assert answer.stderr.startswith(f"f2b: jail.local: {told}")
 
 
-@pytest.mark.parametrize("arguments", [(), ("nowhere.conf",)])
+def stock(folder: Path) -> None:
+    """As a Debian has it: an included file that nobody has, and neither a jail.local nor a jail.d/*.local."""
+    (folder / "jail.d").mkdir()
+    (folder / "action.d").mkdir()
+    (folder / "jail.conf").write_text(
+        "[INCLUDES]\nbefore = paths.conf\n[DEFAULT]\nmaxretry = 5\naction = fence[port=22]\n[sshd]\nbantime = 1h\n"
+    )
+    (folder / "paths.conf").write_text("[INCLUDES]\nafter = paths-overrides.local\n[DEFAULT]\nfindtime = 5m\n")
+    (folder / "jail.d" / "defaults.conf").write_text("[sshd]\nenabled = true\n")
+    (folder / "fail2ban.conf").write_text("[DEFAULT]\nloglevel = INFO\ndbpurgeage = 2d\n[Definition]\n")
+    (folder / "action.d" / "fence.conf").write_text("[Definition]\nactionban = ipset add fence <ip>\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "keys"),
+    [
+        ((".",), {"maxretry", "findtime", "dbpurgeage"}),
+        (("jail.conf", "jail.d/defaults.conf", "jail.local", "jail.d/*.local"), {"maxretry", "findtime"}),
+    ],
+)
+def test_the_documented_command_works_on_a_stock_debian(
+    named: tuple[str, ...], keys: set[str], here: Path
+) -> None:
+    stock(here)
+    answer = run("import-fail2ban", *named, "--output", "f2b.toml")
+    assert answer.exit_code == 0, answer.stderr
+    written = tomllib.loads((here / "f2b.toml").read_text())
+    assert (written["defaults"].keys(), written["jails"]) == (keys, {"sshd": {"bantime": "1h"}})
+    skipped = [line for line in answer.stderr.splitlines() if line.endswith(": skipped")]
+    assert skipped[0] == "paths-overrides.local: not there, although paths.conf includes it: skipped"
+    assert len(skipped) == (1 if named == (".",) else 3)
+    assert run("check", "--config", "f2b.toml").exit_code == 0
+
+
+def test_import_says_which_jails_ban_nobody_because_something_was_lost(here: Path) -> None:
+    stock(here)
+    (here / "jail.local").write_text("[sshd]\nmaxretry = 25000\n[welcome]\nenabled = true\naction = unban\n")
+    answer = run("import-fail2ban", ".")
+    assert answer.exit_code == 1
+    told = "only observed, so that nobody is banned wrongly: sshd, welcome: the file says why"
+    assert answer.stderr.splitlines()[-1] == told
+    assert tomllib.loads(answer.stdout)["jails"] == {"sshd": {"mode": "observe"}, "welcome": {"mode": "observe"}}
+
+
+def test_import_says_as_json_what_it_says_in_lines(here: Path) -> None:
+    stock(here)
+    (here / "jail.local").write_text("[sshd]\nmaxretry = 25000\n")
+    answer = json.loads(
+        run("import-fail2ban", "jail.conf", "jail.d/*.conf", "jail.local", "gone", "--json").stdout
+    )
+    assert (answer["skipped"][-1], answer["only_observed"]) == ("gone: not there: skipped", ["sshd"])
+
+
+@pytest.mark.parametrize("arguments", [(), ("nowhere.conf",), ("empty",), ("jail.d/*.conf",)])
 def test_import_without_files_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    Path("empty").mkdir()
     assert run("import-fail2ban", *arguments).exit_code == 2
 
 

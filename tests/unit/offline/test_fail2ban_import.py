@@ -216,7 +216,10 @@ def test_a_later_file_overrides_an_earlier_one_option_by_option() -> None:
 def test_a_local_file_before_a_conf_file_is_told_since_fail2ban_reads_them_the_other_way_round() -> None:
     notes = import_fail2ban([Source("jail.local", ""), Source("jail.conf", "")]).notes
     assert any(note.startswith("order of the files: ") for note in notes)
-    assert not any(note.startswith("order of the files: ") for note in imported("", "").notes)
+    names = ("fail2ban.local", "paths-debian.local", "jail.conf", "jail.d/x.conf", "jail.local")
+    for right in (("jail.conf", "jail.local"), names):
+        notes = import_fail2ban([Source(name, "") for name in right]).notes
+        assert not any(note.startswith("order of the files: ") for note in notes)
 
 
 def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
@@ -237,6 +240,23 @@ def test_all_takes_over_what_is_not_enabled(tmp_path: Path) -> None:
         ("bantime = 2 weeks 1 day", "bantime", "2 weeks 1 day"),
         ("bantime = 1d\n  12 h", "bantime", "1d 12 h"),
         ("bantime = 1h ; comment", "bantime", "1h"),
+        ("bantime = 60*60*24", "bantime", 86_400),
+        ("bantime = 3600 # one hour", "bantime", 3600),
+        ("bantime = 10 20", "bantime", 30),
+        ("bantime = (1h 30m) * 2", "bantime", 10_800),
+        ("bantime = 1h - 5m", "bantime", 3300),
+        ("bantime = 2 - 3", "bantime", -1),
+        ("findtime = 1d12h", "findtime", "1d12h"),
+        ("findtime = 90.9", "findtime", "90.9"),
+        ("findtime = 90.9 # s", "findtime", 90.9),
+        ("findtime = 60 / 8", "findtime", 7.5),
+        ("bantime = 9**15", "bantime", 253_402_300_800),
+        ("maxretry = 0", "maxretry", 1),
+        ("maxretry = -3", "maxretry", 1),
+        ("maxretry = +1_0 ; ten", "maxretry", 10),
+        ("ignoreip = 192.0.2.1 # ours, 192.0.2.2", "ignoreip", ["192.0.2.1", "192.0.2.2"]),
+        ("bantime.factor = 2 * 3", "bantime.factor", 6),
+        ("bantime.factor = 2.0 / 4", "bantime.factor", 0.5),
         ("bantime.increment = False", "bantime.increment", False),
         ("bantime.increment = 1", "bantime.increment", True),
         ("bantime.factor = 1.5", "bantime.factor", 1.5),
@@ -319,11 +339,22 @@ def test_a_jails_own_ignoreip_adds_only_what_is_new_and_the_difference_is_told(t
         ("bantime = soon", "bantime = 'soon': 'soon' is no duration"),
         ("bantime = 0", "bantime = '0': f2b takes more than 0"),
         ("maxretry = many", "maxretry = 'many': f2b takes 1 to 1000"),
-        ("maxretry = 0", "maxretry = '0': f2b takes 1 to 1000"),
+        ("maxretry =", "maxretry = '': it is empty"),
+        ("maxretry = 5 # five", "maxretry = '5 # five': f2b takes 1 to 1000"),
+        ("maxretry = <retries>", "maxretry = '<retries>': f2b takes 1 to 1000"),
+        ("maxretry = 25000", "maxretry = '25000': f2b takes 1 to 1000"),
+        ("findtime =", "findtime = '': it is empty"),
+        ("findtime = -1", "findtime = '-1': f2b takes more than 0"),
+        ("findtime = 0/2", "findtime = '0/2': f2b takes more than 0"),
+        ("bantime = -2", "bantime = '-2': f2b takes more than 0, or -1"),
+        ("bantime = 0600", "bantime = '0600': '0600' is no duration"),
+        ("bantime = 9**9**9", "bantime = '9**9**9': '9**9**9' is no duration"),
+        ("bantime = __import__('os')", "bantime = \"__import__('os')\": "),
         ("maxretry = 5000", "maxretry = '5000': f2b takes 1 to 1000"),
         ("bantime.increment = perhaps", "bantime.increment = 'perhaps': neither true nor false"),
         ("bantime.overalljails = all", "bantime.overalljails = 'all': neither true nor false"),
-        ("bantime.factor = 2 * 3", "bantime.factor = '2 * 3': f2b takes numbers above 0"),
+        ("bantime.factor = 2 - 3", "bantime.factor = '2 - 3': f2b takes numbers above 0"),
+        ("bantime.rndtime = -1", "bantime.rndtime = '-1': f2b takes 0 or more"),
         ("bantime.multipliers = 1 x", "bantime.multipliers = '1 x': f2b takes numbers above 0"),
         ("bantime = %(nothing)s", "bantime = '%(nothing)s': %(nothing)s is set nowhere in these files"),
         ("bantime = %(bantime)s", "bantime = '%(bantime)s': its %(…)s refers to itself"),
@@ -336,6 +367,7 @@ def test_a_value_that_cannot_be_taken_over_is_told_once_and_left_out(line: str, 
     assert result.wrong[0].startswith(f"DEFAULT: {told}")
     assert result.wrong[0].endswith(": left out")
     assert jails(result, tmp_path).policy.jail("a").bantime_ms == 10 * MINUTE_MS
+    assert jails(result, tmp_path).policy.jail("a").observed or line.startswith("bantime.")
 
 
 def test_a_default_that_a_jail_empties_is_told() -> None:

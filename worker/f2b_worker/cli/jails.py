@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,16 @@ from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.wording import plain
 from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.errors import RefusedError, StartError
-from f2b_worker.offline.fail2ban_import import Fail2banFileError, Source
 from f2b_worker.offline.fail2ban_import import import_fail2ban as imported
+from f2b_worker.offline.fail2ban_import.files import action_files as find_action_files
+from f2b_worker.offline.fail2ban_import.files import find_files, folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from f2b_worker.domain.jails import Jail, Policy
+    from f2b_worker.offline.fail2ban_import import Imported
+    from f2b_worker.offline.fail2ban_import.files import Found
 
 EXAMPLE_FILE = "f2b.toml"
 STANDARD_OUTPUT = "-"
@@ -149,11 +153,9 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 @click.command(
     "import-fail2ban",
-    epilog="Example: f2b import-fail2ban jail.conf jail.local --output jails.toml",
+    epilog="Example: f2b import-fail2ban /etc/fail2ban --output jails.toml",
 )
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE…"
-)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 @click.option("--all", "all_jails", is_flag=True, help="Also take over the jails that are not enabled.")
 @click.option(
     "--output",
@@ -167,13 +169,20 @@ def import_fail2ban(
 ) -> None:
     """Turn fail2ban's jails into a jails file.
 
-    It says what f2b does not have.
-    Name the files in fail2ban's order: jail.conf, jail.d/*.conf, jail.local, jail.d/*.local. Later files override
-    earlier ones. Add fail2ban.conf for its dbpurgeage.
+    It computes what fail2ban computes, and says what f2b does not have.
+    FILE is the folder /etc/fail2ban, or its files in fail2ban's order: jail.conf, jail.d/*.conf, jail.local,
+    jail.d/*.local, and fail2ban.conf for its dbpurgeage. Later files override earlier ones. Included files
+    are read, too. What is not there is skipped.
+    A jail of which something was lost, or whose actions ban nobody, only observes: it bans nobody.
 
     Exit codes: 0 done, 1 something could not be taken over, 2 wrong usage.
     """
-    result = imported([_source(file) for file in files], all_jails=all_jails)
+    found = find_files(files)
+    if not found.sources:
+        raise click.UsageError("; ".join(found.skipped))
+    result = imported(
+        found.sources, all_jails=all_jails, action_files=partial(find_action_files, folders_of(files))
+    )
     if output:
         _write(output, result.toml, force=force)
     elif not as_json:
@@ -183,21 +192,20 @@ def import_fail2ban(
             {
                 "file": str(output) if output else None,
                 "toml": result.toml,
+                "skipped": list(found.skipped),
                 "not_the_same": list(result.notes),
                 "wrong": list(result.wrong),
+                "only_observed": list(result.observed),
             }
         )
-    for note in result.notes:
-        remark(f"not the same: {note}")
-    for wrong in result.wrong:
-        remark(f"wrong: {wrong}")
+    for line in _remarks(found, result):
+        remark(line)
     answer(yes=not result.wrong)
 
 
-def _source(path: Path) -> Source:
-    try:
-        return Source(str(path), path.read_text("utf-8"))
-    except OSError as error:
-        raise Fail2banFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise Fail2banFileError(f"{path}: not UTF-8: {error}") from error
+def _remarks(found: Found, result: Imported) -> Iterator[str]:
+    yield from found.skipped
+    yield from (f"not the same: {note}" for note in result.notes)
+    yield from (f"wrong: {wrong}" for wrong in result.wrong)
+    if result.observed:
+        yield f"only observed, so that nobody is banned wrongly: {', '.join(result.observed)}: the file says why"

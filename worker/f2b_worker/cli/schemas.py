@@ -321,7 +321,16 @@ COMMANDS: dict[str, Schema] = {
     "init": {
         "anyOf": [an_object({"file": TEXT}), an_object({"file": {"type": "null"}, "toml": TEXT})],
     },
-    "import-fail2ban": an_object({"file": MAYBE_TEXT, "toml": TEXT, "not_the_same": TEXTS, "wrong": TEXTS}),
+    "import-fail2ban": an_object(
+        {
+            "file": MAYBE_TEXT,
+            "toml": TEXT,
+            "skipped": TEXTS,
+            "not_the_same": TEXTS,
+            "wrong": TEXTS,
+            "only_observed": TEXTS,
+        }
+    ),
     "replay": an_object({"bans": many(BAN), "infractions": WHOLE, "ignored": WHOLE, "left_out": WHOLE}),
 }
 """By the command's name."""

@@ -1,8 +1,8 @@
 """Reads fail2ban's INI as fail2ban does.
 
 `[DEFAULT]` under the sections, continuation lines, `;` comments after a blank, `%(name)s`, `%(known/name)s` for
-what an earlier file said, `%(section/name)s`. Only what is asked for is interpolated, so a port or path that names
-an unknown variable stops nothing.
+what an earlier file said in the same section, `%(section/name)s`; the last two fall back to `[DEFAULT]`. Only what
+is asked for is interpolated, so a port or path that names an unknown variable stops nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEFAULT = "DEFAULT"
+INCLUDES = "INCLUDES"
 _PERCENT = re.compile(r"%%|%\(([^)]*)\)s|%")
 _DEPTH_MAX = 10  # configparser's own limit
+# What an action may name although no file of ours sets it: fail2ban gives the first two to every jail, and its
+# jail.conf, which need not be among the files, the others. What they say here is as much as an import needs.
+_BUILT_IN = {
+    "fail2ban_version": "1",
+    "fail2ban_confpath": "/etc/fail2ban",
+    **dict.fromkeys(("banaction", "banaction_allports"), "iptables"),
+    **dict.fromkeys(("action_", "action_mw", "action_mwl", "action_xarf", "action_cf_mwl"), "%(banaction)s"),
+    "action_blocklist_de": "blocklist_de",
+    "action_abuseipdb": "abuseipdb",
+    "mta": "sendmail",
+    **dict.fromkeys(("port", "protocol", "chain", "logpath", "destemail", "sender", "fail2ban_agent"), ""),
+}
 
 
 class Fail2banFileError(RefusedError):
@@ -28,10 +41,19 @@ class Fail2banFileError(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of fail2ban's: its name for people, and its text."""
+    """One file of fail2ban's.
+
+    Attributes:
+        name: For people.
+        text: What is in it.
+        is_server: Whether it belongs to fail2ban.conf, whose options are no jail's.
+        knows_includes: Whether the files that it includes are among the sources.
+    """
 
     name: str
     text: str
+    is_server: bool = False
+    knows_includes: bool = False
 
 
 class Ini:
@@ -40,13 +62,14 @@ class Ini:
     def __init__(self, sources: Iterable[Source]) -> None:
         self.sections: dict[str, dict[str, str]] = {DEFAULT: {}}
         for source in sources:
-            for name, options in _parsed(source).items():
-                self._add(name, options)
+            for name, options in parsed(source).items():
+                if name != INCLUDES or not source.knows_includes:
+                    self._add(name, options)
 
     def _add(self, section: str, options: Mapping[str, str]) -> None:
         merged = self.sections.setdefault(section, {})
-        before = {f"known/{key}": text for key, text in merged.items() if key in options}
-        merged.update(before)
+        if section != DEFAULT:  # of which fail2ban keeps no earlier values
+            merged.update({f"known/{key}": text for key, text in merged.items() if key in options})
         merged.update(options)
 
     def own(self, section: str) -> Mapping[str, str]:
@@ -82,10 +105,10 @@ class Ini:
             return section
         there, _, option = name.rpartition("/")
         found = self.raw(section, name.lower())
-        if found is None and there in self.sections:
+        if found is None and (there in self.sections or there.lower() in {"default", "known"}):
             found = self.raw(there, option.lower())
-        if found is None and there == "default":
-            found = self.raw(DEFAULT, option.lower())
+        if found is None:
+            found = _BUILT_IN.get(name.lower())
         if found is None:
             raise ValueError(f"%({name})s is set nowhere in these files")
         return found
@@ -102,7 +125,12 @@ def _percent(text: str) -> str:
     return "%"
 
 
-def _parsed(source: Source) -> dict[str, dict[str, str]]:
+def parsed(source: Source) -> dict[str, dict[str, str]]:
+    """Return the sections of one file, and `[DEFAULT]` as one of them.
+
+    Raises:
+        Fail2banFileError: If it is no INI of the kind that fail2ban reads.
+    """
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     try:
         parser.read_string(source.text.removeprefix("\ufeff"), source.name)

@@ -259,7 +259,7 @@ class World:
 
     def calm(self, seconds: float = QUIET_S) -> None:
         """Let every fault end and time pass."""
-        self.ledger.failure = None
+        self.ledger.failure = self.finder.failure = None
         self.pause()
         for each in self.sets:
             each.failure = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,16 @@ class IpSetFinder(Protocol):
     Two threads at once, both aside of the enforcer's: one finds, one looks for references.
     """
 
-    def find(self) -> Mapping[str, Sequence[IpSet]]:
+    def find(self, tell: Callable[[str, IpSet], None] = ...) -> Mapping[str, Sequence[IpSet]]:
         """Find the IP sets of each blocklist by its name, both families, in the order of their numbers.
 
         A set that was found before is the same object again. A blocklist of which no set exists has an empty
         sequence.
+
+        Args:
+            tell: Called with each set as soon as it is found, and its blocklist's name; of a family those with
+                the highest numbers come first, since they have room where any has. By default nobody hears of
+                them before the answer.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import is_one_customer
@@ -15,7 +16,7 @@ from f2b_worker.domain.plan.set_state import Drift, SetState
 from f2b_worker.domain.plan.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
@@ -43,6 +44,7 @@ class Group:
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
         spared_s: What is to go since that time or longer stays for now.
         is_paused: Whether nothing is put in, and nothing taken out but what goes at once.
+        is_whole: Whether all its sets were found; until then there is room for all, and nothing is displaced.
     """
 
     def __init__(  # noqa: PLR0913
@@ -65,6 +67,7 @@ class Group:
         self.pending: dict[str, float] = {}
         self.spared_s = float("-inf")
         self.is_paused = False
+        self.is_whole = True
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._apart = apart
@@ -133,6 +136,10 @@ class Group:
         """Find the waiting entries that may be written now, the longest waiting first."""
         return self._suspects.first_of(self.pending)
 
+    def first_of(self, entries: Collection[str]) -> Iterable[str]:
+        """Find those of some waiting entries that may be written now, in the same order."""
+        return self._suspects.first_of(entries)
+
     def is_held_elsewhere(self, entry: str, kept: SetState, usable: AbstractSet[str]) -> bool:
         """Tell whether a set of *usable* other than *kept* holds *entry*."""
         return self._homes.is_elsewhere(entry, kept.id, usable)
@@ -144,6 +151,20 @@ class Group:
     def add_set(self, set_id: str, now_s: float) -> None:
         """Take in a set that was never read."""
         self.sets[set_id] = SetState(set_id)
+        self._resize()
+        self._settle_all((), now_s)
+
+    def expect_more(self) -> None:
+        """Take it that there are sets that were not found yet."""
+        self.is_whole = False
+        self._resize()
+
+    def have_all(self, set_ids: Iterable[str], now_s: float) -> None:
+        """Take it that all sets were found; *set_ids* are in the order of their numbers."""
+        for set_id in set_ids:
+            # The lowest numbers are filled first, whichever were found first.
+            self.sets[set_id] = self.sets.pop(set_id)
+        self.is_whole = True
         self._resize()
         self._settle_all((), now_s)
 
@@ -244,7 +265,7 @@ class Group:
         if not self._texts:
             self._texts = {entry: entry for entry in self._admission.admitted}
         shared = {self._texts.get(entry, entry) for entry in entries}
-        if all(kept.known for kept in self.sets.values()):
+        if self.is_whole and all(kept.known for kept in self.sets.values()):
             self._texts = {}
         return shared
 
@@ -305,7 +326,8 @@ class Group:
 
     def _resize(self) -> None:
         # A set that was never read counts as if it were ours alone: nothing is displaced before more is known.
-        self._admission.resize(sum(max(0, self.capacity - len(kept.foreign)) for kept in self.sets.values()))
+        room = sum(max(0, self.capacity - len(kept.foreign)) for kept in self.sets.values())
+        self._admission.resize(room if self.is_whole else sys.maxsize)
 
     def _settle(self, entry: str, now_s: float) -> None:
         """Find out anew whether *entry* fits, and what has to be done for it and for those that it displaces."""

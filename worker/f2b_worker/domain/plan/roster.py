@@ -61,6 +61,7 @@ class Roster:
             one each time that is told.
         lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
+        newcomers: The start of each ban that began at `newcomers_from_ms` or later; by default of none.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Roster:
         self.lifted = Lifted()
         self.held_back: set[str] = set()
         self.undated: dict[str, dict[str, int]] = {}
+        self.newcomers: dict[str, int] = {}
+        self.newcomers_from_ms = FOREVER_MS
         self._marks = count(1)
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
@@ -140,6 +143,14 @@ class Roster:
         fresh, self._fresh = self._fresh, []
         return fresh
 
+    def look_for_newcomers(self, from_ms: int) -> None:
+        """Remember from now on who was banned at *from_ms* or later."""
+        self.newcomers, self.newcomers_from_ms = {}, from_ms
+
+    def forget_newcomers(self) -> None:
+        """Remember no longer who was banned lately."""
+        self.look_for_newcomers(FOREVER_MS)
+
     def take_in(self, who: OffenderId, ban: Ban, now_ms: int, lifted_ms: int = 0) -> None:
         """Take the last ban of one offender as it is now; *lifted_ms* says when one was last lifted."""
         if ban is UNREADABLE:
@@ -164,6 +175,8 @@ class Roster:
         else:
             # What somebody banned by hand was looked at: no surge guard counts it, or keeps it out.
             start_ms = _LOOKED_AT_MS if ban.origin == BY_HAND else ban.start_ms
+            if ban.start_ms >= self.newcomers_from_ms:
+                self.newcomers[who.key] = ban.start_ms
             self._start(who, _Running(start_ms, ban.until_ms, blocklists))
 
     def _hold_on(self, who: OffenderId) -> None:
@@ -335,6 +348,7 @@ class Roster:
             else:
                 self._spared.forget(key)
             self.lifted.discard(key)
+            self.newcomers.pop(key, None)
         self._resolve(key)
 
     def _resolve(self, key: str, *, only_held: bool = False, is_parted_anew: bool = False) -> None:

@@ -37,12 +37,14 @@ class PackedBans:
 
     def above(self, number: int) -> Iterator[Change]:
         """Go likewise through those that were told under a number above this one."""
-        known = [(jail, dict(packed)) for jail, packed in self._packed.items()]
+        known = {
+            jail: {key: packed for key, packed in of_jail.items() if not number or _number(packed) > number}
+            for jail, of_jail in self._packed.items()
+        }
         return (
             self._unpacked(OffenderId(jail, key), packed)
-            for jail, of_jail in known
+            for jail, of_jail in known.items()
             for key, packed in of_jail.items()
-            if not number or _number(packed) > number
         )
 
     def get(self, who: OffenderId) -> Change | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.allocator import keep_memory_together
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
@@ -68,6 +69,7 @@ def run_parts(
 ) -> int:
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
     orders = Orders(is_alone=tell is None)
+    keep_memory_together()
     parts = open_parts()
     died = threading.Event()
     if settings.metrics_port and not tell:

@@ -60,7 +60,7 @@ class Bench:
         return update
 
     def held(self) -> list[set[str]]:
-        return [kept.held for kept in self.group.sets.values()]
+        return [set(kept.held) for kept in self.group.sets.values()]
 
 
 class TestNewBans:
@@ -137,7 +137,7 @@ class TestRemovals:
     def test_a_ban_goes_before_a_removal_that_is_just_due(self) -> None:
         bench = Bench([A], [])
         bench.now_s += LAG_S
-        bench.group.sets["1"].held.update(keys(3, 50))
+        bench.group.sets["1"].put_in(keys(3, 50))
         bench.usable = {"0", "1"}
         other = Bench([])
         other.usable = bench.usable

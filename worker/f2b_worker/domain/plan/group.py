@@ -247,9 +247,7 @@ class Group:
         for entry in gone:
             self._take_out(kept, entry)
         strange = {entry: origin for entry in appeared if (origin := whose(entry)) is not Origin.OURS}
-        kept.held |= appeared  # all at once: a set that grows takes twice the memory
-        for entry in appeared:
-            self._put_in(kept, entry)
+        self._put_in(kept, appeared)
         for entry, origin in strange.items():
             self._meet(kept, entry)
             if origin is Origin.DOUBTED and entry in kept.foreign:
@@ -285,8 +283,7 @@ class Group:
         self._suspects.took_all()
         for entry in removed:
             self._take_out(kept, entry)
-        for entry in added:
-            self._put_in(kept, entry)
+        self._put_in(kept, added)
         # Only now are the homes of all of them known: what left this set may stand in another.
         for changed in (removed, added):
             for entry in changed:
@@ -309,15 +306,13 @@ class Group:
         # Its room is ours now, and counts for our bans.
         self._resize()
 
-    def _put_in(self, kept: SetState, entry: str) -> None:
-        kept.held.add(entry)
-        self._homes.add(entry, kept)
+    def _put_in(self, kept: SetState, entries: Iterable[str]) -> None:
+        kept.put_in(entries)
+        for entry in entries:
+            self._homes.add(entry, kept)
 
     def _take_out(self, kept: SetState, entry: str) -> None:
-        kept.held.discard(entry)
-        kept.foreign.discard(entry)
-        kept.doubted.pop(entry, None)
-        kept.keep(entry)
+        kept.take_out(entry)
         self._leave_home(entry, kept.id)
 
     def _leave_home(self, entry: str, set_id: str) -> None:

@@ -177,6 +177,7 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
         return logs.LogFilter(
             [line for given in args.failregex for line in logs.regexes(given, "failregex")],
             [line for given in args.ignoreregex for line in logs.regexes(given, "ignoreregex")],
+            tell=lambda text: _complain(f"{args.tail}: {text}"),
         )
     except ValueError as error:
         parser.error(str(error))

@@ -185,6 +185,20 @@ def test_a_log_is_judged_by_fail2bans_own_regex(tmp_path: Path) -> None:
     assert "4 lines: 3 matched, 0 ignored, 1 without a match" in answer.stderr
 
 
+def test_a_line_of_a_log_that_keeps_a_regex_busy_is_named_and_counted_and_the_others_are_judged(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(LOG + "Nov 22 18:05:13 web-1 sshd[4711]: Failed password for " + "a" * 50 + "! from ::1\n")
+
+    regex = "Failed password for (?:[a-z]+)+ from <HOST>"
+    answer = run("--from-log", path, "--failregex", regex, "--jail", "sshd", *THREE, "--json")
+
+    assert [ban["ip"] for ban in objects(answer)] == ["203.0.113.7"]
+    assert "5 lines: 3 matched, 0 ignored, 1 without a match, 0 without an address, 1 too slow" in answer.stderr
+    assert f"{path}: too slow, 1 so far: the regex {regex!r} took too long for the line" in answer.stderr
+
+
 def test_a_bom_before_a_log_or_infractions_is_no_part_of_it(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     log.write_text("\ufeff" + "".join(f"203.0.113.7 failed at {at}\n" for at in range(3)), "utf-8")

@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from f2b_producer.logs import FilterError, LogFilter
-from f2b_worker.cli.output import TABLE, Listing, listing_options, show
+from f2b_producer.logs import FilterError, LogFilter, read_lines
+from f2b_worker.cli.output import TABLE, Listing, listing_options, remark, show
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
@@ -117,18 +117,18 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
     if not failregex:
         raise click.UsageError("--from-log needs at least one --failregex.")
     try:
-        log_filter = LogFilter(failregex, ignoreregex)
+        log_filter = LogFilter(failregex, ignoreregex, tell=lambda text: remark(f"{log}: {text}"))
     except FilterError as error:
         raise StartError(str(error)) from error
     written_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        found = (log_filter.find(line, now_ms=written_ms) for line in lines)
+    with log.open("rb") as file:
+        found = (log_filter.find(line.decode("utf-8", "replace"), now_ms=written_ms) for line in read_lines(file))
         rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
     counts = log_filter.counts
     click.echo(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "
         f"{counts.no_match} without a match, {counts.no_address} without an address, "
-        f"{counts.too_long} too long, {counts.no_date} without a date",
+        f"{counts.too_slow} too slow, {counts.too_long} too long, {counts.no_date} without a date",
         err=True,
     )
     return rows

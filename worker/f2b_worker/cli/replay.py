@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -19,6 +18,7 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
+from f2b_worker.offline.gzipped import Gzipped
 from f2b_worker.offline.replay import compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def replay(
 
     It judges files of infractions by their own times, without AWS.
     FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz; - is standard input. The command sends nothing.
+    A .gz that unpacks to more than 1 GiB, or to more than 200 times its size, is refused.
     """
     of_log = {name: rest.pop(name) for name in ("log", "failregex", "ignoreregex", "log_jail")}
     policy = read_jails(config).policy if config else Policy(_jail(**rest))
@@ -137,19 +138,19 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
 def _read(files: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:
     for name in files:
         try:
-            with _opened(name) as lines, _progress(name) as told:
-                yield from read_rows(lines, bad, told)
+            with _opened(name) as file, _progress(name) as told:
+                yield from read_rows(read_lines(file), bad, told)
         except OSError as error:
             raise StartError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdin.buffer
     elif name.endswith(".gz"):
-        with gzip.open(name) as file:
-            yield io.BufferedReader(file)
+        with Path(name).open("rb") as packed:
+            yield io.BufferedReader(Gzipped(packed, name))
     else:
         with Path(name).open("rb") as file:
             yield file

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli.f2b import main
+from tests.hostile import HOSTILE, steering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +164,17 @@ def test_a_picture_is_drawn(tmp_path: Path, ending: str) -> None:
     run("-", *THREE, "--plot", path, text=lines(1, 2, 3, 2000, 2001, 2002))
 
     assert path.read_bytes()[:5] in {b"<?xml", b"\x89PNG\r"}
+
+
+def test_a_picture_is_drawn_whatever_the_jails_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "attack.svg"
+    jails = (HOSTILE, r"$\frac{", "$x$")
+    text = "".join(
+        json.dumps({"ip": "203.0.113.7", "jail": jail, "time": at}) + "\n" for jail in jails for at in (1, 2, 3)
+    )
+    answer = run("-", *THREE, "--plot", path, text=text)
+    assert answer.stderr == "9 infractions, 3 bans of 3 offenders\n"
+    assert steering(path.read_text() + answer.output) == []
 
 
 LOG = """\

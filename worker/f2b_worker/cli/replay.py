@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from f2b_producer.logs import FilterError, LogFilter, read_lines
-from f2b_worker.cli.output import TABLE, Listing, listing_options, remark, show
+from f2b_worker.cli.output import TABLE, Listing, listing_options, remark, say_lines, show
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
@@ -126,11 +126,10 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
         found = (log_filter.find(line.decode("utf-8", "replace"), now_ms=written_ms) for line in read_lines(file))
         rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
     counts = log_filter.counts
-    click.echo(
+    remark(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "
         f"{counts.no_match} without a match, {counts.no_address} without an address, "
-        f"{counts.too_slow} too slow, {counts.too_long} too long, {counts.no_date} without a date",
-        err=True,
+        f"{counts.too_slow} too slow, {counts.too_long} too long, {counts.no_date} without a date"
     )
     return rows
 
@@ -168,13 +167,13 @@ def _progress(name: str) -> Iterator[Callable[[int], None]]:
 
 def _show_difference(result: Replay, other: Replay, path: Path, *, beside: bool) -> None:
     found = compare(result.verdicts, other.verdicts)
-    click.echo(
-        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
-        err=beside,
-    )
+    lines = [
+        "",
+        f"{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
+    ]
     for sign, offenders in (("+", found.more), ("-", found.less)):
-        for who in offenders:
-            click.echo(f"{sign} {who.jail:12} {display(who.key)}", err=beside)
+        lines += [f"{sign} {who.jail:12} {display(who.key)}" for who in offenders]
+    say_lines(lines, beside=beside)
 
 
 def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:
@@ -188,12 +187,11 @@ def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> N
 def _summarise(result: Replay) -> None:
     offenders = len({verdict.who for verdict in result.verdicts})
     ignored = sum(result.ignored.values())
-    click.echo(
+    remark(
         f"{result.infractions} infractions, {len(result.verdicts)} bans of {offenders} offenders"
-        + (f", {ignored} infractions of addresses that are never banned" if ignored else ""),
-        err=True,
+        + (f", {ignored} infractions of addresses that are never banned" if ignored else "")
     )
     for bad in result.bad_lines[:BAD_LINES_SHOWN]:
-        click.echo(f"left out: {bad}", err=True)
+        remark(f"left out: {bad}")
     if len(result.bad_lines) > BAD_LINES_SHOWN:
-        click.echo(f"left out: {len(result.bad_lines) - BAD_LINES_SHOWN} more", err=True)
+        remark(f"left out: {len(result.bad_lines) - BAD_LINES_SHOWN} more")

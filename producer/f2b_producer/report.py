@@ -177,6 +177,7 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
         return logs.LogFilter(
             [line for given in args.failregex for line in logs.regexes(given, "failregex")],
             [line for given in args.ignoreregex for line in logs.regexes(given, "ignoreregex")],
+            tell=lambda text: _complain(f"{args.tail}: {text}"),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -313,7 +314,7 @@ def _read_log(log_filter: "LogFilter", args: argparse.Namespace, end: Bell, tall
 
 def _show(infractions: Iterable[Infraction]) -> None:
     for pack in encode(infractions):
-        sys.stdout.write(pack.body + "\n")
+        sys.stdout.write(pack.body.replace("\x7f", "\\u007f") + "\n")
 
 
 def _send(
@@ -347,7 +348,9 @@ def _report_all(producer: Producer, infractions: Iterable[Infraction], keep_tryi
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"f2b-report: {text}\n")
+    # What was read is named in it, and must not steer the terminal.
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    sys.stderr.write(f"f2b-report: {shown}\n")
 
 
 if __name__ == "__main__":

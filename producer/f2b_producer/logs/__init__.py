@@ -5,6 +5,7 @@ The worker imports it, and nothing else of this package.
 
 from f2b_producer.logs.failregex import FilterError
 from f2b_producer.logs.filters import Counts, Found, LogFilter, regexes
+from f2b_producer.logs.lines import read_lines
 from f2b_producer.logs.tail import Tail
 
-__all__ = ["Counts", "FilterError", "Found", "LogFilter", "Tail", "regexes"]
+__all__ = ["Counts", "FilterError", "Found", "LogFilter", "Tail", "read_lines", "regexes"]

@@ -4,11 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
+from f2b_producer.logs.lines import READ_BYTES, Lines
 
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
-_LINE_MAX_BYTES = 4 * LINE_MAX_CHARACTERS  # as UTF-8 at most: a line without end must not fill the memory
-_READ_BYTES = 1 << 16
+_LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
 _HEAD_BYTES = 128  # one log begins with another first line than the next: they carry times
 
 
@@ -30,7 +29,7 @@ class Tail:
         self._file: BinaryIO | None = None
         self._head = b""
         self._leaving = False
-        self._lines = _Lines()
+        self._lines = Lines()
         if self._open() and not from_start:
             self._skip_to_end()
 
@@ -72,7 +71,7 @@ class Tail:
         except OSError:  # not there, or not yet ours between a rotation's create and its chown
             return False
         self._head = b""
-        self._lines = _Lines()
+        self._lines = Lines()
         return True
 
     def _close(self) -> None:
@@ -91,7 +90,7 @@ class Tail:
         self._file.seek(start + last.rfind(b"\n") + 1)
 
     def _read(self) -> Iterator[bytes]:
-        while self._file is not None and (read := self._file.read(_READ_BYTES)):
+        while self._file is not None and (read := self._file.read(READ_BYTES)):
             yield from self._lines.add(read)
         if self._file is not None and len(self._head) < _HEAD_BYTES:
             self._head = self._first_bytes()
@@ -119,32 +118,4 @@ class Tail:
         assert self._file is not None
         self._file.seek(0)
         self._head = b""
-        self._lines = _Lines()  # the end of a partial line went with the old contents
-
-
-class _Lines:
-    """Puts lines together from what was read, cutting what is longer than any line that counts."""
-
-    def __init__(self) -> None:
-        self._partial = b""
-        self._skipping = False
-
-    def add(self, read: bytes) -> Iterator[bytes]:
-        """Yield the lines that *read* completes."""
-        *whole, partial = read.split(b"\n")
-        for line in whole:
-            if self._skipping:
-                self._skipping = False
-            else:
-                yield self._partial + line
-            self._partial = b""
-        if not self._skipping:
-            self._partial += partial
-        if len(self._partial) > _LINE_MAX_BYTES:
-            yield self._partial  # long enough to be counted as too long
-            self._partial, self._skipping = b"", True
-
-    def rest(self) -> Iterator[bytes]:
-        """Yield the line without end that a finished file ends with."""
-        if self._partial:
-            yield self._partial
+        self._lines = Lines()  # the end of a partial line went with the old contents

@@ -12,6 +12,7 @@ import pytest
 
 from f2b_worker.observe import http, metrics
 from f2b_worker.observe.http import health_app, serve
+from tests.hostile import HOSTILE, SIGN, steering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,12 @@ class Worker:
 def test_a_worker_that_works_lives_and_is_ready() -> None:
     assert Worker().get("/healthz") == ("200 OK", "ok\n")
     assert Worker().get("/readyz") == ("200 OK", "ok\n")
+
+
+def test_text_of_others_in_an_answer_steers_no_terminal() -> None:
+    assert steering(Worker(problem=HOSTILE).get("/readyz")[1]) == []
+    assert SIGN in Worker(conflict=HOSTILE).get("/readyz")[1]
+    assert steering(Worker(conflict=HOSTILE).get("/readyz")[1]) == []
 
 
 def test_a_worker_that_waits_for_aws_lives_and_says_in_one_line_why_it_is_not_ready() -> None:

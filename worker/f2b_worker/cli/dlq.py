@@ -64,7 +64,7 @@ def show_letters(ids: Sequence[str], *, form: str, **given: Any) -> None:
     letters = open_dead_letters(settings_of(given, role="dlq")).letters(_ALL)
     found = [each for each in letters if each.id in ids]
     if form == TABLE:
-        say_lines("\n\n".join(map(_whole, found)).splitlines())
+        say_lines("\n\n".join(map(_whole, found)).split("\n"))
     else:
         _show(found, form)
     answer(yes=_is_all(ids, found))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.explanation import Answer, as_object, as_text
+from f2b_worker.cli.explanation import Answer, as_lines, as_object
 from f2b_worker.cli.lookup import asked_in, look_up
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, show_document
+from f2b_worker.cli.output import json_option, say_lines, show_document
 from f2b_worker.cli.places import look_into, open_ip_sets, read_notes
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import counting
@@ -83,7 +83,8 @@ def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> N
     if as_json:
         show_document({"ip": address, "jails": [as_object(each) for each in answers]})
     else:
-        click.echo("\n\n".join(map(as_text, answers)))
+        paragraphs = [["", *as_lines(each)] for each in answers]
+        say_lines([line for each in paragraphs for line in each][1:])
 
 
 def _countries() -> Countries | None:

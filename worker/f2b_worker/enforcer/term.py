@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.pausing import Pausing
     from f2b_worker.enforcer.search import References, Search
     from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.enforcer.showing import Showing
     from f2b_worker.enforcer.undated import Undated
     from f2b_worker.ports import Clock
 
@@ -42,6 +43,7 @@ class Term:
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
+        showing: Tells commands how the sets are.
         pausing: Which blocklists are paused, whoever enforces.
         alarms: What people must hear of.
         clock: Paces everything.
@@ -58,6 +60,7 @@ class Term:
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
+    showing: Showing
     pausing: Pausing
     alarms: Alarms
     clock: Clock
@@ -124,6 +127,7 @@ class Term:
         """Tell whoever enforces next, and people, how things stand."""
         # A set of which nobody knows what is ours may hold any ended ban.
         self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
+        self.showing.note()
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))

@@ -38,6 +38,7 @@ from f2b_worker.cli.show import (
 from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
+from f2b_worker.domain.addresses import is_key
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.enforcement import NotNoted, State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE
@@ -185,23 +186,14 @@ def _chosen(
     broken = [each for each in anew if each.why]
     if selection != Selection():
         is_asked_for = selection.whose()
-        sound = [
-            each for each in sound if selection.takes(each.ban, now_ms) and _asked_for(is_asked_for, each.who)
-        ]
-        broken = [each for each in broken if each.who and _asked_for(is_asked_for, each.who)]
+        sound = [each for each in sound if selection.takes(each.ban, now_ms) and is_asked_for(*each.who)]
+        broken = [each for each in broken if each.who and is_asked_for(*each.who)]
     nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
     first = heapq.nsmallest(limit, sound, SORTS[sort]) if limit else sorted(sound, key=SORTS[sort])
     return Chosen(
         [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
         len(sound) + len(broken) + len(nameless),
     )
-
-
-def _asked_for(is_asked_for: Any, who: OffenderId) -> bool:
-    try:
-        return bool(is_asked_for(who.jail, who.key))
-    except ValueError:  # what stands in the place of the key is no address: it is shown
-        return True
 
 
 def _read_anew(book: BanBook, who: OffenderId) -> Shown:
@@ -241,12 +233,9 @@ def _places(blocklists: Sequence[Blocklist], notes: Mapping[str, Notes]) -> Plac
 
 
 def _state(each: Shown, places: Mapping[str, Place] | Mapping[str, NotedPlace], allowed: Networks) -> State | None:
-    if each.who is None:
+    if each.who is None or not is_key(each.who.key):
         return State.UNREADABLE
-    try:
-        return state_of(each.who.key, each.ban, places, allowed)
-    except ValueError:  # what stands in the place of the key is no address
-        return State.UNREADABLE
+    return state_of(each.who.key, each.ban, places, allowed)
 
 
 def _object(each: Shown, state: State | None) -> dict[str, Any]:

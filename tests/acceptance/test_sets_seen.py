@@ -31,7 +31,7 @@ def test_status_and_list_ask_waf_only_when_the_enforcer_is_dead(fleet: Fleet) ->
     worker = fleet.start_worker()
     send_bodies(fleet, report(IP, 10))
     eventually(lambda: fleet.ip_set_entries() == {f"{IP}/32"}, "it is banned", 30)
-    eventually(lambda: states(fleet) == ["enforced"], "the enforcer noted it", 20)
+    eventually(lambda: states(fleet) == ["enforced"], "the enforcer noted it", 90)
 
     sets = {each["family"]: each["entries"] for each in f2b(fleet, "status")["sets"]}
     assert sets == {4: 1, 6: 0}

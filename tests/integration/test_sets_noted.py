@@ -13,6 +13,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.sqlite.state import StateFile
+from f2b_worker.domain.judge.enforcement import JUDGED_WITHIN_MS
 from f2b_worker.domain.noted_sets import NOTED_WITHIN_MS, NotedGroup, NotedSet, NotedSets
 from tests.integration.acting import IP, ok, place, told
 from tests.integration.provisioning import run
@@ -42,7 +43,7 @@ class Noting:
     ) -> None:
         at_ms = SystemClock().now_ms() - ago_ms
         group = NotedGroup("block", 4, (NotedSet(name, entries, at_ms),), out if is_all_named else None)
-        self.notebook.note_sets(NotedSets(at_ms, at_ms, (group,)))
+        self.notebook.note_sets(NotedSets(at_ms, at_ms + (0 if ago_ms else JUDGED_WITHIN_MS + 5000), (group,)))
 
     @property
     def waf_calls(self) -> int:

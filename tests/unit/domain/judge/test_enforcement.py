@@ -85,7 +85,7 @@ def noted(
     held_back: tuple[str, ...] | None = (),
     *,
     sets: tuple[NotedSet, ...] = ROOMY,
-    known_ms: int = 1_000,
+    known_ms: int = 20_000,
     networks: frozenset[str] = frozenset(),
     from_ms: int | None = None,
 ) -> dict[str, NotedPlace]:
@@ -116,7 +116,15 @@ def test_a_running_ban_is_as_far_as_the_note_of_its_ip_sets_says(
 
 
 @pytest.mark.parametrize(
-    "places", [noted(None), noted((NET,)), noted(None, from_ms=1_000), noted(held_back=None, from_ms=1_000)]
+    "places",
+    [
+        noted(known_ms=1_000),
+        noted(known_ms=10_999),
+        noted(None),
+        noted((NET,)),
+        noted(None, from_ms=1_000),
+        noted(held_back=None, from_ms=1_000),
+    ],
 )
 def test_where_the_note_does_not_name_all_that_is_out_nothing_is_made_up(places: dict[str, NotedPlace]) -> None:
     with pytest.raises(NotNoted):

@@ -38,6 +38,10 @@ _ORDER = list(State)
 _NOBODY = Networks()
 
 
+JUDGED_WITHIN_MS = 10_000
+"""So soon after the infraction that is one too many a ban is stored, but after an outage."""
+
+
 class NotNoted(Exception):
     """What an enforcer noted does not tell how far a ban is enforced: WAF has to be asked."""
 
@@ -108,6 +112,8 @@ class NotedPlace:
             raise NotNoted
         if ban.start_ms > self.known_ms:
             return State.WAITING
+        if ban.start_ms > self.known_ms - JUDGED_WITHIN_MS:  # stored before that note, or after it: nobody noted
+            raise NotNoted
         return State.ENFORCED if self.networks.isdisjoint(around(key)) else State.COVERED
 
 

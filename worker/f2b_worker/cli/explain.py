@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,15 +70,8 @@ def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> N
     acts = open_acts(settings, aside=unreadable.append)
     listed = Networks(each.network for each in counting(acts.allowlist(), now_ms))
     done = {key: tuple(acts.acts_on(key)) for key in {each.remembered.who.key for each in known}}
-    answer = partial(_answer, jails, asked, places if blocklists else None, listed, now_ms)
-    countries = _countries()
-    answers = [
-        replace(
-            answer(each, done[each.remembered.who.key]),
-            country=countries.country_of(each.remembered.who.key) if countries else None,
-        )
-        for each in known
-    ]
+    answer = partial(_answer, jails, asked, places if blocklists else None, listed, _countries(), now_ms)
+    answers = [answer(each, done[each.remembered.who.key]) for each in known]
     if as_json:
         show_document({"ip": address, "jails": [as_object(each) for each in answers]})
     else:
@@ -100,6 +92,7 @@ def _answer(  # noqa: PLR0913, PLR0917
     asked: Asked,
     places: Places | None,
     listed: Networks,
+    countries: Countries | None,
     now_ms: int,
     known: Known,
     acts: tuple[Act, ...],
@@ -125,4 +118,5 @@ def _answer(  # noqa: PLR0913, PLR0917
         in_each(who.key, ban, by_blocklist, allowed) if ban and by_blocklist else {},
         known.unreadable,
         acts,
+        countries.country_of(who.key) if countries else None,
     )

@@ -26,6 +26,7 @@ from f2b_worker.enforcer.pace import UpdatePace
 from f2b_worker.enforcer.pausing import Pausing
 from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
+from f2b_worker.enforcer.showing import Showing
 from f2b_worker.enforcer.term import Term
 from f2b_worker.enforcer.undated import Undated
 from f2b_worker.errors import F2bError
@@ -334,6 +335,7 @@ class Enforcer:
             ),
             roster=self._roster,
             pace=self._pace,
+            showing=Showing(sets, self._roster, following, notebook=self._notebook, alarms=alarms, clock=clock),
             pausing=self._pausing,
             early_from_s=began_s + EARLY_AFTER_S,
             alarms=alarms,

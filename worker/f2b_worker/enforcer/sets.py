@@ -184,7 +184,8 @@ class Sets:
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
         self.groups.settle(now_s)
         self._has_read = True
-        watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
+        watch.token, watch.is_certain = contents.token, True
+        watch.seen_s = watch.known_s = now_s
         watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.
         if not group.pending and not watch.kept.removals:
@@ -260,7 +261,8 @@ class Sets:
         self._pace.succeed()
         self._after_removals = update.why is Why.REMOVALS
         # Nothing that was tried with an older token can take effect any more.
-        watch.token, watch.seen_s, watch.tried = token, now_s, _NOTHING
+        watch.token, watch.tried = token, _NOTHING
+        watch.seen_s = watch.known_s = now_s
         update.group.written(update.set_id, update.added, update.removed, now_s)
         self.groups.settle(now_s)
         self._recover(watch)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.pausing import Pausing
     from f2b_worker.enforcer.search import References, Search
     from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.enforcer.showing import Showing
     from f2b_worker.enforcer.undated import Undated
     from f2b_worker.ports import Clock
 
@@ -48,6 +49,7 @@ class Term:
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
+        showing: Tells commands how the sets are.
         pausing: Which blocklists are paused, whoever enforces.
         early_from_s: From when on who was banned lately is written, although not all sets were read.
         alarms: What people must hear of.
@@ -65,6 +67,7 @@ class Term:
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
+    showing: Showing
     pausing: Pausing
     early_from_s: float
     alarms: Alarms
@@ -155,6 +158,7 @@ class Term:
         """Tell whoever enforces next, and people, how things stand."""
         # A set of which nobody knows what is ours may hold any ended ban.
         self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
+        self.showing.note()
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))

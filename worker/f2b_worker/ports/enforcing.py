@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from f2b_worker.domain.noted_sets import NotedSets
+
 
 @dataclass(frozen=True, slots=True)
 class IpSetContents:
@@ -95,6 +97,7 @@ class Notes:
         networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
         swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
         lost: The notes that are there and cannot be read, by their name: `surge`, `foreign#<id of the IP set>` …
+        sets: How the IP sets were, for commands; None where nobody noted it, or it cannot be read.
     """
 
     foreign: Mapping[str, frozenset[str]]
@@ -103,6 +106,7 @@ class Notes:
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     swept_ms: Mapping[str, int] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    sets: NotedSets | None = None
 
     def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
         """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
@@ -129,6 +133,10 @@ class Notebook(Protocol):
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each IP set."""
+        ...
+
+    def note_sets(self, noted: NotedSets) -> None:
+        """Replace what was noted of how the IP sets are."""
         ...
 
     def note_surge(self, held_back_from_ms: int | None) -> None:

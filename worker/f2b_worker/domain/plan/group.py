@@ -16,7 +16,7 @@ from f2b_worker.domain.plan.set_state import Drift, SetState
 from f2b_worker.domain.plan.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
@@ -86,6 +86,14 @@ class Group:
     def left_out(self) -> int:
         """How many wanted entries find no room."""
         return len(self._admission.left_out)
+
+    @property
+    def out(self) -> Iterator[str]:
+        """The wanted entries that no set holds: they wait, find no room, or are refused."""
+        # No copy: there may be a hundred thousand, and who asks needs the first few.
+        yield from self.pending
+        yield from self._admission.left_out
+        yield from (entry for entry in self._refused if entry in self._roomless and not self.holds(entry))
 
     @property
     def wanted(self) -> dict[str, int]:

@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-<<<<<<< HEAD
-from f2b_worker.observe import http, metrics
-from f2b_worker.observe.http import health_app, serve
-from tests.hostile import HOSTILE, SIGN, steering
-=======
 from f2b_worker.observe import metrics
 from f2b_worker.observe import server as server_module
 from f2b_worker.observe.http import Pages, health_app, serve
 from f2b_worker.observe.server import CONNECTIONS_MAX
 from f2b_worker.testing import FakeClock
->>>>>>> doors
+from tests.hostile import HOSTILE, SIGN, steering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

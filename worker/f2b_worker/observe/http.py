@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from f2b_worker.observe.printable import printable
 from f2b_worker.observe.server import CONNECTIONS_MAX, Server, listen
 from f2b_worker.open_files import raise_limit
-
-from f2b_worker.observe.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.layout import FIRST, SECOND
-from f2b_worker.adapters.sqlite.private import keep_private, make_private, open_private
+from f2b_worker.adapters.sqlite.private import check_kind, keep_private, make_private, open_private
 from f2b_worker.domain.schema import UNMARKED, Known, Schema, schema_of
 from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
 
@@ -76,7 +76,7 @@ def make_or_open(path: Path) -> sqlite3.Connection:
         StartError: If it cannot be opened, is damaged, is no state file, or a newer f2b wrote it.
     """
     for ending in (LOG, INDEX):
-        keep_private(Path(f"{path}{ending}"))
+        check_kind(Path(f"{path}{ending}"))
     _refuse_lone_log(path)
     make_private(path)  # SQLite makes those beside it with its rights
     connection = connect(path, "rwc")
@@ -92,6 +92,8 @@ def make_or_open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA cache_size = -65536")  # KiB
+        for ending in ("", LOG, INDEX):  # only now: before, it may have been another program's
+            keep_private(Path(f"{path}{ending}"))
     except (sqlite3.Error, FileLost) as error:
         connection.close()
         raise _unusable(path, error) from error
@@ -271,12 +273,14 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._handle: int | None = None
-        handle = open_private(Path(f"{path}{LOCK}"))
+        beside = Path(f"{path}{LOCK}")
+        handle = open_private(beside)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
             raise StartError(f"state file {path} is in use by another f2b-worker; one at a time") from error
+        keep_private(beside)
         self._handle = handle
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from f2b_worker.errors import StartError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 OWNER_ONLY = 0o600
 _OTHERS = 0o077
+_PLAIN = "A state file and those beside it are plain files"
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link: remove it, or name the file itself"),
     (stat.S_ISDIR, "a folder: name a file"),
@@ -26,7 +28,7 @@ _KINDS = (
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file, unless there is one already; then see that it is fit, and nobody else's.
+    """Make an empty file, unless there is one already, which must be fit.
 
     A file that is there is not opened: to close a file that SQLite has open drops SQLite's locks on it
     (https://www.sqlite.org/howtocorrupt.html#posix_close_bug).
@@ -37,26 +39,9 @@ def make_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY))
     except FileExistsError:
-        keep_private(path)
+        check_kind(path)
     except OSError as error:
         raise StartError(f"cannot open state file {path}: {error.strerror}") from error
-
-
-def keep_private(path: Path) -> None:
-    """See that a file, if it is there, is fit and nobody else's: others lose their rights, and that is said.
-
-    Raises:
-        StartError: If something else stands there.
-    """
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-    _check(path, found)
-    if found.st_mode & _OTHERS:
-        _take_rights(path, found)
 
 
 def open_private(path: Path) -> int:
@@ -65,7 +50,7 @@ def open_private(path: Path) -> int:
     Raises:
         StartError: If something else stands there, or it cannot be opened.
     """
-    keep_private(path)  # it also says what stands in the way of the next line
+    check_kind(path)  # it also says what stands in the way of the next line
     try:
         # Whoever puts a FIFO there in this very moment does not keep us waiting.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -80,16 +65,38 @@ def open_private(path: Path) -> int:
     return handle
 
 
+def check_kind(path: Path) -> None:
+    """See that what stands there, if anything does, is a file with one name.
+
+    Raises:
+        StartError: If something else does.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    _check(path, found)
+
+
+def keep_private(path: Path) -> None:
+    """Take the rights of others on a file of ours away, and say so."""
+    with suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if found.st_mode & _OTHERS:
+            _take_rights(path, found)
+
+
 def _check(path: Path, found: os.stat_result) -> None:
     for is_one, what in _KINDS:
         if is_one(found.st_mode):
-            raise StartError(f"{path} is {what}")
+            raise StartError(f"{path} is {what}. {_PLAIN}")
     if not stat.S_ISREG(found.st_mode):
-        raise StartError(f"{path} is a device: name a file")
+        raise StartError(f"{path} is a device: name a file. {_PLAIN}")
     if found.st_nlink > 1:
-        raise StartError(
-            f"{path} has {found.st_nlink} names (hard links): remove the others, or copy it and move the copy here"
-        )
+        remedy = "remove the others, or copy it and move the copy here"
+        raise StartError(f"{path} has {found.st_nlink} names (hard links): {remedy}. {_PLAIN}")
 
 
 def _take_rights(path: Path, found: os.stat_result) -> None:

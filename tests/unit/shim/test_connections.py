@@ -234,7 +234,7 @@ def test_a_stop_answers_what_was_taken_and_ends_the_connection() -> None:
     assert line.wire.closed
 
 
-SMALL = ConnectionLimits(connections_max=8, peer_share=0.5)
+SMALL = ConnectionLimits(connections_max=8, peer_share=0.5, bodies_bytes_max=1_000)
 OTHER = "198.51.100.1"
 
 
@@ -371,3 +371,48 @@ def test_connections_that_have_ended_leave_room_and_nothing_else() -> None:
         assert (len(room), room._peers, room._waiting) == (0, {}, {})
 
     on_a_crowd(12, talk, peer=lambda place: f"198.18.0.{place % 3}")
+
+
+def post(sent: bytes, length: int) -> bytes:
+    return b"POST /infractions HTTP/1.1\r\nHost: shim\r\nContent-Length: %d\r\n\r\n" % length + sent
+
+
+def test_bodies_that_fill_the_memory_give_way_to_who_sends_his_and_the_first_begun_goes_first() -> None:
+    async def talk(lines: list[Line]) -> None:
+        for each in lines[:3]:
+            await each.send(post(b" " * 400, 900))
+        assert [each.wire.closed for each in lines] == [True, False, False, False]
+        assert lines[0].wire.writes[0].startswith(b"HTTP/1.1 503 ")
+        body = b'{"ip": "203.0.113.7"}' + b" " * 300
+        await lines[3].send(post(body, len(body)))
+        assert lines[3].wire.writes[0].startswith(b"HTTP/1.1 200 ")
+        assert [each.wire.closed for each in lines] == [True, True, False, False]
+        assert len(lines[0].outbox.stored) == 1
+        assert lines[0].room._bodies_bytes == 400
+
+    on_a_crowd(4, talk)
+
+
+def test_a_body_that_is_being_stored_is_not_given_up_for_another_one() -> None:
+    async def talk(lines: list[Line]) -> None:
+        lines[0].outbox.open.clear()
+        body = b'{"ip": "203.0.113.7"}' + b" " * 700
+        await lines[0].send(post(body, len(body)))
+        await lines[1].send(post(b" " * 400, 900))
+        assert lines[1].wire.writes[0].startswith(b"HTTP/1.1 503 ")
+        assert [each.wire.closed for each in lines] == [False, True]
+        lines[0].outbox.open.set()
+        await lines[0].send(b"")
+        assert lines[0].wire.writes[0].startswith(b"HTTP/1.1 200 ")
+        assert lines[0].room._bodies_bytes == 0
+
+    on_a_crowd(2, talk)
+
+
+def test_a_body_that_was_given_up_counts_no_more() -> None:
+    async def talk(lines: list[Line]) -> None:
+        await lines[0].send(post(b" " * 400, 900))
+        lines[0].protocol.connection_lost(None)
+        assert lines[1].room._bodies_bytes == 0
+
+    on_a_crowd(2, talk)

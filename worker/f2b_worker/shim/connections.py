@@ -105,6 +105,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self.ends_s = self.loop.time() + self.limits.body_s
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; where all together are too large, the one that was begun first is given up."""
+        super().on_body(body)
+        if self.cycle.response_complete or self not in self.peer.inside:
+            return
+        leaving = self._room.holds(self, len(body))
+        if leaving is not None:
+            leaving.make_room()
+
     def on_message_complete(self) -> None:
         """Give the application its time: it bounds itself."""
         self._in_message = False
@@ -146,6 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead, or wait for the next request; uvicorn's timer for that is our sweep."""
         self.server_state.total_requests += 1
+        self._room.holds_nothing(self)
         if self.transport.is_closing():
             return
         self.flow.resume_reading()

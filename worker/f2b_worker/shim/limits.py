@@ -36,6 +36,7 @@ class ConnectionLimits:
         write_s: How long a client may leave an answer unread.
         connections_max: How many there may be.
         peer_share: The part of them that one peer may have.
+        bodies_bytes_max: How much of bodies may be in memory at once.
     """
 
     head_bytes: int = 16 * 1024
@@ -45,3 +46,4 @@ class ConnectionLimits:
     write_s: float = 10.0
     connections_max: int = 10_000
     peer_share: float = 0.5
+    bodies_bytes_max: int = 64 * 1024 * 1024

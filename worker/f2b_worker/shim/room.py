@@ -44,6 +44,9 @@ class Room:
         self._peers: dict[str, Peer] = {}
         self._number = 0
         self._waiting: dict[Connection, None] = {}
+        self._bodies_bytes_max = limits.bodies_bytes_max
+        self._bodies: dict[Connection, int] = {}  # what each holds of a body, the earliest begun first
+        self._bodies_bytes = 0
 
     def __len__(self) -> int:
         return self._number
@@ -78,11 +81,24 @@ class Room:
         self._waiting.pop(connection, None)
         connection.peer.waiting.pop(connection, None)
 
+    def holds(self, connection: Connection, more_bytes: int) -> Connection | None:
+        """Count a part of a body; answer who has to go for it, if all bodies together are too large."""
+        self._bodies[connection] = self._bodies.get(connection, 0) + more_bytes
+        self._bodies_bytes += more_bytes
+        if self._bodies_bytes <= self._bodies_bytes_max:
+            return None
+        return next((each for each in self._bodies if each in self._waiting), connection)
+
+    def holds_nothing(self, connection: Connection) -> None:
+        """Take it that the body of a connection was used or given up."""
+        self._bodies_bytes -= self._bodies.pop(connection, 0)
+
     def leave(self, connection: Connection) -> None:
         """Forget a connection; a second time changes nothing."""
         peer = connection.peer
         if connection not in peer.inside:
             return
+        self.holds_nothing(connection)
         self.is_served(connection)
         peer.inside.discard(connection)
         self._number -= 1

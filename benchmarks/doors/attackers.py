@@ -24,6 +24,9 @@ NICE = 10
 """An attacker has a machine of his own. Here he shares ours, and stands back."""
 
 CONNECTS_WITHIN_S = 5.0
+CONNECTING_AT_ONCE = 50
+"""More would only fill the queue of what is not accepted yet, and wait there for the kernel to try again."""
+
 COMES_BACK_AFTER_S = 0.2
 QUESTION = b"GET /metrics HTTP/1.1\r\nHost: f2b\r\n"
 
@@ -44,6 +47,7 @@ class Attack:
         }
         self._do = kinds[kind]
         self._host, self._port = host, port
+        self._connecting = asyncio.Semaphore(CONNECTING_AT_ONCE)
         self.connected = self.answers = 0
 
     async def go_on(self, begun: asyncio.Semaphore) -> None:
@@ -51,7 +55,7 @@ class Attack:
         while True:
             writer = None
             try:
-                async with asyncio.timeout(CONNECTS_WITHIN_S):
+                async with self._connecting, asyncio.timeout(CONNECTS_WITHIN_S):
                     reader, writer = await asyncio.open_connection(self._host, self._port)
                 self.connected += 1
                 begun.release()

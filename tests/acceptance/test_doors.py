@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import resource
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
 
 FILES_MAX = 768  # of 1,024: the others are for what a process has to do itself
-PROBED_WITHIN_S = 5.0  # on a busy machine; alone it takes milliseconds
 ENFORCED_WITHIN_S = 20.0
 FEW_FILES = 'ulimit -n 1024; exec "$0" "$@"'
 """As many as most platforms allow, and fewer than the attackers have."""
@@ -42,11 +40,9 @@ def started(fleet: Fleet) -> list[subprocess.Popen[bytes]]:
 
 
 def probe(url: str, *paths: str) -> None:
-    """See that probes are answered in time."""
+    """See that probes are answered, within the ten seconds that `get` waits; `make bench-doors` has the times."""
     for path in paths:
-        began_s = time.monotonic()
         assert get(url + path)[0] == 200, path
-        assert time.monotonic() - began_s < PROBED_WITHIN_S
 
 
 def open_files(process: subprocess.Popen[bytes]) -> int:

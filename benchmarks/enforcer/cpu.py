@@ -46,15 +46,21 @@ def keys() -> Iterator[str]:
         yield f"{20 + number // 16_777_216}.{number // 65_536 % 256}.{number // 256 % 256}.{number % 256}/32"
 
 
-class Fleet:
-    """An enforcer with 50,000 active bans in six sets."""
+def strangers() -> Iterator[str]:
+    """Make up addresses of which no two are neighbours."""
+    for number in count():
+        yield f"{20 + number // 65_536}.{number // 256 % 256}.{number % 256}.1/32"
 
-    def __init__(self) -> None:
+
+class Fleet:
+    """An enforcer with 50,000 active bans, by default in six sets, which have room for them."""
+
+    def __init__(self, number_of_sets: int = SETS, among: Iterator[str] | None = None) -> None:
         self.clock = FakeClock()
-        self.keys = keys()
+        self.keys = among or keys()
         self.bans = Bans()
         self.bans.everything = tuple(self.ban(key) for key in islice(self.keys, ACTIVE))
-        sets = [MemoryIpSet(4, name=f"f2b-{number}") for number in range(SETS)]
+        sets = [MemoryIpSet(4, name=f"f2b-{number}") for number in range(number_of_sets)]
         self.enforcer = Enforcer(
             self.bans,
             MemoryIpSetFinder({"block": sets}),
@@ -89,9 +95,9 @@ def idle_ms() -> list[float]:
     return measured(fleet.idle, between=lambda: fleet.clock.advance(1.01))
 
 
-def news_ms() -> list[float]:
+def news_ms(*, are_full: bool = False) -> list[float]:
     """Measure ticks that take 20 changes in, of 50,000 active bans, but for the update itself."""
-    fleet = Fleet()
+    fleet = Fleet(1, strangers()) if are_full else Fleet()
 
     def before() -> None:
         fleet.clock.advance(1.01)
@@ -152,6 +158,7 @@ def main(*, as_json: bool) -> None:
     cases: dict[str, Callable[[], list[float]]] = {
         "tick_idle_ms": idle_ms,
         "tick_20_changes_ms": news_ms,
+        "tick_20_changes_full_ms": lambda: news_ms(are_full=True),
         "tick_20_changes_and_update_ms": update_ms,
         "cycle_10000_ipv4_ms": lambda: cycle_ms(4),
         "cycle_10000_ipv6_ms": lambda: cycle_ms(6),

@@ -63,17 +63,17 @@ def measured(report: Mapping[str, Any]) -> str:
     )
 
 
-def replaced(text: str, lines: Iterable[str]) -> str:
+def replaced(text: str, lines: Iterable[str], markers: tuple[str, str] = (BEGIN, END)) -> str:
     """Put *lines* between the markers of a page.
 
     Raises:
         ValueError: If it has not exactly one pair of them.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after:
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
+    if not begin or not end or begin in after:
         raise ValueError("a page needs the two markers once")
-    return f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}"
+    return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
 
 
 def pages(report: Mapping[str, Any]) -> dict[Path, str]:

@@ -360,7 +360,7 @@ class World:
         if not self.is_full(blocklist, family):
             assert covered == wanted.keys(), f"{wanted.keys() - covered} are not in {blocklist}"
         elif blocklist == "block":
-            self._check_full(sets, wanted, covered)
+            self._check_full(sets, blocklist, wanted, covered)
         late = self.active(blocklist, ended_s=UNBAN_LAG_S + 10)
         for each in sets:
             assert self.claims[each.id] <= each.held, "an entry of somebody else's was lost"
@@ -370,14 +370,32 @@ class World:
                 )
                 assert not self.allowed.touches(entry), f"{entry} is on the allowlist"
 
-    def _check_full(self, sets: list[WorldIpSet], wanted: dict[str, int], covered: set[str]) -> None:
+    def attacks(self, blocklist: str) -> dict[str, int]:
+        """Find when each entry of the running bans attacked last: itself, or the range that it is a piece of."""
+        own: dict[str, int] = {}
+        of_ranges: dict[str, int] = {}
+        for who, (ban, _) in self.bans.items():
+            if ban.observed or blocklist not in ban.blocklists or ban.until_ms < self.clock.now_ms():
+                continue
+            # The length is kept to the minute.
+            attacked_ms = max(ban.start_ms, ban.until_ms - -(-ban.length_ms // 60_000) * 60_000)
+            for entry in self.allowed.rest_of(who.key):
+                found = own if entry == who.key else of_ranges
+                found[entry] = max(attacked_ms, found.get(entry, 0))
+        return of_ranges | own
+
+    def _check_full(
+        self, sets: list[WorldIpSet], blocklist: str, wanted: dict[str, int], covered: set[str]
+    ) -> None:
         claimed = set().union(*(self.claims[each.id] for each in sets))
         room = sum(CAPACITY - len(self.claims[each.id]) for each in sets)
         own = wanted.keys() - claimed
         inside, outside = own & covered, own - covered
         assert len(inside) == min(len(own), room)
         if inside and outside:
-            assert min(wanted[key] for key in inside) >= max(wanted[key] for key in outside)
+            # All of these bans are short: whoever attacked last goes in, however long anybody is banned.
+            attacks = self.attacks(blocklist)
+            assert min(attacks[key] for key in inside) >= max(attacks[key] for key in outside)
 
     def _is_crowded(self, entry: str, blocklist: str, wanted: Iterable[str]) -> bool:
         near = [key for key in wanted if network(key) == entry]

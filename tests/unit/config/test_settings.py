@@ -84,7 +84,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "offenders_per_s": 10_000.0,
         "receivers": 4,
         "unban_lag_s": 60.0,
-        "max_new_bans_per_minute": 0,
+        "max_new_bans_per_minute": 20_000,
         "audit_days": 400,
         "metrics_port": None,
         "metrics_host": "127.0.0.1",

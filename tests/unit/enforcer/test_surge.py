@@ -222,3 +222,39 @@ def test_a_ban_that_is_held_back_goes_in_when_somebody_orders_it_by_hand_even_fo
     scene.acts.ban(scene.act(Verb.BAN), {who: order})
     scene.pass_time(2)
     assert scene.held == ({B}, set())
+
+
+def dated_over_a_day(scene: Scene) -> list[str]:
+    """Ban a crowd that is known at once, as if one of it had been banned each three quarters of an hour."""
+    for number, key in enumerate(CROWD):
+        scene.ban(key, seconds=7 * 86_400, ago_s=2700 * number)
+    return CROWD
+
+
+def test_a_crowd_that_is_dated_over_a_day_and_becomes_known_at_once_is_held_back(scene: Scene) -> None:
+    scene.settle(A)
+    scene.clock.advance(60)
+    dated_over_a_day(scene)
+    scene.pass_time(600)
+    assert scene.v4.held == {A}
+    release(scene)
+    assert scene.v4.held == {A, *CROWD}
+
+
+def test_who_takes_over_lets_nobody_of_a_crowd_in_that_is_dated_over_a_day(scene: Scene) -> None:
+    dated_over_a_day(scene)
+    scene.pass_time(60)
+    scene.restart()
+    scene.pass_time(600)
+    assert scene.v4.held == set()
+
+
+def test_who_takes_over_before_the_surge_could_be_noted_finds_it_too(scene: Scene) -> None:
+    scene.pass_time(5)
+    scene.notebook.failure = Unavailable("no answer")
+    dated_over_a_day(scene)
+    scene.pass_time(60)
+    scene.notebook.failure = None
+    scene.restart()
+    scene.pass_time(600)
+    assert scene.v4.held == set()

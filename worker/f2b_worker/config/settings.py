@@ -167,10 +167,13 @@ class WorkerSettings(_Settings):
             ge=0,
             description="Surge guard. When more bans than this start within a minute, f2b stores the bans from "
             "there on but keeps them out of the IP sets, until an operator has looked and runs f2b "
-            "release. A proxy that reports wrong addresses must not ban the world. 0, the default, switches the "
-            "guard off: only you know how many bans an attack may bring.",
+            "release. Bans that are dated over an hour before they become known count as of an hour before. "
+            "A proxy that reports wrong addresses must not ban the world. The default is what two full IP sets "
+            "hold, one a family: an attack of 12,000 addresses at once is enforced, and twice as many in a minute "
+            "are rather all visitors. Lower it if you know how many bans an attack may bring. 0 switches the "
+            "guard off.",
         ),
-    ] = 0
+    ] = 20_000
     audit_days: Annotated[
         int,
         Field(

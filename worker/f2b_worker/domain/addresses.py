@@ -151,7 +151,7 @@ def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int =
     if address.family == 4:
         shift = IPV4_BITS - ipv4_prefix
         return f"{inet_ntop(AF_INET, (address.value >> shift << shift).to_bytes(4))}/{ipv4_prefix}"
-    return _cidr(6, address.value, ipv6_prefix_of(address.value, ipv6_prefix))
+    return cidr_of(6, address.value, ipv6_prefix_of(address.value, ipv6_prefix))
 
 
 def network_of_peer(peer: str) -> str:
@@ -162,7 +162,8 @@ def network_of_peer(peer: str) -> str:
         return peer
 
 
-def _cidr(family: int, value: int, prefix: int) -> str:
+def cidr_of(family: int, value: int, prefix: int) -> str:
+    """Name the network of *prefix* bits around an address."""
     if family == 4:
         shift = IPV4_BITS - prefix
         return f"{inet_ntop(AF_INET, (value >> shift << shift).to_bytes(4))}/{prefix}"
@@ -205,7 +206,7 @@ def canonical(entry: str) -> str:
 def _canonical(entry: str) -> str:
     plain = _parsed(entry)
     if plain:
-        text = _cidr(*plain)
+        text = cidr_of(*plain)
         if plain[0] == 4 or "." not in text:  # inet_ntop writes some IPv6 addresses with an IPv4 tail
             return text
     return str(ipaddress.ip_network(entry, strict=False))
@@ -213,28 +214,28 @@ def _canonical(entry: str) -> str:
 
 def around(key: str) -> list[str]:
     """Name the network *key* and every larger one around it, the smallest first."""
-    family, value, prefix = _parts(canonical(key))
-    return [canonical(_cidr(family, value, length)) for length in range(prefix, 0, -1)]
+    family, value, prefix = parts_of(canonical(key))
+    return [canonical(cidr_of(family, value, length)) for length in range(prefix, 0, -1)]
 
 
 def number_of(key: str) -> int:
     """Give a canonical key a number that no other of its family has: wide networks first, then low addresses."""
-    family, value, prefix = _parts(key)
+    family, value, prefix = parts_of(key)
     return prefix << (IPV4_BITS if family == 4 else IPV6_BITS) | value
 
 
 def network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
     """Name the network of that prefix around a canonical key; None if the key is no smaller."""
-    family, value, prefix = _parts(key)
+    family, value, prefix = parts_of(key)
     wider = ipv4_prefix if family == 4 else ipv6_prefix
-    return None if prefix <= wider else _cidr(family, value, wider)
+    return None if prefix <= wider else cidr_of(family, value, wider)
 
 
 def judged_network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
     """Name the same; but where a /64 is not one customer, no network is larger than one customer."""
-    family, value, prefix = _parts(key)
+    family, value, prefix = parts_of(key)
     wider = ipv4_prefix if family == 4 else ipv6_prefix_of(value, ipv6_prefix)
-    return None if prefix <= wider else _cidr(family, value, wider)
+    return None if prefix <= wider else cidr_of(family, value, wider)
 
 
 def display(key: str) -> str:
@@ -246,7 +247,7 @@ def is_one_customer(key: str) -> bool:
     """Tell whether a canonical key is what one customer has, or less: what is judged as one is spared as one."""
     if key.endswith("/32") and ":" not in key:
         return True
-    family, value, prefix = _parts(key)
+    family, value, prefix = parts_of(key)
     return prefix >= (IPV4_BITS if family == 4 else ipv6_prefix_of(value))
 
 
@@ -257,7 +258,7 @@ def networks_between(span: Span) -> Iterator[str]:
     while low <= high:
         # The largest network that begins here: by the zeros at the end of its address, and by what is left.
         free_bits = min((low & -low).bit_length() - 1 if low else bits, (high - low + 1).bit_length() - 1)
-        yield canonical(_cidr(family, low, bits - free_bits))
+        yield canonical(cidr_of(family, low, bits - free_bits))
         low += 1 << free_bits
 
 
@@ -279,8 +280,12 @@ def _parsed(entry: str) -> tuple[int, int, int] | None:
         return None
 
 
-def _parts(entry: str) -> tuple[int, int, int]:
-    """Read family, address and prefix of an entry as people write it."""
+def parts_of(entry: str) -> tuple[int, int, int]:
+    """Read family, address and prefix of an entry as people write it.
+
+    Raises:
+        ValueError: If *entry* is neither an address nor a CIDR.
+    """
     plain = _parsed(entry)
     if plain:
         return plain
@@ -309,7 +314,7 @@ def span_of_network(entry: str) -> Span:
     Raises:
         ValueError: If *entry* is neither an address nor a CIDR.
     """
-    family, value, prefix = _parts(entry)
+    family, value, prefix = parts_of(entry)
     span = span_of(Address(family, value), prefix)
     first_bits = span.low >> IPV4_BITS
     if family == 6 and first_bits == span.high >> IPV4_BITS and first_bits in _IPV4_INSIDE and span.low > 1:

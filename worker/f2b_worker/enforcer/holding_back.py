@@ -70,7 +70,7 @@ class HoldingBack:
         if sets.all_known:
             self._doubted.clear()
         counted = self._take_fresh()
-        from_ms = self._guard.count([each.start_ms for each in counted], self._clock.monotonic_s())
+        from_ms = self._guard.count([each.start_ms for each in counted], self._clock.now_ms())
         if from_ms is not None and (self._from_ms is None or from_ms < self._from_ms):
             self._from_ms, self._is_noted = from_ms, False
             self._doubted_from_ms = None if sets.all_known else from_ms
@@ -110,7 +110,7 @@ class HoldingBack:
             "surge",
             held_back=len(self._roster.held_back),
             limit=self._guard.limit,
-            remedy="more bans started within a minute than max_new_bans_per_minute; look at them, then let them"
+            remedy="more bans are new within a minute than max_new_bans_per_minute; look at them, then let them"
             " in with `f2b release --table TABLE`",
         )
 

@@ -352,6 +352,7 @@ class Enforcer:
             lifted=self._roster.lifted,
             unban_lag_s=self._unban_lag_s,
             capacity=self._capacity,
+            attack=self._roster.attack,
         )
         own = OwnEntries(notes, notebook=self._notebook, groups=groups, alarms=self._alarms, clock=self._clock)
         sets = Sets(

@@ -142,6 +142,8 @@ class Term:
         changes = self.roster.take_changes()
         if changes:
             self.sets.groups.take_in(changes, now_s)
+        elif self.sets.groups.is_dividing:
+            self.sets.groups.settle(now_s)
         if self.roster.lifted.take_news():
             self.sets.groups.hurry(now_s)
 
@@ -180,6 +182,9 @@ class Term:
         left_out = sum(group.left_out for group in self.sets.groups.by_place.values())
         if left_out:
             yield f"{left_out} bans are left out: their IP sets are full"
+        crowded = sum(map(self.sets.groups.networks, self.roster.wanted))
+        if crowded:
+            yield f"crowded networks that are blocked as a whole: {crowded}; their IP sets are full"
         if self.roster.undated or self.roster.unreadable:
             number = len(self.roster.undated) + len(self.roster.unreadable)
             yield f"{number} stored bans cannot be read: the log names them"
@@ -196,6 +201,10 @@ class Term:
             if number:
                 remedy = "its IP sets have no room; make more with `f2b provision --capacity`"
                 self.alarms.ring("bans_left_out", blocklist, bans=number, remedy=remedy)
+            crowded = self.sets.groups.networks(blocklist)
+            if crowded:
+                remedy = "its IP sets have no room for each ban in them; make more with `f2b provision --capacity`"
+                self.alarms.ring("networks_collapsed", blocklist, networks=crowded, remedy=remedy)
 
     def _tell_unenforceable(self) -> None:
         """Report bans that cannot be enforced since there is no set for them, or no address."""

@@ -10,16 +10,16 @@ from tests.memory import bytes_of
 
 A, B = "203.0.113.1/32", "203.0.113.2/32"
 LISTS = ("block",)
-BAN, OTHER = Running(1, 2, LISTS), Running(3, 4, ("block", "captcha"))
+BAN, OTHER = Running(1, 2, LISTS, 60_000), Running(3, 4, ("block", "captcha"), 0)
 
 
 @pytest.mark.parametrize("blocklists", [(), LISTS, ("a", "b", "c")])
 @pytest.mark.parametrize("until_ms", [-FOREVER_MS, -1, 0, 1_764_000_000_000, FOREVER_MS])
 @pytest.mark.parametrize("start_ms", [-FOREVER_MS, -1, 0, 1_764_000_000_000, FOREVER_MS])
 def test_a_ban_is_found_as_it_was_put_in(start_ms: int, until_ms: int, blocklists: tuple[str, ...]) -> None:
-    bans, ban = RunningBans(), Running(start_ms, until_ms, blocklists)
+    bans, ban = RunningBans(), Running(start_ms, until_ms, blocklists, 60_000)
     for number in range(3):
-        bans.put("login", B, Running(number, number, (f"other-{number}",)))
+        bans.put("login", B, Running(number, number, (f"other-{number}",), number))
     bans.put("login", A, ban)
     assert bans.get("login", A) == ban
     assert bans.of(A) == [("login", ban)]
@@ -48,7 +48,11 @@ def test_a_ban_takes_less_than_100_bytes_beside_its_key() -> None:
     def make() -> RunningBans:
         bans = RunningBans()
         for number, key in enumerate(keys):
-            bans.put("login", key, Running(1_764_000_000_000 + number, 1_764_000_000_000 + DAY_MS + number, LISTS))
+            bans.put(
+                "login",
+                key,
+                Running(1_764_000_000_000 + number, 1_764_000_000_000 + DAY_MS + number, LISTS, DAY_MS),
+            )
         return bans
 
     bans, size = bytes_of(make)

@@ -1,35 +1,52 @@
-"""Which of the wanted entries fit when there is not room for all: those that end last."""
+"""Which of the wanted entries fit when there is not room for all."""
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import number_of
+from f2b_worker.domain.plan.division import Claim, Division, Ranked
 
-_SLACK = 1000
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIVIDED_FROM = 0.9
+"""Where so much of the room is wanted, or more, it stays divided: to divide it anew would cost as much again."""
+
+AT_ONCE = 20_000
+"""So many entries are divided at once, in a third of a second; of more a part in each turn of the loop."""
+
+PART = 10_000
+"""So many are a part, which takes a third of a second, too: no lease waits for 500,000 of them."""
 
 
 class Admission:
-    """Admits the entries that end last, as many as there is room for.
+    """Admits as many entries as there is room for; where that is not enough for all, `Division` says whom.
 
-    Of entries that end together the wider one goes first: of the pieces of a range those that hold most of it.
-    Then the one with the smaller address does, so that two enforcers choose alike.
-    Where there is room for all, that is all there is to know. Else each change costs O(log n): one heap holds what
-    was admitted, the worst first, another what was not, the best first. What a heap says is believed only if it
-    still holds.
+    Args:
+        room: How many fit.
+        claim: Tells of an entry what decides whether it finds room; asked only where there is not enough for all.
 
     Attributes:
+        room: How many fit.
         admitted: The end of each entry that fits, in epoch milliseconds.
         left_out: The end of each entry that does not.
     """
 
-    def __init__(self, room: int = 0) -> None:
+    def __init__(self, room: int = 0, claim: Callable[[str], Claim] = lambda _: Claim()) -> None:
+        self.room = room
         self.admitted: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
+        self._claim = claim
         self._changed: set[str] = set()
-        self._room = room
-        self._worst: list[tuple[int, int, str]] | None = None  # made when it is first needed
-        self._best: list[tuple[int, int, str]] = []
+        self._division: Division | None = None
+        self._next: Division | None = None  # the one that is being made
+        self._left: dict[str, None] = {}  # who is not in it yet
+
+    @property
+    def is_dividing(self) -> bool:
+        """Whether `advance` has something to do; until then those who came first stay, and no others come."""
+        return self._next is not None
 
     @property
     def has_changes(self) -> bool:
@@ -43,85 +60,113 @@ class Admission:
 
     def put(self, entry: str, until_ms: int) -> None:
         """Take *entry* as wanted until then."""
-        if self.admitted.get(entry) == until_ms:
+        if self._division is None and self._next is None and not self.left_out:
+            self.admitted[entry] = until_ms
+            if len(self.admitted) > self.room:
+                self._changed.add(entry)
+                self._divide()
             return
-        if entry in self.admitted or (not self.left_out and len(self.admitted) < self._room):
-            self._admit(entry, until_ms)
-        else:
-            self._leave_out(entry, until_ms)
-        self._balance()
+        where = self.admitted if entry in self.admitted else self.left_out
+        if where.get(entry) != until_ms:
+            where[entry] = until_ms
+            if self._division is not None:
+                self._division.put(entry, self._ranked(entry, until_ms))
+                self._follow()
+            if self._next is not None:
+                self._left[entry] = None
+                self._fill_up()
 
     def fill(self, ends_ms: dict[str, int]) -> bool:
-        """Take all of these as wanted at once, if nothing was before and there is room for all; tell whether."""
-        if self.admitted or self.left_out or len(ends_ms) > self._room:
+        """Take all of these as wanted at once, in a tenth of the time, if nothing was before; tell whether."""
+        if self.admitted or self.left_out:
             return False
         self.admitted = dict(ends_ms)
-        self._worst = None
+        if len(self.admitted) > self.room:
+            self._divide()
         return True
 
     def drop(self, entry: str) -> None:
         """Take *entry* as no longer wanted."""
-        if self.admitted.pop(entry, None) is not None:
-            self._balance()
-        else:
-            self.left_out.pop(entry, None)
+        if self.admitted.pop(entry, None) is None and self.left_out.pop(entry, None) is None:
+            return
+        if self._division is not None:
+            self._division.drop(entry)
+            self._follow()
+        if self._next is not None:
+            self._left.pop(entry, None)
+            self._next.discard(entry)
+            self._fill_up()
 
     def resize(self, room: int) -> None:
         """Take it that so many entries fit."""
-        if room != self._room:
-            self._room = room
-            self._balance()
+        if room == self.room:
+            return
+        self.room = room
+        # Each share is another one; that is seldom: a set came or went, or somebody else put entries into one.
+        if self._division or self._next or len(self.admitted) > room:
+            self._divide()
 
-    def _balance(self) -> None:
-        # The room may have shrunk: a set is gone, or somebody else put entries into one.
-        while len(self.admitted) > max(0, self._room):
-            self._evict()
-        while self.left_out:
-            until_ms, number, entry = self._next_in()
-            if len(self.admitted) >= self._room:
-                # A strict order, by end and then by address; else two would push each other out for ever.
-                if not self.admitted or (until_ms, -number) <= self._next_out()[:2]:
-                    return
-                self._evict()
-            del self.left_out[entry]
-            self._admit(entry, until_ms)
+    def advance(self) -> None:
+        """Go on dividing, as far as one go may take."""
+        division = self._next
+        if division is None:
+            return
+        for entry in list(islice(self._left, PART)):
+            del self._left[entry]
+            until_ms = self.admitted[entry] if entry in self.admitted else self.left_out[entry]
+            division.put(entry, self._ranked(entry, until_ms))
+        if not self._left:
+            division.take_touched()
+            self._use(division)
+
+    def _ranked(self, entry: str, until_ms: int) -> Ranked:
+        return Ranked.of(entry, until_ms, self._claim(entry))
+
+    def _divide(self) -> None:
+        """Divide the room among all anew; of very many, a part in each go."""
+        self._division = self._next = None
+        wanted = {**self.admitted, **self.left_out}
+        if len(wanted) <= AT_ONCE or len(wanted) <= self.room:
+            ranked = {entry: self._ranked(entry, until_ms) for entry, until_ms in wanted.items()}
+            self._use(Division(self.room, ranked))
+            return
+        self._next = Division(self.room, {})
+        self._left = dict.fromkeys(wanted)
+        self._fill_up()
+
+    def _fill_up(self) -> None:
+        """While it is being divided, keep within the room: who came first stays."""
+        room = max(0, self.room)
+        while len(self.admitted) > room:
+            entry, until_ms = self.admitted.popitem()
+            self.left_out[entry] = until_ms
+            self._changed.add(entry)
+        while self.left_out and len(self.admitted) < room:
+            entry, until_ms = self.left_out.popitem()
+            self.admitted[entry] = until_ms
             self._changed.add(entry)
 
-    def _evict(self) -> None:
-        until_ms, _, entry = self._next_out()
-        del self.admitted[entry]
-        self._leave_out(entry, until_ms)
-        self._changed.add(entry)
+    def _use(self, division: Division) -> None:
+        self._division, self._next = division, None
+        wanted = {**self.admitted, **self.left_out}
+        out_before, self.admitted, self.left_out = self.left_out, {}, {}
+        for entry, until_ms in wanted.items():
+            is_in = division.is_in(entry)
+            (self.admitted if is_in else self.left_out)[entry] = until_ms
+            if is_in is (entry in out_before):
+                self._changed.add(entry)
 
-    def _next_out(self) -> tuple[int, int, str]:
-        worst = self._worst = self._worst or self._all_admitted()
-        # An entry whose end moved, or that is gone, left its old place in the heap.
-        while self.admitted.get(worst[0][2]) != worst[0][0]:
-            heappop(worst)
-        return worst[0]
-
-    def _all_admitted(self) -> list[tuple[int, int, str]]:
-        worst = [(end_ms, -number_of(each), each) for each, end_ms in self.admitted.items()]
-        heapify(worst)
-        return worst
-
-    def _next_in(self) -> tuple[int, int, str]:
-        while self.left_out.get(self._best[0][2]) != -self._best[0][0]:
-            heappop(self._best)
-        until_ms, number, entry = self._best[0]
-        return -until_ms, number, entry
-
-    def _admit(self, entry: str, until_ms: int) -> None:
-        self.admitted[entry] = until_ms
-        if self._worst is not None:
-            heappush(self._worst, (until_ms, -number_of(entry), entry))
-            if len(self._worst) > 2 * len(self.admitted) + _SLACK:
-                # Where there is room again it is of no use, and half of all memory.
-                self._worst = self._all_admitted() if self.left_out else None
-
-    def _leave_out(self, entry: str, until_ms: int) -> None:
-        self.left_out[entry] = until_ms
-        heappush(self._best, (-until_ms, number_of(entry), entry))
-        if len(self._best) > 2 * len(self.left_out) + _SLACK:
-            self._best = [(-end_ms, number_of(each), each) for each, end_ms in self.left_out.items()]
-            heapify(self._best)
+    def _follow(self) -> None:
+        """Move between admitted and left out whoever came to the other side."""
+        division = self._division
+        if division is None:
+            return
+        for entry in division.take_touched():
+            to, back = (self.left_out, self.admitted)
+            if division.is_in(entry):
+                to, back = back, to
+            if entry in back:
+                to[entry] = back.pop(entry)
+                self._changed.add(entry)
+        if len(self.admitted) + len(self.left_out) < _DIVIDED_FROM * self.room:
+            self._division = None

@@ -100,6 +100,11 @@ class Collapser:
         found = self._networks.get(network)
         return bool(found and found.phase is not _Phase.PARTED)
 
+    def newest_in(self, network: str) -> str | None:
+        """Name the member of a network that came last; None if it has none."""
+        found = self._networks.get(network)
+        return next(reversed(found.members), None) if found else None
+
     def covers(self, key: str) -> bool:
         """Tell whether a set holds the network around *key* on behalf of it."""
         name = self.network(key)

@@ -9,6 +9,7 @@ from f2b_worker.domain.addresses import is_one_customer
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.admission import Admission
+from f2b_worker.domain.plan.division import Claim
 from f2b_worker.domain.plan.homes import Homes
 from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.origin import Origin
@@ -16,7 +17,7 @@ from f2b_worker.domain.plan.set_state import Drift, SetState
 from f2b_worker.domain.plan.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
@@ -39,12 +40,14 @@ class Group:
         lifted: Whose ban was lifted: what is left of it goes at once, too.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
+        claim: Tells of an entry what decides whether it finds room.
 
     Attributes:
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
         spared_s: What is to go since that time or longer stays for now.
         is_paused: Whether nothing is put in, and nothing taken out but what goes at once.
         is_whole: Whether all its sets were found; until then there is room for all, and nothing is displaced.
+        ahead: What goes in before all others: the networks that stand for entries which may leave the sets.
     """
 
     def __init__(  # noqa: PLR0913
@@ -58,6 +61,7 @@ class Group:
         lifted: Lifted | None = None,
         unban_lag_s: float = 60.0,
         capacity: int = SET_CAPACITY,
+        claim: Callable[[str], Claim] = lambda _: Claim(),
     ) -> None:
         self.blocklist = blocklist
         self.family = family
@@ -68,13 +72,14 @@ class Group:
         self.spared_s = float("-inf")
         self.is_paused = False
         self.is_whole = True
+        self.ahead: Container[str] = ()
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._apart = apart
         self._lifted = Lifted() if lifted is None else lifted
         self._unban_lag_s = unban_lag_s
         self._homes = Homes(self.sets)
-        self._admission = Admission()
+        self._admission = Admission(claim=claim)
         # The ends of those wanted entries that need no room of ours: refused by WAF, or kept by somebody else.
         self._roomless: dict[str, int] = {}
         self._texts: dict[str, str] = {}
@@ -92,8 +97,29 @@ class Group:
         """The wanted entries that no set holds: they wait, find no room, or are refused."""
         # No copy: there may be a hundred thousand, and who asks needs the first few.
         yield from self.pending
-        yield from self._admission.left_out
+        # What is leaving is no ban that is out: the network that stands for it waits, or is held.
+        yield from (entry for entry, until_ms in self._admission.left_out.items() if until_ms)
         yield from (entry for entry in self._refused if entry in self._roomless and not self.holds(entry))
+
+    @property
+    def room(self) -> int:
+        """How many entries of ours fit."""
+        return self._admission.room
+
+    @property
+    def is_dividing(self) -> bool:
+        """Whether it is not decided yet whom there is room for."""
+        return self._admission.is_dividing
+
+    def advance(self, now_s: float) -> None:
+        """Go on deciding that."""
+        self._admission.advance()
+        self._settle_all((), now_s)
+
+    @property
+    def roomless(self) -> int:
+        """How many wanted entries need no room of ours."""
+        return len(self._roomless)
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -142,7 +168,12 @@ class Group:
 
     def next_in(self) -> Iterable[str]:
         """Find the waiting entries that may be written now, the longest waiting first."""
-        return self._suspects.first_of(self.pending)
+        waiting = self._suspects.first_of(self.pending)
+        return sorted(waiting, key=lambda each: each not in self.ahead) if self.ahead else waiting
+
+    def must_spare(self, network: str) -> bool:
+        """Tell whether a network must not be written on behalf of others: it hits somebody, or WAF refuses it."""
+        return self._allowed.touches(network) or self._apart.touches(network) or network in self._refused
 
     def first_of(self, entries: Collection[str]) -> Iterable[str]:
         """Find those of some waiting entries that may be written now, in the same order."""
@@ -188,7 +219,8 @@ class Group:
     def start(self, ends_ms: dict[str, int], now_s: float) -> None:
         """Want all of these before any set was read: as `want` of each does, in a tenth of the time."""
         if self._admission.fill(ends_ms):
-            self.pending = dict.fromkeys(ends_ms, now_s)
+            self._admission.take_changes()
+            self.pending = dict.fromkeys(self._admission.admitted, now_s)
             return
         for entry, until_ms in ends_ms.items():
             self.want(entry, until_ms, now_s)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import family_of
+from f2b_worker.domain.addresses import family_of, is_one_customer
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.collapse import Collapser
+from f2b_worker.domain.plan.crowding import crowded
+from f2b_worker.domain.plan.division import Claim
 from f2b_worker.domain.plan.group import Group
 from f2b_worker.domain.plan.parting import Parting
+from f2b_worker.domain.plan.relief import Relief
 from f2b_worker.domain.plan.wants import Want
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.blocklists import Blocklist, Collapse
     from f2b_worker.domain.networks import Networks
@@ -33,6 +37,7 @@ class Groups:
         lifted: Whose ban was lifted.
         unban_lag_s: How long a removal may wait for an update that it can ride along with.
         capacity: Entries in one set.
+        attack: Tells for a blocklist when a key attacked last, and for how long it was banned for that.
 
     Attributes:
         by_place: By the blocklist's name and the family.
@@ -47,14 +52,17 @@ class Groups:
         lifted: Lifted | None = None,
         unban_lag_s: float,
         capacity: int = SET_CAPACITY,
+        attack: Callable[[str, str], tuple[int, int] | None] = lambda _b, _k: None,
     ) -> None:
         self.by_place: dict[tuple[str, int], Group] = {}
+        self._reliefs: dict[tuple[str, int], Relief] = {}
+        self._attack = attack
         self._collapsers: dict[str, Collapser] = {}
         self._crowded: dict[str, set[str]] = {}
         self._partings: dict[str, Parting] = {}
         for each in blocklists:
             for family in FAMILIES:
-                self.by_place[each.name, family] = Group(
+                group = self.by_place[each.name, family] = Group(
                     each.name,
                     family,
                     policy=each.foreign,
@@ -63,7 +71,9 @@ class Groups:
                     lifted=lifted,
                     unban_lag_s=unban_lag_s,
                     capacity=capacity,
+                    claim=partial(self._claim, each.name),
                 )
+                self._reliefs[each.name, family] = Relief(group)
             self._partings[each.name] = self._parting(each.name, allowed)
             if each.collapse:
                 self._collapsers[each.name] = self._collapser(each.name, each.collapse, allowed, apart)
@@ -73,16 +83,16 @@ class Groups:
             collapse,
             allowed,
             apart,
-            holds=lambda entry: self._group(blocklist, entry).holds(entry),
-            is_settled=lambda entry: self._group(blocklist, entry).is_settled(entry),
+            holds=lambda entry: self._relief(blocklist, entry).holds(entry),
+            is_settled=lambda entry: self._relief(blocklist, entry).is_settled(entry),
         )
 
     def _parting(self, blocklist: str, allowed: Networks) -> Parting:
         return Parting(
             allowed,
-            end_ms=lambda entry: self._group(blocklist, entry).end_ms(entry),
+            end_ms=lambda entry: self._relief(blocklist, entry).end_ms(entry),
             is_settled=lambda entry: (
-                self._group(blocklist, entry).is_settled(entry) or self._covers(blocklist, entry)
+                self._relief(blocklist, entry).is_settled(entry) or self._covers(blocklist, entry)
             ),
         )
 
@@ -104,7 +114,7 @@ class Groups:
 
     def holds(self, blocklist: str, key: str) -> bool:
         """Tell whether a set of a blocklist holds *key*, or the network that it collapsed into."""
-        return self._group(blocklist, key).holds(key) or self._covers(blocklist, key)
+        return self._relief(blocklist, key).holds(key) or self._covers(blocklist, key)
 
     def _covers(self, blocklist: str, key: str) -> bool:
         collapser = self._collapsers.get(blocklist)
@@ -113,9 +123,9 @@ class Groups:
     def keeps(self, blocklist: str, key: str) -> bool:
         """Tell whether a set of a blocklist holds *key*, or the network around it, and that entry is ours."""
         collapser = self._collapsers.get(blocklist)
-        group = self._group(blocklist, key)
+        relief = self._relief(blocklist, key)
         network = collapser.network(key) if collapser else None
-        return group.keeps(key) or bool(network and group.keeps(network))
+        return relief.keeps(key) or bool(network and relief.keeps(network))
 
     def expect_more(self) -> None:
         """Take it that there are sets that were not found yet."""
@@ -148,7 +158,7 @@ class Groups:
                 mine = {key: until_ms for key, until_ms in ends_ms.items() if family_of(key) == family}
                 for each in parts:
                     mine.pop(each.key, None)
-                self.by_place[name, family].start(mine, now_s)
+                self._reliefs[name, family].start(mine, now_s)
             self.take_in(parts, now_s)
 
     def take_in(self, changes: Iterable[Want], now_s: float) -> None:
@@ -183,16 +193,20 @@ class Groups:
         self._place(blocklist, entry, until_ms, now_s)
 
     def _place(self, blocklist: str, entry: str, until_ms: int | None, now_s: float) -> None:
-        group = self._group(blocklist, entry)
-        if until_ms is not None:
-            group.want(entry, until_ms, now_s)
-        # What came and went while its network was held was never wanted by itself.
-        elif group.end_ms(entry) is not None:
-            group.unwant(entry, now_s)
+        self._relief(blocklist, entry).place(entry, until_ms, now_s)
 
     def _take_pieces(self, blocklist: str, now_s: float) -> None:
         for entry, until_ms in self._partings[blocklist].take_changes().items():
             self._place(blocklist, entry, until_ms, now_s)
+
+    def networks(self, blocklist: str) -> int:
+        """Tell how many networks of a blocklist are written for those in them, since its sets are full."""
+        return sum(self._reliefs[blocklist, family].networks for family in FAMILIES)
+
+    @property
+    def is_dividing(self) -> bool:
+        """Whether there is more to decide about who finds room: `settle` goes on with it."""
+        return any(group.is_dividing for group in self.by_place.values())
 
     def hurry(self, now_s: float) -> None:
         """Have what is left of lifted bans go at once."""
@@ -218,6 +232,8 @@ class Groups:
         for blocklist, parting in self._partings.items():
             parting.settle()
             self._take_pieces(blocklist, now_s)
+        for relief in self._reliefs.values():
+            relief.settle(now_s)
 
     def allow(self, allowed: Networks, now_s: float, *, apart: Networks = NEVER_BANNED) -> None:
         """Use another allowlist, and other addresses that no collapsed network may hit."""
@@ -228,19 +244,24 @@ class Groups:
         # After the groups: what `settle` places below is placed by the new allowlist.
         for collapser in self._collapsers.values():
             collapser.allow(allowed, apart)
+        for relief in self._reliefs.values():
+            relief.reconsider(now_s)
         self.settle(now_s)
 
     def take_over(self, group: Group, entries: Iterable[str], now_s: float) -> None:
         """Make foreign entries our own that the network around them stands for."""
         collapser = self._collapsers.get(group.blocklist)
-        if collapser:
-            for entry in [entry for entry in entries if collapser.wants(entry)]:
+        relief = self._reliefs[group.blocklist, group.family]
+        for entry in list(entries):
+            if relief.is_hidden(entry) or (collapser and collapser.wants(entry)):
                 group.take_over(entry, now_s)
 
     def is_network(self, blocklist: str, entry: str) -> bool:
         """Tell whether no ban may bear the name of *entry*: keys collapse into it, or it is a piece of one."""
         collapser = self._collapsers.get(blocklist)
-        return bool(collapser and collapser.is_network(entry)) or self._partings[blocklist].is_piece(entry)
+        if self._partings[blocklist].is_piece(entry) or self._relief(blocklist, entry).is_network(entry):
+            return True
+        return bool(collapser and collapser.is_network(entry))
 
     def is_explained(self, blocklist: str, entry: str, roster: Roster, since_ms: int) -> bool:
         """Tell whether a ban that lasted until *since_ms* explains an entry, or those that collapse into it do.
@@ -253,25 +274,50 @@ class Groups:
         """
         if roster.explains(entry, since_ms) or self._partings[blocklist].is_piece(entry):
             return True
-        collapser = self._collapsers.get(blocklist)
-        if collapser is None or not collapser.is_network(entry):
+        # What one customer has is no network, but a ban itself.
+        if is_one_customer(entry):
             return False
+        collapser = self._collapsers.get(blocklist)
         if blocklist not in self._crowded:
             # Seconds of work where much is remembered, so once; what collapsed since then is known to be wanted.
-            self._crowded[blocklist] = collapser.crowded(roster.remembered())
-        return entry in self._crowded[blocklist] or collapser.is_collapsed(entry)
+            remembered = roster.remembered()
+            collapsed = collapser.crowded(remembered) if collapser else set()
+            self._crowded[blocklist] = collapsed | crowded(remembered)
+        return entry in self._crowded[blocklist] or bool(collapser and collapser.is_collapsed(entry))
 
     def refuse(self, entry: str, now_s: float) -> bool:
         """Keep an entry that WAF does not take out of every group; tell whether any wanted it."""
         wanting = [group for group in self.by_place.values() if group.end_ms(entry) is not None]
         for group in wanting:
             group.refuse(entry, now_s)
+        for relief in self._reliefs.values():
+            relief.reconsider(now_s)
         return bool(wanting)
 
     def accept(self, entry: str, now_s: float) -> None:
         """Try an entry again that WAF did not take."""
         for group in self.by_place.values():
             group.accept(entry, now_s)
+        for relief in self._reliefs.values():
+            relief.reconsider(now_s)
+
+    def _claim(self, blocklist: str, entry: str) -> Claim:
+        """Tell what decides whether an entry finds room, be it a ban, a network or a piece of a range."""
+        relief, parting = self._relief(blocklist, entry), self._partings[blocklist]
+        if relief.is_leaving(entry):
+            return Claim(is_leaving=True)
+        key = relief.newest_in(entry) or entry
+        collapser = self._collapsers.get(blocklist)
+        key = (collapser and collapser.newest_in(key)) or key
+        attack = self._attack(blocklist, key)
+        if attack is None:
+            # However many pieces a range has, they are one ban.
+            owner = parting.owner_of(key)
+            return Claim(*(self._attack(blocklist, owner) or (0, 0)), owner) if owner else Claim()
+        return Claim(*attack)
+
+    def _relief(self, blocklist: str, entry: str) -> Relief:
+        return self._reliefs[blocklist, family_of(entry)]
 
     def _group(self, blocklist: str, entry: str) -> Group:
         return self.by_place[blocklist, family_of(entry)]

@@ -56,6 +56,10 @@ class Parting:
         """Tell whether *entry* is wanted on behalf of a range around it."""
         return entry in self._owners
 
+    def owner_of(self, entry: str) -> str | None:
+        """Name a range on behalf of which *entry* is wanted; None for none."""
+        return min(self._owners.get(entry, ()), default=None)
+
     def put(self, key: str, until_ms: int, pieces: tuple[str, ...]) -> None:
         """Want the pieces of *key* until then; without pieces it is wanted as itself, by whoever says so."""
         found = self._ranges.get(key)

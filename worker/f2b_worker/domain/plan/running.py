@@ -20,19 +20,31 @@ class Running(NamedTuple):
     start_ms: int
     until_ms: int
     blocklists: tuple[str, ...]
+    length_ms: int
+
+    @property
+    def attacked_ms(self) -> int:
+        """When the last infraction that counts was: the ban ends so long after it, and began with one.
+
+        A ban by hand, which has no start, counts as if somebody attacked all the time.
+        """
+        if self.start_ms == -FOREVER_MS:
+            return FOREVER_MS
+        return max(self.start_ms, self.until_ms - self.length_ms)
 
 
 class RunningBans:
     """One number for each ban, by jail and then by key: 48 bytes, where an object with its times takes 128.
 
-    From above, it holds the place of the blocklists, the start, and the end. Times are from -FOREVER_MS to
+    From above, it holds the place of blocklists and length, the start, and the end. Times are from -FOREVER_MS to
     FOREVER_MS, so what is packed counts from -FOREVER_MS.
     """
 
     def __init__(self) -> None:
         self._packed: dict[str, dict[str, int]] = {}
-        self._places: dict[tuple[str, ...], int] = {}
-        self._blocklists: list[tuple[str, ...]] = []
+        # There are few: of the blocklists and the length one number takes no more than of the blocklists alone.
+        self._places: dict[tuple[tuple[str, ...], int], int] = {}
+        self._kinds: list[tuple[tuple[str, ...], int]] = []
         self._number = 0
 
     def __len__(self) -> int:
@@ -75,10 +87,11 @@ class RunningBans:
 
     def put(self, jail: str, key: str, ban: Running) -> None:
         """Take in a ban, or a ban as it is now."""
-        place = self._places.get(ban.blocklists)
+        kind = ban.blocklists, ban.length_ms
+        place = self._places.get(kind)
         if place is None:
-            place = self._places[ban.blocklists] = len(self._blocklists)
-            self._blocklists.append(ban.blocklists)
+            place = self._places[kind] = len(self._kinds)
+            self._kinds.append(kind)
         bans = self._packed.setdefault(jail, {})
         self._number += key not in bans
         start, until = ban.start_ms + FOREVER_MS, ban.until_ms + FOREVER_MS
@@ -94,4 +107,5 @@ class RunningBans:
 
     def _unpacked(self, packed: int) -> Running:
         start, until = packed >> _TIME_BITS & _TIME, packed & _TIME
-        return Running(start - FOREVER_MS, until - FOREVER_MS, self._blocklists[packed >> 2 * _TIME_BITS])
+        blocklists, length_ms = self._kinds[packed >> 2 * _TIME_BITS]
+        return Running(start - FOREVER_MS, until - FOREVER_MS, blocklists, length_ms)

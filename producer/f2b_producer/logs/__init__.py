@@ -3,8 +3,21 @@
 The worker imports it, and nothing else of this package.
 """
 
+from f2b_producer.logs.bookmark import Bookmark, BookmarkError, Position
 from f2b_producer.logs.failregex import FilterError
 from f2b_producer.logs.filters import Counts, Found, LogFilter, regexes
-from f2b_producer.logs.tail import Tail
+from f2b_producer.logs.tail import Tail, TailedLine, Turn
 
-__all__ = ["Counts", "FilterError", "Found", "LogFilter", "Tail", "regexes"]
+__all__ = [
+    "Bookmark",
+    "BookmarkError",
+    "Counts",
+    "FilterError",
+    "Found",
+    "LogFilter",
+    "Position",
+    "Tail",
+    "TailedLine",
+    "Turn",
+    "regexes",
+]

@@ -1,7 +1,7 @@
 """Finds infractions in log lines, by fail2ban's filters."""
 
 import configparser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from f2b_producer._address import BOM
 from f2b_producer.logs.dates import Dates
 from f2b_producer.logs.failregex import FilterError, compile_failregexes, compile_ignoreregexes
+from f2b_producer.logs.timing import Timing
 
 LINE_MAX_CHARACTERS = 16 * 1024  # a regex that backtracks is only slow on what is long
 
@@ -23,7 +24,7 @@ class Found(NamedTuple):
 
 @dataclass
 class Counts:
-    """What became of the lines: each is one of these, and `no_date` beside it.
+    """What became of the lines: each is one of these, and `no_date` or `off_clock` beside it.
 
     Attributes:
         matched: Lines in which an infraction was found.
@@ -31,7 +32,9 @@ class Counts:
         no_match: Lines that no failregex matched.
         no_address: Lines that a failregex matched without an address: a host name, which is never resolved.
         too_long: Lines of more than 16 KiB, which are skipped.
-        no_date: Lines without a date; they have the time of the line before.
+        undated: Lines that matched, and that nobody can date: old ones without a date.
+        no_date: Lines without a date where the log has it; what counts is when they were read.
+        off_clock: Lines whose date cannot be right; what counts is when they were read.
     """
 
     matched: int = 0
@@ -39,12 +42,14 @@ class Counts:
     no_match: int = 0
     no_address: int = 0
     too_long: int = 0
+    undated: int = 0
     no_date: int = 0
+    off_clock: int = 0
 
     @property
     def lines(self) -> int:
         """How many lines were read."""
-        return self.matched + self.ignored + self.no_match + self.no_address + self.too_long
+        return self.matched + self.ignored + self.no_match + self.no_address + self.too_long + self.undated
 
 
 class LogFilter:
@@ -54,6 +59,7 @@ class LogFilter:
         failregexes: Each of one or several lines; the first that matches counts.
         ignoreregexes: Lines that match one of these are no infractions.
         zone: Of stamps that name none; None is the machine's local zone.
+        warn: Is told, once each, of dates that are wrong and of lines without a known one.
 
     Raises:
         FilterError: Naming the regex and the place, if one is wrong or unsupported.
@@ -63,36 +69,59 @@ class LogFilter:
     """
 
     def __init__(
-        self, failregexes: Iterable[str], ignoreregexes: Iterable[str] = (), *, zone: tzinfo | None = None
+        self,
+        failregexes: Iterable[str],
+        ignoreregexes: Iterable[str] = (),
+        *,
+        zone: tzinfo | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._failregexes = compile_failregexes(failregexes)
         self._ignoreregexes = compile_ignoreregexes(ignoreregexes)
         self._dates = Dates(zone)
-        self._last_ms: int | None = None
+        self._timing = Timing(self._dates, warn)
         self.counts = Counts()
 
-    def find(self, line: str, *, now_ms: int) -> Found | None:
+    def learn(self, lines: Iterable[str]) -> None:
+        """Learn from lines that are in the log already where it has its dates."""
+        self._dates.learn(map(_whole, lines))
+
+    def find(
+        self, line: str, *, now_ms: int, since_ms: int | None = None, needs_date: bool = False
+    ) -> Found | None:
         """Return the infraction that *line* reports; None if it reports none.
 
         Args:
             line: A line of the log, with or without its end.
-            now_ms: When it was written at the latest. Stamps without a year are of the latest year that does not
-                lie after it, and lines before the first stamp have this time.
+            now_ms: When it was written at the latest. A line without a date counts as of then, and so does one
+                whose date lies more than a minute outside of when it was written.
+            since_ms: When it was written at the earliest; None, of an old log, is at any time.
+            needs_date: Whether a line without a date is left out, and counted.
         """
         if len(line) > LINE_MAX_CHARACTERS:
             self.counts.too_long += 1
             return None
-        ip = self._judge(self._without_date(line.removeprefix(BOM).rstrip("\r\n"), now_ms))
-        return Found(ip, now_ms if self._last_ms is None else self._last_ms) if ip else None
-
-    def _without_date(self, line: str, now_ms: int) -> str:
-        """Take the time of *line* and cut it out, as fail2ban does before it looks for failures."""
-        stamp = self._dates.find(line, now_ms)
+        line = _whole(line)
+        stamp = self._timing.find(line, now_ms=now_ms, since_ms=since_ms)
         if stamp is None:
             self.counts.no_date += 1
-            return line
-        self._last_ms = stamp.at_ms
-        return line[: stamp.start] + line[stamp.end :]
+            return self._judged(line, None if needs_date else now_ms)
+        at_ms = stamp.at_ms
+        if not self._timing.agrees(at_ms, now_ms=now_ms, since_ms=since_ms):
+            self.counts.off_clock += 1
+            at_ms = at_ms if since_ms is None else now_ms
+        # As fail2ban does: the date is cut out before the regexes see the line.
+        return self._judged(line[: stamp.start] + line[stamp.end :], at_ms)
+
+    def _judged(self, line: str, at_ms: int | None) -> Found | None:
+        ip = self._judge(line)
+        if not ip:
+            return None
+        if at_ms is None:
+            self.counts.matched -= 1
+            self.counts.undated += 1
+            return None
+        return Found(ip, at_ms)
 
     def _judge(self, line: str) -> str | None:
         tried = (failregex.search(line) for failregex in self._failregexes)
@@ -107,6 +136,10 @@ class LogFilter:
         else:
             self.counts.no_address += 1
         return ip
+
+
+def _whole(line: str) -> str:
+    return line.removeprefix(BOM).rstrip("\r\n")
 
 
 def regexes(argument: str, option: str) -> list[str]:

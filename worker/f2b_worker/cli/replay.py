@@ -6,6 +6,7 @@ import gzip
 import io
 import sys
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from f2b_worker.offline.replay import BadLine, Replay, ReplayedBan, Row
 
 BAD_LINES_SHOWN = 10
+SAMPLE_LINES = 1000
+"""So many lines of a log say where it has its dates."""
+
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -117,11 +121,13 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
     if not failregex:
         raise click.UsageError("--from-log needs at least one --failregex.")
     try:
-        log_filter = LogFilter(failregex, ignoreregex)
+        log_filter = LogFilter(failregex, ignoreregex, warn=lambda text: click.echo(f"{log}: {text}", err=True))
     except FilterError as error:
         raise StartError(str(error)) from error
     written_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
     with log.open(encoding="utf-8", errors="replace") as lines:
+        log_filter.learn(islice(lines, SAMPLE_LINES))
+        lines.seek(0)
         found = (log_filter.find(line, now_ms=written_ms) for line in lines)
         rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
     counts = log_filter.counts

@@ -17,7 +17,7 @@ from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, sim
 from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple
 from f2b_worker.wire.texts import parse_body
-from f2b_worker.wire.values import read_id, read_time_ms, read_weight, start_hint
+from f2b_worker.wire.values import ID_LONGEST, read_id, read_time_ms, read_weight, start_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,10 +26,11 @@ _ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each
 
 
 class Body(NamedTuple):
-    """A message body as read: what can be judged, and what was set aside."""
+    """A message body as read: what can be judged, what was set aside, and who reported it, or ""."""
 
     infractions: list[Infraction]
     refused: list[Refusal]
+    reporter: str = ""
 
 
 class UnreadableError(ValueError):
@@ -177,7 +178,13 @@ def _read_pack(data: dict[str, Any]) -> Body:
             detail += start_hint(data.get("t0_ms"))
         raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, detail) from None
     clean = _read_clean(pack)
-    return Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack))
+    body = Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack))
+    return body._replace(reporter=_reporter(pack.reporter))
+
+
+def _reporter(said: object) -> str:
+    """Read who reported a pack; it is told to people and never judged, so that what is no name is none."""
+    return said if isinstance(said, str) and JAIL_NAME.fullmatch(said) else ""
 
 
 def _read_clean(pack: Pack) -> list[Infraction] | None:
@@ -194,11 +201,25 @@ def _read_clean(pack: Pack) -> list[Infraction] | None:
         return None
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
     next(moments_ms)
-    ids = [f"{pack.id}.{index}" for index in range(number)]
-    if len(ids[-1]) > _ID_CHARACTERS_MAX:
+    ids = [f"{pack.id}.{index}" for index in range(number)] if pack.ids is None else _named(pack, number)
+    if ids is None:
+        return None
+    if pack.ids is not None or len(ids[-1]) > _ID_CHARACTERS_MAX:
         ids = list(map(_short, ids))
     rest = repeat(None), repeat(1)
     return list(map(Infraction._make, zip(ips, jails, moments_ms, ids, *rest, strict=False)))
+
+
+def _named(pack: Pack, number: int) -> list[str] | None:
+    """Take the names that the infractions of a pack have of their own; None if any is wrong."""
+    given = pack.ids or []
+    if len(given) != number or not all(each is None or _is_id(each) for each in given):
+        return None
+    return [f"{pack.id}.{index}" if each is None else each for index, each in enumerate(given)]
+
+
+def _is_id(given: object) -> bool:
+    return type(given) is str and 1 <= len(given) <= ID_LONGEST
 
 
 def _picked(texts: Sequence[Any], indices: Sequence[Any] | None, number: int) -> list[str] | None:
@@ -228,7 +249,14 @@ def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
         note = notes.get(str(index)) if notes else None
         weight = 1 if weights is None else _cell(weights, index)
         item_id = f"{pack.id}.{index}"
+        given = None if pack.ids is None else _cell(pack.ids, index)
         item = simple_item(ip, jail, at_ms, item_id, note=note, weight=weight)
+        try:
+            item_id = item_id if given is None else read_id(given)
+        except ValueError as error:
+            yield Refusal(Reason.BAD_SHAPE, str(error), item | {"id": given})
+            continue
+        item["id"] = item_id
         if ip is None:
             yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
         else:

@@ -79,7 +79,7 @@ class Producer:
             )
         if message_group_id is not None and not _is_group_id(message_group_id):
             raise ValueError("message_group_id must be 1-128 printable ASCII characters without space")
-        if reporter is not None and not _is_reporter(reporter):
+        if reporter is not None and not is_reporter(reporter):
             raise ValueError("reporter must be 1-64 of A-Z a-z 0-9 . _ -, or empty")
         # Here and not above, so that importing this package costs little; here and not in the thread, so that
         # neither a request nor a fork meets a half-done import.
@@ -193,7 +193,8 @@ class Producer:
         self.close()
 
 
-def _is_reporter(text: object) -> bool:
+def is_reporter(text: object) -> bool:
+    """Whether *text* can name who reports; "" names nobody."""
     return isinstance(text, str) and len(text) <= JAIL_MAX_CHARACTERS and not text.strip(JAIL_CHARACTERS)
 
 

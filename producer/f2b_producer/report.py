@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._address import BOM
-from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo
+from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo, is_reporter
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._queue import QueueClient
@@ -94,6 +94,8 @@ def main(
         parser.error(f"--queue names {FIFO_REFUSED}")
     if args.queue and "://" not in args.queue and client is None and not args.dry_run:
         parser.error(f"--queue {args.queue} is no URL: give the queue's URL, not its name")
+    if args.reporter and not is_reporter(args.reporter):
+        parser.error("--reporter takes 1-64 of A-Z a-z 0-9 . _ -")
     tally = Tally()
     if log_filter:
         _follow(log_filter, args, client, tally)
@@ -123,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue's URL (env: F2B_QUEUE)"
+    )
+    parser.add_argument(
+        "--reporter",
+        metavar="NAME",
+        default=os.environ.get("F2B_REPORTER"),
+        help="who reports, for people: 1-64 of A-Z a-z 0-9 . _ - (default: this machine; env: F2B_REPORTER)",
     )
     parser.add_argument(
         "--timeout",
@@ -325,7 +333,9 @@ def _send(
     *,
     keep_trying: Callable[[], bool] = lambda: False,
 ) -> None:
-    with Producer(args.queue, client=client, flush_timeout_s=args.timeout) as producer:
+    with Producer(
+        args.queue, client=client, flush_timeout_s=args.timeout, reporter=args.reporter or None
+    ) as producer:
         given_up = False
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the input, what was read is sent
             given_up = not _report_all(producer, infractions, keep_trying)

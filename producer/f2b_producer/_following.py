@@ -75,8 +75,6 @@ class Follower:
             yield from self._found_in(turn) if bookmark is None else self._kept(turn, lines, bookmark)
             if not self._end.silent():
                 return
-        if bookmark:
-            self._save(bookmark, lines.position())
 
     def _kept(self, turn: Turn, lines: Tail, bookmark: Bookmark) -> "Iterator[Infraction | None]":
         """Yield a turn's infractions between two notes of the place.
@@ -84,7 +82,7 @@ class Follower:
         The first says what is read and when: who dies between the two reads it again with the same times, so
         that the infractions are the same.
         """
-        if turn.position and turn.position.offset != turn.position.turn_end:
+        if turn.position:
             self._save(bookmark, turn.position)
         found = False
         for infraction in self._found_in(turn):

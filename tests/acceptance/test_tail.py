@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import BIN, Fleet, eventually
+from demo.fleet import BIN, NAME, Fleet, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ def test_what_is_written_while_the_reporter_is_dead_and_the_log_is_rotated_still
     log, place = tmp_path / "app.log", tmp_path / "place"
     add(log, INNOCENT)
     fleet.start_worker("--log-level", "error")
-    with reporter(fleet, log, "--state", str(place)) as process:
+    with reporter(fleet, log, "--state", str(place), "--reporter", "web-1") as process:
         eventually(place.exists, "it follows the log", 30)
         add(log, ATTACKER)
         eventually(
@@ -87,8 +88,21 @@ def test_what_is_written_while_the_reporter_is_dead_and_the_log_is_rotated_still
     add(log, ATTACKER)
     log.rename(tmp_path / "app.log.1")
     add(log, ATTACKER)
-    with reporter(fleet, log, "--state", str(place)):
+    with reporter(fleet, log, "--state", str(place), "--reporter", "web-2"):
         eventually(lambda: banned(fleet) == {ATTACKER}, "the attacker is banned", 30)
+    command = [
+        str(BIN / "f2b"),
+        "explain",
+        ATTACKER,
+        "--table",
+        NAME,
+        "--config",
+        str(tmp_path / "f2b.toml"),
+        "--json",
+    ]
+    told = subprocess.run(command, env=fleet.environment, check=True, capture_output=True, text=True).stdout
+    evidence = json.loads(told)["jails"][0]["ban"]["evidence"]
+    assert [each["reporter"] for each in evidence] == ["web-1", "web-2", "web-2"]
 
 
 def _offset(place: Path) -> int:

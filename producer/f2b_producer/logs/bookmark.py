@@ -55,8 +55,11 @@ class Bookmark:
         Raises:
             BookmarkError: If it cannot be read, or is about another log.
         """
+        path = Path(self._path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise BookmarkError(f"{self._path} is not a file")
         try:
-            text = Path(self._path).read_bytes()
+            text = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -81,7 +84,8 @@ class Bookmark:
         new = f"{self._path}.new"
         try:
             # Never through a link that somebody put there, and for nobody else's eyes.
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            Path(new).unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
                 file.write(text)
                 file.flush()

@@ -34,7 +34,7 @@ class Turn:
     """What is read at one look at the log.
 
     Attributes:
-        position: Where it begins, and how far and when it is read; None if the log is not there.
+        position: Where it begins, and how far and when it is read; None if there is nothing new.
         since_ms: When its lines were written at the earliest; None if nobody knows.
         now_ms: When they were written at the latest.
     """
@@ -145,9 +145,11 @@ class Tail:
             return Turn((), None, since_ms=since_ms, now_ms=now_ms)
         self._reading = file
         end = os.fstat(file.fileno()).st_size if up_to is None else up_to
-        place = self._lines.start
-        known = fingerprint(file.fileno(), place)
-        position = Position(self._inode, place, known, since_ms, turn_end=end, turn_ms=now_ms)
+        position = None
+        if end > self._read_to:
+            place = self._lines.start
+            known = fingerprint(file.fileno(), place)
+            position = Position(self._inode, place, known, since_ms, turn_end=end, turn_ms=now_ms)
         return Turn(self._read(file, end, now_ms), position, since_ms=since_ms, now_ms=now_ms)
 
     def _read(self, file: BinaryIO, end: int, now_ms: int) -> Iterator[TailedLine]:

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -483,32 +483,3 @@ def test_the_published_schema_knows_no_other_version_in_the_simple_form_either(
 ) -> None:
     assert published.is_valid({"v": 1, "ip": IP})
     assert not published.is_valid({"v": 2, "ip": IP})
-
-
-class TestNamesInAPack:
-    PACK: ClassVar[dict[str, Any]] = {"v": 1, "id": "p", "t0_ms": 1000, "dt_ms": [0, 0, 0], "ip": ["a", "b", "c"]}
-
-    def read(self, **more: Any) -> Body:
-        return read_body(json.dumps(self.PACK | more), message_id="m", sent_at_ms=5)
-
-    @pytest.mark.parametrize("notes", [{}, {"note": {"0": "n"}}])
-    def test_an_infraction_with_a_name_has_that_one_and_the_others_that_of_the_pack(self, notes: Any) -> None:
-        body = self.read(ids=["Jd0xKw2mQ4s", None, "x" * 20], **notes)
-        names = [each.id for each in body.infractions]
-        assert names[:2] == ["Jd0xKw2mQ4s", "p.1"]
-        assert len(names[2]) == 16
-        assert names == [each.id for each in self.read(id="q", ids=[names[0], "p.1", "x" * 20]).infractions]
-
-    def test_a_wrong_name_costs_nobody_else_anything(self) -> None:
-        body = self.read(ids=["", 66, ["x"]])
-        assert [each.id for each in body.infractions] == ["66"]
-        assert [each.reason for each in body.refused] == [Reason.BAD_SHAPE] * 2
-        assert [each.id for each in self.read(ids=["a"]).infractions] == ["a", "p.1", "p.2"]
-
-    @pytest.mark.parametrize(
-        ("said", "reporter"), [("web-1", "web-1"), (None, ""), (7, ""), ("a b", ""), ("x" * 65, ""), ([], "")]
-    )
-    def test_who_reports_is_told_if_it_is_a_name_and_never_judged(self, said: Any, reporter: str) -> None:
-        body = self.read(reporter=said)
-        assert body.reporter == reporter
-        assert body[:2] == self.read()[:2]

@@ -61,6 +61,7 @@ class Simple(BaseModel):
     id: _Id = None
     note: _Note = None
     weight: _Weight = 1
+    reporter: _Reporter = None
 
 
 class Pack(BaseModel):

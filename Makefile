@@ -24,7 +24,7 @@ quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-plots lint format docs wheels \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots lint format docs wheels \
 	lock clean
 
 help: ## Show this list
@@ -111,6 +111,9 @@ bench-growth: $(STAMP) ## Measure the worker by addresses, processes and pack si
 
 bench-commands: $(STAMP) ## Measure how long f2b takes where 100,000 addresses are banned: 10 minutes (ARGS="--bans 1000 --runs 1")
 	@$(BIN)/python -m benchmarks.commands $(ARGS)
+
+bench-doors: $(STAMP) ## Measure report to set while 1,100 connections attack each port: 5 minutes (ARGS="--door shim")
+	@$(BIN)/python -m benchmarks.doors $(ARGS)
 
 bench-plots: $(STAMP) ## Write tables and picture of the docs from what bench-growth measured
 	@$(BIN)/python -m benchmarks.worker.plots

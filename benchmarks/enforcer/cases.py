@@ -149,10 +149,12 @@ def takeover(scene: Scene, keys: Keys) -> Figures:
     scene.start_successor()
     time.sleep(STANDS_BY_AFTER_S)
     renewed_s = scene.kill_right_after_a_sign_of_life()
+    counts = Counts(scene)
     banned = keys.take(1)
     scene.ban(banned)
     in_s = scene.watch.wait_until_in(banned, 120)
-    return {"s": in_s - renewed_s, "heir_cpu_s": scene.cpu_s(), "heir_mb": scene.resident_mb()}
+    gets = counts.since()["gets"]
+    return {"s": in_s - renewed_s, "gets": gets, "heir_cpu_s": scene.cpu_s(), "heir_mb": scene.resident_mb()}
 
 
 def outage(scene: Scene, keys: Keys, kind: FaultKind, *, run: int) -> Figures:

@@ -24,6 +24,7 @@ from f2b_worker.adapters.dynamodb.ban_log.follower import BanLogFollower
 from f2b_worker.adapters.dynamodb.ban_log.packing import pack, unpack
 from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Part, Snapshot, part_name
+from f2b_worker.allocator import keep_memory_together
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.domain.ban_log.changes import Change
 from f2b_worker.domain.blocklists import SET_CAPACITY, Blocklist
@@ -123,7 +124,8 @@ def resident_bytes() -> int:
 @click.option("--bans", default=500_000, show_default=True, help="How many are active.")
 def main(bans: int) -> None:
     """Take over, and say what that took."""
-    look_for_garbage_seldom()  # as in a worker
+    keep_memory_together()  # as in a worker
+    look_for_garbage_seldom()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     clock = FakeClock()
     items = Items(bans, clock.now_ms())

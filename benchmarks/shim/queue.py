@@ -42,9 +42,11 @@ class Connection(asyncio.Protocol):
 
 
 def _answer(body: bytes) -> dict[str, object]:
-    entries = json.loads(body).get("Entries") if body else None
-    if entries is None:
+    if not body:
         return dict(COUNTS)
+    entries = json.loads(body).get("Entries")
+    if entries is None:  # GetQueueAttributes, of a shim that starts
+        return {"Attributes": {"QueueArn": "arn:aws:sqs:us-east-1:000000000001:f2b"}}
     COUNTS["sends"] += 1
     COUNTS["infractions"] += sum(len(json.loads(entry["MessageBody"])["dt_ms"]) for entry in entries)
     return {"Successful": [{"Id": entry["Id"], "MessageId": "-", "MD5OfMessageBody": "-"} for entry in entries]}

@@ -192,7 +192,7 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
         return logs.LogFilter(
             [line for given in args.failregex for line in logs.regexes(given, "failregex")],
             [line for given in args.ignoreregex for line in logs.regexes(given, "ignoreregex")],
-            warn=lambda text: _complain(f"{args.tail}: {text}"),
+            tell=lambda text: _complain(f"{args.tail}: {text}"),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -322,7 +322,7 @@ def _rung_by_signals() -> Iterator[Bell]:
 
 def _show(infractions: Iterable[Infraction]) -> None:
     for pack in encode(infractions):
-        sys.stdout.write(pack.body + "\n")
+        sys.stdout.write(pack.body.replace("\x7f", "\\u007f") + "\n")
 
 
 def _send(
@@ -362,7 +362,9 @@ def _report_all(
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"f2b-report: {text}\n")
+    # What was read is named in it, and must not steer the terminal.
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    sys.stderr.write(f"f2b-report: {shown}\n")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def kinds(fleet: Fleet) -> set[str]:
     return {f"{sk.partition('#')[0]}{sk.partition('-ipv')[2][:1]}" for sk in noted}
 
 
-ALL_KINDS = {"foreign4", "foreign6", "networks4", "networks6", "surge", "swept"}
+ALL_KINDS = {"foreign4", "foreign6", "networks4", "networks6", "sets", "surge", "swept"}
 ALL_FOREIGN = FOREIGN["4"] | FOREIGN["6"]
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import BIN, NAME, eventually
+from demo.fleet import BIN, NAME, eventually, free_port
 
 if TYPE_CHECKING:
     from email.message import Message
+    from pathlib import Path
 
     from demo.fleet import Fleet
     from localstack.faults import FaultKind
@@ -154,14 +155,49 @@ def test_several_processes_share_the_port_and_count_together_and_one_that_dies_i
     assert fleet.shim.wait(15) == 0
 
 
-def test_a_token_from_the_environment_opens_the_shim(fleet: Fleet) -> None:
-    fleet.environment["F2B_TOKEN"] = "old,new"
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_shim_without_a_token_says_once_that_it_is_open_to_all(
+    fleet: Fleet, tmp_path: Path, workers: str
+) -> None:
+    log = tmp_path / "shim.log"
+    fleet.start_shim("--workers", workers, log=log)
+    (line,) = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (line["event"], line["level"]) == ("open_to_all", "warning")
+    assert "everybody who reaches this port" in line["reason"]
+
+
+@pytest.mark.parametrize("token", ["", " ", "short", "correct-horse-15,correct-horse-16"])
+def test_a_token_that_would_open_the_shim_to_many_is_one_line_and_exit_code_3(fleet: Fleet, token: str) -> None:
+    command = [str(BIN / "f2b-shim"), "--queue", NAME, "--host", "127.0.0.1", "-p", str(free_port())]
+    environment = fleet.environment | {"F2B_TOKEN": token}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith("f2b-shim: --token: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}], ids=["fetch", "origin"]
+)
+def test_a_page_of_another_site_has_nobody_banned(fleet: Fleet, headers: dict[str, str]) -> None:
     fleet.start_shim()
+    assert ask(fleet, f"/infraction/{IP}", None, **headers)[0] == 403
+    assert ask(fleet, "/infractions", json.dumps({"ip": IP}).encode(), **headers)[0] == 403
+    assert 'f2b_shim_refused_total{reason="cross_site"} 2.0' in fleet.get("/metrics")[1]
+    assert fleet.queued() == 0
+
+
+def test_a_token_from_the_environment_opens_the_shim(fleet: Fleet, tmp_path: Path) -> None:
+    old, new = "old-0123456789ab", "new-0123456789ab"
+    fleet.environment["F2B_TOKEN"] = f"{old} {new}"
+    log = tmp_path / "shim.log"
+    fleet.start_shim(log=log)
 
     assert fleet.get(f"/infraction/{IP}")[0] == 401
-    for token in ("old", "new"):
+    for token in (old, new):
         assert ask(fleet, f"/infraction/{IP}", Authorization=f"Bearer {token}")[0] == 200
     assert fleet.get("/readyz")[0] == 200
+    assert "open_to_all" not in log.read_text()
 
 
 @pytest.mark.parametrize("options", [["--expose-state"], ["-l", "debug"], ["--loglevel", "DEBUG"]])

@@ -27,6 +27,7 @@ from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, judge
+from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -189,6 +190,18 @@ def _take_notes(fleet: Fleet) -> None:
     fleet.notebook.note_swept({IP_SET: now_ms - 5000})
     fleet.notebook.note_release(now_ms - 60_000)
     fleet.notebook.note_surge(now_ms - 1000)
+    fleet.notebook.note_sets(sets_noted(now_ms))
+
+
+def sets_noted(now_ms: int) -> NotedSets:
+    """How an enforcer saw its IP sets: two bans wait, and the sets of IPv6 lack too many to name them."""
+    v4 = (NotedSet("f2b-v4-1", 10_000, now_ms - 3000), NotedSet("f2b-v4-2", 17, now_ms - 800))
+    v6 = (NotedSet("f2b-v6-1", 9000, now_ms - 41_000),)
+    groups = (
+        NotedGroup("block", 4, v4, ("198.51.100.1/32", "203.0.113.0/24"), ("198.51.100.9/32",)),
+        NotedGroup("block", 6, v6, None),
+    )
+    return NotedSets(now_ms - 500, now_ms - 700, groups)
 
 
 def _act(fleet: Fleet) -> None:

@@ -44,6 +44,7 @@ from tests.contract.golden_table import (
     as_items,
     as_text,
     items_of,
+    sets_noted,
     write_golden_table,
 )
 
@@ -195,6 +196,7 @@ def test_golden_notes_are_read(fleet: Fleet) -> None:
         released_ms=BEGIN_MS + 1_563_000,
         networks={IP_SET: frozenset({"192.0.2.0/24"})},
         swept_ms={IP_SET: BEGIN_MS + 1_618_000},
+        sets=sets_noted(BEGIN_MS + 1_623_000),
     )
 
 

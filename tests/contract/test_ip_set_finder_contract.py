@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from f2b_worker.adapters.waf.finder import WafFinder
@@ -13,7 +14,7 @@ from f2b_worker.adapters.waf.ip_set import region_of
 from f2b_worker.adapters.waf.listing import READS_OF_A_COMMAND_PER_S, READS_PER_S, Pace
 from f2b_worker.adapters.waf.rules import references
 from f2b_worker.domain.blocklists import Blocklist, Scope
-from f2b_worker.errors import Missing, StartError
+from f2b_worker.errors import Missing, StartError, Unavailable
 from f2b_worker.testing import FakeClock, MemoryIpSet, MemoryIpSetFinder
 from tests.contract.ip_sets import make_ip_set, make_rule_group, make_web_acl, reference
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_wafv2 import WAFV2Client
     from mypy_boto3_wafv2.type_defs import StatementTypeDef
 
-    from f2b_worker.ports import IpSetFinder
+    from f2b_worker.ports import IpSet, IpSetFinder
     from localstack.local_aws import LocalAws
 
 
@@ -127,6 +128,18 @@ def test_a_deleted_set_is_not_found_and_one_made_anew_under_its_name_is_another(
     assert list(console.finder.find()["block"]) == [first]
 
 
+def test_each_set_is_told_of_before_the_answer_those_with_the_highest_numbers_first(console: Console) -> None:
+    console.make("block", "f2b-ipv4", "f2b-ipv4-2", "f2b-ipv4-10", "f2b-ipv6")
+    console.make("captcha", "doubt-ipv4")
+    told: list[tuple[str, IpSet]] = []
+    found = console.finder.find(lambda *each: told.append(each))
+    names = [each.name for _, each in told]
+    assert [name for name in names if name.startswith("f2b-ipv4")] == ["f2b-ipv4-10", "f2b-ipv4-2", "f2b-ipv4"]
+    assert {(name, each.id) for name, each in told} == {
+        (name, each.id) for name, ip_sets in found.items() for each in ip_sets
+    }
+
+
 def test_only_sets_that_no_rule_refers_to_are_unreferenced(console: Console) -> None:
     console.make("block", "f2b-ipv4", "f2b-ipv4-2", "f2b-ipv6")
     console.refer_to("f2b-ipv4", "f2b-ipv6")
@@ -216,6 +229,24 @@ class ReadBucket:
         return {"IPSet": {"IPAddressVersion": "IPV4", "Addresses": []}, "LockToken": "token"}
 
 
+class Failing(ReadBucket):
+    """A WAF client whose second opening of a set fails.
+
+    Attributes:
+        got: The names of the sets that it was asked for.
+    """
+
+    def __init__(self, clock: FakeClock, names: list[str]) -> None:
+        super().__init__(clock, names)
+        self.got: list[str] = []
+
+    def get_ip_set(self, **asked: Any) -> Any:
+        self.got.append(asked["Name"])
+        if len(self.got) == 2:
+            raise EndpointConnectionError(endpoint_url="waf")
+        return super().get_ip_set()
+
+
 class TestCalls:
     def test_a_known_set_costs_nothing_but_its_place_in_the_list(
         self, aws_in_process: LocalAws, waf: WAFV2Client
@@ -243,6 +274,27 @@ class TestCalls:
         finder.find()
         assert found.read().entries == frozenset()
         assert again.read().entries == {"192.0.2.1/32"}
+
+    def test_the_last_set_of_each_family_is_opened_before_any_other(self) -> None:
+        names = [f"f2b-ipv{family}{number}" for family in (4, 6) for number in ("", "-2", "-3")]
+        client: Any = ReadBucket(FakeClock(), names)
+        told: list[str] = []
+        finder_of(client, Blocklist("block", ("f2b",))).find(lambda _, each: told.append(each.name))
+        assert [sorted(told[place : place + 2]) for place in (0, 2, 4)] == [
+            ["f2b-ipv4-3", "f2b-ipv6-3"],
+            ["f2b-ipv4-2", "f2b-ipv6-2"],
+            ["f2b-ipv4", "f2b-ipv6"],
+        ]
+
+    def test_a_search_after_one_that_failed_opens_only_what_that_had_not_reached(self) -> None:
+        client: Any = Failing(FakeClock(), ["f2b-ipv4", "f2b-ipv4-2", "f2b-ipv4-3"])
+        finder = finder_of(client, Blocklist("block", ("f2b",)))
+        told: list[IpSet] = []
+        with pytest.raises(Unavailable):
+            finder.find(lambda _, each: told.append(each))
+        found = finder.find()["block"]
+        assert client.got == ["f2b-ipv4-3", "f2b-ipv4-2", "f2b-ipv4-2", "f2b-ipv4"]
+        assert told == [found[2]]
 
     def test_what_was_read_long_ago_is_read_anew(self, waf: WAFV2Client) -> None:
         summary = make_ip_set(waf, "f2b-ipv4", ["192.0.2.1/32"])

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.dynamodb.zipped import zipped
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
+from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, as_lines, named
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Notes
 from f2b_worker.testing import MemoryNotebook
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.sqlite.state import StateFile
+    from f2b_worker.errors import Unreadable
     from f2b_worker.ports import Notebook
     from localstack.local_aws import LocalAws
 
@@ -84,6 +87,41 @@ def test_when_the_ended_bans_had_left_each_set_is_replaced_as_a_whole(notebook: 
     assert notebook.read() == Notes({}, swept_ms={ARN: 3_000})
 
 
+ADDRESSES = tuple(f"198.51.100.{number}/32" for number in range(4))
+NOTED = NotedSets(
+    9_000,
+    8_000,
+    (
+        NotedGroup("block", 4, (NotedSet("f2b-ipv4", 3, 7_000), NotedSet("f2b-ipv4-2", 0, 0)), ADDRESSES[:2]),
+        NotedGroup("block", 6, (NotedSet("f2b-ipv6", 10_000, 7_000),), None, ADDRESSES[2:]),
+        NotedGroup("captcha", 4, (NotedSet("doubts", 1, 6_000),), (), None),
+    ),
+)
+
+
+@pytest.mark.parametrize("noted", [NOTED, NOTED._replace(groups=NOTED.groups[:1]), NotedSets(9_000, 8_000, ())])
+def test_how_the_ip_sets_are_is_replaced_as_a_whole(notebook: Notebook, noted: NotedSets) -> None:
+    notebook.note_sets(NOTED)
+    notebook.note_sets(noted)
+    assert notebook.read() == Notes({}, sets=noted)
+
+
+def test_how_a_hundred_ip_sets_are_takes_four_write_units_at_most() -> None:
+    """Where a hundred bans wait, too, and a hundred are held back; all as far from each other as they can be."""
+    dice = Random(1)
+    entries = [str(ip_network(dice.getrandbits(64) << 64).supernet(new_prefix=64)) for _ in range(200)]
+    sets = tuple(
+        NotedSet(f"f2b-ipv6-{number}", dice.randrange(10_001), 1_795_001_618_000 + dice.randrange(60_000))
+        for number in range(100)
+    )
+    noted = NotedSets(
+        1_795_001_678_000,
+        1_795_001_677_500,
+        (NotedGroup("block", 6, sets, named(entries[:100]), named(entries[100:])),),
+    )
+    assert len(zipped("\n".join(as_lines(noted)))) < 3_900
+
+
 def test_a_surge_is_noted_until_it_is_over(notebook: Notebook) -> None:
     notebook.note_surge(1_000)
     assert notebook.read() == Notes({}, 1_000, None)
@@ -132,6 +170,20 @@ class TestDynamo:
                 call()
 
     @pytest.mark.parametrize(
+        "lines", [{"S": "x"}, {"B": b"x"}, {"B": zipped("at 1 x")}, {"B": zipped("set a 1 1")}]
+    )
+    def test_how_the_ip_sets_are_is_told_of_and_costs_no_other_note_where_it_cannot_be_read(
+        self, dynamodb: DynamoDBClient, lines: Any
+    ) -> None:
+        key = {"pk": {"S": "enforcer#eu-west-1"}, "sk": {"S": "sets"}}
+        dynamodb.put_item(TableName=TABLE, Item=key | {"lines": lines})
+        told: list[Unreadable] = []
+        notebook = DynamoNotebook(dynamodb, TABLE, region="eu-west-1", aside=told.append)
+        notebook.note_surge(1_000)
+        assert notebook.read() == Notes({}, 1_000)
+        assert [each.item for each in told] == ["enforcer#eu-west-1 sets"]
+
+    @pytest.mark.parametrize(
         "broken",
         [
             {"released_ms": {"S": "x"}},
@@ -156,6 +208,18 @@ class TestDynamo:
 
 
 class TestSqlite:
+    @pytest.mark.parametrize("content", ["x", "5", "[]", '["at 1"]', '["at 1 2", "set a 1 1"]', '["at 1 2", 3]'])
+    def test_how_the_ip_sets_are_is_told_of_and_costs_no_other_note_where_it_cannot_be_read(
+        self, state: StateFile, content: str
+    ) -> None:
+        query = "INSERT INTO notes VALUES ('eu-west-1', 'sets', ?)"
+        state.writer.do("breaking", lambda connection: connection.execute(query, (content,)))
+        told: list[Unreadable] = []
+        notebook = SqliteNotebook(state.reader(), state.safe_writer, region="eu-west-1", aside=told.append)
+        notebook.note_surge(1_000)
+        assert notebook.read() == Notes({}, 1_000)
+        assert [each.item for each in told] == ["notes eu-west-1 sets"]
+
     @pytest.mark.parametrize(
         "content", ["x", "", "9" * 30, "9999999999999x", "3000.5", "3e3", "null", '"text"', "[]"]
     )

@@ -237,8 +237,8 @@ def an_operator_of_dead_letters() -> list[str]:
     queue = NAMES[:2]
     commands = (
         ("dlq", "list", *queue),
-        ("dlq", "retry", "--reason", "received_too_often", "--yes", *queue),
-        ("dlq", "drop", "--all", "--yes", *queue),
+        ("dlq", "retry", "--reason", "received_too_often", "--yes", *NAMES[:4]),
+        ("dlq", "drop", "--all", "--yes", *NAMES[:4]),
     )
     return [line for command in commands for line in a_command(*command)]
 

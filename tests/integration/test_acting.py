@@ -361,6 +361,14 @@ class TestDeadLetters:
         assert "say --yes" in ok("dlq", "drop", "--all", code=2).stderr
         assert "1 dropped" in ok("dlq", "drop", "--reason", "no_ip", "--yes").stderr
         assert told("dlq", "list") == {"letters": [], "reasons": {}}
+        acts = told("audit")["acts"]
+        assert [(each["verb"], each["count"]) for each in acts] == [("dlq-drop", 1), ("dlq-retry", 1)]
+        assert (acts[1]["what"], acts[0]["what"] == [first["id"]]) == ([first["id"]], False)
+        assert all(each["by"] for each in acts)
+
+    def test_where_none_is_chosen_nothing_is_remembered(self) -> None:
+        assert "0 dropped" in ok("dlq", "drop", "--reason", "envelope", "--yes").stderr
+        assert told("audit")["acts"] == []
 
     def test_one_that_is_not_there_is_named(self) -> None:
         assert "nowhere: there is no such dead letter" in ok("dlq", "show", "nowhere", code=1).stderr

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TREE = commands()
-EXAMPLES = [pytest.param(words, line, id=line) for words, command in TREE.items() for line in examples(command)]
+EXAMPLES = [
+    pytest.param(words, line.replace(" /etc/", " etc/"), id=line)  # below the folder of the test
+    for words, command in TREE.items()
+    for line in examples(command)
+]
 OF_A_LEDGER = [
     " ".join(words)
     for words, command in TREE.items()
@@ -49,8 +53,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "attack.ndjson.gz").write_bytes(gzip.compress(f"{line}\n{line}\n{line}\n".encode()))
     (tmp_path / "bans.csv").write_text("ip,until\n203.0.113.9,4102444800\n")
     (tmp_path / "offices.csv").write_text("ip,comment\n192.0.2.0/28,the office in Kyiv\n")
-    for name in ("jail.conf", "jail.local"):
-        (tmp_path / name).write_text("[sshd]\nenabled = true\n")
+    (tmp_path / "etc" / "fail2ban").mkdir(parents=True)
+    (tmp_path / "etc" / "fail2ban" / "jail.conf").write_text("[sshd]\nenabled = true\n")
     return tmp_path
 
 

@@ -85,8 +85,8 @@ class WorldIpSet(MemoryIpSet):
         self._world = world
 
     def write(self, entries: Iterable[str], token: str) -> str:
-        self._world.see_try()
         fault = self.faults.pop(0) if self.faults else ""
+        self._world.see_try(is_refused=fault == "throttled")
         if fault == "throttled":
             raise Throttled("rate exceeded")
         if fault == "unavailable":
@@ -132,6 +132,7 @@ class World:
         self.bans: dict[OffenderId, tuple[Ban, float]] = {}
         self.excused: set[str] = set()
         self.tries_s: list[float] = []
+        self.calls_s = (float("-inf"), float("-inf"))
         self.leases = [WorldLease(), WorldLease()]
         self.enforcers = [self.enforcer(lease) for lease in self.leases]
         self.due_s = [0.0, 0.0]
@@ -259,7 +260,7 @@ class World:
 
     def calm(self, seconds: float = QUIET_S) -> None:
         """Let every fault end and time pass."""
-        self.ledger.failure = None
+        self.ledger.failure = self.finder.failure = None
         self.pause()
         for each in self.sets:
             each.failure = None
@@ -272,10 +273,14 @@ class World:
 
     # What must be true at every update.
 
-    def see_try(self) -> None:
+    def see_try(self, *, is_refused: bool) -> None:
+        """See a call: a refused one changes nothing, each other one may have."""
         now_s = self.clock.monotonic_s()
-        assert not self.tries_s or now_s - self.tries_s[-1] >= 1.0, "two updates in one second"
-        self.tries_s.append(now_s)
+        assert now_s - self.calls_s[0] >= 1.0, "three calls in one second"
+        self.calls_s = (self.calls_s[1], now_s)
+        if not is_refused:
+            assert not self.tries_s or now_s - self.tries_s[-1] >= 1.0, "two updates in one second"
+            self.tries_s.append(now_s)
 
     def see_update(self, ip_set: WorldIpSet, before: frozenset[str]) -> None:
         for entry in ip_set.held - before:

@@ -86,6 +86,17 @@ class EnforcerMachine(RuleBasedStateMachine):
     def the_ledger_fails_or_not(self, fails: bool) -> None:
         self.world.ledger.failure = Unavailable("no answer") if fails else None
 
+    @rule(number=st.integers(0, 1), found=st.integers(0, 4), seconds=st.sampled_from([3.0, 7.0, 12.0]))
+    def a_takeover_finds_no_more_than_some_sets(self, number: int, found: int, seconds: float) -> None:
+        self.world.finder.failure, self.world.finder.finds_first = Unavailable("no answer"), found
+        self.world.restart(number)
+        self.world.move_lease(number)
+        self.world.pass_time(seconds)
+
+    @rule()
+    def all_sets_are_found(self) -> None:
+        self.world.finder.failure = None
+
     @rule(to=st.sampled_from([0, 1, 1, 0, None]))
     def the_lease_moves(self, to: int | None) -> None:
         self.world.move_lease(to)

@@ -192,6 +192,26 @@ def test_a_batch_is_stored_whole_or_as_its_newest_and_all_that_it_bans_nobody_wi
     assert stored.issubset(hits(deeds))
 
 
+@given(st.data(), laws(), deeds_of_one(), TURNS)
+@settings(PROFILE, max_examples=200)
+def test_the_same_infractions_with_other_weights_are_judged_once_by_their_largest_in_any_order(
+    data: st.DataObject, law: Law, deeds: Deeds, turns: list[bool]
+) -> None:
+    again = data.draw(st.lists(st.tuples(st.sampled_from(deeds), st.integers(1, 6)), min_size=1, max_size=20))
+    told = [*deeds, *(deed._replace(weight=weight) for deed, weight in again)]
+    heaviest = list({deed[:2]: deed for deed in sorted(told)}.values())
+    ledger = MemoryLedger()
+    work(ledger, jail_of(law), data.draw(deliveries(infractions(told))), turns)
+    bans = ledger.history(WHO)
+    cited = [hit[:2] for ban in bans for hit in ban.evidence]
+    assert len(set(cited)) == len(cited)
+    # A ban may have started before the largest weight came; then as much as was known backs it.
+    assert unsound(bans, told, law) == []
+    if law.is_honest:
+        assert incomplete(bans, heaviest, law, max(deed.at_ms for deed in heaviest)) == []
+    assert [term_of(ban) for ban in judged(told, law)] == in_order(heaviest, law)
+
+
 @st.composite
 def slow_attackers(draw: st.DrawFn) -> tuple[Law, Deeds]:
     """Somebody who waits for the end of findtime whenever one more infraction would be a ban."""

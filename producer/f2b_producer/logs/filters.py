@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from f2b_producer._address import BOM
-from f2b_producer.logs.dates import Dates
+from f2b_producer.logs.dates import Dates, Stamp
 from f2b_producer.logs.failregex import FilterError, compile_failregexes, compile_ignoreregexes
+from f2b_producer.logs.lines import LINE_MAX_CHARACTERS, cut
+from f2b_producer.logs.time_limit import TimeLimit, TooSlowError
 from f2b_producer.logs.timing import Timing
 
-LINE_MAX_CHARACTERS = 16 * 1024  # a regex that backtracks is only slow on what is long
+_SHOWN_CHARACTERS = 120
 
 
 class Found(NamedTuple):
@@ -24,14 +26,15 @@ class Found(NamedTuple):
 
 @dataclass
 class Counts:
-    """What became of the lines: each is one of these, and `no_date` or `off_clock` beside it.
+    """What became of the lines: each is one of these, and `too_long`, `no_date` and `off_clock` beside it.
 
     Attributes:
         matched: Lines in which an infraction was found.
         ignored: Lines that a failregex matched and an ignoreregex too.
         no_match: Lines that no failregex matched.
         no_address: Lines that a failregex matched without an address: a host name, which is never resolved.
-        too_long: Lines of more than 16 KiB, which are skipped.
+        too_slow: Lines at which the regexes took too long: they were given up, and report nothing.
+        too_long: Lines of more than 16 KiB, of which the middle was cut out before they were judged.
         undated: Lines that matched, and that nobody can date: old ones without a date.
         no_date: Lines without a date where the log has it; what counts is when they were read.
         off_clock: Lines whose date cannot be right; what counts is when they were read.
@@ -41,6 +44,7 @@ class Counts:
     ignored: int = 0
     no_match: int = 0
     no_address: int = 0
+    too_slow: int = 0
     too_long: int = 0
     undated: int = 0
     no_date: int = 0
@@ -49,7 +53,7 @@ class Counts:
     @property
     def lines(self) -> int:
         """How many lines were read."""
-        return self.matched + self.ignored + self.no_match + self.no_address + self.too_long + self.undated
+        return self.matched + self.ignored + self.no_match + self.no_address + self.too_slow + self.undated
 
 
 class LogFilter:
@@ -59,7 +63,8 @@ class LogFilter:
         failregexes: Each of one or several lines; the first that matches counts.
         ignoreregexes: Lines that match one of these are no infractions.
         zone: Of stamps that name none; None is the machine's local zone.
-        warn: Is told, once each, of dates that are wrong and of lines without a known one.
+        tell: Told in one line of the first line that was given up as too slow, the second, the fourth, and so on;
+            and once each of dates that are wrong, and of lines without a known one.
 
     Raises:
         FilterError: Naming the regex and the place, if one is wrong or unsupported.
@@ -74,12 +79,15 @@ class LogFilter:
         ignoreregexes: Iterable[str] = (),
         *,
         zone: tzinfo | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._failregexes = compile_failregexes(failregexes)
         self._ignoreregexes = compile_ignoreregexes(ignoreregexes)
         self._dates = Dates(zone)
-        self._timing = Timing(self._dates, warn)
+        self._timing = Timing(self._dates, tell)
+        self._limit = TimeLimit()
+        self._tell = tell
+        self._tried = ""
         self.counts = Counts()
 
     def learn(self, lines: Iterable[str]) -> None:
@@ -98,44 +106,73 @@ class LogFilter:
             since_ms: When it was written at the earliest; None, of an old log, is at any time.
             needs_date: Whether a line without a date is left out, and counted.
         """
+        line = _whole(line)
         if len(line) > LINE_MAX_CHARACTERS:
             self.counts.too_long += 1
-            return None
-        line = _whole(line)
+            line = cut(line)
         stamp = self._timing.find(line, now_ms=now_ms, since_ms=since_ms)
+        at_ms = self._at_ms(stamp, now_ms=now_ms, since_ms=since_ms)
+        if stamp:  # as fail2ban does: the date is cut out before the regexes see the line
+            line = line[: stamp.start] + line[stamp.end :]
+        try:
+            ip, is_ignored = self._limit.run(self._judge, line)
+        except TooSlowError:
+            self._give_up(line)
+            return None
+        is_dated = stamp is not None or not needs_date
+        self._count(ip, is_ignored=is_ignored, is_dated=is_dated)
+        return Found(ip, at_ms) if ip and is_dated and not is_ignored else None
+
+    def _at_ms(self, stamp: Stamp | None, *, now_ms: int, since_ms: int | None) -> int:
         if stamp is None:
             self.counts.no_date += 1
-            return self._judged(line, None if needs_date else now_ms)
-        at_ms = stamp.at_ms
-        if not self._timing.agrees(at_ms, now_ms=now_ms, since_ms=since_ms):
+            return now_ms
+        if not self._timing.agrees(stamp.at_ms, now_ms=now_ms, since_ms=since_ms):
             self.counts.off_clock += 1
-            at_ms = at_ms if since_ms is None else now_ms
-        # As fail2ban does: the date is cut out before the regexes see the line.
-        return self._judged(line[: stamp.start] + line[stamp.end :], at_ms)
+            return stamp.at_ms if since_ms is None else now_ms
+        return stamp.at_ms
 
-    def _judged(self, line: str, at_ms: int | None) -> Found | None:
-        ip = self._judge(line)
-        if not ip:
-            return None
-        if at_ms is None:
-            self.counts.matched -= 1
-            self.counts.undated += 1
-            return None
-        return Found(ip, at_ms)
+    def _judge(self, line: str) -> tuple[str | None, bool]:
+        """Find the address in *line*, and whether the line is to be ignored; it may be given up at any moment."""
+        ip = self._search(line)
+        return ip, ip is not None and self._is_ignored(line)
 
-    def _judge(self, line: str) -> str | None:
-        tried = (failregex.search(line) for failregex in self._failregexes)
-        ip = next((found for found in tried if found is not None), None)
+    def _search(self, line: str) -> str | None:
+        for failregex in self._failregexes:
+            self._tried = failregex.source
+            ip = failregex.search(line)
+            if ip is not None:
+                return ip
+        return None
+
+    def _is_ignored(self, line: str) -> bool:
+        for ignored in self._ignoreregexes:
+            self._tried = ignored.pattern
+            if ignored.search(line):
+                return True
+        return False
+
+    def _count(self, ip: str | None, *, is_ignored: bool, is_dated: bool) -> None:
         if ip is None:
             self.counts.no_match += 1
-        elif any(ignored.search(line) for ignored in self._ignoreregexes):
+        elif is_ignored:
             self.counts.ignored += 1
-            return None
+        elif ip and not is_dated:
+            self.counts.undated += 1
         elif ip:
             self.counts.matched += 1
         else:
             self.counts.no_address += 1
-        return ip
+
+    def _give_up(self, line: str) -> None:
+        self.counts.too_slow += 1
+        times = self.counts.too_slow
+        if times & (times - 1) == 0:  # an attacker who writes such lines must not fill the log of this, too
+            shown = line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "…"
+            self._tell(
+                f"too slow, {times} so far: the regex {self._tried!r} took too long for the line {shown!r}, which "
+                'is left out. Write [^"]* or \\S+ instead of .*, and no + inside of (…)+'
+            )
 
 
 def _whole(line: str) -> str:

@@ -25,6 +25,7 @@ _HELD_SHARE = 0.05  # of these lines: access and error logs may share a file, an
 _WORD_SHARE = 0.5  # behind some words: stack traces have no date, and an attacker's line is one of many
 _WORD_LINES = 3  # at least, since the first line may be his
 _WORDS_MAX = 8
+_WHOLE_CHARACTERS = 8 * 1024  # of what is longer, a part may be cut out
 
 _NO_MORE = "(?![0-9])"
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
@@ -176,7 +177,9 @@ def _places_in(line: str) -> Iterator[_Place]:
 
 def _end_of_key(line: str, key: str) -> int | None:
     """Return where a key that is not nested ends."""
-    if line.count(key) == 1 and line.endswith("}"):  # not cut off, so it is not another one, deeper in the line
+    if (
+        len(line) < _WHOLE_CHARACTERS and line.count(key) == 1 and line.endswith("}")
+    ):  # not cut off, so it is not another one, deeper in the line
         end = line.find(key) + len(key)
         return end if _COLON.match(line, end) else None
     return next((end for found, end in _top_keys(line) if found == key), None)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from f2b_producer.logs.bookmark import Position, fingerprint
-from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
+from f2b_producer.logs.lines import READ_BYTES, Lines
 
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
-_LINE_MAX_BYTES = 4 * LINE_MAX_CHARACTERS  # as UTF-8 at most: a line without end must not fill the memory
-_READ_BYTES = 1 << 16
+_LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
 _SAMPLE_BYTES = 1 << 17  # lines of which are learnt where the log has its dates
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
 
@@ -92,7 +91,7 @@ class Tail:
         self._read_to = 0
         self._fingerprint = ""
         self._leaving = False
-        self._lines = _Lines(0)
+        self._lines = Lines(0)
         self._since_ms: int | None = clock_ms()
         self._after = after
         if after is None and self._open():
@@ -153,16 +152,16 @@ class Tail:
         return Turn(self._read(file, end, now_ms), position, since_ms=since_ms, now_ms=now_ms)
 
     def _read(self, file: BinaryIO, end: int, now_ms: int) -> Iterator[TailedLine]:
-        while self._read_to < end and (read := file.read(min(_READ_BYTES, end - self._read_to))):
+        while self._read_to < end and (read := file.read(min(READ_BYTES, end - self._read_to))):
             self._read_to += len(read)
-            for offset, line in self._lines.add(read):
-                yield TailedLine(line, self._inode or 0, offset)
+            for line in self._lines.add(read):
+                yield TailedLine(line, self._inode or 0, self._lines.begun)
         self._fingerprint = fingerprint(file.fileno(), self._read_to)
         self._since_ms = now_ms
 
     def _rest(self) -> Turn:
         """Make a turn of the line without end that a finished file ends with."""
-        rest = [TailedLine(line, self._inode or 0, offset) for offset, line in self._lines.rest()]
+        rest = [TailedLine(line, self._inode or 0, self._lines.begun) for line in self._lines.rest()]
         now_ms = self._clock_ms()
         return Turn(rest, None, since_ms=self._since_ms, now_ms=now_ms)
 
@@ -248,14 +247,14 @@ class Tail:
         self._inode = os.fstat(file.fileno()).st_ino
         self._read_to = offset
         self._fingerprint = fingerprint(file.fileno(), offset)
-        self._lines = _Lines(offset)  # the end of a partial line went with the old contents
+        self._lines = Lines(offset)  # the end of a partial line went with the old contents
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = self._reading = None
             self._inode = None
-            self._lines = _Lines(0)
+            self._lines = Lines(0)
 
     def _skip_to_end(self) -> None:
         """Begin after the last whole line: one that is being written now is new."""
@@ -279,43 +278,6 @@ class Tail:
         """Whether what was read is no longer there; the file may have grown again since."""
         assert self._file is not None
         return fingerprint(self._file.fileno(), self._read_to) != self._fingerprint
-
-
-class _Lines:
-    """Puts lines together from what was read, cutting what is longer than any line that counts.
-
-    Attributes:
-        start: Where in the file the first line begins that has no end yet.
-    """
-
-    def __init__(self, start: int) -> None:
-        self.start = start
-        self._partial = b""
-        self._skipped = 0
-
-    def add(self, read: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines that *read* completes, each with where it begins."""
-        *whole, partial = read.split(b"\n")
-        for end in whole:
-            line, skipped, start = self._partial + end, self._skipped, self.start
-            self._partial, self._skipped = b"", 0
-            self.start += skipped + len(line) + 1
-            if not skipped:
-                yield start, line
-        self._partial += partial
-        if self._skipped or len(self._partial) > _LINE_MAX_BYTES:
-            is_first, line = not self._skipped, self._partial
-            self._skipped += len(line)
-            self._partial = b""
-            if is_first:
-                yield self.start, line  # long enough to be counted as too long
-
-    def rest(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the line without end that a finished file ends with."""
-        if self._partial and not self._skipped:
-            yield self.start, self._partial
-        self.start += self._skipped + len(self._partial)
-        self._partial, self._skipped = b"", 0
 
 
 def _opened(path: str | Path) -> BinaryIO | None:

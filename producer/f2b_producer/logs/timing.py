@@ -24,7 +24,7 @@ class Timing:
         warn: Is given one line for people.
     """
 
-    def __init__(self, dates: Dates, warn: Callable[[str], None]) -> None:
+    def __init__(self, dates: Dates, warn: Callable[[str], object]) -> None:
         self._dates = dates
         self._warn = warn
         self._warned_off = self._warned_form = False

@@ -1,6 +1,6 @@
 """What an explanation says of each infraction."""
 
-from f2b_worker.cli.explanation import Answer, as_object, as_text
+from f2b_worker.cli.explanation import Answer, as_lines, as_object
 from f2b_worker.domain.jails import Window
 from f2b_worker.domain.judge.explanations import Explanation, WindowCount
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
@@ -16,7 +16,7 @@ def test_who_reported_each_infraction_of_a_ban_is_told() -> None:
     counts = (WindowCount(Window(), ()),)
     found = Explanation(OffenderId("login", "203.0.113.7/32"), ban, None, None, counts, None, None, ())
     answer = Answer(found, configured=True, holders=None, now_ms=NOW_MS)
-    assert as_text(answer).splitlines()[3:] == [
+    assert as_lines(answer)[3:] == [
         "    evidence   2023-11-14 22:13:20Z  i0",
         "               2023-11-14 22:13:21Z  i1, from web-1",
         "               2023-11-14 22:13:22Z  i2, from web-2",

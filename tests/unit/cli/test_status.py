@@ -19,7 +19,10 @@ WELL = Status(
     now_ms=NOW_MS,
     bans={"login": 12_345, "ssh": 1},
     seen=Seen([ALIVE], QueueDepth(3, 2, 1, 0), {"eu-west-1": Holder("a/1/c0ffee02", "block (f2b)")}),
-    sets=[Filled("f2b-ipv4", "block", 4, 10_000), Filled("f2b-ipv4-2", "block", 4, 9_999)],
+    sets=[
+        Filled("f2b-ipv4", "block", 4, 10_000, NOW_MS - 12_345),
+        Filled("f2b-ipv4-2", "block", 4, 9_999, NOW_MS),
+    ],
     notes={"eu-west-1": Notes({})},
 )
 
@@ -40,6 +43,12 @@ def test_where_all_is_well_the_first_line_says_so() -> None:
         "f2b-ipv4    block       10,000  10,000",
         "f2b-ipv4-2  block        9,999  10,000",
     ]
+
+
+def test_ip_sets_that_an_enforcer_noted_are_said_to_be_so_and_how_old_that_is() -> None:
+    lines = list(_lines(dataclasses.replace(WELL, are_noted=True)))
+    assert "ip sets   as noted by who enforces, seen 12s ago; --live asks WAF" in lines
+    assert [each["seen"] for each in status_object(WELL)["sets"]] == [1_699_999_987.655, 1_700_000_000]
 
 
 @pytest.mark.parametrize(

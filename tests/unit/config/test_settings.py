@@ -31,6 +31,7 @@ EVERY_OPTION: dict[str, tuple[str, object]] = {
     "max_new_bans_per_minute": ("500", 500),
     "audit_days": ("30", 30),
     "metrics_port": ("9100", 9100),
+    "metrics_host": ("0.0.0.0", "0.0.0.0"),
     "state": ("other.db", "other.db"),
     "port": ("80", 80),
     "host": ("127.0.0.1", "127.0.0.1"),
@@ -86,6 +87,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_new_bans_per_minute": 0,
         "audit_days": 400,
         "metrics_port": None,
+        "metrics_host": "127.0.0.1",
         "standalone": False,
         "state": None,
         "port": 8000,
@@ -332,6 +334,7 @@ def test_a_shim_reads_its_own_settings_from_the_environment(monkeypatch: pytest.
         "host": "0.0.0.0",
         "workers": 1,
         "token": (),
+        "peer_share": 0.5,
         "rate_limit": 0.0,
         "body_bytes": 512 * 1024,
         "waiting": 50_000,
@@ -343,11 +346,52 @@ def test_a_shim_reads_its_own_settings_from_the_environment(monkeypatch: pytest.
 
 
 def test_a_shims_tokens_are_several_and_no_log_line_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("F2B_TOKEN", "old, new")
+    old, new = "old-0123456789ab", "new-0123456789ab"
+    monkeypatch.setenv("F2B_TOKEN", f"{old} {new}\n")
     settings = load(ShimSettings, {"queue": "f2b"})
-    assert [token.get_secret_value() for token in settings.token] == ["old", "new"]
-    assert "old" not in repr(settings)
+    assert [token.get_secret_value() for token in settings.token] == [old, new]
+    assert load(ShimSettings, {"queue": "f2b", "token": (old, new)}) == settings
+    assert old not in repr(settings)
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize("given", ["environment", "command line"])
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ("", "is empty, which would open the port to all"),
+        (" \t", "is empty, which would open the port to all"),
+        ("correct-horse-15", None),
+        ("correct-horse-1", "one has 15 characters and can be guessed: give 16 or more"),
+        ("correct horse battery staple", "one has 5 characters and can be guessed"),
+        ("correct-horse-battery-staple x", "one has 1 characters and can be guessed"),
+        (
+            "correct-horse-15,correct-horse-16",
+            "holds a comma, which no token does: write a space",
+        ),
+        ("correct-horse-15,", "holds a comma"),
+        (",", "holds a comma"),
+    ],
+)
+def test_a_token_that_would_open_the_port_to_many_is_one_error_that_does_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, given: str, token: str, told: str | None
+) -> None:
+    if given == "environment":
+        monkeypatch.setenv("F2B_TOKEN", token)
+    settings = {"queue": "f2b"} | ({"token": (token,)} if given == "command line" else {})
+    if told is None:
+        assert [each.get_secret_value() for each in load(ShimSettings, settings).token] == [token]
+        return
+    with pytest.raises(StartError) as refused:
+        load(ShimSettings, settings)
+    assert str(refused.value).startswith(f"--token: {told}")
+    assert "correct" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_one_empty_token_beside_a_good_one_is_an_error_too() -> None:
+    with pytest.raises(StartError, match=r"^--token: is empty"):
+        load(ShimSettings, {"queue": "f2b", "token": ("correct-horse-15", "")})
 
 
 @pytest.mark.parametrize(

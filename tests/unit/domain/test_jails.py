@@ -109,9 +109,15 @@ def test_a_jail_names_keys_at_its_own_prefixes() -> None:
     assert jail.key(parse_address("2001:db8:1:2::3")) == "2001:db8:1::/48"
 
 
-@pytest.mark.parametrize(("maxretry", "kept"), [((1,), 32), ((16,), 32), ((17,), 34), ((3, 50, 5), 100)])
+@pytest.mark.parametrize(
+    ("maxretry", "kept"), [((1,), 32), ((16,), 32), ((17,), 34), ((3, 50, 5), 100), ((500,), 1000)]
+)
 def test_twice_the_largest_maxretry_and_at_least_32_hits_are_kept(maxretry: tuple[int, ...], kept: int) -> None:
     assert Jail(windows=tuple(Window(each) for each in maxretry)).hits_kept == kept
+
+
+def test_of_a_jail_that_forgives_much_no_more_hits_are_kept_than_an_item_holds() -> None:
+    assert Jail(windows=(Window(1000),)).hits_kept == 1000
 
 
 def test_an_unknown_jail_is_judged_by_the_defaults() -> None:

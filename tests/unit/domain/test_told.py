@@ -8,6 +8,7 @@ from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change
 from f2b_worker.domain.ban_log.told import Told
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
+from tests.memory import bytes_of
 
 ONE, OTHER = OffenderId("login", "203.0.113.1/32"), OffenderId("scan", "203.0.113.1/32")
 
@@ -46,3 +47,33 @@ def test_a_ban_that_cannot_be_read_is_never_forgotten() -> None:
     list(told.newer([Change(ONE, UNREADABLE, 2)]))
     told.forget_ended(FOREVER_MS)
     assert list(told.newer([change(ONE, 1)])) == []
+
+
+@pytest.mark.parametrize("until_ms", [-FOREVER_MS, -1, 0, FOREVER_MS])
+def test_however_early_or_late_a_ban_ends_the_revision_tells_what_is_newer(until_ms: int) -> None:
+    told = Told()
+    ban = Ban(-FOREVER_MS, until_ms, 1, 1)
+    changes = [Change(ONE, ban, revision) for revision in (7, 6, 7, 8)]
+    assert list(told.newer(changes)) == [changes[0], changes[3]]
+    told.forget_ended(FOREVER_MS)
+    assert list(told.newer(changes)) == ([] if until_ms == FOREVER_MS else [changes[0], changes[3]])
+
+
+def test_a_ban_takes_less_than_100_bytes_beside_its_key() -> None:
+    now_ms = 1_764_000_000_000
+    changes = [
+        Change(
+            OffenderId("login", f"198.18.{number // 250}.{number % 250}/32"), Ban(now_ms, now_ms + 1, 1, 1), 300
+        )
+        for number in range(10_000)
+    ]
+
+    def make() -> Told:
+        told = Told()
+        for _ in told.newer(changes):
+            pass
+        return told
+
+    told, size = bytes_of(make)
+    assert list(told.newer(changes)) == []
+    assert size / len(changes) < 100

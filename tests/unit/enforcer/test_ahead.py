@@ -38,8 +38,8 @@ def finds(scene: Scene) -> list[Mapping[str, Sequence[AnyIpSet]]]:
     found: list[Mapping[str, Sequence[AnyIpSet]]] = []
     find = scene.finder.find
 
-    def watched() -> Mapping[str, Sequence[AnyIpSet]]:
-        found.append(find())
+    def watched(tell: Callable[[str, AnyIpSet], None] = lambda *_: None) -> Mapping[str, Sequence[AnyIpSet]]:
+        found.append(find(tell))
         return found[-1]
 
     scene.finder.find = watched  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.enforcer.aside import Question
 from f2b_worker.enforcer.pace import (
+    AGAIN_AFTER_S,
     IN_A_ROW,
     PACE_MAX_S,
     REFUSALS,
@@ -34,28 +35,55 @@ def test_updates_keep_their_distance() -> None:
     assert pace.next_s == 10.0 + UPDATE_EVERY_S
 
 
-def refuse(pace: UpdatePace, times: int) -> None:
-    for _ in range(times):
-        pace.begin(0.0)
+def refuse(pace: UpdatePace, seconds: int) -> float:
+    """Refuse in so many seconds, in each of which somebody else writes; tell when it was tried last."""
+    now_s = 0.0
+    for second in range(seconds):
+        now_s = 10.0 * second
+        pace.begin(now_s)
         pace.slow_down()
+    return now_s
 
 
 def test_the_pace_slows_down_to_a_limit_and_is_back_after_a_few_successes() -> None:
     pace = UpdatePace(lambda: 0.0)
-    refuse(pace, 20)
-    assert pace.next_s == PACE_MAX_S
+    tried_s = refuse(pace, 20)
+    assert pace.next_s == tried_s + PACE_MAX_S
     for second in range(3):
-        pace.begin(100.0 * second)
+        pace.begin(1000.0 + 100.0 * second)
         pace.succeed()
-    assert pace.next_s == 200.0 + UPDATE_EVERY_S
+    assert pace.next_s == 1200.0 + UPDATE_EVERY_S
 
 
 def test_a_few_refusals_cost_no_more_than_a_slot_each_for_somebody_else_may_have_taken_it() -> None:
     pace = UpdatePace(lambda: 0.0)
-    refuse(pace, REFUSALS)
-    assert pace.next_s == UPDATE_EVERY_S
-    refuse(pace, 1)
-    assert pace.next_s > UPDATE_EVERY_S
+    tried_s = refuse(pace, REFUSALS)
+    assert pace.next_s <= tried_s + UPDATE_EVERY_S
+    tried_s = refuse(pace, 1)
+    assert pace.next_s > tried_s + UPDATE_EVERY_S
+
+
+def test_after_a_refusal_it_is_tried_when_the_other_ones_second_may_be_over_and_when_it_must_be() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    pace.begin(10.0)
+    pace.succeed()
+    pace.begin(11.4)
+    pace.slow_down()
+    tried_s = pace.next_s
+    assert 12.0 < tried_s < 12.4
+    pace.begin(tried_s)
+    pace.slow_down()
+    assert pace.next_s == 11.4 + AGAIN_AFTER_S
+
+
+def test_whatever_is_refused_no_more_than_two_calls_leave_in_any_second() -> None:
+    pace = UpdatePace(lambda: 0.0)
+    calls_s = []
+    for _ in range(60):
+        calls_s.append(max(0.0, pace.next_s))
+        pace.begin(calls_s[-1])
+        pace.slow_down()
+    assert min(third - first for first, third in zip(calls_s, calls_s[2:], strict=False)) > 1.0
 
 
 def test_while_others_write_they_are_left_a_little_time() -> None:
@@ -81,11 +109,11 @@ def test_whoever_updates_all_the_time_leaves_others_a_little_too() -> None:
 
 def test_an_update_that_lost_its_lock_had_the_budget_and_so_brings_the_pace_back() -> None:
     pace = UpdatePace(lambda: 0.0)
-    refuse(pace, 20)
+    tried_s = refuse(pace, 20)
     for _ in range(3):
-        pace.begin(0.0)
+        pace.begin(tried_s)
         pace.lose()
-    assert pace.next_s == SHARED_EVERY_S
+    assert pace.next_s == tried_s + SHARED_EVERY_S
 
 
 @pytest.mark.parametrize(("losses", "extra_s"), [(1, 0.0), (2, 0.25 * UPDATE_EVERY_S)])

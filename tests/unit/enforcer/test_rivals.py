@@ -38,6 +38,7 @@ class BusySet(IpSet):
     def __init__(self, clock: Clock, tries_s: list[float]) -> None:
         super().__init__(clock, tries_s)
         self.ours_s: list[float] = []
+        self.taken_s: list[float] = []
         self.is_rivals_turn = False
 
     def write(self, entries: Iterable[str], token: str) -> str:
@@ -47,6 +48,8 @@ class BusySet(IpSet):
             self.tries_s.append(self._clock.monotonic_s())
             raise Throttled("rate exceeded")
         self.spent_s = self._clock.monotonic_s()
+        if not self.is_rivals_turn:
+            self.taken_s.append(self.spent_s)
         return super().write(entries, token)
 
 
@@ -129,6 +132,13 @@ def test_a_rival_gets_its_turn_although_a_ban_comes_every_second() -> None:
     assert len(rival.added) >= 15
 
 
-def test_an_eager_rival_does_not_make_us_call_more_than_once_a_second() -> None:
+def test_an_eager_rival_does_not_keep_our_bans_out() -> None:
+    slowest_s, _, _ = compete(1.0)
+    assert slowest_s <= 8.0
+
+
+def test_an_eager_rival_does_not_make_us_update_more_than_once_a_second_or_call_more_than_twice() -> None:
     _, _, ip_set = compete(1.0)
-    assert min(gaps_s(ip_set.ours_s)) > 1.0
+    assert min(gaps_s(ip_set.taken_s)) > 1.0
+    assert len(ip_set.ours_s) > len(ip_set.taken_s)
+    assert min(third - first for first, third in zip(ip_set.ours_s, ip_set.ours_s[2:], strict=False)) > 1.0

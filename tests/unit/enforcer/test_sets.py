@@ -27,7 +27,7 @@ from tests.unit.enforcer.scene import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from f2b_worker.ports import IpSet as AnyIpSet
     from f2b_worker.ports import IpSetContents
@@ -139,10 +139,12 @@ class TestSetsThatComeAndGo:
         class SlowFinder(type(scene.finder)):  # type: ignore[misc]
             takes_s = 0.2
 
-            def find(self) -> Mapping[str, Sequence[AnyIpSet]]:
+            def find(
+                self, tell: Callable[[str, AnyIpSet], None] = lambda *_: None
+            ) -> Mapping[str, Sequence[AnyIpSet]]:
                 searches_s.append(scene.clock.monotonic_s())
                 scene.clock.advance(self.takes_s)
-                found: Mapping[str, Sequence[AnyIpSet]] = super().find()
+                found: Mapping[str, Sequence[AnyIpSet]] = super().find(tell)
                 return found
 
         scene.finder = SlowFinder(scene.finder.ip_sets)

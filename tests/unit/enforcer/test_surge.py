@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from f2b_worker.domain.acts.act import Verb
+from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.blocklists import Blocklist
-from f2b_worker.domain.judge.verdicts import BY_HAND
+from f2b_worker.domain.judge.verdicts import BY_HAND, OffenderId
 from f2b_worker.enforcer.lifting import GRACE_S
 from f2b_worker.errors import Throttled, Unavailable
-from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, Scene
+from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, C, Scene
 
 LIMIT = 10
 CROWD = [f"198.18.0.{host}/32" for host in range(30)]
@@ -207,3 +209,16 @@ def test_who_goes_from_one_blocklist_into_another_counts_as_new_there() -> None:
     scene.ban(*CROWD, seconds=99_999, jail="recidive", blocklists=("block", "captcha"))
     scene.pass_time(20)
     assert scene.v4.held == set()
+
+
+def test_a_ban_that_is_held_back_goes_in_when_somebody_orders_it_by_hand_even_for_a_shorter_time() -> None:
+    scene = Scene(limit=2)
+    scene.pass_time(1)
+    scene.ban(A, B, C)
+    scene.pass_time(2)
+    assert scene.held == (set(), set())
+    who = OffenderId("default", B)
+    order = Order(scene.clock.now_ms() + 60_000)
+    scene.acts.ban(scene.act(Verb.BAN), {who: order})
+    scene.pass_time(2)
+    assert scene.held == ({B}, set())

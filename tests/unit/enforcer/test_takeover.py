@@ -261,7 +261,12 @@ class TestLeaseAndTime:
     def test_sets_that_were_found_before_the_lease_was_lost_are_looked_for_anew(self, scene: Scene) -> None:
         found: list[Mapping[str, Sequence[AnyIpSet]]] = []
         find = scene.finder.find
-        scene.finder.find = lambda: found.append(find()) or found[-1]  # type: ignore[func-returns-value,method-assign]
+
+        def watched(tell: Callable[[str, AnyIpSet], None] = lambda *_: None) -> Mapping[str, Sequence[AnyIpSet]]:
+            found.append(find(tell))
+            return found[-1]
+
+        scene.finder.find = watched  # type: ignore[method-assign]
         scene.pass_time(5)
         scene.lease.held = False
         scene.pass_time(5)

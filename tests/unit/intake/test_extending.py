@@ -6,7 +6,7 @@ import pytest
 
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.intake.desk import Desk, Pile
-from f2b_worker.intake.extending import EXTEND_EVERY_S, EXTENSIONS_AT_ONCE, Extending
+from f2b_worker.intake.extending import EXTEND_EVERY_S, EXTENDED_SHARE, EXTENSIONS_AT_ONCE, Extending
 from f2b_worker.intake.known_bans import KnownBan, KnownBans
 from f2b_worker.testing import FakeClock
 
@@ -78,3 +78,10 @@ def test_those_that_do_not_fit_into_one_turn_follow_in_the_next(scene: Scene) ->
     assert len(scene.store()) == 7
     scene.lay_out("late")
     assert scene.store() == []
+
+
+def test_of_many_a_share_is_stored_in_one_turn_the_oldest_first_so_that_they_do_not_fill_the_memory(
+    scene: Scene,
+) -> None:
+    crowd = [scene.lay_out(f"{number}") for number in range((EXTENSIONS_AT_ONCE + 50) * EXTENDED_SHARE)]
+    assert scene.store() == crowd[: EXTENSIONS_AT_ONCE + 50]

@@ -5,16 +5,24 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from f2b_worker.observe import http, metrics
-from f2b_worker.observe.http import health_app, serve
+from f2b_worker.observe import metrics
+from f2b_worker.observe import server as server_module
+from f2b_worker.observe.http import Pages, health_app, serve
+from f2b_worker.observe.server import CONNECTIONS_MAX
+from f2b_worker.testing import FakeClock
+from tests.hostile import HOSTILE, SIGN, steering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
 
 
 @dataclass
@@ -35,6 +43,12 @@ class Worker:
 def test_a_worker_that_works_lives_and_is_ready() -> None:
     assert Worker().get("/healthz") == ("200 OK", "ok\n")
     assert Worker().get("/readyz") == ("200 OK", "ok\n")
+
+
+def test_text_of_others_in_an_answer_steers_no_terminal() -> None:
+    assert steering(Worker(problem=HOSTILE).get("/readyz")[1]) == []
+    assert SIGN in Worker(conflict=HOSTILE).get("/readyz")[1]
+    assert steering(Worker(conflict=HOSTILE).get("/readyz")[1]) == []
 
 
 def test_a_worker_that_waits_for_aws_lives_and_says_in_one_line_why_it_is_not_ready() -> None:
@@ -63,12 +77,38 @@ def test_the_metrics_are_where_they_were(path: str) -> None:
     assert "f2b_messages_settled_total" in text
 
 
+def test_a_page_that_takes_long_to_make_is_given_again_for_nine_times_as_long() -> None:
+    clock, made = FakeClock(), []
+
+    class TakesASecond:
+        def collect(self) -> Iterator[Metric]:
+            made.append(clock.monotonic_s())
+            clock.advance(1)
+            return iter(())
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(TakesASecond())
+    pages = Pages(registry, clock.monotonic_s)
+    made.clear()
+    for accept in ("", "text/plain", "*/*; nonsense"):
+        assert pages.page(accept)[0].startswith("text/plain")
+    assert len(made) == 1
+    for accept in ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; q=0.5"):
+        assert pages.page(accept)[0].startswith("application/openmetrics-text")
+    assert len(made) == 2
+    clock.advance(7.9)
+    pages.page("")
+    assert len(made) == 2
+    clock.advance(0.1)
+    pages.page("")
+    assert len(made) == 3
+
+
 @pytest.fixture
 def served() -> Iterator[str]:
-    server = serve(0, health_app(lambda: None, lambda: "no access"))
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: "no access"))
+    yield f"http://127.0.0.1:{server.port}"
+    server.end()
 
 
 def test_it_is_served_over_http(served: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,12 +124,24 @@ def test_it_is_served_over_http(served: str, capfd: pytest.CaptureFixture[str]) 
 def test_who_connects_and_asks_nothing_is_cut_off_and_no_news(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(http._Quiet, "timeout", 0.01)
-    server = serve(0, health_app(lambda: None, lambda: None))
+    monkeypatch.setattr(server_module, "ASKS_WITHIN_S", 0.01)
+    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: None))
     try:
-        with socket.create_connection(("127.0.0.1", server.server_port), 30) as silent:
+        with socket.create_connection(("127.0.0.1", server.port), 30) as silent:
             assert silent.recv(1) == b""
     finally:
-        server.shutdown()
-        server.server_close()
+        server.end()
     assert capfd.readouterr().err == ""
+
+
+def test_many_connections_that_ask_nothing_keep_no_probe_from_its_answer() -> None:
+    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: None))
+    try:
+        with ExitStack() as stack:
+            for _ in range(2 * CONNECTIONS_MAX):
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=30) as answer:
+                assert answer.read() == b"ok\n"
+            assert len(server) <= CONNECTIONS_MAX
+    finally:
+        server.end()

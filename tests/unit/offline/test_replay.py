@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli.f2b import main
+from tests.hostile import HOSTILE, steering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,6 +166,17 @@ def test_a_picture_is_drawn(tmp_path: Path, ending: str) -> None:
     assert path.read_bytes()[:5] in {b"<?xml", b"\x89PNG\r"}
 
 
+def test_a_picture_is_drawn_whatever_the_jails_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "attack.svg"
+    jails = (HOSTILE, r"$\frac{", "$x$")
+    text = "".join(
+        json.dumps({"ip": "203.0.113.7", "jail": jail, "time": at}) + "\n" for jail in jails for at in (1, 2, 3)
+    )
+    answer = run("-", *THREE, "--plot", path, text=text)
+    assert answer.stderr == "9 infractions, 3 bans of 3 offenders\n"
+    assert steering(path.read_text() + answer.output) == []
+
+
 LOG = """\
 Nov 22 18:05:09 web-1 sshd[4711]: Failed password for root from 203.0.113.7 port 1 ssh2
 Nov 22 18:05:10 web-1 sshd[4711]: Accepted password for bob from 203.0.113.8 port 1 ssh2
@@ -183,6 +195,20 @@ def test_a_log_is_judged_by_fail2bans_own_regex(tmp_path: Path) -> None:
 
     assert [(ban["jail"], ban["ip"]) for ban in objects(answer)] == [("sshd", "203.0.113.7")]
     assert "4 lines: 3 matched, 0 ignored, 1 without a match" in answer.stderr
+
+
+def test_a_line_of_a_log_that_keeps_a_regex_busy_is_named_and_counted_and_the_others_are_judged(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "auth.log"
+    path.write_text(LOG + "Nov 22 18:05:13 web-1 sshd[4711]: Failed password for " + "a" * 50 + "! from ::1\n")
+
+    regex = "Failed password for (?:[a-z]+)+ from <HOST>"
+    answer = run("--from-log", path, "--failregex", regex, "--jail", "sshd", *THREE, "--json")
+
+    assert [ban["ip"] for ban in objects(answer)] == ["203.0.113.7"]
+    assert "5 lines: 3 matched, 0 ignored, 1 without a match, 0 without an address, 1 too slow" in answer.stderr
+    assert f"{path}: too slow, 1 so far: the regex {regex!r} took too long for the line" in answer.stderr
 
 
 def test_a_bom_before_a_log_or_infractions_is_no_part_of_it(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import socket
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,6 +29,7 @@ from f2b_worker.process.worker import (
     end,
     reload_jails,
     report_conflicts,
+    serve_health,
     start,
 )
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryLedger
@@ -299,3 +302,21 @@ class TestConflict:
             for region in ("eu-west-0", "eu-west-1")
         ]
         assert shown == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("192.0.2.1", "Cannot assign requested address"), ("no.such.host.invalid", r"\w+")],
+)
+def test_a_host_that_is_none_of_this_machine_is_named_in_one_line(host: str, told: str) -> None:
+    with pytest.raises(StartError, match=rf"^--metrics-host {re.escape(host)}: {told}") as refused:
+        serve_health(host, 0, lambda _environ, _start: [])
+    assert "\n" not in str(refused.value)
+
+
+def test_a_metrics_port_that_is_taken_is_named_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError) as refused:
+            serve_health("127.0.0.1", port, lambda _environ, _start: [])
+    assert str(refused.value) == f"--metrics-port {port}: Address already in use"

@@ -7,6 +7,7 @@ import pytest
 
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient, unpack
+from tests.hostile import HOSTILE, steering
 
 
 class Terminal(io.BytesIO):
@@ -219,3 +220,13 @@ def test_a_fifo_queue_is_refused_in_one_line(capfd: pytest.CaptureFixture[str]) 
         main(["203.0.113.7", "--queue", "https://sqs.eu-west-1.amazonaws.com/1/f2b.fifo"], stdin=Terminal())
     assert ended.value.code == 2
     assert "--queue names a FIFO queue, where one bad message holds up all others" in capfd.readouterr().err
+
+
+def test_what_was_read_steers_no_terminal(queue: RecordingClient, capfd: pytest.CaptureFixture[str]) -> None:
+    said = [{"ip": HOSTILE}, {"ip": "203.0.113.7", "note": HOSTILE}]
+    assert main([], client=queue, stdin=lines(*said)) == 1
+    assert main([HOSTILE], client=queue) == 1
+    assert main(["--dry-run"], client=queue, stdin=lines(*said)) == 1
+    out, err = capfd.readouterr()
+    assert steering(out + err) == []
+    assert [seen.note for seen in unpack(out)] == [seen.note for seen in queue.infractions()]

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -20,6 +21,10 @@ from f2b_worker.testing import FakeClock, MemoryOutbox
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import uvicorn
+
+    from f2b_worker.shim.room import Room
+
 IP = "203.0.113.7"
 OK = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -30,14 +35,19 @@ OK = (
 class Wire(asyncio.Transport):
     """Keeps what is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "192.0.2.1") -> None:
         super().__init__()
+        self.peer = peer
+        self.unread_bytes = 0
         self.writes: list[bytes] = []
         self.closed = False
         self.reads = True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.1", 1234) if name == "peername" else default
+        return (self.peer, 1234) if name == "peername" else default
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread_bytes
 
     def is_closing(self) -> bool:
         return self.closed
@@ -59,20 +69,30 @@ class Wire(asyncio.Transport):
 
 
 class Line:
-    """A connection to the shim over an outbox in memory."""
+    """A connection to the shim over an outbox in memory; with *other*, one more to the same."""
 
-    def __init__(self) -> None:
-        self.outbox = MemoryOutbox()
-        how = Serving("127.0.0.1", 0, 1, "error", Limits(), ConnectionLimits())
-        config = uvicorn_config(how, lambda: self.outbox, FakeClock())
-        config.load()
-        self.wire = Wire()
-        self.state = ServerState()
+    def __init__(
+        self, limits: ConnectionLimits | None = None, peer: str = "192.0.2.1", other: Line | None = None
+    ) -> None:
+        self.outbox: MemoryOutbox = other.outbox if other else MemoryOutbox()
+        how = Serving("127.0.0.1", 0, 1, "error", Limits(), limits or ConnectionLimits())
+        self.config: uvicorn.Config = (
+            other.config if other else uvicorn_config(how, lambda: self.outbox, FakeClock())
+        )
+        if not other:
+            self.config.load()
+        self.wire = Wire(peer)
+        self.state: ServerState = other.state if other else ServerState()
         # Nobody is late here, and the sweep holds on to connections.
         self.state.f2b_sweeps = True  # type: ignore[attr-defined]
-        make: Any = config.http_protocol_class
-        self.protocol = make(config=config, server_state=self.state, app_state={})
+        make: Any = self.config.http_protocol_class
+        self.protocol = make(config=self.config, server_state=self.state, app_state={})
         self.protocol.connection_made(self.wire)
+
+    @property
+    def room(self) -> Room:
+        room: Room = self.protocol._room
+        return room
 
     async def send(self, data: bytes) -> None:
         """Send bytes, and let the shim do what it can do at once."""
@@ -212,3 +232,142 @@ def test_a_stop_answers_what_was_taken_and_ends_the_connection() -> None:
     line = on_a_line(talk)
     assert line.wire.writes == [OK + b"connection: close\r\n\r\nok\n"]
     assert line.wire.closed
+
+
+SMALL = ConnectionLimits(connections_max=8, peer_share=0.5)
+OTHER = "198.51.100.1"
+
+
+def refusals(reason: str) -> float:
+    return REGISTRY.get_sample_value("f2b_shim_refused_total", {"reason": reason}) or 0.0
+
+
+def crowd(number: int, peer: Callable[[int], str] = lambda _: "192.0.2.1") -> list[Line]:
+    """Connect so many, one after the other."""
+    first = Line(SMALL, peer(0))
+    return [first, *(Line(SMALL, peer(place), first) for place in range(1, number))]
+
+
+def on_a_crowd(number: int, talk: Callable[[list[Line]], Awaitable[None]], **more: Any) -> None:
+    async def main() -> None:
+        await talk(crowd(number, **more))
+
+    asyncio.run(main())
+
+
+def test_one_peer_gets_its_share_and_no_more_and_its_newest_connections_stay() -> None:
+    async def talk(lines: list[Line]) -> None:
+        assert [each.wire.closed for each in lines] == [True] * 8 + [False] * 4
+        assert all(each.wire.writes == [] for each in lines)
+        assert len(lines[0].room) == 4
+        other = Line(SMALL, OTHER, lines[0])
+        await other.send(get())
+        await lines[-1].send(get())
+        assert other.wire.writes == lines[-1].wire.writes == [OK + b"\r\nok\n"]
+        assert len(lines[0].room) == 5
+
+    before = refusals("crowded_out")
+    on_a_crowd(12, talk)
+    assert refusals("crowded_out") == before + 8
+
+
+def test_many_peers_that_take_all_connections_make_room_for_who_asks() -> None:
+    async def talk(lines: list[Line]) -> None:
+        other = Line(SMALL, OTHER, lines[0])
+        await other.send(get())
+        assert other.wire.writes == [OK + b"\r\nok\n"]
+        assert [each.wire.closed for each in lines] == [True] * 5 + [False] * 7
+        assert len(lines[0].room) == 8
+
+    on_a_crowd(12, talk, peer=lambda place: f"198.18.0.{place}")
+
+
+def test_an_ipv6_home_is_one_peer_however_many_addresses_it_has() -> None:
+    async def talk(lines: list[Line]) -> None:
+        assert len(lines[0].room) == 4
+
+    on_a_crowd(12, talk, peer=lambda place: f"2001:db8:1:2::{place}")
+
+
+def test_who_has_asked_since_is_not_the_one_that_makes_room() -> None:
+    async def talk(lines: list[Line]) -> None:
+        await lines[0].send(get())
+        Line(SMALL, other=lines[0])
+        assert [each.wire.closed for each in lines] == [False, True, False, False]
+
+    on_a_crowd(4, talk)
+
+
+def test_who_drips_makes_room_and_hears_why() -> None:
+    async def talk(lines: list[Line]) -> None:
+        for each in lines:
+            await each.send(b"GET /infraction/203.0.113.7 HTTP/1.1\r\nHo")
+        newcomer = Line(SMALL, other=lines[0])
+        assert lines[0].wire.writes[0].startswith(b"HTTP/1.1 503 ")
+        assert [each.wire.closed for each in lines] == [True, False, False, False]
+        await newcomer.send(get())
+        assert newcomer.wire.writes == [OK + b"\r\nok\n"]
+
+    on_a_crowd(4, talk)
+
+
+def test_who_does_not_read_his_answer_makes_room_at_once() -> None:
+    async def talk(lines: list[Line]) -> None:
+        await lines[0].send(get())
+        lines[0].wire.unread_bytes = 1
+        for each in lines[1:]:
+            await each.send(get())
+        await lines[0].send(b"GET")
+        Line(SMALL, other=lines[0])
+        assert [each.wire.closed for each in lines] == [True, False, False, False]
+        assert lines[0].wire.writes == [OK + b"\r\nok\n"]
+
+    on_a_crowd(4, talk)
+
+
+@pytest.mark.parametrize(
+    ("number", "peers", "reason"), [(4, 1, "peer_connections"), (8, 8, "connections")], ids=["share", "all"]
+)
+def test_who_is_being_served_never_makes_room_and_the_newcomer_is_refused_with_503(
+    number: int, peers: int, reason: str
+) -> None:
+    async def talk(lines: list[Line]) -> None:
+        lines[0].outbox.open.clear()
+        for each in lines:
+            await each.send(get())
+        newcomer = Line(SMALL, lines[0].wire.peer, lines[0])
+        assert newcomer.wire.writes[0].startswith(b"HTTP/1.1 503 ")
+        assert newcomer.wire.closed
+        newcomer.protocol.connection_lost(None)
+        assert len(lines[0].room) == number
+        lines[0].outbox.open.set()
+        for each in lines:
+            await each.send(b"")
+        assert [each.wire.writes for each in lines] == [[OK + b"\r\nok\n"]] * number
+
+    before = refusals(reason)
+    on_a_crowd(number, talk, peer=lambda place: f"198.18.0.{place % peers}")
+    assert refusals(reason) == before + 1
+
+
+def test_who_has_more_requests_ahead_is_still_being_served() -> None:
+    async def talk(lines: list[Line]) -> None:
+        lines[0].outbox.open.clear()
+        await lines[0].send(get("/") + get())
+        Line(SMALL, other=lines[0])
+        assert [each.wire.closed for each in lines] == [False, True, False, False]
+        lines[0].outbox.open.set()
+        await lines[0].send(b"")
+        assert lines[0].wire.writes == [OK + b"\r\nok\n"] * 2
+
+    on_a_crowd(4, talk)
+
+
+def test_connections_that_have_ended_leave_room_and_nothing_else() -> None:
+    async def talk(lines: list[Line]) -> None:
+        for each in lines:
+            each.protocol.connection_lost(None)
+        room = lines[0].room
+        assert (len(room), room._peers, room._waiting) == (0, {}, {})
+
+    on_a_crowd(12, talk, peer=lambda place: f"198.18.0.{place % 3}")

@@ -17,6 +17,7 @@ _REMEDIES = {
     "networks": "a collapsed network that no ban explains counts as somebody else's; delete the item",
     "surge": "new bans are counted anew; look at the bans, then run `f2b release`",
     "swept": "it is written anew within five minutes; delete the item if it is not",
+    "sets": "commands ask WAF for the IP sets meanwhile; it is written anew within half a minute",
     "log": "its changes are skipped; run `f2b repair`, which writes log and snapshot anew from the bans",
     "part": "its changes are skipped; run `f2b repair`, which writes log and snapshot anew from the bans",
     "snapshot": "nobody can start from it; run `f2b repair`, which writes it anew from the bans",

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.cli.acting import insistently, new_act
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import TABLE, Listing, columns, listing_options, remark, say_lines, show
 from f2b_worker.cli.show import moment, plain_text, time_object
-from f2b_worker.process.opening import open_dead_letters
+from f2b_worker.domain.acts.act import Verb
+from f2b_worker.process.opening import open_acts, open_dead_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from f2b_worker.ports import StoredLetter
 
@@ -64,39 +66,39 @@ def show_letters(ids: Sequence[str], *, form: str, **given: Any) -> None:
     letters = open_dead_letters(settings_of(given, role="dlq")).letters(_ALL)
     found = [each for each in letters if each.id in ids]
     if form == TABLE:
-        say_lines("\n\n".join(map(_whole, found)).splitlines())
+        say_lines("\n\n".join(map(_whole, found)).split("\n"))
     else:
         _show(found, form)
     answer(yes=_is_all(ids, found))
 
 
-@dlq.command(epilog="Example: f2b dlq retry --reason unreadable --yes --queue f2b")
+@dlq.command(epilog="Example: f2b dlq retry --reason unreadable --yes --queue f2b --table f2b")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @_reason
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @_yes
-@ledger_options("queue")
+@ledger_options("queue", "audit_days")
 @listing_options
 def retry(ids: Sequence[str], *, form: str, **given: Any) -> None:
     """Put dead letters back into the queue.
 
     Do it once what they were refused for is mended: else they come again. Infractions that are judged already
-    count once. Several letters need --yes.
+    count once. Several letters need --yes. The audit remembers who put back which.
     """
     _take(ids, form, given, retry=True)
 
 
-@dlq.command(epilog="Example: f2b dlq drop --reason unreadable --yes --queue f2b")
+@dlq.command(epilog="Example: f2b dlq drop --reason unreadable --yes --queue f2b --table f2b")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @_reason
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @_yes
-@ledger_options("queue")
+@ledger_options("queue", "audit_days")
 @listing_options
 def drop(ids: Sequence[str], *, form: str, **given: Any) -> None:
     """Delete dead letters for good.
 
-    What was in them is lost. It always needs --yes.
+    What was in them is lost. It always needs --yes. The audit remembers who dropped which.
     """
     _take(ids, form, given, retry=False)
 
@@ -107,17 +109,23 @@ def _take(ids: Sequence[str], form: str, given: dict[str, Any], *, retry: bool) 
         raise click.UsageError("say which: by their IDs, by --reason, or --all")
     if not yes and not (retry and ids):
         raise click.UsageError("that is for good: say --yes" if not retry else "that may be many: say --yes")
-    dead = open_dead_letters(settings_of(given, role="dlq"))
-    done = dead.take(_wanted(ids, reason), retry=retry)
+    settings = settings_of(given, role="dlq")
+    dead, acts = open_dead_letters(settings), open_acts(settings)
+    chosen = [each.id for each in dead.letters(_ALL) if _is_wanted(each, ids, reason)]
+    done: Sequence[StoredLetter] = ()
+    if chosen:
+        act = new_act(settings, Verb.RETRY if retry else Verb.DROP, chosen)
+        # First: whatever becomes of this command, nothing leaves that the audit does not tell.
+        insistently(lambda: acts.note(act))
+        of_act = frozenset(chosen)
+        done = dead.take(lambda each: each.id in of_act, retry=retry)
     _show(done, form)
     remark(f"{len(done):,} {'put back' if retry else 'dropped'}")
     answer(yes=_is_all(ids, done))
 
 
-def _wanted(ids: Sequence[str], reason: str | None) -> Callable[[StoredLetter], bool]:
-    if ids:
-        return lambda each: each.id in ids
-    return lambda each: _has(each, reason)
+def _is_wanted(letter: StoredLetter, ids: Sequence[str], reason: str | None) -> bool:
+    return letter.id in ids if ids else _has(letter, reason)
 
 
 def _has(letter: StoredLetter, reason: str | None) -> bool:

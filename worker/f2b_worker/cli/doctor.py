@@ -39,8 +39,8 @@ class Finding(NamedTuple):
     def as_line(self) -> str:
         """Say it for people."""
         if self.problem is None:
-            return f"{painted('ok', 'green')}   {self.what}"
-        return f"{painted('NO', 'red')}   {self.what}: {plain_text(self.problem)}"
+            return painted("ok", "green") + f"   {self.what}"
+        return painted("NO", "red") + f"   {self.what}: {plain_text(self.problem)}"
 
 
 @click.command(

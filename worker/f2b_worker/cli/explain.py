@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.explanation import Answer, as_object, as_text
+from f2b_worker.cli.explanation import Answer, as_lines, as_object
 from f2b_worker.cli.lookup import asked_in, look_up
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, show_document
+from f2b_worker.cli.output import json_option, say_lines, show_document
 from f2b_worker.cli.places import look_into, open_ip_sets, read_notes
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import counting
@@ -71,19 +70,13 @@ def explain(address: str, *, jail: str | None, as_json: bool, **given: Any) -> N
     acts = open_acts(settings, aside=unreadable.append)
     listed = Networks(each.network for each in counting(acts.allowlist(), now_ms))
     done = {key: tuple(acts.acts_on(key)) for key in {each.remembered.who.key for each in known}}
-    answer = partial(_answer, jails, asked, places if blocklists else None, listed, now_ms)
-    countries = _countries()
-    answers = [
-        replace(
-            answer(each, done[each.remembered.who.key]),
-            country=countries.country_of(each.remembered.who.key) if countries else None,
-        )
-        for each in known
-    ]
+    answer = partial(_answer, jails, asked, places if blocklists else None, listed, _countries(), now_ms)
+    answers = [answer(each, done[each.remembered.who.key]) for each in known]
     if as_json:
         show_document({"ip": address, "jails": [as_object(each) for each in answers]})
     else:
-        click.echo("\n\n".join(map(as_text, answers)))
+        paragraphs = [["", *as_lines(each)] for each in answers]
+        say_lines([line for each in paragraphs for line in each][1:])
 
 
 def _countries() -> Countries | None:
@@ -99,6 +92,7 @@ def _answer(  # noqa: PLR0913, PLR0917
     asked: Asked,
     places: Places | None,
     listed: Networks,
+    countries: Countries | None,
     now_ms: int,
     known: Known,
     acts: tuple[Act, ...],
@@ -124,4 +118,5 @@ def _answer(  # noqa: PLR0913, PLR0917
         in_each(who.key, ban, by_blocklist, allowed) if ban and by_blocklist else {},
         known.unreadable,
         acts,
+        countries.country_of(who.key) if countries else None,
     )

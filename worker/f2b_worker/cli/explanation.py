@@ -132,7 +132,7 @@ def _count_object(count: WindowCount) -> dict[str, Any]:
     }
 
 
-def as_text(answer: Answer) -> str:
+def as_lines(answer: Answer) -> list[str]:
     """Write an answer for people: a title, the reason in one sentence, and what there is to show."""
     found = answer.found
     judged = "" if answer.configured else " (not in the jails file: judged by the defaults)"
@@ -140,7 +140,7 @@ def as_text(answer: Answer) -> str:
     for label, texts in _details(answer):
         for place, text in enumerate(texts):
             lines.append(f"    {'' if place else label:10} {text}")
-    return "\n".join(lines)
+    return lines
 
 
 def because(found: Explanation, now_ms: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from f2b_worker.cli.output import remark
 from f2b_worker.errors import F2bError, RefusedError
 from f2b_worker.signals import EXIT_INTERRUPTED
 
@@ -106,10 +107,10 @@ class F2bGroup(LateGroup):
         try:
             return super().invoke(ctx)
         except F2bError as error:
-            click.echo(f"f2b: {error}", err=True)
+            remark(f"f2b: {error}")
             ctx.exit(NO if isinstance(error, RefusedError) else CANNOT)
         except KeyboardInterrupt:
-            click.echo("f2b: interrupted", err=True)
+            remark("f2b: interrupted")
             ctx.exit(EXIT_INTERRUPTED)
 
 

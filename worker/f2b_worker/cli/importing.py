@@ -103,7 +103,14 @@ def import_bans(  # noqa: PLR0913
     # Only now: an answer of AWS has told by how much this machine's clock is off.
     now_ms = SystemClock().now_ms()
     listed = list(listed_in(file, form, now_ms))
-    plan = _plan(listed, name or jail, given, jails, lambda of: Guard(jails, of, entries, yes=yes, now_ms=now_ms))
+    plan = _plan(
+        listed,
+        name or jail,
+        given,
+        jails,
+        lambda of: Guard(jails, of, entries, yes=yes, now_ms=now_ms),
+        now_ms=now_ms,
+    )
     gone = _gone(name, plan, open_ban_book(settings).standing(), now_ms) if name else []
     if gone and not plan.orders and not yes:
         raise RefusedError(
@@ -124,16 +131,17 @@ def import_bans(  # noqa: PLR0913
     answer(yes=not plan.refused and not done["failed"])
 
 
-def _plan(
+def _plan(  # noqa: PLR0913
     listed: Iterable[Listed],
     jail: str | None,
     given: Mapping[str, Any],
     jails: Jails,
     guard_of: Callable[[str], Guard],
+    *,
+    now_ms: int,
 ) -> Plan:
     plan = Plan()
     guards: dict[str, Guard] = {}
-    now_ms = SystemClock().now_ms()
     usual_ms = min(FOREVER_MS, now_ms + given["for_ms"])
     for each in listed:
         of = jail or (each.jail if JAIL_NAME.fullmatch(each.jail) else DEFAULT_JAIL_OF_LISTS)

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import JSON, TABLE, Listing, listing_options, remark, say_lines, show
-from f2b_worker.cli.places import Places, look_into, open_ip_sets, read_notes
+from f2b_worker.cli.places import (
+    Places,
+    live_option,
+    look_into,
+    noted_places,
+    noted_sets,
+    open_ip_sets,
+    read_notes,
+)
 from f2b_worker.cli.selection import SORTS, Selection, selection_options
 from f2b_worker.cli.show import (
     BAN_KEYS,
     NOTE_KEYS,
     ban_object,
     ban_table,
+    duration,
     note_lines,
     notes_object,
+    time_object,
     unreadable_object,
 )
 from f2b_worker.cli.watching import shown, watch_option
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
-from f2b_worker.domain.judge.enforcement import State, state_of
+from f2b_worker.domain.addresses import is_key
+from f2b_worker.domain.jails import SECOND_MS
+from f2b_worker.domain.judge.enforcement import NotNoted, State, state_of
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.errors import F2bError, Unreadable
 from f2b_worker.ports import StandingBan
@@ -38,6 +51,8 @@ if TYPE_CHECKING:
 
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.operator import OperatorSettings
+    from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.domain.judge.enforcement import NotedPlace, Place
     from f2b_worker.domain.judge.verdicts import Ban, OffenderId
     from f2b_worker.domain.networks import Networks
     from f2b_worker.ports import BanBook, Notes
@@ -53,6 +68,10 @@ class Shown(NamedTuple):
     who: OffenderId | None
     ban: Ban
     why: Unreadable | None = None
+
+
+Row: TypeAlias = "tuple[Shown, State | None]"
+"""A ban, and how far it is enforced; None if nobody can tell."""
 
 
 class Chosen(NamedTuple):
@@ -74,11 +93,12 @@ class Chosen(NamedTuple):
     help="Show the first N; 0 shows all. A table shows 100 by default, every other form all.",
 )
 @watch_option
+@live_option
 @ledger_options("ip_set", "scope")
 @click.option("--notes", "only_notes", is_flag=True, help="Show only what the enforcers noted.")
 @listing_options
-def list_bans(
-    *, form: str, only_notes: bool, sort: str, limit: int | None, every_s: float | None, **given: Any
+def list_bans(  # noqa: PLR0913
+    *, form: str, only_notes: bool, sort: str, limit: int | None, every_s: float | None, live: bool, **given: Any
 ) -> None:
     """List the running bans, and how far each is enforced.
 
@@ -86,8 +106,9 @@ def list_bans(
     surge guard keeps it out. left_out: its IP sets are full. allowlisted: the allowlist, or ignoreip of all jails,
     has it. observed: its jail bans nobody. no_ip_set: its blocklist has none. unreadable: its item cannot be read.
     ?: no IP set of its blocklist is named.
-    The command looks into the IP sets that are named by option or in the file. After the bans it shows what the
-    enforcers noted.
+    The states are about the IP sets that are named by option or in the file. The worker that enforces notes how
+    they are, and the command reads that note, which is at most 90 seconds old. Where there is none, or it does not
+    tell of each ban that is shown, the command asks WAF. After the bans it shows what the enforcers noted.
     """
     selection = Selection(**{each.name: given.pop(each.name) for each in fields(Selection)})
     settings = settings_of(given, role="list")
@@ -96,21 +117,30 @@ def list_bans(
         shown(partial(_show_notes, settings, form), every_s)
         return
     limit = (_SHOWN_OF_A_TABLE if form == TABLE else 0) if limit is None else limit
-    shown(partial(_show_bans, settings, jails, selection, sort=sort, limit=limit, form=form), every_s)
+    show_them = partial(_show_bans, settings, jails, selection, sort=sort, limit=limit, live=live, form=form)
+    shown(show_them, every_s)
 
 
 def _show_bans(  # noqa: PLR0913
-    settings: OperatorSettings, jails: Jails, selection: Selection, *, sort: str, limit: int, form: str
+    settings: OperatorSettings,
+    jails: Jails,
+    selection: Selection,
+    *,
+    sort: str,
+    limit: int,
+    live: bool,
+    form: str,
 ) -> None:
     unreadable: list[Unreadable] = []
     lost: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
     chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
     notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
-    places = _places(jails, settings, notes)
+    now_ms = SystemClock().now_ms()
     entries = open_acts(settings, aside=lost.append).allowlist()
-    allowed = with_entries(jails.allowed, entries, SystemClock().now_ms())
-    rows = [(each, _state(each, places, allowed)) for each in chosen.shown]
+    allowed = with_entries(jails.allowed, entries, now_ms)
+    blocklists = chosen_blocklists(jails, settings)
+    rows, seen_ms = _rows(chosen.shown, blocklists, notes, allowed, live=live)
     show(
         Listing(
             "bans",
@@ -118,7 +148,7 @@ def _show_bans(  # noqa: PLR0913
             _table(rows),
             plain="ip",
             keys=LIST_KEYS,
-            more={"shown": len(rows), "total": chosen.total},
+            more={"shown": len(rows), "total": chosen.total, **time_object("sets_seen", seen_ms)},
         ),
         form,
     )
@@ -126,6 +156,9 @@ def _show_bans(  # noqa: PLR0913
         say_lines(note_lines(notes))
     for line in _remarks(rows, chosen, lost, form):
         remark(line)
+    if seen_ms is not None and seen_ms < now_ms:
+        ago = duration((now_ms - seen_ms) // SECOND_MS * SECOND_MS)
+        remark(f"states as noted by who enforces, IP sets seen {ago} ago; --live asks WAF")
 
 
 def _show_notes(settings: OperatorSettings, form: str) -> None:
@@ -153,23 +186,14 @@ def _chosen(
     broken = [each for each in anew if each.why]
     if selection != Selection():
         is_asked_for = selection.whose()
-        sound = [
-            each for each in sound if selection.takes(each.ban, now_ms) and _asked_for(is_asked_for, each.who)
-        ]
-        broken = [each for each in broken if each.who and _asked_for(is_asked_for, each.who)]
+        sound = [each for each in sound if selection.takes(each.ban, now_ms) and is_asked_for(*each.who)]
+        broken = [each for each in broken if each.who and is_asked_for(*each.who)]
     nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
     first = heapq.nsmallest(limit, sound, SORTS[sort]) if limit else sorted(sound, key=SORTS[sort])
     return Chosen(
         [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
         len(sound) + len(broken) + len(nameless),
     )
-
-
-def _asked_for(is_asked_for: Any, who: OffenderId) -> bool:
-    try:
-        return bool(is_asked_for(who.jail, who.key))
-    except ValueError:  # what stands in the place of the key is no address: it is shown
-        return True
 
 
 def _read_anew(book: BanBook, who: OffenderId) -> Shown:
@@ -179,9 +203,28 @@ def _read_anew(book: BanBook, who: OffenderId) -> Shown:
         return Shown(who, UNREADABLE, error)
 
 
-def _places(jails: Jails, settings: OperatorSettings, notes: Mapping[str, Notes]) -> Places:
+def _rows(
+    bans: Sequence[Shown],
+    blocklists: Sequence[Blocklist],
+    notes: Mapping[str, Notes],
+    allowed: Networks,
+    *,
+    live: bool,
+) -> tuple[list[Row], int | None]:
+    """Say how far each ban is enforced, by what was noted if that tells; tell also when the IP sets were so."""
+    now_ms = SystemClock().now_ms()
+    noted = None if live else noted_sets(blocklists, notes, now_ms)
+    if noted:
+        places = noted_places(noted, notes)
+        with suppress(NotNoted):
+            return [(each, _state(each, places, allowed)) for each in bans], noted.seen_ms
+    read = _places(blocklists, notes)
+    rows = [(each, _state(each, read.by_blocklist, allowed)) for each in bans]
+    return rows, SystemClock().now_ms() if read.by_blocklist else None
+
+
+def _places(blocklists: Sequence[Blocklist], notes: Mapping[str, Notes]) -> Places:
     """Look into the IP sets; whoever may not still sees the bans."""
-    blocklists = chosen_blocklists(jails, settings)
     try:
         return look_into(open_ip_sets(blocklists), blocklists, notes)
     except F2bError as error:
@@ -189,13 +232,10 @@ def _places(jails: Jails, settings: OperatorSettings, notes: Mapping[str, Notes]
         return Places(notes=notes)
 
 
-def _state(each: Shown, places: Places, allowed: Networks) -> State | None:
-    if each.who is None:
+def _state(each: Shown, places: Mapping[str, Place] | Mapping[str, NotedPlace], allowed: Networks) -> State | None:
+    if each.who is None or not is_key(each.who.key):
         return State.UNREADABLE
-    try:
-        return state_of(each.who.key, each.ban, places.by_blocklist, allowed)
-    except ValueError:  # what stands in the place of the key is no address
-        return State.UNREADABLE
+    return state_of(each.who.key, each.ban, places, allowed)
 
 
 def _object(each: Shown, state: State | None) -> dict[str, Any]:
@@ -204,14 +244,12 @@ def _object(each: Shown, state: State | None) -> dict[str, Any]:
     return {**ban_object(each.who, each.ban), "state": state, "why": None}
 
 
-def _table(rows: Sequence[tuple[Shown, State | None]]) -> Iterator[str]:
+def _table(rows: Sequence[Row]) -> Iterator[str]:
     known = [(each.who, each.ban, state) for each, state in rows if each.who]
     yield from ban_table([(who, ban) for who, ban, _ in known], [state for _, _, state in known])
 
 
-def _remarks(
-    rows: Sequence[tuple[Shown, State | None]], chosen: Chosen, lost: Sequence[Unreadable], form: str
-) -> Iterator[str]:
+def _remarks(rows: Sequence[Row], chosen: Chosen, lost: Sequence[Unreadable], form: str) -> Iterator[str]:
     if len(rows) < chosen.total:
         all_hint = "; --limit 0 shows all" if form != JSON else ""
         yield f"{len(rows):,} of {chosen.total:,}{all_hint}"

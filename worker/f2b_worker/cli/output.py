@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import sys
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from f2b_worker.observe.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -73,7 +74,7 @@ def show(listing: Listing, form: str) -> None:
 
 def _lines_of(listing: Listing, form: str) -> Iterator[str]:
     if form == NDJSON:
-        yield from map(json.dumps, listing.rows)
+        yield from map(printable_json, listing.rows)
     elif form == CSV:
         yield _csv_line(listing.keys)
         yield from (_csv_line([_cell(row.get(key)) for key in listing.keys]) for row in listing.rows)
@@ -98,19 +99,24 @@ def _cell(value: object) -> str:
 
 def show_document(document: Mapping[str, Any]) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(document))
+    click.echo(printable_json(document))
 
 
-def say_lines(lines: Iterable[str]) -> None:
-    """Print lines for people, many at once."""
-    text = "\n".join(lines)
+def say_lines(lines: Iterable[str], *, beside: bool = False) -> None:
+    """Print lines for people, many at once; nothing in them steers the terminal, but what `painted` put there.
+
+    Args:
+        lines: One for each line.
+        beside: Whether they are not what was asked for.
+    """
+    text = "\n".join([line if isinstance(line, Painted) else printable(line) for line in lines])
     if text:
-        click.echo(text)
+        click.echo(text, err=beside)
 
 
 def remark(text: str) -> None:
     """Say something that is not what was asked for: beside the data."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Iterator[str]:
@@ -120,8 +126,9 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Iter
         rows: The cells, those of the title first.
         right: The columns that are aligned to the right.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = (
             cell.rjust(width) if place in right else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -129,10 +136,20 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Iter
         yield "  ".join(cells).rstrip()
 
 
-def painted(text: str, colour: str) -> str:
+class Painted(str):
+    """A text with colours of ours; what is added to it is text of whomever."""
+
+    __slots__ = ()
+
+    def __add__(self, more: str) -> Painted:
+        """Go on without colours."""
+        return Painted(f"{self!s}{printable(more)}")
+
+
+def painted(text: str, colour: str) -> Painted:
     """Colour a text for a terminal, unless NO_COLOR (https://no-color.org) says that nobody wants that."""
     wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return click.style(text, fg=colour, bold=True) if wanted else text
+    return Painted(click.style(text, fg=colour, bold=True) if wanted else text)
 
 
 @contextmanager

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.domain.judge.enforcement import Place
+from f2b_worker.domain.judge.enforcement import NotedPlace, Place
 from f2b_worker.domain.judge.explanations import entry_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.blocklists import Blocklist
+    from f2b_worker.domain.noted_sets import NotedGroup, NotedSets
     from f2b_worker.ports import IpSet, Notebook, Notes
+
+live_option: Callable[[Any], Any] = click.option(
+    "--live",
+    is_flag=True,
+    help="Ask WAF for the IP sets, at two of them a second, even if the worker noted them that enforces.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,44 @@ def open_ip_sets(blocklists: Sequence[Blocklist]) -> Iterator[tuple[str, IpSet]]
         finder.check()
         for name, ip_sets in finder.find().items():
             yield from ((name, each) for each in ip_sets)
+
+
+class Noted(NamedTuple):
+    """What the enforcers noted of the IP sets.
+
+    Attributes:
+        groups: Those of each blocklist, by its name, with the note that they stand in.
+        seen_ms: When the set was last seen that was not seen for longest.
+    """
+
+    groups: Mapping[str, tuple[NotedSets, Sequence[NotedGroup]]]
+    seen_ms: int
+
+
+def noted_sets(blocklists: Sequence[Blocklist], notes: Mapping[str, Notes], now_ms: int) -> Noted | None:
+    """Find what was noted of late of the IP sets of all these blocklists; None if it is not all there."""
+    groups = {}
+    for blocklist in blocklists:
+        for each in (one.sets for one in notes.values() if one.sets and one.sets.is_fresh(now_ms)):
+            if mine := each.of(blocklist):
+                groups[blocklist.name] = (each, mine)
+    if not groups or len(groups) < len(blocklists):
+        return None
+    return Noted(groups, min(noted.seen_ms for noted, _ in groups.values()))
+
+
+def noted_places(noted: Noted, notes: Mapping[str, Notes]) -> dict[str, NotedPlace]:
+    """Put beside the IP sets of each blocklist what else was noted in its Region."""
+    places = {}
+    for name, (in_region, groups) in noted.groups.items():
+        beside = next(each for each in notes.values() if each.sets is in_region)
+        places[name] = NotedPlace(
+            {each.family: each for each in groups},
+            in_region.known_ms,
+            frozenset().union(*beside.networks.values()),
+            beside.held_back_from_ms,
+        )
+    return places
 
 
 def read_notes(notebooks: Mapping[str, Notebook]) -> dict[str, Notes]:

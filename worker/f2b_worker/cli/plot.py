@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.observe.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from f2b_worker.offline.replay import ReplayedBan, Row
 
 OFFENDERS_SHOWN = 40
+LABEL_CHARACTERS = 106  # an IPv6 address and the longest name of a jail
 BINS = 120
 
 
@@ -45,7 +47,7 @@ def _last_ms(rows: Sequence[Row], verdicts: Sequence[ReplayedBan]) -> int:
 def _draw_infractions(axes: Axes, rows: Sequence[Row]) -> None:
     jails = sorted({jail for jail, _, _, _ in rows})
     times = [[_day(at_ms) for of_jail, _, at_ms, _ in rows if of_jail == jail] for jail in jails]
-    axes.hist(times, bins=BINS, stacked=True, label=jails)
+    axes.hist(times, bins=BINS, stacked=True, label=list(map(_label, jails)))
     axes.set_ylabel("infractions")
     axes.set_title(f"{len(rows)} infractions by jail")
     if jails:
@@ -65,9 +67,16 @@ def _draw_bans(axes: Axes, verdicts: Sequence[ReplayedBan], last_ms: int) -> Non
             if f"{display(who.key)} ({who.jail})" == name
         ]
         axes.broken_barh(bars, (place - 0.4, 0.8), color="tab:red")
-    axes.set_yticks(range(len(shown)), shown, fontsize=7)
+    axes.set_yticks(range(len(shown)), list(map(_label, shown)), fontsize=7)
     axes.invert_yaxis()
     axes.set_title(f"{len(verdicts)} bans; the {len(shown)} of {len(banned_ms)} offenders banned for longest")
+
+
+def _label(text: str) -> str:
+    shown = printable(text)
+    if len(shown) > LABEL_CHARACTERS:
+        shown = shown[:LABEL_CHARACTERS] + "…"
+    return shown.replace("$", r"\$")  # a formula begins and ends with it
 
 
 def _day(at_ms: int) -> float:

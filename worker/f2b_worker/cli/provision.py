@@ -13,7 +13,7 @@ from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.adapters.provisioning.fleet import Protections
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.cli.operator_options import options, settings_of
-from f2b_worker.cli.output import json_option, remark, show_document
+from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.process.opening import chosen_blocklists
@@ -99,9 +99,9 @@ def provision(
     protections = {each.name: given.pop(each.name) for each in fields(Protections)}
     settings = settings_of(given, role="provision")
     blocklists = chosen_blocklists(read_jails(settings.config), settings)
-    carrying_out = _CarryingOut(dry_run=dry_run, tell=(lambda _: None) if as_json else click.echo)
+    carrying_out = _CarryingOut(dry_run=dry_run, tell=(lambda _: None) if as_json else _say)
     if not settings.standalone:
-        patience = Patience(SystemClock(), remark if as_json else click.echo)
+        patience = Patience(SystemClock(), remark if as_json else _say)
         carrying_out.do(provisioning.steps(settings, Protections(**protections), patience))
     wish = provision_waf.Wish(capacity, rule_group, status)
     plans = provision_waf.plans(blocklists, wish, SystemClock())
@@ -112,7 +112,11 @@ def provision(
         show_document({"steps": [asdict(each) for each in carrying_out.done], "advice": advice})
     else:
         for each in advice:
-            click.echo(f"\n{each}")
+            say_lines(["", *each.split("\n")])
+
+
+def _say(text: str) -> None:
+    say_lines([text])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.cli.operator_options import options, settings_of
-from f2b_worker.cli.output import json_option, progress, remark, show_document
+from f2b_worker.cli.output import json_option, progress, remark, say_lines, show_document
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.process.opening import open_repair
 
@@ -50,7 +50,7 @@ def repair(*, as_json: bool, **given: Any) -> None:
         show_document(asdict(done))
         return
     left = f", {done.unreadable} of them unreadable" if done.unreadable else ""
-    click.echo(f"repaired: {done.bans} bans of {done.states} states{left}, epoch {done.epoch}")
+    say_lines([f"repaired: {done.bans} bans of {done.states} states{left}, epoch {done.epoch}"])
 
 
 @contextmanager

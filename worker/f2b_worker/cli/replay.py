@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from f2b_producer.logs import FilterError, LogFilter
-from f2b_worker.cli.output import TABLE, Listing, listing_options, show
+from f2b_producer.logs import FilterError, LogFilter, read_lines
+from f2b_worker.cli.output import TABLE, Listing, listing_options, remark, say_lines, show
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
+from f2b_worker.offline.gzipped import Gzipped
 from f2b_worker.offline.replay import compare, judge_rows, read_rows
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def replay(
 
     It judges files of infractions by their own times, without AWS.
     FILE is NDJSON of {"ip", "jail", "time"}, plain or .gz; - is standard input. The command sends nothing.
+    A .gz that unpacks to more than 1 GiB, or to more than 200 times its size, is refused.
     """
     of_log = {name: rest.pop(name) for name in ("log", "failregex", "ignoreregex", "log_jail")}
     policy = read_jails(config).policy if config else Policy(_jail(**rest))
@@ -121,41 +122,44 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
     if not failregex:
         raise click.UsageError("--from-log needs at least one --failregex.")
     try:
-        log_filter = LogFilter(failregex, ignoreregex, warn=lambda text: click.echo(f"{log}: {text}", err=True))
+        log_filter = LogFilter(failregex, ignoreregex, tell=lambda text: remark(f"{log}: {text}"))
     except FilterError as error:
         raise StartError(str(error)) from error
     written_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        log_filter.learn(islice(lines, SAMPLE_LINES))
-        lines.seek(0)
-        found = (log_filter.find(line, now_ms=written_ms) for line in lines)
+    with log.open("rb") as file:
+        log_filter.learn(_text(line) for line in islice(read_lines(file), SAMPLE_LINES))
+        file.seek(0)
+        found = (log_filter.find(_text(line), now_ms=written_ms) for line in read_lines(file))
         rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
     counts = log_filter.counts
-    click.echo(
+    remark(
         f"{counts.lines} lines: {counts.matched} matched, {counts.ignored} ignored, "
         f"{counts.no_match} without a match, {counts.no_address} without an address, "
-        f"{counts.too_long} too long, {counts.no_date} without a date",
-        err=True,
+        f"{counts.too_slow} too slow, {counts.too_long} too long, {counts.no_date} without a date"
     )
     return rows
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
 
 
 def _read(files: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:
     for name in files:
         try:
-            with _opened(name) as lines, _progress(name) as told:
-                yield from read_rows(lines, bad, told)
+            with _opened(name) as file, _progress(name) as told:
+                yield from read_rows(read_lines(file), bad, told)
         except OSError as error:
             raise StartError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdin.buffer
     elif name.endswith(".gz"):
-        with gzip.open(name) as file:
-            yield io.BufferedReader(file)
+        with Path(name).open("rb") as packed:
+            yield io.BufferedReader(Gzipped(packed, name))
     else:
         with Path(name).open("rb") as file:
             yield file
@@ -173,13 +177,13 @@ def _progress(name: str) -> Iterator[Callable[[int], None]]:
 
 def _show_difference(result: Replay, other: Replay, path: Path, *, beside: bool) -> None:
     found = compare(result.verdicts, other.verdicts)
-    click.echo(
-        f"\n{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
-        err=beside,
-    )
+    lines = [
+        "",
+        f"{path} bans {len(found.more)} offenders more, {len(found.less)} less, {len(found.both)} as well:",
+    ]
     for sign, offenders in (("+", found.more), ("-", found.less)):
-        for who in offenders:
-            click.echo(f"{sign} {who.jail:12} {display(who.key)}", err=beside)
+        lines += [f"{sign} {who.jail:12} {display(who.key)}" for who in offenders]
+    say_lines(lines, beside=beside)
 
 
 def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> None:
@@ -193,12 +197,11 @@ def _draw(rows: Sequence[Row], verdicts: Sequence[ReplayedBan], path: Path) -> N
 def _summarise(result: Replay) -> None:
     offenders = len({verdict.who for verdict in result.verdicts})
     ignored = sum(result.ignored.values())
-    click.echo(
+    remark(
         f"{result.infractions} infractions, {len(result.verdicts)} bans of {offenders} offenders"
-        + (f", {ignored} infractions of addresses that are never banned" if ignored else ""),
-        err=True,
+        + (f", {ignored} infractions of addresses that are never banned" if ignored else "")
     )
     for bad in result.bad_lines[:BAD_LINES_SHOWN]:
-        click.echo(f"left out: {bad}", err=True)
+        remark(f"left out: {bad}")
     if len(result.bad_lines) > BAD_LINES_SHOWN:
-        click.echo(f"left out: {len(result.bad_lines) - BAD_LINES_SHOWN} more", err=True)
+        remark(f"left out: {len(result.bad_lines) - BAD_LINES_SHOWN} more")

@@ -220,7 +220,16 @@ _STATUS = an_object(
         "enforcers": many(an_object({"region": TEXT, "owner": MAYBE_TEXT, "enforces": TEXT})),
         "queue": maybe(an_object({"waiting": WHOLE, "in_flight": WHOLE, "delayed": WHOLE, "dead_letters": WHOLE})),
         "sets": many(
-            an_object({"name": TEXT, "blocklist": TEXT, "family": WHOLE, "entries": WHOLE, "capacity": WHOLE})
+            an_object(
+                {
+                    "name": TEXT,
+                    "blocklist": TEXT,
+                    "family": WHOLE,
+                    "entries": WHOLE,
+                    "capacity": WHOLE,
+                    **time("seen", "When it was last read or written"),
+                }
+            )
         ),
         "pauses": many(
             an_object(
@@ -290,7 +299,14 @@ COMMANDS: dict[str, Schema] = {
     "reload": an_object({"act": TEXT, "generation": WHOLE}),
     "list": {
         "anyOf": [
-            an_object({"bans": many(LISTED), "shown": WHOLE, "total": WHOLE}),
+            an_object(
+                {
+                    "bans": many(LISTED),
+                    "shown": WHOLE,
+                    "total": WHOLE,
+                    **time("sets_seen", "The states are of that time", null="no IP set was looked into"),
+                }
+            ),
             an_object({"notes": many(NOTES)}),
         ]
     },

@@ -9,7 +9,7 @@ import click
 
 from f2b_worker.cli.reading import COUNTRY, DURATION, NETWORK
 from f2b_worker.cli.show import origin_of
-from f2b_worker.domain.addresses import is_within, span_of_network
+from f2b_worker.domain.addresses import is_key, is_within, span_of_network
 from f2b_worker.process.opening import open_countries
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ ORIGINS = ("judge", "cli", "import", "adopted")
 
 def _place_of(key: str) -> tuple[int, ...]:
     """Tell where a key stands among the addresses; what is none comes last."""
-    try:
-        return span_of_network(key)
-    except ValueError:
-        return (7,)
+    return span_of_network(key) if is_key(key) else (7,)
 
 
 SORTS: Mapping[str, Callable[[StandingBan], Any]] = {
@@ -74,6 +71,8 @@ class Selection:
         def is_asked_for(jail: str, key: str) -> bool:
             if self.jail is not None and jail != self.jail:
                 return False
+            if (inner or outer or countries) and not is_key(key):
+                return True  # whatever stands in the place of the key: somebody has to see it
             if inner or outer:
                 span = span_of_network(key)
                 if (inner and not is_within(inner, span)) or (outer and not is_within(span, outer)):

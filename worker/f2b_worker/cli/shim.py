@@ -15,6 +15,7 @@ from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
+from f2b_worker.cli.output import remark
 from f2b_worker.config.loading import load
 from f2b_worker.config.settings import ShimSettings
 from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
@@ -50,11 +51,11 @@ def main(config: Path | None, **given: Any) -> None:
     try:
         _serve(load(ShimSettings, given, config))
     except F2bError as error:
-        click.echo(f"f2b-shim: {error}", err=True)
+        remark(f"f2b-shim: {error}")
         later = isinstance(error, Retryable | CredentialsAway)
         sys.exit(GaveUp.exit_code if later else StartError.exit_code)
     except KeyboardInterrupt:
-        click.echo("f2b-shim: interrupted", err=True)
+        remark("f2b-shim: interrupted")
         sys.exit(EXIT_INTERRUPTED)
 
 

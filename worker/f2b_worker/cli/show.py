@@ -162,7 +162,8 @@ def note_lines(notes: Mapping[str, Notes]) -> Iterator[str]:
     for region, each in notes.items():
         lines = list(_lines_of(each))
         if lines:
-            yield f"\nNotes of {region}:"
+            yield ""
+            yield f"Notes of {region}:"
             yield from (f"  {label:11} {text}" for label, text in lines)
 
 

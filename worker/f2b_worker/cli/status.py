@@ -13,7 +13,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import columns, json_option, painted, say_lines, show_document
-from f2b_worker.cli.places import open_ip_sets, read_notes
+from f2b_worker.cli.places import live_option, noted_sets, open_ip_sets, read_notes
 from f2b_worker.cli.show import (
     duration,
     moment,
@@ -30,11 +30,18 @@ from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.process.looking import Seen, alive_of, look_at_fleet
-from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
+from f2b_worker.process.opening import (
+    chosen_blocklists,
+    open_acts,
+    open_ban_book,
+    open_notebooks,
+    open_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from f2b_worker.cli.places import Noted
     from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.ports import Notes, StandingBan, WorkerSign
@@ -51,12 +58,13 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How full an IP set is."""
+    """How full an IP set was when it was last seen."""
 
     name: str
     blocklist: str
     family: int
     entries: int
+    seen_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Status:
         bans: How many bans run in each jail.
         seen: Workers, queue, and who enforces.
         sets: The IP sets that are named.
+        are_noted: Whether these are as an enforcer noted them; else WAF was asked.
         notes: What the enforcers noted.
         control: What all workers obey.
     """
@@ -78,6 +87,7 @@ class Status:
     bans: Mapping[str, int]
     seen: Seen
     sets: Sequence[Filled] = ()
+    are_noted: bool = False
     notes: Mapping[str, Notes] = field(default_factory=dict)
     control: Control = field(default_factory=Control)
 
@@ -143,22 +153,24 @@ class Status:
 
 @click.command(epilog="Example: f2b status --queue f2b --table f2b --ip-set f2b")
 @watch_option
+@live_option
 @ledger_options("queue", "ip_set", "scope")
 @json_option
-def status(*, every_s: float | None, as_json: bool, **given: Any) -> None:
+def status(*, every_s: float | None, live: bool, as_json: bool, **given: Any) -> None:
     """Say whether it works, and what somebody should see to.
 
     The first line is the verdict. Then come the bans by jail, the workers, who enforces, the queue and how full
-    the IP sets are; queue and IP sets only where they are named by option or in the file.
+    the IP sets are; queue and IP sets only where they are named by option or in the file. The worker that enforces
+    notes how full they are. The command reads that note, or asks WAF where it is older than 90 seconds.
     Exit codes: 0 all is well, 1 somebody should see to something, 2 wrong usage, 3 nobody can tell.
     """
     settings = settings_of(given, role="status")
-    found = shown(partial(_show, settings, as_json=as_json), every_s)
+    found = shown(partial(_show, settings, live=live, as_json=as_json), every_s)
     answer(yes=not found.problems)
 
 
-def _show(settings: OperatorSettings, *, as_json: bool) -> Status:
-    found = look(settings)
+def _show(settings: OperatorSettings, *, live: bool, as_json: bool) -> Status:
+    found = look(settings, live=live)
     if as_json:
         show_document(status_object(found))
     else:
@@ -166,21 +178,20 @@ def _show(settings: OperatorSettings, *, as_json: bool) -> Status:
     return found
 
 
-def look(settings: OperatorSettings) -> Status:
-    """Look at the whole fleet."""
+def look(settings: OperatorSettings, *, live: bool = False) -> Status:
+    """Look at the whole fleet; *live* asks WAF even where an enforcer noted how the IP sets are."""
     blocklists = chosen_blocklists(read_jails(settings.config), settings)
     now_ms = SystemClock().now_ms()
     bans = Counter(each.who.jail for each in _running(settings, now_ms))
     notes = read_notes(open_notebooks(settings, aside=lambda _: None, writing=False))
+    noted = None if live else noted_sets(blocklists, notes, now_ms)
     return Status(
         ledger=str(settings.state_file or settings.table),
         now_ms=now_ms,
         bans=dict(bans.most_common()),
-        seen=look_at_fleet(settings, _regions(blocklists), now_ms),
-        sets=[
-            Filled(each.name, name, each.family, len(each.read().entries))
-            for name, each in open_ip_sets(blocklists)
-        ],
+        seen=look_at_fleet(settings, _regions(settings, blocklists), now_ms),
+        sets=list(_noted(noted) if noted else _read(blocklists)),
+        are_noted=noted is not None,
         notes=notes,
         control=open_acts(settings, aside=lambda _: None).control(),
     )
@@ -191,12 +202,25 @@ def _running(settings: OperatorSettings, now_ms: int) -> list[StandingBan]:
     return [each for each in book.standing() if is_running(each.ban, now_ms)]
 
 
-def _regions(blocklists: Sequence[Blocklist]) -> list[str]:
-    if not blocklists:
-        return []
-    from f2b_worker.process.regions import by_region  # noqa: PLC0415 - a fleet that enforces nothing needs no WAF
+def _noted(noted: Noted) -> Iterator[Filled]:
+    for name, (_, groups) in noted.groups.items():
+        for group in groups:
+            yield from (Filled(each.name, name, group.family, each.entries, each.seen_ms) for each in group.sets)
 
-    return list(by_region(blocklists))
+
+def _read(blocklists: Sequence[Blocklist]) -> Iterator[Filled]:
+    for name, each in open_ip_sets(blocklists):
+        yield Filled(each.name, name, each.family, len(each.read().entries), SystemClock().now_ms())
+
+
+def _regions(settings: OperatorSettings, blocklists: Sequence[Blocklist]) -> list[str]:
+    """Name the Regions where a lease of the table says who enforces."""
+    if settings.state_file or not blocklists:
+        return []
+    from f2b_worker.adapters.waf.ip_set import region_of  # noqa: PLC0415 - who enforces nothing needs it not
+
+    home = open_table(settings).meta.region_name
+    return sorted({region_of(each.scope) or home for each in blocklists})
 
 
 def status_object(found: Status) -> dict[str, Any]:
@@ -226,6 +250,7 @@ def status_object(found: Status) -> dict[str, Any]:
                 "family": each.family,
                 "entries": each.entries,
                 "capacity": SET_CAPACITY,
+                **time_object("seen", each.seen_ms),
             }
             for each in found.sets
         ],
@@ -274,6 +299,9 @@ def _lines(found: Status) -> Iterator[str]:
             f" {queue.dead_letters:,} dead letters"
         )
     if found.sets:
+        if found.are_noted:
+            seen_ms = min(each.seen_ms for each in found.sets)
+            yield f"ip sets   as noted by who enforces, seen {_ago(seen_ms, found)} ago; --live asks WAF"
         rows = [(each.name, each.blocklist, f"{each.entries:,}", f"{SET_CAPACITY:,}") for each in found.sets]
         yield from columns([("IP SET", "BLOCKLIST", "ENTRIES", "OF"), *rows], right=(2, 3))
 

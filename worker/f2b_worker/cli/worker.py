@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
+from f2b_worker.cli.output import remark
 from f2b_worker.config.loading import load
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import F2bError, StartError
@@ -43,10 +44,10 @@ def main(config: Path | None, **given: Any) -> None:
     try:
         code = _run(load(WorkerSettings, given, config), config)
     except F2bError as error:
-        click.echo(f"f2b-worker: {error}", err=True)
+        remark(f"f2b-worker: {error}")
         code = getattr(error, "exit_code", StartError.exit_code)
     except KeyboardInterrupt:
-        click.echo("f2b-worker: interrupted", err=True)
+        remark("f2b-worker: interrupted")
         code = EXIT_INTERRUPTED
     sys.exit(code)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
+_LOCKS = {"token"}
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -51,9 +52,9 @@ def load(
 
 
 def _environment(model: type[BaseModel]) -> dict[str, str]:
-    """Read the variables that say something; an empty one counts as not given."""
+    """Read the variables that say something; an empty one counts as not given, unless that would unlock a door."""
     values = {field: os.environ.get(env_name(field)) for field in model.model_fields}
-    return {field: value for field, value in values.items() if value}
+    return {field: value for field, value in values.items() if value or (value is not None and field in _LOCKS)}
 
 
 def _line(place: tuple[int | str, ...], message: str) -> str:

@@ -21,6 +21,7 @@ from pydantic import (
 from f2b_worker.config.values import (
     PROCESSES_MAX,
     age_ms,
+    bearer_tokens,
     is_on,
     old_level,
     one_a_core,
@@ -85,8 +86,10 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=PROCESSES_MAX,
-            description="Worker processes. Each uses one core at most, and about 110 MB of memory: 200 MB once it "
-            "remembers 200,000 bans. Several have a parent process of 70 MB, which restarts a process that dies. "
+            description="Worker processes. Each uses one core at most, and about 80 MB of memory: 200 MB once "
+            "there are 200,000 bans. It remembers no more of them. But one worker of the fleet keeps all bans for "
+            "the snapshot: each beyond these takes 0.2 KB there, and 0.4 KB where bans are enforced. Several have "
+            "a parent process of 70 MB, which restarts a process that dies. "
             "The parent ends with exit code 4 when one dies six times in a row within a minute of its start. The "
             "default is one process for each whole core that affinity and the container's CPU quota allow, 64 at "
             "most. Give a number if there is little memory.",
@@ -187,6 +190,15 @@ class WorkerSettings(_Settings):
             "together. Off by default.",
         ),
     ] = None
+    metrics_host: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The address on which --metrics-port listens. By default only this machine reaches it, "
+            "because it asks for no login. Give 0.0.0.0 if Prometheus or the platform's probes come from outside, "
+            "or :: for IPv6 as well.",
+        ),
+    ] = "127.0.0.1"
     standalone: Annotated[
         bool,
         Field(
@@ -272,13 +284,23 @@ class ShimSettings(_Settings):
     ] = 1
     token: Annotated[
         tuple[SecretStr, ...],
-        BeforeValidator(split),
+        BeforeValidator(bearer_tokens),
         Field(
-            description="A bearer token that requests need. Health checks need none. May be repeated, so that "
-            "you can change tokens one by one. Other users of the host see the command line: use the "
-            "environment."
+            description="A bearer token of 16 characters or more that requests need. Health checks need none. "
+            "Several, with a space between two, let you change tokens one by one. Other users of the host see the "
+            "command line: use the environment."
         ),
     ] = ()
+    peer_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="The part of the connections that one peer may have. A process takes 10,000, or as many "
+            "as it may have open files. A load balancer or a proxy is one peer for all its clients: half is more "
+            "than a process can serve at once, and leaves the other half to everybody else.",
+        ),
+    ] = 0.5
     rate_limit: Annotated[
         float,
         Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from f2b_worker.config.cores import usable_cores
 
 PROCESSES_MAX = 64
+TOKEN_CHARACTERS_MIN = 16
 
 
 def split(value: object) -> object:
@@ -14,6 +15,26 @@ def split(value: object) -> object:
     if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
         return split(",".join(value))
     return value
+
+
+def bearer_tokens(value: object) -> object:
+    """Read tokens with white space between them; what would open the port to many is refused, and not shown."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (tuple, list)) or not all(isinstance(each, str) for each in given):
+        return value
+    for text in given:
+        if not text.strip():
+            raise ValueError("is empty, which would open the port to all: give a token, or leave it out")
+        if "," in text:
+            raise ValueError("holds a comma, which no token does: write a space between two tokens")
+    tokens = tuple(token for text in given for token in text.split())
+    shortest = min(map(len, tokens), default=TOKEN_CHARACTERS_MIN)
+    if shortest < TOKEN_CHARACTERS_MIN:
+        raise ValueError(
+            f"one has {shortest} characters and can be guessed: give {TOKEN_CHARACTERS_MIN} or more, such as "
+            "those of: openssl rand -hex 32"
+        )
+    return tokens
 
 
 def age_ms(value: object) -> int | None:

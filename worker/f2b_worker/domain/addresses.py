@@ -154,6 +154,14 @@ def key_of(address: Address, *, ipv4_prefix: int = IPV4_BITS, ipv6_prefix: int =
     return _cidr(6, address.value, ipv6_prefix_of(address.value, ipv6_prefix))
 
 
+def network_of_peer(peer: str) -> str:
+    """Name the network that one peer of a connection may have to itself; what is no address stands for itself."""
+    try:
+        return key_of(parse_address(peer))
+    except ValueError:  # a Unix socket, a test
+        return peer
+
+
 def _cidr(family: int, value: int, prefix: int) -> str:
     if family == 4:
         shift = IPV4_BITS - prefix

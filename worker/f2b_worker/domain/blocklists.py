@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 SET_CAPACITY = 10_000
 """How many entries WAF lets one IP set have; not raisable."""
+
+_NUMBER = "-([2-9]|[1-9][0-9]+)"
 
 
 class Scope(StrEnum):
@@ -111,6 +114,16 @@ def ip_sets_of(blocklist: Blocklist, existing: Collection[str]) -> list[str]:
     return list(dict.fromkeys(each for name in blocklist.ip_sets for each in ip_sets_named(name, existing)))
 
 
+def sets_after(names: Sequence[str]) -> list[int]:
+    """Tell of each IP set how many of its base come after it; the names are in the order of their numbers."""
+    left = Counter(map(_base_of, names))
+    after = []
+    for base in map(_base_of, names):
+        left[base] -= 1
+        after.append(left[base])
+    return after
+
+
 def ip_sets_needed(base: str, existing: Collection[str], number: int) -> list[str]:
     """Name the sets of *base* that make *number* of them: all that exist, and the lowest numbers that are free."""
     there = _numbers_of(base, existing)
@@ -119,7 +132,11 @@ def ip_sets_needed(base: str, existing: Collection[str], number: int) -> list[st
     return _numbers_of(base, [*there, *added])
 
 
+def _base_of(name: str) -> str:
+    return re.sub(f"{_NUMBER}$", "", name)
+
+
 def _numbers_of(base: str, existing: Collection[str]) -> list[str]:
-    form = re.compile(rf"{re.escape(base)}(?:-([2-9]|[1-9][0-9]+))?")
+    form = re.compile(rf"{re.escape(base)}(?:{_NUMBER})?")
     matches = [match for each in existing if (match := form.fullmatch(each))]
     return [match.string for match in sorted(matches, key=lambda match: int(match[1] or 1))]

@@ -133,6 +133,11 @@ class Following:
         self.has_begun = self._is_given_up = False
 
     @property
+    def known_ms(self) -> int:
+        """What followers of the ledger were told before this time is known."""
+        return self._mark.began.ms
+
+    @property
     def news(self) -> threading.Event | None:
         """What is set when a reading that is under way has something to hand over; None if none is."""
         return self._reading.has_news if self._reading else None

@@ -26,18 +26,19 @@ from f2b_worker.enforcer.pace import UpdatePace
 from f2b_worker.enforcer.pausing import Pausing
 from f2b_worker.enforcer.search import References, Search
 from f2b_worker.enforcer.sets import Sets
+from f2b_worker.enforcer.showing import Showing
 from f2b_worker.enforcer.term import Term
 from f2b_worker.enforcer.undated import Undated
 from f2b_worker.errors import F2bError
 from f2b_worker.observe.pulse import Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
     from f2b_worker.aside import Aside
     from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.networks import Networks
-    from f2b_worker.ports import Adopter, BanBook, Clock, IpSet, IpSetFinder, Lease, Notebook, Notes
+    from f2b_worker.ports import Adopter, BanBook, Clock, IpSetFinder, Lease, Notebook, Notes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -49,6 +50,15 @@ LOOK_FOR_NOTES_S = 60.0
 
 TRUSTED_S = 3.0
 """How old the lease's answer may be when an update leaves; after eight seconds somebody else may hold it."""
+
+EARLY_AFTER_S = 4.0
+"""After so long who was banned lately is written, although not every IP set was read: WAF's reads are few.
+
+Most fleets have so few sets that all of them are read by then, and nobody is written into two.
+"""
+
+LATELY_MS = 60_000
+"""Whose ban began so long ago or less may still attack, and may be in no set: the holder before was silent."""
 
 _NOTHING_ASKED = Control()
 
@@ -271,6 +281,9 @@ class Enforcer:
     def _load(self) -> Loading:
         """Begin to learn everything anew, since somebody else may have enforced."""
         if self._loading is None:
+            # The surge guard must know first who is in a set already, and so counts as new no more.
+            if not self._guard.limit:
+                self._roster.look_for_newcomers(self._clock.now_ms() - LATELY_MS)
             clock, aside = self._clock, self._aside
             self._loading = Loading(
                 Search(self._finder, alarms=self._alarms, clock=clock, aside=aside),
@@ -290,10 +303,10 @@ class Enforcer:
     def _begin(self) -> Term | None:
         """Begin a term with what is known by now; None while it is looked for the sets, or the bans are read."""
         search, following, began_s = self._load()
-        found = search.first()
+        is_found = search.first() is not None or bool(search.so_far())
         # What the holder before was told of last may be in the sets: it is to be known before they are read.
         is_loaded = following.load(max(began_s, self._held_since_s))
-        if found is None or not is_loaded:
+        if not is_found or not is_loaded:
             return None
         following.begin_term()
         alarms, clock, aside = self._alarms, self._clock, self._aside
@@ -301,7 +314,7 @@ class Enforcer:
         self._lost, self._looked_s = notes.lost, clock.monotonic_s()
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
         self._roster.is_heard = True  # the groups start with all that is wanted
-        own, sets = self._known_sets(found, notes)
+        own, sets = self._known_sets(notes)
         self._term = Term(
             sets=sets,
             search=search,
@@ -322,14 +335,15 @@ class Enforcer:
             ),
             roster=self._roster,
             pace=self._pace,
+            showing=Showing(sets, self._roster, following, notebook=self._notebook, alarms=alarms, clock=clock),
             pausing=self._pausing,
+            early_from_s=began_s + EARLY_AFTER_S,
             alarms=alarms,
             clock=clock,
         )
-        log.info("enforcing", ip_sets=[watch.ip_set.name for watch in sets.watches.values()])
         return self._term
 
-    def _known_sets(self, found: Mapping[str, Sequence[IpSet]], notes: Notes) -> tuple[OwnEntries, Sets]:
+    def _known_sets(self, notes: Notes) -> tuple[OwnEntries, Sets]:
         allowed, apart = self._spared
         groups = Groups(
             self._blocklists,
@@ -350,7 +364,6 @@ class Enforcer:
             own=own,
             is_explained=lambda name, entry, since_ms: groups.is_explained(name, entry, self._roster, since_ms),
         )
-        sets.use(found)
         groups.start(self._roster.wanted, self._roster.parted, self._clock.monotonic_s())
         return own, sets
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from f2b_worker.enforcer.alarms import Patience
@@ -49,9 +50,19 @@ class Search:
         self._alarms = alarms
         self._patience = Patience(_ABOUT_SETS, alarms, clock)
         self._question = Question(
-            finder.find, every_s=FIND_S, clock=clock, aside=aside, first_after_s=0.0, rest=FIND_REST
+            partial(finder.find, self._tell),
+            every_s=FIND_S,
+            clock=clock,
+            aside=aside,
+            first_after_s=0.0,
+            rest=FIND_REST,
         )
         self._first: Mapping[str, Sequence[IpSet]] | None = None
+        self._so_far: dict[str, tuple[str, IpSet]] = {}
+
+    def _tell(self, blocklist: str, ip_set: IpSet) -> None:
+        if self._first is None:
+            self._so_far[ip_set.id] = (blocklist, ip_set)
 
     def ask(self) -> None:
         """Look for the first time; what comes of it is for whoever asks for it later."""
@@ -70,6 +81,13 @@ class Search:
                 self._patience.succeed()
             self._first = found
         return self._first
+
+    def so_far(self) -> Mapping[str, Sequence[IpSet]]:
+        """Tell which sets are found by now, while others are still looked for."""
+        found: dict[str, list[IpSet]] = {}
+        for blocklist, ip_set in list(self._so_far.values()):
+            found.setdefault(blocklist, []).append(ip_set)
+        return found
 
     def news(self) -> Mapping[str, Sequence[IpSet]] | None:
         """Tell what was found since the last time, if anything was."""

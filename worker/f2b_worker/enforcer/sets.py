@@ -10,7 +10,7 @@ from f2b_worker.domain.addresses import canonical
 from f2b_worker.domain.backoff import BACKOFF_MAX_S, backoff_s
 from f2b_worker.domain.blocklists import Foreign
 from f2b_worker.domain.plan.origin import Traces, whose
-from f2b_worker.domain.plan.updates import Why, next_update
+from f2b_worker.domain.plan.updates import Why, early_update, next_update
 from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.enforcer.watched import WatchedSet
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
@@ -35,6 +35,9 @@ QUARANTINE_S = 3600.0
 
 SETTLING_S = 30.0
 """How long after a takeover an update that was under way before may still take effect."""
+
+READ_FOR_S = 0.25
+"""How long sets are taken in that were read when they were found, until it is looked what else is due."""
 
 PAUSE_MAX_S = 2.0
 """How long a set that WAF fails to serve is left alone: so soon after an outage its bans begin to go in."""
@@ -71,7 +74,7 @@ class Sets:
         self.groups = groups
         self.watches: dict[str, WatchedSet] = {}
         self.quarantined: dict[str, float] = {}
-        self._has_read = False
+        self._has_read = self._are_all_found = False
         self._notes = notes
         self._clock = clock
         self._pace = pace
@@ -83,10 +86,22 @@ class Sets:
         self._settled_s = clock.monotonic_s() + SETTLING_S
         self._after_removals = False
 
+        groups.expect_more()
+
+    @property
+    def are_all_found(self) -> bool:
+        """Whether `have_all` was told of all sets."""
+        return self._are_all_found
+
     @property
     def all_tried(self) -> bool:
         """Whether every set was read or could not be; before that, bans may be where nobody looked."""
-        return all(watch.was_tried for watch in self.watches.values())
+        return self._are_all_found and all(watch.was_tried for watch in self.watches.values())
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a set is at hand, and was not taken in yet."""
+        return any(watch.ip_set.is_at_hand and not watch.was_tried for watch in self.watches.values())
 
     def take_has_read(self) -> bool:
         """Tell whether a set was read since this was last asked."""
@@ -116,6 +131,12 @@ class Sets:
                 watch.is_certain = False
         return len(self.watches) > before
 
+    def have_all(self, found: Mapping[str, Sequence[IpSet]]) -> None:
+        """Take it that these are all sets, each of which is watched by now."""
+        ids = {blocklist: [each.id for each in ip_sets] for blocklist, ip_sets in found.items()}
+        self.groups.have_all(ids, self._clock.monotonic_s())
+        self._are_all_found = True
+
     def read_due(self) -> None:
         """Read the sets whose contents are not certain, and those that nobody looked into for a minute."""
         now_s = self._clock.monotonic_s()
@@ -125,6 +146,8 @@ class Sets:
             if not watch.ip_set.is_at_hand and not self._reads.begin(now_s):
                 continue
             self._read(watch)
+            if not self.all_tried and self._clock.monotonic_s() - now_s > READ_FOR_S:
+                return
 
     def _is_due(self, watch: WatchedSet, now_s: float) -> bool:
         if now_s < watch.paused_until_s:
@@ -161,7 +184,8 @@ class Sets:
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
         self.groups.settle(now_s)
         self._has_read = True
-        watch.token, watch.seen_s, watch.is_certain = contents.token, now_s, True
+        watch.token, watch.is_certain = contents.token, True
+        watch.seen_s = watch.known_s = now_s
         watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.
         if not group.pending and not watch.kept.removals:
@@ -186,11 +210,20 @@ class Sets:
 
     def write_next(self) -> None:
         """Write what has to be written first, if anything."""
+        now_s, groups = self._clock.monotonic_s(), self.groups.by_place.values()
+        self._write_if_any(next_update(groups, now_s, self._usable(), after_removals=self._after_removals))
+
+    def write_newcomers(self, newcomers: Mapping[str, int]) -> None:
+        """Write whose ban began lately, if anybody waits, although some sets were not looked into yet."""
+        self._write_if_any(early_update(self.groups.by_place.values(), newcomers, self._usable()))
+
+    def _usable(self) -> set[str]:
         now_s = self._clock.monotonic_s()
-        usable = {
+        return {
             set_id for set_id, watch in self.watches.items() if watch.is_certain and now_s >= watch.paused_until_s
         }
-        update = next_update(self.groups.by_place.values(), now_s, usable, after_removals=self._after_removals)
+
+    def _write_if_any(self, update: Update | None) -> None:
         if update:
             self._write(self.watches[update.set_id], update)
 
@@ -228,7 +261,8 @@ class Sets:
         self._pace.succeed()
         self._after_removals = update.why is Why.REMOVALS
         # Nothing that was tried with an older token can take effect any more.
-        watch.token, watch.seen_s, watch.tried = token, now_s, _NOTHING
+        watch.token, watch.tried = token, _NOTHING
+        watch.seen_s = watch.known_s = now_s
         update.group.written(update.set_id, update.added, update.removed, now_s)
         self.groups.settle(now_s)
         self._recover(watch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from f2b_worker.enforcer.following import FOLLOW_S
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.pausing import Pausing
     from f2b_worker.enforcer.search import References, Search
     from f2b_worker.enforcer.sets import Sets
+    from f2b_worker.enforcer.showing import Showing
     from f2b_worker.enforcer.undated import Undated
     from f2b_worker.ports import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+AT_ONCE_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,9 @@ class Term:
         foreign: What there is somebody else's.
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
+        showing: Tells commands how the sets are.
         pausing: Which blocklists are paused, whoever enforces.
+        early_from_s: From when on who was banned lately is written, although not all sets were read.
         alarms: What people must hear of.
         clock: Paces everything.
     """
@@ -58,7 +67,9 @@ class Term:
     foreign: ForeignEntries
     roster: Roster
     pace: UpdatePace
+    showing: Showing
     pausing: Pausing
+    early_from_s: float
     alarms: Alarms
     clock: Clock
 
@@ -89,16 +100,37 @@ class Term:
         if self.foreign.settle():
             self.following.ask()
         self.sets.groups.spare(self.following.lifting.spared_s)
+        if self.clock.monotonic_s() >= self.pace.next_s:
+            self._write()
+
+    def _write(self) -> None:
         # Not before every set was looked into: a ban may be in one of them, and needs no update.
-        if self.sets.all_tried and self.clock.monotonic_s() >= self.pace.next_s:
+        if self.sets.all_tried:
+            self.roster.forget_newcomers()
             self.sets.write_next()
+        # WAF answers few reads a second. Who attacks now must not go on until a hundred sets are read.
+        elif self.clock.monotonic_s() >= self.early_from_s:
+            self.sets.write_newcomers(self.roster.newcomers)
 
     def _look_for_sets(self) -> None:
+        if not self.sets.are_all_found:
+            self._look_for_first_sets()
+            return
         # A search makes the sets that it knows be read anew; those before are to be read at no cost first.
         found = self.search.news() if self.sets.all_tried else None
         # New sets first: a ban that finds no room elsewhere may go into them in this very turn.
         if found is not None and self.sets.use(found):
             self.references.ask_soon()
+
+    def _look_for_first_sets(self) -> None:
+        found = self.search.first()
+        # In the order in which they were found: the first ones have room, where any has.
+        if self.sets.use(self.search.so_far()):
+            self.references.ask_soon()
+        if found is not None:
+            self.sets.use(found)
+            self.sets.have_all(found)
+            log.info("enforcing", ip_sets=[each.name for ip_sets in found.values() for each in ip_sets])
 
     @property
     def _is_waiting(self) -> bool:
@@ -115,6 +147,8 @@ class Term:
 
     def pause_s(self) -> float:
         """Tell in how many seconds there may be something to do again."""
+        if self.sets.is_reading:
+            return AT_ONCE_S
         now_s = self.clock.monotonic_s()
         follow_s = self.following.next_s(self.pace.next_s, is_waiting=self._is_waiting)
         times_s = [now_s + FOLLOW_S, self.sets.next_s(), follow_s]
@@ -124,6 +158,7 @@ class Term:
         """Tell whoever enforces next, and people, how things stand."""
         # A set of which nobody knows what is ours may hold any ended ban.
         self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
+        self.showing.note()
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)
         shown.bans_allowlisted.set(len(self.roster.allowlisted))
@@ -165,7 +200,7 @@ class Term:
     def _tell_unenforceable(self) -> None:
         """Report bans that cannot be enforced since there is no set for them, or no address."""
         kept = {watch.group.blocklist for watch in self.sets.watches.values()}
-        for blocklist in self.roster.wanted:
+        for blocklist in self.roster.wanted if self.sets.are_all_found else ():
             about = f"blocklist {blocklist}"
             if blocklist in kept:
                 self.alarms.problems.pop(about, None)

@@ -19,6 +19,7 @@ class WatchedSet:
     """One set as it is watched.
 
     Attributes:
+        known_s: When it was last read or written; `seen_s` also says when to look again.
         is_certain: Whether its contents are known as of `seen_s`, and *token* is theirs.
         was_tried: Whether it was read, or could not be.
         is_lost: Whether somebody wrote first: it is read right before the next update, when the token is fresh.
@@ -29,6 +30,7 @@ class WatchedSet:
     group: Group
     token: str = ""
     seen_s: float = NEVER_S
+    known_s: float = NEVER_S
     is_certain: bool = False
     was_tried: bool = False
     is_lost: bool = False

@@ -16,7 +16,13 @@ EXTENSIONS_PER_S = 100
 """So few bans are extended each second, at most, while none of them has waited for the whole resolution."""
 
 EXTENSIONS_AT_ONCE = 250
-"""So many bans are extended in one turn at most, 40 ms: new infractions are judged in between."""
+"""So many bans are extended in one turn at most, 40 ms, of few: new infractions are judged in between."""
+
+EXTENDED_SHARE = 20
+"""Where more than 5,000 offenders wait, a twentieth is extended in one turn: else they would fill the memory.
+
+They still wait for twenty turns, in which most of those come again that come often; each is extended once.
+"""
 
 EXTEND_EVERY_S = 1.0
 """So often bans are extended, those of a second together: each time costs an entry in the ban log."""
@@ -53,7 +59,7 @@ class Extending:
         now = self._now()
         piles = self._desk.piles.items()
         due = (who for who, pile in piles if pile.is_longer and self._due_in_s(pile, now) <= 0)
-        return list(islice(due, EXTENSIONS_AT_ONCE))
+        return list(islice(due, max(EXTENSIONS_AT_ONCE, len(piles) // EXTENDED_SHARE)))
 
     def have_stored(self, number: int) -> None:
         """Take it that so many that were due are stored; the others of the same second follow in the next turn."""

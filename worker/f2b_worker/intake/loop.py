@@ -44,7 +44,7 @@ IN_HAND_MAX = 10_000
 """So many messages wait in hand at most, about 400 bytes each; a queue has 120,000 in flight, for all workers."""
 
 INFRACTIONS_MAX = 500_000
-"""So many infractions wait at most to extend bans, about 65 MB; then all are judged at once."""
+"""So many infractions wait at most to extend bans, 65 MB of few offenders; then all are judged at once."""
 
 PROBED_MAX = 100
 """In an outage so many offenders are in hand at most: others tell it from one offender's trouble."""

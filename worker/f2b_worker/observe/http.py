@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
-from socketserver import ThreadingMixIn
+import time
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import REGISTRY, make_wsgi_app
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+
+from f2b_worker.observe.printable import printable
+from f2b_worker.observe.server import CONNECTIONS_MAX, Server, listen
+from f2b_worker.open_files import raise_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,12 +20,38 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
+_OPENMETRICS = "application/openmetrics-text"
+_PROBES = ("/healthz", "/readyz")
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """One slow reader must not keep a probe waiting."""
+PAGE_RESTS = 9
+"""So many times as long as it took to make a page, it is given again: a tenth of a core for each form of it."""
 
-    daemon_threads = True
+
+class Pages:
+    """The metrics as a page, in either of Prometheus's two forms.
+
+    Args:
+        registry: Where the metrics are.
+        now_s: Tells the time, on a clock that never goes back.
+    """
+
+    def __init__(self, registry: CollectorRegistry, now_s: Callable[[], float]) -> None:
+        self._registry = registry
+        self._now_s = now_s
+        self._made: dict[str, tuple[float, tuple[str, bytes]]] = {}
+
+    def page(self, accept: str) -> tuple[str, bytes]:
+        """Make the page that somebody accepts, or give the last one again; answer its type and itself."""
+        form = _OPENMETRICS if _OPENMETRICS in accept else ""
+        began_s = self._now_s()
+        until_s, page = self._made.get(form, (began_s, None))
+        if page is None or began_s >= until_s:
+            encode, kind = choose_encoder(form)
+            page = (kind, encode(self._registry))
+            done_s = self._now_s()
+            self._made[form] = (done_s + PAGE_RESTS * (done_s - began_s), page)
+        return page
 
 
 def health_app(
@@ -30,6 +59,7 @@ def health_app(
     problem: Callable[[], str | None],
     conflict: Callable[[], str | None] = lambda: None,
     registry: CollectorRegistry = REGISTRY,
+    now_s: Callable[[], float] = time.monotonic,
 ) -> WSGIApplication:
     """Make the app that answers `/healthz`, `/readyz` and, with Prometheus metrics, every other path.
 
@@ -38,15 +68,17 @@ def health_app(
         problem: Says in one line why no work gets done now, or None; then `/readyz` answers 503.
         conflict: Says in one line what needs attention although work gets done; `/readyz` adds it to "ok".
         registry: Where the metrics are.
+        now_s: Tells the time, on a clock that never goes back.
     """
-    metrics = make_wsgi_app(registry)
-    questions = {"/healthz": dead, "/readyz": problem}
+    metrics = Pages(registry, now_s)
+    questions = dict(zip(_PROBES, (dead, problem), strict=True))
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         question = questions.get(environ.get("PATH_INFO", ""))
         if question is None:
-            exposed: Iterable[bytes] = metrics(environ, start_response)
-            return exposed
+            kind, page = metrics.page(environ.get("HTTP_ACCEPT", ""))
+            start_response("200 OK", [("Content-Type", kind)])
+            return [page]
         wrong = question()
         start_response("503 Service Unavailable" if wrong else "200 OK", [_TEXT])
         said = conflict() if not wrong and question is problem else None
@@ -56,33 +88,19 @@ def health_app(
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
-def serve(port: int, app: WSGIApplication) -> WSGIServer:
-    """Serve *app* on every address from a daemon thread; shut the server down to end it.
+def serve(host: str, port: int, app: WSGIApplication) -> Server:
+    """Serve *app* from a daemon thread.
 
     Raises:
-        OSError: If the port is taken.
+        OSError: If the port is taken, or *host* is no address of this machine.
     """
-    server = make_server("", port, app, _Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    server = Server(listen(host, port), app, connections_max=_connections_max())
+    threading.Thread(target=server.run, name="metrics", daemon=True).start()
     return server
 
 
-ASKS_WITHIN_S = 10.0
-"""Who has connected and asks nothing for so long is cut off: each connection is a thread."""
-
-
-class _Quiet(WSGIRequestHandler):
-    """Probes come every few seconds; they are no news."""
-
-    timeout = ASKS_WITHIN_S
-
-    def handle(self) -> None:
-        """Answer, unless whoever asks is too slow or gone: that is no news either."""
-        with suppress(OSError):
-            super().handle()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Log nothing."""
+def _connections_max() -> int:
+    return max(1, min(CONNECTIONS_MAX, raise_limit() // 4))  # the others are the worker's own

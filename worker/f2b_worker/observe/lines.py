@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
+from f2b_worker.observe.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -175,7 +177,8 @@ class LinesFile(io.RawIOBase):
     def write(self, text: ReadableBuffer, /) -> int:
         """Hand over what is written."""
         taken = bytes(text)
-        self._lines.put(taken)
+        # A traceback quotes whatever was being read.
+        self._lines.put(printable(taken.decode(errors="backslashreplace"), keep="\n").encode())
         return len(taken)
 
     def fileno(self) -> int:

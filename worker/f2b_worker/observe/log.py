@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import REGISTRY, Counter
 
 from f2b_worker.observe.lines import Lines, LinesFile
+from f2b_worker.observe.printable import printable, printable_json
 from f2b_worker.observe.shared import count_by_name, counting_as
 
 if TYPE_CHECKING:
@@ -86,14 +87,23 @@ def _processors(in_each: Mapping[str, object]) -> list[Processor]:
         return {**in_each, **line}
 
     readable = sys.stderr is not None and sys.stderr.isatty()
-    renderer: Processor = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    as_json = structlog.processors.JSONRenderer(serializer=printable_json)
+    last: list[Processor] = [_printable, structlog.dev.ConsoleRenderer()] if readable else [as_json]
     return [
         add,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        renderer,
+        *last,
     ]
+
+
+def _printable(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Take care of texts; the renderer writes all else as Python does."""
+    return {
+        name: printable(value, keep="\n" if name == "exception" else "") if isinstance(value, str) else value
+        for name, value in line.items()
+    }
 
 
 def _is_replaced() -> bool:

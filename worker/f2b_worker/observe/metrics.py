@@ -46,6 +46,11 @@ deletions_waiting = Gauge(
 )
 postponed = Counter("f2b_postponed", "Messages left in the queue, to come again later", ["reason"])
 unreadable = Counter("f2b_unreadable", "Stored items that cannot be read, each counted when first met", ["kind"])
+connections_cut = Counter(
+    "f2b_metrics_connections_cut",
+    "Connections to --metrics-port that were ended: crowded_out by others, too_slow, or head_too_large",
+    ["reason"],
+)
 aws_failures = Counter("f2b_aws_failures", "Failed calls that are tried again", ["kind"])
 
 # What an enforcer reports; one process may run several, one a Region, of which some only stand by.

@@ -75,7 +75,7 @@ def read_rows(
     """Read NDJSON of the simple wire form, in which `time` may stand for `at`.
 
     Args:
-        lines: The lines of a file.
+        lines: The lines of a file, without their ends.
         bad: Receives what is no infraction.
         progress: Told how many bytes of the file were read, chunk by chunk.
     """
@@ -85,11 +85,11 @@ def read_rows(
         chunk.append(line)
         if len(chunk) == CHUNK_LINES:
             yield from _rows_of(chunk, first, bad)
-            progress(sum(map(len, chunk)))
+            progress(sum(map(len, chunk)) + len(chunk))
             first += CHUNK_LINES
             chunk = []
     yield from _rows_of(chunk, first, bad)
-    progress(sum(map(len, chunk)))
+    progress(sum(map(len, chunk)) + len(chunk))
 
 
 def _rows_of(chunk: list[bytes], first: int, bad: list[BadLine]) -> Iterator[Row]:

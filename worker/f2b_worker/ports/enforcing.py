@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from f2b_worker.domain.noted_sets import NotedSets
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,16 @@ class IpSetFinder(Protocol):
     Two threads at once, both aside of the enforcer's: one finds, one looks for references.
     """
 
-    def find(self) -> Mapping[str, Sequence[IpSet]]:
+    def find(self, tell: Callable[[str, IpSet], None] = ...) -> Mapping[str, Sequence[IpSet]]:
         """Find the IP sets of each blocklist by its name, both families, in the order of their numbers.
 
         A set that was found before is the same object again. A blocklist of which no set exists has an empty
         sequence.
+
+        Args:
+            tell: Called with each set as soon as it is found, and its blocklist's name; of a family those with
+                the highest numbers come first, since they have room where any has. By default nobody hears of
+                them before the answer.
         """
         ...
 
@@ -90,6 +97,7 @@ class Notes:
         networks: The collapsed networks of ours in each IP set, some of them perhaps not there any more.
         swept_ms: Of each IP set, by its id: no entry of a ban that ended before this time was left in it.
         lost: The notes that are there and cannot be read, by their name: `surge`, `foreign#<id of the IP set>` …
+        sets: How the IP sets were, for commands; None where nobody noted it, or it cannot be read.
     """
 
     foreign: Mapping[str, frozenset[str]]
@@ -98,6 +106,7 @@ class Notes:
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     swept_ms: Mapping[str, int] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    sets: NotedSets | None = None
 
     def is_lost(self, kind: EntryKind, ip_set_id: str) -> bool:
         """Tell whether what was noted of one kind of entries in one IP set cannot be read."""
@@ -124,6 +133,10 @@ class Notebook(Protocol):
 
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each IP set."""
+        ...
+
+    def note_sets(self, noted: NotedSets) -> None:
+        """Replace what was noted of how the IP sets are."""
         ...
 
     def note_surge(self, held_back_from_ms: int | None) -> None:

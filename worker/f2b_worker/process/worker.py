@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.allocator import keep_memory_together
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
@@ -17,6 +19,7 @@ from f2b_worker.errors import FileLost, StartError, StuckError
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
 from f2b_worker.observe.log import finish
+from f2b_worker.open_files import raise_limit
 from f2b_worker.process.assembly import open_worker, warn_of_bans_without_a_place
 from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.orders import Orders
@@ -67,11 +70,14 @@ def run_parts(
     tell: Callable[[Condition], None] | None = None,
 ) -> int:
     """Open the parts of a process, and run them until a signal stops it or one of them dies; see `run_worker`."""
+    raise_limit()
     orders = Orders(is_alone=tell is None)
+    keep_memory_together()
     parts = open_parts()
     died = threading.Event()
     if settings.metrics_port and not tell:
         serve_health(
+            settings.metrics_host,
             settings.metrics_port,
             health_app(
                 dead=lambda: "a part of this worker died" if died.is_set() else None,
@@ -98,16 +104,19 @@ def run_parts(
     return code
 
 
-def serve_health(port: int, app: WSGIApplication) -> None:
-    """Serve health and metrics on the port that the settings name.
+def serve_health(host: str, port: int, app: WSGIApplication) -> None:
+    """Serve health and metrics where the settings say.
 
     Raises:
-        StartError: If it is taken.
+        StartError: If the port is taken, or the host is no address of this machine.
     """
     try:
-        serve(port, app)
+        serve(host, port, app)
     except OSError as error:
-        raise StartError(f"--metrics-port {port}: {error.strerror or error}") from error
+        of_the_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        option = f"--metrics-port {port}" if of_the_port else f"--metrics-host {host}"
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise StartError(f"{option}: {why or error}") from error
 
 
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:

@@ -12,16 +12,17 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from f2b_worker.errors import F2bError
 from f2b_worker.shim import metrics, replies
-from f2b_worker.shim.guards import RateLimit, Tokens
+from f2b_worker.shim.guards import RateLimit, Tokens, is_cross_site
 from f2b_worker.shim.limits import ConnectionLimits, Limits
 from f2b_worker.shim.openapi import document
-from f2b_worker.shim.pages import state_page
+from f2b_worker.shim.pages import state_page, wants_json
 from f2b_worker.shim.replies import Reply, json_reply, reply
 from f2b_worker.shim.reports import Reports
+from f2b_worker.shim.room import Room
 from f2b_worker.shim.state import Request, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
@@ -35,6 +36,7 @@ _REPORT = "/infraction/"
 _FOR_ALL = {"/", "/healthz", "/readyz", "/openapi.json"}  # load balancers carry no token
 _EMPTY = {"type": "http.response.body", "body": b""}
 _CHECK_KEPT_S = 1.0
+_PAGE_RESTS = 9  # so many times as long as it took to make a page, it is given again: a tenth of a core at most
 _LATER = 503
 _ANSWERS = {status: metrics.answers.labels(status) for status in (200, 207, 400, _LATER)}
 
@@ -44,10 +46,12 @@ class ShimApp:
 
     Attributes:
         connection_limits: For the server that runs it.
+        room: For its connections.
     """
 
     def __init__(self, outbox: Outbox, clock: Clock, limits: Limits, connections: ConnectionLimits) -> None:
         self.connection_limits = connections
+        self.room = Room(connections)
         self._outbox = outbox
         self._clock = clock
         self._limits = limits
@@ -57,6 +61,7 @@ class ShimApp:
         self._state = State() if limits.expose_state else None
         self._reports = Reports(outbox, clock, waiting_max=limits.waiting_max, state=self._state)
         self._checked: tuple[float, Reply] | None = None
+        self._made: dict[str, tuple[float, Reply]] = {}
         self._openapi = json_reply(200, document(with_tokens=self._tokens.needed, with_state=limits.expose_state))
         self._pages: dict[str, Handler] = {
             "/": self._alive,
@@ -93,10 +98,9 @@ class ShimApp:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply | None:
         path = scope["path"]
-        if self._guarded and path not in _FOR_ALL:
-            refusal = self._refusal(scope)
-            if refusal is not None:
-                return refusal
+        refusal = self._refusal(scope, path)
+        if refusal is not None:
+            return refusal
         if path.startswith(_REPORT):
             return await self._report(scope, path[len(_REPORT) :])
         if path == "/infractions":
@@ -134,7 +138,11 @@ class ShimApp:
             self._checked = None
         return answer
 
-    def _refusal(self, scope: Scope) -> Reply | None:
+    def _refusal(self, scope: Scope, path: str) -> Reply | None:
+        if is_cross_site(scope["headers"]):
+            return _counted("cross_site", replies.CROSS_SITE)
+        if not self._guarded or path in _FOR_ALL:
+            return None
         peer = scope["client"][0] if scope.get("client") else ""
         wait_s = self._rate.wait_s(peer, self._clock.monotonic_s())
         if wait_s > 0:
@@ -158,7 +166,17 @@ class ShimApp:
         return self._checked[1]
 
     async def _metrics(self, _scope: Scope, _receive: Receive) -> Reply:
-        return reply(200, CONTENT_TYPE_LATEST.encode(), metrics.page())
+        return self._page("metrics", lambda: reply(200, CONTENT_TYPE_LATEST.encode(), metrics.page()))
+
+    def _page(self, name: str, make: Callable[[], Reply]) -> Reply:
+        """Make a page, or give the last one again: no report waits long for who asks for pages again and again."""
+        now_s = self._clock.monotonic_s()
+        until_s, page = self._made.get(name, (now_s, None))
+        if page is None or now_s >= until_s:
+            page = make()
+            done_s = self._clock.monotonic_s()
+            self._made[name] = (done_s + _PAGE_RESTS * (done_s - now_s), page)
+        return page
 
     async def _description(self, _scope: Scope, _receive: Receive) -> Reply:
         return self._openapi
@@ -166,12 +184,18 @@ class ShimApp:
     async def _infractions(self, scope: Scope, _receive: Receive) -> Reply:
         assert self._state is not None
         bound = f"What this process stored since it started; the {self._state.addresses_max} latest addresses."
-        return state_page("infractions", bound, self._state.infractions(), _header(scope, b"accept"))
+        return self._state_page(scope, "infractions", bound, self._state.infractions)
 
     async def _requests(self, scope: Scope, _receive: Receive) -> Reply:
         assert self._state is not None
         bound = f"What this process answered; the {self._state.requests_max} latest requests."
-        return state_page("requests", bound, self._state.requests(), _header(scope, b"accept"))
+        return self._state_page(scope, "requests", bound, self._state.requests)
+
+    def _state_page(
+        self, scope: Scope, title: str, bound: str, rows: Callable[[], Iterable[dict[str, Any]]]
+    ) -> Reply:
+        as_json = wants_json(_header(scope, b"accept"))
+        return self._page(f"{title} {as_json}", lambda: state_page(title, bound, rows(), as_json=as_json))
 
     def _note(self, scope: Scope, state: State, status: int) -> None:
         peer = scope["client"][0] if scope.get("client") else ""

@@ -24,18 +24,23 @@ if TYPE_CHECKING:
 
     from f2b_worker.shim.limits import ConnectionLimits
     from f2b_worker.shim.replies import Reply
+    from f2b_worker.shim.room import Peer, Room
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SWEEP_EVERY_S = 0.25
+_TOO_MANY = "too many connections; try again"
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection. The application carries the limits, as `connection_limits`."""
+    """One connection. The application carries the limits, as `connection_limits`, and the room."""
+
+    peer: Peer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits: ConnectionLimits = self.config.loaded_app.connection_limits
+        self._room: Room = self.config.loaded_app.room
         self.ends_s = math.inf  # when the client's patience with us, or ours with it, is over
         self.write_ends_s = math.inf
         self._head_bytes = 0
@@ -44,12 +49,30 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str, str] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or refuse it where there are too many."""
+        """Take a connection, or refuse it where there are too many and nobody can make room."""
         super().connection_made(transport)
         self._idle()
-        if len(self.connections) > self.limits.connections_max:
-            self._refuse(503, "connections", "too many connections; try again")
+        leaving, reason = self._room.enter(self, self.client[0] if self.client else "")
+        if leaving is self:
+            self._room.leave(self)
+            self._refuse(503, reason, _TOO_MANY)
+        elif leaving is not None:
+            leaving.make_room()
         _sweep_from_now_on(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._room.leave(self)
+        super().connection_lost(exc)
+
+    def make_room(self) -> None:
+        """End a connection that waits for its client, for one that is new."""
+        self._room.leave(self)
+        if self._in_message and not self.transport.get_write_buffer_size():
+            self._refuse(503, "crowded_out", _TOO_MANY)
+        else:  # it has asked nothing, or does not read: there is nothing to wait for
+            metrics.refused.labels("crowded_out").inc()
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that does not end is cut off."""
@@ -90,6 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._idle()
         else:
             self.ends_s = math.inf
+            self._room.is_served(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Let the application answer; its answers stand ready as bytes, and need none of ASGI's messages."""
@@ -127,6 +151,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._room.waits(self)
         if not self._in_message:
             self._idle()
 

@@ -6,12 +6,30 @@ import hmac
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import key_of, parse_address
+from f2b_worker.domain.addresses import network_of_peer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 PEERS_MAX = 10_000
+_OF_NO_OTHER_SITE = frozenset({b"same-origin", b"none"})
+
+
+def is_cross_site(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a browser says that a page of somebody else made it send this.
+
+    Whoever opens that page would report for it from inside of our network. A neighbouring site is somebody else,
+    too. Programs send neither header.
+    """
+    origin = host = b""
+    for name, value in headers:
+        if name == b"host":
+            host = value
+        elif name == b"origin":
+            origin = value
+        elif name == b"sec-fetch-site" and value not in _OF_NO_OTHER_SITE:
+            return True
+    return bool(origin) and origin.partition(b"://")[2].lower() != host.lower()
 
 
 class Tokens:
@@ -56,7 +74,7 @@ class RateLimit:
         """Take one request of *peer*: 0 if it may pass, or in how many seconds the next one may."""
         if not self._per_s:
             return 0.0
-        peer = _network(peer)
+        peer = network_of_peer(peer)
         left, at_s = self._buckets.pop(peer, (self._burst, now_s))
         left = min(self._burst, left + (now_s - at_s) * self._per_s)
         passes = left >= 1
@@ -64,11 +82,3 @@ class RateLimit:
         if len(self._buckets) > self._peers_max:
             self._buckets.popitem(last=False)
         return 0.0 if passes else (1 - left) / self._per_s
-
-
-def _network(peer: str) -> str:
-    """Name the network that one peer may have to itself: with IPv6, a /64."""
-    try:
-        return key_of(parse_address(peer))
-    except ValueError:  # a Unix socket, a test
-        return peer

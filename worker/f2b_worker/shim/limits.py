@@ -35,6 +35,7 @@ class ConnectionLimits:
         idle_s: How long a connection may be open between requests, and before the first.
         write_s: How long a client may leave an answer unread.
         connections_max: How many there may be.
+        peer_share: The part of them that one peer may have.
     """
 
     head_bytes: int = 16 * 1024
@@ -43,3 +44,4 @@ class ConnectionLimits:
     idle_s: float = 30.0
     write_s: float = 10.0
     connections_max: int = 10_000
+    peer_share: float = 0.5

@@ -68,6 +68,9 @@ def document(*, with_tokens: bool, with_state: bool) -> dict[str, Any]:
         paths["/state/requests"] = {"get": _state("requests", "What this process answered lately.")}
     schemas = {"Infraction": _infraction(), "Result": _RESULT, "Results": _RESULTS}
     components: dict[str, Any] = {"schemas": schemas}
+    for path in paths.values():
+        for operation in path.values():
+            operation["responses"]["403"] = _text("A browser sent it for a page of another site.")
     if with_tokens:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path in paths.values():

@@ -20,17 +20,22 @@ _VARIES = (b"vary", b"accept")
 _STYLE = "body{font-family:sans-serif}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left}"
 
 
-def state_page(title: str, bound: str, rows: Iterable[dict[str, Any]], accept: bytes) -> Reply:
-    """Show rows as a table, or as JSON to whoever accepts that and no HTML.
+def wants_json(accept: bytes) -> bool:
+    """Tell from a request's Accept header whether it is for a program, which accepts JSON and no HTML."""
+    accept = accept.lower()
+    return b"application/json" in accept and b"text/html" not in accept
+
+
+def state_page(title: str, bound: str, rows: Iterable[dict[str, Any]], *, as_json: bool) -> Reply:
+    """Show rows as a table, or as JSON.
 
     Args:
         title: The page's heading, and the key of the rows in JSON.
         bound: One sentence that says how far the page reaches.
         rows: All with the same keys.
-        accept: The request's Accept header.
+        as_json: Whether as JSON.
     """
-    accept = accept.lower()
-    if b"application/json" in accept and b"text/html" not in accept:
+    if as_json:
         return json_reply(200, {title: list(rows), "bound": bound}, _VARIES)
     return reply(200, HTML, _html(title, bound, rows).encode("utf-8", "backslashreplace"), _VARIES, *_SAFE)
 

@@ -70,6 +70,7 @@ def later(text: str) -> Reply:
 OK = line(200, "ok")
 NOT_FOUND = line(404, "no such path; see /openapi.json")
 NO_TOKEN = line(401, "a bearer token is required", (b"www-authenticate", b'Bearer realm="f2b"'), _CLOSE)
+CROSS_SITE = line(403, "a web page of another site may not ask this; ask without a browser", _CLOSE)
 BODY_TOO_LARGE = line(413, "the body is too large; report in several requests", _CLOSE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -19,6 +19,7 @@ from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.errors import StartError
 from f2b_worker.observe import log
 from f2b_worker.observe.shared import shared_metrics
+from f2b_worker.open_files import raise_limit
 from f2b_worker.shim.app import ShimApp, make_app
 from f2b_worker.shim.connections import GuardedProtocol
 from f2b_worker.shim.limits import ConnectionLimits, Limits
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from f2b_worker.config.settings import ShimSettings
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 STOP_WITHIN_S = 5
 _FILES_FOR_OURSELVES = 64
@@ -65,6 +68,7 @@ def serving(settings: ShimSettings) -> Serving:
         body_s=settings.request_s,
         idle_s=settings.idle_s,
         write_s=settings.request_s,
+        peer_share=settings.peer_share,
     )
     return Serving(settings.host, settings.port, settings.workers, settings.log_level, limits, connections)
 
@@ -80,8 +84,10 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     Raises:
         StartError: If the port is taken.
     """
+    raise_limit()
     config = uvicorn_config(how, open_outbox, clock)
     listener = listen(how)
+    warn_if_open_to_all(how)
     if how.workers == 1:
         server = uvicorn.Server(config)
         for number in STOPS:  # before uvicorn's own, and after: it raises the signal again when it has stopped
@@ -154,6 +160,14 @@ def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock
     )
 
 
+def warn_if_open_to_all(how: Serving) -> None:
+    """Say once, at the start, that no token is asked for."""
+    if not how.limits.tokens:
+        remedy = "set F2B_TOKEN, or keep the port inside your network"
+        reason = "no token is set: everybody who reaches this port can have addresses banned"
+        _log.warning("open_to_all", host=how.host, port=how.port, reason=reason, remedy=remedy)
+
+
 def listen(how: Serving) -> socket:
     """Take the port.
 
@@ -181,12 +195,4 @@ def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> Shim
 
 
 def _connections_max(limits: ConnectionLimits) -> int:
-    return min(limits.connections_max, _files_max() - _FILES_FOR_OURSELVES)
-
-
-def _files_max() -> int:
-    """Raise the limit of open files to what is allowed: each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard if hard != resource.RLIM_INFINITY else sys.maxsize
+    return max(1, min(limits.connections_max, raise_limit() - _FILES_FOR_OURSELVES))

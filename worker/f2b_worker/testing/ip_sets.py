@@ -9,7 +9,7 @@ from f2b_worker.errors import BadEntry, F2bError, LockLost, Missing
 from f2b_worker.ports import IpSetContents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from f2b_worker.ports import IpSet
 
@@ -89,17 +89,23 @@ class MemoryIpSetFinder:
         ip_sets: The sets of each blocklist; add to them while an enforcer runs.
         not_referenced: The ids of sets that no rule refers to.
         failure: Raised by every call while it is set.
+        finds_first: How many sets a search still finds before it raises that.
     """
 
     def __init__(self, ip_sets: Mapping[str, Sequence[MemoryIpSet]]) -> None:
         self.ip_sets = {name: list(sets) for name, sets in ip_sets.items()}
         self.not_referenced: set[str] = set()
         self.failure: F2bError | None = None
+        self.finds_first = 0
 
-    def find(self) -> Mapping[str, Sequence[IpSet]]:
-        """Find the IP sets of each blocklist by its name."""
+    def find(self, tell: Callable[[str, IpSet], None] = lambda *_: None) -> Mapping[str, Sequence[IpSet]]:
+        """Find the IP sets of each blocklist by its name; the last ones are told first."""
+        found = {name: [each for each in sets if not each.deleted] for name, sets in self.ip_sets.items()}
+        told = [(name, each) for name, sets in found.items() for each in reversed(sets)]
+        for each in told[: self.finds_first if self.failure else None]:
+            tell(*each)
         self._fail_if_told()
-        return {name: [each for each in sets if not each.deleted] for name, sets in self.ip_sets.items()}
+        return found
 
     def unreferenced(self, ip_sets: Iterable[IpSet]) -> frozenset[str]:
         """Find the ids of those of *ip_sets* that no rule refers to."""

@@ -17,6 +17,7 @@ from f2b_worker.ports import Changes, Notes, StandingBan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from f2b_worker.domain.noted_sets import NotedSets
     from f2b_worker.errors import F2bError
     from f2b_worker.ports import Answers, Clock, EntryKind
 
@@ -264,6 +265,7 @@ class MemoryNotebook:
         self._swept_ms: dict[str, int] = {}
         self._held_back_from_ms: int | None = None
         self._released_ms: int | None = None
+        self._sets: NotedSets | None = None
 
     def read(self) -> Notes:
         """Read everything that was noted."""
@@ -273,7 +275,8 @@ class MemoryNotebook:
             {each: entries for each, entries in self._entries[kind].items() if f"{kind}#{each}" not in self.lost}
             for kind in ("foreign", "networks")
         )
-        return Notes(foreign, from_ms, self._released_ms, networks, dict(self._swept_ms), self.lost)
+        swept_ms = dict(self._swept_ms)
+        return Notes(foreign, from_ms, self._released_ms, networks, swept_ms, self.lost, self._sets)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one IP set; none remove the note."""
@@ -287,6 +290,11 @@ class MemoryNotebook:
         """Replace what was noted of when the last ended ban had left each IP set."""
         self._fail_if_told()
         self._swept_ms = dict(swept_ms)
+
+    def note_sets(self, noted: NotedSets) -> None:
+        """Replace what was noted of how the IP sets are."""
+        self._fail_if_told()
+        self._sets = noted
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note that bans from *held_back_from_ms* on are held back; None: no more."""

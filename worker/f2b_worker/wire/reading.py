@@ -29,7 +29,7 @@ from f2b_worker.wire.values import ID_LONGEST, read_id, read_time_ms, read_weigh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_ID_CHARACTERS_MAX = 16  # longer ids are hashed: the ledger keeps one with each hit
+_ID_CHARACTERS_MAX = 16  # longer ids are hashed, as others of more bytes are: the ledger keeps one with each hit
 
 
 class Body(NamedTuple):
@@ -166,7 +166,7 @@ def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
 
 
 def _short(item_id: str) -> str:
-    if len(item_id) <= _ID_CHARACTERS_MAX and REPORTED_BY not in item_id:
+    if len(item_id) <= _ID_CHARACTERS_MAX and item_id.isascii() and REPORTED_BY not in item_id:
         return item_id
     return blake2b(item_id.encode(), digest_size=_ID_CHARACTERS_MAX // 2).hexdigest()
 

@@ -48,9 +48,21 @@ def test_a_new_ban_starts_after_the_one_before_so_that_nobody_takes_it_for_that(
 
 def test_of_a_running_ban_and_an_order_the_later_end_holds() -> None:
     assert ban(Offender(ban=JUDGED)) == replace(JUDGED, until_ms=20_000, origin=BY_HAND)
-    assert ban(Offender(ban=JUDGED), Order(11_000)) is None
-    assert ban(Offender(ban=JUDGED), Order(12_000)) is None
-    assert ban(Offender(ban=replace(JUDGED, until_ms=FOREVER_MS)), ORDER) is None
+    by_hand = replace(JUDGED, origin=BY_HAND)
+    assert ban(Offender(ban=by_hand), Order(11_000)) is None
+    assert ban(Offender(ban=by_hand), Order(12_000)) is None
+    assert ban(Offender(ban=replace(by_hand, until_ms=FOREVER_MS)), ORDER) is None
+    assert ban(Offender(ban=JUDGED), Order(12_000, origin=IMPORTED)) is None
+
+
+@pytest.mark.parametrize("origin", ["", IMPORTED])
+def test_a_running_ban_that_is_ordered_by_hand_for_a_shorter_time_counts_as_by_hand_from_then_on(
+    origin: str,
+) -> None:
+    judged = replace(JUDGED, origin=origin)
+    found = ban(Offender(ban=judged), Order(11_000))
+    assert found == replace(judged, origin=BY_HAND)
+    assert ban(Offender(ban=found), Order(11_000)) is None
 
 
 def test_a_running_ban_is_enforced_where_it_was_and_where_it_was_ordered() -> None:

@@ -1,15 +1,16 @@
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from f2b_worker.domain.addresses import display, parse_address
-from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, Jail, Window
+from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, UNUSED_MAX, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import (
-    UNUSED_MAX,
     Ban,
     Hit,
     Offender,
@@ -300,8 +301,35 @@ def test_hits_that_a_ban_has_used_are_forgotten() -> None:
 
 
 def test_even_unsettled_hits_are_kept_up_to_a_bound_and_the_oldest_go_first() -> None:
-    many = at(*range(UNUSED_MAX + 35))
+    many = at(*range(UNUSED_MAX + 3))
     assert forgettable(frozenset(many), tuple(many), JAIL, settled_ms=0) == set(many[:3])
+
+
+def test_of_a_batch_no_more_is_stored_than_is_kept_and_the_oldest_is_left_out_first() -> None:
+    sparse = at(*range(0, 2 * UNUSED_MAX * 1000, 1000))
+    assert worth_storing(sparse, JAIL, key=KEY) == set(sparse[-UNUSED_MAX:])
+    assert worth_storing(sparse, replace(JAIL, windows=(Window(1000, 10_000),)), key=KEY) == set(
+        sparse[-UNUSED_MAX:]
+    )
+
+
+WEIGHTS = [Hit(0, "one", weight) for weight in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("order", list(permutations(WEIGHTS)), ids=str)
+def test_the_same_infraction_with_another_weight_counts_once_by_its_largest(order: Sequence[Hit]) -> None:
+    jail = replace(JAIL, windows=(Window(4, 1_000_000),))
+    assert judge(Offender(), order, jail, key=KEY) == judge(Offender(), WEIGHTS[2:], jail, key=KEY)
+    assert judge(Offender(), order, jail, key=KEY).unused == (WEIGHTS[2],)
+    (ban,) = judge(Offender(frozenset(order)), [Hit(1, "other")], jail, key=KEY).changed
+    assert ban.evidence == (WEIGHTS[2], Hit(1, "other"))
+
+
+def test_the_weights_of_one_infraction_crowd_out_no_other() -> None:
+    others = at(*range(32))
+    same = [Hit(40_000, "one", weight) for weight in range(1, 1000)]
+    jail = replace(JAIL, windows=(Window(1000, 1_000_000),))
+    assert worth_storing([*others, *same], jail, key=KEY) == {*others, same[-1]}
 
 
 SETTINGS = {

@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def held(self) -> set[str]:
-        return self.group.sets["set"].held
+        return set(self.group.sets["set"].held)
 
     def ban(self, *keys: str, jail: str = "manual", until_ms: int = 9000, lifted_ms: int = 0) -> None:
         for key in keys:

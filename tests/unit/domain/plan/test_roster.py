@@ -209,3 +209,18 @@ class TestLifts:
         assert (bans.lifted.touches(A), bans.lifted.touches(B)) == (True, False)
         bans.expire(500 + KEPT_AFTER_END_MS + 1)
         assert not bans.lifted.touches(A)
+
+
+def test_newcomers_are_those_whose_ban_began_lately_and_runs_until_nobody_asks_for_them() -> None:
+    bans = roster()
+    take_in(bans, A, ban(5000, start_ms=900))
+    bans.look_for_newcomers(500)
+    take_in(bans, A, ban(5000, start_ms=499))
+    take_in(bans, B, ban(2000, start_ms=500))
+    take_in(bans, HOME, ban(5000, start_ms=800))
+    assert bans.newcomers == {B: 500, HOME: 800}
+    bans.expire(2001)
+    assert bans.newcomers == {HOME: 800}
+    bans.forget_newcomers()
+    take_in(bans, HOME, ban(6000, start_ms=900))
+    assert bans.newcomers == {}

@@ -9,7 +9,7 @@ from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.group import Group
 from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.origin import Origin
-from f2b_worker.domain.plan.updates import REMOVALS_WAIT_S, Update, Why, next_update
+from f2b_worker.domain.plan.updates import REMOVALS_WAIT_S, Update, Why, early_update, next_update
 
 LAG_S = 60.0
 
@@ -60,7 +60,7 @@ class Bench:
         return update
 
     def held(self) -> list[set[str]]:
-        return [kept.held for kept in self.group.sets.values()]
+        return [set(kept.held) for kept in self.group.sets.values()]
 
 
 class TestNewBans:
@@ -137,7 +137,7 @@ class TestRemovals:
     def test_a_ban_goes_before_a_removal_that_is_just_due(self) -> None:
         bench = Bench([A], [])
         bench.now_s += LAG_S
-        bench.group.sets["1"].held.update(keys(3, 50))
+        bench.group.sets["1"].put_in(keys(3, 50))
         bench.usable = {"0", "1"}
         other = Bench([])
         other.usable = bench.usable
@@ -411,3 +411,64 @@ def test_a_group_that_starts_with_all_bans_is_as_one_that_learned_them_one_by_on
     assert at_once.pending == one_by_one.pending
     assert at_once.left_out == one_by_one.left_out
     assert at_once.sets["0"] == one_by_one.sets["0"]
+
+
+class TestEarly:
+    """Before every set was looked into."""
+
+    def early(self, bench: Bench, **newcomers: int) -> Update | None:
+        named = dict(zip("ABCDEF", (A, B, C, D, E, F), strict=True))
+        return early_update([bench.group], {named[name]: ms for name, ms in newcomers.items()}, bench.usable)
+
+    def test_only_newcomers_go_in_and_nothing_goes_out(self) -> None:
+        bench = Bench([A, B])
+        bench.want(A, C, D)
+        bench.group.unwant(B, 0.0)
+        update = self.early(bench, D=1)
+        assert update
+        assert update.entries == {A, B, D}
+        assert update.added == {D}
+        assert not update.removed
+
+    def test_who_is_in_a_set_is_not_written_again(self) -> None:
+        bench = Bench([A])
+        bench.want(A, B)
+        assert self.early(bench, A=1) is None
+
+    def test_a_set_never_gets_more_than_it_holds_and_the_latest_go_first(self) -> None:
+        bench = Bench([A], [B, C], capacity=3)
+        bench.want(A, B, C, D, E, F)
+        update = self.early(bench, D=1, E=3, F=2)
+        assert update
+        assert update.set_id == "0"
+        assert update.added == {E, F}
+
+    def test_the_fullest_set_with_room_for_all_takes_them(self) -> None:
+        bench = Bench([], [A, B], capacity=4)
+        bench.want(A, B, C, D)
+        update = self.early(bench, C=1, D=1)
+        assert update
+        assert update.entries == {A, B, C, D}
+
+    def test_a_set_whose_contents_are_not_certain_is_left_alone(self) -> None:
+        bench = Bench([A])
+        bench.want(A, B)
+        bench.usable.clear()
+        assert self.early(bench, B=1) is None
+
+    def test_full_sets_take_nobody(self) -> None:
+        bench = Bench([A], capacity=1)
+        bench.group.expect_more()
+        bench.want(A, B)
+        assert self.early(bench, B=1) is None
+
+    def test_before_all_sets_are_found_nobody_is_displaced(self) -> None:
+        bench = Bench([A], capacity=1)
+        bench.group.expect_more()
+        bench.want(A, until_ms=1000)
+        bench.want(B, until_ms=2000)
+        assert bench.plan() is None
+        before = bench.group.left_out
+        bench.group.have_all(["0"], bench.now_s)
+        assert (before, bench.group.left_out) == (0, 1)
+        assert bench.planned().entries == {B}

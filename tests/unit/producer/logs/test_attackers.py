@@ -63,7 +63,7 @@ def test_he_is_found_at_the_time_at_which_he_attacks(moment: str, write: object)
     at = MOMENTS[moment].astimezone(BERLIN)
     at_ms = int(at.timestamp() * 1000)
     warnings: list[str] = []
-    log_filter = LogFilter(["by <ADDR>"], zone=BERLIN, warn=warnings.append)
+    log_filter = LogFilter(["by <ADDR>"], zone=BERLIN, tell=warnings.append)
     lines = [write(at, fake) for fake in fakes(at)] * 3
     found = [log_filter.find(line, now_ms=at_ms + 700, since_ms=at_ms - 500) for line in lines]
     assert found == [Found(IP, at_ms)] * len(lines)

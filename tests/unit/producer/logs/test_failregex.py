@@ -8,7 +8,7 @@ import pytest
 
 from f2b_producer.logs import Counts, FilterError, Found, LogFilter
 from f2b_producer.logs.failregex import compile_failregexes, compile_ignoreregexes
-from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
+from f2b_producer.logs.lines import LINE_MAX_CHARACTERS
 
 NOW_MS = int(datetime(2026, 11, 22, 18, 30, tzinfo=UTC).timestamp() * 1000)
 AT_MS = int(datetime(2026, 11, 22, 18, 5, 9, tzinfo=UTC).timestamp() * 1000)
@@ -172,8 +172,9 @@ def test_each_line_of_a_log_is_found_or_counted() -> None:
         Found("203.0.113.1", NOW_MS),
         Found("203.0.113.7", AT_MS),
         Found("203.0.113.8", NOW_MS),
+        Found("203.0.113.7", NOW_MS),
     ]
-    assert log_filter.counts == Counts(matched=3, ignored=1, no_match=1, no_address=1, too_long=1, no_date=2)
+    assert log_filter.counts == Counts(matched=4, ignored=1, no_match=1, no_address=1, too_long=1, no_date=3)
     assert log_filter.counts.lines == len(LOG) + 1
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 import pytest
 
 from f2b_producer.logs import Counts, FilterError, Found, LogFilter
-from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
+from f2b_producer.logs.lines import LINE_MAX_CHARACTERS
 
 NOW_S = datetime(2026, 11, 22, 18, 30, tzinfo=UTC).timestamp()
 BERLIN_WINTER = timezone(timedelta(hours=1))

@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from f2b_producer.logs import Counts, FilterError, LogFilter, regexes, tail
-from f2b_producer.logs.filters import LINE_MAX_CHARACTERS
+from f2b_producer.logs import Counts, FilterError, LogFilter, Tail, regexes, tail
+from f2b_producer.logs.lines import LINE_MAX_CHARACTERS
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient, unpack
 from tests.unit.producer.logs.following import LINE, Impatient, add, follow, nothing
@@ -105,12 +106,23 @@ def test_a_file_that_was_truncated_and_has_grown_beyond_is_read_from_its_start(l
     ]
 
 
-def test_a_line_without_end_does_not_fill_the_memory(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "_LINE_MAX_BYTES", 10)
-    monkeypatch.setattr(tail, "_READ_BYTES", 4)
-    add(log, "x" * 100 + "\nshort\n")
-    lines = follow(log, nothing, from_start=True)
-    assert lines == ["x" * 12, "short"]
+def test_a_line_without_end_does_not_fill_the_memory(log: Path) -> None:
+    add(log, "x" * 5_000_000 + "\nshort\n")
+    tail = Tail(str(log), from_start=True, wait=lambda: False)
+    tracemalloc.start()
+    lengths = [len(line.text) for turn in tail for line in turn]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert lengths[-1] == len("short")
+    assert lengths[0] > LINE_MAX_CHARACTERS
+    assert peak_bytes < 1_000_000
+
+
+def test_of_a_line_that_is_longer_than_what_is_kept_start_and_end_are_judged(log: Path) -> None:
+    add(log, LINE.format("203.0.113.7").rstrip("\n") + " " + "x" * 5_000_000 + " 401\n")
+    log_filter = LogFilter([r"from <HOST> x+ 401$"], zone=UTC)
+    found = [log_filter.find(line, now_ms=int(AT_S) * 1000) for line in follow(log, nothing, from_start=True)]
+    assert found == [("203.0.113.7", int(AT_S) * 1000)]
 
 
 def test_an_end_of_more_than_a_line_is_not_searched_for_its_beginning(
@@ -141,7 +153,7 @@ def test_every_line_is_counted_by_what_became_of_it() -> None:
         None,
         None,
     ]
-    assert log_filter.counts == Counts(matched=3, no_address=1, ignored=1, no_match=1, too_long=1, no_date=2)
+    assert log_filter.counts == Counts(matched=3, no_address=1, ignored=1, no_match=2, too_long=1, no_date=3)
 
 
 def test_a_bom_before_a_file_of_regexes_or_a_log_is_no_part_of_it(tmp_path: Path) -> None:

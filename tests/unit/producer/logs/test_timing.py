@@ -19,7 +19,7 @@ class Log:
 
     def __init__(self, zone: tzinfo = UTC) -> None:
         self.warnings: list[str] = []
-        self.filter = LogFilter(["by <HOST>"], zone=zone, warn=self.warnings.append)
+        self.filter = LogFilter(["by <HOST>"], zone=zone, tell=self.warnings.append)
 
     def at_ms(self, stamp: str, *, now_ms: int = NOW_MS, since_ms: int | None = None) -> int:
         found = self.filter.find(
@@ -179,7 +179,7 @@ def test_an_old_log_keeps_its_dates_and_lines_without_one_can_be_left_out() -> N
 
 def test_an_old_log_that_is_ahead_of_its_last_change_is_warned_of() -> None:
     warnings: list[str] = []
-    log_filter = LogFilter(["by <HOST>"], zone=UTC, warn=warnings.append)
+    log_filter = LogFilter(["by <HOST>"], zone=UTC, tell=warnings.append)
     found = log_filter.find("2026-11-22 20:05:09 by 203.0.113.7", now_ms=NOW_MS)
     assert found == Found("203.0.113.7", NOW_MS + 2 * HOUR_MS)
     [warning] = warnings

@@ -5,6 +5,7 @@
     enforcer#<Region>     foreign#<ARN>        the entries of one IP set that are not ours
     enforcer#<Region>     networks#<ARN>       the networks in it that bans of ours collapsed into
     enforcer#<Region>     swept                until when the ended bans had left each IP set
+    enforcer#<Region>     sets                 how the IP sets were a moment ago, for commands
 
 The guard is one item with an attribute for each writer, so that neither undoes what the other wrote.
 A full set is 180 KB of IPv4 text or 430 KB of IPv6, and an item holds 400 KB: the entries are compressed.
@@ -20,6 +21,7 @@ from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
+from f2b_worker.domain.noted_sets import as_lines, from_lines
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.errors import Unreadable
 from f2b_worker.observe.unreadable import set_aside
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
+    from f2b_worker.domain.noted_sets import NotedSets
     from f2b_worker.ports import EntryKind
 
 _SURGE = "surge"
 _SWEPT = "swept"
+_SETS = "sets"
 _READING = "reading the enforcer's notes"
 
 
@@ -66,6 +70,7 @@ class DynamoNotebook:
         surge: tuple[int | None, int | None] = (None, None)
         entries: dict[str, dict[str, frozenset[str]]] = {"foreign": {}, "networks": {}}
         swept_ms: dict[str, int] = {}
+        sets: NotedSets | None = None
         lost: set[str] = set()
         for item in self._items():
             try:
@@ -76,9 +81,13 @@ class DynamoNotebook:
                     entries[kind][arn] = _entries(kind, item)
                 elif kind == _SWEPT:
                     swept_ms = _swept(item)
+                elif kind == _SETS:
+                    sets = _sets(item)
             except Unreadable as error:
                 self._aside(error)
-                lost.add(item["sk"]["S"])
+                # An enforcer goes by all others: it begins again when one can be read again.
+                if kind != _SETS:
+                    lost.add(item["sk"]["S"])
             except ODD as error:
                 raise odd_answer(_READING, error) from error
         from_ms, released_ms = surge
@@ -89,6 +98,7 @@ class DynamoNotebook:
             entries["networks"],
             swept_ms,
             frozenset(lost),
+            sets,
         )
 
     def _items(self) -> Iterator[Item]:
@@ -118,6 +128,12 @@ class DynamoNotebook:
         times = {arn: {"N": str(at_ms)} for arn, at_ms in swept_ms.items()}
         with aws_errors("noting ended bans"):
             self._client.put_item(TableName=self._table, Item=self._key(_SWEPT) | {"swept_ms": {"M": times}})
+
+    def note_sets(self, noted: NotedSets) -> None:
+        """Replace what was noted of how the sets are."""
+        lines = {"B": zipped("\n".join(as_lines(noted)))}
+        with aws_errors("noting how the IP sets are"):
+            self._client.put_item(TableName=self._table, Item=self._key(_SETS) | {"lines": lines})
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note from when on new bans are held back; None: no more."""
@@ -178,6 +194,13 @@ def _swept(item: Item) -> dict[str, int]:
         return {arn: _as_time(each) for arn, each in item["swept_ms"]["M"].items()}
     except MISSHAPEN as error:
         raise unreadable(_SWEPT, item, "swept_ms") from error
+
+
+def _sets(item: Item) -> NotedSets:
+    try:
+        return from_lines(unzipped(item["lines"]["B"]).split("\n"))
+    except MISSHAPEN as error:
+        raise unreadable(_SETS, item, "lines") from error
 
 
 def _as_time(value: Item) -> int:

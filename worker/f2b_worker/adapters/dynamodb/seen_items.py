@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
 
 KNOWN_MAX = 80_000
-"""Offenders whose items are remembered, in about 200 bytes each: who comes again soon is updated, not inserted."""
+"""Offenders whose items are remembered, in about 180 bytes each: who comes again soon is updated, not inserted."""
 
 KNOWN_FOR_S = 86_400.0
 """An item that was collected and made anew counts its versions anew: long before that it is forgotten here."""

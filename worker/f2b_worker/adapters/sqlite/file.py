@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.sqlite.layout import FIRST, SECOND
+from f2b_worker.adapters.sqlite.private import keep_private, make_private, open_private
 from f2b_worker.domain.schema import UNMARKED, Known, Schema, schema_of
 from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
 
@@ -74,7 +75,10 @@ def make_or_open(path: Path) -> sqlite3.Connection:
     Raises:
         StartError: If it cannot be opened, is damaged, is no state file, or a newer f2b wrote it.
     """
+    for ending in (LOG, INDEX):
+        keep_private(Path(f"{path}{ending}"))
     _refuse_lone_log(path)
+    make_private(path)  # SQLite makes those beside it with its rights
     connection = connect(path, "rwc")
     try:
         if not path.stat().st_size:
@@ -168,6 +172,10 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
     """
     if not path.exists():
         raise Missing(f"there is no state file {path}: f2b-worker --standalone makes it")
+    if not os.access(path, os.R_OK):
+        raise StartError(
+            f"state file {path} belongs to another user: run this as the user of f2b-worker, by sudo -u"
+        )
     connection = connect(path, "rw")
     try:
         _check(connection, path)
@@ -258,17 +266,12 @@ class FileLock:
     (https://www.sqlite.org/howtocorrupt.html#posix_close_bug).
 
     Raises:
-        StartError: If another process has it.
+        StartError: If another process has it, or it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
-        beside = Path(f"{path}{LOCK}")
         self._handle: int | None = None
-        try:
-            handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            remedy = f"; make the folder {path.parent}" if isinstance(error, FileNotFoundError) else ""
-            raise StartError(f"cannot open {beside}: {error.strerror}{remedy}") from error
+        handle = open_private(Path(f"{path}{LOCK}"))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

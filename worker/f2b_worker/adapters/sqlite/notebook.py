@@ -6,6 +6,7 @@ region      name              content (JSON)
 <Region>    foreign#<ARN>     the entries of one IP set that are not ours
 <Region>    networks#<ARN>    the networks in it that bans of ours collapsed into
 <Region>    swept             until when the ended bans had left each IP set
+<Region>    sets              how the IP sets were a moment ago, for commands
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from f2b_worker.adapters.sqlite.file import sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
+from f2b_worker.domain.noted_sets import as_lines, from_lines
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Notes
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
+    from f2b_worker.domain.noted_sets import NotedSets
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports import EntryKind
 
 _SURGE = "surge"
 _RELEASE = "release"
 _SWEPT = "swept"
-_KINDS = {_SURGE, _RELEASE, _SWEPT, "foreign", "networks"}
+_SETS = "sets"
+_KINDS = {_SURGE, _RELEASE, _SWEPT, _SETS, "foreign", "networks"}
 
 
 class SqliteNotebook:
@@ -76,13 +80,16 @@ class SqliteNotebook:
                 kind = name.partition("#")[0]
                 kind = _SURGE if kind == _RELEASE else kind
                 self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))
-                lost.add(name)
+                # An enforcer goes by all others: it begins again when one can be read again.
+                if kind != _SETS:
+                    lost.add(name)
         # One of these two is nothing without the other.
         is_surge_lost = not lost.isdisjoint((_SURGE, _RELEASE))
         released_ms = None if is_surge_lost else notes.get(_RELEASE)
         held_back_from_ms = None if is_surge_lost else held_back_from(notes.get(_SURGE), released_ms)
         foreign, networks = _entries(notes, "foreign"), _entries(notes, "networks")
-        return Notes(foreign, held_back_from_ms, released_ms, networks, notes.get(_SWEPT, {}), frozenset(lost))
+        swept_ms, sets = notes.get(_SWEPT, {}), notes.get(_SETS)
+        return Notes(foreign, held_back_from_ms, released_ms, networks, swept_ms, frozenset(lost), sets)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
         """Replace what was noted of one kind of entries in one set; none remove the note."""
@@ -91,6 +98,10 @@ class SqliteNotebook:
     def note_swept(self, swept_ms: Mapping[str, int]) -> None:
         """Replace what was noted of when the last ended ban had left each set."""
         self._note(_SWEPT, json.dumps(dict(swept_ms)))
+
+    def note_sets(self, noted: NotedSets) -> None:
+        """Replace what was noted of how the sets are."""
+        self._note(_SETS, json.dumps(list(as_lines(noted))))
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note from when on new bans are held back; None: no more."""
@@ -142,7 +153,7 @@ def _read(name: str, content: bytes) -> object:
         raise ValueError("entries")
     if not all(is_whole(each, -FOREVER_MS, FOREVER_MS) for each in times):
         raise ValueError("times")
-    return found
+    return from_lines(found) if kind == _SETS else found
 
 
 def _entries(notes: Mapping[str, list[str]], kind: EntryKind) -> dict[str, frozenset[str]]:

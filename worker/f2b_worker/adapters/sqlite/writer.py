@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from f2b_worker.adapters.sqlite.file import BUSY_S, sqlite_errors
+from f2b_worker.adapters.sqlite.private import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,11 +55,12 @@ class Writer:
         return result
 
     def copy(self, to: Path) -> None:
-        """Write what the file holds now into a new file, wherever the file itself is by now.
+        """Write what the file holds now into a new file of this user's, wherever the file itself is by now.
 
         Raises:
-            F2bError: If that is not possible, or *to* exists.
+            F2bError: If that is not possible, or *to* exists and is not empty.
         """
+        make_private(to)
         with self._lock, sqlite_errors(f"saving it to {to}"):
             self._connection.execute("VACUUM INTO ?", (str(to),))
 

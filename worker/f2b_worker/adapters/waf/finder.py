@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.answers import part_of
 from f2b_worker.adapters.aws import asked_region
 from f2b_worker.adapters.waf.ip_set import WafIpSet, open_ip_set
 from f2b_worker.adapters.waf.listing import READS_BESIDE_PER_S, WafListing
-from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named, ip_sets_of
+from f2b_worker.domain.blocklists import Scope, family_names, ip_sets_named, ip_sets_of, sets_after
 from f2b_worker.errors import Missing, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mypy_boto3_wafv2 import WAFV2Client
     from mypy_boto3_wafv2.type_defs import IPSetSummaryTypeDef
@@ -53,12 +54,17 @@ class WafFinder:
         self._clock = clock
         self._finding = threading.Lock()
         self._known: dict[str, WafIpSet] = {}
+        self._opened: dict[str, WafIpSet] = {}  # by searches that failed later on
 
-    def find(self) -> Mapping[str, Sequence[WafIpSet]]:
+    def find(self, tell: Callable[[str, WafIpSet], None] = lambda *_: None) -> Mapping[str, Sequence[WafIpSet]]:
         """Find the IP sets of each blocklist by its name, IPv4 and IPv6, in the order of their numbers.
 
         A set found before is the same object again. A blocklist of which no set exists has an empty sequence.
         To find a set is to read it: the first `read` of one that is new takes no call.
+
+        Args:
+            tell: Called with each set as soon as it is found, and its blocklist's name: those with the highest
+                numbers first. By default nobody hears of them before the answer.
 
         Raises:
             StartError: If one set belongs to two blocklists.
@@ -67,8 +73,12 @@ class WafFinder:
             named = self._named(self._existing())
             for ip_set in self._known.values():
                 ip_set.forget_opening()
-            found = {each.name: list(self._opened(named[each.name], each.scope)) for each in self._blocklists}
-            self._known = {ip_set.id: ip_set for ip_sets in found.values() for ip_set in ip_sets}
+            there = self._open_all(named, tell)
+            found = {
+                name: [there[each["ARN"]] for each in summaries if each["ARN"] in there]
+                for name, summaries in named.items()
+            }
+            self._known, self._opened = there, {}
             # From now on somebody may read these sets.
             self._listing.pace.per_s = min(self._listing.pace.per_s, READS_BESIDE_PER_S)
             return found
@@ -107,13 +117,33 @@ class WafFinder:
         _check_that_none_is_shared(named)
         return named
 
-    def _opened(self, summaries: Iterable[IPSetSummaryTypeDef], scope: Scope) -> Iterator[WafIpSet]:
-        for each in summaries:
-            known = self._known.get(each["ARN"])
+    def _open_all(
+        self, named: Mapping[str, Sequence[IPSetSummaryTypeDef]], tell: Callable[[str, WafIpSet], None]
+    ) -> dict[str, WafIpSet]:
+        """Open what is not known yet; answer all that is there, by its ARN."""
+        there: dict[str, WafIpSet] = {}
+        for blocklist, summary in self._last_first(named):
+            arn = summary["ARN"]
             try:
-                yield known or self._open(each, scope)
+                there[arn] = self._known.get(arn) or self._opened.get(arn) or self._open(summary, blocklist.scope)
             except Missing:  # deleted since it was listed
                 continue
+            self._opened[arn] = there[arn]
+            tell(blocklist.name, there[arn])
+        return there
+
+    def _last_first(
+        self, named: Mapping[str, Sequence[IPSetSummaryTypeDef]]
+    ) -> list[tuple[Blocklist, IPSetSummaryTypeDef]]:
+        """Put of each base the set with the highest number first, and let no base wait for another."""
+        ranked = [
+            (after, each, summary)
+            for each in self._blocklists
+            for after, summary in zip(
+                sets_after([summary["Name"] for summary in named[each.name]]), named[each.name], strict=True
+            )
+        ]
+        return [(each, summary) for _, each, summary in sorted(ranked, key=itemgetter(0))]
 
     def _open(self, summary: IPSetSummaryTypeDef, scope: Scope) -> WafIpSet:
         self._meanwhile()

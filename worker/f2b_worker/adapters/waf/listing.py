@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
 from f2b_worker.adapters.waf.ip_set import scope_name
-from f2b_worker.adapters.waf.rules import GROUP_REFERENCE, SET_REFERENCE, Use, references, uses_in
+from f2b_worker.adapters.waf.rules import GROUP_REFERENCE, Use, references, uses_in
 from f2b_worker.errors import AccessDenied, Missing, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -90,18 +90,7 @@ class WafListing:
 
     def referenced(self, scope: Scope) -> frozenset[str]:
         """Find the ARNs of the IP sets that a web ACL's rules refer to, at any depth or by way of a rule group."""
-        with odd_answers("looking for rules"):
-            return self._referenced(scope)
-
-    def _referenced(self, scope: Scope) -> frozenset[str]:
-        sets: set[str] = set()
-        groups: set[str] = set()
-        for acl in self._web_acls(scope):
-            sets |= references(acl.rules, SET_REFERENCE)
-            groups |= acl.groups
-        for arn in sorted(groups):
-            sets |= references(self._rule_group(arn), SET_REFERENCE)
-        return frozenset(sets)
+        return frozenset(self.uses(scope))
 
     def uses(self, scope: Scope) -> dict[str, list[Use]]:
         """Find by the ARN of each IP set the rules of web ACLs that refer to it, and what they do."""

@@ -50,6 +50,8 @@ class Verb(StrEnum):
     RELOAD = "reload"
     RELEASE = "release"
     IMPORT = "import"
+    RETRY = "dlq-retry"
+    DROP = "dlq-drop"
 
 
 @dataclass(frozen=True, slots=True)

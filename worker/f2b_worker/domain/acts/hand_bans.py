@@ -38,7 +38,8 @@ def banned_by_hand(offender: Offender, order: Order, now_ms: int) -> Ban | None:
     """Say which ban stands once *order* is carried out; None if the one that runs has all that is ordered.
 
     A running ban is kept, with its start, count and evidence: of two ends the later one holds, and it is enforced
-    in the blocklists of both. Where none runs, or it is only observed, a new one starts, one more than the last.
+    in the blocklists of both. One that is ordered by hand counts as such, so that no surge guard holds it back.
+    Where none runs, or it is only observed, a new one starts, one more than the last.
 
     Args:
         offender: What is remembered.
@@ -50,13 +51,14 @@ def banned_by_hand(offender: Offender, order: Order, now_ms: int) -> Ban | None:
         return _new(last, order, now_ms)
     is_longer = order.until_ms > last.until_ms
     more = tuple(name for name in order.blocklists if name not in last.blocklists)
-    if not is_longer and not more:
+    is_taken_over = order.origin == BY_HAND != last.origin
+    if not is_longer and not more and not is_taken_over:
         return None
     return replace(
         last,
         until_ms=max(last.until_ms, order.until_ms),
         blocklists=last.blocklists + more,
-        origin=order.origin if is_longer else last.origin,
+        origin=order.origin if is_longer or is_taken_over else last.origin,
     )
 
 

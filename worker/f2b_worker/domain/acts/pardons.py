@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.acts.lifting import is_running
+from f2b_worker.domain.addresses import is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,4 @@ def pardoned(bans: Iterable[tuple[OffenderId, Ban]], allowed: Networks, now_ms: 
 
 
 def _covers(allowed: Networks, key: str) -> bool:
-    try:
-        return allowed.touches(key) and not allowed.rest_of(key)
-    except ValueError:  # what stands in the place of the key is no address: it is enforced nowhere
-        return False
+    return is_key(key) and allowed.touches(key) and not allowed.rest_of(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, rank, revision_of
-from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 
 if TYPE_CHECKING:
@@ -15,28 +14,29 @@ if TYPE_CHECKING:
 
 _FORGET_EVERY_MS = 60_000  # every ban is looked at for it
 
+_END_BITS = 48  # of milliseconds, beyond the year 9999
+_END = (1 << _END_BITS) - 1
+
 
 class Told:
-    """Of each offender how new the newest change is that was told, and its ban's end; 150 bytes beside the key."""
+    """Of each offender how new the newest change is that was told, and its ban's end; 80 bytes beside the key."""
 
     def __init__(self) -> None:
-        # By jail and key: a dictionary of pairs would hold a third object for each of them.
-        # The rank of a change; of one that cannot be read the revision, as a negative number.
-        self._ranks: dict[str, dict[str, int]] = {}
-        self._ends_ms: dict[str, dict[str, int]] = {}
+        # By jail and key: a dictionary of pairs would hold a third object for each of them. One number each holds
+        # the rank of a change and the ban's end; of one that cannot be read the revision, as a negative number.
+        self._known: dict[str, dict[str, int]] = {}
         self._looked_ms = float("-inf")
 
     def newer(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Go through the changes that are newer than what was told, and take it that they are told now."""
         for change in changes:
             jail, key = change.who
-            if jail not in self._ranks:
-                self._ranks[jail], self._ends_ms[jail] = {}, {}
-            ranks = self._ranks[jail]
-            if _is_newer(change, ranks.get(key)):
+            known = self._known.get(jail)
+            if known is None:
+                known = self._known[jail] = {}
+            if _is_newer(change, known.get(key)):
                 is_readable = change.ban is not UNREADABLE
-                ranks[key] = rank(*change[1:]) if is_readable else -change.revision
-                self._ends_ms[jail][key] = change.ban.until_ms if is_readable else FOREVER_MS
+                known[key] = _packed(rank(*change[1:]), change.ban.until_ms) if is_readable else -change.revision
                 yield change
 
     def forget_ended(self, complete_ms: float) -> None:
@@ -45,16 +45,21 @@ class Told:
             return
         self._looked_ms = complete_ms
         before_ms = complete_ms - KEPT_AFTER_END_MS
-        for jail, ends_ms in self._ends_ms.items():
-            for key in [key for key, end_ms in ends_ms.items() if end_ms < before_ms]:
-                del ends_ms[key], self._ranks[jail][key]
+        for known in self._known.values():
+            for key in [key for key, packed in known.items() if packed >= 0 and packed & _END < before_ms]:
+                del known[key]
+
+
+def _packed(rank_of_it: int, until_ms: int) -> int:
+    return (rank_of_it << _END_BITS) + max(0, until_ms)
 
 
 def _is_newer(change: Change, known: int | None) -> bool:
-    """Tell as `changes.is_newer` does, of a change that is known by its rank."""
+    """Tell as `changes.is_newer` does, of a change of which is known what `Told` holds."""
     if known is None:
         return True
     _, ban, revision, lifted_ms = change
     if known < 0:
         return revision > -known or (revision == -known and ban is not UNREADABLE)
-    return revision > revision_of(known) if ban is UNREADABLE else rank(ban, revision, lifted_ms) > known
+    known_rank = known >> _END_BITS
+    return revision > revision_of(known_rank) if ban is UNREADABLE else rank(ban, revision, lifted_ms) > known_rank

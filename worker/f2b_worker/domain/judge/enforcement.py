@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import family_of
+from f2b_worker.domain.addresses import around, family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.judge.explanations import entry_over
 from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.judge.verdicts import Ban
+    from f2b_worker.domain.noted_sets import NotedGroup
 
 
 class State(StrEnum):
@@ -37,9 +38,17 @@ _ORDER = list(State)
 _NOBODY = Networks()
 
 
+JUDGED_WITHIN_MS = 10_000
+"""So soon after the infraction that is one too many a ban is stored, but after an outage."""
+
+
+class NotNoted(Exception):
+    """What an enforcer noted does not tell how far a ban is enforced: WAF has to be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is known of one blocklist.
+    """What was read of one blocklist.
 
     Attributes:
         held: What each of its IP sets of a family, 4 or 6, holds.
@@ -50,9 +59,71 @@ class Place:
     held: Mapping[int, Sequence[AbstractSet[str]]]
     held_back_from_ms: int | None = None
 
+    def state(self, key: str, ban: Ban, capacity: int) -> State:
+        """Say how far what is written of a ban is enforced here."""
+        sets = self.held.get(family_of(key), ())
+        if not sets:
+            return State.NO_IP_SET
+        found = {entry_over(key, entries) for entries in sets} - {None}
+        if found:
+            return State.ENFORCED if key in found else State.COVERED
+        if is_held_back(ban, self.held_back_from_ms):
+            return State.HELD_BACK
+        return State.LEFT_OUT if all(len(entries) >= capacity for entries in sets) else State.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class NotedPlace:
+    """What the enforcer of one blocklist noted of it.
+
+    Attributes:
+        groups: Its IP sets of a family, 4 or 6.
+        known_ms: The enforcer knew all bans that were stored before.
+        networks: The networks that bans of ours collapsed into, in whichever set.
+        held_back_from_ms: See `Place`.
+    """
+
+    groups: Mapping[int, NotedGroup]
+    known_ms: int
+    networks: AbstractSet[str] = frozenset()
+    held_back_from_ms: int | None = None
+
+    def state(self, key: str, ban: Ban, capacity: int) -> State:
+        """Say how far what is written of a ban is enforced here, as of that note.
+
+        Raises:
+            NotNoted: If the note does not tell.
+        """
+        group = self.groups.get(family_of(key))
+        if group is None:
+            return State.NO_IP_SET
+        if is_held_back(ban, self.held_back_from_ms):
+            # Who was in a set when the surge was noticed stays there.
+            if group.held_back is None:
+                raise NotNoted
+            if key in group.held_back:
+                return State.HELD_BACK
+        if group.out is None:
+            raise NotNoted
+        if key in group.out:
+            is_full = all(each.entries >= capacity for each in group.sets)
+            return State.LEFT_OUT if is_full else State.WAITING
+        if not set(around(key)).isdisjoint(group.out):  # whether it is still there itself is not noted
+            raise NotNoted
+        if ban.start_ms > self.known_ms:
+            return State.WAITING
+        if ban.start_ms > self.known_ms - JUDGED_WITHIN_MS:  # stored before that note, or after it: nobody noted
+            raise NotNoted
+        return State.ENFORCED if self.networks.isdisjoint(around(key)) else State.COVERED
+
 
 def state_of(
-    key: str, ban: Ban, places: Mapping[str, Place], allowed: Networks, *, capacity: int = SET_CAPACITY
+    key: str,
+    ban: Ban,
+    places: Mapping[str, Place] | Mapping[str, NotedPlace],
+    allowed: Networks,
+    *,
+    capacity: int = SET_CAPACITY,
 ) -> State | None:
     """Say how far a running ban is enforced.
 
@@ -66,6 +137,9 @@ def state_of(
 
     Returns:
         The state; None where no blocklist was looked into, so that nobody can tell.
+
+    Raises:
+        NotNoted: If that is not told by what was noted.
     """
     if ban is UNREADABLE:
         return State.UNREADABLE
@@ -78,12 +152,19 @@ def state_of(
 
 
 def in_each(
-    key: str, ban: Ban, places: Mapping[str, Place], allowed: Networks = _NOBODY, *, capacity: int = SET_CAPACITY
+    key: str,
+    ban: Ban,
+    places: Mapping[str, Place] | Mapping[str, NotedPlace],
+    allowed: Networks = _NOBODY,
+    *,
+    capacity: int = SET_CAPACITY,
 ) -> dict[str, State]:
     """Say of each blocklist of a ban how far it is enforced there; see `state_of`."""
     pieces = allowed.rest_of(key)
     return {
-        name: _least(_in_one(piece, ban, places.get(name), capacity) for piece in pieces)
+        name: _least(place.state(piece, ban, capacity) for piece in pieces)
+        if (place := places.get(name))
+        else State.NO_IP_SET
         for name in ban.blocklists
     }
 
@@ -95,15 +176,3 @@ def _least(states: Iterable[State]) -> State:
 def is_held_back(ban: Ban, from_ms: int | None) -> bool:
     """Tell whether the surge guard keeps a ban out where it holds those back that start at *from_ms* or later."""
     return from_ms is not None and ban.start_ms >= from_ms and ban.origin != BY_HAND
-
-
-def _in_one(key: str, ban: Ban, place: Place | None, capacity: int) -> State:
-    sets = place.held.get(family_of(key), ()) if place else ()
-    if not place or not sets:
-        return State.NO_IP_SET
-    found = {entry_over(key, entries) for entries in sets} - {None}
-    if found:
-        return State.ENFORCED if key in found else State.COVERED
-    if is_held_back(ban, place.held_back_from_ms):
-        return State.HELD_BACK
-    return State.LEFT_OUT if all(len(entries) >= capacity for entries in sets) else State.WAITING

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import OffenderId
 
+_NOTHING: dict[str, bytes] = {}
+
 
 class Recent:
     """A few bytes for each offender. One thread at a time may change it, and any number may look.
@@ -17,28 +19,28 @@ class Recent:
 
     def __init__(self, most: int) -> None:
         self._half = most // 2
-        self._newer: dict[str, bytes] = {}
-        self._older: dict[str, bytes] = {}
+        # By jail and key: a pair, or a text of both, would be one object more for each of them.
+        self._newer: dict[str, dict[str, bytes]] = {}
+        self._older: dict[str, dict[str, bytes]] = {}
+        self._new = 0
 
     def get(self, who: OffenderId) -> bytes | None:
         """Find what is remembered of *who*."""
-        name = _name(who)
-        return self._newer.get(name) or self._older.get(name)
+        jail, key = who
+        return self._newer.get(jail, _NOTHING).get(key) or self._older.get(jail, _NOTHING).get(key)
 
     def put(self, who: OffenderId, packed: bytes) -> None:
         """Remember something of *who*; not nothing."""
-        name = _name(who)
-        if len(self._newer) >= self._half and name not in self._newer:
-            self._older, self._newer = self._newer, {}
-        self._newer[name] = packed
+        jail, key = who
+        if key not in self._newer.get(jail, _NOTHING):
+            if self._new >= self._half:
+                self._older, self._newer, self._new = self._newer, {}, 0
+            self._new += 1
+        self._newer.setdefault(jail, {})[key] = packed
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for somebody unknown."""
-        name = _name(who)
-        self._newer.pop(name, None)
-        self._older.pop(name, None)
-
-
-def _name(who: OffenderId) -> str:
-    # One text is half as large as a tuple of two.
-    return f"{who.jail} {who.key}"
+        jail, key = who
+        if self._newer.get(jail, _NOTHING).pop(key, None):
+            self._new -= 1
+        self._older.get(jail, _NOTHING).pop(key, None)

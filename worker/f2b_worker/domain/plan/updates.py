@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import span_of_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.plan.group import Group
@@ -77,6 +77,33 @@ def next_update(
     )
 
 
+def early_update(groups: Iterable[Group], newcomers: Mapping[str, int], usable: AbstractSet[str]) -> Update | None:
+    """Choose an update for who was banned lately, while not every set was looked into; None if there is none.
+
+    He may be in one of the other sets by now: for a while an entry in two sets does no harm. Nothing goes out, for
+    nobody knows yet what there is room for.
+
+    Args:
+        groups: What is wanted, held and waiting, as far as it is known.
+        newcomers: When the bans of these keys began: the latest go first.
+        usable: The ids of the sets whose contents are known for certain and that can be written.
+    """
+    latest = sorted(newcomers, key=newcomers.__getitem__, reverse=True)
+    waiting = [
+        (group, entries)
+        for group in groups
+        if not group.is_paused and (entries := [entry for entry in latest if entry in group.pending])
+    ]
+    # Who was written waits no longer; so each group has its turn.
+    for group, entries in sorted(waiting, key=lambda each: min(map(each[0].pending.__getitem__, each[1]))):
+        rooms = [(group.capacity - len(kept.held), kept) for kept in _usable(group, usable)]
+        kept = _fullest_for(rooms, len(entries))
+        if kept:
+            added = frozenset(islice(group.first_of(entries), group.capacity - len(kept.held)))
+            return Update(group, kept.id, added.union(kept.held), added, frozenset(), Why.BANS)
+    return None
+
+
 def _hurried(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
     """Choose the set from which most is to go free at once."""
     hurried = [(group, kept) for group in groups for kept in _usable(group, usable) if kept.hurried]
@@ -98,9 +125,14 @@ def _bans(groups: Iterable[Group], usable: AbstractSet[str]) -> Update | None:
 
 
 def _with_room(group: Group, usable: AbstractSet[str]) -> SetState | None:
-    """Choose the set for the waiting bans: one that takes all of them, or else the one that takes most."""
-    rooms = [(_room(group, kept, usable), kept) for kept in _usable(group, usable)]
-    for_all = [kept for room, kept in rooms if room >= len(group.pending)]
+    return _fullest_for(
+        [(_room(group, kept, usable), kept) for kept in _usable(group, usable)], len(group.pending)
+    )
+
+
+def _fullest_for(rooms: Sequence[tuple[int, SetState]], number: int) -> SetState | None:
+    """Choose the set for so many bans: one that takes all of them, or else the one that takes most."""
+    for_all = [kept for room, kept in rooms if room >= number]
     if for_all:
         # One update does both where removals wait. Else the fullest: so the emptiest set becomes free.
         return max(for_all, key=lambda kept: (bool(kept.removals), len(kept.held)))

@@ -12,8 +12,10 @@ from prometheus_client import Counter
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.observe import log as log_lines
+from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app
 from f2b_worker.observe.shared import registry_of_all, shared_metrics
+from f2b_worker.open_files import raise_limit
 from f2b_worker.process.orphans import reap_orphans
 from f2b_worker.process.pool.child import Child
 from f2b_worker.process.pool.liveness import dead, problem
@@ -40,13 +42,14 @@ def run_pool(settings: WorkerSettings, config: Path | None) -> int:
     Raises:
         StartError: If they cannot start as configured, or their health and metrics cannot be served.
     """
+    raise_limit()
     children = [Child(settings, config, number) for number in range(settings.processes)]
     signals, asked_to_stop = Signals(), threading.Event()
     with shared_metrics() if settings.metrics_port else nullcontext():
         deaths = Counter("f2b_process_deaths", "Worker processes that died", registry=None)
         if settings.metrics_port:
             log_lines.dropped.count_for_all()
-            _serve(settings.metrics_port, [child.health for child in children], asked_to_stop, deaths)
+            _serve(settings, [child.health for child in children], asked_to_stop, deaths)
         return _run(children, signals, asked_to_stop, deaths)
 
 
@@ -66,9 +69,13 @@ def _run(children: Sequence[Child], signals: Signals, asked_to_stop: threading.E
     return code
 
 
-def _serve(port: int, every: Sequence[Health], asked_to_stop: threading.Event, deaths: Counter) -> None:
+def _serve(
+    settings: WorkerSettings, every: Sequence[Health], asked_to_stop: threading.Event, deaths: Counter
+) -> None:
+    assert settings.metrics_port
     registry = registry_of_all()
-    registry.register(deaths)
+    for of_the_parent in (deaths, metrics.connections_cut):
+        registry.register(of_the_parent)
     clock = SystemClock()
     app = health_app(
         dead=lambda: dead(every, clock),
@@ -76,7 +83,7 @@ def _serve(port: int, every: Sequence[Health], asked_to_stop: threading.Event, d
         conflict=lambda: next(filter(None, (each.conflict() for each in every)), None),
         registry=registry,
     )
-    serve_health(port, app)
+    serve_health(settings.metrics_host, settings.metrics_port, app)
 
 
 def _tend(children: Sequence[Child], now_s: float, deaths: Counter) -> int | None:

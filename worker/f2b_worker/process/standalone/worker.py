@@ -30,7 +30,7 @@ from f2b_worker.process.signs import give_signs
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch
 from f2b_worker.process.worker import run_parts
-from f2b_worker.shim.serve import listen, serving
+from f2b_worker.shim.serve import listen, serving, warn_if_open_to_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,9 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
 def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
     own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
     how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False))
-    return HttpChild(how, state.place, listen(how))
+    listener = listen(how)
+    warn_if_open_to_all(how)
+    return HttpChild(how, state.place, listener)
 
 
 def _tidy_now_and_then(state: StateFile, ledger: SqliteLedger, stop: Event) -> None:

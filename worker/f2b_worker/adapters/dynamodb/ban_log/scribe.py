@@ -15,7 +15,7 @@ from f2b_worker.adapters.dynamodb.ban_log.items import DAY_MS, BanLogItems, Entr
 from f2b_worker.adapters.dynamodb.ban_log.parts import Draft
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
-from f2b_worker.domain.ban_log.changes import Bans
+from f2b_worker.domain.ban_log.packed import PackedBans
 from f2b_worker.ports import Changes, StandingBan
 
 if TYPE_CHECKING:
@@ -66,14 +66,12 @@ class _Publication:
         began_s: When that was.
         kept: The parts of the last snapshot that go on.
         draft: The part after them.
-        told: Who changed since the last snapshot.
     """
 
     cursor: Cursor
     began_s: float
     kept: tuple[Part, ...]
     draft: Draft
-    told: set[OffenderId]
 
 
 class Scribe:
@@ -95,10 +93,8 @@ class Scribe:
     def _begin_with(self, snapshot: Snapshot | None) -> None:
         self._cursor: Cursor | None = None
         self._snapshot = snapshot
-        self._bans = Bans()  # what the log says up to the cursor
+        self._bans = PackedBans()  # what the log says up to the cursor
         self._above: dict[int, Unpacked] = {}  # what it says above
-        self._since_base: set[OffenderId] = set()
-        self._since_last: set[OffenderId] = set()
         self._bytes = 0
         self._due_s = self._clock.monotonic_s() + EVERY_S
         self._publication: _Publication | None = None
@@ -132,31 +128,28 @@ class Scribe:
                 self._publication = self._begun(reading.cursor)
             if self._publication:
                 self._write_on(self._publication)
-        return Changes([_standing(self._bans.newest[who]) for who in changed if who in self._bans.newest])
+        return Changes([_standing(change) for who in changed if (change := self._bans.get(who))])
 
     def standing(self) -> Iterator[StandingBan]:
         """Go through the last bans of all that it knows."""
-        return map(_standing, self._bans.newest.values())
+        return map(_standing, self._bans)
 
     def _begin_anew(self, reading: Reading) -> None:
         if not reading.is_anew:  # deltas would not tell what the snapshot's base holds
             reading = self._reader.start()
         self._begin_with(reading.snapshot)
+        upto = {part.id: part.upto for part in reading.snapshot.parts} if reading.snapshot else {}
         for part, changes in reading.parts.items():
-            known = list(changes)
-            self._bans.take_in(known)
-            if reading.snapshot and part != reading.snapshot.base.id:
-                self._since_base.update(change.who for change in known)
+            self._bans.take_in(changes, upto[part])
         self._cursor = reading.cursor
 
     def _fold(self, cursor: Cursor) -> set[OffenderId]:
         changed: set[OffenderId] = set()
         for place in sorted(place for place in self._above if place <= cursor.number):
             changes = self._above.pop(place).changes
-            self._bans.take_in(changes)
+            self._bans.take_in(changes, place)
             changed.update(change.who for change in changes)
             self._bytes += _CHANGE_BYTES * len(changes)
-        self._since_last |= changed
         return changed
 
     def _void(self, cursor: Cursor) -> bool:
@@ -176,8 +169,9 @@ class Scribe:
         return True
 
     def _is_due(self, cursor: Cursor) -> bool:
-        behind = cursor.number - (self._snapshot.upto if self._snapshot else 0)
-        is_late = self._clock.monotonic_s() >= self._due_s and bool(self._since_last)
+        last = self._snapshot.upto if self._snapshot else 0
+        behind = cursor.number - last
+        is_late = self._clock.monotonic_s() >= self._due_s and self._bans.last_number > last
         return behind >= NUMBERS_MAX or self._bytes >= BYTES_MAX or is_late or self._is_base_old
 
     @property
@@ -191,8 +185,8 @@ class Scribe:
         kept, changes = self._what_to_write(cursor, last)
         after = kept[-1].upto if kept else 0
         draft = Draft(self._items, changes, self._clock, after=after, upto=cursor.number)
-        told, self._since_last, self._bytes = self._since_last, set(), 0
-        return _Publication(cursor, self._clock.monotonic_s(), kept, draft, told)
+        self._bytes = 0
+        return _Publication(cursor, self._clock.monotonic_s(), kept, draft)
 
     def _write_on(self, publication: _Publication) -> None:
         now_s = self._clock.monotonic_s
@@ -207,14 +201,13 @@ class Scribe:
     def _give_up(self, publication: _Publication) -> None:
         """Let go what took too long to write: it goes when its time is over, and another one is due at once."""
         log.warning("snapshot_took_too_long", limit_s=PUBLISHED_WITHIN_S, items=publication.draft.part.items)
-        self._since_last |= publication.told
         self._due_s = self._clock.monotonic_s()
         self._publication = None
 
     def _publish(self, publication: _Publication) -> None:
         assert self._snapshot
         parts = (*publication.kept, publication.draft.part)
-        bans = len(self._bans.newest)
+        bans = len(self._bans)
         snapshot = Snapshot(publication.cursor.epoch, publication.cursor.number, parts, bans)
         if not self._items.point(snapshot, self._snapshot):
             self._cursor = None  # somebody else's is there: go on from it
@@ -224,10 +217,8 @@ class Scribe:
         log.debug("snapshot_published", upto=snapshot.upto, parts=len(parts), bans=bans)
 
     def _go_on_from(self, snapshot: Snapshot, publication: _Publication) -> None:
-        self._since_base |= publication.told
         if not snapshot.deltas:
             self._bans.forget_ended(self._reader.complete_ms(publication.cursor))
-            self._since_base = set()
         self._snapshot = snapshot
         self._publication = None
         self._due_s = self._clock.monotonic_s() + EVERY_S
@@ -238,11 +229,8 @@ class Scribe:
         if self._is_base_old or delta_bytes >= last.base.bytes // 2:
             return (), self._bans.remembered(self._reader.complete_ms(cursor))
         if len(last.deltas) >= DELTAS_MAX:
-            return (last.base,), self._of(self._since_base | self._since_last)
-        return last.parts, self._of(self._since_last)
-
-    def _of(self, offenders: Iterable[OffenderId]) -> Iterable[Change]:
-        return [self._bans.newest[who] for who in offenders]
+            return (last.base,), self._bans.above(last.base.upto)
+        return last.parts, self._bans.above(last.upto)
 
 
 def open_scribe(

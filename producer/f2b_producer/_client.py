@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from f2b_producer._infraction import RefusedError, read
+# Not `socket`, as in _infraction.py.
+from _socket import gethostname
+
+from f2b_producer._infraction import JAIL_CHARACTERS, JAIL_MAX_CHARACTERS, RefusedError, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class Producer:
         block_timeout_s: Seconds that one report waits for room; then the oldest is dropped after all.
         linger_s: Seconds that an infraction waits for others, so that they share a message.
         flush_timeout_s: Seconds that `flush`, `close` and the end of the process wait at most.
+        reporter: Who reports, 1-64 of ``A-Z a-z 0-9 . _ -``, so that people see where a ban came from, and whose
+            clock is wrong; it is never judged. None is this machine's name, "" says nothing.
         message_group_id: Sent with each message: on a fair queue, one application's flood then delays its own
             messages and not those of others. 1-128 printable ASCII characters without space.
 
@@ -58,6 +63,7 @@ class Producer:
         linger_s: float = 0.2,
         flush_timeout_s: float = 5.0,
         message_group_id: str | None = None,
+        reporter: str | None = None,
     ) -> None:
         if not isinstance(queue_url, str) or not queue_url:
             raise ValueError("queue_url must be the URL of an SQS queue")
@@ -73,6 +79,8 @@ class Producer:
             )
         if message_group_id is not None and not _is_group_id(message_group_id):
             raise ValueError("message_group_id must be 1-128 printable ASCII characters without space")
+        if reporter is not None and not is_reporter(reporter):
+            raise ValueError("reporter must be 1-64 of A-Z a-z 0-9 . _ -, or empty")
         # Here and not above, so that importing this package costs little; here and not in the thread, so that
         # neither a request nor a fork meets a half-done import.
         from f2b_producer._lifetime import attend  # noqa: PLC0415
@@ -85,10 +93,11 @@ class Producer:
             max_buffered=max_buffered,
             linger_s=linger_s,
             block_timeout_s=block_timeout_s if overflow == "block" else None,
+            reporter=_machine() if reporter is None else reporter,
         )
         attend(self, self._pump, flush_timeout_s)
 
-    def report(
+    def report(  # noqa: PLR0913 - the fields of an infraction
         self,
         ip: str | IPv4Address | IPv6Address,
         jail: str = "default",
@@ -96,6 +105,7 @@ class Producer:
         note: str | None = None,
         *,
         weight: int = 1,
+        identity: str | None = None,
     ) -> None:
         """Take note of one infraction and return at once.
 
@@ -108,13 +118,15 @@ class Producer:
             at: When it happened: a datetime with a time zone, or epoch seconds. None is now.
             note: A word for people, cut to 200 characters; never judged.
             weight: For how many infractions this one counts, 1 to 1000.
+            identity: What names it, if it may be reported again: 1-64 printable ASCII characters. The same
+                identity, address, jail and time are the same infraction. None: each report is another one.
         """
         pump = self._pump
         try:
             if pump.closed:
                 pump.refuse("closed")
             else:
-                pump.put(read(ip, jail, at, note, weight))
+                pump.put(read(ip, jail, at, note, weight, identity))
         except RefusedError as refused:
             pump.refuse(refused.reason)
         except Exception:  # noqa: BLE001 - the caller serves a request: nothing may leave here
@@ -179,6 +191,17 @@ class Producer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_reporter(text: object) -> bool:
+    """Whether *text* can name who reports; "" names nobody."""
+    return isinstance(text, str) and len(text) <= JAIL_MAX_CHARACTERS and not text.strip(JAIL_CHARACTERS)
+
+
+def _machine() -> str:
+    """Return this machine's name as a reporter may be named."""
+    name = gethostname()[:JAIL_MAX_CHARACTERS]
+    return "".join(character if character in JAIL_CHARACTERS else "-" for character in name)
 
 
 def _is_group_id(text: object) -> bool:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 NOTE_MAX_CHARACTERS = 200
 WEIGHT_MAX = 1_000
+IDENTITY_MAX_CHARACTERS = 64
 _ONCE: Final = 1
 AT_MAX_S = 253_402_300_800  # the year 10000: what is later was meant as milliseconds
 
 # A plain tuple is built five times faster than a NamedTuple:
-# (ip, jail, at in epoch seconds, note, weight, reported at in epoch seconds).
-Infraction: TypeAlias = "tuple[str, str, float, str | None, int, float]"
+# (ip, jail, at in epoch seconds, note, weight, reported at in epoch seconds, what names it or None).
+Infraction: TypeAlias = "tuple[str, str, float, str | None, int, float, str | None]"
 
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -35,6 +36,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         " by 1,000, microseconds by 1,000,000 and nanoseconds by 1,000,000,000",
         "note-type": "note is not text",
         "weight": "weight is not a whole number from 1 to 1000",
+        "identity": "identity is not 1-64 printable ASCII characters",
         "unreadable": "an argument raised an error when it was read",
         "closed": "the producer was closed before the report",
         "no-client": "the trusted hops or proxies do not tell whose request it is",
@@ -43,8 +45,8 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Why a report can be refused: the keys of `Stats.refused` and what they mean."""
 
-_JAIL_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-_JAIL_MAX_CHARACTERS = 64
+JAIL_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+JAIL_MAX_CHARACTERS = 64
 _JAILS_REMEMBERED = 1_024  # a jail made from user input must not grow the process
 _known_jails: set[str] = set()
 
@@ -61,7 +63,9 @@ class RefusedError(ValueError):
         self.reason = reason
 
 
-def read(ip: object, jail: object, at: object, note: object, weight: object = 1) -> Infraction:
+def read(  # noqa: PLR0913, PLR0917 - the fields of an infraction
+    ip: object, jail: object, at: object, note: object, weight: object = 1, identity: object = None
+) -> Infraction:
     """Return the infraction, its time taken now if *at* is None.
 
     Raises:
@@ -77,7 +81,9 @@ def read(ip: object, jail: object, at: object, note: object, weight: object = 1)
     at_s = now_s if at is None else _epoch_s(at)
     # Identity is the cheapest question, and CPython has only one 1; elsewhere the answer is the same, and slower.
     weight_checked = _ONCE if weight is _ONCE else _weight(weight)
-    return (ip_text, jail_text, at_s, None if note is None else _note_text(note), weight_checked, now_s)
+    note_text = None if note is None else _note_text(note)
+    named = None if identity is None else _identity_text(identity)
+    return (ip_text, jail_text, at_s, note_text, weight_checked, now_s, named)
 
 
 def _plain(text: str) -> str:
@@ -102,7 +108,7 @@ def _jail_text(jail: object) -> str:
     if not isinstance(jail, str):
         raise RefusedError("jail")
     text = str.__str__(jail)
-    if not 1 <= len(text) <= _JAIL_MAX_CHARACTERS or text.strip(_JAIL_CHARACTERS):  # strips all, or finds another
+    if not 1 <= len(text) <= JAIL_MAX_CHARACTERS or text.strip(JAIL_CHARACTERS):  # strips all, or finds another
         raise RefusedError("jail")
     if len(_known_jails) < _JAILS_REMEMBERED:
         _known_jails.add(text)
@@ -126,6 +132,15 @@ def _weight(weight: object) -> int:
     if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= WEIGHT_MAX:
         raise RefusedError("weight")
     return int.__int__(weight)  # an enum member, say
+
+
+def _identity_text(identity: object) -> str:
+    if not isinstance(identity, str):
+        raise RefusedError("identity")
+    text = str.__str__(identity)
+    if not 1 <= len(text) <= IDENTITY_MAX_CHARACTERS or not text.isascii() or not text.isprintable():
+        raise RefusedError("identity")
+    return text
 
 
 def _note_text(note: object) -> str | None:

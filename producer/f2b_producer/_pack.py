@@ -19,6 +19,9 @@ _JAIL_BYTES = len(',"jail":[]')
 _IN_BYTES = len(',"in":[]')
 _NOTE_BYTES = len(',"note":{}')
 _WEIGHT_BYTES = len(',"weight":[]')
+_IDS_BYTES = len(',"ids":[]')
+_NO_ID_BYTES = len("null,")
+_REPORTER_BYTES = len(',"reporter":""')
 
 
 class Pack(NamedTuple):
@@ -45,6 +48,7 @@ def encode(
     *,
     new_id: Callable[[], str] = random_id,
     rest: Callable[[], None] = lambda: None,
+    reporter: str = "",
 ) -> list[Pack]:
     """Return packs that hold *infractions* in their order, each as full as it can be.
 
@@ -52,15 +56,16 @@ def encode(
         infractions: What to encode.
         new_id: Makes the id of each pack.
         rest: Called every 512 infractions; may let other threads run.
+        reporter: Who reports them, 1-64 of ``A-Z a-z 0-9 . _ -``; "" does not say.
     """
     packs = []
-    draft = _Draft(new_id())
+    draft = _Draft(new_id(), reporter)
     for number, infraction in enumerate(infractions, start=1):
         if number % REST_EVERY == 0:
             rest()
         if not draft.add(infraction):
             packs.append(draft.pack())
-            draft = _Draft(new_id())
+            draft = _Draft(new_id(), reporter)
             draft.add(infraction)  # one infraction always fits: it takes 2,800 bytes at most
     if draft.dt_ms:
         packs.append(draft.pack())
@@ -103,23 +108,26 @@ class _Draft:
 
     __slots__ = (
         *("_at_ms", "_dt_bytes", "_id", "_ips", "_jails", "_notes", "_notes_bytes", "_t0_ms"),
-        *("_weights", "_weights_digits", "dt_ms"),
+        *("_ids", "_ids_bytes", "_reporter", "_weights", "_weights_digits", "dt_ms"),
     )
 
-    def __init__(self, pack_id: str) -> None:
+    def __init__(self, pack_id: str, reporter: str) -> None:
         self._id = pack_id
+        self._reporter = reporter
         self._t0_ms = self._at_ms = 0
         self.dt_ms: list[int] = []
         self._dt_bytes = self._notes_bytes = -1
         self._ips = _Column()
         self._jails = _Column()
         self._notes: dict[str, str] = {}
+        self._ids: dict[int, str] = {}  # of the rows that have one
+        self._ids_bytes = 0  # more than the null that each row has
         self._weights: dict[int, int] = {}  # of the rows whose weight is not 1
         self._weights_digits = 0  # more than the one that each row has
 
     def add(self, infraction: Infraction) -> bool:
         """Add *infraction*, or leave it out and return False: then the draft is full and to be packed."""
-        ip, jail, at_s, note, weight, _ = infraction
+        ip, jail, at_s, note, weight, _, identity = infraction
         if len(self.dt_ms) == MAX_INFRACTIONS:
             return False
         self._add_time(round(at_s * 1000))
@@ -130,6 +138,9 @@ class _Draft:
         if weight != 1:
             self._weights[len(self.dt_ms) - 1] = weight
             self._weights_digits += len(str(weight)) - 1
+        if identity:
+            self._ids[len(self.dt_ms) - 1] = identity
+            self._ids_bytes += len(json.dumps(identity)) + 1 - _NO_ID_BYTES
         if self._bytes() <= MAX_BODY_BYTES:
             return True
         self._undo(ip, jail)
@@ -149,6 +160,10 @@ class _Draft:
             columns["note"] = self._notes
         if self._weights:
             columns["weight"] = [self._weights.get(row, 1) for row in range(len(self.dt_ms))]
+        if self._ids:
+            columns["ids"] = [self._ids.get(row) for row in range(len(self.dt_ms))]
+        if self._reporter:
+            columns["reporter"] = self._reporter
         return Pack(self._id, json.dumps(columns, separators=(",", ":")), len(self.dt_ms))
 
     def _add_time(self, at_ms: int) -> None:
@@ -168,6 +183,7 @@ class _Draft:
         self.dt_ms.pop()
         self._notes.pop(str(len(self.dt_ms)), None)
         self._weights.pop(len(self.dt_ms), None)
+        self._ids.pop(len(self.dt_ms), None)
         self._ips.undo(ip)
         self._jails.undo(jail)
 
@@ -186,4 +202,8 @@ class _Draft:
             size += _NOTE_BYTES + self._notes_bytes
         if self._weights:
             size += _WEIGHT_BYTES + 2 * len(self.dt_ms) - 1 + self._weights_digits
+        if self._ids:
+            size += _IDS_BYTES + _NO_ID_BYTES * len(self.dt_ms) - 1 + self._ids_bytes
+        if self._reporter:
+            size += _REPORTER_BYTES + len(self._reporter)
         return size

@@ -25,21 +25,24 @@ class Pump:
         max_buffered: Infractions kept at most, those in flight included.
         linger_s: Seconds to wait for company before a pack that is not full is sent.
         block_timeout_s: Seconds that a report waits for room in a full buffer; None drops the oldest at once.
+        reporter: Who reports; "" does not say.
         clock: Seconds that only go forward.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         sender: Sender,
         *,
         max_buffered: int,
         linger_s: float,
         block_timeout_s: float | None = None,
+        reporter: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sender = sender
         self._linger_s = linger_s
         self._block_timeout_s = block_timeout_s
+        self._reporter = reporter
         self._clock = clock
         self._buffer = Buffer(max_buffered)
         self.closed = False
@@ -221,7 +224,7 @@ class Pump:
     def _send_some(self) -> None:
         self._urgent.hush()  # rung for what happens now
         if not self._kept:
-            self._kept = encode(self._buffer.take(), rest=self._rest)
+            self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
         if not self._kept:
             return
         self._kept = deliver(

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._address import BOM
-from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo
+from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo, is_reporter
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._queue import QueueClient
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_ALL_SENT = 0
 EXIT_SOME_NOT = 1
+EXIT_USAGE = 2
 _BOM = BOM.encode()
 CHUNK = 20_000  # infractions between two waits for the queue, so that long input fits the buffer
 
@@ -94,6 +94,8 @@ def main(
         parser.error(f"--queue names {FIFO_REFUSED}")
     if args.queue and "://" not in args.queue and client is None and not args.dry_run:
         parser.error(f"--queue {args.queue} is no URL: give the queue's URL, not its name")
+    if args.reporter and not is_reporter(args.reporter):
+        parser.error("--reporter takes 1-64 of A-Z a-z 0-9 . _ -")
     tally = Tally()
     if log_filter:
         _follow(log_filter, args, client, tally)
@@ -123,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue's URL (env: F2B_QUEUE)"
+    )
+    parser.add_argument(
+        "--reporter",
+        metavar="NAME",
+        default=os.environ.get("F2B_REPORTER"),
+        help="who reports, for people: 1-64 of A-Z a-z 0-9 . _ - (default: this machine; env: F2B_REPORTER)",
     )
     parser.add_argument(
         "--timeout",
@@ -156,17 +164,24 @@ def _add_log_options(group: "argparse._ArgumentGroup") -> None:
         help="report nothing for lines that match this; @FILE as above; may be repeated",
     )
     group.add_argument("--from-start", action="store_true", help="also report what is already in the log")
+    group.add_argument(
+        "--state",
+        metavar="FILE",
+        help="remember here how far the log was read: a restart goes on from there, and neither repeats nor skips",
+    )
 
 
 def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "LogFilter | None":
     if args.tail is None:
-        if args.failregex or args.ignoreregex or args.from_start:
-            parser.error("--failregex, --ignoreregex and --from-start need --tail FILE")
+        if args.failregex or args.ignoreregex or args.from_start or args.state:
+            parser.error("--failregex, --ignoreregex, --from-start and --state need --tail FILE")
         return None
     if args.ip:
         parser.error("give addresses or --tail, not both")
     if not args.failregex:
         parser.error("--tail needs a --failregex")
+    if args.state and args.dry_run:
+        parser.error("--dry-run sends nothing, so it keeps no place: leave --state out")
     log = Path(args.tail)
     if log.exists() and not (log.is_file() and os.access(log, os.R_OK)):
         parser.error(f"{args.tail} is not a file that can be read")
@@ -268,15 +283,26 @@ def _report(
 
 def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClient | None, tally: Tally) -> None:
     """Report what is found in the log until a signal ends it."""
+    from f2b_producer._following import Follower, Report  # noqa: PLC0415 - who reports one address needs none of it
+    from f2b_producer.logs import Bookmark  # noqa: PLC0415 - as above
+
+    report = Report(args.jail, args.note, args.weight)
     with _rung_by_signals() as end:
-        infractions = _read_log(log_filter, args, end, tally)
+        follower = Follower(args.tail, log_filter, report, end=end, complain=_complain)
+        bookmark = Bookmark(args.state, args.tail) if args.state else None
+        try:
+            infractions = follower.infractions(from_start=args.from_start, bookmark=bookmark)
+        except ValueError as error:
+            _complain(str(error))
+            raise SystemExit(EXIT_USAGE) from None
         if args.dry_run:
             for infraction in infractions:
-                _show([infraction])
+                _show([infraction] if infraction else [])
                 sys.stdout.flush()
         else:
             # While the queue is away, the log itself is the buffer: it is read on when there is room.
             _send(infractions, args, client, tally, keep_trying=end.silent)
+    tally.refused += follower.refused
     told = sorted((what.replace("_", " "), count) for what, count in vars(log_filter.counts).items() if count)
     counts = ", ".join(f"{count} {what}" for what, count in told)
     _complain(f"{args.tail}: {counts or 'no lines'}; sent {tally.sent}")
@@ -294,38 +320,22 @@ def _rung_by_signals() -> Iterator[Bell]:
             signal.signal(name, handler)
 
 
-def _read_log(log_filter: "LogFilter", args: argparse.Namespace, end: Bell, tally: Tally) -> Iterator[Infraction]:
-    from f2b_producer import logs  # noqa: PLC0415 - as above
-
-    lines = logs.Tail(args.tail, from_start=args.from_start, wait=lambda: not end.wait(logs.tail.POLL_S))
-    if lines.is_waiting:
-        _complain(f"{args.tail} is not there yet: waiting for it")
-    for line in lines:
-        if not end.silent():
-            return
-        if found := log_filter.find(line.decode("utf-8", "replace"), now_ms=time.time_ns() // 1_000_000):
-            ip, at_ms = found
-            try:
-                yield read(ip, args.jail, at_ms / 1000, args.note, args.weight)
-            except RefusedError as refused:
-                tally.refused += 1
-                _complain(f"{ip}: {refused}")
-
-
 def _show(infractions: Iterable[Infraction]) -> None:
     for pack in encode(infractions):
         sys.stdout.write(pack.body.replace("\x7f", "\\u007f") + "\n")
 
 
 def _send(
-    infractions: Iterable[Infraction],
+    infractions: "Iterable[Infraction | None]",
     args: argparse.Namespace,
     client: QueueClient | None,
     tally: Tally,
     *,
     keep_trying: Callable[[], bool] = lambda: False,
 ) -> None:
-    with Producer(args.queue, client=client, flush_timeout_s=args.timeout) as producer:
+    with Producer(
+        args.queue, client=client, flush_timeout_s=args.timeout, reporter=args.reporter or None
+    ) as producer:
         given_up = False
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the input, what was read is sent
             given_up = not _report_all(producer, infractions, keep_trying)
@@ -337,11 +347,15 @@ def _send(
         _complain(f"{tally.unsent} not sent{', and the input after them not read' if given_up else ''}")
 
 
-def _report_all(producer: Producer, infractions: Iterable[Infraction], keep_trying: Callable[[], bool]) -> bool:
-    """Report each as it comes; return False if the queue did not keep up with the input."""
-    for number, (ip, jail, at_s, note, weight, _) in enumerate(infractions, start=1):
-        producer.report(ip, jail, at_s, note, weight=weight)
-        while number % CHUNK == 0 and not producer.flush():
+def _report_all(
+    producer: Producer, infractions: "Iterable[Infraction | None]", keep_trying: Callable[[], bool]
+) -> bool:
+    """Report each as it comes, and wait where None stands; return False if the queue did not keep up."""
+    for number, infraction in enumerate(infractions, start=1):
+        if infraction:
+            ip, jail, at_s, note, weight, _, identity = infraction
+            producer.report(ip, jail, at_s, note, weight=weight, identity=identity)
+        while (infraction is None or number % CHUNK == 0) and not producer.flush():
             if not keep_trying():
                 return False
     return True

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 IP = "203.0.113.9"
 JAIL = "j" * 64
+REPORTER = "r" * 64
 MAXRETRY, FINDTIME_MS = 1000, 60_000
 ITEM_BYTES_MAX = 100_000
 # Four bytes a character are the most that UTF-8 has.
@@ -26,7 +27,14 @@ IDS = ("0123456789ab", "\U0001f980" * 12)
 def message(times_ms: range, name: str, weight: int = 1) -> str:
     """Make a message of as many infractions as times, each with an id of its own that begins with *name*."""
     rows = [
-        {"ip": IP, "jail": JAIL, "at": at_ms / 1000, "id": f"{name}{number:04}", "weight": weight}
+        {
+            "ip": IP,
+            "jail": JAIL,
+            "at": at_ms / 1000,
+            "id": f"{name}{number:04}",
+            "weight": weight,
+            "reporter": REPORTER,
+        }
         for number, at_ms in enumerate(times_ms)
     ]
     return json.dumps(rows, ensure_ascii=False)

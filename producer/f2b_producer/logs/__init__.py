@@ -3,9 +3,23 @@
 The worker imports it, and nothing else of this package.
 """
 
+from f2b_producer.logs.bookmark import Bookmark, BookmarkError, Position
 from f2b_producer.logs.failregex import FilterError
 from f2b_producer.logs.filters import Counts, Found, LogFilter, regexes
 from f2b_producer.logs.lines import read_lines
-from f2b_producer.logs.tail import Tail
+from f2b_producer.logs.tail import Tail, TailedLine, Turn
 
-__all__ = ["Counts", "FilterError", "Found", "LogFilter", "Tail", "read_lines", "regexes"]
+__all__ = [
+    "Bookmark",
+    "BookmarkError",
+    "Counts",
+    "FilterError",
+    "Found",
+    "LogFilter",
+    "Position",
+    "Tail",
+    "TailedLine",
+    "Turn",
+    "read_lines",
+    "regexes",
+]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from f2b_producer._address import BOM
-from f2b_producer.logs.dates import Dates
+from f2b_producer.logs.dates import Dates, Stamp
 from f2b_producer.logs.failregex import FilterError, compile_failregexes, compile_ignoreregexes
 from f2b_producer.logs.lines import LINE_MAX_CHARACTERS, cut
 from f2b_producer.logs.time_limit import TimeLimit, TooSlowError
+from f2b_producer.logs.timing import Timing
 
 _SHOWN_CHARACTERS = 120
 
@@ -25,7 +26,7 @@ class Found(NamedTuple):
 
 @dataclass
 class Counts:
-    """What became of the lines: each is one of these, and `too_long` and `no_date` beside it.
+    """What became of the lines: each is one of these, and `too_long`, `no_date` and `off_clock` beside it.
 
     Attributes:
         matched: Lines in which an infraction was found.
@@ -34,7 +35,9 @@ class Counts:
         no_address: Lines that a failregex matched without an address: a host name, which is never resolved.
         too_slow: Lines at which the regexes took too long: they were given up, and report nothing.
         too_long: Lines of more than 16 KiB, of which the middle was cut out before they were judged.
-        no_date: Lines without a date; they have the time of the line before.
+        undated: Lines that matched, and that nobody can date: old ones without a date.
+        no_date: Lines without a date where the log has it; what counts is when they were read.
+        off_clock: Lines whose date cannot be right; what counts is when they were read.
     """
 
     matched: int = 0
@@ -43,12 +46,14 @@ class Counts:
     no_address: int = 0
     too_slow: int = 0
     too_long: int = 0
+    undated: int = 0
     no_date: int = 0
+    off_clock: int = 0
 
     @property
     def lines(self) -> int:
         """How many lines were read."""
-        return self.matched + self.ignored + self.no_match + self.no_address + self.too_slow
+        return self.matched + self.ignored + self.no_match + self.no_address + self.too_slow + self.undated
 
 
 class LogFilter:
@@ -58,7 +63,8 @@ class LogFilter:
         failregexes: Each of one or several lines; the first that matches counts.
         ignoreregexes: Lines that match one of these are no infractions.
         zone: Of stamps that name none; None is the machine's local zone.
-        tell: Told in one line of the first line that was given up as too slow, the second, the fourth, and so on.
+        tell: Told in one line of the first line that was given up as too slow, the second, the fourth, and so on;
+            and once each of dates that are wrong, and of lines without a known one.
 
     Raises:
         FilterError: Naming the regex and the place, if one is wrong or unsupported.
@@ -78,43 +84,53 @@ class LogFilter:
         self._failregexes = compile_failregexes(failregexes)
         self._ignoreregexes = compile_ignoreregexes(ignoreregexes)
         self._dates = Dates(zone)
-        self._last_ms: int | None = None
+        self._timing = Timing(self._dates, tell)
         self._limit = TimeLimit()
         self._tell = tell
         self._tried = ""
         self.counts = Counts()
 
-    def find(self, line: str, *, now_ms: int) -> Found | None:
+    def learn(self, lines: Iterable[str]) -> None:
+        """Learn from lines that are in the log already where it has its dates."""
+        self._dates.learn(map(_whole, lines))
+
+    def find(
+        self, line: str, *, now_ms: int, since_ms: int | None = None, needs_date: bool = False
+    ) -> Found | None:
         """Return the infraction that *line* reports; None if it reports none.
 
         Args:
             line: A line of the log, with or without its end.
-            now_ms: When it was written at the latest. Stamps without a year are of the latest year that does not
-                lie after it, and lines before the first stamp have this time.
+            now_ms: When it was written at the latest. A line without a date counts as of then, and so does one
+                whose date lies more than a minute outside of when it was written.
+            since_ms: When it was written at the earliest; None, of an old log, is at any time.
+            needs_date: Whether a line without a date is left out, and counted.
         """
-        line = line.removeprefix(BOM).rstrip("\r\n")
+        line = _whole(line)
         if len(line) > LINE_MAX_CHARACTERS:
             self.counts.too_long += 1
             line = cut(line)
-        line = self._without_date(line, now_ms)
+        stamp = self._timing.find(line, now_ms=now_ms, since_ms=since_ms)
+        at_ms = self._at_ms(stamp, now_ms=now_ms, since_ms=since_ms)
+        if stamp:  # as fail2ban does: the date is cut out before the regexes see the line
+            line = line[: stamp.start] + line[stamp.end :]
         try:
             ip, is_ignored = self._limit.run(self._judge, line)
         except TooSlowError:
             self._give_up(line)
             return None
-        self._count(ip, is_ignored=is_ignored)
-        if not ip or is_ignored:
-            return None
-        return Found(ip, now_ms if self._last_ms is None else self._last_ms)
+        is_dated = stamp is not None or not needs_date
+        self._count(ip, is_ignored=is_ignored, is_dated=is_dated)
+        return Found(ip, at_ms) if ip and is_dated and not is_ignored else None
 
-    def _without_date(self, line: str, now_ms: int) -> str:
-        """Take the time of *line* and cut it out, as fail2ban does before it looks for failures."""
-        stamp = self._dates.find(line, now_ms)
+    def _at_ms(self, stamp: Stamp | None, *, now_ms: int, since_ms: int | None) -> int:
         if stamp is None:
             self.counts.no_date += 1
-            return line
-        self._last_ms = stamp.at_ms
-        return line[: stamp.start] + line[stamp.end :]
+            return now_ms
+        if not self._timing.agrees(stamp.at_ms, now_ms=now_ms, since_ms=since_ms):
+            self.counts.off_clock += 1
+            return stamp.at_ms if since_ms is None else now_ms
+        return stamp.at_ms
 
     def _judge(self, line: str) -> tuple[str | None, bool]:
         """Find the address in *line*, and whether the line is to be ignored; it may be given up at any moment."""
@@ -136,11 +152,13 @@ class LogFilter:
                 return True
         return False
 
-    def _count(self, ip: str | None, *, is_ignored: bool) -> None:
+    def _count(self, ip: str | None, *, is_ignored: bool, is_dated: bool) -> None:
         if ip is None:
             self.counts.no_match += 1
         elif is_ignored:
             self.counts.ignored += 1
+        elif ip and not is_dated:
+            self.counts.undated += 1
         elif ip:
             self.counts.matched += 1
         else:
@@ -155,6 +173,10 @@ class LogFilter:
                 f"too slow, {times} so far: the regex {self._tried!r} took too long for the line {shown!r}, which "
                 'is left out. Write [^"]* or \\S+ instead of .*, and no + inside of (…)+'
             )
+
+
+def _whole(line: str) -> str:
+    return line.removeprefix(BOM).rstrip("\r\n")
 
 
 def regexes(argument: str, option: str) -> list[str]:

@@ -25,25 +25,41 @@ def cut(line: str) -> str:
 
 
 class Lines:
-    """Puts lines together, in a bounded memory, whatever is read."""
+    """Puts lines together, in a bounded memory, whatever is read.
 
-    def __init__(self) -> None:
+    Args:
+        start: Where in the file the first byte that is read stands.
+
+    Attributes:
+        begun: Where the line that was yielded last begins.
+        start: Where the next one begins.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self.begun = self.start = start
         self._partial = b""
+        self._left_out = 0
 
     def add(self, read: bytes) -> Iterator[bytes]:
         """Yield the lines that *read* completes, without their ends."""
         *whole, partial = read.split(b"\n")
-        for line in whole:
-            yield self._partial + line
-            self._partial = b""
+        for end in whole:
+            yield self._taken(end, 1)
         self._partial += partial
-        if len(self._partial) > _START_BYTES + _END_BYTES:
+        if (more := len(self._partial) - _START_BYTES - _END_BYTES) > 0:
+            self._left_out += more
             self._partial = self._partial[:_START_BYTES] + self._partial[-_END_BYTES:]
 
     def rest(self) -> Iterator[bytes]:
         """Yield the line without end that a finished file ends with."""
         if self._partial:
-            yield self._partial
+            yield self._taken(b"", 0)
+
+    def _taken(self, end: bytes, end_bytes: int) -> bytes:
+        line = self._partial + end
+        self.begun, self.start = self.start, self.start + self._left_out + len(line) + end_bytes
+        self._partial, self._left_out = b"", 0
+        return line
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -1,42 +1,111 @@
-"""Follows a live log, across rotation and truncation."""
+"""Follows a live log, across rotation, truncation, and restarts of its reader."""
 
 import os
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+from f2b_producer.logs.bookmark import Position, fingerprint
 from f2b_producer.logs.lines import READ_BYTES, Lines
 
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
 _LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
-_HEAD_BYTES = 128  # one log begins with another first line than the next: they carry times
+_SAMPLE_BYTES = 1 << 17  # lines of which are learnt where the log has its dates
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
+
+
+class TailedLine(NamedTuple):
+    """One line, without its end.
+
+    Attributes:
+        text: Its bytes.
+        file: The inode of the file that it was written to.
+        offset: Where in that file it begins: with the inode, what tells it from all others, whenever it is read.
+    """
+
+    text: bytes
+    file: int
+    offset: int
+
+
+class Turn:
+    """What is read at one look at the log.
+
+    Attributes:
+        position: Where it begins, and how far and when it is read; None if there is nothing new.
+        since_ms: When its lines were written at the earliest; None if nobody knows.
+        now_ms: When they were written at the latest.
+    """
+
+    def __init__(
+        self, lines: Iterable[TailedLine], position: Position | None, *, since_ms: int | None, now_ms: int
+    ) -> None:
+        self._lines = lines
+        self.position = position
+        self.since_ms = since_ms
+        self.now_ms = now_ms
+
+    def __iter__(self) -> Iterator[TailedLine]:
+        """Yield the lines whose ends are written."""
+        return iter(self._lines)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Tail:
     """The lines that are added to a file, whatever its owner does to it.
 
-    Renamed and made anew: the old file is read to its end, then the new one from its start. Truncated: from
-    the start. Not there: waited for. A line counts when its end is written.
+    Renamed and made anew: the old file is read to its end, then the new one from its start. Truncated: the copy
+    that was made of it, if there is one, is read to its end, then it from its start. Not there: waited for. A
+    line counts when its end is written.
 
     Args:
         path: The log.
         from_start: Give what is in it already, too.
         wait: Waits a moment, and returns whether to go on.
+        after: Go on from there, whatever *from_start* says.
+        warn: Is told of lines that may have been missed.
+        clock_ms: Tells the time.
     """
 
-    def __init__(self, path: str, *, from_start: bool, wait: Callable[[], bool]) -> None:
+    def __init__(  # noqa: PLR0913 - what it is to read, and its world
+        self,
+        path: str,
+        *,
+        from_start: bool,
+        wait: Callable[[], bool],
+        after: Position | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+        clock_ms: Callable[[], int] = _now_ms,
+    ) -> None:
         self._path = path
         self._wait = wait
+        self._warn = warn
+        self._clock_ms = clock_ms
         self._file: BinaryIO | None = None
-        self._head = b""
+        self._reading: BinaryIO | None = None  # it, or a copy that has the rest of it
+        self._inode: int | None = None
+        self._read_to = 0
+        self._fingerprint = ""
         self._leaving = False
-        self._lines = Lines()
-        if self._open() and not from_start:
-            self._skip_to_end()
+        self._lines = Lines(0)
+        self._since_ms: int | None = clock_ms()
+        self._after = after
+        if after is None and self._open():
+            if from_start:
+                self._since_ms = None
+            else:
+                self._skip_to_end()
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield lines without their ends, until `wait` says to stop."""
+    def __iter__(self) -> Iterator[Turn]:
+        """Yield a turn for each look at the log, until `wait` says to stop."""
         try:
-            yield from self._read()
+            if after := self._after:
+                yield from self._go_on_from(after)
+            yield self._turn()
             while self._wait():
                 yield from self._look()
         finally:
@@ -45,59 +114,156 @@ class Tail:
     @property
     def is_waiting(self) -> bool:
         """Whether there is no such file yet."""
-        return self._file is None
+        return self._file is None and not os.path.exists(self._path)  # noqa: PTH110 - a path may be any text
 
-    def _look(self) -> Iterator[bytes]:
+    def position(self) -> Position:
+        """Return up to where everything was read."""
+        if self._after is not None:  # nothing was read yet
+            return self._after
+        offset = self._lines.start
+        known = "" if self._reading is None else fingerprint(self._reading.fileno(), offset)
+        return Position(self._inode, offset, known, self._since_ms)
+
+    def sample(self) -> list[bytes]:
+        """Return whole lines that are in the log already: its last ones."""
+        try:
+            with open(self._path, "rb") as file:  # noqa: PTH123 - as in _open
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - _SAMPLE_BYTES))
+                lines = file.read(_SAMPLE_BYTES).split(b"\n")
+        except OSError:
+            return []
+        return lines[1 if end > _SAMPLE_BYTES else 0 : -1]
+
+    def _turn(self, file: BinaryIO | None = None, *, up_to: int | None = None, at_ms: int | None = None) -> Turn:
+        """Make a turn of what is in the file by now, or in another *file* that has the rest of it."""
+        file = file or self._file
+        now_ms, since_ms = self._clock_ms() if at_ms is None else at_ms, self._since_ms
+        if file is None:
+            self._since_ms = now_ms
+            return Turn((), None, since_ms=since_ms, now_ms=now_ms)
+        self._reading = file
+        end = os.fstat(file.fileno()).st_size if up_to is None else up_to
+        position = None
+        if end > self._read_to:
+            place = self._lines.start
+            known = fingerprint(file.fileno(), place)
+            position = Position(self._inode, place, known, since_ms, turn_end=end, turn_ms=now_ms)
+        return Turn(self._read(file, end, now_ms), position, since_ms=since_ms, now_ms=now_ms)
+
+    def _read(self, file: BinaryIO, end: int, now_ms: int) -> Iterator[TailedLine]:
+        while self._read_to < end and (read := file.read(min(READ_BYTES, end - self._read_to))):
+            self._read_to += len(read)
+            for line in self._lines.add(read):
+                yield TailedLine(line, self._inode or 0, self._lines.begun)
+        self._fingerprint = fingerprint(file.fileno(), self._read_to)
+        self._since_ms = now_ms
+
+    def _rest(self) -> Turn:
+        """Make a turn of the line without end that a finished file ends with."""
+        rest = [TailedLine(line, self._inode or 0, self._lines.begun) for line in self._lines.rest()]
+        now_ms = self._clock_ms()
+        return Turn(rest, None, since_ms=self._since_ms, now_ms=now_ms)
+
+    def _look(self) -> Iterator[Turn]:
         if self._file is None:
             self._open()
         elif self._is_replaced():
             yield from self._leave()
         elif self._is_truncated():
-            self._begin_again()
-        yield from self._read()
+            yield from self._begin_again()
+        yield self._turn()
 
-    def _leave(self) -> Iterator[bytes]:
+    def _leave(self) -> Iterator[Turn]:
         """Go to the new file, one look later: a server told to reopen its log writes to the old one meanwhile."""
-        yield from self._read()
+        yield self._turn()
         if self._leaving:
-            yield from self._lines.rest()
+            yield self._rest()
             self._close()
             self._open()
         self._leaving = not self._leaving
 
+    def _begin_again(self) -> Iterator[Turn]:
+        """Read the end of what was cut off, if a copy has it, and begin at the start."""
+        assert self._file is not None
+        if copy := _file_with(self._path, self._read_to, self._fingerprint, but=self._inode):
+            with copy:
+                copy.seek(self._read_to)
+                yield self._turn(copy)
+                yield self._rest()
+        self._begin(self._file, 0)
+
+    def _go_on_from(self, after: Position) -> Iterator[Turn]:
+        """Read what is behind a place, in whatever files it is by now."""
+        self._since_ms, self._after = after.seen_ms, None
+        if after.file is None:
+            self._open()
+            return
+        file = _opened(self._path)
+        if file is None or not _goes_on(file, after):
+            if file is not None:
+                file.close()
+            file = _file_with(self._path, after.offset, after.fingerprint, inode=after.file)
+        if file is None:
+            self._warn(
+                f"{self._path} was rotated or truncated while nobody read it, and its old file is not here:"
+                " some lines may be missed"
+            )
+            self._open()
+            return
+        self._begin(file, after.offset)
+        self._inode = after.file  # of a copy, that of the file that was copied
+        if after.turn_end is not None:
+            yield self._turn(up_to=after.turn_end, at_ms=after.turn_ms)
+        if self._is_replaced():
+            yield from self._read_rotated(after)
+
+    def _read_rotated(self, after: Position) -> Iterator[Turn]:
+        assert self._file is not None
+        here = os.fstat(self._file.fileno())
+        yield self._turn()
+        yield self._rest()
+        self._close()
+        for path in _rotated_after(self._path, here):
+            if file := _opened(path):
+                self._begin(file, 0)
+                self._since_ms = after.seen_ms
+                yield self._turn()
+                yield self._rest()
+                self._close()
+        self._since_ms = after.seen_ms
+        self._open()
+
     def _open(self) -> bool:
-        try:
-            self._file = open(self._path, "rb", buffering=0)  # noqa: PTH123, SIM115 - a raw file, kept
-        except OSError:  # not there, or not yet ours between a rotation's create and its chown
+        file = _opened(self._path)
+        if file is None:  # not there, or not yet ours between a rotation's create and its chown
             return False
-        self._head = b""
-        self._lines = Lines()
+        self._begin(file, 0)
         return True
+
+    def _begin(self, file: BinaryIO, offset: int) -> None:
+        file.seek(offset)
+        self._file = self._reading = file
+        self._inode = os.fstat(file.fileno()).st_ino
+        self._read_to = offset
+        self._fingerprint = fingerprint(file.fileno(), offset)
+        self._lines = Lines(offset)  # the end of a partial line went with the old contents
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file = self._reading = None
+            self._inode = None
+            self._lines = Lines(0)
 
     def _skip_to_end(self) -> None:
         """Begin after the last whole line: one that is being written now is new."""
         assert self._file is not None
-        self._head = self._first_bytes()
         end = self._file.seek(0, os.SEEK_END)
         start = max(0, end - _LINE_MAX_BYTES)
         self._file.seek(start)
         last = self._file.read(end - start)
-        self._file.seek(start + last.rfind(b"\n") + 1)
-
-    def _read(self) -> Iterator[bytes]:
-        while self._file is not None and (read := self._file.read(READ_BYTES)):
-            yield from self._lines.add(read)
-        if self._file is not None and len(self._head) < _HEAD_BYTES:
-            self._head = self._first_bytes()
-
-    def _first_bytes(self) -> bytes:
-        assert self._file is not None
-        return os.pread(self._file.fileno(), _HEAD_BYTES, 0)
+        self._begin(self._file, start + last.rfind(b"\n") + 1)
 
     def _is_replaced(self) -> bool:
         """Whether another file has the name; while none has it, writers still write to the old one."""
@@ -109,13 +275,74 @@ class Tail:
         return not os.path.samestat(named, os.fstat(self._file.fileno()))
 
     def _is_truncated(self) -> bool:
+        """Whether what was read is no longer there; the file may have grown again since."""
         assert self._file is not None
-        if os.fstat(self._file.fileno()).st_size < self._file.tell():
-            return True
-        return not self._first_bytes().startswith(self._head)  # and has grown again since
+        return fingerprint(self._file.fileno(), self._read_to) != self._fingerprint
 
-    def _begin_again(self) -> None:
-        assert self._file is not None
-        self._file.seek(0)
-        self._head = b""
-        self._lines = Lines()  # the end of a partial line went with the old contents
+
+def _opened(path: str | Path) -> BinaryIO | None:
+    try:
+        return open(path, "rb", buffering=0)  # noqa: PTH123 - a raw file, kept
+    except OSError:
+        return None
+
+
+def _goes_on(file: BinaryIO, after: Position) -> bool:
+    """Tell whether *file* begins with what was read."""
+    is_same = os.fstat(file.fileno()).st_ino == after.file
+    return is_same and fingerprint(file.fileno(), after.offset) == after.fingerprint
+
+
+def _beside(log: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    """Yield the other files in the folder of a log, those that are packed left out."""
+    try:
+        with os.scandir(os.path.dirname(os.path.abspath(log))) as entries:  # noqa: PTH100, PTH120
+            for entry in entries:
+                if not entry.name.endswith(_PACKED) and entry.is_file(follow_symlinks=False):
+                    yield entry, entry.stat(follow_symlinks=False)
+    except OSError:
+        return
+
+
+def _file_with(
+    log: str, offset: int, known: str, *, inode: int | None = None, but: int | None = None
+) -> BinaryIO | None:
+    """Find the file beside a log that begins with what was read of it: the renamed one, or else a copy.
+
+    Args:
+        log: The path of the log.
+        offset: How much of it was read.
+        known: The fingerprint of that.
+        inode: Of the file that was read.
+        but: The inode of a file that is not looked at.
+    """
+    found = [
+        (stat.st_ino != inode, entry.path)
+        for entry, stat in _beside(log)
+        if stat.st_ino != but and stat.st_size >= offset
+    ]
+    for is_other, path in sorted(found):
+        if is_other and not offset:  # any file begins with nothing
+            continue
+        if file := _opened(path):
+            if known and fingerprint(file.fileno(), offset) == known:
+                return file
+            file.close()
+    return None
+
+
+def _rotated_after(log: str, here: os.stat_result) -> list[str]:
+    """Return the files that had the name of a log after the one that was read, the oldest first."""
+    try:
+        named = os.stat(log).st_ino  # noqa: PTH116 - beside the stats of _beside
+    except OSError:
+        named = None
+    name = os.path.basename(log)  # noqa: PTH119 - as in _beside
+    later = [
+        (stat.st_mtime_ns, entry.path)
+        for entry, stat in _beside(log)
+        if entry.name.startswith(name)
+        and stat.st_ino not in {named, here.st_ino}
+        and stat.st_mtime_ns > here.st_mtime_ns
+    ]
+    return [path for _, path in sorted(later)]

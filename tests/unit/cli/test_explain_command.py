@@ -372,7 +372,7 @@ def test_an_ip_set_that_is_not_there_is_one_clear_line(scene: Scene, monkeypatch
 
 
 def hit(ago_s: int) -> dict[str, Any]:
-    return {**time_object("time", NOW_MS - ago_s * SECOND_MS), "id": f"i{ago_s}", "weight": 1}
+    return {**time_object("time", NOW_MS - ago_s * SECOND_MS), "id": f"i{ago_s}", "reporter": None, "weight": 1}
 
 
 def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:

@@ -16,12 +16,16 @@ JAILS = st.sampled_from(["default", "login", "scan", "j" * 64])
 TIMES_S = st.integers(0, 4_000_000_000_000).map(lambda at_ms: at_ms / 1000)
 NOTES = st.one_of(st.none(), st.text(max_size=300))
 WEIGHTS = st.one_of(st.just(1), st.integers(1, 1000))
+IDENTITIES = st.one_of(
+    st.none(), st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=64)
+)
 
 
 @st.composite
 def few_infractions(draw: st.DrawFn) -> list[Infraction]:
     """Anything at all, but too little to fill a pack."""
-    return [read(*said) for said in draw(st.lists(st.tuples(IPS, JAILS, TIMES_S, NOTES, WEIGHTS), max_size=50))]
+    said = st.tuples(IPS, JAILS, TIMES_S, NOTES, WEIGHTS, IDENTITIES)
+    return [read(*one) for one in draw(st.lists(said, max_size=50))]
 
 
 @st.composite
@@ -36,6 +40,7 @@ def many_infractions(draw: st.DrawFn) -> list[Infraction]:
     )
     noted = draw(st.sampled_from([0, 0, 0.01, 1]))
     weighty = draw(st.sampled_from([0, 0, 0.0003, 0.01, 1]))  # of the rare ones, the first may come late in a pack
+    named = draw(st.sampled_from([0, 0, 0.0003, 0.01, 1]))
     pause_s = draw(st.sampled_from([0.001, 1, 100_000]))
     items, at_s = [], 1_763_833_500.0
     for _ in range(n):
@@ -44,14 +49,15 @@ def many_infractions(draw: st.DrawFn) -> list[Infraction]:
         note = '\N{PILE OF POO}"' * chance.randrange(20) if chance.random() < noted else None
         ip = version.format(host >> 16 & 255, host >> 8 & 255, host & 255)
         weight = chance.choice([2, 10, 1000]) if chance.random() < weighty else 1
-        items.append(read(ip, chance.choice(jails), abs(at_s), note, weight))
+        identity = "i" * chance.randrange(1, 64) if chance.random() < named else None
+        items.append(read(ip, chance.choice(jails), abs(at_s), note, weight, identity))
     return items
 
 
 infractions = st.one_of(few_infractions(), many_infractions())
 
 
-def decode(body: str) -> Iterator[tuple[str, str, int, str | None, int]]:
+def decode(body: str) -> Iterator[tuple[str, str, int, str | None, int, str | None]]:
     """Read a pack by docs/wire.md alone, sharing nothing with the package."""
     pack: dict[str, Any] = json.loads(body)
     assert pack["v"] == 1
@@ -64,7 +70,8 @@ def decode(body: str) -> Iterator[tuple[str, str, int, str | None, int]]:
         at_ms += pack["dt_ms"][i]
         jail = jails[pack["in"][i]] if "in" in pack else jails[0]
         weight = pack["weight"][i] if "weight" in pack else 1
-        yield pack["ip"][addresses[i]], jail, at_ms, pack.get("note", {}).get(str(i)), weight
+        identity = pack["ids"][i] if "ids" in pack else None
+        yield pack["ip"][addresses[i]], jail, at_ms, pack.get("note", {}).get(str(i)), weight, identity
 
 
 @given(infractions)
@@ -75,7 +82,10 @@ def test_every_infraction_can_be_read_back_in_order_from_packs_within_bounds(ite
     assert all(1 <= pack.infractions <= MAX_INFRACTIONS for pack in packs)
     assert all(pack.body.isascii() for pack in packs)
     read_back = [seen for pack in packs for seen in decode(pack.body)]
-    assert read_back == [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more, _ in items]
+    assert read_back == [
+        (ip, jail, round(at_s * 1000), note, weight, identity)
+        for ip, jail, at_s, note, weight, _, identity in items
+    ]
     assert len({pack.id for pack in packs}) == len(packs)
 
 
@@ -108,6 +118,8 @@ def _columns(items: list[Infraction]) -> dict[str, object]:
         columns["note"] = notes
     if any(item[4] != 1 for item in items):
         columns["weight"] = [item[4] for item in items]
+    if any(item[6] for item in items):
+        columns["ids"] = [item[6] for item in items]
     return columns
 
 
@@ -115,9 +127,9 @@ def test_the_example_of_the_contract_is_what_is_sent() -> None:
     items = [
         read("203.0.113.7", "login", 1763833500.123, None),
         read("203.0.113.7", "login", 1763833500.135, None),
-        read("2001:db8::1", "scan", 1763833501.085, "wp-login.php", 3),
+        read("2001:db8::1", "scan", 1763833501.085, "wp-login.php", 3, "Jd0xKw2mQ4s"),
     ]
-    [pack] = encode(items, new_id=lambda: "k3v9x2mq0a7b")
+    [pack] = encode(items, new_id=lambda: "k3v9x2mq0a7b", reporter="web-1")
     assert json.loads(pack.body) == {
         "v": 1,
         "id": "k3v9x2mq0a7b",
@@ -129,7 +141,16 @@ def test_the_example_of_the_contract_is_what_is_sent() -> None:
         "in": [0, 0, 1],
         "note": {"2": "wp-login.php"},
         "weight": [1, 1, 3],
+        "ids": [None, None, "Jd0xKw2mQ4s"],
+        "reporter": "web-1",
     }
+
+
+@given(few_infractions(), st.text("-._aZ9", min_size=1, max_size=64))
+def test_each_pack_names_its_reporter_within_the_bounds(items: list[Infraction], reporter: str) -> None:
+    packs = encode([*items, *[read("203.0.113.7", "default", 1, "n" * 200)] * 300], reporter=reporter)
+    assert all(json.loads(pack.body)["reporter"] == reporter for pack in packs)
+    assert all(len(pack.body.encode()) <= MAX_BODY_BYTES for pack in packs)
 
 
 def test_columns_that_say_nothing_are_left_out() -> None:
@@ -166,7 +187,7 @@ def test_nothing_makes_no_pack() -> None:
 def test_the_testing_client_reads_packs_as_the_contract_says(items: list[Infraction]) -> None:
     for pack in encode(items):
         seen = [(ip, jail, round(at_s * 1000), *more) for ip, jail, at_s, *more in unpack(pack.body)]
-        assert seen == list(decode(pack.body))
+        assert seen == [said[:5] for said in decode(pack.body)]
 
 
 def test_encoding_rests_often_so_that_an_event_loop_beside_it_can_go_on() -> None:

@@ -20,6 +20,7 @@ from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
+from f2b_worker.domain.judge.infractions import split_id
 from f2b_worker.domain.judge.verdicts import weight_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,12 @@ def _ban_object(found: Explanation, ban: Ban | None) -> dict[str, Any] | None:
 
 
 def _hit_objects(hits: Iterable[Hit]) -> list[dict[str, Any]]:
-    return [{**time_object("time", hit.at_ms), "id": hit.id, "weight": hit.weight} for hit in hits]
+    return [_hit_object(hit) for hit in hits]
+
+
+def _hit_object(hit: Hit) -> dict[str, Any]:
+    name, reporter = split_id(hit.id)
+    return {**time_object("time", hit.at_ms), "id": name, "reporter": reporter or None, "weight": hit.weight}
 
 
 def _window_object(window: Window) -> dict[str, Any]:
@@ -292,7 +298,9 @@ def _window(count: WindowCount, now_ms: int) -> str:
 def _hit(hit: Hit) -> str:
     # An id comes from whoever reported: it must not steer the terminal.
     counts = f", counts for {hit.weight}" if hit.weight > 1 else ""
-    return f"{moment(hit.at_ms)}  {hit.id if hit.id.isprintable() else ascii(hit.id)}{counts}"
+    name, reporter = split_id(hit.id)
+    whose = f", from {plain_text(reporter)}" if reporter else ""
+    return f"{moment(hit.at_ms)}  {name if name.isprintable() else ascii(name)}{whose}{counts}"
 
 
 def _infractions(number: int) -> str:

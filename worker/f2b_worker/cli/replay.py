@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from f2b_worker.offline.replay import BadLine, Replay, ReplayedBan, Row
 
 BAD_LINES_SHOWN = 10
+SAMPLE_LINES = 1000
+"""So many lines of a log say where it has its dates."""
+
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -123,7 +127,9 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
         raise StartError(str(error)) from error
     written_ms = int(log.stat().st_mtime * 1000)  # a stamp without a year is of the file's own time
     with log.open("rb") as file:
-        found = (log_filter.find(line.decode("utf-8", "replace"), now_ms=written_ms) for line in read_lines(file))
+        log_filter.learn(_text(line) for line in islice(read_lines(file), SAMPLE_LINES))
+        file.seek(0)
+        found = (log_filter.find(_text(line), now_ms=written_ms) for line in read_lines(file))
         rows = [(log_jail, each.ip, each.at_ms, 1) for each in found if each]
     counts = log_filter.counts
     remark(
@@ -132,6 +138,10 @@ def _read_log(log: Path, failregex: Sequence[str], ignoreregex: Sequence[str], l
         f"{counts.too_slow} too slow, {counts.too_long} too long, {counts.no_date} without a date"
     )
     return rows
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
 
 
 def _read(files: Sequence[str], bad: list[BadLine]) -> Iterator[Row]:

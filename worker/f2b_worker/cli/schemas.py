@@ -113,7 +113,7 @@ ACT = an_object(
         "id": TEXT,
     }
 )
-_HIT = an_object({**time("time", "When"), "id": TEXT, "weight": WHOLE})
+_HIT = an_object({**time("time", "When"), "id": TEXT, "reporter": maybe(TEXT), "weight": WHOLE})
 _WINDOW = {"maxretry": WHOLE, "findtime": MAYBE_SECONDS}
 _PAST = an_object({**_BAN, "evidence": many(_HIT)})
 _EXPLAINED = an_object(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.judge.infractions import Refusal, simple_item
+from f2b_worker.domain.judge.infractions import Refusal, simple_item, split_id
 from f2b_worker.domain.judge.verdicts import end_after
 from f2b_worker.intake.reading import letters
 
@@ -273,5 +273,6 @@ class Desk:
 
 def _refusal(who: OffenderId, hit: Hit, reason: Reason, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
-    item = simple_item(network, who.jail, hit.at_ms, hit.id, weight=hit.weight)
+    name, reporter = split_id(hit.id)
+    item = simple_item(network, who.jail, hit.at_ms, name, weight=hit.weight, reporter=reporter)
     return Refusal(reason, why, item)

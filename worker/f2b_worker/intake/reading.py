@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from f2b_worker.domain.jails import MINUTE_MS
 from f2b_worker.domain.judge.infractions import Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS, Sorter
+from f2b_worker.intake.untimely import Untimely
 from f2b_worker.observe import metrics
 from f2b_worker.ports import DeadLetter
 from f2b_worker.wire import UnreadableError, read_body
@@ -51,17 +52,20 @@ class Reader:
 
     def __init__(self, policy: Policy, max_age_ms: int | None) -> None:
         self._sorter = Sorter(policy, max_age_ms)
+        self._untimely = Untimely(policy)
         self._warned_ms = -WARN_EVERY_MS
 
     def read(self, message: Message, *, now_ms: int) -> Contents:
         """Read one message; *now_ms* is what too old and in the future refer to."""
+        sent_at_ms = _sent_at_ms(message, now_ms)
         try:
-            body = read_body(message.body, message_id=message.id, sent_at_ms=_sent_at_ms(message, now_ms))
+            body = read_body(message.body, message_id=message.id, sent_at_ms=sent_at_ms)
         except UnreadableError as error:
             refused = [Refusal(error.reason, str(error), None)]
             return Contents({}, [_letter(message.body, refused, message.id)])
         found = self._sorter.sort_out(body.infractions, now_ms=now_ms)
         _count(found)
+        self._untimely.note(found, body.reporter, sent_at_ms=sent_at_ms, now_ms=now_ms)
         if found.own and now_ms - self._warned_ms >= WARN_EVERY_MS:
             self._warned_ms = now_ms
             log.warning("never_banned", address=found.own, remedy=_OWN_RANGE_HINT)

@@ -16,6 +16,11 @@ messages_settled = Counter("f2b_messages_settled", "Messages judged and deleted"
 infractions_judged = Counter("f2b_infractions_judged", "Infractions recorded and judged")
 refused = Counter("f2b_refused", "Infractions or messages set aside in the dead-letter queue", ["reason"])
 ignored = Counter("f2b_ignored", "Infractions of addresses that are never banned", ["reason"])
+cannot_ban = Counter(
+    "f2b_cannot_ban",
+    "Infractions that can ban nobody: refused as too old or in the future, or their ban would be over",
+    ["reason", "jail", "reporter"],
+)
 unknown_jail = Counter("f2b_unknown_jail", "Infractions of a jail that nobody configured, judged by defaults")
 ledger_refused = Counter("f2b_ledger_refused", "Offenders that the ledger refused; their messages come again")
 generation = Gauge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME
+from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
 from f2b_worker.wire import Simple
 
 _ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -19,6 +19,7 @@ _MOMENT = {
     ],
 }
 _NOTE = {"description": "Text, of which the first 200 characters are kept; what is no text is left out."}
+_REPORTER = {"description": f"Who reports: {JAIL_NAME_RULE}; what is no such name is left out."}
 _LINE = {"text/plain": {"schema": {"type": "string"}}}
 _JAIL: dict[str, Any] = {
     "name": "jail",
@@ -91,7 +92,7 @@ def document(*, with_tokens: bool, with_state: bool) -> dict[str, Any]:
 def _infraction() -> dict[str, Any]:
     """Describe the simple form more exactly than the wire's schema, which cannot know the time."""
     schema = Simple.model_json_schema()
-    schema["properties"] |= {"ip": _ADDRESS, "at": _MOMENT, "note": _NOTE}
+    schema["properties"] |= {"ip": _ADDRESS, "at": _MOMENT, "note": _NOTE, "reporter": _REPORTER}
     return schema
 
 

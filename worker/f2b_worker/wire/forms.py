@@ -44,6 +44,7 @@ _Id = Annotated[
     ),
 ]
 _Weight = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WEIGHT_MAX})]
+_Reporter = Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{JAIL_NAME.pattern}$"})]
 _Seconds = {"type": "number", "minimum": EARLIEST_MS // 1000 + 1, "maximum": LATEST_S - 1}
 _At = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _Seconds]})]
 
@@ -60,6 +61,7 @@ class Simple(BaseModel):
     id: _Id = None
     note: _Note = None
     weight: _Weight = 1
+    reporter: _Reporter = None
 
 
 class Pack(BaseModel):
@@ -80,6 +82,8 @@ class Pack(BaseModel):
     in_: Annotated[list[_Index] | None, Field(alias="in")] = None
     note: _Notes = None
     weight: list[_Weight] | None = None
+    ids: list[_Id] | None = None
+    reporter: _Reporter = None
 
 
 def schema() -> dict[str, Any]:

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
-from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, simple_item
+from f2b_worker.domain.judge.infractions import (
+    REPORTED_BY,
+    REPORTER_CHARACTERS_MAX,
+    Infraction,
+    Reason,
+    Refusal,
+    simple_item,
+)
 from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple
 from f2b_worker.wire.texts import parse_body
-from f2b_worker.wire.values import read_id, read_time_ms, read_weight, start_hint
+from f2b_worker.wire.values import ID_LONGEST, read_id, read_time_ms, read_weight, start_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,10 +33,11 @@ _ID_CHARACTERS_MAX = 16  # longer ids are hashed, as others of more bytes are: t
 
 
 class Body(NamedTuple):
-    """A message body as read: what can be judged, and what was set aside."""
+    """A message body as read: what can be judged, what was set aside, and who reported it, or ""."""
 
     infractions: list[Infraction]
     refused: list[Refusal]
+    reporter: str = ""
 
 
 class UnreadableError(ValueError):
@@ -107,7 +115,7 @@ def read_simple(item: object, fallback_id: str, sent_at_ms: int) -> Infraction |
         at_ms = sent_at_ms if simple.at is None else read_time_ms(simple.at)
     except ValueError as error:
         return Refusal(Reason.BAD_TIME, str(error), item)
-    raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note)
+    raw = _Raw(simple.ip, simple.jail, at_ms, item_id, simple.note, _reporter(simple.reporter))
     return _checked(raw, simple.weight, item)
 
 
@@ -140,6 +148,7 @@ class _Raw(NamedTuple):
     at_ms: int
     id: str
     note: object
+    reporter: str
 
 
 def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
@@ -150,15 +159,23 @@ def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
         return Refusal(Reason.BAD_JAIL, detail, item)
     note = raw.note[:NOTE_CHARACTERS_MAX] if isinstance(raw.note, str) else None
     try:
-        return Infraction(raw.ip, raw.jail, raw.at_ms, _short(raw.id), note, read_weight(weight))
+        item_id = _short(raw.id) + _suffix(raw.reporter)
+        return Infraction(raw.ip, raw.jail, raw.at_ms, item_id, note, read_weight(weight))
     except ValueError as error:
         return Refusal(Reason.BAD_WEIGHT, str(error), item)
 
 
 def _short(item_id: str) -> str:
-    if len(item_id) <= _ID_CHARACTERS_MAX and item_id.isascii():
+    if len(item_id) <= _ID_CHARACTERS_MAX and item_id.isascii() and REPORTED_BY not in item_id:
         return item_id
     return blake2b(item_id.encode(), digest_size=_ID_CHARACTERS_MAX // 2).hexdigest()
+
+
+def _suffix(reporter: str) -> str:
+    if len(reporter) > REPORTER_CHARACTERS_MAX:
+        # The end of a pod's name tells it from others, and so does the first part of a machine's.
+        reporter = reporter.partition(".")[0][-REPORTER_CHARACTERS_MAX:]
+    return f"{REPORTED_BY}{reporter}" if reporter else ""
 
 
 def _first_error(error: ValidationError) -> str:
@@ -176,11 +193,18 @@ def _read_pack(data: dict[str, Any]) -> Body:
         if detail.startswith("t0_ms:"):
             detail += start_hint(data.get("t0_ms"))
         raise UnreadableError(Reason.EMPTY if empty else Reason.BAD_SHAPE, detail) from None
-    clean = _read_clean(pack)
-    return Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack))
+    reporter = _reporter(pack.reporter)
+    clean = _read_clean(pack, reporter)
+    body = Body(clean, []) if clean is not None else _sorted_by_use(_read_packed(pack, reporter))
+    return body._replace(reporter=reporter)
 
 
-def _read_clean(pack: Pack) -> list[Infraction] | None:
+def _reporter(said: object) -> str:
+    """Read who reports; it is told to people and never judged, so that what is no name is none."""
+    return said if isinstance(said, str) and JAIL_NAME.fullmatch(said) else ""
+
+
+def _read_clean(pack: Pack, reporter: str) -> list[Infraction] | None:
     """Read a pack in which every cell is right, as nearly all are: a column at a time, in a fifth of the time.
 
     None if any cell is wrong, and for packs with notes or weights.
@@ -194,11 +218,27 @@ def _read_clean(pack: Pack) -> list[Infraction] | None:
         return None
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
     next(moments_ms)
-    ids = [f"{pack.id}.{index}" for index in range(number)]
-    if len(ids[-1]) > _ID_CHARACTERS_MAX:
+    ids = [f"{pack.id}.{index}" for index in range(number)] if pack.ids is None else _named(pack, number)
+    if ids is None:
+        return None
+    if pack.ids is not None or len(ids[-1]) > _ID_CHARACTERS_MAX:
         ids = list(map(_short, ids))
+    if suffix := _suffix(reporter):
+        ids = [each + suffix for each in ids]
     rest = repeat(None), repeat(1)
     return list(map(Infraction._make, zip(ips, jails, moments_ms, ids, *rest, strict=False)))
+
+
+def _named(pack: Pack, number: int) -> list[str] | None:
+    """Take the names that the infractions of a pack have of their own; None if any is wrong."""
+    given = pack.ids or []
+    if len(given) != number or not all(each is None or _is_id(each) for each in given):
+        return None
+    return [f"{pack.id}.{index}" if each is None else each for index, each in enumerate(given)]
+
+
+def _is_id(given: object) -> bool:
+    return type(given) is str and 1 <= len(given) <= ID_LONGEST
 
 
 def _picked(texts: Sequence[Any], indices: Sequence[Any] | None, number: int) -> list[str] | None:
@@ -216,7 +256,7 @@ def _picked(texts: Sequence[Any], indices: Sequence[Any] | None, number: int) ->
     return [texts[index] for index in indices]
 
 
-def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
+def _read_packed(pack: Pack, reporter: str) -> Iterator[Infraction | Refusal]:
     moments_ms = accumulate(pack.dt_ms, initial=pack.t0_ms)
     next(moments_ms)
     jails = pack.jail or [DEFAULT_JAIL]
@@ -228,11 +268,18 @@ def _read_packed(pack: Pack) -> Iterator[Infraction | Refusal]:
         note = notes.get(str(index)) if notes else None
         weight = 1 if weights is None else _cell(weights, index)
         item_id = f"{pack.id}.{index}"
-        item = simple_item(ip, jail, at_ms, item_id, note=note, weight=weight)
+        given = None if pack.ids is None else _cell(pack.ids, index)
+        item = simple_item(ip, jail, at_ms, item_id, note=note, weight=weight, reporter=reporter)
+        try:
+            item_id = item_id if given is None else read_id(given)
+        except ValueError as error:
+            yield Refusal(Reason.BAD_SHAPE, str(error), item | {"id": given})
+            continue
+        item["id"] = item_id
         if ip is None:
             yield Refusal(Reason.NO_IP, f"infraction {index} of the pack has no ip", item)
         else:
-            yield _checked(_Raw(ip, jail, at_ms, item_id, note), weight, item)
+            yield _checked(_Raw(ip, jail, at_ms, item_id, note, reporter), weight, item)
 
 
 def _cell(column: Sequence[Any], index: object) -> Any:

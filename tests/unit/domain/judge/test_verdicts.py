@@ -78,6 +78,14 @@ def test_the_same_infraction_counts_once() -> None:
     assert judged(0, 1, 1, 0).changed == ()
 
 
+def test_the_same_infraction_counts_once_whoever_reported_it() -> None:
+    twice = [Hit(1000 * number, f"i{number}{by}") for number in range(2) for by in ("", "@web-1", "@web-2")]
+    verdict = judge(Offender(hits=frozenset(twice[:3])), twice, JAIL, key=KEY)
+    assert (verdict.changed, len(verdict.unused)) == ((), 2)
+    [ban] = judge(Offender(), [*twice, Hit(1000, "other@web-1")], JAIL, key=KEY).changed
+    assert len(ban.evidence) == 3
+
+
 def test_hits_remembered_and_hits_just_come_are_judged_together() -> None:
     verdict = judged(1, seen=Offender(hits=frozenset(at(0, 2))))
     assert spans(verdict) == [(2, 1802)]

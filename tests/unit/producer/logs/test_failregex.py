@@ -171,8 +171,8 @@ def test_each_line_of_a_log_is_found_or_counted() -> None:
     assert [found for line in lines if (found := log_filter.find(line, now_ms=NOW_MS))] == [
         Found("203.0.113.1", NOW_MS),
         Found("203.0.113.7", AT_MS),
-        Found("203.0.113.8", AT_MS),
-        Found("203.0.113.7", AT_MS + 3000),
+        Found("203.0.113.8", NOW_MS),
+        Found("203.0.113.7", NOW_MS),
     ]
     assert log_filter.counts == Counts(matched=4, ignored=1, no_match=1, no_address=1, too_long=1, no_date=3)
     assert log_filter.counts.lines == len(LOG) + 1

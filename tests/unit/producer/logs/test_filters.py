@@ -170,7 +170,7 @@ def test_a_filter_finds_who_it_is_meant_for_and_counts_every_line(name: str, zon
         ),
         ("sshd users", UTC, ["2026-11-02T08:05:10"]),
         ("sshd closed", UTC, ["2025-12-31T23:59:59"]),
-        ("without prefix", UTC, ["2026-11-22T18:05:14"]),
+        ("without prefix", UTC, ["2026-11-22T18:30:00"]),  # it has no date, and takes none of another line
         ("logins", BERLIN_WINTER, ["2026-11-22T21:35:11", "2026-11-22T18:05:12"]),
         ("audit", BERLIN_WINTER, ["2026-11-22T18:05:09.123"]),
     ],

@@ -16,36 +16,14 @@ from f2b_producer.logs import Counts, FilterError, LogFilter, Tail, regexes, tai
 from f2b_producer.logs.lines import LINE_MAX_CHARACTERS
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient, unpack
+from tests.unit.producer.logs.following import LINE, Impatient, add, follow, nothing
 
 AT_S = datetime(2026, 11, 22, 18, 5, 9, tzinfo=UTC).timestamp()
-LINE = "2026-11-22T18:05:09Z login failed from {}\n"
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "app.log"
-
-
-def add(log: Path, text: str) -> None:
-    with log.open("a") as file:
-        file.write(text)
-
-
-def follow(log: Path, *steps: Callable[[], object], from_start: bool = False) -> list[str]:
-    """Return the lines that are read while each wait makes one of the *steps*; the last wait ends it."""
-    remaining = iter(steps)
-
-    def wait() -> bool:
-        step = next(remaining, None)
-        if step is not None:
-            step()
-        return step is not None
-
-    return [line.decode() for line in Tail(str(log), from_start=from_start, wait=wait)]
-
-
-def nothing() -> None:
-    """Let a moment pass."""
 
 
 def test_it_begins_at_the_end_and_gives_what_is_added(log: Path) -> None:
@@ -132,7 +110,7 @@ def test_a_line_without_end_does_not_fill_the_memory(log: Path) -> None:
     add(log, "x" * 5_000_000 + "\nshort\n")
     tail = Tail(str(log), from_start=True, wait=lambda: False)
     tracemalloc.start()
-    lengths = [len(line) for line in tail]
+    lengths = [len(line.text) for turn in tail for line in turn]
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert lengths[-1] == len("short")
@@ -169,7 +147,7 @@ def test_every_line_is_counted_by_what_became_of_it() -> None:
     assert [log_filter.find(line.decode(errors="replace"), now_ms=int(AT_S + 60) * 1000) for line in lines] == [
         ("203.0.113.1", int(AT_S + 60) * 1000),
         ("203.0.113.7", int(AT_S) * 1000),
-        ("203.0.113.8", int(AT_S) * 1000),
+        ("203.0.113.8", int(AT_S + 60) * 1000),
         None,
         None,
         None,
@@ -224,6 +202,8 @@ def test_a_file_of_regexes_that_cannot_be_read_is_named(tmp_path: Path, content:
         (["--tail", "no.log", "--failregex", "<HOST>", "--jail", "a b"], "jail is not"),
         (["--tail", "no.log", "--failregex", "<HOST>", "203.0.113.7"], "not both"),
         (["--tail", "/", "--failregex", "<HOST>"], "/ is not a file that can be read"),
+        (["--state", "place"], "need --tail FILE"),
+        (["--tail", "no.log", "--failregex", "<HOST>", "--state", "place", "--dry-run"], "leave --state out"),
     ],
 )
 def test_wrong_usage_is_named_and_exits_with_2(
@@ -233,15 +213,6 @@ def test_wrong_usage_is_named_and_exits_with_2(
         main(["--queue", "memory:", *args])
     assert ended.value.code == 2
     assert complaint in capfd.readouterr().err
-
-
-class Impatient(RecordingClient):
-    """A queue that ends the command with a signal once it has the first message."""
-
-    def send_message_batch(self, **call: object) -> dict[str, object]:
-        answer = super().send_message_batch(**call)  # type: ignore[arg-type]
-        os.kill(os.getpid(), signal.SIGTERM)
-        return answer
 
 
 def test_what_the_log_tells_is_sent_with_its_time_and_a_signal_ends_it_well(
@@ -292,11 +263,13 @@ def test_a_dry_run_shows_each_at_once_and_ends_with_0(log: Path, number: signal.
         assert process.stdout
         assert process.stderr
         assert "is not there yet: waiting for it" in process.stderr.readline()
-        add(log, LINE.format("203.0.113.7"))
+        now = datetime.now(UTC)
+        add(log, f"{now.isoformat()} login failed from 203.0.113.7\n")
         shown = process.stdout.readline()
         process.send_signal(number)
         assert process.wait(20) == 0
-    assert [(seen.ip, seen.at_s) for seen in unpack(shown)] == [("203.0.113.7", AT_S)]
+    at_s = int(now.timestamp() * 1000) / 1000
+    assert [(seen.ip, seen.at_s) for seen in unpack(shown)] == [("203.0.113.7", at_s)]
     assert json.loads(shown)["v"] == 1
 
 

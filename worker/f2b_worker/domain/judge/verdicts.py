@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, UNUSED_MAX
+from f2b_worker.domain.judge.infractions import REPORTED_BY, split_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -210,6 +211,11 @@ def _is_forgotten(ban: Ban, jail: Jail, at_ms: int) -> bool:
     return jail.forget_ms is not None and at_ms - ban.until_ms > jail.forget_ms
 
 
+def _is_same(one: Hit, other: Hit) -> bool:
+    """Tell whether two reports of one moment are the same infraction, whoever reported it."""
+    return one.id == other.id or (REPORTED_BY in other.id and split_id(one.id)[0] == split_id(other.id)[0])
+
+
 def weight_of(hits: Iterable[Hit]) -> int:
     """Tell for how many infractions *hits* count."""
     return sum(hit.weight for hit in hits)
@@ -282,11 +288,13 @@ class Case:
             self._is_changed = True
 
     def _hear_outside(self, hit: Hit) -> None:
+        if self.unused and self.unused[-1].at_ms == hit.at_ms and _is_same(self.unused[-1], hit):
+            # In order, so that the same one of a smaller weight comes before.
+            if hit.weight <= self.unused[-1].weight:
+                return
+            self.unused.pop()
         if hit.weight > 1:
             self._heavy = True
-            # In order, the same one of a smaller weight comes right before.
-            if self.unused and self.unused[-1][:2] == hit[:2]:
-                self.unused.pop()
         self.unused.append(hit)
         for window in self._jail.windows:
             if self._heavy or len(self.unused) >= window.maxretry:

@@ -1,0 +1,121 @@
+"""Remembers how far a log was read, in a file, so that a restart neither repeats nor skips a line."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+_VERSION = 1
+_SAMPLE_BYTES = 128  # at either end of what was read: lines of a log differ, they carry times
+
+
+class BookmarkError(ValueError):
+    """A file for the place that cannot be used; its text is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a log was read.
+
+    Attributes:
+        file: The inode of the file; None while there was none.
+        offset: The first byte that is still to be read.
+        fingerprint: Of what stands before it.
+        seen_ms: A moment when nothing but what stands before it was in the file; None if nobody knows one.
+        turn_end: Up to here it was read, and is perhaps sent; None if all that was read is sent.
+        turn_ms: When.
+    """
+
+    file: int | None
+    offset: int
+    fingerprint: str
+    seen_ms: int | None
+    turn_end: int | None = None
+    turn_ms: int | None = None
+
+
+class Bookmark:
+    """One log's place in one file.
+
+    Args:
+        path: The file.
+        log: The log that it is about.
+    """
+
+    def __init__(self, path: str, log: str) -> None:
+        self._path = path
+        self._log = str(Path(log).absolute())
+
+    def load(self, warn: Callable[[str], None] = lambda _: None) -> Position | None:
+        """Return the place; None if none is remembered, or, with a warning, if what is there is broken.
+
+        Raises:
+            BookmarkError: If it cannot be read, or is about another log.
+        """
+        path = Path(self._path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise BookmarkError(f"{self._path} is not a file")
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BookmarkError(f"{self._path} cannot be read: {error.strerror or error}") from None
+        try:
+            known = json.loads(text)
+            log, position = known["log"], _position(known)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            warn(f"{self._path} holds no place that can be read: the log is read as if there were none")
+            return None
+        if log != self._log:
+            raise BookmarkError(f"{self._path} holds the place of {log!r}: give each log a file of its own")
+        return position
+
+    def save(self, position: Position) -> None:
+        """Remember a place, wholly or not at all.
+
+        Raises:
+            BookmarkError: If it cannot be written.
+        """
+        text = json.dumps({"version": _VERSION, "log": self._log, **asdict(position)})
+        new = f"{self._path}.new"
+        try:
+            # Never through a link that somebody put there, and for nobody else's eyes.
+            Path(new).unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            Path(new).replace(self._path)
+        except OSError as error:
+            raise BookmarkError(f"{self._path} cannot be written: {error.strerror or error}") from None
+
+
+def _position(known: dict[str, Any]) -> Position:
+    """Read a place.
+
+    Raises:
+        ValueError, TypeError, KeyError: If it is none.
+    """
+    position = Position(**{field.name: known[field.name] for field in fields(Position)})
+    numbers = (position.file, position.offset, position.seen_ms, position.turn_end, position.turn_ms)
+    if (
+        known["version"] != _VERSION
+        or not all(each is None or (type(each) is int and each >= 0) for each in numbers)
+        or position.offset is None
+        or not isinstance(position.fingerprint, str)
+        or (position.turn_end is None) != (position.turn_ms is None)
+    ):
+        raise ValueError
+    return position
+
+
+def fingerprint(descriptor: int, offset: int) -> str:
+    """Return what tells a file that was read up to *offset* from others, by its first and last bytes before it."""
+    ends = os.pread(descriptor, min(_SAMPLE_BYTES, offset), 0)
+    ends += os.pread(descriptor, min(_SAMPLE_BYTES, offset), max(0, offset - _SAMPLE_BYTES))
+    return blake2b(ends, digest_size=12).hexdigest() if len(ends) == 2 * min(_SAMPLE_BYTES, offset) else ""

@@ -125,16 +125,28 @@ class TestBeforeTheLastSetWasRead:
         assert len(last(scene).held) > 50
         assert len(scene.v6.held) > 50
 
-    def test_with_a_surge_guard_nobody_is_written_for_it_counts_who_is_in_no_set(self) -> None:
-        scene = Scene()
-        scene.limit = 1
-        taken_over(scene)
+    def test_with_a_surge_guard_as_many_as_its_limit_are_written(self) -> None:
+        scene = taken_over(Scene(limit=2))
+        scene.ban(B, C)
+        scene.pass_time(EARLY_AFTER_S + 2)
+        assert last(scene).held == {B, C}
+
+    def test_of_more_than_the_limit_nobody_is_written_for_the_guard_counts_who_is_in_no_set(self) -> None:
+        scene = taken_over(Scene(limit=2))
         scene.ban(B, C, D)
         scene.pass_time(30)
         assert scene.tries_s == []
         find_all(scene)
         scene.pass_time(60)
         assert (set(scene.v4.held), set(last(scene).held)) == ({A}, set())
+
+    def test_while_a_surge_is_held_back_nobody_is_written(self) -> None:
+        scene = Scene(limit=2)
+        scene.notebook.note_surge(scene.clock.now_ms())
+        taken_over(scene)
+        scene.ban(B)
+        scene.pass_time(EARLY_AFTER_S + 10)
+        assert scene.tries_s == []
 
     def test_a_set_that_the_holder_before_still_wrote_is_read_again(self, scene: Scene) -> None:
         scene.ban(B, C)

@@ -55,6 +55,10 @@ class HoldingBack:
         """Whether bans are held back."""
         return self._from_ms is not None
 
+    def lets_in(self, newcomers: int) -> bool:
+        """Tell whether so many bans can be no surge, before the sets tell which of them are new."""
+        return not self._guard.limit or (self._from_ms is None and newcomers <= self._guard.limit)
+
     def watch(self, sets: Sets) -> None:
         """Count the bans that are new, and hold back those of a surge; call it before anything is written."""
         if not sets.all_tried:

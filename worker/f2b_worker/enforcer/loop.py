@@ -281,9 +281,7 @@ class Enforcer:
     def _load(self) -> Loading:
         """Begin to learn everything anew, since somebody else may have enforced."""
         if self._loading is None:
-            # The surge guard must know first who is in a set already, and so counts as new no more.
-            if not self._guard.limit:
-                self._roster.look_for_newcomers(self._clock.now_ms() - LATELY_MS)
+            self._roster.look_for_newcomers(self._clock.now_ms() - LATELY_MS)
             clock, aside = self._clock, self._aside
             self._loading = Loading(
                 Search(self._finder, alarms=self._alarms, clock=clock, aside=aside),

@@ -109,7 +109,7 @@ class Term:
             self.roster.forget_newcomers()
             self.sets.write_next()
         # WAF answers few reads a second. Who attacks now must not go on until a hundred sets are read.
-        elif self.clock.monotonic_s() >= self.early_from_s:
+        elif self.clock.monotonic_s() >= self.early_from_s and self.surge.lets_in(len(self.roster.newcomers)):
             self.sets.write_newcomers(self.roster.newcomers)
 
     def _look_for_sets(self) -> None:

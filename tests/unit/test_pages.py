@@ -21,6 +21,7 @@ PAGES = sorted(
 _IN_BACKTICKS = re.compile(r"`([^`\s]+)`")
 _IS_A_FILE_OR_FOLDER = re.compile(r"[\w./-]+(\.py|\.md|\.toml|/)")
 _IS_A_METHOD = re.compile(r"([A-Z]\w+)\.(\w+)")
+_IS_A_TEST = re.compile(r"`(test_\w+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NOT_OURS = {"__pycache__", "dist", "node_modules"}
 
@@ -41,6 +42,13 @@ def test_every_method_that_a_page_about_the_code_names_is_there(page: str) -> No
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_or_a_heading_leads_somewhere(page: str) -> None:
     assert dead_links(ROOT / page) == []
+
+
+def test_every_defence_against_a_threat_names_a_test_that_there_is() -> None:
+    named = _IS_A_TEST.findall((ROOT / "SECURITY.md").read_text("utf-8"))
+
+    assert len(named) > 20, "the threat model names hardly a test: has its form changed?"
+    assert set(named) - _tests() == set()
 
 
 def test_the_index_names_every_page() -> None:
@@ -93,6 +101,12 @@ def _tree() -> frozenset[str]:
         prefix = "" if below == "." else f"{below}/"
         found |= {f"{prefix}{each}" for each in files} | {f"{prefix}{each}/" for each in folders}
     return frozenset(found)
+
+
+@cache
+def _tests() -> set[str]:
+    form = re.compile(r"^\s*(?:async )?def (test_\w+)\(", re.MULTILINE)
+    return {name for path in (ROOT / "tests").rglob("*.py") for name in form.findall(path.read_text("utf-8"))}
 
 
 def invented_methods(text: str) -> list[str]:

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -19,7 +20,7 @@ from f2b_worker.shim.serve import Serving, uvicorn_config
 from f2b_worker.testing import FakeClock, MemoryOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     import uvicorn
 
@@ -99,6 +100,13 @@ class Line:
         self.protocol.data_received(data)
         for _ in range(20):
             await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def log_lines_of_its_own() -> Iterator[None]:
+    """A shim that starts says where the log lines of its process go; the next test has a process of its own."""
+    yield
+    structlog.reset_defaults()
 
 
 def on_a_line(talk: Callable[[Line], Awaitable[None]]) -> Line:

@@ -7,7 +7,7 @@ import pytest
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.blocklists import Blocklist
-from f2b_worker.domain.judge.verdicts import BY_HAND, OffenderId
+from f2b_worker.domain.judge.verdicts import BY_HAND, IMPORTED, OffenderId
 from f2b_worker.enforcer.lifting import GRACE_S
 from f2b_worker.errors import Throttled, Unavailable
 from tests.unit.enforcer.scene import UNBAN_LAG_S, A, B, C, Scene
@@ -48,17 +48,21 @@ def test_bans_of_other_minutes_are_held_back_too_until_somebody_has_looked(scene
     assert B not in scene.v4.held
 
 
-def test_who_is_banned_by_hand_goes_in_although_others_are_held_back(scene: Scene) -> None:
+@pytest.mark.parametrize("origin", [BY_HAND, IMPORTED])
+def test_whoever_is_banned_by_order_goes_in_although_others_are_held_back(
+    scene: Scene, origin: str
+) -> None:
     scene.ban(*CROWD)
     scene.pass_time(100)
-    scene.ban(B, jail="manual", origin=BY_HAND)
-    scene.ban(CROWD[0], jail="manual", origin=BY_HAND)
+    scene.ban(B, jail="manual", origin=origin)
+    scene.ban(CROWD[0], jail="manual", origin=origin)
     scene.pass_time(3)
     assert scene.v4.held == {B, CROWD[0]}
 
 
-def test_any_number_of_bans_by_hand_is_no_surge(scene: Scene) -> None:
-    scene.ban(*CROWD, jail="manual", origin=BY_HAND)
+@pytest.mark.parametrize("origin", [BY_HAND, IMPORTED])
+def test_any_number_of_bans_that_somebody_orders_is_no_surge(scene: Scene, origin: str) -> None:
+    scene.ban(*CROWD, jail="manual", origin=origin)
     scene.ban(A)
     scene.pass_time(10)
     assert scene.v4.held == {A, *CROWD}

@@ -20,10 +20,10 @@ from f2b_worker.cli.reading import LASTING, address_in, network_in
 from f2b_worker.cli.show import moment
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.acts.hand_bans import IMPORTED, Order
+from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE
-from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.judge.verdicts import IMPORTED, OffenderId
 from f2b_worker.errors import RefusedError
 from f2b_worker.process.opening import open_acts, open_ban_book
 

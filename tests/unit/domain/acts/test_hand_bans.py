@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from f2b_worker.domain.acts.hand_bans import IMPORTED, Order, banned_by_hand
+from f2b_worker.domain.acts.hand_bans import Order, banned_by_hand
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import wrong_in_ban
-from f2b_worker.domain.judge.verdicts import BY_HAND, Ban, Hit, Offender, judge
+from f2b_worker.domain.judge.verdicts import BY_HAND, IMPORTED, Ban, Hit, Offender, judge
 from tests.property.judging import Law, jail_of
 
 NOW_MS = 10_000

@@ -12,9 +12,6 @@ from f2b_worker.domain.judge.verdicts import BY_HAND, Ban
 if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Offender
 
-IMPORTED = "import"
-"""The origin of a ban that came from a list."""
-
 MANUAL_JAIL = "manual"
 """The jail of bans by hand that name no other."""
 

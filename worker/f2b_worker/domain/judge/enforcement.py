@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import around, family_of
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.judge.explanations import entry_over
-from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE
+from f2b_worker.domain.judge.verdicts import ORDERED, UNREADABLE
 from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
@@ -175,4 +175,4 @@ def _least(states: Iterable[State]) -> State:
 
 def is_held_back(ban: Ban, from_ms: int | None) -> bool:
     """Tell whether the surge guard keeps a ban out where it holds those back that start at *from_ms* or later."""
-    return from_ms is not None and ban.start_ms >= from_ms and ban.origin != BY_HAND
+    return from_ms is not None and ban.start_ms >= from_ms and ban.origin not in ORDERED

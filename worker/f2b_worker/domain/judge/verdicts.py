@@ -29,6 +29,12 @@ STEP_MAX_MS = 10 * MINUTE_MS
 BY_HAND = "cli"
 """The origin of a ban by hand."""
 
+IMPORTED = "import"
+"""The origin of a ban that came from a list."""
+
+ORDERED = frozenset({BY_HAND, IMPORTED})
+"""The origins of bans that somebody ordered, and so looked at: no surge guard counts them, or keeps them out."""
+
 
 class OffenderId(NamedTuple):
     """Who is under watch: an address key, in one jail."""

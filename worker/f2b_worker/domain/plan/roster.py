@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import is_key
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS, MINUTE_MS
-from f2b_worker.domain.judge.verdicts import BY_HAND, UNREADABLE, OffenderId
+from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
 from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.running import Running, RunningBans
@@ -30,8 +30,6 @@ _CLOCKS_MS = 5_000
 
 More would hit a ban by hand that is shorter than what a lift spent before: the infractions of a clock ahead.
 """
-
-_LOOKED_AT_MS = -FOREVER_MS
 
 
 class Roster:
@@ -167,13 +165,11 @@ class Roster:
             if is_lifted:
                 self.lifted.note(who.key, ban.until_ms)
         else:
-            # What somebody banned by hand was looked at: no surge guard counts it, or keeps it out.
-            start_ms = _LOOKED_AT_MS if ban.origin == BY_HAND else ban.start_ms
             if ban.start_ms >= self.newcomers_from_ms:
                 self.newcomers[who.key] = ban.start_ms
             # To the minute, so that there are few lengths, also where each ban has another random one.
             length_ms = -(-ban.length_ms // MINUTE_MS) * MINUTE_MS
-            self._start(who, Running(start_ms, ban.until_ms, blocklists, length_ms))
+            self._start(who, Running(ban.start_ms, ban.until_ms, blocklists, length_ms, ban.origin))
 
     def _hold_on(self, who: OffenderId) -> None:
         """Leave in the sets what they hold of a ban whose end nobody knows: no ban is lifted early.
@@ -281,7 +277,7 @@ class Roster:
         if earlier_ms == from_ms:
             return
         for key, ban in self._running:
-            if ban.start_ms >= min(concerned):
+            if ban.start_ms >= min(concerned) and not ban.is_ordered:
                 # What a set holds stays there: to hold back is to let nobody new in; it lifts nothing.
                 self._resolve(key, only_held=True)
 
@@ -378,7 +374,7 @@ class Roster:
         return key in self.wanted[blocklist] or self._in_sets(self._keeps, blocklist, key)
 
     def _may_enter(self, ban: Running, blocklist: str, key: str, *, only_held: bool) -> bool:
-        if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms:
+        if self._held_back_from_ms is None or ban.start_ms < self._held_back_from_ms or ban.is_ordered:
             return True
         return (not only_held and key in self.wanted[blocklist]) or self._in_sets(self._holds, blocklist, key)
 
@@ -389,7 +385,7 @@ class Roster:
 
 
 def _is_fresh(ban: Running, known: Running | None) -> bool:
-    if ban.start_ms == _LOOKED_AT_MS:
+    if ban.is_ordered:
         return False
     if known is None or known.start_ms != ban.start_ms:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.judge.verdicts import BY_HAND, ORDERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,30 +22,36 @@ class Running(NamedTuple):
     until_ms: int
     blocklists: tuple[str, ...]
     length_ms: int
+    origin: str = ""
 
     @property
     def attacked_ms(self) -> int:
         """When the last infraction that counts was: the ban ends so long after it, and began with one.
 
-        A ban by hand, which has no start, counts as if somebody attacked all the time.
+        A ban by hand counts as if somebody attacked all the time.
         """
-        if self.start_ms == -FOREVER_MS:
+        if self.origin == BY_HAND:
             return FOREVER_MS
         return max(self.start_ms, self.until_ms - self.length_ms)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether somebody ordered it, and so looked at it."""
+        return self.origin in ORDERED
 
 
 class RunningBans:
     """One number for each ban, by jail and then by key: 48 bytes, where an object with its times takes 128.
 
-    From above, it holds the place of blocklists and length, the start, and the end. Times are from -FOREVER_MS to
-    FOREVER_MS, so what is packed counts from -FOREVER_MS.
+    From above, it holds the place of blocklists, length and origin, the start, and the end. Times are from
+    -FOREVER_MS to FOREVER_MS, so what is packed counts from -FOREVER_MS.
     """
 
     def __init__(self) -> None:
         self._packed: dict[str, dict[str, int]] = {}
-        # There are few: of the blocklists and the length one number takes no more than of the blocklists alone.
-        self._places: dict[tuple[tuple[str, ...], int], int] = {}
-        self._kinds: list[tuple[tuple[str, ...], int]] = []
+        # There are few: of all three one number takes no more than of the blocklists alone.
+        self._places: dict[tuple[tuple[str, ...], int, str], int] = {}
+        self._kinds: list[tuple[tuple[str, ...], int, str]] = []
         self._number = 0
 
     def __len__(self) -> int:
@@ -87,7 +94,7 @@ class RunningBans:
 
     def put(self, jail: str, key: str, ban: Running) -> None:
         """Take in a ban, or a ban as it is now."""
-        kind = ban.blocklists, ban.length_ms
+        kind = ban.blocklists, ban.length_ms, ban.origin
         place = self._places.get(kind)
         if place is None:
             place = self._places[kind] = len(self._kinds)
@@ -107,5 +114,4 @@ class RunningBans:
 
     def _unpacked(self, packed: int) -> Running:
         start, until = packed >> _TIME_BITS & _TIME, packed & _TIME
-        blocklists, length_ms = self._kinds[packed >> 2 * _TIME_BITS]
-        return Running(start - FOREVER_MS, until - FOREVER_MS, blocklists, length_ms)
+        return Running(start - FOREVER_MS, until - FOREVER_MS, *self._kinds[packed >> 2 * _TIME_BITS])

@@ -110,5 +110,6 @@ def test_a_signal_to_all_of_a_group_while_a_shims_processes_import_is_a_stop(
     fleet: Fleet, tmp_path: Path, number: int
 ) -> None:
     shim = [*SHIM, "2", "--port", str(free_port())]
+    code, told = ends(fleet, tmp_path, shim, "uvloop", number, in_child=True)
 
-    assert ends(fleet, tmp_path, shim, "uvloop", number, in_child=True) == (0, "")
+    assert (code, [json.loads(line)["event"] for line in told.splitlines()]) == (0, ["open_to_all"])

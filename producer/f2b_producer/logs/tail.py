@@ -289,7 +289,7 @@ def _opened(path: str | Path) -> BinaryIO | None:
 
 def _goes_on(file: BinaryIO, after: Position) -> bool:
     """Tell whether *file* begins with what was read."""
-    is_same = os.fstat(file.fileno()).st_ino == after.file
+    is_same = os.fstat(file.fileno()).st_ino == after.file and after.fingerprint != ""
     return is_same and fingerprint(file.fileno(), after.offset) == after.fingerprint
 
 

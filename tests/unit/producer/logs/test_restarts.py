@@ -195,6 +195,54 @@ def test_a_place_that_cannot_be_read_is_said_and_is_none(tmp_path: Path, content
     assert "holds no place that can be read" in warnings[0]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"offset": 10**30},
+        {"offset": 1 << 62, "fingerprint": ""},
+        {"seen_ms": 10**30},
+        {"turn_end": 10**30, "turn_ms": 1},
+        {"turn_end": 6, "turn_ms": 10**17},
+    ],
+)
+def test_a_place_with_a_number_that_no_file_or_clock_has_is_none(
+    log: Path, reader: Reader, wrong: dict[str, object]
+) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    place = log.parent / "place"
+    place.write_text(json.dumps(json.loads(place.read_text()) | wrong))
+    assert Bookmark(str(place), str(log)).load(reader.warnings.append) is None
+    assert "holds no place that can be read" in reader.warnings[0]
+
+
+def test_a_place_without_a_fingerprint_is_in_no_file(log: Path, reader: Reader) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    place = log.parent / "place"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"offset": 1000, "fingerprint": ""}))
+    assert reader.read(lambda: add(log, "b\n")) == ["old", "a", "b"]
+    assert "some lines may be missed" in reader.warnings[0]
+
+
+def test_two_readers_never_share_a_place(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = Bookmark(str(tmp_path / "place"), str(log))
+    first.hold()
+    with pytest.raises(SystemExit) as ended:
+        main(["--queue", QUEUE, "--tail", str(log), "--failregex", "<HOST>", "--state", str(tmp_path / "place")])
+    assert ended.value.code == 2
+    assert "place is in use: give each f2b-report a file of its own" in capfd.readouterr().err
+    first.release()
+    second = Bookmark(str(tmp_path / "place"), str(log))
+    second.hold()
+    second.release()
+
+
+def test_the_lock_of_a_place_follows_no_link(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "place.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(BookmarkError, match=r"place\.lock cannot be written"):
+        Bookmark(str(tmp_path / "place"), str(log)).hold()
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_place_is_nobody_elses_and_is_never_written_through_a_link(tmp_path: Path) -> None:
     place, position = tmp_path / "place", Position(1, 2, "f", 3)
     Bookmark(str(place), "x").save(position)

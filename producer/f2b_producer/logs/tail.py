@@ -1,6 +1,7 @@
 """Follows a live log, across rotation, truncation, and restarts of its reader."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from f2b_producer.logs.lines import READ_BYTES, Lines
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
 _LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
 _SAMPLE_BYTES = 1 << 17  # lines of which are learnt where the log has its dates
+_ROTATED = re.compile(r"[-._](?:[0-9]|old)")  # how the name goes on: mail.err is no older mail
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
 
 
@@ -220,19 +222,16 @@ class Tail:
 
     def _read_rotated(self, after: Position) -> Iterator[Turn]:
         assert self._file is not None
-        here = os.fstat(self._file.fileno())
-        yield self._turn()
-        yield self._rest()
-        self._close()
-        for path in _rotated_after(self._path, here):
+        later = _rotated_after(self._path, os.fstat(self._file.fileno()))
+        for path in (*later, self._path):
+            yield self._turn()
+            if path == self._path and self._wait():  # as in _leave: its writer may not have reopened it yet
+                yield self._turn()
+            yield self._rest()
+            self._close()
             if file := _opened(path):
                 self._begin(file, 0)
-                self._since_ms = after.seen_ms
-                yield self._turn()
-                yield self._rest()
-                self._close()
-        self._since_ms = after.seen_ms
-        self._open()
+            self._since_ms = after.seen_ms
 
     def _open(self) -> bool:
         file = _opened(self._path)
@@ -342,6 +341,7 @@ def _rotated_after(log: str, here: os.stat_result) -> list[str]:
         (stat.st_mtime_ns, entry.path)
         for entry, stat in _beside(log)
         if entry.name.startswith(name)
+        and _ROTATED.match(entry.name, len(name))
         and stat.st_ino not in {named, here.st_ino}
         and stat.st_mtime_ns > here.st_mtime_ns
     ]

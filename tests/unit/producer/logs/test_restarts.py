@@ -128,6 +128,24 @@ def test_a_restart_after_a_rotation_reads_the_rest_of_the_old_file_first(reader:
     assert not reader.warnings
 
 
+def test_a_restart_amid_a_rotation_reads_what_is_written_before_the_log_is_reopened(
+    reader: Reader, log: Path
+) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    old = log.rename(log.with_name("app.log.1"))
+    add(log, "b\n")
+    assert reader.read(lambda: add(old, "late\n")) == ["late", "b"]
+
+
+def test_a_restart_after_a_rotation_reads_no_other_log_whose_name_begins_alike(reader: Reader, log: Path) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    log.rename(log.with_name("app.log-20261129"))
+    add(log, "b\n")
+    add(log.with_name("app.log.err"), "a\n")
+    add(log.with_name("app.logins"), "a\n")
+    assert reader.read(nothing) == ["b"]
+
+
 def test_a_restart_after_several_rotations_reads_all_files_in_between(reader: Reader, log: Path) -> None:
     assert reader.read(lambda: add(log, "a\n")) == ["a"]
     for number, text in enumerate(["b", "c", "d"]):

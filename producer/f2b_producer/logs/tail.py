@@ -221,15 +221,15 @@ class Tail:
             yield from self._read_rotated(after)
 
     def _read_rotated(self, after: Position) -> Iterator[Turn]:
-        assert self._file is not None
-        later = _rotated_after(self._path, os.fstat(self._file.fileno()))
-        for path in (*later, self._path):
+        while self._file is not None and self._is_replaced():
             yield self._turn()
-            if path == self._path and self._wait():  # as in _leave: its writer may not have reopened it yet
+            later = _rotated_after(self._path, self._file)
+            if not later and self._wait():  # as in _leave: its writer may not have reopened it yet
                 yield self._turn()
+                later = _rotated_after(self._path, self._file)
             yield self._rest()
             self._close()
-            if file := _opened(path):
+            if file := _opened(later[0] if later else self._path):
                 self._begin(file, 0)
             self._since_ms = after.seen_ms
 
@@ -330,8 +330,9 @@ def _file_with(
     return None
 
 
-def _rotated_after(log: str, here: os.stat_result) -> list[str]:
+def _rotated_after(log: str, file: BinaryIO) -> list[str]:
     """Return the files that had the name of a log after the one that was read, the oldest first."""
+    here = os.fstat(file.fileno())
     try:
         named = os.stat(log).st_ino  # noqa: PTH116 - beside the stats of _beside
     except OSError:

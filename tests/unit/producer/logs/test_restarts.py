@@ -137,6 +137,19 @@ def test_a_restart_amid_a_rotation_reads_what_is_written_before_the_log_is_reope
     assert reader.read(lambda: add(old, "late\n")) == ["late", "b"]
 
 
+def test_a_restart_between_two_rotations_reads_the_file_in_between(reader: Reader, log: Path) -> None:
+    def rotate() -> None:
+        old.rename(log.with_name("app.log.2"))
+        log.rename(old)
+        add(log, "c\n")
+
+    reader.read(lambda: add(log, "a\n"))
+    old = log.rename(log.with_name("app.log.1"))
+    os.utime(old, (1, 1))
+    add(log, "b\n")
+    assert reader.read(rotate, nothing) == ["b", "c"]
+
+
 def test_a_restart_after_a_rotation_reads_no_other_log_whose_name_begins_alike(reader: Reader, log: Path) -> None:
     reader.read(lambda: add(log, "a\n"))
     log.rename(log.with_name("app.log-20261129"))

@@ -56,6 +56,8 @@ class Follower:
         Raises:
             BookmarkError: At once, if the place cannot be kept.
         """
+        if bookmark:
+            bookmark.hold()
         lines = Tail(
             self._path,
             from_start=from_start,
@@ -71,10 +73,14 @@ class Follower:
         return self._follow(lines, bookmark)
 
     def _follow(self, lines: Tail, bookmark: Bookmark | None) -> "Iterator[Infraction | None]":
-        for turn in lines:
-            yield from self._found_in(turn) if bookmark is None else self._kept(turn, lines, bookmark)
-            if not self._end.silent():
-                return
+        try:
+            for turn in lines:
+                yield from self._found_in(turn) if bookmark is None else self._kept(turn, lines, bookmark)
+                if not self._end.silent():
+                    return
+        finally:
+            if bookmark:
+                bookmark.release()
 
     def _kept(self, turn: Turn, lines: Tail, bookmark: Bookmark) -> "Iterator[Infraction | None]":
         """Yield a turn's infractions between two notes of the place.

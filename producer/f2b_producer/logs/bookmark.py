@@ -1,5 +1,7 @@
 """Remembers how far a log was read, in a file, so that a restart neither repeats nor skips a line."""
 
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _VERSION = 1
+_NUMBER_MAX = 1 << 47  # bytes, or milliseconds: what is above it was never a place in a file, or a time
 _SAMPLE_BYTES = 128  # at either end of what was read: lines of a log differ, they carry times
 
 
@@ -48,6 +51,30 @@ class Bookmark:
     def __init__(self, path: str, log: str) -> None:
         self._path = path
         self._log = str(Path(log).absolute())
+        self._lock: int | None = None
+
+    def hold(self) -> None:
+        """Keep other processes away until `release`: two that share a place make each other skip lines.
+
+        Raises:
+            BookmarkError: If another one has it, or it cannot be held.
+        """
+        try:
+            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise BookmarkError(f"{self._path}.lock cannot be written: {error.strerror or error}") from None
+        with contextlib.suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.release()
+                raise BookmarkError(f"{self._path} is in use: give each f2b-report a file of its own") from None
+
+    def release(self) -> None:
+        """Let others have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def load(self, warn: Callable[[str], None] = lambda _: None) -> Position | None:
         """Return the place; None if none is remembered, or, with a warning, if what is there is broken.
@@ -102,10 +129,11 @@ def _position(known: dict[str, Any]) -> Position:
         ValueError, TypeError, KeyError: If it is none.
     """
     position = Position(**{field.name: known[field.name] for field in fields(Position)})
-    numbers = (position.file, position.offset, position.seen_ms, position.turn_end, position.turn_ms)
+    numbers = (position.offset, position.seen_ms, position.turn_end, position.turn_ms)
     if (
         known["version"] != _VERSION
-        or not all(each is None or (type(each) is int and each >= 0) for each in numbers)
+        or not all(each is None or (type(each) is int and 0 <= each <= _NUMBER_MAX) for each in numbers)
+        or not (position.file is None or type(position.file) is int)
         or position.offset is None
         or not isinstance(position.fingerprint, str)
         or (position.turn_end is None) != (position.turn_ms is None)

@@ -34,7 +34,7 @@ class Counts:
         no_match: Lines that no failregex matched.
         no_address: Lines that a failregex matched without an address: a host name, which is never resolved.
         too_slow: Lines at which the regexes took too long: they were given up, and report nothing.
-        too_long: Lines of more than 16 KiB, of which the middle was cut out before they were judged.
+        too_long: Lines of more than 16 KiB, of which a part was cut out before they were judged.
         undated: Lines that matched, and that nobody can date: old ones without a date.
         no_date: Lines without a date where the log has it; what counts is when they were read.
         off_clock: Lines whose date cannot be right; what counts is when they were read.

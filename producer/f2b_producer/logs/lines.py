@@ -1,5 +1,6 @@
 """Puts lines together from what was read, and cuts those that are too long: an attacker writes into them."""
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -9,19 +10,33 @@ READ_BYTES = 1 << 16
 _END_CHARACTERS = 4 * 1024
 # Each is as much as all characters that are judged, as UTF-8: so where it was cut is cut out once more.
 _START_BYTES = _END_BYTES = 4 * LINE_MAX_CHARACTERS
+_FIELD_START_CHARACTERS, _FIELD_END_CHARACTERS = 1536, 512  # of each of the eight or fewer that a line may fill
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_FIELD = re.compile(r'(?:[^"\\]|\\.)++', re.DOTALL)  # in quotation marks, or between two that are
 
 
 def cut(line: str) -> str:
-    """Cut the middle out of a line that is too long.
+    """Cut out of a line that is too long: the middle of each long field, and if that is not enough, its own.
 
-    Who misbehaved, and how it was answered, often stands at its end: without that, a long URL would hide it.
+    Who misbehaved, and how it was answered, must be left: a client's name, URL, and agent stand before, between
+    and behind them, and each may be long.
     """
-    start = line[: LINE_MAX_CHARACTERS - _END_CHARACTERS].rstrip("\\")
-    place = len(line) - _END_CHARACTERS
+    if _QUOTED.search(line):
+        line = _FIELD.sub(
+            lambda field: _without_middle(field[0], _FIELD_START_CHARACTERS, _FIELD_END_CHARACTERS), line
+        )
+    return _without_middle(line, LINE_MAX_CHARACTERS - _END_CHARACTERS, _END_CHARACTERS)
+
+
+def _without_middle(text: str, start_characters: int, end_characters: int) -> str:
+    if len(text) <= start_characters + end_characters:
+        return text
+    start = text[:start_characters].rstrip("\\")
+    place = len(text) - end_characters
     # A quote that was escaped must not end a text, now that what stood before it is gone.
-    while place < len(line) and line[place - 1] == "\\":
+    while place < len(text) and text[place - 1] == "\\":
         place += 1
-    return start + line[place:]
+    return start + text[place:]
 
 
 class Lines:

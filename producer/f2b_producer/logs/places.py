@@ -29,15 +29,16 @@ _WHOLE_CHARACTERS = 8 * 1024  # of what is longer, a part may be cut out
 
 _NO_MORE = "(?![0-9])"
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_ESCAPED = r'\\["\\]'  # outside quotation marks, too: Apache writes so what a client calls its user
 _DATE = "|".join(bare(form) for form in (*FORMS, EPOCH))
 _NONE = "(?!)"  # a number behind words is rarely a time
 _PRIORITY = r"(?:<[0-9]{1,3}>(?:1 )?)?"  # of syslog
 _NAMED = r"(?:(?:time|ts|timestamp|date|datetime|t|at)=\"?)?"  # logfmt
 _AUDIT = r"(?:node=\S+ )?type=\w+ msg=audit\("
-_WORD = re.compile(rf'(?:{_QUOTED}|[^\s"])+')
+_WORD = re.compile(rf'(?:{_QUOTED}|{_ESCAPED}|[^\s"])+')
 _WORD_LEAD = r"""[\[("'<]{0,2}(?:\w+=)?["']?"""
 _DATED_WORD = re.compile(rf"{_WORD_LEAD}(?:{'|'.join(map(bare, FORMS))}){_NO_MORE}")
-_JSON_TOKEN = re.compile(rf"{_QUOTED}|[{{}}\[\]]")
+_JSON_TOKEN = re.compile(rf"{_QUOTED}?|[{{}}\[\]]")  # a text that was cut off goes on to the end
 _COLON = re.compile(r"\s*:")
 _OF_TIME = re.compile(r'(?i)"(?:@?t|ts|msec|asctime|epoch\w*|[@\w.-]*(?:time|date)[\w.-]*)"')
 _USUAL_KEYS = [f'"{name}"' for name in ("@timestamp", "timestamp", "time", "ts", "t", "datetime", "date")]
@@ -62,7 +63,7 @@ class _Spot:
 
 
 _START = _Spot(rf"{_PRIORITY}\W{{0,3}}{_NAMED}", epoch_lead=rf"[\[(]?{_NAMED}|{_AUDIT}")
-_UP_TO_BRACKET = rf'(?>{_QUOTED}|[^"\[]|\[(?!(?:{_DATE})\] "))*+\['
+_UP_TO_BRACKET = rf'(?>{_QUOTED}|{_ESCAPED}|[^"\[]|\[(?!(?:{_DATE})\] "))*+\['
 _BRACKET = _Spot(_UP_TO_BRACKET, r'\] "', epoch_lead=_UP_TO_BRACKET)
 _VALUE = _Spot(r'\s*:\s*"?\W{0,3}', epoch_lead=r'\s*:\s*"?', epoch=EPOCH_OF_ANY_UNIT)
 # What a program in a container wrote, as docker's json-file has it: each quotation mark is escaped once more.
@@ -73,7 +74,7 @@ _LOGGED_BRACKET = _Spot(_UP_TO_LOGGED, r'\] \\"', epoch_lead=_UP_TO_LOGGED)
 
 @lru_cache(maxsize=_WORDS_MAX)
 def _behind_words(words: int) -> _Spot:
-    before = rf'(?:(?>{_QUOTED}|[^\s"])++\s+){{{words}}}{_WORD_LEAD}'
+    before = rf'(?:(?>{_QUOTED}|{_ESCAPED}|[^\s"])++\s+){{{words}}}{_WORD_LEAD}'
     return _Spot(before, epoch_lead=_NONE)
 
 

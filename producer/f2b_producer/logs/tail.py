@@ -1,6 +1,7 @@
 """Follows a live log, across rotation, truncation, and restarts of its reader."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from f2b_producer.logs.lines import READ_BYTES, Lines
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
 _LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
 _SAMPLE_BYTES = 1 << 17  # lines of which are learnt where the log has its dates
+_ROTATED = re.compile(r"[-._](?:[0-9]|old)")  # how the name goes on: mail.err is no older mail
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
 
 
@@ -219,20 +221,17 @@ class Tail:
             yield from self._read_rotated(after)
 
     def _read_rotated(self, after: Position) -> Iterator[Turn]:
-        assert self._file is not None
-        here = os.fstat(self._file.fileno())
-        yield self._turn()
-        yield self._rest()
-        self._close()
-        for path in _rotated_after(self._path, here):
-            if file := _opened(path):
-                self._begin(file, 0)
-                self._since_ms = after.seen_ms
+        while self._file is not None and self._is_replaced():
+            yield self._turn()
+            later = _rotated_after(self._path, self._file)
+            if not later and self._wait():  # as in _leave: its writer may not have reopened it yet
                 yield self._turn()
-                yield self._rest()
-                self._close()
-        self._since_ms = after.seen_ms
-        self._open()
+                later = _rotated_after(self._path, self._file)
+            yield self._rest()
+            self._close()
+            if file := _opened(later[0] if later else self._path):
+                self._begin(file, 0)
+            self._since_ms = after.seen_ms
 
     def _open(self) -> bool:
         file = _opened(self._path)
@@ -289,7 +288,7 @@ def _opened(path: str | Path) -> BinaryIO | None:
 
 def _goes_on(file: BinaryIO, after: Position) -> bool:
     """Tell whether *file* begins with what was read."""
-    is_same = os.fstat(file.fileno()).st_ino == after.file
+    is_same = os.fstat(file.fileno()).st_ino == after.file and after.fingerprint != ""
     return is_same and fingerprint(file.fileno(), after.offset) == after.fingerprint
 
 
@@ -331,8 +330,9 @@ def _file_with(
     return None
 
 
-def _rotated_after(log: str, here: os.stat_result) -> list[str]:
+def _rotated_after(log: str, file: BinaryIO) -> list[str]:
     """Return the files that had the name of a log after the one that was read, the oldest first."""
+    here = os.fstat(file.fileno())
     try:
         named = os.stat(log).st_ino  # noqa: PTH116 - beside the stats of _beside
     except OSError:
@@ -342,6 +342,7 @@ def _rotated_after(log: str, here: os.stat_result) -> list[str]:
         (stat.st_mtime_ns, entry.path)
         for entry, stat in _beside(log)
         if entry.name.startswith(name)
+        and _ROTATED.match(entry.name, len(name))
         and stat.st_ino not in {named, here.st_ino}
         and stat.st_mtime_ns > here.st_mtime_ns
     ]

@@ -31,6 +31,8 @@ def reason(action: str, *files: str) -> str | None:
         "cscli decisions add --ip <ip>",
         "fail2ban-client set recidive banip <ip>",
         "aws wafv2 update-ip-set --addresses <ip>",
+        "echo 'ALL: <ip>' >> /etc/hosts.deny",
+        "echo banned; iptables -I f2b 1 -s <ip> -j DROP # as ever",
     ],
 )
 def test_a_command_that_blocks_an_address_bans(command: str) -> None:
@@ -62,7 +64,15 @@ def test_a_command_that_lifts_or_lets_through_never_bans(command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["/usr/local/bin/telegram ban <ip>", "logger <ip> is banned", "curl -H 'Accept: text/plain' https://x/<ip>"],
+    [
+        "/usr/local/bin/telegram ban <ip>",
+        "logger <ip> is banned",
+        "curl -H 'Accept: text/plain' https://x/<ip>",
+        "true # iptables -I f2b 1 -s <ip> -j DROP",
+        "echo iptables -I f2b 1 -s <ip> -j DROP",
+        'printf "ipset add f2b %%s" <ip> >> /var/log/would-ban.log',
+        "curl --data 'ipset add f2b <ip>, and into hosts.deny' https://x",
+    ],
 )
 def test_a_command_that_nobody_knows_is_not_taken_for_a_ban(command: str) -> None:
     assert reason("own", f"[Definition]\nactionban = {command}\n") == "f2b cannot tell whether its action own bans"

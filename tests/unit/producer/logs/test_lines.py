@@ -21,6 +21,17 @@ def test_a_long_url_does_not_hide_who_asked_and_how_it_was_answered(filling: str
     assert log_filter.counts.lines == 1
 
 
+@pytest.mark.parametrize("filling", ["a" * 8_000, "\\x22 " * 3_000, '\\\\\\"' * 4_000, "[" * 9_000])
+def test_a_long_name_and_a_long_agent_hide_neither_who_asked_nor_how_it_was_answered(filling: str) -> None:
+    line = (
+        f'203.0.113.7 - {filling} [22/Nov/2026:18:05:09 +0000] "POST /login?{filling} HTTP/1.1" 401 12'
+        f' "{filling}" "{filling}"'
+    )
+    log_filter = LogFilter([r'^<HOST> - .* \[\] "POST /login(?:[^"\\]|\\.)*" 401 '], zone=UTC)
+    assert log_filter.find(line, now_ms=NOW_MS) == Found("203.0.113.7", NOW_MS - 1_491_000)
+    assert log_filter.counts == Counts(matched=1, too_long=1)
+
+
 def test_a_line_that_fits_is_judged_as_it_is() -> None:
     log_filter = LogFilter(["^from <HOST> x+$"], zone=UTC)
     line = "from 203.0.113.7 ".ljust(LINE_MAX_CHARACTERS, "x")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from f2b_producer.logs import places
 from f2b_producer.logs.dates import Dates
 from f2b_producer.logs.places import SURVEY_LINES
 
@@ -29,6 +30,12 @@ def in_access_log(fake: str, *, user: str = "-", agent: str = "x") -> str:
     """Write a line as nginx does: what a client sent has its quotation marks escaped."""
     url, user, agent = (each.replace("\\", "\\x5C").replace('"', "\\x22") for each in (fake, user, agent))
     return f'203.0.113.7 - {user} [22/Nov/2026:18:05:09 +0000] "GET /{url} HTTP/1.1" 404 1 "-" "{agent}"'
+
+
+def in_apaches_log(fake: str) -> str:
+    """Write a line as Apache does: a backslash goes before the quotation marks of a client, of his name, too."""
+    escaped = fake.replace("\\", "\\\\").replace('"', '\\"')
+    return f'203.0.113.7 - x\\"{escaped} [22/Nov/2026:18:05:09 +0000] "GET /{escaped} HTTP/1.1" 404 1'
 
 
 def in_docker(line: str) -> str:
@@ -67,6 +74,8 @@ LOGS = {
     "an access log's URL": in_access_log,
     "an access log's user name": lambda fake: in_access_log("", user=f"x {fake}"),
     "an access log's user agent": lambda fake: in_access_log("", agent=fake),
+    "Apache's log": in_apaches_log,
+    "Apache's log in docker's json-file": lambda fake: in_docker(in_apaches_log(fake)),
     "docker's json-file": lambda fake: in_docker(f'203.0.113.7 "GET /{fake}" 401'),
     "an access log in docker's json-file": lambda fake: in_docker(in_access_log(fake, user=fake, agent=fake)),
     "Caddy's JSON": in_caddy,
@@ -93,7 +102,17 @@ def test_what_a_client_writes_never_dates_a_line(log: str, fake: str) -> None:
 
 
 @pytest.mark.parametrize("fake", FAKES)
-@pytest.mark.parametrize("log", ["an access log's URL", "an access log's user name", "syslog", "nginx's JSON"])
+@pytest.mark.parametrize(
+    "log",
+    [
+        "an access log's URL",
+        "an access log's user name",
+        "Apache's log",
+        "Apache's log in docker's json-file",
+        "syslog",
+        "nginx's JSON",
+    ],
+)
 def test_what_a_client_writes_never_moves_the_date_that_is_cut_out(log: str, fake: str) -> None:
     line = LOGS[log](fake)
     found = Dates(UTC).find(line, NOW_MS)
@@ -183,3 +202,8 @@ def test_a_cut_json_line_does_not_take_a_nested_key_for_its_own() -> None:
     dates = Dates(UTC)
     dates.learn(['{"headers":{},"ts":1795370709.0}'] * 10)
     assert dates.find('{"headers":{"ts":"2001-01-01T00:00:00Z","a":"' + "x" * 99, NOW_MS) is None
+
+
+def test_a_json_line_that_was_cut_off_is_passed_over_once_however_many_quotation_marks_it_has() -> None:
+    cut_off = '{"ip":"203.0.113.7","uri":"/' + 8_000 * '\\"'
+    assert len(places._JSON_TOKEN.findall(cut_off)) == 5

@@ -128,6 +128,37 @@ def test_a_restart_after_a_rotation_reads_the_rest_of_the_old_file_first(reader:
     assert not reader.warnings
 
 
+def test_a_restart_amid_a_rotation_reads_what_is_written_before_the_log_is_reopened(
+    reader: Reader, log: Path
+) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    old = log.rename(log.with_name("app.log.1"))
+    add(log, "b\n")
+    assert reader.read(lambda: add(old, "late\n")) == ["late", "b"]
+
+
+def test_a_restart_between_two_rotations_reads_the_file_in_between(reader: Reader, log: Path) -> None:
+    def rotate() -> None:
+        old.rename(log.with_name("app.log.2"))
+        log.rename(old)
+        add(log, "c\n")
+
+    reader.read(lambda: add(log, "a\n"))
+    old = log.rename(log.with_name("app.log.1"))
+    os.utime(old, (1, 1))
+    add(log, "b\n")
+    assert reader.read(rotate, nothing) == ["b", "c"]
+
+
+def test_a_restart_after_a_rotation_reads_no_other_log_whose_name_begins_alike(reader: Reader, log: Path) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    log.rename(log.with_name("app.log-20261129"))
+    add(log, "b\n")
+    add(log.with_name("app.log.err"), "a\n")
+    add(log.with_name("app.logins"), "a\n")
+    assert reader.read(nothing) == ["b"]
+
+
 def test_a_restart_after_several_rotations_reads_all_files_in_between(reader: Reader, log: Path) -> None:
     assert reader.read(lambda: add(log, "a\n")) == ["a"]
     for number, text in enumerate(["b", "c", "d"]):
@@ -193,6 +224,54 @@ def test_a_place_that_cannot_be_read_is_said_and_is_none(tmp_path: Path, content
     warnings: list[str] = []
     assert Bookmark(str(tmp_path / "place"), "x").load(warnings.append) is None
     assert "holds no place that can be read" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"offset": 10**30},
+        {"offset": 1 << 62, "fingerprint": ""},
+        {"seen_ms": 10**30},
+        {"turn_end": 10**30, "turn_ms": 1},
+        {"turn_end": 6, "turn_ms": 10**17},
+    ],
+)
+def test_a_place_with_a_number_that_no_file_or_clock_has_is_none(
+    log: Path, reader: Reader, wrong: dict[str, object]
+) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    place = log.parent / "place"
+    place.write_text(json.dumps(json.loads(place.read_text()) | wrong))
+    assert Bookmark(str(place), str(log)).load(reader.warnings.append) is None
+    assert "holds no place that can be read" in reader.warnings[0]
+
+
+def test_a_place_without_a_fingerprint_is_in_no_file(log: Path, reader: Reader) -> None:
+    reader.read(lambda: add(log, "a\n"))
+    place = log.parent / "place"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"offset": 1000, "fingerprint": ""}))
+    assert reader.read(lambda: add(log, "b\n")) == ["old", "a", "b"]
+    assert "some lines may be missed" in reader.warnings[0]
+
+
+def test_two_readers_never_share_a_place(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = Bookmark(str(tmp_path / "place"), str(log))
+    first.hold()
+    with pytest.raises(SystemExit) as ended:
+        main(["--queue", QUEUE, "--tail", str(log), "--failregex", "<HOST>", "--state", str(tmp_path / "place")])
+    assert ended.value.code == 2
+    assert "place is in use: give each f2b-report a file of its own" in capfd.readouterr().err
+    first.release()
+    second = Bookmark(str(tmp_path / "place"), str(log))
+    second.hold()
+    second.release()
+
+
+def test_the_lock_of_a_place_follows_no_link(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "place.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(BookmarkError, match=r"place\.lock cannot be written"):
+        Bookmark(str(tmp_path / "place"), str(log)).hold()
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_place_is_nobody_elses_and_is_never_written_through_a_link(tmp_path: Path) -> None:

@@ -33,13 +33,18 @@ _LIFTS = re.compile(
     re.IGNORECASE,
 )
 _TAKES_OUT = re.compile(r"(tables|ipset)\S*\s[^;|&\n]*-D\s")
+# What it only says, or does no more, bans nobody.
+_SAID = re.compile(
+    r"""\b(echo|printf|logger|wall)\b("[^"]*"|'[^']*'|[^|;&>\n"'])*|(?:^|(?<=\s))#.*|-(d|-data\S*)\s*("[^"]*"|'[^']*')""",
+    re.MULTILINE,
+)
 _BLOCKS = r"(drop|reject|deny|block|blackhole|unreach|prohibit|tarpit|logdrop|f2b-)"
 _BANS = re.compile(
     rf"tables\S*\s.*(-I|-A|--insert|--append)\s.*(-j|--jump)\s+{_BLOCKS}"
     rf"|\bipset\b.*\badd\b|\bnft\b.*\badd\s+element\b|\bufw\b.*\b{_BLOCKS}"
     rf"|\bfirewall-cmd\b.*(--add-entry|--add-(rich-)?rule.*\b{_BLOCKS})"
     rf"|\bpfctl\b.*-T\s+add\b|\broute\s+add\s+.*{_BLOCKS}|\bcsf\s+-t?d\b|\bapf\s+(-d|--deny)\b"
-    rf"|\bshorewall\S*\s+{_BLOCKS}|hosts\.deny|\b(ipfw|npfctl)\b.*\badd\b|\bcscli\s+decisions\s+add\b"
+    rf"|\bshorewall\S*\s+{_BLOCKS}|(>|\btee\b.*)\s*\S*hosts\.deny|\b(ipfw|npfctl)\b.*\badd\b|\bcscli\s+decisions\s+add\b"
     r"|\bfail2ban-client\b.*\bbanip\b|\bupdate-ip-set\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -118,7 +123,7 @@ def what_does(action: Action, sources: Sequence[Source]) -> Does:
 def _by_command(command: str) -> Does:
     if _LIFTS.search(command) or _TAKES_OUT.search(command):
         return Does.LIFTS
-    return Does.BANS if _BANS.search(command) else Does.UNKNOWN
+    return Does.BANS if _BANS.search(_SAID.sub("", command)) else Does.UNKNOWN
 
 
 def _command(ini: Ini, action: Action) -> str | None:

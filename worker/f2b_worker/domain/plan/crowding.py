@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import BITS, USUAL_IPV6_PREFIX, cidr_of, ipv6_prefix_of, parts_of
+from f2b_worker.domain.plan.members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -29,23 +30,12 @@ _MANY = 1 << 62
 _NOBODY: set[str] = set()
 
 
-@dataclass(slots=True)
-class _Crowd:
-    """A network that is written for its members, the newest last, until the end of the last of them."""
+@dataclass(slots=True, kw_only=True)
+class _Crowd(Members):
+    """A network that is written for its members."""
 
     prefix: int
     place: int
-    members: dict[str, int] = field(default_factory=dict)
-    until_ms: int = 0
-
-    def put(self, entry: str, until_ms: int) -> None:
-        self.members[entry] = until_ms
-        self.until_ms = max(self.until_ms, until_ms)
-
-    def drop(self, entry: str) -> None:
-        # Only the member that ends last can shorten it; all members are looked through for nobody else.
-        if self.members.pop(entry) == self.until_ms:
-            self.until_ms = max(self.members.values(), default=0)
 
 
 def crowded(keys: Iterable[str]) -> set[str]:
@@ -304,7 +294,7 @@ class Crowding:
             if least is not None and self._numbers[prefix].get(place, 0) >= least // 2:
                 name = self._name(prefix, place)
                 if self._is_crowd(prefix, place, name):
-                    self._crowds.setdefault(name, _Crowd(prefix, place))
+                    self._crowds.setdefault(name, _Crowd(prefix=prefix, place=place))
                     return name
         return None
 

@@ -49,9 +49,7 @@ def test_bans_of_other_minutes_are_held_back_too_until_somebody_has_looked(scene
 
 
 @pytest.mark.parametrize("origin", [BY_HAND, IMPORTED])
-def test_whoever_is_banned_by_order_goes_in_although_others_are_held_back(
-    scene: Scene, origin: str
-) -> None:
+def test_whoever_is_banned_by_order_goes_in_although_others_are_held_back(scene: Scene, origin: str) -> None:
     scene.ban(*CROWD)
     scene.pass_time(100)
     scene.ban(B, jail="manual", origin=origin)

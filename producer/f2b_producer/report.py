@@ -284,7 +284,7 @@ def _report(
 def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClient | None, tally: Tally) -> None:
     """Report what is found in the log until a signal ends it."""
     from f2b_producer._following import Follower, Report  # noqa: PLC0415 - who reports one address needs none of it
-    from f2b_producer.logs import Bookmark  # noqa: PLC0415 - as above
+    from f2b_producer.logs import Bookmark, BookmarkError  # noqa: PLC0415 - as above
 
     report = Report(args.jail, args.note, args.weight)
     with _rung_by_signals() as end:
@@ -292,7 +292,7 @@ def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClie
         bookmark = Bookmark(args.state, args.tail) if args.state else None
         try:
             infractions = follower.infractions(from_start=args.from_start, bookmark=bookmark)
-        except ValueError as error:
+        except BookmarkError as error:
             _complain(str(error))
             raise SystemExit(EXIT_USAGE) from None
         if args.dry_run:

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from typing import NamedTuple
 
-from f2b_producer.logs.forms import SKEW_MS, Moment, read
+from f2b_producer.logs.forms import Moment, read
 from f2b_producer.logs.places import Places, cut_span
-
-__all__ = ["SKEW_MS", "Dates", "Stamp"]
 
 _SAME_MOMENT_MS = 60_000
 

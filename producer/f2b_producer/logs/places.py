@@ -178,9 +178,8 @@ def _places_in(line: str) -> Iterator[_Place]:
 
 def _end_of_key(line: str, key: str) -> int | None:
     """Return where a key that is not nested ends."""
-    if (
-        len(line) < _WHOLE_CHARACTERS and line.count(key) == 1 and line.endswith("}")
-    ):  # not cut off, so it is not another one, deeper in the line
+    # Of a line that was cut, the only one that is left may be another one, deeper in it.
+    if len(line) < _WHOLE_CHARACTERS and line.count(key) == 1 and line.endswith("}"):
         end = line.find(key) + len(key)
         return end if _COLON.match(line, end) else None
     return next((end for found, end in _top_keys(line) if found == key), None)

@@ -64,13 +64,13 @@ def _what_is_off(moment: Moment, off_ms: int, *, is_old: bool) -> str:
     if not quarters_ms or abs(off_ms - quarters_ms) > _NEAR_MS or abs(quarters_ms) > _ZONES_APART_MS:
         return f"{what} Is a clock wrong, or is the log written late?"
     fitting_ms = moment.zone_ms + quarters_ms
-    read_in = f"read in the zone {zone_text(moment.zone_ms)}, and {zone_text(fitting_ms)} would fit"
+    read_in = f"read in the zone {_zone_text(moment.zone_ms)}, and {_zone_text(fitting_ms)} would fit"
     if moment.says_zone:
         return f"{what} They name their zone, are {read_in}: mend the zone or the clock of what writes the log"
     return f"{what} They are {read_in}: set TZ to the log's zone, by its name or as TZ={_posix(fitting_ms)}"
 
 
-def zone_text(ahead_ms: int) -> str:
+def _zone_text(ahead_ms: int) -> str:
     """Write how far a zone is ahead of UTC, +01:00 for instance."""
     minutes = abs(ahead_ms) // 60_000
     return f"{'-' if ahead_ms < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"

@@ -68,6 +68,21 @@ def test_what_can_ban_nobody_is_counted_and_said_with_the_offset_that_would_fit(
     assert said["log_level"] == "warning"
 
 
+@pytest.mark.parametrize(
+    ("off_ms", "reason"), [(-HOUR_MS, "ban_over"), (-49 * HOUR_MS, "too_old"), (HOUR_MS, "in_future")]
+)
+def test_infractions_of_several_reporters_in_one_message_are_counted_by_the_reporter_of_each(
+    off_ms: int, reason: str
+) -> None:
+    at_s = (NOW_MS + off_ms) / 1000
+    items = [{"ip": "203.0.113.7", "jail": "login", "at": at_s, "reporter": f"web-{n}"} for n in (1, 2, 2)]
+    before = [cannot_ban(reason, reporter=f"web-{n}") for n in (1, 2)]
+    with structlog.testing.capture_logs() as said:
+        Scene().reader.read(Message("m", "r", json.dumps(items), NOW_MS), now_ms=NOW_MS)
+    assert [cannot_ban(reason, reporter=f"web-{n}") for n in (1, 2)] == [before[0] + 1, before[1] + 2]
+    assert [line["reporter"] for line in said if line["event"] == "report_cannot_ban"] == ["web-1", "web-2"]
+
+
 def test_it_is_said_once_of_each_jail_reporter_and_reason() -> None:
     scene = Scene()
     assert [len(scene.read(-HOUR_MS)) for _ in range(3)] == [1, 0, 0]

@@ -296,11 +296,10 @@ def _window(count: WindowCount, now_ms: int) -> str:
 
 
 def _hit(hit: Hit) -> str:
-    # An id comes from whoever reported: it must not steer the terminal.
     counts = f", counts for {hit.weight}" if hit.weight > 1 else ""
     name, reporter = split_id(hit.id)
     whose = f", from {plain_text(reporter)}" if reporter else ""
-    return f"{moment(hit.at_ms)}  {name if name.isprintable() else ascii(name)}{whose}{counts}"
+    return f"{moment(hit.at_ms)}  {plain_text(name)}{whose}{counts}"
 
 
 def _infractions(number: int) -> str:

@@ -49,6 +49,7 @@ from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_bo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from f2b_worker.cli.places import Noted
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.domain.blocklists import Blocklist
@@ -140,7 +141,8 @@ def _show_bans(  # noqa: PLR0913
     entries = open_acts(settings, aside=lost.append).allowlist()
     allowed = with_entries(jails.allowed, entries, now_ms)
     blocklists = chosen_blocklists(jails, settings)
-    rows, seen_ms = _rows(chosen.shown, blocklists, notes, allowed, live=live)
+    noted = None if live else noted_sets(blocklists, notes, now_ms)
+    rows, seen_ms = _rows(chosen.shown, blocklists, notes, allowed, noted)
     show(
         Listing(
             "bans",
@@ -208,12 +210,9 @@ def _rows(
     blocklists: Sequence[Blocklist],
     notes: Mapping[str, Notes],
     allowed: Networks,
-    *,
-    live: bool,
+    noted: Noted | None,
 ) -> tuple[list[Row], int | None]:
     """Say how far each ban is enforced, by what was noted if that tells; tell also when the IP sets were so."""
-    now_ms = SystemClock().now_ms()
-    noted = None if live else noted_sets(blocklists, notes, now_ms)
     if noted:
         places = noted_places(noted, notes)
         with suppress(NotNoted):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 IPV4_BITS = 32
 IPV6_BITS = 128
+BITS = {4: IPV4_BITS, 6: IPV6_BITS}
+"""Of an address, by its family."""
+
 PORT_MAX = 65_535
 _PORT_MAX_DIGITS = 5
 BOM = "\ufeff"
@@ -173,7 +176,7 @@ def cidr_of(family: int, value: int, prefix: int) -> str:
 
 def span_of(address: Address, prefix: int) -> Span:
     """Find the first and last address of the network of *prefix* bits around *address*."""
-    shift = (IPV4_BITS if address.family == 4 else IPV6_BITS) - prefix
+    shift = BITS[address.family] - prefix
     low = address.value >> shift << shift
     return Span(address.family, low, low | (1 << shift) - 1)
 
@@ -218,12 +221,6 @@ def around(key: str) -> list[str]:
     return [canonical(cidr_of(family, value, length)) for length in range(prefix, 0, -1)]
 
 
-def number_of(key: str) -> int:
-    """Give a canonical key a number that no other of its family has: wide networks first, then low addresses."""
-    family, value, prefix = parts_of(key)
-    return prefix << (IPV4_BITS if family == 4 else IPV6_BITS) | value
-
-
 def network_of(key: str, *, ipv4_prefix: int, ipv6_prefix: int) -> str | None:
     """Name the network of that prefix around a canonical key; None if the key is no smaller."""
     family, value, prefix = parts_of(key)
@@ -254,7 +251,7 @@ def is_one_customer(key: str) -> bool:
 def networks_between(span: Span) -> Iterator[str]:
     """Name the fewest networks that make up a span, in canonical form and in order."""
     family, low, high = span
-    bits = IPV4_BITS if family == 4 else IPV6_BITS
+    bits = BITS[family]
     while low <= high:
         # The largest network that begins here: by the zeros at the end of its address, and by what is left.
         free_bits = min((low & -low).bit_length() - 1 if low else bits, (high - low + 1).bit_length() - 1)

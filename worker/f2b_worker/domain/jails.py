@@ -105,7 +105,7 @@ class Jail:
         """How many unused infractions of one address the ledger keeps in any case.
 
         Twice the largest maxretry, so that a late infraction still finds those around it, and at least
-        32, which a DynamoDB item holds within the 1 KB of one write unit.
+        32, which a DynamoDB item holds within the 1 KB of one write unit. Never more than `UNUSED_MAX`.
         """
         return max(32, min(UNUSED_MAX, 2 * max(window.maxretry for window in self.windows)))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.plan.surge import held_back_from
+from f2b_worker.domain.jails import FOREVER_MS
+from f2b_worker.domain.plan.surge import BACKLOG_MS, held_back_from
 
 if TYPE_CHECKING:
+    from f2b_worker.domain.noted_sets import NotedSets
     from f2b_worker.domain.plan.roster import Roster
     from f2b_worker.domain.plan.surge import SurgeGuard
     from f2b_worker.domain.plan.wants import Fresh
@@ -46,6 +48,7 @@ class HoldingBack:
         # Bans that count as new, but may be in a set that nobody could read yet.
         self._doubted: list[Fresh] = []
         self._doubted_from_ms: int | None = None
+        self._counted_before = _counted_before(notes.sets)
         self._looked_s = clock.monotonic_s()
         guard.release(notes.released_ms)
         roster.hold_back(None)
@@ -94,8 +97,14 @@ class HoldingBack:
         fresh = self._roster.take_fresh()
         if not self._guard.limit:
             return []
+        (keys, before_ms), self._counted_before = self._counted_before, _counted_before(None)
+        before_ms = min(before_ms, self._clock.now_ms() - BACKLOG_MS)
         # What a set holds was let in before: after a restart all bans are fresh, and few are new.
-        return [each for each in fresh if self._roster.is_new(each)]
+        return [
+            each
+            for each in fresh
+            if each.start_ms >= before_ms and each.key not in keys and self._roster.is_new(each)
+        ]
 
     def _count_again(self) -> None:
         """Take back what was counted before a set that holds it could be read, and a surge that this was."""
@@ -136,3 +145,15 @@ class HoldingBack:
         if self._from_ms is not None and held_back_from(self._from_ms, released_ms) is None:
             self._from_ms = None
             self._roster.hold_back(None)
+
+
+def _counted_before(noted: NotedSets | None) -> tuple[frozenset[str], int]:
+    """Tell which bans that no set holds were counted by the enforcer before: their keys, and all before when.
+
+    Where there was not room for all, no set tells that they were known. Who takes over would count all that began
+    over an hour ago as of one moment: that is a surge at each takeover.
+    """
+    groups = noted.groups if noted else ()
+    keys = frozenset(key for group in groups for key in group.out or ())
+    are_too_many = any(group.out is None for group in groups)
+    return keys, noted.known_ms if noted and are_too_many else -FOREVER_MS

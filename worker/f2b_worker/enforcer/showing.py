@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock, Notebook
 
 AT_MOST_EVERY_S = 5.0
-"""In an attack something changes all the time: a note is up to four write units."""
+"""In an attack something changes all the time: a note of 100 IP sets is three to five write units."""
 
 ANEW_S = 30.0
 """So often it is noted that nothing changed; `NOTED_WITHIN_MS` is three of them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from f2b_worker.domain.jails import MINUTE_MS
-from f2b_worker.domain.judge.infractions import Reason
+from f2b_worker.domain.judge.infractions import Reason, split_id
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
@@ -62,26 +62,27 @@ class Untimely:
 
         Args:
             found: What is judged, and what is refused.
-            reporter: Who sent it; "" if it does not say.
+            reporter: Who sent it; "" if it does not say as a whole: then each infraction may say it.
             sent_at_ms: When it was sent, by the queue's clock.
             now_ms: What the worker judges by.
         """
-        times: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for reason, jail, at_ms in [*_refused(found), *self._over(found.hits, now_ms)]:
-            times[reason, jail if self._policy.knows(jail) else _UNKNOWN_JAIL].append(at_ms)
-        for (reason, jail), each_ms in times.items():
-            source = _Source(reason, jail, self._known(reporter))
+        times: dict[_Source, list[int]] = defaultdict(list)
+        for reason, jail, own_reporter, at_ms in [*_refused(found), *self._over(found.hits, now_ms)]:
+            known_jail = jail if self._policy.knows(jail) else _UNKNOWN_JAIL
+            times[_Source(reason, known_jail, self._known(reporter or own_reporter))].append(at_ms)
+        for source, each_ms in times.items():
             metrics.cannot_ban.labels(*source).inc(len(each_ms))
             if source not in self._warned:
                 self._warned.add(source)
                 _warn(source, [at_ms - sent_at_ms for at_ms in each_ms], waited_ms=now_ms - sent_at_ms)
 
-    def _over(self, hits: Mapping[OffenderId, Sequence[Hit]], now_ms: int) -> Iterator[tuple[str, str, int]]:
+    def _over(self, hits: Mapping[OffenderId, Sequence[Hit]], now_ms: int) -> Iterator[tuple[str, str, str, int]]:
         over_ms = now_ms - self._shortest_ms
         for who, found in hits.items():
             if min(found).at_ms < over_ms:
                 length_ms = self._policy.jail(who.jail).bantime_ms
-                yield from ((BAN_OVER, who.jail, hit.at_ms) for hit in found if hit.at_ms + length_ms < now_ms)
+                over = (hit for hit in found if hit.at_ms + length_ms < now_ms)
+                yield from ((BAN_OVER, who.jail, split_id(hit.id)[1], hit.at_ms) for hit in over)
 
     def _known(self, reporter: str) -> str:
         if reporter not in self._reporters:
@@ -91,10 +92,11 @@ class Untimely:
         return reporter
 
 
-def _refused(found: Sorted) -> Iterator[tuple[str, str, int]]:
+def _refused(found: Sorted) -> Iterator[tuple[str, str, str, int]]:
     for refusal in found.refused:
         if refusal.reason in {Reason.TOO_OLD, Reason.IN_FUTURE} and isinstance(refusal.item, dict):
-            yield refusal.reason.value, refusal.item["jail"], round(refusal.item["at"] * 1000)
+            item = refusal.item
+            yield refusal.reason.value, item["jail"], item.get("reporter", ""), round(item["at"] * 1000)
 
 
 def _warn(source: _Source, off_ms: Iterable[int], *, waited_ms: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from f2b_worker.observe.pages import LastPages
 from f2b_worker.observe.printable import printable
 from f2b_worker.observe.server import CONNECTIONS_MAX, Server, listen
 from f2b_worker.open_files import raise_limit
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _OPENMETRICS = "application/openmetrics-text"
-_PROBES = ("/healthz", "/readyz")
-
-
-PAGE_RESTS = 9
-"""So many times as long as it took to make a page, it is given again: a tenth of a core for each form of it."""
 
 
 class Pages:
@@ -38,20 +34,16 @@ class Pages:
 
     def __init__(self, registry: CollectorRegistry, now_s: Callable[[], float]) -> None:
         self._registry = registry
-        self._now_s = now_s
-        self._made: dict[str, tuple[float, tuple[str, bytes]]] = {}
+        self._last: LastPages[tuple[str, bytes]] = LastPages(now_s)
 
     def page(self, accept: str) -> tuple[str, bytes]:
         """Make the page that somebody accepts, or give the last one again; answer its type and itself."""
         form = _OPENMETRICS if _OPENMETRICS in accept else ""
-        began_s = self._now_s()
-        until_s, page = self._made.get(form, (began_s, None))
-        if page is None or began_s >= until_s:
-            encode, kind = choose_encoder(form)
-            page = (kind, encode(self._registry))
-            done_s = self._now_s()
-            self._made[form] = (done_s + PAGE_RESTS * (done_s - began_s), page)
-        return page
+        return self._last.page(form, lambda: self._encoded(form))
+
+    def _encoded(self, form: str) -> tuple[str, bytes]:
+        encode, kind = choose_encoder(form)
+        return kind, encode(self._registry)
 
 
 def health_app(
@@ -71,7 +63,7 @@ def health_app(
         now_s: Tells the time, on a clock that never goes back.
     """
     metrics = Pages(registry, now_s)
-    questions = dict(zip(_PROBES, (dead, problem), strict=True))
+    questions = {"/healthz": dead, "/readyz": problem}
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         question = questions.get(environ.get("PATH_INFO", ""))

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from f2b_worker.errors import F2bError
+from f2b_worker.observe.pages import LastPages
 from f2b_worker.shim import metrics, replies
 from f2b_worker.shim.guards import RateLimit, Tokens, is_cross_site
 from f2b_worker.shim.limits import ConnectionLimits, Limits
@@ -36,7 +37,6 @@ _REPORT = "/infraction/"
 _FOR_ALL = {"/", "/healthz", "/readyz", "/openapi.json"}  # load balancers carry no token
 _EMPTY = {"type": "http.response.body", "body": b""}
 _CHECK_KEPT_S = 1.0
-_PAGE_RESTS = 9  # so many times as long as it took to make a page, it is given again: a tenth of a core at most
 _LATER = 503
 _ANSWERS = {status: metrics.answers.labels(status) for status in (200, 207, 400, _LATER)}
 
@@ -61,7 +61,7 @@ class ShimApp:
         self._state = State() if limits.expose_state else None
         self._reports = Reports(outbox, clock, waiting_max=limits.waiting_max, state=self._state)
         self._checked: tuple[float, Reply] | None = None
-        self._made: dict[str, tuple[float, Reply]] = {}
+        self._last: LastPages[Reply] = LastPages(clock.monotonic_s)
         self._openapi = json_reply(200, document(with_tokens=self._tokens.needed, with_state=limits.expose_state))
         self._pages: dict[str, Handler] = {
             "/": self._alive,
@@ -166,17 +166,7 @@ class ShimApp:
         return self._checked[1]
 
     async def _metrics(self, _scope: Scope, _receive: Receive) -> Reply:
-        return self._page("metrics", lambda: reply(200, CONTENT_TYPE_LATEST.encode(), metrics.page()))
-
-    def _page(self, name: str, make: Callable[[], Reply]) -> Reply:
-        """Make a page, or give the last one again: no report waits long for who asks for pages again and again."""
-        now_s = self._clock.monotonic_s()
-        until_s, page = self._made.get(name, (now_s, None))
-        if page is None or now_s >= until_s:
-            page = make()
-            done_s = self._clock.monotonic_s()
-            self._made[name] = (done_s + _PAGE_RESTS * (done_s - now_s), page)
-        return page
+        return self._last.page("metrics", lambda: reply(200, CONTENT_TYPE_LATEST.encode(), metrics.page()))
 
     async def _description(self, _scope: Scope, _receive: Receive) -> Reply:
         return self._openapi
@@ -195,7 +185,7 @@ class ShimApp:
         self, scope: Scope, title: str, bound: str, rows: Callable[[], Iterable[dict[str, Any]]]
     ) -> Reply:
         as_json = wants_json(_header(scope, b"accept"))
-        return self._page(f"{title} {as_json}", lambda: state_page(title, bound, rows(), as_json=as_json))
+        return self._last.page(f"{title} {as_json}", lambda: state_page(title, bound, rows(), as_json=as_json))
 
     def _note(self, scope: Scope, state: State, status: int) -> None:
         peer = scope["client"][0] if scope.get("client") else ""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
+from ipaddress import ip_network
 
 import pytest
 
-from f2b_worker.domain.addresses import number_of
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.plan import admission as admission_module
 from f2b_worker.domain.plan import division
@@ -109,6 +109,12 @@ def test_what_is_leaving_makes_room_for_all_others() -> None:
     book.ban(B, 20, Claim(length_ms=SHORT))
     book.ban(C, 10, Claim(length_ms=LONG))
     assert book.admission.admitted == {B: 20, C: 10}
+
+
+def number_of(entry: str) -> int:
+    """Of equals: wide networks first, then low addresses."""
+    network = ip_network(entry)
+    return network.prefixlen << network.max_prefixlen | int(network.network_address)
 
 
 def kind_rank(entry: str, until_ms: int, claim: Claim) -> tuple[object, ...]:

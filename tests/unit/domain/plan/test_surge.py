@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from f2b_worker.domain.plan.surge import BACKLOG_MS, MINUTE_MS, SurgeGuard
+from f2b_worker.domain.jails import MINUTE_MS
+from f2b_worker.domain.plan.surge import BACKLOG_MS, SurgeGuard
 
 HOUR_MS = 3_600_000
 

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from f2b_producer.logs.dates import SKEW_MS, Dates, Stamp
+from f2b_producer.logs.dates import Dates, Stamp
+from f2b_producer.logs.forms import SKEW_MS
 
 NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

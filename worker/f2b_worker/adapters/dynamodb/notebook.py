@@ -85,7 +85,7 @@ class DynamoNotebook:
                     sets = _sets(item)
             except Unreadable as error:
                 self._aside(error)
-                # An enforcer goes by all others: it begins again when one can be read again.
+                # An enforcer does without it. Of all others, it begins again when one can be read again.
                 if kind != _SETS:
                     lost.add(item["sk"]["S"])
             except ODD as error:

@@ -80,7 +80,7 @@ class SqliteNotebook:
                 kind = name.partition("#")[0]
                 kind = _SURGE if kind == _RELEASE else kind
                 self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))
-                # An enforcer goes by all others: it begins again when one can be read again.
+                # An enforcer does without it. Of all others, it begins again when one can be read again.
                 if kind != _SETS:
                     lost.add(name)
         # One of these two is nothing without the other.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import judged_network_of, network_of
+from f2b_worker.domain.plan.members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,12 +26,10 @@ class _Phase(Enum):
     FALLING = auto()
 
 
-@dataclass(slots=True)
-class _Network:
-    members: dict[str, int] = field(default_factory=dict)
+@dataclass(slots=True, kw_only=True)
+class _Network(Members):
     phase: _Phase = _Phase.PARTED
     is_spared: bool = False
-    until_ms: int = 0
 
 
 class Collapser:
@@ -121,9 +120,7 @@ class Collapser:
         found = self._networks.get(name)
         if found is None:
             found = self._networks[name] = _Network(is_spared=self._is_spared(name))
-        found.members[key] = until_ms
-        # A network lasts as long as the longest ban in it.
-        found.until_ms = max(found.until_ms, until_ms)
+        found.put(key, until_ms)
         self._show(name, found, key)
 
     def drop(self, key: str) -> None:
@@ -136,9 +133,7 @@ class Collapser:
         found = self._networks.get(name)
         if found is None or key not in found.members:
             return
-        # Only the member that ends last can shorten it; all members are looked through for nobody else.
-        if found.members.pop(key) == found.until_ms:
-            found.until_ms = max(found.members.values(), default=0)
+        found.drop(key)
         self._show(name, found, key)
 
     def allow(self, allowed: Networks, apart: Networks) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import IPV4_BITS, IPV6_BITS, USUAL_IPV6_PREFIX, cidr_of, ipv6_prefix_of, parts_of
+from f2b_worker.domain.addresses import BITS, USUAL_IPV6_PREFIX, cidr_of, ipv6_prefix_of, parts_of
+from f2b_worker.domain.plan.members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -24,29 +25,17 @@ EASED_AT = 0.9
 LEAVING_MS = 0
 """Until when an entry is wanted that only stays until its successor is in a set."""
 
-_BITS = {4: IPV4_BITS, 6: IPV6_BITS}
 _INDEX_PREFIX = {4: 24, 6: 56}
 _MANY = 1 << 62
 _NOBODY: set[str] = set()
 
 
-@dataclass(slots=True)
-class _Crowd:
-    """A network that is written for its members, the newest last, until the end of the last of them."""
+@dataclass(slots=True, kw_only=True)
+class _Crowd(Members):
+    """A network that is written for its members."""
 
     prefix: int
     place: int
-    members: dict[str, int] = field(default_factory=dict)
-    until_ms: int = 0
-
-    def put(self, entry: str, until_ms: int) -> None:
-        self.members[entry] = until_ms
-        self.until_ms = max(self.until_ms, until_ms)
-
-    def drop(self, entry: str) -> None:
-        # Only the member that ends last can shorten it; all members are looked through for nobody else.
-        if self.members.pop(entry) == self.until_ms:
-            self.until_ms = max(self.members.values(), default=0)
 
 
 def crowded(keys: Iterable[str]) -> set[str]:
@@ -59,10 +48,10 @@ def crowded(keys: Iterable[str]) -> set[str]:
         except ValueError:
             continue  # no key at all; the roster names it
         counted.update(
-            (family, prefix, value >> _BITS[family] - prefix) for prefix in least[family] if prefix < own
+            (family, prefix, value >> BITS[family] - prefix) for prefix in least[family] if prefix < own
         )
     return {
-        cidr_of(family, place << _BITS[family] - prefix, prefix)
+        cidr_of(family, place << BITS[family] - prefix, prefix)
         for (family, prefix, place), number in counted.items()
         if number >= least[family][prefix]
     }
@@ -93,7 +82,7 @@ class Crowding:
         self._ladder = LADDER[family]
         # The largest networks first.
         self._prefixes = sorted({prefix for prefix, _ in self._ladder})
-        self._shifts = [(prefix, _BITS[family] - prefix) for prefix in self._prefixes]
+        self._shifts = [(prefix, BITS[family] - prefix) for prefix in self._prefixes]
         self._holds = holds
         self._is_settled = is_settled
         self._is_spared = is_spared
@@ -252,7 +241,7 @@ class Crowding:
         return [(prefix, value >> shift) for prefix, shift in self._shifts if prefix < own]
 
     def _name(self, prefix: int, place: int) -> str:
-        return cidr_of(self._family, place << _BITS[self._family] - prefix, prefix)
+        return cidr_of(self._family, place << BITS[self._family] - prefix, prefix)
 
     def _count(self, entry: str) -> None:
         for prefix, place in self._places(entry):
@@ -284,7 +273,7 @@ class Crowding:
 
     def _index(self, entry: str) -> int:
         _, value, _ = parts_of(entry)
-        return value >> _BITS[self._family] - _INDEX_PREFIX[self._family]
+        return value >> BITS[self._family] - _INDEX_PREFIX[self._family]
 
     def _crowded(self, prefix: int) -> set[tuple[int, int]]:
         least = self._least[prefix]
@@ -305,7 +294,7 @@ class Crowding:
             if least is not None and self._numbers[prefix].get(place, 0) >= least // 2:
                 name = self._name(prefix, place)
                 if self._is_crowd(prefix, place, name):
-                    self._crowds.setdefault(name, _Crowd(prefix, place))
+                    self._crowds.setdefault(name, _Crowd(prefix=prefix, place=place))
                     return name
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.addresses import IPV4_BITS, IPV6_BITS, parts_of
+from f2b_worker.domain.addresses import BITS, IPV6_BITS, parts_of
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.plan.ranking import Rank, Ranking
 
@@ -32,7 +32,6 @@ SHARE_PREFIX = {4: 16, 6: 29}
 """Whose entries have one share of the room: a /29 is what a provider gets without a question (RIPE-738, 5.1.2),
 and a /16 what larger hosters have in IPv4."""
 
-_BITS = {4: IPV4_BITS, 6: IPV6_BITS}
 _TIME_BITS = 50
 _NUMBER_BITS = 144
 
@@ -86,7 +85,7 @@ class Ranked(NamedTuple):
             by_kind = _rank(until_ms, claim.attacked_ms, order)
         wider = min(prefix, SHARE_PREFIX[family])
         # The bit before them keeps networks of other lengths apart.
-        network = value >> _BITS[family] - wider | 1 << wider
+        network = value >> BITS[family] - wider | 1 << wider
         return cls((claim.owner or network, is_short), by_attack, by_kind)
 
 

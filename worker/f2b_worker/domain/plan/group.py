@@ -9,6 +9,7 @@ from f2b_worker.domain.addresses import is_one_customer
 from f2b_worker.domain.blocklists import SET_CAPACITY, Foreign
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.plan.admission import Admission
+from f2b_worker.domain.plan.crowding import LEAVING_MS
 from f2b_worker.domain.plan.division import Claim
 from f2b_worker.domain.plan.homes import Homes
 from f2b_worker.domain.plan.lifted import Lifted
@@ -98,7 +99,7 @@ class Group:
         # No copy: there may be a hundred thousand, and who asks needs the first few.
         yield from self.pending
         # What is leaving is no ban that is out: the network that stands for it waits, or is held.
-        yield from (entry for entry, until_ms in self._admission.left_out.items() if until_ms)
+        yield from (entry for entry, until_ms in self._admission.left_out.items() if until_ms != LEAVING_MS)
         yield from (entry for entry in self._refused if entry in self._roomless and not self.holds(entry))
 
     @property

@@ -318,6 +318,3 @@ class Groups:
 
     def _relief(self, blocklist: str, entry: str) -> Relief:
         return self._reliefs[blocklist, family_of(entry)]
-
-    def _group(self, blocklist: str, entry: str) -> Group:
-        return self.by_place[blocklist, family_of(entry)]

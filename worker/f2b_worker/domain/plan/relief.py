@@ -80,13 +80,11 @@ class Relief:
 
     def settle(self, now_s: float) -> None:
         """Go on with what collapses or parts; begin, or end, with whether there is room for all."""
-        if self._crowding is None:
-            # Where there is no set at all, larger entries find no room either.
-            if not self._group.left_out or self._group.room <= 0:
-                return
-            self._open(self._group.wanted)
-        crowding, group = self._crowding, self._group
-        assert crowding is not None
+        group = self._group
+        # Where there is no set at all, larger entries find no room either.
+        if self._crowding is None and (not group.left_out or group.room <= 0):
+            return
+        crowding = self._crowding or self._open(group.wanted)
         room = group.room + group.roomless
         crowding.relieve(room)
         crowding.settle()

@@ -9,10 +9,10 @@ from bisect import bisect_left, insort
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from f2b_worker.domain.jails import MINUTE_MS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-MINUTE_MS = 60_000
 
 BACKLOG_MS = 3_600_000
 """So far back a ban's own time counts when it becomes known: by it, an honest backlog's bans are no surge.
@@ -20,7 +20,6 @@ BACKLOG_MS = 3_600_000
 What is dated earlier counts as of then. Who reports decides how infractions are dated; so nobody can have more in
 one go than an hour's worth, and on the long run not more than the limit.
 """
-
 
 _FEW = 200
 

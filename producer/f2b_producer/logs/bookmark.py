@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
@@ -12,6 +13,7 @@ from typing import Any
 
 _VERSION = 1
 _NUMBER_MAX = 1 << 47  # bytes, or milliseconds: what is above it was never a place in a file, or a time
+_SEARCHED_BYTES = 1 << 20
 _SAMPLE_BYTES = 128  # at either end of what was read: lines of a log differ, they carry times
 
 
@@ -30,6 +32,7 @@ class Position:
         seen_ms: A moment when nothing but what stands before it was in the file; None if nobody knows one.
         turn_end: Up to here it was read, and is perhaps sent; None if all that was read is sent.
         turn_ms: When.
+        ending: Of what stands before it: its last bytes, by which the place is found in a log that was edited.
     """
 
     file: int | None
@@ -38,6 +41,7 @@ class Position:
     seen_ms: int | None
     turn_end: int | None = None
     turn_ms: int | None = None
+    ending: str = ""
 
 
 class Bookmark:
@@ -136,6 +140,7 @@ def _position(known: dict[str, Any]) -> Position:
         or not (position.file is None or type(position.file) is int)
         or position.offset is None
         or not isinstance(position.fingerprint, str)
+        or not isinstance(position.ending, str)
         or (position.turn_end is None) != (position.turn_ms is None)
     ):
         raise ValueError
@@ -147,3 +152,28 @@ def fingerprint(descriptor: int, offset: int) -> str:
     ends = os.pread(descriptor, min(_SAMPLE_BYTES, offset), 0)
     ends += os.pread(descriptor, min(_SAMPLE_BYTES, offset), max(0, offset - _SAMPLE_BYTES))
     return blake2b(ends, digest_size=12).hexdigest() if len(ends) == 2 * min(_SAMPLE_BYTES, offset) else ""
+
+
+def ending(descriptor: int, offset: int) -> str:
+    """Return what tells lines that were read up to *offset* from others, by their last bytes."""
+    return _ending_of(os.pread(descriptor, min(_SAMPLE_BYTES, offset), max(0, offset - _SAMPLE_BYTES)))
+
+
+def _ending_of(text: bytes) -> str:
+    return blake2b(text, digest_size=12).hexdigest() if text else ""
+
+
+def behind(descriptor: int, known: str) -> int:
+    """Return where in a file goes on what follows a known ending; 0 if that is not in it.
+
+    Who edits a log, or cuts off its start, puts a file there that has old lines again: they did not happen now.
+    """
+    at, before = 0, b""
+    while known and (read := os.pread(descriptor, _SEARCHED_BYTES, at)):
+        text = before + read
+        for found in re.finditer(b"\n", text):
+            if _ending_of(text[max(0, found.end() - _SAMPLE_BYTES) : found.end()]) == known:
+                return at - len(before) + found.end()
+        at += len(read)
+        before = text[-_SAMPLE_BYTES:]
+    return 0

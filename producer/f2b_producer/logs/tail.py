@@ -1,20 +1,17 @@
 """Follows a live log, across rotation, truncation, and restarts of its reader."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from f2b_producer.logs.bookmark import Position, fingerprint
+from f2b_producer.logs.bookmark import Position, behind, ending, fingerprint
 from f2b_producer.logs.lines import READ_BYTES, Lines
+from f2b_producer.logs.rotated import file_with, opened, rotated_after
 
 POLL_S = 0.5  # no notifications: they differ by system, and do not work on network file systems
 _LINE_MAX_BYTES = 1 << 17  # how far back the start of the last line is looked for
 _SAMPLE_BYTES = 1 << 17  # lines of which are learnt where the log has its dates
-_ROTATED = re.compile(r"[-._](?:[0-9]|old)")  # how the name goes on: mail.err is no older mail
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
 
 
 class TailedLine(NamedTuple):
@@ -92,6 +89,7 @@ class Tail:
         self._inode: int | None = None
         self._read_to = 0
         self._fingerprint = ""
+        self._ending = ""  # of the lines that were read
         self._leaving = False
         self._lines = Lines(0)
         self._since_ms: int | None = clock_ms()
@@ -123,8 +121,12 @@ class Tail:
         if self._after is not None:  # nothing was read yet
             return self._after
         offset = self._lines.start
-        known = "" if self._reading is None else fingerprint(self._reading.fileno(), offset)
-        return Position(self._inode, offset, known, self._since_ms)
+        if self._reading is None:
+            return Position(self._inode, offset, "", self._since_ms)
+        read = self._reading.fileno()
+        return Position(
+            self._inode, offset, fingerprint(read, offset), self._since_ms, ending=ending(read, offset)
+        )
 
     def sample(self) -> list[bytes]:
         """Return whole lines that are in the log already: its last ones."""
@@ -149,8 +151,8 @@ class Tail:
         position = None
         if end > self._read_to:
             place = self._lines.start
-            known = fingerprint(file.fileno(), place)
-            position = Position(self._inode, place, known, since_ms, turn_end=end, turn_ms=now_ms)
+            known, last = fingerprint(file.fileno(), place), ending(file.fileno(), place)
+            position = Position(self._inode, place, known, since_ms, turn_end=end, turn_ms=now_ms, ending=last)
         return Turn(self._read(file, end, now_ms), position, since_ms=since_ms, now_ms=now_ms)
 
     def _read(self, file: BinaryIO, end: int, now_ms: int) -> Iterator[TailedLine]:
@@ -159,6 +161,7 @@ class Tail:
             for line in self._lines.add(read):
                 yield TailedLine(line, self._inode or 0, self._lines.begun)
         self._fingerprint = fingerprint(file.fileno(), self._read_to)
+        self._ending = ending(file.fileno(), self._lines.start)
         self._since_ms = now_ms
 
     def _rest(self) -> Turn:
@@ -181,19 +184,23 @@ class Tail:
         yield self._turn()
         if self._leaving:
             yield self._rest()
+            was_deleted = os.fstat(self._file.fileno()).st_nlink == 0 if self._file else False
             self._close()
-            self._open()
+            if self._open() and was_deleted and self._file:
+                self._begin(self._file, behind(self._file.fileno(), self._ending))
         self._leaving = not self._leaving
 
     def _begin_again(self) -> Iterator[Turn]:
         """Read the end of what was cut off, if a copy has it, and begin at the start."""
         assert self._file is not None
-        if copy := _file_with(self._path, self._read_to, self._fingerprint, but=self._inode):
+        if copy := file_with(self._path, self._read_to, self._fingerprint, but=self._inode):
             with copy:
                 copy.seek(self._read_to)
                 yield self._turn(copy)
                 yield self._rest()
-        self._begin(self._file, 0)
+            self._begin(self._file, 0)
+        else:
+            self._begin(self._file, behind(self._file.fileno(), self._ending))
 
     def _go_on_from(self, after: Position) -> Iterator[Turn]:
         """Read what is behind a place, in whatever files it is by now."""
@@ -201,17 +208,18 @@ class Tail:
         if after.file is None:
             self._open()
             return
-        file = _opened(self._path)
+        file = opened(self._path)
         if file is None or not _goes_on(file, after):
             if file is not None:
                 file.close()
-            file = _file_with(self._path, after.offset, after.fingerprint, inode=after.file)
+            file = file_with(self._path, after.offset, after.fingerprint, inode=after.file)
         if file is None:
             self._warn(
                 f"{self._path} was rotated or truncated while nobody read it, and its old file is not here:"
                 " some lines may be missed"
             )
-            self._open()
+            if self._open() and self._file:
+                self._begin(self._file, behind(self._file.fileno(), after.ending))
             return
         self._begin(file, after.offset)
         self._inode = after.file  # of a copy, that of the file that was copied
@@ -223,18 +231,18 @@ class Tail:
     def _read_rotated(self, after: Position) -> Iterator[Turn]:
         while self._file is not None and self._is_replaced():
             yield self._turn()
-            later = _rotated_after(self._path, self._file)
+            later = rotated_after(self._path, self._file)
             if not later and self._wait():  # as in _leave: its writer may not have reopened it yet
                 yield self._turn()
-                later = _rotated_after(self._path, self._file)
+                later = rotated_after(self._path, self._file)
             yield self._rest()
             self._close()
-            if file := _opened(later[0] if later else self._path):
+            if file := opened(later[0] if later else self._path):
                 self._begin(file, 0)
             self._since_ms = after.seen_ms
 
     def _open(self) -> bool:
-        file = _opened(self._path)
+        file = opened(self._path)
         if file is None:  # not there, or not yet ours between a rotation's create and its chown
             return False
         self._begin(file, 0)
@@ -279,71 +287,7 @@ class Tail:
         return fingerprint(self._file.fileno(), self._read_to) != self._fingerprint
 
 
-def _opened(path: str | Path) -> BinaryIO | None:
-    try:
-        return open(path, "rb", buffering=0)  # noqa: PTH123 - a raw file, kept
-    except OSError:
-        return None
-
-
 def _goes_on(file: BinaryIO, after: Position) -> bool:
     """Tell whether *file* begins with what was read."""
     is_same = os.fstat(file.fileno()).st_ino == after.file and after.fingerprint != ""
     return is_same and fingerprint(file.fileno(), after.offset) == after.fingerprint
-
-
-def _beside(log: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    """Yield the other files in the folder of a log, those that are packed left out."""
-    try:
-        with os.scandir(os.path.dirname(os.path.abspath(log))) as entries:  # noqa: PTH100, PTH120
-            for entry in entries:
-                if not entry.name.endswith(_PACKED) and entry.is_file(follow_symlinks=False):
-                    yield entry, entry.stat(follow_symlinks=False)
-    except OSError:
-        return
-
-
-def _file_with(
-    log: str, offset: int, known: str, *, inode: int | None = None, but: int | None = None
-) -> BinaryIO | None:
-    """Find the file beside a log that begins with what was read of it: the renamed one, or else a copy.
-
-    Args:
-        log: The path of the log.
-        offset: How much of it was read.
-        known: The fingerprint of that.
-        inode: Of the file that was read.
-        but: The inode of a file that is not looked at.
-    """
-    found = [
-        (stat.st_ino != inode, entry.path)
-        for entry, stat in _beside(log)
-        if stat.st_ino != but and stat.st_size >= offset
-    ]
-    for is_other, path in sorted(found):
-        if is_other and not offset:  # any file begins with nothing
-            continue
-        if file := _opened(path):
-            if known and fingerprint(file.fileno(), offset) == known:
-                return file
-            file.close()
-    return None
-
-
-def _rotated_after(log: str, file: BinaryIO) -> list[str]:
-    """Return the files that had the name of a log after the one that was read, the oldest first."""
-    here = os.fstat(file.fileno())
-    try:
-        named = os.stat(log).st_ino  # noqa: PTH116 - beside the stats of _beside
-    except OSError:
-        named = None
-    name = os.path.basename(log)  # noqa: PTH119 - as in _beside
-    later = [
-        (stat.st_mtime_ns, entry.path)
-        for entry, stat in _beside(log)
-        if entry.name.startswith(name)
-        and _ROTATED.match(entry.name, len(name))
-        and stat.st_ino not in {named, here.st_ino}
-        and stat.st_mtime_ns > here.st_mtime_ns
-    ]
-    return [path for _, path in sorted(later)]

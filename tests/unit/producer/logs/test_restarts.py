@@ -150,6 +150,44 @@ def test_a_restart_between_two_rotations_reads_the_file_in_between(reader: Reade
     assert reader.read(rotate, nothing) == ["b", "c"]
 
 
+def _edited(text: str) -> str:
+    return text.replace("line 3", "***")
+
+
+def _without_start(text: str) -> str:
+    return "".join(text.splitlines(keepends=True)[-3:])
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("change", [str, _edited, _without_start])
+@pytest.mark.parametrize("is_read_meanwhile", [True, False])
+def test_of_a_log_that_was_edited_or_cut_off_at_its_start_no_line_is_read_again(
+    reader: Reader, log: Path, change: Callable[[str], str], *, in_place: bool, is_read_meanwhile: bool
+) -> None:
+    def rewrite() -> None:
+        new = log.with_name("new")
+        new.write_text(change(log.read_text()))
+        if in_place:
+            log.write_text(new.read_text())
+            new.unlink()
+        else:
+            new.rename(log)
+
+    def fill() -> None:
+        add(log, "".join(f"line {number} of a log, with so many words that it is long\n" for number in range(9)))
+
+    def write_on() -> None:
+        add(log, "b\n")
+
+    if is_read_meanwhile:
+        assert reader.read(fill, rewrite, nothing, nothing, write_on)[9:] == ["b"]
+    else:
+        reader.read(fill)
+        rewrite()
+        write_on()
+        assert reader.read(nothing) == ["b"]
+
+
 def test_a_restart_after_a_rotation_reads_no_other_log_whose_name_begins_alike(reader: Reader, log: Path) -> None:
     reader.read(lambda: add(log, "a\n"))
     log.rename(log.with_name("app.log-20261129"))
@@ -249,7 +287,7 @@ def test_a_place_with_a_number_that_no_file_or_clock_has_is_none(
 def test_a_place_without_a_fingerprint_is_in_no_file(log: Path, reader: Reader) -> None:
     reader.read(lambda: add(log, "a\n"))
     place = log.parent / "place"
-    place.write_text(json.dumps(json.loads(place.read_text()) | {"offset": 1000, "fingerprint": ""}))
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"offset": 1000, "fingerprint": "", "ending": ""}))
     assert reader.read(lambda: add(log, "b\n")) == ["old", "a", "b"]
     assert "some lines may be missed" in reader.warnings[0]
 

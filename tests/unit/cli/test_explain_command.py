@@ -197,6 +197,18 @@ def test_a_ban_that_waits_for_a_worker_is_announced(scene: Scene) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("origin", "whence"), [("cli", "by hand"), ("import", "by f2b import"), ("adopted", "as found in an IP set")]
+)
+def test_a_ban_that_no_jail_judged_says_whence_it_comes_and_misses_no_infractions(
+    scene: Scene, origin: str, whence: str
+) -> None:
+    ban = Ban(NOW_MS - 1000, NOW_MS + 600_000, 1, 601_000, origin=origin)
+    who = OffenderId("login", "203.0.113.7/32")
+    scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
+    assert scene.because(IP) == f"banned {whence} in jail login until 2023-11-14 22:23:20Z"
+
+
 def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
     ban = Ban(NOW_MS - 1_900_000, NOW_MS + 1000, 12, 1_800_000, extended=1)
     who = OffenderId("login", "203.0.113.7/32")

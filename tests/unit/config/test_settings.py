@@ -389,6 +389,13 @@ def test_a_token_that_would_open_the_port_to_many_is_one_error_that_does_not_sho
     assert "\n" not in str(refused.value)
 
 
+def test_a_command_without_these_options_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("F2B_TOKEN", "short")
+    monkeypatch.setenv("F2B_PEER_SHARE", "7")
+    with pytest.raises(StartError, match=r"^F2B_TOKEN: one has 5 .*; F2B_PEER_SHARE: "):
+        load(ShimSettings, {}, needs_queue=False, has_options=False)
+
+
 def test_one_empty_token_beside_a_good_one_is_an_error_too() -> None:
     with pytest.raises(StartError, match=r"^--token: is empty"):
         load(ShimSettings, {"queue": "f2b", "token": ("correct-horse-15", "")})

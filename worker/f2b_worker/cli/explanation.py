@@ -21,7 +21,7 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
 from f2b_worker.domain.judge.infractions import split_id
-from f2b_worker.domain.judge.verdicts import weight_of
+from f2b_worker.domain.judge.verdicts import BY_HAND, IMPORTED, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,6 +159,9 @@ def because(found: Explanation, now_ms: int) -> str:
     return sentences[found.status] + "".join(_qualified(found, now_ms))
 
 
+_ORIGINS = {BY_HAND: "by hand", IMPORTED: "by f2b import", "adopted": "as found in an IP set"}
+
+
 def _qualified(found: Explanation, now_ms: int) -> Iterator[str]:
     if found.exemption:
         why = _exempt(found.exemption, found.who.jail)
@@ -178,6 +181,8 @@ def _banned(how: str, found: Explanation, ban: Ban | None) -> str:
     until = "for ever" if ban.until_ms >= FOREVER_MS else f"until {moment(ban.until_ms)}"
     if ban.observed:
         how = f"{how} in observe mode, which enforces nothing,"
+    if ban.origin and not ban.evidence:
+        return f"{how} {_ORIGINS.get(ban.origin, plain_text(ban.origin))} in jail {found.who.jail} {until}"
     return f"{how} by jail {found.who.jail} {until}: {_evidence(ban.evidence, found.window)}"
 
 

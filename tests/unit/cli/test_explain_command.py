@@ -268,6 +268,24 @@ def test_a_ban_that_an_ignoreip_came_after_is_explained_as_it_is_enforced(scene:
     )
 
 
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        ("192.0.0.0/16", "the ban of the rest of 192.0.0.0/16 does not reach it"),
+        ("192.0.2.0/25", "its ban is not enforced"),
+    ],
+)
+def test_who_goes_free_inside_a_banned_range_is_not_told_that_the_range_is_free(
+    scene: Scene, network: str, what: str
+) -> None:
+    who = OffenderId("manual", network)
+    ban = Ban(NOW_MS - 1000, NOW_MS + 600_000, 1, 601_000, origin="cli")
+    scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
+    assert scene.because("192.0.2.5", "--jail", "manual") == (
+        f"never banned: in ignoreip of all jails (192.0.2.0/24); {what}"
+    )
+
+
 def test_whom_nobody_knows_is_unknown_in_every_jail(scene: Scene) -> None:
     found = scene.objects(IP)
     assert [each["jail"] for each in found] == ["default", "login", "net", "slow", "stern"]

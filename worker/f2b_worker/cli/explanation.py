@@ -16,7 +16,7 @@ from f2b_worker.cli.show import (
     seconds,
     time_object,
 )
-from f2b_worker.domain.addresses import display
+from f2b_worker.domain.addresses import display, is_key, is_one_customer, is_within, span_of_network
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
@@ -168,7 +168,7 @@ def _qualified(found: Explanation, now_ms: int) -> Iterator[str]:
         if found.status == Status.BANNED:
             yield f"; new infractions do not count: {why}"
         else:
-            yield f": {why}" + ("; its ban is not enforced" if found.ban else "")
+            yield f": {why}" + (f"; {_without_effect(found.who.key, found.exemption)}" if found.ban else "")
     elif found.earlier and found.status in {Status.BAN_ENDED, Status.WATCHED, Status.QUIET}:
         ended_ms = found.earlier[-1].until_ms
         colon = ":" if found.status == Status.BAN_ENDED else ";"
@@ -202,6 +202,13 @@ def _quiet(found: Explanation) -> str:
     longest_ms = max(count.window.findtime_ms for count in found.counts)
     last = f", the last at {moment(found.newest.at_ms)}" if found.newest else ""
     return f"no infraction within {duration(longest_ms)}{last}"
+
+
+def _without_effect(key: str, exemption: Exemption) -> str:
+    is_part = is_key(key) and not is_one_customer(key)
+    if is_part and not is_within(span_of_network(key), span_of_network(exemption.network)):
+        return f"the ban of the rest of {key} does not reach it"
+    return "its ban is not enforced"
 
 
 def _exempt(exemption: Exemption, jail: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 _VERSION = 1
 _NUMBER_MAX = 1 << 47  # bytes, or milliseconds: what is above it was never a place in a file, or a time
 _SEARCHED_BYTES = 1 << 20
+_BEGINNING = b'{"version"'
+_READ_BYTES_MAX = 65_536  # a place with the longest path is shorter; a log may fill the memory
 _SAMPLE_BYTES = 128  # at either end of what was read: lines of a log differ, they carry times
 
 
@@ -84,17 +86,23 @@ class Bookmark:
         """Return the place; None if none is remembered, or, with a warning, if what is there is broken.
 
         Raises:
-            BookmarkError: If it cannot be read, or is about another log.
+            BookmarkError: If it cannot be read, is about another log, or holds something else, which the next save
+                would replace.
         """
         path = Path(self._path)
+        if path.resolve() == Path(self._log).resolve():
+            raise BookmarkError(f"{self._path} is the log itself: give the place a file of its own")
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise BookmarkError(f"{self._path} is not a file")
         try:
-            text = path.read_bytes()
+            with path.open("rb") as file:
+                text = file.read(_READ_BYTES_MAX)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise BookmarkError(f"{self._path} cannot be read: {error.strerror or error}") from None
+        if not _may_be_a_place(text):
+            raise BookmarkError(f"{self._path} holds something else, which would be lost: name a file of its own")
         try:
             known = json.loads(text)
             log, position = known["log"], _position(known)
@@ -124,6 +132,11 @@ class Bookmark:
             Path(new).replace(self._path)
         except OSError as error:
             raise BookmarkError(f"{self._path} cannot be written: {error.strerror or error}") from None
+
+
+def _may_be_a_place(text: bytes) -> bool:
+    """Tell whether this was written by `save`, whole or cut short; else it may be a log, also one of JSON."""
+    return text[: len(_BEGINNING)] == _BEGINNING[: len(text)] and b"\n" not in text
 
 
 def _position(known: dict[str, Any]) -> Position:

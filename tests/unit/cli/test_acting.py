@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import TRIES, end_of, fail_if_all_failed, for_each
+from f2b_worker.cli.acting import TRIES, end_of, fail_if_all_failed, for_each, new_act
+from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
@@ -15,6 +16,7 @@ from f2b_worker.errors import AccessDenied, F2bError, Invalid, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 A, B = (OffenderId("login", f"203.0.113.{number}/32") for number in (1, 2))
 
@@ -51,6 +53,12 @@ def test_what_is_wrong_with_each_of_them_is_told_of_each() -> None:
     answers = acting(a=failure, b=failure)
     fail_if_all_failed(answers.values())
     assert answers == {A: failure, B: failure}
+
+
+def test_an_act_names_once_who_is_meant_in_several_jails(tmp_path: Path) -> None:
+    settings = OperatorSettings(state=str(tmp_path / "f2b.db"))
+    act = new_act(settings, Verb.UNBAN, [A.key, B.key, A.key])
+    assert (act.what, act.count) == ((A.key, B.key), 2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import f2b_producer.report
 from f2b_worker.cli.options import config_option, settings_options
 from f2b_worker.config.cores import usable_cores
-from f2b_worker.config.loading import env_name, load, option_name
+from f2b_worker.config.loading import env_name, load, option_name, refuse_misspelt_environment
 from f2b_worker.config.settings import ShimSettings, WorkerSettings
 from f2b_worker.config.values import PROCESSES_MAX
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
@@ -387,6 +389,24 @@ def test_a_token_that_would_open_the_port_to_many_is_one_error_that_does_not_sho
     assert str(refused.value).startswith(f"--token: {told}")
     assert "correct" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_every_variable_of_f2b_report_may_stand_in_the_environment_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = Path(f2b_producer.report.__file__).read_text(encoding="utf-8")
+    names = set(re.findall(r"\bF2B_[A-Z_]+\b", code))
+    assert {"F2B_QUEUE", "F2B_REPORTER"} <= names
+    for name in names:
+        monkeypatch.setenv(name, "web-1")
+    refuse_misspelt_environment()
+
+
+def test_a_command_without_these_options_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("F2B_TOKEN", "short")
+    monkeypatch.setenv("F2B_PEER_SHARE", "7")
+    with pytest.raises(StartError, match=r"^F2B_TOKEN: one has 5 .*; F2B_PEER_SHARE: "):
+        load(ShimSettings, {}, needs_queue=False, has_options=False)
 
 
 def test_one_empty_token_beside_a_good_one_is_an_error_too() -> None:

@@ -59,7 +59,8 @@ def new_act(  # noqa: PLR0913 - one for each attribute
     reason: str = "",
     count: int = 0,
 ) -> Act:
-    """Begin an act of whoever runs this command, now."""
+    """Begin an act of whoever runs this command, now; who is meant in several jails is named once."""
+    named = tuple(dict.fromkeys(what))
     by = _who(settings)  # AWS may take its time to say that
     try:
         return Act(
@@ -67,10 +68,10 @@ def new_act(  # noqa: PLR0913 - one for each attribute
             at_ms=SystemClock().now_ms(),
             by=by,
             verb=verb,
-            what=tuple(what),
+            what=named,
             jail=jail,
             reason=reason,
-            count=count or len(what),
+            count=count or len(named),
         ).shortened()
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -16,12 +16,12 @@ from f2b_worker.cli.show import (
     seconds,
     time_object,
 )
-from f2b_worker.domain.addresses import display
+from f2b_worker.domain.addresses import display, is_key, is_one_customer, is_within, span_of_network
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, OWN_RANGE
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Explanation, Status
 from f2b_worker.domain.judge.infractions import split_id
-from f2b_worker.domain.judge.verdicts import weight_of
+from f2b_worker.domain.judge.verdicts import BY_HAND, IMPORTED, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,13 +159,16 @@ def because(found: Explanation, now_ms: int) -> str:
     return sentences[found.status] + "".join(_qualified(found, now_ms))
 
 
+_ORIGINS = {BY_HAND: "by hand", IMPORTED: "by f2b import", "adopted": "as found in an IP set"}
+
+
 def _qualified(found: Explanation, now_ms: int) -> Iterator[str]:
     if found.exemption:
         why = _exempt(found.exemption, found.who.jail)
         if found.status == Status.BANNED:
             yield f"; new infractions do not count: {why}"
         else:
-            yield f": {why}" + ("; its ban is not enforced" if found.ban else "")
+            yield f": {why}" + (f"; {_without_effect(found.who.key, found.exemption)}" if found.ban else "")
     elif found.earlier and found.status in {Status.BAN_ENDED, Status.WATCHED, Status.QUIET}:
         ended_ms = found.earlier[-1].until_ms
         colon = ":" if found.status == Status.BAN_ENDED else ";"
@@ -178,6 +181,8 @@ def _banned(how: str, found: Explanation, ban: Ban | None) -> str:
     until = "for ever" if ban.until_ms >= FOREVER_MS else f"until {moment(ban.until_ms)}"
     if ban.observed:
         how = f"{how} in observe mode, which enforces nothing,"
+    if ban.origin and not ban.evidence:
+        return f"{how} {_ORIGINS.get(ban.origin, plain_text(ban.origin))} in jail {found.who.jail} {until}"
     return f"{how} by jail {found.who.jail} {until}: {_evidence(ban.evidence, found.window)}"
 
 
@@ -197,6 +202,13 @@ def _quiet(found: Explanation) -> str:
     longest_ms = max(count.window.findtime_ms for count in found.counts)
     last = f", the last at {moment(found.newest.at_ms)}" if found.newest else ""
     return f"no infraction within {duration(longest_ms)}{last}"
+
+
+def _without_effect(key: str, exemption: Exemption) -> str:
+    is_part = is_key(key) and not is_one_customer(key)
+    if is_part and not is_within(span_of_network(key), span_of_network(exemption.network)):
+        return f"the ban of the rest of {key} does not reach it"
+    return "its ban is not enforced"
 
 
 def _exempt(exemption: Exemption, jail: str) -> str:

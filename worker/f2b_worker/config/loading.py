@@ -14,6 +14,7 @@ from f2b_worker.config.wording import plain
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -27,7 +28,12 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
 def load(
-    model: type[SettingsT], given: dict[str, Any], config: Path | None = None, *, needs_queue: bool = True
+    model: type[SettingsT],
+    given: dict[str, Any],
+    config: Path | None = None,
+    *,
+    needs_queue: bool = True,
+    has_options: bool = True,
 ) -> SettingsT:
     """Build settings from the command line's values, the environment and the file.
 
@@ -36,6 +42,7 @@ def load(
         given: What stood on the command line; None and empty values count as not given.
         config: The TOML file, if any.
         needs_queue: Whether there must be a queue; else there is none, whatever file and environment say.
+        has_options: Whether the command has these settings as options; else errors name the variables.
 
     Raises:
         StartError: Naming each setting that is wrong, and a misspelt environment variable.
@@ -47,7 +54,8 @@ def load(
     try:
         return model.model_validate(table | _environment(model) | chosen | no_queue)
     except ValidationError as error:
-        lines = [_line(one["loc"], plain(one) + _where_to_give(one)) for one in error.errors()]
+        name = option_name if has_options else env_name
+        lines = [_line(one["loc"], plain(one) + _where_to_give(one), name) for one in error.errors()]
         raise StartError("; ".join(lines)) from error
 
 
@@ -57,8 +65,8 @@ def _environment(model: type[BaseModel]) -> dict[str, str]:
     return {field: value for field, value in values.items() if value or (value is not None and field in _LOCKS)}
 
 
-def _line(place: tuple[int | str, ...], message: str) -> str:
-    return f"{option_name(str(place[0]))}: {message}" if place else message
+def _line(place: tuple[int | str, ...], message: str, name: Callable[[str], str]) -> str:
+    return f"{name(str(place[0]))}: {message}" if place else message
 
 
 def _where_to_give(error: ErrorDetails) -> str:

@@ -256,7 +256,7 @@ def test_a_log_that_appears_while_nobody_waits_for_it_is_read_from_its_start(log
     assert reader.read(nothing) == ["a"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1, "log": "x", "offset": -1}'])
+@pytest.mark.parametrize("content", ["", "{", '{"version": 2}', '{"version": 1, "log": "x", "offset": -1}'])
 def test_a_place_that_cannot_be_read_is_said_and_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "place").write_text(content)
     warnings: list[str] = []
@@ -310,6 +310,38 @@ def test_the_lock_of_a_place_follows_no_link(log: Path, tmp_path: Path) -> None:
     with pytest.raises(BookmarkError, match=r"place\.lock cannot be written"):
         Bookmark(str(tmp_path / "place"), str(log)).hold()
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '203.0.113.7 - - [29/Nov/2026:16:00:00 +0000] "GET / HTTP/1.1" 404 1\n',
+        '{"log": "a line of docker\\n", "time": "2026-11-29T16:00:00Z"}\n',
+        '{"version": "1.1", "host": "of GELF"}\n{"version": "1.1", "host": "of GELF"}\n',
+        "x" * 200_000,
+    ],
+)
+def test_a_file_of_something_else_is_never_taken_for_the_place(tmp_path: Path, content: str) -> None:
+    other = tmp_path / "access.log"
+    other.write_text(content)
+    with pytest.raises(BookmarkError, match=r"access\.log holds something else, which would be lost"):
+        Bookmark(str(other), "x").load()
+    assert other.read_text() == content
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_log_is_never_the_file_of_its_own_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if exists:
+        (tmp_path / "a.log").touch()
+        (tmp_path / "link").symlink_to("a.log")
+        with pytest.raises(BookmarkError, match="link is the log itself"):
+            Bookmark("link", "a.log").load()
+    with pytest.raises(BookmarkError, match="is the log itself"):
+        Bookmark("a.log", str(tmp_path / "a.log")).load()
 
 
 def test_a_place_is_nobody_elses_and_is_never_written_through_a_link(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
 
 def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
     own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
-    how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False))
+    how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False, has_options=False))
     listener = listen(how)
     warn_if_open_to_all(how)
     return HttpChild(how, state.place, listener)

@@ -33,6 +33,7 @@ def noted(*names: str, blocklist: str = "block", at_ms: int = NOW_MS, seen_ms: i
         (noted("f2b", seen_ms=NOW_MS - SEEN_WITHIN_MS), True),
         (noted("f2b", seen_ms=NOW_MS - SEEN_WITHIN_MS - 1), False),
         (noted("f2b", at_ms=NOW_MS + 5_000), True),  # a clock that is ahead
+        (noted("f2b", at_ms=NOW_MS + 600_000, seen_ms=NOW_MS + 600_000), False),  # one that is wrong
     ],
 )
 def test_a_note_is_believed_while_somebody_writes_it_and_can_read_every_set(

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from f2b_worker.shim.connections import GuardedProtocol
+from f2b_worker.shim.connections import PARSED_AT_ONCE_BYTES, GuardedProtocol
 from f2b_worker.shim.limits import ConnectionLimits, Limits
 from f2b_worker.shim.serve import Serving, uvicorn_config
 from f2b_worker.testing import FakeClock, MemoryOutbox
@@ -176,6 +176,41 @@ def test_what_is_sent_ahead_waits_for_its_turn_and_nothing_after_the_last_reques
     assert len(line.outbox.stored) == 1
 
 
+def test_of_requests_sent_ahead_few_take_shape_at_once_however_many_come_and_all_are_answered() -> None:
+    ahead = 9_000
+    request = get("/")
+
+    async def talk(line: Line) -> None:
+        line.outbox.open.clear()
+        await line.send(get() + request * ahead)
+        assert len(line.protocol.pipeline) <= PARSED_AT_ONCE_BYTES // len(request) + 1
+        assert line.room._bodies_bytes > (ahead - 100) * len(request)
+        line.outbox.open.set()
+        # Each answer makes the shim read on, and what comes then is no reason to parse all of it either.
+        while len(line.wire.writes) <= ahead and not line.wire.closed:
+            await line.send(b"")
+            assert len(line.protocol.pipeline) <= PARSED_AT_ONCE_BYTES // len(request) + 1
+            assert line.wire.reads is not bool(line.protocol.pipeline)
+        assert line.room._bodies_bytes == 0
+
+    line = on_a_line(talk)
+    assert line.wire.writes == [OK + b"\r\nok\n"] * (ahead + 1)
+    assert not line.wire.closed
+
+
+def test_requests_sent_ahead_are_no_head_that_is_too_large_when_the_last_one_has_not_come_whole() -> None:
+    requests = get("/") * 1_000
+
+    async def talk(line: Line) -> None:
+        await line.send(requests + get("/")[:-1])
+        while len(line.wire.writes) < 1_000 and not line.wire.closed:
+            await line.send(b"")
+        await line.send(get("/")[-1:])
+
+    line = on_a_line(talk)
+    assert line.wire.writes == [OK + b"\r\nok\n"] * 1_001
+
+
 def test_a_client_that_does_not_read_is_written_no_more_until_it_does() -> None:
     async def talk(line: Line) -> None:
         line.protocol.pause_writing()
@@ -329,6 +364,24 @@ def test_who_does_not_read_his_answer_makes_room_at_once() -> None:
         Line(SMALL, other=lines[0])
         assert [each.wire.closed for each in lines] == [True, False, False, False]
         assert lines[0].wire.writes == [OK + b"\r\nok\n"]
+
+    on_a_crowd(4, talk)
+
+
+def test_who_asks_on_and_on_and_reads_nothing_makes_room() -> None:
+    async def talk(lines: list[Line]) -> None:
+        for each in lines:
+            each.protocol.pause_writing()
+            each.wire.unread_bytes = 1
+            await each.send(get())
+        newcomer = Line(SMALL, other=lines[0])
+        assert [each.wire.closed for each in lines] == [True, False, False, False]
+        await newcomer.send(get())
+        assert newcomer.wire.writes == [OK + b"\r\nok\n"]
+        # Who reads again is served again.
+        lines[1].protocol.resume_writing()
+        await lines[1].send(b"")
+        assert lines[1].wire.writes == [OK + b"\r\nok\n"]
 
     on_a_crowd(4, talk)
 

@@ -26,6 +26,10 @@ Packed, a note of 100 IP sets is 3 KB, and 5 KB if so many are named of each kin
 NOTED_WITHIN_MS = 90_000
 """An older note is not believed: an enforcer writes it every 30 s, and when something changed."""
 
+AHEAD_MS = 10_000
+"""So far the clock of who wrote a note may be ahead of the reader's. By one that is further ahead, the note of a
+worker that is gone would stay fresh, and bans that it did not know yet would count as enforced."""
+
 SEEN_WITHIN_MS = 180_000
 """A set that was not seen for so long cannot be read: an enforcer looks into each once a minute."""
 
@@ -77,7 +81,7 @@ class NotedSets(NamedTuple):
 
     def is_fresh(self, now_ms: int) -> bool:
         """Tell whether somebody who writes the sets wrote this of late, and could read all of them."""
-        return now_ms - self.at_ms <= NOTED_WITHIN_MS and now_ms - self.seen_ms <= SEEN_WITHIN_MS
+        return -AHEAD_MS <= now_ms - self.at_ms <= NOTED_WITHIN_MS and now_ms - self.seen_ms <= SEEN_WITHIN_MS
 
     @property
     def seen_ms(self) -> int:

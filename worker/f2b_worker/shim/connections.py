@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SWEEP_EVERY_S = 0.25
+PARSED_AT_ONCE_BYTES = 2048
+"""A client may send requests ahead of our answers. Of so few bytes at once they take shape: 256 KB, as much as
+comes in one reading, would be 14,000 of them, and 40 MB."""
+
+_NOTHING = memoryview(b"")
 _TOO_MANY = "too many connections; try again"
 
 
@@ -46,6 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = False
         self._in_message = False
+        self._ahead = _NOTHING  # what was sent ahead of our answers, and is not parsed yet
         self._refusal: tuple[int, str, str] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -75,7 +81,24 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that does not end is cut off."""
+        """Read on, up to the first request that was sent ahead of an answer; the rest waits for that."""
+        if not self._ahead and len(data) <= PARSED_AT_ONCE_BYTES and not self.pipeline:
+            self._parse(data)
+            return
+        self._ahead = memoryview(b"".join((self._ahead, data)))
+        self._read_on()
+
+    def _read_on(self) -> None:
+        while self._ahead and not self.pipeline and not self.transport.is_closing():
+            part, self._ahead = self._ahead[:PARSED_AT_ONCE_BYTES], self._ahead[PARSED_AT_ONCE_BYTES:]
+            self._parse(bytes(part))
+        if not self._ahead or self.transport.is_closing():
+            self._ahead = _NOTHING  # also an empty part would keep the whole in memory
+        else:
+            self._hold(len(self._ahead))
+
+    def _parse(self, data: bytes) -> None:
+        """Parse on; a head that does not end is cut off."""
         super().data_received(data)
         if self._in_head and self._refusal is None:
             self._head_bytes += len(data)  # of headers that have not ended nothing is heard otherwise
@@ -106,11 +129,16 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body; where all together are too large, the one that was begun first is given up."""
+        """Take a part of a body."""
         super().on_body(body)
-        if self.cycle.response_complete or self not in self.peer.inside:
+        if not self.cycle.response_complete:
+            self._hold(len(body))
+
+    def _hold(self, more_bytes: int) -> None:
+        """Count what is in memory of a client; where all have too much, the one that began first is given up."""
+        if self not in self.peer.inside:
             return
-        leaving = self._room.holds(self, len(body))
+        leaving = self._room.holds(self, more_bytes)
         if leaving is not None:
             leaving.make_room()
 
@@ -122,7 +150,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._idle()
         else:
             self.ends_s = math.inf
-            self._room.is_served(self)
+            if not self.flow.write_paused:
+                self._room.is_served(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Let the application answer; its answers stand ready as bytes, and need none of ASGI's messages."""
@@ -158,11 +187,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._room.holds_nothing(self)
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._room.waits(self)
+        if self._ahead:
+            self._read_on()
+        if not self.pipeline:
+            self.flow.resume_reading()
         if not self._in_message:
             self._idle()
 
@@ -173,13 +205,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(status, reason, text)
 
     def pause_writing(self) -> None:
-        """Give the client its time to read."""
+        """Give the client its time to read; until it does, we wait for it, and not it for us."""
+        if self in self.peer.inside:
+            self._room.waits(self)
         self.write_ends_s = self.loop.time() + self.limits.write_s
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Be patient again."""
         self.write_ends_s = math.inf
+        if self.cycle and not (self._in_message or self.cycle.response_complete):
+            self._room.is_served(self)
         super().resume_writing()
 
     def cut_if_late(self, now_s: float) -> None:

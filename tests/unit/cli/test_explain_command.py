@@ -10,16 +10,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from f2b_worker.cli import explain as command
-from f2b_worker.cli import explanation, places
+from f2b_worker.cli import places
 from f2b_worker.cli.f2b import main
-from f2b_worker.cli.show import duration, time_object
+from f2b_worker.cli.show import time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist
-from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
+from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
-from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.errors import Missing
 from f2b_worker.process import regions
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
@@ -252,10 +251,6 @@ def test_an_address_in_a_range_of_translators_is_explained_as_its_customer(
     assert (found["ip"], found["status"]) == (key, "banned")
 
 
-def test_every_kind_of_own_range_has_its_name() -> None:
-    assert explanation._OWN_RANGES.keys() <= set(NEVER_BANNED.entries)
-
-
 def test_a_ban_that_an_ignoreip_came_after_is_explained_as_it_is_enforced(scene: Scene) -> None:
     scene.report(12, 11, 10, ip="192.0.2.5")
     scene.report(12, 11, 10, ip="198.51.100.9")
@@ -483,31 +478,6 @@ def test_table_and_file_count_wherever_they_stand(
     assert [settings.table for settings in scene.used] == ["prod"]
     assert "3 infractions within 10m" in answer.output
     assert "23:13:10Z" in answer.output  # the file's bantime
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"),
-    [
-        (0, "0ms"),
-        (-5, "0ms"),
-        (999, "999ms"),
-        (1500, "1s"),
-        (600_000, "10m"),
-        (129_600_000, "1d12h"),
-        (90_061_000, "1d1h1m1s"),
-        (FOREVER_MS, "all time"),
-    ],
-)
-def test_a_duration_reads_as_in_the_jails_file(ms: int, text: str) -> None:
-    assert duration(ms) == text
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (113, "113th")],
-)
-def test_the_nth_ban_reads_well(number: int, text: str) -> None:
-    assert explanation._ordinal(number) == text
 
 
 def test_ip_sets_are_looked_for_only_when_a_blocklist_has_some(monkeypatch: pytest.MonkeyPatch) -> None:

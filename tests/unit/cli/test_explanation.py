@@ -1,9 +1,14 @@
-"""What an explanation says of each infraction."""
+"""What an explanation says, and how its words read."""
 
+import pytest
+
+from f2b_worker.cli import explanation
 from f2b_worker.cli.explanation import Answer, as_lines, as_object
-from f2b_worker.domain.jails import Window
+from f2b_worker.cli.show import duration
+from f2b_worker.domain.jails import FOREVER_MS, Window
 from f2b_worker.domain.judge.explanations import Explanation, WindowCount
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId
+from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.testing import FakeClock
 
 NOW_MS = FakeClock().now_ms()  # 2023-11-14 22:13:20Z
@@ -23,3 +28,32 @@ def test_who_reported_each_infraction_of_a_ban_is_told() -> None:
     ]
     told = as_object(answer)["ban"]["evidence"]
     assert [(each["id"], each["reporter"]) for each in told] == [("i0", None), ("i1", "web-1"), ("i2", "web-2")]
+
+
+def test_every_kind_of_own_range_has_its_name() -> None:
+    assert explanation._OWN_RANGES.keys() <= set(NEVER_BANNED.entries)
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0ms"),
+        (-5, "0ms"),
+        (999, "999ms"),
+        (1500, "1s"),
+        (600_000, "10m"),
+        (129_600_000, "1d12h"),
+        (90_061_000, "1d1h1m1s"),
+        (FOREVER_MS, "all time"),
+    ],
+)
+def test_a_duration_reads_as_in_the_jails_file(ms: int, text: str) -> None:
+    assert duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (113, "113th")],
+)
+def test_the_nth_ban_reads_well(number: int, text: str) -> None:
+    assert explanation._ordinal(number) == text

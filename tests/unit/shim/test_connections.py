@@ -198,6 +198,27 @@ def test_of_requests_sent_ahead_few_take_shape_at_once_however_many_come_and_all
     assert not line.wire.closed
 
 
+def test_a_long_body_is_parsed_in_one_piece_and_what_follows_it_is_not() -> None:
+    body = b'{"ip": "203.0.113.7"}' + b" " * 100_000
+    parts: list[int] = []
+
+    async def talk(line: Line) -> None:
+        parse = line.protocol._parse
+
+        def parse_counted(data: bytes) -> None:
+            parts.append(len(data))
+            parse(data)
+
+        line.protocol._parse = parse_counted
+        await line.send(post(body, len(body)) + get("/") * 1_000)
+        while len(line.wire.writes) <= 1_000 and not line.wire.closed:
+            await line.send(b"")
+
+    line = on_a_line(talk)
+    assert len(line.wire.writes) == 1_001
+    assert sum(size > PARSED_AT_ONCE_BYTES for size in parts) == 1
+
+
 def test_requests_sent_ahead_are_no_head_that_is_too_large_when_the_last_one_has_not_come_whole() -> None:
     requests = get("/") * 1_000
 

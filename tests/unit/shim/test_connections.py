@@ -399,7 +399,10 @@ def test_who_asks_on_and_on_and_reads_nothing_makes_room() -> None:
         assert [each.wire.closed for each in lines] == [True, False, False, False]
         await newcomer.send(get())
         assert newcomer.wire.writes == [OK + b"\r\nok\n"]
-        # Who reads again is served again.
+        # Nothing is written into a connection that was ended; who reads again is served again.
+        lines[0].protocol.resume_writing()
+        await asyncio.sleep(0.001)
+        assert lines[0].wire.writes == []
         lines[1].protocol.resume_writing()
         await lines[1].send(b"")
         assert lines[1].wire.writes == [OK + b"\r\nok\n"]

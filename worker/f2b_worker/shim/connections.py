@@ -170,7 +170,7 @@ class GuardedProtocol(HttpToolsProtocol):
             answer: Reply | None = await app.answer(cycle.scope, cycle.receive)
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
-            if answer is not None and not cycle.disconnected:
+            if answer is not None and not cycle.disconnected and not self.transport.is_closing():
                 self._send(cycle, answer)
         except Exception:
             await cycle.send_500_response()

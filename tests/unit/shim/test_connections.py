@@ -198,6 +198,27 @@ def test_of_requests_sent_ahead_few_take_shape_at_once_however_many_come_and_all
     assert not line.wire.closed
 
 
+def test_a_long_body_is_parsed_in_one_piece_and_what_follows_it_is_not() -> None:
+    body = b'{"ip": "203.0.113.7"}' + b" " * 100_000
+    parts: list[int] = []
+
+    async def talk(line: Line) -> None:
+        parse = line.protocol._parse
+
+        def parse_counted(data: bytes) -> None:
+            parts.append(len(data))
+            parse(data)
+
+        line.protocol._parse = parse_counted
+        await line.send(post(body, len(body)) + get("/") * 1_000)
+        while len(line.wire.writes) <= 1_000 and not line.wire.closed:
+            await line.send(b"")
+
+    line = on_a_line(talk)
+    assert len(line.wire.writes) == 1_001
+    assert sum(size > PARSED_AT_ONCE_BYTES for size in parts) == 1
+
+
 def test_requests_sent_ahead_are_no_head_that_is_too_large_when_the_last_one_has_not_come_whole() -> None:
     requests = get("/") * 1_000
 
@@ -378,7 +399,10 @@ def test_who_asks_on_and_on_and_reads_nothing_makes_room() -> None:
         assert [each.wire.closed for each in lines] == [True, False, False, False]
         await newcomer.send(get())
         assert newcomer.wire.writes == [OK + b"\r\nok\n"]
-        # Who reads again is served again.
+        # Nothing is written into a connection that was ended; who reads again is served again.
+        lines[0].protocol.resume_writing()
+        await asyncio.sleep(0.001)
+        assert lines[0].wire.writes == []
         lines[1].protocol.resume_writing()
         await lines[1].send(b"")
         assert lines[1].wire.writes == [OK + b"\r\nok\n"]

@@ -51,6 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = False
         self._in_message = False
+        self._body_left = 0  # what a body has yet to come, if that was said: no request begins before its end
         self._ahead = _NOTHING  # what was sent ahead of our answers, and is not parsed yet
         self._refusal: tuple[int, str, str] | None = None
 
@@ -82,7 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, up to the first request that was sent ahead of an answer; the rest waits for that."""
-        if not self._ahead and len(data) <= PARSED_AT_ONCE_BYTES and not self.pipeline:
+        if not self._ahead and len(data) <= max(PARSED_AT_ONCE_BYTES, self._body_left) and not self.pipeline:
             self._parse(data)
             return
         self._ahead = memoryview(b"".join((self._ahead, data)))
@@ -90,7 +91,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _read_on(self) -> None:
         while self._ahead and not self.pipeline and not self.transport.is_closing():
-            part, self._ahead = self._ahead[:PARSED_AT_ONCE_BYTES], self._ahead[PARSED_AT_ONCE_BYTES:]
+            size = max(PARSED_AT_ONCE_BYTES, self._body_left)
+            part, self._ahead = self._ahead[:size], self._ahead[size:]
             self._parse(bytes(part))
         if not self._ahead or self.transport.is_closing():
             self._ahead = _NOTHING  # also an empty part would keep the whole in memory
@@ -108,7 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Give the head its time."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._body_left = 0
         self._in_head = self._in_message = True
         self.ends_s = self.loop.time() + self.limits.head_s
 
@@ -121,6 +123,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Take a header."""
         self._measure(len(name) + len(value) + 4)
         super().on_header(name, value)
+        if len(name) == len("content-length") and name.lower() == b"content-length":
+            self._body_left = int(value)
 
     def on_headers_complete(self) -> None:
         """Give the body its time."""
@@ -131,6 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         super().on_body(body)
+        self._body_left -= len(body)
         if not self.cycle.response_complete:
             self._hold(len(body))
 
@@ -145,6 +150,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Give the application its time: it bounds itself."""
         self._in_message = False
+        self._body_left = 0
         super().on_message_complete()
         if self.cycle.response_complete:  # it did not wait for the end
             self._idle()
@@ -164,7 +170,7 @@ class GuardedProtocol(HttpToolsProtocol):
             answer: Reply | None = await app.answer(cycle.scope, cycle.receive)
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
-            if answer is not None and not cycle.disconnected:
+            if answer is not None and not cycle.disconnected and not self.transport.is_closing():
                 self._send(cycle, answer)
         except Exception:
             await cycle.send_500_response()

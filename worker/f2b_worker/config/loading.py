@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 ENV_PREFIX = "F2B_"
-_OTHERS = {"F2B_CONFIG"}  # known, but no setting of a model
+_OTHERS = {"F2B_CONFIG", "F2B_REPORTER"}  # known, but no setting of a model; the second is f2b-report's
 _LOCKS = {"token"}
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
 

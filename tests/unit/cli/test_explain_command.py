@@ -196,18 +196,6 @@ def test_a_ban_that_waits_for_a_worker_is_announced(scene: Scene) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("origin", "whence"), [("cli", "by hand"), ("import", "by f2b import"), ("adopted", "as found in an IP set")]
-)
-def test_a_ban_that_no_jail_judged_says_whence_it_comes_and_misses_no_infractions(
-    scene: Scene, origin: str, whence: str
-) -> None:
-    ban = Ban(NOW_MS - 1000, NOW_MS + 600_000, 1, 601_000, origin=origin)
-    who = OffenderId("login", "203.0.113.7/32")
-    scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
-    assert scene.because(IP) == f"banned {whence} in jail login until 2023-11-14 22:23:20Z"
-
-
 def test_a_ban_without_its_infractions_says_so(scene: Scene) -> None:
     ban = Ban(NOW_MS - 1_900_000, NOW_MS + 1000, 12, 1_800_000, extended=1)
     who = OffenderId("login", "203.0.113.7/32")
@@ -260,24 +248,6 @@ def test_a_ban_that_an_ignoreip_came_after_is_explained_as_it_is_enforced(scene:
     assert scene.because("198.51.100.9").startswith("banned by jail login until ")
     assert scene.because("198.51.100.9").endswith(
         "; new infractions do not count: in ignoreip of jail login (198.51.100.9)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("network", "what"),
-    [
-        ("192.0.0.0/16", "the ban of the rest of 192.0.0.0/16 does not reach it"),
-        ("192.0.2.0/25", "its ban is not enforced"),
-    ],
-)
-def test_who_goes_free_inside_a_banned_range_is_not_told_that_the_range_is_free(
-    scene: Scene, network: str, what: str
-) -> None:
-    who = OffenderId("manual", network)
-    ban = Ban(NOW_MS - 1000, NOW_MS + 600_000, 1, 601_000, origin="cli")
-    scene.ledger.commit({who: Decision(scene.ledger.offender(who), ban)})
-    assert scene.because("192.0.2.5", "--jail", "manual") == (
-        f"never banned: in ignoreip of all jails (192.0.2.0/24); {what}"
     )
 
 

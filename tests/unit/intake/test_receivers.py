@@ -184,6 +184,27 @@ def test_a_stop_waits_for_no_poll_and_what_it_brings_later_is_released(inbox: In
     assert {message.id for message in inbox.waiting} == ids
 
 
+def test_a_stop_waits_longer_for_a_queue_that_has_messages(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("f2b_worker.intake.receivers.ENDS_WITHIN_S", 0.0)
+    receivers = Receivers(inbox, threads=1, poll_s=5, clock=FakeClock())
+    inbox.fill(RECEIVE_MAX)
+    take(receivers, RECEIVE_MAX)
+    with inbox.changed:
+        inbox.changed.wait_for(lambda: len(inbox.polls) == 2, PATIENCE_S)
+    (thread,) = receivers._threads
+    wait, ids = thread.join, set()
+
+    def is_answered_meanwhile(within_s: float) -> None:
+        ids.update(inbox.fill(2))
+        wait(within_s)
+
+    monkeypatch.setattr(thread, "join", is_answered_meanwhile)
+    receivers.close()
+
+    assert not thread.is_alive()
+    assert {message.id for message in inbox.waiting} == ids
+
+
 def test_everything_else_goes_to_the_inbox(inbox: Inbox, receivers: Receivers) -> None:
     inbox.fill(2)
     first, second = (message for message in receivers.receive(wait_s=PATIENCE_S))

@@ -35,10 +35,15 @@ SILENT_S = 5.0
 """So long after its end a poll may be answered: then the queue counts as silent, whatever the connection does."""
 
 ENDS_WITHIN_S = 0.5
-"""So long a stop waits for an answer under way. A poll that has none then is left to the end of the process.
+"""So long a stop waits for a poll of an idle queue. One that has no answer then is left to the end of the process.
 
 What SQS hands to a connection that is closed just then comes again after the visibility timeout.
 """
+
+BUSY_ENDS_WITHIN_S = 2.0
+"""So long it waits where the last second brought messages: each poll may bring ten more."""
+
+_LATELY_S = 1.0
 
 _LOOK_EVERY_S = 1.0
 
@@ -92,12 +97,14 @@ class Receivers:
         self._clock = clock
         self._rest_s = rest_s
         self._answered_s = clock.monotonic_s()
+        self._brought_s = float("-inf")
         self._began_s: dict[int, float] = {}
         self._answers: deque[list[Message]] = deque()
         self._failure: Exception | None = None  # that nobody was told of yet
         self._lasting: Exception | None = None  # until a poll is answered
         self._changed = threading.Condition()
         self._stopping = False
+        self._ends_within_s = 0.0
         self._closed = False
         self._busy = threading.Event()
         self._threads = [
@@ -160,6 +167,9 @@ class Receivers:
     def end(self) -> None:
         """Begin no further poll, and let nobody wait for one; may be called from another thread, and again."""
         with self._changed:
+            if not self._stopping:
+                is_idle = self._clock.monotonic_s() - self._brought_s > _LATELY_S
+                self._ends_within_s = ENDS_WITHIN_S if is_idle else BUSY_ENDS_WITHIN_S
             self._stopping = True
             self._changed.notify_all()
         self._busy.set()  # wakes who waits for it
@@ -179,7 +189,7 @@ class Receivers:
         let_go(self._inbox, left)
 
     def _wait_for_answers(self) -> None:
-        ends_s = time.monotonic() + ENDS_WITHIN_S
+        ends_s = time.monotonic() + self._ends_within_s
         for thread in self._threads:
             thread.join(max(0.0, ends_s - time.monotonic()))
 
@@ -224,6 +234,8 @@ class Receivers:
         with self._changed:
             self._failure = self._lasting = None
             taken = not self._closed
+            if messages:
+                self._brought_s = self._answered_s
             if messages and taken:
                 self._answers.append(messages)
                 self._changed.notify_all()

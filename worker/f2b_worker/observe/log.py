@@ -88,7 +88,9 @@ def _processors(in_each: Mapping[str, object]) -> list[Processor]:
 
     readable = sys.stderr is not None and sys.stderr.isatty()
     as_json = structlog.processors.JSONRenderer(serializer=printable_json)
-    last: list[Processor] = [_printable, structlog.dev.ConsoleRenderer()] if readable else [as_json]
+    # A traceback is text by then. Where rich is installed, structlog would warn of that.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    last: list[Processor] = [_printable, console] if readable else [as_json]
     return [
         add,
         structlog.processors.add_log_level,

@@ -143,7 +143,8 @@ def test_the_history_keeps_every_ban_with_its_evidence_oldest_first(ledger: Book
     offender = commit(ledger, record(ledger, *hits(3, 5_000)), bans[0])
     offender = commit(ledger, offender, bans[1])
     assert offender.ban == plain(bans[1])
-    commit(ledger, offender, prolonged(bans[1], hit(5_001)), bans[2])
+    offender = commit(ledger, offender, prolonged(bans[1], hit(5_001)))
+    commit(ledger, offender, bans[2])
     assert [(stored.count, stored.evidence) for stored in ledger.history(WHO)] == [
         (each.count, each.evidence) for each in bans
     ]
@@ -320,6 +321,17 @@ class TestDynamoDb:
         assert dynamo.history(WHO) == [ban(3, evidence=evidence)]
         assert offender.revision == 1
         assert [each["hits"] for each in aws_in_process.edge.faults()] == [1]
+
+    def test_who_knows_of_a_later_end_and_is_refused_the_next_ban_leaves_no_later_end_in_the_history(
+        self, dynamo: DynamoLedger
+    ) -> None:
+        first, second = ban(3, evidence=hits(1, 2, 3)), ban(1000, 2, evidence=hits(1000))
+        seen = commit(dynamo, record(dynamo, *hits(1, 2, 3)), first)
+        theirs = Decision.on(seen, (prolonged(first, hit(300)), ban(2000, 2)))
+        dynamo._history.write({WHO: theirs})
+        commit(dynamo, seen, second)
+        assert remembered(dynamo.commit({WHO: theirs})[WHO]).ban == plain(second)
+        assert dynamo.history(WHO) == [first, second]
 
     def test_the_sdk_may_repeat_a_ban_whose_answer_was_lost(
         self,

@@ -110,9 +110,9 @@ class MemoryLedger:
 
     def _store(self, who: OffenderId, current: Offender, decision: Decision) -> Offender:
         history = self._history.setdefault(who, {})
-        for ban in decision.changed:
-            evidence = ban.evidence or (history[ban.start_ms].evidence if ban.start_ms in history else ())
-            history[ban.start_ms] = replace(ban, evidence=evidence)
+        ban = decision.last
+        evidence = ban.evidence or (history[ban.start_ms].evidence if ban.start_ms in history else ())
+        history[ban.start_ms] = replace(ban, evidence=evidence)
         stored = decision.applied(current)
         self._offenders.put(who, stored)
         self._changed[who] = next(self._changes)

@@ -343,7 +343,7 @@ class SqliteLedger(SqliteBanBook):
             answers[who] = after = decision.applied(found.offender)
             day = self._kept_until_day(after.ban)
             standing.append((who, after, day))
-            history += [(who, ban, self._kept_until_day(ban)) for ban in decision.changed]
+            history.append((who, decision.last, self._kept_until_day(decision.last)))
         if standing:
             # Safely: an entry in an IP set whose ban got lost with the power would pass for somebody else's.
             rows = ban_rows(standing), history_rows(history)

@@ -20,30 +20,24 @@ class Decision:
     Attributes:
         seen: What was remembered.
         last: The ban that stands once this is stored: the one before with a later end, or the next one.
-        before: The one before as it ended, if another one is the last and it was extended first.
     """
 
     seen: Offender
     last: Ban
-    before: Ban | None = None
 
     @classmethod
     def on(cls, seen: Offender, changed: Sequence[Ban]) -> Decision:
-        """Take the first step to the bans of a verdict, oldest first: one new ban at most. Then judge again."""
-        first = changed[0]
-        if seen.ban and seen.ban.start_ms == first.start_ms and len(changed) > 1:
-            return cls(seen, changed[1], first)
-        return cls(seen, first)
+        """Take the first step to the bans of a verdict, oldest first: a later end, or a new ban. Then judge again.
 
-    @property
-    def changed(self) -> tuple[Ban, ...]:
-        """Both bans, the older one first."""
-        return (self.before, self.last) if self.before else (self.last,)
+        Never both at once: a ban goes into the history as it stands in the state. Of two workers that extend it
+        each by what it knows, and ban anew, one is refused, and nothing may be left of its longer end.
+        """
+        return cls(seen, changed[0])
 
     @property
     def ended(self) -> Ban | None:
         """The ban in the place of which another one stands then, as it ended; None if there is none."""
-        return (self.before or self.seen.ban) if self.is_another else None
+        return self.seen.ban if self.is_another else None
 
     @property
     def is_another(self) -> bool:

@@ -62,9 +62,9 @@ def prolonged(ban: Ban, during: Hit) -> Ban:
     return changed[-1] if changed else ban
 
 
-def commit(ledger: Ledger, seen: Offender, *bans: Ban, who: OffenderId = WHO) -> Offender:
-    """Store bans, and let everybody know."""
-    return remembered(commit_all(ledger, {who: Decision.on(seen, bans)})[who])
+def commit(ledger: Ledger, seen: Offender, ban: Ban, who: OffenderId = WHO) -> Offender:
+    """Store a ban, and let everybody know."""
+    return remembered(commit_all(ledger, {who: Decision(seen, ban)})[who])
 
 
 def commit_all(ledger: Ledger, decisions: Mapping[OffenderId, Decision]) -> Answers:
@@ -79,7 +79,7 @@ def settle(ledger: Ledger, new: Sequence[Hit], jail: Jail = JAIL) -> Offender:
     """Record, judge and commit as the intake does, until there is nothing to store."""
     offender = record(ledger, *new)
     while changed := judge(offender, new, jail, key=WHO.key).changed:
-        offender = commit(ledger, offender, *changed)
+        offender = commit(ledger, offender, changed[0])
     return offender
 
 

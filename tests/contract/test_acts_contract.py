@@ -104,8 +104,8 @@ class TestLifting:
     ) -> None:
         seen = record(ledger, *hits(98, 99))
         assert acts.lift(act(), [WHO]) == {WHO: None}
-        again = judge(seen, hits(98, 99, 99.5), JAIL, key=WHO.key).changed
-        after = commit(ledger, seen, *again)
+        (again,) = judge(seen, hits(98, 99, 99.5), JAIL, key=WHO.key).changed
+        after = commit(ledger, seen, again)
         assert after == ledger.offender(WHO)
         assert (after.ban, after.lifted_ms) == (None, LIFTED_MS)
         assert settle(ledger, hits(98, 99, 99.5)).ban is None

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +80,8 @@ def test_what_is_written_while_the_reporter_is_dead_and_the_log_is_rotated_still
     fleet.start_worker("--log-level", "error")
     with reporter(fleet, log, "--state", str(place), "--reporter", "web-1") as process:
         eventually(place.exists, "it follows the log", 30)
-        add(log, ATTACKER)
+        # Evidence stands in time order, and within one second in none: so the first line is older than the others.
+        add(log, ATTACKER, date=f"{datetime.now(UTC) - timedelta(seconds=5):%Y-%m-%dT%H:%M:%SZ}")
         eventually(
             lambda: '"turn_ms": null' in place.read_text() and _offset(place) == log.stat().st_size, "read", 30
         )

@@ -176,7 +176,7 @@ class TestRelease:
 
         lines = run("release", "--table", "ledger").output.splitlines()
 
-        told = "released what was held back since 2023-11-14 22:13:20Z, 1 active ban"
+        told = "released what was held back since 2023-11-14 22:13:20Z, 1 active ban from then on"
         assert lines == [f"{region}: {told}" for region in notebooks]
         notes = [each.read() for each in notebooks.values()]
         assert [each.held_back_from_ms for each in notes] == [None, None]

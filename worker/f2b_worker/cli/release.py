@@ -32,7 +32,8 @@ def release(*, reason: str, as_json: bool, **given: Any) -> None:
     """Let in the bans that the surge guard holds back.
 
     Look first: f2b list shows who is banned, f2b explain says why. The command says since when bans were held back
-    and how many wait. The enforcer writes them within seconds. If no bans are held back, nothing happens.
+    and how many bans are active from then on. The enforcer writes them within seconds. If no bans are held back,
+    nothing happens.
     """
     settings = settings_of(given, role="release")
     unreadable: list[Unreadable] = []
@@ -71,7 +72,7 @@ class Released:
     Attributes:
         region: The Region.
         from_ms: Since when bans were held back; None where the note about it cannot be read.
-        bans: How many bans waited.
+        bans: How many of the active bans start then or later.
     """
 
     region: str
@@ -82,8 +83,9 @@ class Released:
         """Say it for people."""
         if self.from_ms is None:
             return f"{self.region}: released what is held back, if anything is: the note about it cannot be read"
+        # Some may be in an IP set all the while: who was in one when the surge was noticed stayed there.
         bans = f"{self.bans} active ban{'' if self.bans == 1 else 's'}"
-        return f"{self.region}: released what was held back since {moment(self.from_ms)}, {bans}"
+        return f"{self.region}: released what was held back since {moment(self.from_ms)}, {bans} from then on"
 
     def as_object(self) -> dict[str, Any]:
         """Return it as a JSON object."""

@@ -124,7 +124,7 @@ class HoldingBack:
             held_back=len(self._roster.held_back),
             limit=self._guard.limit,
             remedy="more bans are new within a minute than max_new_bans_per_minute; look at them, then let them"
-            " in with `f2b release --table TABLE`",
+            " in with `f2b release`, with --table or --state as this worker has it",
         )
 
     def _note(self) -> None:

@@ -16,7 +16,7 @@ _flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDic
 def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
     _flush_timeouts_s[pump] = flush_timeout_s
-    weakref.finalize(producer, pump.retire).atexit = False  # close_all does more, in order
+    weakref.finalize(producer, pump.retire, flush_timeout_s).atexit = False  # close_all does more, in order
 
 
 def close_all() -> None:

@@ -9,7 +9,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from localstack.local_aws import INTERFERING_VARIABLES
 from tests.integration.producer_aws import QUEUE_URL
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Application:
 @contextmanager
 def application(setup: str, environment: Mapping[str, str]) -> Iterator[Application]:
     """Run *setup*, which names the queue ``URL``, and then answer."""
-    cleared = {name: value for name, value in os.environ.items() if name not in INTERFERING_VARIABLES}
+    cleared = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", f"URL = {QUEUE_URL!r}\n{setup}{LOOP}"]
     with subprocess.Popen(
         command,

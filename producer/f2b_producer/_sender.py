@@ -92,43 +92,58 @@ class Sender:
         self._client, self._doubted = client, False
         return True
 
-    def send(self, packs: Sequence[Pack]) -> Outcome:
-        """Send one batch, once. It never raises: an error makes every pack a failed one."""
+    def send(self, packs: Sequence[Pack], within_s: float | None = None) -> Outcome:
+        """Send one batch, once. It never raises: an error makes every pack a failed one.
+
+        Args:
+            packs: What to send.
+            within_s: Seconds that the call may take, if the caller's thread waits for it. A client that was
+                given keeps its own timeouts.
+        """
         entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]
         try:
             with sending():
-                self._prepare()
-                if self._client is None:
-                    return Outcome([], list(packs), [], self._unmade)
-                response = self._client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
-            outcome = _outcome(packs, response)
+                outcome = _outcome(packs, self._call(entries, within_s))
         except KeyboardInterrupt:  # of who waits for the end of the process, in the thread that sends then
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a client or a log handler raises, the infractions stay
+        except BaseException as error:  # noqa: BLE001 - whatever a client or a handler raises, the infractions stay
             return Outcome([], list(packs), [], self._doubt(error))
         self._doubted = False
-        self._silence.end()
         self._renewal.succeeded()
         return outcome
 
-    def _prepare(self) -> None:
-        """Make the client if there is none, or if a new one may do better and it is time to."""
-        if self._given is not None:
-            return
-        if (self._client is None or self._doubted) and self._renewal.due():
-            self._renew()
-        elif self._client is not None and self._silence.is_long():
-            _hang_up(self._client)  # its next call connects anew
+    def _call(self, entries: Sequence[Any], within_s: float | None) -> Any:
+        client = self._connected(within_s)
+        try:
+            return client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+        finally:
+            if client is not self._client:  # made for this call
+                _hang_up(client)
+
+    def _connected(self, within_s: float | None) -> QueueClient:
+        """Return the client to send with now, made or connected anew if need be."""
+        if self._given is None:
+            if within_s is not None:
+                return connect(self.queue_url, within_s)  # a client's timeouts cannot be changed later
+            if (self._client is None or self._doubted) and self._renewal.due():
+                self._renew()
+            elif self._client is not None and self._silence.is_long():
+                _hang_up(self._client)
+            self._silence.end()
+        if self._client is None:
+            raise _NotDueError
+        return self._client
 
     def _renew(self) -> None:
         outdated, self._client = self._client, connect(self.queue_url)  # stays in use if this raises
         self._doubted = False
-        self._silence.end()
         if outdated is not None:
             _hang_up(outdated)
 
     def _doubt(self, error: BaseException) -> str:
         """Take note of what went wrong, and return it in one line."""
+        if isinstance(error, _NotDueError):
+            return self._unmade
         told = _one_line(f"{type(error).__name__}: {error}")
         if self._given is None:
             if self._client is None:
@@ -136,6 +151,10 @@ class Sender:
             else:
                 self._doubted = self._doubted or may_heal(error)
         return told
+
+
+class _NotDueError(Exception):
+    """No client could be made, and the pause before the next attempt is not over."""
 
 
 def deliver(

@@ -1,19 +1,51 @@
-import contextlib
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import NamedTuple
 
 from f2b_producer._infraction import REASONS
 
 OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, one line
+# Of one queue in one process. One is enough; a few come from modules that do not know of each other, and one for
+# each request passes this in moments.
+PRODUCERS_MAX = 10
 
 _log = logging.getLogger("f2b_producer")
 
 
 def _say(level: int, message: str, *args: object, exc_info: bool = False) -> None:
-    # A handler of the application may raise; that must not end the thread that sends.
-    with contextlib.suppress(Exception):
+    # A handler of the application may raise, even SystemExit; that must not end the thread that sends.
+    try:
         _log.log(level, message, *args, exc_info=exc_info)
+    except KeyboardInterrupt:  # of who waits for the end of the process, and not the handler's
+        raise
+    except BaseException:  # noqa: BLE001, S110 - who cannot log cannot log that either
+        pass
+
+
+_made: dict[str, Iterator[int]] = {}
+
+
+def count_producer(queue_url: str) -> None:
+    """Count a producer that makes its own client; say once of each queue when they are too many."""
+    made = next(_made.setdefault(queue_url, count(1)))
+    if made == PRODUCERS_MAX + 1:
+        _say(
+            logging.WARNING,
+            "this process has made %d producers for %s: make one when it starts, and keep it. Each has a thread"
+            " and an SQS client of its own, which takes 1 MB and 50 ms of CPU",
+            made,
+            queue_url,
+        )
+
+
+class Lost(NamedTuple):
+    """How many infractions never arrived: unsent now, dropped before, refused since the producer was closed."""
+
+    unsent: int
+    dropped: int
+    refused: int
 
 
 class StateLog:
@@ -23,6 +55,7 @@ class StateLog:
         self._failing = False
         self._calm_until_s = -math.inf
         self._refusing: set[str] = set()
+        self._lost_told = 0
 
     def failing(self, error: str | None, buffered: int) -> None:
         """A round of attempts has failed."""
@@ -60,9 +93,21 @@ class StateLog:
                 self._refusing.add(reason)
                 _say(logging.WARNING, "refused a report, logged once for each reason: %s", REASONS[reason])
 
-    def left_behind(self, infractions: int, error: str | None) -> None:
-        """The producer was closed before it could send everything."""
-        _say(logging.ERROR, "closed with %d infractions unsent: %s", infractions, error or "out of time")
+    def lost(self, when: str, lost: Lost, error: str | None) -> None:
+        """The process ends, or the producer is closed, and so much is lost; told again only when it is more."""
+        if lost.unsent + lost.dropped + lost.refused <= self._lost_told:
+            return
+        self._lost_told = lost.unsent + lost.dropped + lost.refused
+        more = f", {lost.dropped} dropped before" if lost.dropped else ""
+        more += f", {lost.refused} refused as closed" if lost.refused else ""
+        _say(
+            logging.ERROR,
+            "%s with %d infractions unsent%s: %s",
+            when,
+            lost.unsent,
+            more,
+            error or ("out of time" if lost.unsent else "see Producer.stats()"),
+        )
 
     def crashed(self) -> None:
         """Log the exception being handled, which is a bug of this package."""
@@ -73,3 +118,7 @@ class StateLog:
         if not self._failing:
             _say(logging.WARNING, "cannot start the sending thread: %s", error)
         self._failing = True
+
+    def thread_died(self) -> None:
+        """Log the exception being handled, which ends the background thread."""
+        _say(logging.ERROR, "the sending thread has ended, the next report starts another", exc_info=True)

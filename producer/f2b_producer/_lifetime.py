@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ _flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDic
 
 def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
+    if (uwsgi := sys.modules.get("uwsgi")) is not None:
+        from f2b_producer import _uwsgi  # noqa: PLC0415 - only there
+
+        _uwsgi.attend(uwsgi, close_all)
     _flush_timeouts_s[pump] = flush_timeout_s
     weakref.finalize(producer, pump.retire).atexit = False  # close_all does more, in order
 

@@ -117,3 +117,28 @@ def server(name: str) -> Server:
     """Return the server of that name."""
     (found,) = [each for each in SERVERS if each.name == name]
     return found
+
+
+FAST: list[tuple[str, str]] = [
+    ("uvicorn", "stop"),
+    ("uvicorn", "hanging outage"),
+    ("uvicorn, FastAPI", "interrupt"),
+    ("uvicorn, no lifespan in the application", "stop"),
+    ("uvicorn --workers", "reload"),
+    ("gunicorn sync", "kill"),
+    ("gunicorn sync, preload", "reload"),
+    ("gunicorn sync, preload, used before the fork", "stop"),
+    ("gunicorn gthread", "recycling"),
+    ("gunicorn gthread, preload", "recycling in an outage"),
+    ("gunicorn gevent, preload", "stop"),
+    ("gunicorn uvicorn worker", "outage"),
+    ("hypercorn", "recycling"),
+    ("granian ASGI", "reload"),
+    ("granian WSGI", "stop"),
+    ("eventlet, patched late", "passing outage"),
+    ("waitress", "stop"),
+    ("daphne", "stop"),
+    ("Django runserver", "stop"),
+    ("flask run", "outage"),
+]
+"""What `make test` plays: every server once, and each event with the server that has most to lose by it."""

@@ -99,9 +99,9 @@ class Play:
             self._settle()
             return self._outcome()
 
-    def stop(self, number: signal.Signals) -> None:
+    def stop(self, number: signal.Signals, *, every_process: bool = False) -> None:
         """Stop the server by a signal, and see that all of it ends."""
-        self.running.signal(number)
+        self.running.signal(number, every_process=every_process)
         limit_s = self.server.graceful_s + EXIT_S
         self.took_s = self.running.ended_within_s(limit_s)
         if self.took_s is None:
@@ -140,13 +140,18 @@ class Play:
 
 
 def stop(play: Play) -> None:
-    """SIGTERM, as an orchestrator sends it."""
+    """SIGTERM to the first process, as an orchestrator of containers sends it."""
     play.stop(signal.SIGTERM)
 
 
+def stop_of_all(play: Play) -> None:
+    """SIGTERM to every process at once, as systemd sends it (KillMode=control-group, its default)."""
+    play.stop(signal.SIGTERM, every_process=True)
+
+
 def interrupt(play: Play) -> None:
-    """SIGINT: Ctrl-C."""
-    play.stop(signal.SIGINT)
+    """SIGINT to every process: Ctrl-C in a terminal."""
+    play.stop(signal.SIGINT, every_process=True)
 
 
 def reload(play: Play) -> None:
@@ -209,6 +214,7 @@ def passing_outage(play: Play) -> None:
 
 EVENTS: dict[str, Callable[[Play], None]] = {
     "stop": stop,
+    "stop of all": stop_of_all,
     "interrupt": interrupt,
     "reload": reload,
     "recycling": recycling,

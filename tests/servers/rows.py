@@ -125,6 +125,7 @@ FAST: list[tuple[str, str]] = [
     ("uvicorn, FastAPI", "interrupt"),
     ("uvicorn, no lifespan in the application", "stop"),
     ("uvicorn --workers", "reload"),
+    ("uvicorn --workers", "stop of all"),
     ("gunicorn sync", "kill"),
     ("gunicorn sync, preload", "reload"),
     ("gunicorn sync, preload, used before the fork", "stop"),

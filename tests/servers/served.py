@@ -123,14 +123,14 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pid in session(self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL, every_process=True)
         self.process.wait()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that was started."""
-        self.process.send_signal(number)
+    def signal(self, number: signal.Signals, *, every_process: bool = False) -> None:
+        """Send a signal to the process that was started, or to all that it has started, too."""
+        for pid in session(self.process.pid) if every_process else [self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def ended_within_s(self, limit_s: float) -> float | None:
         """Wait until it and all it started are gone; return the seconds that took, None if some still run."""

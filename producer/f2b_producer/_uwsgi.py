@@ -13,8 +13,8 @@ def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
     if uwsgi in _attended:
         return
     _attended.append(uwsgi)
-    # OpenSSL registers its cleanup when it is loaded. What is registered later runs earlier: loaded by a worker, it
-    # would be gone before the hooks run, and no client could be made any more (SSLError: unknown error).
+    # OpenSSL registers its cleanup when it is loaded, and what is registered later runs earlier. Loaded by a
+    # worker, it would be gone before the hooks run, and no client could be made any more (SSLError).
     import ssl  # noqa: F401, PLC0415 - 24 ms, and only here
 
     before = getattr(uwsgi, "atexit", None)

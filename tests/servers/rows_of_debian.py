@@ -10,16 +10,28 @@ from dataclasses import replace
 from tests.servers.served import ROOT, Server
 
 WSGI = "tests.servers.apps.plain_wsgi"
-# What the producer needs is pure Python: Debian's own takes it from here.
-PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "producer"), sysconfig.get_path("purelib")])
+PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "producer")])
+# What the producer needs, botocore, is pure Python: Debian's takes it from here.
+ENVIRONMENT = {"PYTHONPATH": PYTHONPATH, "LIBRARIES": sysconfig.get_path("purelib")}
+EVENTS = (
+    "stop",
+    "reload",
+    "recycling",
+    "kill",
+    "outage",
+    "hanging outage",
+    "recycling in an outage",
+    "passing outage",
+)
+"""Without signals to every process: they end a worker in the middle of a request, and no hooks run."""
 OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 _MODULES = "/usr/lib/apache2/modules"
 
 
 def uwsgi() -> list[Server]:
     """With threads and fork hooks, and with each of the ways to go without them."""
-    # SIGTERM ends it gracefully: else a worker that is busy runs no hook of Python's. For the same reason no signal
-    # is sent to the workers.
+    # SIGTERM ends it gracefully: else a worker that is busy runs no hook of Python's (python_plugin.c,
+    # uwsgi_python_atexit). For the same reason no signal is sent to the workers.
     graceful = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
     base = ("/usr/bin/uwsgi", "--plugin", "python3", "--http-socket", "127.0.0.1:{port}", "--master", *graceful)
     module = ("--processes", "2", "--need-app", "--module", f"{WSGI}:app", "--add-header", "Connection: close")
@@ -30,40 +42,35 @@ def uwsgi() -> list[Server]:
         (*command, "--enable-threads", "--py-call-uwsgi-fork-hooks"),
         reload=signal.SIGHUP,
         recycling=("--max-requests", "100", "--min-worker-lifetime", "0"),
-        environment={"PYTHONPATH": PYTHONPATH},
-        events=_UWSGI_EVENTS,
+        environment=ENVIRONMENT,
+        events=EVENTS,
         debian=("uwsgi-core", "uwsgi-plugin-python3"),
     )
     variant = replace(full, events=OF_VARIANTS)
     threads = (*command, "--enable-threads")
     gevent = (*threads, "--plugin", "gevent_python3", "--gevent", "20")
     green = replace(
-        full, name="uWSGI gevent", command=gevent, debian=(*full.debian, "uwsgi-plugin-gevent-python3", "python3-gevent")
+        full,
+        name="uWSGI gevent",
+        command=gevent,
+        debian=(*full.debian, "uwsgi-plugin-gevent-python3", "python3-gevent"),
     )
+    unhooked = replace(full, name="uWSGI, no fork hooks", command=threads)
+    threadless = replace(full, name="uWSGI, no threads", command=command)
     return [
         full,
         replace(variant, name="uWSGI, used before the fork", reports_at_import=True),
         replace(variant, name="uWSGI, lazy-apps", command=(*threads, "--lazy-apps", "--shared-pyimport", "ssl")),
-        replace(full, name="uWSGI, no fork hooks", command=threads),
-        replace(variant, name="uWSGI, no fork hooks, used before the fork", command=threads, reports_at_import=True),
-        replace(full, name="uWSGI, no threads", command=command),
-        replace(variant, name="uWSGI, no threads, used before the fork", command=command, reports_at_import=True),
+        unhooked,
+        replace(
+            variant, name="uWSGI, no fork hooks, used before the fork", command=threads, reports_at_import=True
+        ),
+        threadless,
+        replace(threadless, name=f"{threadless.name}, used before the fork", reports_at_import=True),
         green,
         replace(green, name="uWSGI gevent, patched late", command=(*gevent, "--gevent-monkey-patch")),
         replace(green, name="uWSGI gevent, patched early", command=(*gevent, "--gevent-early-monkey-patch")),
     ]
-
-
-_UWSGI_EVENTS = (
-    "stop",
-    "reload",
-    "recycling",
-    "kill",
-    "outage",
-    "hanging outage",
-    "recycling in an outage",
-    "passing outage",
-)
 
 
 def mod_wsgi() -> list[Server]:
@@ -86,31 +93,33 @@ def mod_wsgi() -> list[Server]:
         f'WSGIPythonPath "{PYTHONPATH}"',
     ]
     daemon = f'WSGIDaemonProcess f2b processes=2 threads=5 python-path="{PYTHONPATH}"'
-    recycled = (*_directives(f"{daemon} maximum-requests=100", "WSGIProcessGroup f2b"),)
     plain = Server(
         "mod_wsgi daemon",
         debian[0],
         _apache("event", *lines, daemon, "WSGIProcessGroup f2b"),
         reload=signal.SIGUSR1,
-        recycling=recycled,
+        environment=ENVIRONMENT,
+        events=EVENTS,
         debian=debian,
     )
-    embedded = replace(
+    recycled = replace(
         plain,
-        name="mod_wsgi embedded",
-        command=_apache("event", *lines, "StartServers 2"),
-        recycling=(),
+        name="mod_wsgi daemon, maximum-requests",
+        command=_apache("event", *lines, f"{daemon} maximum-requests=100", "WSGIProcessGroup f2b"),
+        recycling=("-D", "RECYCLED"),  # nobody asks: it stands in a directive that there can be only once
+        events=("recycling", "recycling in an outage"),
     )
-    return [
-        plain,
+    # At SIGTERM a busy worker of prefork waits for a lock of mod_wsgi's that it holds itself, until it is killed.
+    embedded = replace(
+        plain, name="mod_wsgi embedded", command=_apache("event", *lines, "StartServers 2"), stops=signal.SIGWINCH
+    )
+    prefork = replace(
         embedded,
-        replace(
-            embedded,
-            name="mod_wsgi embedded, prefork",
-            command=_apache("prefork", *lines, "StartServers 2", "MaxRequestWorkers 2"),
-            recycling=_directives("MaxConnectionsPerChild 100"),
-        ),
-    ]
+        name="mod_wsgi embedded, prefork",
+        command=_apache("prefork", *lines, "StartServers 2", "MaxRequestWorkers 2"),
+        recycling=_directives("MaxConnectionsPerChild 100"),
+    )
+    return [plain, recycled, embedded, prefork]
 
 
 def _apache(processing: str, *lines: str) -> tuple[str, ...]:
@@ -120,4 +129,4 @@ def _apache(processing: str, *lines: str) -> tuple[str, ...]:
 
 
 def _directives(*lines: str) -> tuple[str, ...]:
-    return tuple(word for line in lines for word in ("-c", line))
+    return tuple(word for line in lines for word in ("-C", line))

@@ -23,7 +23,7 @@ def celery() -> list[Server]:
     prefork = Server(
         "Celery prefork",
         "celery",
-        ("python", "-m", f"{APPS}.celery_tasks", "{port}", "prefork"),
+        ("python", "-m", f"{APPS}.celery_worker", "{port}", "prefork"),
         recycling=("--max-tasks-per-child", "20"),
         graceful_s=10.0,
         events=EVENTS,
@@ -32,12 +32,16 @@ def celery() -> list[Server]:
         replace(
             prefork,
             name=f"Celery {pool}",
-            command=("python", "-m", f"{APPS}.celery_tasks", "{port}", pool),
+            command=("python", "-m", f"{APPS}.celery_worker", "{port}", pool),
             recycling=(),
         )
         for pool in ("threads", "solo", "gevent", "eventlet")
     ]
-    return [prefork, replace(prefork, name="Celery prefork, used before the fork", reports_at_import=True), *others]
+    return [
+        prefork,
+        replace(prefork, name="Celery prefork, used before the fork", reports_at_import=True),
+        *others,
+    ]
 
 
 def multiprocessing() -> list[Server]:

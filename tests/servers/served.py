@@ -46,6 +46,7 @@ class Server:
         name: As it stands in the tables; unique.
         package: The distribution whose version is told.
         command: The first word is looked for beside Python; ``{port}`` is put in, and ``{log}``, the log's path.
+        stops: The signal at which it stops gracefully.
         reload: The signal at which it starts its workers anew; None if it has none.
         recycling: The options that end a worker after some requests.
         environment: Variables that it needs.
@@ -61,6 +62,7 @@ class Server:
     name: str
     package: str
     command: tuple[str, ...]
+    stops: signal.Signals = signal.SIGTERM
     reload: signal.Signals | None = None
     recycling: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Front:
+def serve(port: int, work: Callable[[str], bytes]) -> None:
+    """Serve until SIGTERM or Ctrl-C, and then until what was begun is answered."""
+    server = Server(port, work)
+    end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    end.wait()
+    server.shutdown()
+    with server.none_works:
+        server.none_works.wait_for(lambda: not server.working)
+
+
+class Server(ThreadingHTTPServer):
     """A server whose every answer is what *work* returns for the path.
 
     Args:
@@ -19,22 +32,6 @@ class Front:
         work: Called in a thread of the connection's.
     """
 
-    def __init__(self, port: int, work: Callable[[str], bytes]) -> None:
-        self._server = _Server(port, work)
-
-    def serve(self) -> None:
-        """Serve until SIGTERM or Ctrl-C, and then until what was begun is answered."""
-        end = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: end.set())
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        end.wait()
-        self._server.shutdown()
-        with self._server.none_works:
-            self._server.none_works.wait_for(lambda: not self._server.working)
-
-
-class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
@@ -49,7 +46,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: Server
 
     def do_GET(self) -> None:
         self._count(1)

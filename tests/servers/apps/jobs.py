@@ -1,7 +1,7 @@
 """Work that is reported by other processes than the one that serves: ``jobs KIND METHOD PORT [TASKS_PER_CHILD]``.
 
-*KIND* is ``process`` (one for each request), ``pool`` or ``executor``, of multiprocessing's start method *METHOD*. Each
-request waits for what its child answers. SIGTERM closes the pool and waits for it, as such programs do.
+*KIND* is ``process`` (one for each request), ``pool`` or ``executor``, of multiprocessing's start method *METHOD*.
+Each request waits for what its child answers. SIGTERM closes the pool and waits for it, as such programs do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.apps.front import Front
+from tests.servers.apps.front import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def main(kind: str, method: str, port: str, tasks_per_child: str = "") -> None:
         context.set_forkserver_preload([REPORTING])
     tasks = int(tasks_per_child) if tasks_per_child else None
     with {"process": _process, "pool": _pool, "executor": _executor}[kind](context, tasks) as work:
-        Front(int(port), work).serve()
+        serve(int(port), work)
 
 
 def answer(path: str) -> bytes:

@@ -66,7 +66,9 @@ def _uvicorn() -> list[Server]:
 
 def _hypercorn() -> list[Server]:
     base = ("hypercorn", "--bind", BIND, "--graceful-timeout", "5", "-w", "2")
-    asgi = Server("hypercorn", "hypercorn", (*base, ASGI), recycling=("--max-requests", "100"))
+    asgi = Server(
+        "hypercorn", "hypercorn", (*base, ASGI), reload=signal.SIGHUP, recycling=("--max-requests", "100")
+    )
     return [
         asgi,
         replace(asgi, name="hypercorn, FastAPI", command=(*base, FASTAPI)),

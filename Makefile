@@ -77,7 +77,7 @@ test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (
 .servers/gunicorn-25.3.0: $(STAMP)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ gunicorn==25.3.0
 
-test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server, and print what arrived (ARGS="--server gthread --event stop")
+test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server: 25 minutes (ARGS="--server gthread --event stop")
 	@$(BIN)/python -m tests.servers $(ARGS)
 
 bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an object each)

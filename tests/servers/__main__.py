@@ -40,7 +40,7 @@ def main() -> int:
                 failed += not good
         if not wanted.event:
             print(f"\n{'server':62} p99 with a producer and without, ms; the slowest of the first second with one")
-            for each in servers:
+            for each in (one for one in servers if not one.events):  # a variant answers as its server does
                 text, good = _paced(logs, each)
                 print(text, flush=True)
                 failed += not good

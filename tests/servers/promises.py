@@ -31,30 +31,33 @@ class Promise:
     needs: str = "nothing"
 
 
-LIFESPAN = "the ASGI middleware, at lifespan.shutdown"
-EXIT = "the exit of the process"
-ASGI = "`F2BMiddleware`, or `SendAtShutdown` without it"
-SIGTERM = "`Producer(…, send_at_sigterm=True)`"
-GREEN = "`warm_up()` where a worker starts: else all its requests wait once while boto3 is loaded"
+LIFESPAN = "lifespan.shutdown"
+EXIT = "the process's exit"
+AT_SIGTERM = f"{EXIT}; at SIGTERM, a handler"
+MIDDLEWARE = "`F2BMiddleware` or `SendAtShutdown`"
+SETTING = "`send_at_sigterm=True`"
+GREEN = "`warm_up()` where a worker starts"
 
 PROMISES = [
-    Promise("uvicorn", LIFESPAN, ASGI),
-    Promise("uvicorn --workers", LIFESPAN, ASGI),
+    Promise("uvicorn", LIFESPAN, MIDDLEWARE),
+    Promise("uvicorn --workers", LIFESPAN, MIDDLEWARE),
     Promise("gunicorn sync", EXIT),
     Promise("gunicorn gthread", EXIT),
     Promise("gunicorn gevent", EXIT, GREEN),
     Promise("gunicorn eventlet", EXIT, GREEN),
-    Promise("gunicorn uvicorn worker", LIFESPAN, ASGI),
-    Promise("gunicorn asgi", LIFESPAN, ASGI),
-    Promise("hypercorn", f"{LIFESPAN}, and {EXIT}"),
-    Promise("granian ASGI", LIFESPAN, ASGI),
-    Promise("granian WSGI", "a handler of SIGTERM", SIGTERM),
-    Promise("gevent", "a handler of SIGTERM", f"{SIGTERM}; {GREEN}"),
-    Promise("eventlet", "a handler of SIGTERM", f"{SIGTERM}; {GREEN}"),
-    Promise("waitress", f"{EXIT}; at SIGTERM, a handler", SIGTERM),
+    Promise("gunicorn uvicorn worker", LIFESPAN, MIDDLEWARE),
+    Promise("gunicorn asgi", LIFESPAN, MIDDLEWARE),
+    Promise(
+        "hypercorn", f"{LIFESPAN}, and a handler of SIGTERM", f"{MIDDLEWARE}; {SETTING} for 2 workers or more"
+    ),
+    Promise("granian ASGI", LIFESPAN, MIDDLEWARE),
+    Promise("granian WSGI", EXIT),
+    Promise("gevent", "a handler of SIGTERM", f"{SETTING}; {GREEN}"),
+    Promise("eventlet", "a handler of SIGTERM", f"{SETTING}; {GREEN}"),
+    Promise("waitress", AT_SIGTERM, SETTING),
     Promise("daphne", EXIT),
-    Promise("Django runserver", f"{EXIT}; at SIGTERM, a handler", SIGTERM),
-    Promise("flask run", f"{EXIT}; at SIGTERM, a handler", SIGTERM),
+    Promise("Django runserver", AT_SIGTERM, SETTING),
+    Promise("flask run", AT_SIGTERM, SETTING),
 ]
 
 

@@ -32,7 +32,7 @@ def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
 
         _uwsgi.attend(uwsgi, close_all)
     _flush_timeouts_s[pump] = flush_timeout_s
-    weakref.finalize(producer, pump.retire).atexit = False  # close_all does more, in order
+    weakref.finalize(producer, pump.retire, flush_timeout_s).atexit = False  # close_all does more, in order
 
 
 def close_all(**_celery: object) -> None:

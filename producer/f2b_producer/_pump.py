@@ -52,6 +52,7 @@ class Pump:
         self.closed = False
         self._ending = False  # leave when nothing is left
         self._stopped = False  # leave now
+        self._retired_until_s = math.inf
         self._begin()
 
     def _begin(self) -> None:
@@ -170,8 +171,9 @@ class Pump:
             left = self._end(deadline_s if flushed else self._clock())
         return flushed and not left
 
-    def retire(self) -> None:
-        """Let the thread send what is buffered and then end; waits for nothing."""
+    def retire(self, timeout_s: float) -> None:
+        """Let the thread send what is buffered and then end, after *timeout_s* also unsent; waits for nothing."""
+        self._retired_until_s = self._clock() + timeout_s
         self._ending = True
         self.urge()
 
@@ -258,6 +260,8 @@ class Pump:
 
     def _wait_for_work(self) -> bool:
         """Wait until there is something to send and it is time to; return False to end."""
+        if self._kept and self._clock() >= self._retired_until_s:
+            self.close(0)  # nobody holds the producer: in an outage such threads would pile up
         if self._stopped:
             return False
         if not self._kept and not self._buffer:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
+from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._pack import Pack, encode
 from f2b_producer._room import WaitingRoom
@@ -116,6 +117,7 @@ class Pump:
             last_error=self._last_error,
             oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
             fullness=self._buffer.fullness(),
+            ground=find(),
         )
 
     def flush(self, timeout_s: float) -> bool:
@@ -215,6 +217,7 @@ class Pump:
         """Send what is kept, or else what has waited longest."""
         with self._turning:
             try:
+                self._state_log.ground()
                 self._send_some()
             except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
                 self._state_log.crashed()

@@ -23,7 +23,7 @@ NO_SUCH_TEST := $(if $(ARGS),5,0)
 quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test coverage test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
+.PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers bench bench-judge bench-enforcer \
 	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
 	lock clean
 
@@ -72,6 +72,9 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python $(PYTEST) -m "localstack or localstack_only" $(ARGS)
+
+test-servers: $(STAMP) ## Play every event of every server, and print what arrived (ARGS="--server gthread --event stop")
+	@$(BIN)/python -m tests.servers $(ARGS)
 
 bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an object each)
 	@$(MAKE) --no-print-directory bench-judge bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-enforcer

@@ -31,8 +31,8 @@ def _begin_in_child() -> None:
         pump.begin_in_child()
 
 
-# The first finalizer registers the exit hook of all finalizers, and what was registered first runs last: after ours. One
-# of urllib3 closes the connections, and what is sent after it would open another, which nobody closes.
+# The first finalizer registers the exit hook of them all, and what was registered first runs last: after ours.
+# One of urllib3 closes its connections; what we sent after it would open another, which nobody closes.
 weakref.finalize(close_all, int).detach()
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):

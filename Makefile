@@ -74,7 +74,11 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python $(PYTEST) -m "localstack or localstack_only" $(ARGS)
 
-test-servers: $(STAMP) ## Play every event of every server, and print what arrived (ARGS="--server gthread --event stop")
+# The last release with a worker of eventlet's.
+.servers/gunicorn-25.3.0: $(STAMP)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ gunicorn==25.3.0
+
+test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server, and print what arrived (ARGS="--server gthread --event stop")
 	@$(BIN)/python -m tests.servers $(ARGS)
 
 test-wheels: $(STAMP) ## Try the wheels in empty environments, the producer's on every Python from 3.11 on that is here
@@ -154,4 +158,4 @@ lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu .lowest dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .emu .lowest .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

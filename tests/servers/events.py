@@ -227,4 +227,4 @@ def events_of(server: Server) -> list[str]:
         without.add("reload")
     if not server.recycling:
         without |= {"recycling", "recycling in an outage"}
-    return [event for event in EVENTS if event not in without]
+    return [event for event in server.events or EVENTS if event not in without]

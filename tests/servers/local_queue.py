@@ -44,6 +44,7 @@ class LocalQueue:
     def __init__(self) -> None:
         self.arrived: Counter[str] = Counter()
         self._packs: set[str] = set()
+        self._held = 0
         self._mood = Mood.ANSWERS
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
@@ -88,6 +89,11 @@ class LocalQueue:
                 self._cut()
             self._changed.notify_all()
 
+    def wait_until_it_holds(self, requests: int, limit_s: float = 10.0) -> bool:
+        """Wait until so many requests hung, now or before; return whether they do."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._held >= requests, limit_s)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -129,6 +135,8 @@ class LocalQueue:
         """Answer as the mood is, with a status and JSON; None answers nothing."""
         with self._changed:
             if self._mood is Mood.HANGS:
+                self._held += 1
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._closed or self._mood is not Mood.HANGS)
                 return None
             if self._mood is Mood.BUSY:

@@ -15,27 +15,31 @@ FLASK = f"{APPS}.flask_app:app"
 DJANGO = f"{APPS}.django_app"
 BIND = "127.0.0.1:{port}"
 PRELOAD = ("-c", f"python:{APPS}.gunicorn_preload")
-AT_SIGTERM = {"send_at_sigterm": True}
+OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
+"""A variant of a server differs in when the client is made: these events meet that."""
 
 
-def _gunicorn(kind: str, app: str, *options: str) -> list[Server]:
+def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Server]:
     """One kind of worker, its application loaded after the fork and before it, with `warm_up` and without."""
-    base = ("gunicorn", "-w", "2", "-b", BIND, "--graceful-timeout", "5", "--no-control-socket", *options)
+    base = ("python", "-m", "gunicorn", "-w", "2", "-b", BIND, "--graceful-timeout", "5", "--no-control-socket")
     plain = Server(
         f"gunicorn {kind}",
         "gunicorn",
-        (*base, app),
+        (*base, *options, app),
         reload=signal.SIGHUP,
         recycling=("--max-requests", "100"),
+        older=older,
     )
-    preloaded = replace(plain, name=f"{plain.name}, preload", command=(*base, *PRELOAD, app))
+    preloaded = replace(plain, name=f"{plain.name}, preload", command=(*base, *options, *PRELOAD, app))
+    fewer = replace(plain, events=OF_VARIANTS)
+    fewer_preloaded = replace(preloaded, events=OF_VARIANTS)
     return [
         plain,
-        replace(plain, name=f"{plain.name}, warm_up", warm_up="import"),
+        replace(fewer, name=f"{plain.name}, warm_up", warm_up="import"),
         preloaded,
-        replace(preloaded, name=f"{preloaded.name}, warm_up in each worker", warm_up="worker"),
-        replace(preloaded, name=f"{preloaded.name}, warm_up before the fork", warm_up="import"),
-        replace(preloaded, name=f"{preloaded.name}, used before the fork", reports_at_import=True),
+        replace(fewer_preloaded, name=f"{preloaded.name}, warm_up in each worker", warm_up="worker"),
+        replace(fewer_preloaded, name=f"{preloaded.name}, warm_up before the fork", warm_up="import"),
+        replace(fewer_preloaded, name=f"{preloaded.name}, used before the fork", reports_at_import=True),
     ]
 
 
@@ -51,12 +55,12 @@ def _uvicorn() -> list[Server]:
     )
     return [
         alone,
-        replace(alone, name="uvicorn, warm_up", warm_up="worker"),
+        replace(alone, name="uvicorn, warm_up", warm_up="worker", events=OF_VARIANTS),
         replace(alone, name="uvicorn, FastAPI", command=(*base, FASTAPI)),
         replace(alone, name="uvicorn, Django", command=(*base, f"{DJANGO}:asgi")),
         replace(alone, name="uvicorn, no lifespan in the application", command=(*base, f"{APPS}.plain_asgi:deaf")),
         workers,
-        replace(workers, name="uvicorn --workers, warm_up", warm_up="worker"),
+        replace(workers, name="uvicorn --workers, warm_up", warm_up="worker", events=OF_VARIANTS),
     ]
 
 
@@ -77,19 +81,35 @@ def _granian() -> list[Server]:
     return [asgi, wsgi]
 
 
+def _green(kind: str) -> list[Server]:
+    """The library's own server, patched before the application is imported and after it."""
+    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"))
+    return [early, replace(early, name=f"{kind}, patched late", command=(*early.command, "late"))]
+
+
+def _simple() -> list[Server]:
+    flask = ("flask", "--app", f"{APPS}.flask_app", "run", "--port", "{port}")
+    return [
+        Server("waitress", "waitress", ("waitress-serve", f"--listen={BIND}", FLASK)),
+        Server("daphne", "daphne", ("daphne", "-p", "{port}", f"{DJANGO}:asgi")),
+        Server("Django runserver", "django", ("python", "-m", DJANGO, "runserver", "--noreload", BIND)),
+        Server("flask run", "flask", flask),
+    ]
+
+
 SERVERS: list[Server] = [
     *_uvicorn(),
     *_gunicorn("sync", WSGI),
     *_gunicorn("gthread", WSGI, "-k", "gthread", "--threads", "4"),
     *_gunicorn("gevent", WSGI, "-k", "gevent"),
+    *_gunicorn("eventlet", WSGI, "-k", "eventlet", older="25.3.0"),
     *_gunicorn("uvicorn worker", ASGI, "-k", "uvicorn.workers.UvicornWorker"),
     *_gunicorn("asgi", ASGI, "-k", "asgi"),
     *_hypercorn(),
     *_granian(),
-    Server("waitress", "waitress", ("waitress-serve", f"--listen={BIND}", FLASK)),
-    Server("daphne", "daphne", ("daphne", "-p", "{port}", f"{DJANGO}:asgi")),
-    Server("Django runserver", "django", ("python", "-m", DJANGO, "runserver", "--noreload", BIND)),
-    Server("flask run", "flask", ("flask", "--app", f"{APPS}.flask_app", "run", "--port", "{port}")),
+    *_green("gevent"),
+    *_green("eventlet"),
+    *_simple(),
 ]
 
 
@@ -97,3 +117,28 @@ def server(name: str) -> Server:
     """Return the server of that name."""
     (found,) = [each for each in SERVERS if each.name == name]
     return found
+
+
+FAST: list[tuple[str, str]] = [
+    ("uvicorn", "stop"),
+    ("uvicorn", "hanging outage"),
+    ("uvicorn, FastAPI", "interrupt"),
+    ("uvicorn, no lifespan in the application", "stop"),
+    ("uvicorn --workers", "reload"),
+    ("gunicorn sync", "kill"),
+    ("gunicorn sync, preload", "reload"),
+    ("gunicorn sync, preload, used before the fork", "stop"),
+    ("gunicorn gthread", "recycling"),
+    ("gunicorn gthread, preload", "recycling in an outage"),
+    ("gunicorn gevent, preload", "stop"),
+    ("gunicorn uvicorn worker", "outage"),
+    ("hypercorn", "recycling"),
+    ("granian ASGI", "reload"),
+    ("granian WSGI", "stop"),
+    ("eventlet, patched late", "passing outage"),
+    ("waitress", "stop"),
+    ("daphne", "stop"),
+    ("Django runserver", "stop"),
+    ("flask run", "outage"),
+]
+"""What `make test` plays: every server once, and each event with the server that has most to lose by it."""

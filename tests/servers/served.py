@@ -50,8 +50,8 @@ class Server:
         warm_up: Whether the application calls ``warm_up()``: "" never, "import" or "worker".
         reports_at_import: Whether the application reports once at its import; with preload, before the fork.
         graceful_s: How long the server itself may take for a stop.
-        fast: The events that `make test` tries.
-        needs: What must be set for the promise to hold, for the README; "" is nothing.
+        events: The only ones that are played; all that it can have if empty.
+        older: A release that `make test-servers` installs beside the others: its newest no longer has this.
     """
 
     name: str
@@ -64,13 +64,18 @@ class Server:
     warm_up: str = ""
     reports_at_import: bool = False
     graceful_s: float = 5.0
-    fast: tuple[str, ...] = ()
-    needs: str = ""
+    events: tuple[str, ...] = ()
+    older: str = ""
 
     @property
     def version(self) -> str:
         """The version that runs here."""
-        return version(self.package)
+        return self.older or version(self.package)
+
+    @property
+    def folder(self) -> Path:
+        """Where an older release is."""
+        return ROOT / ".servers" / f"{self.package}-{self.older}"
 
 
 class Running:
@@ -99,6 +104,7 @@ class Running:
         self._environment = _environment(server, queue, with_producer=with_producer)
 
     def __enter__(self) -> Self:
+        assert not self.server.older or self.server.folder.is_dir(), f"no {self.server.folder}: make test-servers"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(BIN / self._command[0]), *self._command[1:]],
@@ -184,7 +190,7 @@ def _environment(server: Server, queue: LocalQueue, *, with_producer: bool) -> d
     return {
         **own,
         **queue.environment,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([*([str(server.folder)] if server.older else []), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
         "SERVED": json.dumps(served),
         **server.environment,

@@ -1,6 +1,6 @@
 """On which ground a producer stands: what it tells of processes as they really are.
 
-The servers tell it themselves in tests/integration/test_producer_ground.py and in tests/servers.
+In real servers it is asked in tests/servers/test_ground.py.
 """
 
 import json
@@ -60,7 +60,14 @@ def test_in_lambda_the_advice_is_to_flush_whatever_serves_there() -> None:
 
 
 def test_a_script_that_only_imports_servers_is_no_server() -> None:
-    assert told(f"import uvicorn, flask, werkzeug.serving, django.core.servers.basehttp; {ASK}") == PLAIN
+    assert told(f"import celery, daphne.server, gunicorn, hypercorn, uvicorn, werkzeug.serving; {ASK}") == PLAIN
+
+
+def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> None:
+    running = "import uvicorn.protocols.http"  # which uvicorn loads as it starts
+    ground = told(f"{running}; {ASK}")
+    assert ground == PLAIN._replace(server="uvicorn", advice="f2b_producer.asgi.SendAtShutdown")
+    assert told(f"{running}, f2b_producer.asgi; {ASK}") == ground._replace(advice="")
 
 
 @pytest.mark.parametrize(

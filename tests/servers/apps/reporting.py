@@ -1,6 +1,6 @@
 """What all these applications share: the producer that the test describes in SERVED, and the answer to a request.
 
-``/report/NOTE`` reports once, with that note, and any other path reports nothing. Both answer the process's id, but
+``/report/NOTE`` reports once, with that note, and any other path reports nothing. Both answer the process's id.
 ``/ground`` answers what the producer says of its ground.
 """
 

@@ -127,19 +127,22 @@ def _patched() -> str | None:
     return "eventlet" if eventlet is not None and eventlet.is_monkey_patched("thread") else None
 
 
+def is_child_of(package: str) -> bool:
+    """Whether "multiprocessing", or "billiard", which is Celery's copy of it, made this process."""
+    process = sys.modules.get(f"{package}.process")
+    return process is not None and type(process.current_process()).__name__ != "_MainProcess"
+
+
 def _is_child() -> bool:
-    """Whether multiprocessing, or Celery's copy of it, made this process."""
-    ours, celerys = sys.modules.get("multiprocessing.process"), sys.modules.get("billiard.process")
-    if ours is not None and ours.parent_process() is not None:
-        return True
-    return celerys is not None and celerys.current_process()._parent_pid is not None  # noqa: SLF001 - its only sign
+    return is_child_of("multiprocessing") or is_child_of("billiard")
 
 
 def _exit_hooks(server: str) -> bool:
+    handler = signal.getsignal(signal.SIGTERM)
     if server in _WITHOUT_EXIT:
-        return False
+        return server != "Lambda" and type(handler).__module__ == "f2b_producer._sigterm"
     # A child of multiprocessing runs the finalizers of multiprocessing, and is ended by its parent.
-    return server in _OWN_EXIT or _is_child() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    return server in _OWN_EXIT or _is_child() or handler is not signal.SIG_DFL
 
 
 def _advice_for_exit(server: str) -> str:

@@ -1,16 +1,20 @@
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
+from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
-from f2b_producer._states import StateLog
+from f2b_producer._states import Lost, StateLog
 from f2b_producer._stats import Bell, Counter, Health, Stats
+from f2b_producer._waiting import Wait
 
 PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
@@ -62,7 +66,8 @@ class Pump:
         self._settled = threading.Condition()
         self._thread: threading.Thread | None = None
         self._kept: list[Pack] = []
-        self._sent = self._send_errors = self._flushing = self._dropped_told = 0
+        self._sent = self._send_errors = self._flushing = self._dropped_told = self._malformed = 0
+        self._given_up_at: int | None = None  # accepted when the end of the process waited in vain
         self._last_error: str | None = None
         self._answers: bool | None = None
         self._room: WaitingRoom | None = None
@@ -92,7 +97,9 @@ class Pump:
     def refuse(self, reason: str) -> None:
         """Count a report that was refused."""
         self._refused[reason].add()
-        if self._arrived.silent() and not self._stopped:
+        if self._stopped:
+            self._state_log.refused((reason,))  # there is no thread any more that could
+        elif self._arrived.silent():
             self._wake()  # the thread logs it
 
     def stats(self) -> Stats:
@@ -120,59 +127,102 @@ class Pump:
             ground=find(),
         )
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until what was accepted by now is sent; return whether all of it was, none dropped."""
-        deadline_s = self._clock() + timeout_s
+    def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:
+        """Wait until what was accepted by now is sent; return whether all of it was, none dropped.
+
+        Args:
+            timeout_s: Seconds to wait at most.
+            patience_s: Seconds of these to wait at most for a queue that is away.
+        """
         target = self._buffer.accepted.value()
         dropped = self._buffer.dropped.value()
+        at_the_end = patience_s < math.inf
+        if at_the_end and target == self._given_up_at:
+            timeout_s = 0.0
+        wait = Wait(timeout_s, patience_s, clock=self._clock)
         with self._settled:
             self._flushing += 1
-        self._ring_all()
+        self.urge()
         try:
-            if self._thread is None or not self._thread.is_alive():
-                self._work_here(deadline_s)
-            with self._settled:
-                settled = self._settled.wait_for(lambda: self._done() >= target, deadline_s - self._clock())
+            settled = self._wait_for(target, wait)
         finally:
             with self._settled:
                 self._flushing -= 1
+        if at_the_end and not settled:
+            self._given_up_at = target
         return settled and self._buffer.dropped.value() == dropped
 
-    def close(self, timeout_s: float) -> bool:
+    def stop(self, timeout_s: float, patience_s: float) -> None:
+        """Send what is buffered and tell what could not be sent, for the process may end without exit hooks."""
+        self._linger_s = 0.0  # what is reported from here on may have no time to wait for company
+        try:
+            self.flush(timeout_s, patience_s)
+        finally:
+            self._tell_lost("stopping")
+
+    def close(self, timeout_s: float, patience_s: float = math.inf) -> bool:
         """Flush, end the thread, count and log what is left; return whether nothing was."""
-        self.closed = True
-        deadline_s = self._clock() + timeout_s
-        flushed = self.flush(timeout_s)
-        self._ending = self._stopped = True
-        left = len(self._buffer) + self._buffer.in_flight
-        if left:
-            self._state_log.left_behind(left, self._last_error)
-        self._buffer.drop_all()
-        self._ring_all()
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._abandon()
-        elif thread is not threading.current_thread():
-            thread.join(max(0.0, deadline_s - self._clock()))
+        deadline_s = self._clock() + (0.0 if self._stopped else timeout_s)  # twice, it waits once
+        flushed = False
+        try:
+            flushed = self.flush(deadline_s - self._clock(), patience_s)  # others may report meanwhile
+            self.closed = True
+            flushed = flushed and self.flush(deadline_s - self._clock(), patience_s)
+        finally:  # of Ctrl-C too
+            left = self._end(deadline_s if flushed else self._clock())
         return flushed and not left
 
     def retire(self) -> None:
         """Let the thread send what is buffered and then end; waits for nothing."""
         self._ending = True
-        self._ring_all()
+        self.urge()
+
+    def urge(self) -> None:
+        """Have the thread send now what is buffered."""
+        for bell in (self._arrived, self._hurry, self._urgent):
+            bell.ring()
+
+    def _end(self, deadline_s: float) -> int:
+        """End the thread, and tell, drop and return what is left."""
+        self.closed = self._ending = self._stopped = True
+        left = len(self._buffer) + self._buffer.in_flight
+        self._tell_lost("closed")
+        self._buffer.drop_all()
+        self.urge()
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._abandon(deadline_s)
+        elif thread is not threading.current_thread():
+            thread.join(max(0.0, deadline_s - self._clock()))
+        return left
+
+    def _tell_lost(self, when: str) -> None:
+        unsent = len(self._buffer) + self._buffer.in_flight
+        dropped = self._buffer.dropped.value() - self._malformed  # of those it was said how many
+        lost = Lost(unsent, dropped, self._refused["closed"].value())
+        self._state_log.lost(when, lost, self._last_error)
 
     def _wake(self) -> None:
         if self._stopped:
             self._buffer.drop_all()  # reported while it was being closed
+            self._tell_lost("closed")
             return
         self._arrived.ring()
-        if self._thread is None and self._starting.acquire(blocking=False):
+        self._ensure_thread()
+
+    def _has_thread(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def _ensure_thread(self) -> None:
+        if not self._has_thread() and self._starting.acquire(blocking=False):
             try:
                 self._start()
             finally:
                 self._starting.release()
 
     def _start(self) -> None:
+        hook_child_end()
         thread = threading.Thread(target=self._run, name="f2b-producer", daemon=True)
         try:
             thread.start()
@@ -188,13 +238,22 @@ class Pump:
         if self._arrived.silent():
             self._wake()
 
-    def _ring_all(self) -> None:
-        for bell in (self._arrived, self._hurry, self._urgent):
-            bell.ring()
-
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:  # noqa: BLE001 - a client or a log handler may raise SystemExit, or memory be short
+            self._state_log.thread_died()
+        finally:
+            with self._settled:
+                self._thread = None
+                self._settled.notify_all()
+            self._arrived.hush()  # the next report starts another
+
+    def _work(self) -> None:
         if self._room:
             self._room.sending_thread = threading.get_ident()
+        with self._turning:
+            self._settle_lost()  # of a thread that died
         while self._wait_for_work():
             self._turn()
         self._abandon()
@@ -213,36 +272,54 @@ class Pump:
             self._hurry.wait(self._linger_s)
         return not self._stopped
 
-    def _turn(self) -> None:
-        """Send what is kept, or else what has waited longest."""
-        with self._turning:
+    def _turn(self, deadline_s: float | None = None) -> None:
+        """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
+        if self._turning.acquire(timeout=self._left_s(deadline_s)):
             try:
                 self._state_log.ground()
-                self._send_some()
-            except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
-                self._state_log.crashed()
-                self._settle_lost()
-            self._tell()
+                self._try_to_send(deadline_s)
+                self._tell()
+            finally:
+                self._turning.release()
 
-    def _send_some(self) -> None:
+    def _left_s(self, deadline_s: float | None) -> float:
+        return -1 if deadline_s is None else max(0.0, deadline_s - self._clock())
+
+    def _try_to_send(self, deadline_s: float | None) -> None:
+        try:
+            self._send_some(deadline_s)
+        except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
+            self._state_log.crashed()
+            self._settle_lost()
+
+    def _send_some(self, deadline_s: float | None) -> None:
         self._urgent.hush()  # rung for what happens now
         if not self._kept:
             self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
         if not self._kept:
             return
         self._kept = deliver(
-            self._sender.send, self._kept, settle=self._settle, wait=self._back_off, clock=self._clock
+            partial(self._send, deadline_s),
+            self._kept,
+            settle=self._settle,
+            wait=partial(self._back_off, deadline_s),
+            clock=self._clock,
         )
         if self._kept:
             self._state_log.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
         else:
             self._state_log.sending()
 
+    def _send(self, deadline_s: float | None, packs: Sequence[Pack]) -> Outcome:
+        return self._sender.send(packs, None if deadline_s is None else deadline_s - self._clock())
+
     def _rest(self) -> None:
         if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
             time.sleep(REST_S)
 
-    def _back_off(self, delay_s: float) -> bool:
+    def _back_off(self, deadline_s: float | None, delay_s: float) -> bool:
+        if deadline_s is not None and delay_s >= deadline_s - self._clock():
+            return False
         self._urgent.wait(delay_s)
         return not self._stopped
 
@@ -251,7 +328,10 @@ class Pump:
         malformed = sum(pack.infractions for pack in outcome.malformed)
         if malformed:
             self._state_log.malformed(malformed, outcome.error)
+        landed = {pack.id for pack in (*outcome.sent, *outcome.malformed)}
         with self._settled:
+            # At once, not when the round is over: whatever ends the round, nothing is counted or sent twice.
+            self._kept = [pack for pack in self._kept if pack.id not in landed]
             self._sent += sent
             self._send_errors += outcome.error is not None
             self._last_error = outcome.error
@@ -259,6 +339,7 @@ class Pump:
             self._buffer.land(sent)
             self._buffer.land(malformed, dropped=True)
             self._dropped_told += malformed
+            self._malformed += malformed
             self._settled.notify_all()
 
     def _settle_lost(self) -> None:
@@ -278,14 +359,32 @@ class Pump:
     def _done(self) -> int:
         return self._sent + self._buffer.dropped.value()
 
-    def _work_here(self, deadline_s: float) -> None:
-        """Do the thread's work in the calling thread: there is no other, for example at exit."""
-        while (self._kept or self._buffer) and self._clock() < deadline_s and not self._stopped:
-            self._turn()
+    def _work_here(self, wait: Wait) -> None:
+        """Do the thread's work in the calling thread while there is no other, for example at exit."""
+        self._ensure_thread()
+        while (self._kept or self._buffer) and not self._has_thread() and not self._stopped:
+            left_s = wait.left_s(away=self._answers is False)
+            if left_s <= 0:
+                return
+            self._turn(self._clock() + left_s)
             if self._kept:
-                self._urgent.wait(min(FLUSH_PAUSE_S, deadline_s - self._clock()))
+                self._urgent.wait(min(FLUSH_PAUSE_S, wait.left_s(away=self._answers is False)))
 
-    def _abandon(self) -> None:
-        with self._turning:
-            self._kept = []
-            self._settle_lost()
+    def _wait_for(self, target: int, wait: Wait) -> bool:
+        while self._done() < target:
+            if not self._has_thread():
+                self._work_here(wait)
+            left_s = wait.left_s(away=self._answers is False)
+            with self._settled:
+                if left_s <= 0 or self._done() >= target:
+                    break
+                self._settled.wait(left_s if self._has_thread() else min(left_s, FLUSH_PAUSE_S))
+        return self._done() >= target
+
+    def _abandon(self, deadline_s: float | None = None) -> None:
+        if self._turning.acquire(timeout=self._left_s(deadline_s)):
+            try:
+                self._kept = []
+                self._settle_lost()
+            finally:
+                self._turning.release()

@@ -26,14 +26,8 @@ _WERKZEUG = "WERKZEUG_SERVER_FD"  # set by Flask's own server as it starts
 
 _UWSGI_THREADS, _UWSGI_HOOKS = "enable-threads", "py-call-uwsgi-fork-hooks"
 _AT_SIGTERM, _AT_SHUTDOWN = "send_at_sigterm=True", "f2b_producer.asgi.SendAtShutdown"
-# They run no exit hooks: uvicorn raises SIGTERM again when it has stopped, granian ends its workers from outside,
-# and Lambda freezes a process for ever.
-_WITHOUT_EXIT = {
-    "Lambda": "f2b.flush() at the end of the handler",
-    "uvicorn": _AT_SHUTDOWN,
-    "gunicorn with uvicorn": _AT_SHUTDOWN,
-    "granian": f"{_AT_SHUTDOWN} (ASGI) or {_AT_SIGTERM} (WSGI)",
-}
+_LAMBDA_ADVICE = "f2b.flush() at the end of the handler"
+_ENDED_BY_SIGTERM = {"uvicorn", "gunicorn with uvicorn"}  # uvicorn raises it again when it has stopped
 _OWN_EXIT = {"uWSGI", "mod_wsgi"}  # whatever Python knows of signals, they end the interpreter with its hooks
 
 
@@ -138,14 +132,21 @@ def _is_child() -> bool:
 
 
 def _exit_hooks(server: str) -> bool:
-    handler = signal.getsignal(signal.SIGTERM)
-    if server in _WITHOUT_EXIT:
-        return server != "Lambda" and type(handler).__module__ == "f2b_producer._sigterm"
+    if server == "Lambda":  # it freezes a process for ever
+        return False
+    if (
+        "f2b_producer._sigterm" in sys.modules
+    ):  # send_at_sigterm; others chain to it
+        return True
+    if server in _ENDED_BY_SIGTERM:
+        return False
     # A child of multiprocessing runs the finalizers of multiprocessing, and is ended by its parent.
-    return server in _OWN_EXIT or _is_child() or handler is not signal.SIG_DFL
+    return server in _OWN_EXIT or _is_child() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
 
 def _advice_for_exit(server: str) -> str:
-    if "f2b_producer.asgi" in sys.modules and server != "Lambda":  # its middlewares send at the shutdown
-        return ""
-    return _WITHOUT_EXIT.get(server, _AT_SIGTERM)
+    if server == "Lambda":
+        return _LAMBDA_ADVICE
+    if server not in _ENDED_BY_SIGTERM:
+        return _AT_SIGTERM
+    return "" if "f2b_producer.asgi" in sys.modules else _AT_SHUTDOWN  # its middlewares send at the shutdown

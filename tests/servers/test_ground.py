@@ -25,11 +25,7 @@ GROUNDS = {
     "gunicorn uvicorn worker": ENDS_WELL._replace(server="gunicorn with uvicorn", exit_hooks=False),
     "uvicorn --workers": ENDS_WELL._replace(server="uvicorn", exit_hooks=False),
     "hypercorn": ENDS_WELL._replace(server="hypercorn"),
-    "granian WSGI": ENDS_WELL._replace(
-        server="granian",
-        exit_hooks=False,
-        advice="f2b_producer.asgi.SendAtShutdown (ASGI) or send_at_sigterm=True (WSGI)",
-    ),
+    "granian WSGI": ENDS_WELL._replace(server="granian"),
     "eventlet, patched late": DIES_OF_SIGTERM._replace(server="plain process", patched="eventlet"),
     "waitress": DIES_OF_SIGTERM._replace(server="waitress"),
     "daphne": ENDS_WELL._replace(server="daphne"),

@@ -39,6 +39,12 @@ def test_a_plain_script_stands_on_python_alone_and_must_ask_for_sigterm() -> Non
     assert told(ASK) == PLAIN
 
 
+def test_who_asked_for_sigterm_needs_no_advice() -> None:
+    asked = "from f2b_producer import Producer; Producer('memory:', send_at_sigterm=True)"
+    assert told(f"{asked}; {ASK}") == PLAIN._replace(exit_hooks=True, advice="")
+    assert told(f"{asked}; import uvicorn.protocols.http; {ASK}").advice == ""
+
+
 def test_a_process_that_handles_sigterm_itself_runs_its_exit_hooks_and_needs_no_advice() -> None:
     ground = told(f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); {ASK}")
     assert ground == PLAIN._replace(exit_hooks=True, advice="")

@@ -6,6 +6,7 @@ from functools import partial
 from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
+from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
@@ -124,6 +125,7 @@ class Pump:
             last_error=self._last_error,
             oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
             fullness=self._buffer.fullness(),
+            ground=find(),
         )
 
     def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:
@@ -278,6 +280,7 @@ class Pump:
         """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
         if self._turning.acquire(timeout=self._left_s(deadline_s)):
             try:
+                self._state_log.ground()
                 self._try_to_send(deadline_s)
                 self._tell()
             finally:

@@ -1,6 +1,7 @@
 """What all these applications share: the producer that the test describes in SERVED, and the answer to a request.
 
 ``/report/NOTE`` reports once, with that note, and any other path reports nothing. Both answer the process's id.
+``/ground`` answers what the producer says of its ground.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def begin_worker() -> None:
 
 def respond(path: str) -> bytes:
     """Report what *path* asks for, and answer who did."""
+    if f2b and path == "/ground":
+        return json.dumps(f2b.health().ground).encode()
     _, found, note = path.partition("/report/")
     if f2b and found:
         f2b.report(IP, JAIL, note=note)

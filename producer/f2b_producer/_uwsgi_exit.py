@@ -5,10 +5,10 @@ _attended: list[ModuleType] = []
 
 
 def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
-    """Have *end* called at the end of every worker, and once there what the application wants called: once.
+    """Have *end* called at the end of every worker, after what the application wants called: once.
 
-    With a gevent loop uWSGI calls no exit hooks of Python's, but this one (plugins/gevent/gevent.c, gevent_loop); with
-    skip-atexit-teardown, too (plugins/python/python_plugin.c, uwsgi_python_atexit).
+    With a gevent loop uWSGI calls no exit hooks of Python's, but this one (plugins/gevent/gevent.c, gevent_loop).
+    So it does with skip-atexit-teardown (plugins/python/python_plugin.c, uwsgi_python_atexit).
     """
     if uwsgi in _attended:
         return

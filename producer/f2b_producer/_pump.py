@@ -315,7 +315,7 @@ class Pump:
             time.sleep(REST_S)
 
     def _back_off(self, deadline_s: float | None, delay_s: float) -> bool:
-        if deadline_s is not None and delay_s >= deadline_s - self._clock():
+        if deadline_s is not None and deadline_s - self._clock() <= delay_s + FLUSH_PAUSE_S:
             return False
         self._urgent.wait(delay_s)
         return not self._stopped
@@ -365,7 +365,9 @@ class Pump:
                 return
             self._turn(self._clock() + left_s)
             if self._kept:
-                self._urgent.wait(min(FLUSH_PAUSE_S, wait.left_s(away=self._answers is False)))
+                if wait.left_s(away=self._answers is False) <= FLUSH_PAUSE_S:
+                    return  # another attempt would hardly have the time
+                self._urgent.wait(FLUSH_PAUSE_S)
 
     def _wait_for(self, target: int, wait: Wait) -> bool:
         while self._done() < target:
@@ -375,7 +377,8 @@ class Pump:
             with self._settled:
                 if left_s <= 0 or self._done() >= target:
                     break
-                self._settled.wait(left_s if self._has_thread() else min(left_s, FLUSH_PAUSE_S))
+                # Not longer: Python handles a signal that comes just before a wait at its end.
+                self._settled.wait(min(left_s, FLUSH_PAUSE_S))
         return self._done() >= target
 
     def _abandon(self, deadline_s: float | None = None) -> None:

@@ -77,7 +77,14 @@ class StateLog:
         self._lost_told = lost.unsent + lost.dropped + lost.refused
         more = f", {lost.dropped} dropped before" if lost.dropped else ""
         more += f", {lost.refused} refused as closed" if lost.refused else ""
-        _say(logging.ERROR, "%s with %d infractions unsent%s: %s", when, lost.unsent, more, error or "out of time")
+        _say(
+            logging.ERROR,
+            "%s with %d infractions unsent%s: %s",
+            when,
+            lost.unsent,
+            more,
+            error or ("out of time" if lost.unsent else "see Producer.stats()"),
+        )
 
     def crashed(self) -> None:
         """Log the exception being handled, which is a bug of this package."""

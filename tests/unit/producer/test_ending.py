@@ -164,7 +164,7 @@ def test_what_was_refused_since_the_close_is_told_with_its_number(caplog: pytest
     f2b.report("10.0.0.1")
     f2b.report("10.0.0.1")
     close_all()  # the end of the process
-    assert "closed with 0 infractions unsent, 2 refused as closed: out of time" in caplog.messages
+    assert "closed with 0 infractions unsent, 2 refused as closed: see Producer.stats()" in caplog.messages
 
 
 def test_a_thread_that_died_is_started_again_by_the_next_report(caplog: pytest.LogCaptureFixture) -> None:

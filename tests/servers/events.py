@@ -130,7 +130,7 @@ class Play:
             {note: each.at_s for note, each in answered.items()},
             self.queue.notes(),
             self.running.told(),
-            len(self.load.unanswered),
+            len(self.load.unanswered) + self.server.reports_at_import,
             self.took_s,
             self.wrong,
         )

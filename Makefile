@@ -23,7 +23,8 @@ NO_SUCH_TEST := $(if $(ARGS),5,0)
 quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers bench bench-judge bench-enforcer \
+.PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
+	test-wheels bench bench-judge bench-enforcer \
 	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
 	lock clean
 
@@ -79,6 +80,10 @@ test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (
 
 test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server: 25 minutes (ARGS="--server gthread --event stop")
 	@$(BIN)/python -m tests.servers $(ARGS)
+
+test-wheels: $(STAMP) ## Try the wheels in empty environments, the producer's on every Python from 3.11 on that is here
+	@$(BIN)/python -m localstack.pythons
+	@$(BIN)/python $(PYTEST) tests/acceptance/test_wheels.py tests/acceptance/test_producer_wheel.py $(ARGS)
 
 bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an object each)
 	@$(MAKE) --no-print-directory bench-judge bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-enforcer

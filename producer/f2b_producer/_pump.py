@@ -6,6 +6,7 @@ from functools import partial
 from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
+from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
@@ -52,6 +53,7 @@ class Pump:
         self.closed = False
         self._ending = False  # leave when nothing is left
         self._stopped = False  # leave now
+        self._retired_until_s = math.inf
         self._begin()
 
     def _begin(self) -> None:
@@ -123,6 +125,7 @@ class Pump:
             last_error=self._last_error,
             oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
             fullness=self._buffer.fullness(),
+            ground=find(),
         )
 
     def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:
@@ -170,8 +173,9 @@ class Pump:
             left = self._end(deadline_s if flushed else self._clock())
         return flushed and not left
 
-    def retire(self) -> None:
-        """Let the thread send what is buffered and then end; waits for nothing."""
+    def retire(self, timeout_s: float) -> None:
+        """Let the thread send what is buffered and then end, after *timeout_s* also unsent; waits for nothing."""
+        self._retired_until_s = self._clock() + timeout_s
         self._ending = True
         self.urge()
 
@@ -258,6 +262,8 @@ class Pump:
 
     def _wait_for_work(self) -> bool:
         """Wait until there is something to send and it is time to; return False to end."""
+        if self._kept and self._clock() >= self._retired_until_s:
+            self.close(0)  # nobody holds the producer: in an outage such threads would pile up
         if self._stopped:
             return False
         if not self._kept and not self._buffer:
@@ -274,6 +280,7 @@ class Pump:
         """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
         if self._turning.acquire(timeout=self._left_s(deadline_s)):
             try:
+                self._state_log.ground()
                 self._try_to_send(deadline_s)
                 self._tell()
             finally:

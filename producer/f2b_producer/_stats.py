@@ -5,6 +5,8 @@ from itertools import count
 from threading import Lock
 from typing import NamedTuple
 
+from f2b_producer._ground import Ground
+
 
 class Stats(NamedTuple):
     """What became of the reports of this process; ``accepted == sent + dropped + buffered`` at rest.
@@ -38,6 +40,7 @@ class Health(NamedTuple):
         last_error: What went wrong at the last attempt, in one line; None if nothing did.
         oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
         fullness: Buffered infractions as a share of `max_buffered`, from 0 to 1.
+        ground: On which ground the process stands: its server, and what must be set there.
     """
 
     thread_alive: bool
@@ -45,6 +48,7 @@ class Health(NamedTuple):
     last_error: str | None
     oldest_waiting_s: float
     fullness: float
+    ground: Ground | None = None
 
     @property
     def ok(self) -> bool:

@@ -146,8 +146,8 @@ class Play:
 
 
 def stop(play: Play) -> None:
-    """SIGTERM to the first process, as an orchestrator of containers sends it."""
-    play.stop(signal.SIGTERM)
+    """SIGTERM to the first process, as an orchestrator of containers sends it; to Apache another."""
+    play.stop(play.server.stops)
 
 
 def stop_of_all(play: Play) -> None:
@@ -191,7 +191,7 @@ def outage(play: Play) -> None:
     play.may_lose = True
     play.queue.mood = Mood.REFUSES
     time.sleep(AFTER_S)
-    play.stop(signal.SIGTERM)
+    play.stop(play.server.stops)
 
 
 def hanging_outage(play: Play) -> None:
@@ -199,7 +199,7 @@ def hanging_outage(play: Play) -> None:
     play.may_lose = True
     play.queue.mood = Mood.HANGS
     time.sleep(AFTER_S)
-    play.stop(signal.SIGTERM)
+    play.stop(play.server.stops)
 
 
 def recycling_in_an_outage(play: Play) -> None:
@@ -208,7 +208,7 @@ def recycling_in_an_outage(play: Play) -> None:
     play.queue.mood = Mood.BUSY
     recycling(play)
     play.load.stop()
-    play.stop(signal.SIGTERM)
+    play.stop(play.server.stops)
 
 
 def passing_outage(play: Play) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
+from tests.servers import rows_of_debian, rows_of_jobs
 from tests.servers.served import Server
 
 APPS = "tests.servers.apps"
@@ -125,6 +126,10 @@ SERVERS: list[Server] = [
     *_green("gevent"),
     *_green("eventlet"),
     *_simple(),
+    *rows_of_debian.uwsgi(),
+    *rows_of_debian.mod_wsgi(),
+    *rows_of_jobs.celery(),
+    *rows_of_jobs.multiprocessing(),
 ]
 
 

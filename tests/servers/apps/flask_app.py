@@ -8,6 +8,7 @@ app = Flask(__name__)
 
 
 @app.get("/")
+@app.get("/ground")
 @app.get("/report/<note>")
 def answer(note: str = "") -> Response:
     return Response(respond(request.path), content_type="text/plain")

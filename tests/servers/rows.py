@@ -46,7 +46,9 @@ def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Serve
 
 
 def _uvicorn() -> list[Server]:
-    base = ("uvicorn", "--port", "{port}", "--timeout-graceful-shutdown", "5")
+    # On a machine that does much else, a worker may take long to answer its parent, which then gives a reload up.
+    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "60")
+    base = ("uvicorn", "--port", "{port}", "--no-access-log", *patient)
     alone = Server("uvicorn", "uvicorn", (*base, ASGI))
     workers = replace(
         alone,
@@ -67,7 +69,7 @@ def _uvicorn() -> list[Server]:
 
 
 def _hypercorn() -> list[Server]:
-    base = ("hypercorn", "--bind", BIND, "--graceful-timeout", "5", "-w", "2")
+    base = ("hypercorn", "--bind", BIND, "--graceful-timeout", "10", "-w", "2")
     asgi = Server(
         "hypercorn",
         "hypercorn",

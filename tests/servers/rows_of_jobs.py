@@ -25,7 +25,6 @@ def celery() -> list[Server]:
         "celery",
         ("python", "-m", f"{APPS}.celery_worker", "{port}", "prefork"),
         recycling=("--max-tasks-per-child", "20"),
-        graceful_s=10.0,
         events=EVENTS,
     )
     others = [
@@ -53,7 +52,6 @@ def multiprocessing() -> list[Server]:
             ("python", "-m", f"{APPS}.jobs", kind, method, "{port}"),
             # A forked child of an executor cannot be replaced, and a process of one request is.
             recycling=() if (kind, method) == ("executor", "fork") else ("20",),
-            graceful_s=10.0,
             events=EVENTS,
         )
         for kind, name in (("process", "Process"), ("pool", "Pool"), ("executor", "ProcessPoolExecutor"))

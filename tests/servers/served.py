@@ -53,7 +53,6 @@ class Server:
         settings: What `Producer` is given besides the queue's URL.
         warm_up: Whether the application calls ``warm_up()``: "" never, "import" or "worker".
         reports_at_import: Whether the application reports once at its import; with preload, before the fork.
-        graceful_s: How long the server itself may take for a stop.
         events: The only ones that are played; all that it can have if empty.
         older: A release that `make test-servers` installs beside the others: its newest no longer has this.
         debian: The packages of Debian's that it is made of, for Debian's own Python; *package* is the first.
@@ -69,7 +68,6 @@ class Server:
     settings: Mapping[str, object] = field(default_factory=dict)
     warm_up: str = ""
     reports_at_import: bool = False
-    graceful_s: float = 5.0
     events: tuple[str, ...] = ()
     older: str = ""
     debian: tuple[str, ...] = ()
@@ -133,7 +131,7 @@ class Running:
                 start_new_session=True,  # whatever it starts can be found again, and ended
             )
         try:
-            self.until(lambda: answers(self.port), STARTS_WITHIN_S, "serves")
+            self.until(lambda: answers(self.port), STARTS_WITHIN_S, "it serves")
         except BaseException:
             self.__exit__()
             raise
@@ -166,8 +164,8 @@ class Running:
         """
         deadline_s = time.monotonic() + limit_s
         while not condition():
-            assert self.process.poll() is None, f"{self.server.name} has ended:\n{self.text()}"
-            assert time.monotonic() < deadline_s, f"not within {limit_s} s: {what}\n{self.text()}"
+            assert self.process.poll() is None, f"it has ended before this: {what}"
+            assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
             time.sleep(LOOK_S)
 
     def text(self) -> str:

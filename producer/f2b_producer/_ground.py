@@ -134,9 +134,7 @@ def _is_child() -> bool:
 def _exit_hooks(server: str) -> bool:
     if server == "Lambda":  # it freezes a process for ever
         return False
-    if (
-        "f2b_producer._sigterm" in sys.modules
-    ):  # send_at_sigterm; others chain to it
+    if "f2b_producer._sigterm" in sys.modules:  # send_at_sigterm; others chain to it
         return True
     if server in _ENDED_BY_SIGTERM:
         return False

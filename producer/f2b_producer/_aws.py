@@ -80,11 +80,12 @@ def may_heal(error: BaseException) -> bool:
     It finds credentials and settings anew. So only what the network or the service has failed in is left out; to
     name all that can be wrong with credentials would forget some.
     """
-    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004, PLC0415
+    from botocore.exceptions import ClientError, HTTPClientError  # noqa: PLC0415 - who has a client has it
+    from botocore.exceptions import ConnectionError as Unreachable  # noqa: PLC0415
 
     if isinstance(error, ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < _SERVER_ERROR
-    return not isinstance(error, (ConnectionError, HTTPClientError, OSError))
+    return not isinstance(error, (Unreachable, HTTPClientError, OSError))
 
 
 def region_of(queue_url: str) -> str | None:

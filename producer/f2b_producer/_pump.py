@@ -10,6 +10,7 @@ from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
+from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
 from f2b_producer._states import Lost, StateLog
@@ -85,6 +86,9 @@ class Pump:
 
     def put(self, infraction: Infraction) -> None:
         """Accept *infraction*, waiting for nothing but, if that was wanted, for room."""
+        if under_way and is_own_record():
+            self.refuse("sending")
+            return
         if (self._room or self._buffer).put(infraction) and self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():

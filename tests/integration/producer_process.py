@@ -43,7 +43,7 @@ class Application:
 
     def end(self) -> None:
         """Let it end by itself, as it does at the end of its input."""
-        self.complaints = self._process.communicate(timeout=60)[1]
+        self.complaints = self._process.communicate(timeout=300)[1]
         assert self._process.returncode == 0, self.complaints
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 REPORTS = 347
 SETUP = """
 from f2b_producer import Producer, _aws
-f2b = Producer(URL, linger_s=0, flush_timeout_s=30)
+f2b = Producer(URL, linger_s=0, flush_timeout_s=120)
 
 def report(n):
     for i in range(n):
@@ -41,7 +41,7 @@ def test_credentials_that_come_after_the_first_report_are_found_and_everything_i
             assert metadata.asked.wait(20)
             assert not process.ask("f2b.flush(3)")
             metadata.silent = False
-            assert process.ask("f2b.flush(40)")
+            assert process.ask("f2b.flush()")
             process.end()
     assert len(queue.infractions()) == REPORTS
 
@@ -56,11 +56,9 @@ def test_credentials_that_are_rotated_in_a_file_are_read_again(tmp_path: Path) -
             process.ask("report(1)")
             assert process.ask("f2b.flush()")
             queue.takes_key = "NEW"
+            queue.asked.clear()
             process.ask(f"report({REPORTS})")
-            assert not process.ask("f2b.flush(3)")
-            assert process.ask("f2b.health().last_error").startswith(
-                "ClientError: An error occurred (InvalidClient"
-            )
+            assert queue.asked.wait(60)
             write_key(file, "NEW")
             assert process.ask("f2b.flush()")
             process.end()
@@ -78,7 +76,8 @@ def test_warm_up_says_no_while_there_are_no_credentials_and_yes_when_there_are()
         with application(SETUP, environment) as process:
             assert process.ask("f2b.warm_up()") is False
             metadata.silent = False
-            assert process.ask("f2b.warm_up()") is True
+            # More than once, as botocore waits a second for each answer, and a busy machine may take longer.
+            assert any(process.ask("f2b.warm_up()") for _ in range(20))
             assert process.ask("f2b.stats().accepted") == 0
             process.end()
     assert process.complaints == ""

@@ -10,7 +10,7 @@ from tests.integration.producer_process import KEYS, application
 SETUP = """
 import logging, logging.handlers, queue, threading
 from f2b_producer import Producer
-f2b = Producer(URL, linger_s=0, flush_timeout_s=30)
+f2b = Producer(URL, linger_s=0, flush_timeout_s=120)
 """
 REPORTING = (
     SETUP

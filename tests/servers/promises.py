@@ -45,7 +45,8 @@ AT_SIGTERM = f"{EXIT}; at SIGTERM, a handler"
 MIDDLEWARE = "`F2BMiddleware` or `SendAtShutdown`"
 SETTING = "`send_at_sigterm=True`"
 GREEN = "`warm_up()` where a worker starts"
-UWSGI = "`enable-threads`, `py-call-uwsgi-fork-hooks`"
+UWSGI = "`enable-threads`, `py-call-uwsgi-fork-hooks`, and a graceful stop"
+MOD_WSGI = "`WSGIApplicationGroup %{GLOBAL}`"
 UWSGI_RELEASE = "uWSGI 2.0.21 of Debian 12"
 MOD_WSGI_RELEASE = "mod_wsgi 4.9.4 of Debian 12"
 CHILD = "the end of the child"
@@ -73,9 +74,9 @@ PROMISES = [
     Promise("flask run", AT_SIGTERM, SETTING),
     Promise("uWSGI", EXIT, UWSGI, UWSGI_RELEASE),
     Promise("uWSGI gevent", EXIT, f"{UWSGI}; {GREEN}", UWSGI_RELEASE),
-    Promise("mod_wsgi daemon", EXIT, tested=MOD_WSGI_RELEASE),
-    Promise("mod_wsgi embedded", EXIT, "stop Apache by `apachectl graceful-stop`", MOD_WSGI_RELEASE),
-    Promise("Celery prefork", CHILD_OF_CELERY),
+    Promise("mod_wsgi daemon", EXIT, f"{MOD_WSGI}; `flush_timeout_s=2`", MOD_WSGI_RELEASE),
+    Promise("mod_wsgi embedded", EXIT, f"{MOD_WSGI}; `apachectl graceful-stop`", MOD_WSGI_RELEASE),
+    Promise("Celery prefork", CHILD_OF_CELERY, "with `--max-tasks-per-child`, a broker such as Redis or RabbitMQ"),
     Promise("Celery threads", EXIT),
     Promise("Celery solo", EXIT),
     Promise("Celery gevent", EXIT, GREEN),

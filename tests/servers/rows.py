@@ -161,5 +161,10 @@ FAST: list[tuple[str, str]] = [
     ("daphne", "stop"),
     ("Django runserver", "stop"),
     ("flask run", "outage"),
+    ("uWSGI, used before the fork", "reload"),
+    ("uWSGI, no threads", "stop"),
+    ("Celery prefork", "recycling"),
+    ("multiprocessing Pool, fork", "stop"),
+    ("multiprocessing ProcessPoolExecutor, spawn", "outage"),
 ]
 """What `make test` plays: every server once, and each event with the server that has most to lose by it."""

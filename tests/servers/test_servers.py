@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("name", "event"), FAST, ids=[f"{name}-{event}" for name, event in FAST])
 def test_what_an_application_reported_arrives_or_is_told(name: str, event: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    log, played = tmp_path / "log", server(name)
+    if played.missing and not os.environ.get("CI"):
+        pytest.skip(played.missing)
     try:
-        outcome = Play(server(name), event, log).run()
+        outcome = Play(played, event, log).run()
     finally:
-        print(log.read_text("utf-8", errors="replace"))  # noqa: T201 - pytest shows it where the test fails
+        print(log.read_text("utf-8", errors="replace") if log.exists() else "")  # noqa: T201 - pytest shows it where the test fails
 
     assert outcome.wrong == []
 

@@ -52,7 +52,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/servers tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*
@@ -78,7 +78,7 @@ test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (
 .servers/gunicorn-25.3.0: $(STAMP)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ gunicorn==25.3.0
 
-test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server, and print what arrived (ARGS="--server gthread --event stop")
+test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server: 25 minutes (ARGS="--server gthread --event stop")
 	@$(BIN)/python -m tests.servers $(ARGS)
 
 test-wheels: $(STAMP) ## Try the wheels in empty environments, the producer's on every Python from 3.11 on that is here
@@ -143,11 +143,12 @@ format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-docs: $(STAMP) ## Write the generated pages again: settings, commands, and the JSON Schemas
+docs: $(STAMP) ## Write the generated pages again: settings, commands, the JSON Schemas, and the table of servers
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
 	@$(BIN)/python -m f2b_worker.cli.schemas > docs/commands.schema.json
 	@$(BIN)/python -m f2b_worker.cli.command_page > docs/commands.md
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
+	@$(BIN)/python -m tests.servers.promises
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

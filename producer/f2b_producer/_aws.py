@@ -3,6 +3,8 @@ import os
 import re
 from typing import TYPE_CHECKING, cast
 
+from f2b_producer._quiet import hush
+
 if TYPE_CHECKING:
     from f2b_producer._queue import QueueClient
 
@@ -11,6 +13,7 @@ READ_TIMEOUT_S = 5
 SHARE_MIN_S = 0.01  # 0 would mean no timeout at all
 ATTEMPTS = 2  # the pump retries by itself, with the same pack ids
 CONNECTIONS = 1  # one thread sends
+_SERVER_ERROR = 500
 
 _REGION = r"([a-z]+(?:-[a-z]+)+-\d+)"
 _HOSTS = re.compile(  # as in f2b_worker.adapters.aws
@@ -44,6 +47,7 @@ def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
         from botocore.session import get_session  # noqa: PLC0415
     except ImportError as error:
         raise MissingBoto3Error("boto3 is not installed: pip install boto3, or give Producer a client") from error
+    hush()  # already what it logs while it looks for credentials
     # Connecting and reading come one after the other, and making the client takes its time too.
     share_s = math.inf if within_s is None else max(SHARE_MIN_S, within_s * 0.4)
     config = Config(
@@ -54,10 +58,34 @@ def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
         user_agent_extra="f2b-producer",
     )
     session = get_session()
+    # For the clients that a role needs to find its credentials, too: those of botocore wait a minute.
+    session.set_default_client_config(config)
     # botocore knows AWS_DEFAULT_REGION only; the profile's Region comes after both variables, as everywhere.
     named = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
     region = region_of(queue_url) or named or session.get_config_variable("region")
-    return cast("QueueClient", session.create_client("sqs", region_name=region, config=config))
+    return cast("QueueClient", session.create_client("sqs", region_name=region))
+
+
+def find_credentials(client: "QueueClient") -> None:
+    """Have *client*, made by `connect`, sign something: raises what botocore says if it has no credentials."""
+    # The one public way to sign without a call. It costs a millisecond, and loads the rules for endpoints.
+    sign = getattr(client, "generate_presigned_url", None)
+    if sign is not None:
+        sign("list_queues")
+
+
+def may_heal(error: BaseException) -> bool:
+    """Whether a new client may do better than the one that met *error*.
+
+    It finds credentials and settings anew. So only what the network or the service has failed in is left out; to
+    name all that can be wrong with credentials would forget some.
+    """
+    from botocore.exceptions import ClientError, HTTPClientError  # noqa: PLC0415 - who has a client has it
+    from botocore.exceptions import ConnectionError as Unreachable  # noqa: PLC0415
+
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < _SERVER_ERROR
+    return not isinstance(error, (Unreachable, HTTPClientError, OSError))
 
 
 def region_of(queue_url: str) -> str | None:

@@ -91,6 +91,7 @@ class Producer:
         from f2b_producer._lifetime import attend  # noqa: PLC0415
         from f2b_producer._pump import Pump  # noqa: PLC0415
         from f2b_producer._sender import Sender  # noqa: PLC0415
+        from f2b_producer._states import count_producer  # noqa: PLC0415
 
         self._flush_timeout_s = flush_timeout_s
         self._pump = Pump(
@@ -101,6 +102,8 @@ class Producer:
             reporter=_machine() if reporter is None else reporter,
         )
         attend(self, self._pump, flush_timeout_s)
+        if client is None:
+            count_producer(queue_url)
         if send_at_sigterm:
             from f2b_producer._sigterm import send_first  # noqa: PLC0415 - for those who asked
 
@@ -142,13 +145,15 @@ class Producer:
             pump.refuse("unreadable")
 
     def warm_up(self) -> bool:
-        """Load boto3 and make the client now, in this thread, which takes some tenths of a second.
+        """Load boto3, make the client and find its credentials now, in this thread: some tenths of a second.
 
         Without it the background thread does so at the first report, while the others go on, but now and then
-        an event loop has to wait 40 to 150 ms. So call it where a worker process starts. It never raises.
+        an event loop has to wait 40 to 150 ms. So call it where a worker process starts. It never raises. Where
+        nothing answers that is asked for credentials, it takes some seconds.
 
         Returns:
-            Whether there is a client; why not is logged at the first report.
+            Whether there are a client and credentials. The queue is not asked. After False, the first report
+            tries again and logs what is missing. A client that was given needs nothing: that is True.
         """
         return self._pump.warm_up()
 

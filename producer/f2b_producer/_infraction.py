@@ -39,6 +39,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "identity": "identity is not 1-64 printable ASCII characters",
         "unreadable": "an argument raised an error when it was read",
         "closed": "the producer was closed before the report",
+        "sending": "a log handler reported what was logged while reports were sent: it would bring the next one",
         "no-client": "the trusted hops or proxies do not tell whose request it is",
         "decide": "the decide function of a middleware raised an error",
     }

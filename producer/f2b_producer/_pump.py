@@ -9,6 +9,7 @@ from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
+from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
 from f2b_producer._states import Lost, StateLog
@@ -52,6 +53,7 @@ class Pump:
         self.closed = False
         self._ending = False  # leave when nothing is left
         self._stopped = False  # leave now
+        self._retired_until_s = math.inf
         self._begin()
 
     def _begin(self) -> None:
@@ -83,6 +85,9 @@ class Pump:
 
     def put(self, infraction: Infraction) -> None:
         """Accept *infraction*, waiting for nothing but, if that was wanted, for room."""
+        if under_way and is_own_record():
+            self.refuse("sending")
+            return
         if (self._room or self._buffer).put(infraction) and self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():
@@ -170,8 +175,9 @@ class Pump:
             left = self._end(deadline_s if flushed else self._clock())
         return flushed and not left
 
-    def retire(self) -> None:
-        """Let the thread send what is buffered and then end; waits for nothing."""
+    def retire(self, timeout_s: float) -> None:
+        """Let the thread send what is buffered and then end, after *timeout_s* also unsent; waits for nothing."""
+        self._retired_until_s = self._clock() + timeout_s
         self._ending = True
         self.urge()
 
@@ -258,6 +264,8 @@ class Pump:
 
     def _wait_for_work(self) -> bool:
         """Wait until there is something to send and it is time to; return False to end."""
+        if self._kept and self._clock() >= self._retired_until_s:
+            self.close(0)  # nobody holds the producer: in an outage such threads would pile up
         if self._stopped:
             return False
         if not self._kept and not self._buffer:

@@ -1,11 +1,15 @@
+import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from f2b_producer._aws import connect
+from f2b_producer._aws import connect, find_credentials, may_heal
 from f2b_producer._pack import Pack
 from f2b_producer._queue import QueueClient
+from f2b_producer._quiet import hush, sending
+from f2b_producer._renewal import Renewal, Silence
 
 BATCH_MAX_ENTRIES = 10
 BATCH_MAX_BYTES = 262_144  # 256 KiB: what a queue made before the limit rose to 1 MiB still takes
@@ -35,27 +39,57 @@ class Outcome(NamedTuple):
 class Sender:
     """Sends batches of packs with the client it was given, or with one of its own made at first use.
 
+    Its own is made anew when a new one may do better, as after a change of credentials.
+
     Args:
         queue_url: The queue.
         client: None makes one.
         message_group_id: Whose share of the queue the messages take, on a fair queue.
+        clock: Seconds that only go forward.
+        wall: Seconds that go on while the machine sleeps, but may be set.
     """
 
-    def __init__(self, queue_url: str, client: QueueClient | None, *, message_group_id: str | None = None) -> None:
+    def __init__(
+        self,
+        queue_url: str,
+        client: QueueClient | None,
+        *,
+        message_group_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.queue_url = queue_url
         self._group = {} if message_group_id is None else {"MessageGroupId": message_group_id}
-        self._given = self._client = client
+        self._given = client
+        if client is not None:
+            hush()  # `connect` does it for ours
+        self._renewal = Renewal(clock)
+        self._silence = Silence(clock, wall)
+        self.forget_client()
 
     def forget_client(self) -> None:
         """Drop the client made here: after a fork its connections belong to the parent."""
         self._client = self._given
+        self._unmade = ""  # why there is no client, in one line
+        self._doubted = False  # whether a new client may do better
+        self._renewal.succeeded()
 
     def warm_up(self) -> bool:
-        """Make the client now if there is none; return whether there is one. It never raises."""
+        """Make the client now, if there is none, and find its credentials; return whether both went well.
+
+        It never raises.
+        """
+        if self._given is not None:
+            return True
         try:
-            self._client = self._client or connect(self.queue_url)
-        except Exception:  # noqa: BLE001 - the first attempt to send will say what is missing
+            with sending():
+                client = (None if self._doubted else self._client) or connect(self.queue_url)
+                find_credentials(client)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - the first attempt to send will say what is missing
             return False
+        self._client, self._doubted = client, False
         return True
 
     def send(self, packs: Sequence[Pack], within_s: float | None = None) -> Outcome:
@@ -68,17 +102,59 @@ class Sender:
         """
         entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]
         try:
-            response = self._connected(within_s).send_message_batch(QueueUrl=self.queue_url, Entries=entries)
-            return _outcome(packs, response)
-        except Exception as error:  # noqa: BLE001 - whatever a client raises, the infractions stay
-            return Outcome([], list(packs), [], _one_line(f"{type(error).__name__}: {error}"))
+            with sending():
+                outcome = _outcome(packs, self._call(entries, within_s))
+        except KeyboardInterrupt:  # of who waits for the end of the process, in the thread that sends then
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a client or a handler raises, the infractions stay
+            return Outcome([], list(packs), [], self._doubt(error))
+        self._doubted = False
+        self._renewal.succeeded()
+        return outcome
+
+    def _call(self, entries: Sequence[Any], within_s: float | None) -> Any:
+        client = self._connected(within_s)
+        try:
+            return client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+        finally:
+            if client is not self._client:  # made for this call
+                _hang_up(client)
 
     def _connected(self, within_s: float | None) -> QueueClient:
-        if self._given is None and within_s is not None:
-            return connect(self.queue_url, within_s)  # a client's timeouts cannot be changed later
+        """Return the client to send with now, made or connected anew if need be."""
+        if self._given is None:
+            if within_s is not None:
+                return connect(self.queue_url, within_s)  # a client's timeouts cannot be changed later
+            if (self._client is None or self._doubted) and self._renewal.due():
+                self._renew()
+            elif self._client is not None and self._silence.is_long():
+                _hang_up(self._client)
+            self._silence.end()
         if self._client is None:
-            self._client = connect(self.queue_url)
+            raise _NotDueError
         return self._client
+
+    def _renew(self) -> None:
+        outdated, self._client = self._client, connect(self.queue_url)  # stays in use if this raises
+        self._doubted = False
+        if outdated is not None:
+            _hang_up(outdated)
+
+    def _doubt(self, error: BaseException) -> str:
+        """Take note of what went wrong, and return it in one line."""
+        if isinstance(error, _NotDueError):
+            return self._unmade
+        told = _one_line(f"{type(error).__name__}: {error}")
+        if self._given is None:
+            if self._client is None:
+                self._unmade = told
+            else:
+                self._doubted = self._doubted or may_heal(error)
+        return told
+
+
+class _NotDueError(Exception):
+    """No client could be made, and the pause before the next attempt is not over."""
 
 
 def deliver(
@@ -170,6 +246,11 @@ def _blames_the_message(failure: Mapping[str, Any]) -> bool:
 
 def _failure(failure: Mapping[str, Any]) -> str:
     return _one_line(f"{failure.get('Code', 'not confirmed')}: {failure.get('Message', '')}")
+
+
+def _hang_up(client: QueueClient) -> None:
+    with contextlib.suppress(Exception):
+        cast("Any", client).close()
 
 
 def _one_line(text: str) -> str:

@@ -1,21 +1,44 @@
-import contextlib
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import NamedTuple
 
 from f2b_producer import _ground
 from f2b_producer._infraction import REASONS
 
 OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, one line
+# Of one queue in one process. One is enough; a few come from modules that do not know of each other, and one for
+# each request passes this in moments.
+PRODUCERS_MAX = 10
 
 _log = logging.getLogger("f2b_producer")
 
 
 def _say(level: int, message: str, *args: object, exc_info: bool = False) -> None:
-    # A handler of the application may raise; that must not end the thread that sends.
-    with contextlib.suppress(Exception):
+    # A handler of the application may raise, even SystemExit; that must not end the thread that sends.
+    try:
         _log.log(level, message, *args, exc_info=exc_info)
+    except KeyboardInterrupt:  # of who waits for the end of the process, and not the handler's
+        raise
+    except BaseException:  # noqa: BLE001, S110 - who cannot log cannot log that either
+        pass
+
+
+_made: dict[str, Iterator[int]] = {}
+
+
+def count_producer(queue_url: str) -> None:
+    """Count a producer that makes its own client; say once of each queue when they are too many."""
+    made = next(_made.setdefault(queue_url, count(1)))
+    if made == PRODUCERS_MAX + 1:
+        _say(
+            logging.WARNING,
+            "this process has made %d producers for %s: make one when it starts, and keep it. Each has a thread"
+            " and an SQS client of its own, which takes 1 MB and 50 ms of CPU",
+            made,
+            queue_url,
+        )
 
 
 class Lost(NamedTuple):

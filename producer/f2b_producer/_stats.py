@@ -60,20 +60,17 @@ class Health(NamedTuple):
 
 
 class Counter:
-    """A number that threads and signal handlers may raise: `add` is atomic and takes no lock."""
+    """A number that threads and signal handlers may raise and read: both are atomic and take no lock."""
 
-    __slots__ = ("_lock", "_reads", "add")
+    __slots__ = ("_count", "add")
 
     def __init__(self) -> None:
-        self.add = count().__next__
-        self._reads = 0
-        self._lock = Lock()
+        self._count = count()
+        self.add = self._count.__next__
 
     def value(self) -> int:
         """Return how often `add` was called."""
-        with self._lock:  # among readers only: each reading is itself a step of the count
-            self._reads += 1
-            return self.add() - (self._reads - 1)
+        return int(repr(self._count)[6:-1])  # "count(5)": what says it without a step of the count
 
 
 class Bell:

@@ -89,6 +89,11 @@ class LocalQueue:
                 self._cut()
             self._changed.notify_all()
 
+    def notes(self) -> set[str]:
+        """Return the notes that have arrived by now."""
+        with self._changed:
+            return set(self.arrived)
+
     def wait_until_it_holds(self, requests: int, limit_s: float = 10.0) -> bool:
         """Wait until so many requests hung, now or before; return whether they do."""
         with self._changed:

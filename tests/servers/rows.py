@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
+from tests.servers import rows_of_debian, rows_of_jobs
 from tests.servers.served import Server
 
 APPS = "tests.servers.apps"
@@ -14,6 +15,7 @@ FASTAPI = f"{APPS}.fastapi_app:app"
 FLASK = f"{APPS}.flask_app:app"
 DJANGO = f"{APPS}.django_app"
 BIND = "127.0.0.1:{port}"
+AT_SIGTERM = {"send_at_sigterm": True}
 PRELOAD = ("-c", f"python:{APPS}.gunicorn_preload")
 OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 """A variant of a server differs in when the client is made: these events meet that."""
@@ -21,7 +23,7 @@ OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 
 def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Server]:
     """One kind of worker, its application loaded after the fork and before it, with `warm_up` and without."""
-    base = ("python", "-m", "gunicorn", "-w", "2", "-b", BIND, "--graceful-timeout", "5", "--no-control-socket")
+    base = ("python", "-m", "gunicorn", "-w", "2", "-b", BIND, "--graceful-timeout", "10", "--no-control-socket")
     plain = Server(
         f"gunicorn {kind}",
         "gunicorn",
@@ -44,7 +46,9 @@ def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Serve
 
 
 def _uvicorn() -> list[Server]:
-    base = ("uvicorn", "--port", "{port}", "--timeout-graceful-shutdown", "5")
+    # On a machine that does much else, a worker may take long to answer its parent, which then gives a reload up.
+    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "60")
+    base = ("uvicorn", "--port", "{port}", "--no-access-log", *patient)
     alone = Server("uvicorn", "uvicorn", (*base, ASGI))
     workers = replace(
         alone,
@@ -65,8 +69,15 @@ def _uvicorn() -> list[Server]:
 
 
 def _hypercorn() -> list[Server]:
-    base = ("hypercorn", "--bind", BIND, "--graceful-timeout", "5", "-w", "2")
-    asgi = Server("hypercorn", "hypercorn", (*base, ASGI), recycling=("--max-requests", "100"))
+    base = ("hypercorn", "--bind", BIND, "--graceful-timeout", "10", "-w", "2")
+    asgi = Server(
+        "hypercorn",
+        "hypercorn",
+        (*base, ASGI),
+        reload=signal.SIGHUP,
+        recycling=("--max-requests", "100"),
+        settings=AT_SIGTERM,  # when one worker has ended, it ends the others by SIGTERM (hypercorn/run.py)
+    )
     return [
         asgi,
         replace(asgi, name="hypercorn, FastAPI", command=(*base, FASTAPI)),
@@ -83,17 +94,22 @@ def _granian() -> list[Server]:
 
 def _green(kind: str) -> list[Server]:
     """The library's own server, patched before the application is imported and after it."""
-    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"))
+    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"), settings=AT_SIGTERM)
     return [early, replace(early, name=f"{kind}, patched late", command=(*early.command, "late"))]
 
 
 def _simple() -> list[Server]:
     flask = ("flask", "--app", f"{APPS}.flask_app", "run", "--port", "{port}")
     return [
-        Server("waitress", "waitress", ("waitress-serve", f"--listen={BIND}", FLASK)),
+        Server("waitress", "waitress", ("waitress-serve", f"--listen={BIND}", FLASK), settings=AT_SIGTERM),
         Server("daphne", "daphne", ("daphne", "-p", "{port}", f"{DJANGO}:asgi")),
-        Server("Django runserver", "django", ("python", "-m", DJANGO, "runserver", "--noreload", BIND)),
-        Server("flask run", "flask", flask),
+        Server(
+            "Django runserver",
+            "django",
+            ("python", "-m", DJANGO, "runserver", "--noreload", BIND),
+            settings=AT_SIGTERM,
+        ),
+        Server("flask run", "flask", flask, settings=AT_SIGTERM),
     ]
 
 
@@ -110,6 +126,10 @@ SERVERS: list[Server] = [
     *_green("gevent"),
     *_green("eventlet"),
     *_simple(),
+    *rows_of_debian.uwsgi(),
+    *rows_of_debian.mod_wsgi(),
+    *rows_of_jobs.celery(),
+    *rows_of_jobs.multiprocessing(),
 ]
 
 
@@ -125,6 +145,7 @@ FAST: list[tuple[str, str]] = [
     ("uvicorn, FastAPI", "interrupt"),
     ("uvicorn, no lifespan in the application", "stop"),
     ("uvicorn --workers", "reload"),
+    ("uvicorn --workers", "stop of all"),
     ("gunicorn sync", "kill"),
     ("gunicorn sync, preload", "reload"),
     ("gunicorn sync, preload, used before the fork", "stop"),
@@ -140,5 +161,10 @@ FAST: list[tuple[str, str]] = [
     ("daphne", "stop"),
     ("Django runserver", "stop"),
     ("flask run", "outage"),
+    ("uWSGI, used before the fork", "reload"),
+    ("uWSGI, no threads", "stop"),
+    ("Celery prefork", "recycling"),
+    ("multiprocessing Pool, fork", "stop"),
+    ("multiprocessing ProcessPoolExecutor, spawn", "outage"),
 ]
 """What `make test` plays: every server once, and each event with the server that has most to lose by it."""

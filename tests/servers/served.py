@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+PYTHON = "python"
+"""Stands as the package of what is Python's own."""
 STARTS_WITHIN_S = 30.0
 LOOK_S = 0.02
 # How a producer tells of a loss, behind the process that tests/servers/apps/reporting.py puts before it.
@@ -42,35 +45,47 @@ class Server:
     Attributes:
         name: As it stands in the tables; unique.
         package: The distribution whose version is told.
-        command: The first word is looked for beside Python; ``{port}`` is put in.
+        command: The first word is looked for beside Python; ``{port}`` is put in, and ``{log}``, the log's path.
+        stops: The signal at which it stops gracefully.
         reload: The signal at which it starts its workers anew; None if it has none.
         recycling: The options that end a worker after some requests.
         environment: Variables that it needs.
         settings: What `Producer` is given besides the queue's URL.
         warm_up: Whether the application calls ``warm_up()``: "" never, "import" or "worker".
         reports_at_import: Whether the application reports once at its import; with preload, before the fork.
-        graceful_s: How long the server itself may take for a stop.
         events: The only ones that are played; all that it can have if empty.
         older: A release that `make test-servers` installs beside the others: its newest no longer has this.
+        debian: The packages of Debian's that it is made of, for Debian's own Python; *package* is the first.
     """
 
     name: str
     package: str
     command: tuple[str, ...]
+    stops: signal.Signals = signal.SIGTERM
     reload: signal.Signals | None = None
     recycling: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
     warm_up: str = ""
     reports_at_import: bool = False
-    graceful_s: float = 5.0
     events: tuple[str, ...] = ()
     older: str = ""
+    debian: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         """The version that runs here."""
-        return self.older or version(self.package)
+        if self.package == PYTHON:
+            return platform.python_version()
+        return _debian_version(self.package) if self.debian else self.older or version(self.package)
+
+    @property
+    def missing(self) -> str:
+        """What must be installed to run it, and how; "" if nothing."""
+        if self.older and not self.folder.is_dir():
+            return f"no {self.folder}: make test-servers"
+        packages = " ".join(each for each in self.debian if not _debian_version(each))
+        return f"apt-get install --no-install-recommends {packages}" if packages else ""
 
     @property
     def folder(self) -> Path:
@@ -100,11 +115,11 @@ class Running:
     ) -> None:
         self.server, self.log = server, log
         self.port = free_port()
-        self._command = [word.format(port=self.port) for word in (*server.command, *more)]
+        self._command = [word.format(port=self.port, log=log) for word in (*server.command, *more)]
         self._environment = _environment(server, queue, with_producer=with_producer)
 
     def __enter__(self) -> Self:
-        assert not self.server.older or self.server.folder.is_dir(), f"no {self.server.folder}: make test-servers"
+        assert not self.server.missing, self.server.missing
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(BIN / self._command[0]), *self._command[1:]],
@@ -116,21 +131,21 @@ class Running:
                 start_new_session=True,  # whatever it starts can be found again, and ended
             )
         try:
-            self.until(lambda: answers(self.port), STARTS_WITHIN_S, "serves")
+            self.until(lambda: answers(self.port), STARTS_WITHIN_S, "it serves")
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pid in session(self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL, every_process=True)
         self.process.wait()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that was started."""
-        self.process.send_signal(number)
+    def signal(self, number: signal.Signals, *, every_process: bool = False) -> None:
+        """Send a signal to the process that was started, or to all that it has started, too."""
+        for pid in session(self.process.pid) if every_process else [self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def ended_within_s(self, limit_s: float) -> float | None:
         """Wait until it and all it started are gone; return the seconds that took, None if some still run."""
@@ -149,8 +164,8 @@ class Running:
         """
         deadline_s = time.monotonic() + limit_s
         while not condition():
-            assert self.process.poll() is None, f"{self.server.name} has ended:\n{self.text()}"
-            assert time.monotonic() < deadline_s, f"not within {limit_s} s: {what}\n{self.text()}"
+            assert self.process.poll() is None, f"it has ended before this: {what}"
+            assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
             time.sleep(LOOK_S)
 
     def text(self) -> str:
@@ -162,6 +177,21 @@ class Running:
         return {
             process: sum(int(count or 0) for count in counts) for process, *counts in TOLD.findall(self.text())
         }
+
+
+def _debian_version(package: str) -> str:
+    """Return the version of an installed package of Debian's; "" without."""
+    try:
+        found = subprocess.run(
+            ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${source:Upstream-Version}", package],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # another system
+        return ""
+    status, _, number = found.stdout.partition(" ")
+    return number if status == "installed" else ""
 
 
 def session(leader: int) -> list[int]:

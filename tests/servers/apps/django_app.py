@@ -13,6 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
+from f2b_producer.asgi import SendAtShutdown
 from tests.servers.apps.reporting import respond
 
 MODULE = "tests.servers.apps.django_app"
@@ -35,7 +36,7 @@ if not settings.configured:
     django.setup()
 
 wsgi = get_wsgi_application()
-asgi = get_asgi_application()
+asgi = SendAtShutdown(get_asgi_application())
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", MODULE)

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
-from f2b_producer.asgi import F2BMiddleware
-from tests.servers.apps.reporting import f2b, respond
+from f2b_producer.asgi import SendAtShutdown
+from tests.servers.apps.reporting import respond
 
 if TYPE_CHECKING:
     from fastapi import Response
 
 app = FastAPI()
-if f2b:
-    app.add_middleware(F2BMiddleware, producer=f2b, trusted_hops=0)
+app.add_middleware(SendAtShutdown)
 
 
 @app.get("/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 
 from f2b_producer import Producer
 
@@ -19,6 +20,9 @@ JAIL = "login"
 _lines = logging.StreamHandler()
 _lines.setFormatter(logging.Formatter("%(process)d %(name)s %(message)s"))
 logging.getLogger("f2b_producer").addHandler(_lines)
+
+# Behind all that Debian's Python has: what is compiled in there may be for another Python.
+sys.path += filter(None, [os.environ.get("LIBRARIES")])
 
 _served = json.loads(os.environ["SERVED"])
 f2b = Producer(_served["queue_url"], **_served["settings"]) if _served["queue_url"] else None

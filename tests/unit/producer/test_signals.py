@@ -166,6 +166,22 @@ f2b.flush(60)
     assert "stopping with 1 infractions unsent: out of time" in done.stderr
 
 
+def test_sigterm_that_interrupts_a_look_at_the_counts_ends_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "queue"
+    script = """
+signal.signal(signal.SIGTERM, lambda *_: None)
+f2b = producer(flush_timeout_s=0.2)
+f2b.report('10.0.0.1')
+def interrupt(frame, event, argument):  # at every line of the look
+    if event == "line" and frame.f_code.co_name == "value": terminate()
+    return interrupt
+sys.settrace(interrupt)
+f2b.stats()
+"""
+    assert run(START + script, path).returncode == 0
+    assert arrived(path) == ["10.0.0.1"]
+
+
 def test_ctrl_c_at_the_end_of__the_wait_and_every_producer_says_what_it_leaves(
     tmp_path: Path,
 ) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
-from f2b_producer._ground import find
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._pack import Pack, encode
@@ -129,7 +128,6 @@ class Pump:
             last_error=self._last_error,
             oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
             fullness=self._buffer.fullness(),
-            ground=find(),
         )
 
     def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:

@@ -5,7 +5,7 @@ from itertools import count
 from threading import Lock
 from typing import NamedTuple
 
-from f2b_producer._ground import Ground
+from f2b_producer._ground import Ground, find
 
 
 class Stats(NamedTuple):
@@ -40,7 +40,6 @@ class Health(NamedTuple):
         last_error: What went wrong at the last attempt, in one line; None if nothing did.
         oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
         fullness: Buffered infractions as a share of `max_buffered`, from 0 to 1.
-        ground: On which ground the process stands: its server, and what must be set there.
     """
 
     thread_alive: bool
@@ -48,13 +47,16 @@ class Health(NamedTuple):
     last_error: str | None
     oldest_waiting_s: float
     fullness: float
-    ground: Ground | None = None
-
     @property
     def ok(self) -> bool:
         """Whether the queue answers, there is room, and somebody works for what waits."""
         served = self.thread_alive or self.fullness == 0
         return served and self.queue_answers is not False and self.fullness < 1
+
+    @property
+    def ground(self) -> Ground:
+        """On which ground this process stands: its server, and what must be set there."""
+        return find()
 
 
 class Counter:

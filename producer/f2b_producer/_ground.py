@@ -105,7 +105,7 @@ def _server() -> str:
             return "gunicorn with uvicorn" if with_uvicorn else server
     if _WERKZEUG in os.environ and "werkzeug.serving" in sys.modules:
         return "werkzeug"
-    return "multiprocessing child" if _is_child() else "plain process"
+    return "multiprocessing child" if is_child_of("multiprocessing") else "plain process"
 
 
 def _hears_of_forks(uwsgi_options: Mapping[str, object]) -> bool:
@@ -131,10 +131,6 @@ def is_child_of(package: str) -> bool:
     return process is not None and type(process.current_process()).__name__ != "_MainProcess"
 
 
-def _is_child() -> bool:
-    return is_child_of("multiprocessing") or is_child_of("billiard")
-
-
 def _exit_hooks(server: str) -> bool:
     if server == "Lambda":  # it freezes a process for ever
         return False
@@ -142,8 +138,7 @@ def _exit_hooks(server: str) -> bool:
         return True
     if server in _ENDED_BY_SIGTERM:
         return False
-    # A child of multiprocessing runs the finalizers of multiprocessing, and is ended by its parent.
-    return server in _OWN_EXIT or _is_child() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    return server in _OWN_EXIT or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
 
 def _advice_for_exit(server: str) -> str:

@@ -30,7 +30,7 @@ GROUNDS = {
     # The middleware is there, so no advice.
     "gunicorn uvicorn worker": ENDS_WELL._replace(server="gunicorn with uvicorn", exit_hooks=False),
     "uvicorn --workers": ENDS_WELL._replace(server="uvicorn", exit_hooks=False),
-    "hypercorn": ENDS_WELL._replace(server="hypercorn"),
+    "hypercorn": DIES_OF_SIGTERM._replace(server="hypercorn"),
     "granian WSGI": ENDS_WELL._replace(server="granian"),
     "eventlet, patched late": DIES_OF_SIGTERM._replace(server="plain process", patched="eventlet"),
     "waitress": DIES_OF_SIGTERM._replace(server="waitress"),

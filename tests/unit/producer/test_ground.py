@@ -57,7 +57,7 @@ def test_a_child_of_multiprocessing_is_known_however_it_was_started(method: str)
         f"child = multiprocessing.get_context({method!r}).Process(target=exec, args=({ASK!r},))\n"
         "child.start(); child.join()\n"
     )
-    assert ground == PLAIN._replace(server="multiprocessing child", exit_hooks=True, advice="")
+    assert ground == PLAIN._replace(server="multiprocessing child")
 
 
 def test_in_lambda_the_advice_is_to_flush_whatever_serves_there() -> None:

@@ -46,8 +46,9 @@ def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Serve
 
 
 def _uvicorn() -> list[Server]:
-    # On a machine that does much else, a worker may take long to answer its parent, which then gives a reload up.
-    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "60")
+    # On a busy machine a worker may take longer than 5 s to answer its parent, which then gives a reload up. But for
+    # as long the parent may ask one that has died.
+    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "15")
     base = ("uvicorn", "--port", "{port}", "--no-access-log", *patient)
     alone = Server("uvicorn", "uvicorn", (*base, ASGI))
     workers = replace(

@@ -63,7 +63,7 @@ class Ground(NamedTuple):
             f"exit hooks {'run' if self.exit_hooks else 'do not run'} at SIGTERM",
             f"patched by {self.patched}" if self.patched else "not patched",
         ]
-        return ", ".join(said) + (f"; set {self.advice}" if self.advice else "")
+        return ", ".join(said) + (f"; advice: {self.advice}" if self.advice else "")
 
 
 def find() -> Ground:
@@ -110,7 +110,8 @@ def _server() -> str:
 
 def _hears_of_forks(uwsgi_options: Mapping[str, object]) -> bool:
     # With lazy-apps the application is loaded, and its producer made, after the fork.
-    on = {name for name, value in uwsgi_options.items() if value not in {b"false", b"0"}}
+    # One that was given twice is a list, which no set could be asked for.
+    on = {name for name, value in uwsgi_options.items() if value not in (b"false", b"0")}
     return not on.isdisjoint({_UWSGI_HOOKS, "lazy-apps", "lazy"})
 
 

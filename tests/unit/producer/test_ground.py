@@ -83,11 +83,11 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
         ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, "py-call-uwsgi-fork-hooks"),
         ({"py-call-uwsgi-fork-hooks": b"1"}, False, True, "enable-threads"),
         ({"lazy-apps": b"true"}, True, True, ""),
-        ({"lazy": True}, True, True, ""),
+        ({"lazy": True, "plugin": [b"python3", b"gevent"]}, True, True, ""),
     ],
 )
 def test_under_uwsgi_its_options_say_what_works_and_what_must_be_set(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, bytes | bool], threads: bool, fork_hooks: bool, advice: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, object], threads: bool, fork_hooks: bool, advice: str
 ) -> None:
     # As uWSGI 2.0.21 shows them; the module is inside of its server, which tests/servers starts.
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options, has_threads=int(threads)))
@@ -124,7 +124,7 @@ def test_the_first_report_tells_the_ground_once_at_debug_level(caplog: pytest.Lo
 def test_the_ground_reads_as_one_line_that_ends_with_the_advice() -> None:
     ground = PLAIN._replace(server="uWSGI", threads=False, exit_hooks=True, advice="enable-threads")
     assert str(ground) == (
-        "uWSGI, threads do not run, fork hooks run, exit hooks run at SIGTERM, not patched; set enable-threads"
+        "uWSGI, threads do not run, fork hooks run, exit hooks run at SIGTERM, not patched; advice: enable-threads"
     )
     assert str(ground._replace(threads=True, patched="gevent", advice="")) == (
         "uWSGI, threads run, fork hooks run, exit hooks run at SIGTERM, patched by gevent"

@@ -23,7 +23,8 @@ NO_SUCH_TEST := $(if $(ARGS),5,0)
 quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test coverage test-fast test-lowest test-localstack bench bench-judge bench-enforcer \
+.PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
+	test-wheels bench bench-judge bench-enforcer \
 	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
 	lock clean
 
@@ -51,7 +52,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/servers tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*
@@ -72,6 +73,17 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python $(PYTEST) -m "localstack or localstack_only" $(ARGS)
+
+# The last release with a worker of eventlet's.
+.servers/gunicorn-25.3.0: $(STAMP)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ gunicorn==25.3.0
+
+test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server: 25 minutes (ARGS="--server gthread --event stop")
+	@$(BIN)/python -m tests.servers $(ARGS)
+
+test-wheels: $(STAMP) ## Try the wheels in empty environments, the producer's on every Python from 3.11 on that is here
+	@$(BIN)/python -m localstack.pythons
+	@$(BIN)/python $(PYTEST) tests/acceptance/test_wheels.py tests/acceptance/test_producer_wheel.py $(ARGS)
 
 bench: ## Measure everything and print every table: 90 minutes (ARGS=--json: an object each)
 	@$(MAKE) --no-print-directory bench-judge bench-producer bench-shim bench-standalone bench-worker bench-end-to-end bench-enforcer
@@ -131,11 +143,12 @@ format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-docs: $(STAMP) ## Write the generated pages again: settings, commands, and the JSON Schemas
+docs: $(STAMP) ## Write the generated pages again: settings, commands, the JSON Schemas, and the table of servers
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
 	@$(BIN)/python -m f2b_worker.cli.schemas > docs/commands.schema.json
 	@$(BIN)/python -m f2b_worker.cli.command_page > docs/commands.md
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
+	@$(BIN)/python -m tests.servers.promises
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl
@@ -146,4 +159,4 @@ lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu .lowest dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .emu .lowest .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,21 +6,17 @@ localstack-core can be installed from the package index, but its open version ra
 rotted, so it is pinned here together with what it needs, and it needs a Python 3.13.
 """
 
-import os
-import shutil
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Self
 
 import click
 
 from localstack.environments import EMULATORS, LocalAwsError, ensure_environment
+from localstack.pythons import find_python
 from localstack.server_process import LOOPBACK, ServerProcess
 
-PYTHON_VARIABLE = "F2B_PYTHON313"
 REQUIREMENTS = (
     "localstack-core[base-runtime]==2026.3.0",
     "moto-ext>=5.1.22,<5.1.60",
@@ -34,7 +30,6 @@ REQUIREMENTS = (
     "pymongo",
 )
 START_TIMEOUT_S = 90.0
-_SHOW_313 = "import sys; print(sys.executable if sys.version_info[:2] == (3, 13) else '')"
 
 
 class LocalStackSqs:
@@ -56,9 +51,9 @@ class LocalStackSqs:
         Raises:
             LocalAwsError: without a Python 3.13, or with the end of the server's log.
         """
-        python313 = find_python313()
+        python313 = find_python(13)
         if python313 is None:
-            raise LocalAwsError(f"LocalStack needs a Python 3.13: name it in {PYTHON_VARIABLE}")
+            raise LocalAwsError("LocalStack needs a Python 3.13: name it in F2B_PYTHON313")
         python = ensure_environment("localstack", REQUIREMENTS, python313)
         self._server = ServerProcess(
             python, "localstack.runtime.main", "/_localstack/health", variables=_variables
@@ -81,33 +76,6 @@ class LocalStackSqs:
         if self._server is None:
             raise LocalAwsError("LocalStack is not running")
         return self._server.url
-
-
-def find_python313() -> Path | None:
-    """Return a Python 3.13 that really runs, or None.
-
-    Looked for in F2B_PYTHON313, on the PATH and among pyenv's. pyenv leaves a ``python3.13`` on
-    the PATH that fails when that version is not switched on, hence the trial.
-    """
-    for candidate in _candidates():
-        try:
-            tried = subprocess.run(
-                [candidate, "-c", _SHOW_313], capture_output=True, text=True, timeout=20, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if tried.returncode == 0 and tried.stdout.strip():
-            return Path(tried.stdout.strip())
-    return None
-
-
-def _candidates() -> Iterator[str]:
-    if named := os.environ.get(PYTHON_VARIABLE):
-        yield named
-    if on_path := shutil.which("python3.13"):
-        yield on_path
-    for pyenv in sorted(Path.home().glob(".pyenv/versions/3.13*/bin/python")):
-        yield str(pyenv)
 
 
 def _variables(port: int) -> Mapping[str, str]:
@@ -134,7 +102,7 @@ def _variables(port: int) -> Mapping[str, str]:
 def main(*, find: bool) -> None:
     """Run LocalStack's SQS until Ctrl-C, and print its URL."""
     if find:
-        python = find_python313()
+        python = find_python(13)
         print(python or "no Python 3.13 found")
         raise SystemExit(0 if python else 1)
     try:

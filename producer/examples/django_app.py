@@ -1,5 +1,6 @@
 """Django behind one load balancer: F2B_QUEUE=https://sqs… gunicorn django_app:application.
 
+Under ASGI: uvicorn django_app:asgi_application --no-proxy-headers.
 In a project, MIDDLEWARE and F2B stand in settings.py, and the rest where it always stands.
 """
 
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
 from f2b_producer import Producer
+from f2b_producer.asgi import SendAtShutdown
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
@@ -45,4 +47,4 @@ def health(_request: HttpRequest) -> JsonResponse:
 
 urlpatterns = [path("login", login), path("wp-login.php", trap), path("health", health)]
 application = get_wsgi_application()
-asgi_application = get_asgi_application()
+asgi_application = SendAtShutdown(get_asgi_application())  # ASGI servers run no exit hooks

@@ -33,4 +33,5 @@ def create_app(f2b: Producer) -> Flask:
     return app
 
 
-app = create_app(Producer(os.environ["F2B_QUEUE"], message_group_id="shop"))
+# SIGTERM kills `flask run` without exit hooks. Servers that handle it, such as gunicorn, do not need the setting.
+app = create_app(Producer(os.environ["F2B_QUEUE"], message_group_id="shop", send_at_sigterm=True))

@@ -10,12 +10,13 @@ from f2b_producer._infraction import REASONS
 
 TYPE_CHECKING = False  # `typing` alone would cost a third of what this import may cost
 if TYPE_CHECKING:
+    from f2b_producer._ground import Ground
     from f2b_producer._queue import QueueClient
     from f2b_producer._stats import Health, Stats
 
     __version__: str
 
-__all__ = ["REASONS", "Health", "Producer", "QueueClient", "Stats"]
+__all__ = ["REASONS", "Ground", "Health", "Producer", "QueueClient", "Stats"]
 
 
 def __getattr__(name: str) -> object:
@@ -23,7 +24,7 @@ def __getattr__(name: str) -> object:
         from f2b_producer._queue import QueueClient  # noqa: PLC0415 - as above
 
         return QueueClient
-    if name in {"Health", "Stats"}:
+    if name in {"Ground", "Health", "Stats"}:
         from f2b_producer import _stats  # noqa: PLC0415 - as above
 
         return getattr(_stats, name)

@@ -9,6 +9,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from f2b_producer._ground import is_child_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,6 +29,10 @@ _hooked = False
 
 def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
+    if (uwsgi := sys.modules.get("uwsgi")) is not None:
+        from f2b_producer import _uwsgi_exit  # noqa: PLC0415 - only there
+
+        _uwsgi_exit.attend(uwsgi, close_all)
     _flush_timeouts_s[pump] = flush_timeout_s
     weakref.finalize(producer, pump.retire, flush_timeout_s).atexit = False  # close_all does more, in order
 
@@ -49,7 +55,7 @@ def hook_child_end() -> None:
     _hooked = True
     with contextlib.suppress(Exception):  # a report comes here, and must not raise
         for package in ("multiprocessing", "billiard"):
-            if _is_child_of(package):
+            if is_child_of(package):
                 sys.modules[f"{package}.util"].Finalize(None, _close_after_threads, exitpriority=LAST)
         celery = sys.modules.get("celery.signals")
         if celery is not None:  # its workers do not even run billiard's finalizers
@@ -69,11 +75,6 @@ def _end_all(end: "Callable[[Pump, float, float], object]") -> None:
             end(pump, left_s, max(0.0, AWAY_PATIENCE_S - passed_s))
         except BaseException:  # noqa: BLE001 - Ctrl-C: it ends the waiting, and the others still say what is left
             interrupted = True
-
-
-def _is_child_of(package: str) -> bool:
-    process = sys.modules.get(f"{package}.process")
-    return process is not None and type(process.current_process()).__name__ != "_MainProcess"
 
 
 def _close_after_threads() -> None:
@@ -99,6 +100,9 @@ def _begin_in_child() -> None:
         pump.begin_in_child()
 
 
+# The first finalizer registers the exit hook of them all, and what was registered first runs last: after ours.
+# One of urllib3 closes its connections; what we sent after it would open another, which nobody closes.
+weakref.finalize(close_all, int).detach()
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)

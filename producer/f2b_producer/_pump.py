@@ -282,6 +282,7 @@ class Pump:
         """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
         if self._turning.acquire(timeout=self._left_s(deadline_s)):
             try:
+                self._state_log.ground()
                 self._try_to_send(deadline_s)
                 self._tell()
             finally:

@@ -38,11 +38,16 @@ class _SendFirst:
         self._sending = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Handle the signal; a second one while it sends does at once what it did before."""
-        again, self._sending = self._sending, True
+        """Handle the signal. While it sends, another one changes nothing, but Ctrl-C ends the sending.
+
+        A second SIGTERM is nobody's impatience: systemd signals all processes of a service, and then the server
+        its workers.
+        """
+        if self._sending:
+            return
+        self._sending = True
         try:
-            if not again:
-                stop_all()
+            stop_all()
         finally:
             self._sending = False
             self._go_on(signum, frame)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
 
+from f2b_producer import _ground
 from f2b_producer._infraction import REASONS
 
 OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, one line
@@ -55,7 +56,15 @@ class StateLog:
         self._failing = False
         self._calm_until_s = -math.inf
         self._refusing: set[str] = set()
+        self._grounded = False
         self._lost_told = 0
+
+    def ground(self) -> None:
+        """The first report is about to be sent: say once where that is, for whoever looks for a missing one."""
+        if not self._grounded:
+            self._grounded = True
+            if _log.isEnabledFor(logging.DEBUG):  # who does not read it does not pay for it
+                _say(logging.DEBUG, "stands on this ground: %s", _ground.find())
 
     def failing(self, error: str | None, buffered: int) -> None:
         """A round of attempts has failed."""

@@ -5,6 +5,8 @@ from itertools import count
 from threading import Lock
 from typing import NamedTuple
 
+from f2b_producer._ground import Ground, find
+
 
 class Stats(NamedTuple):
     """What became of the reports of this process; ``accepted == sent + dropped + buffered`` at rest.
@@ -51,6 +53,11 @@ class Health(NamedTuple):
         """Whether the queue answers, there is room, and somebody works for what waits."""
         served = self.thread_alive or self.fullness == 0
         return served and self.queue_answers is not False and self.fullness < 1
+
+    @property
+    def ground(self) -> Ground:
+        """On which ground this process stands: its server, and what must be set there."""
+        return find()
 
 
 class Counter:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, skip_or_fail
+from tests.acceptance.environments import empty_environment, install, output, uv
+from tests.conftest import ROOT
 
-UV = Path(sys.executable).with_name("uv")
 LICENSE = (ROOT / "LICENSE").read_bytes()
 INFRACTIONS = "".join(f'{{"ip": "203.0.113.7", "time": {at}}}\n' for at in (1, 2, 3))
 
@@ -28,38 +26,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def bin_folder(tmp_path: Path) -> Path:
     """The commands of an empty environment."""
-    assert uv("venv", "--quiet", "--python", sys.executable, tmp_path / "env", cwd=tmp_path) == ""
-    return tmp_path / "env" / "bin"
-
-
-def uv(*arguments: str | Path, cwd: Path) -> str:
-    """Run uv, and return what it complains of."""
-    if not UV.exists():
-        skip_or_fail(f"no uv beside {sys.executable}: make install")
-    done = subprocess.run([UV, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else ""
-
-
-def install(bin_folder: Path, *what: str | Path) -> None:
-    complaint = uv("pip", "install", "--quiet", "--python", bin_folder / "python", *what, cwd=bin_folder)
-    if complaint:  # a laptop may be offline
-        skip_or_fail(complaint)
-
-
-def output(command: Path, *arguments: str | Path) -> str:
-    """Run a command that sees neither the checkout nor settings of whoever tests it."""
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(("F2B_", "PYTHON"))}
-    done = subprocess.run(
-        [command, *arguments],
-        cwd=command.parents[2],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return empty_environment(tmp_path, sys.executable)
 
 
 def content(wheel: Path) -> dict[str, bytes]:

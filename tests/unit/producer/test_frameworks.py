@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,10 +37,12 @@ def example(name: str) -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    at_sigterm = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("F2B_QUEUE", "memory:")
         patch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
+    signal.signal(signal.SIGTERM, at_sigterm)
     return module
 
 

@@ -144,10 +144,42 @@ def test_what_sigterm_could_not_send_is_told_in_one_line(tmp_path: Path) -> None
     assert lines == ["stopping with 2 infractions unsent: ConnectionError: away"]
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_while_it_sends_ends_the_process_at_once(tmp_path: Path, second: signal.Signals) -> None:
+def test_ctrl_c_while_sigterm_sends_ends_the_process_at_once_and_says_what_it_leaves(tmp_path: Path) -> None:
     script = "f2b = producer(Hanging(), flush_timeout_s=3_599); f2b.report('10.0.0.1'); terminate()"
-    assert signalled(script, tmp_path / "queue", second)[0] == -signal.SIGTERM
+    code, err = signalled(script, tmp_path / "queue", signal.SIGINT)
+    assert code == -signal.SIGTERM
+    assert "stopping with 1 infractions unsent: out of time" in err
+
+
+def test_a_second_sigterm_while_the_first_sends_neither_ends_nor_delays_it(tmp_path: Path) -> None:
+    path = tmp_path / "queue"
+    script = """
+class Slow(FileQueue):
+    def send_message_batch(self, **call):
+        for _ in range(5): terminate()  # as systemd and a server do, each to every process
+        return super().send_message_batch(**call)
+f2b = producer(Slow(sys.argv[1])); f2b.report('10.0.0.1'); terminate(); wait_for_ever()
+"""
+    assert run(START + script, path).returncode == -signal.SIGTERM
+    assert arrived(path) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize("where", ["close_all", "stop_all"])
+def test_sigterm_in_the_middle_of_another_last_flush_ends_the_process_with_all_sent(
+    tmp_path: Path, where: str
+) -> None:
+    path = tmp_path / "queue"
+    script = f"""
+from f2b_producer._lifetime import close_all, stop_all
+class Slow(FileQueue):
+    def send_message_batch(self, **call):
+        terminate()  # by a parent that is in a hurry, while exit hooks or lifespan.shutdown send
+        time.sleep(0.2)
+        return super().send_message_batch(**call)
+f2b = producer(Slow(sys.argv[1])); f2b.report('10.0.0.1'); {where}(); wait_for_ever()
+"""
+    assert run(START + script, path).returncode == -signal.SIGTERM
+    assert arrived(path) == ["10.0.0.1"]
 
 
 def test_sigterm_that_interrupts_a_flush_without_a_thread_ends_in_time(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+from collections.abc import Callable
+from types import ModuleType
+
+_attended: list[ModuleType] = []
+
+
+def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
+    """Have *end* called at the end of every worker, after what the application wants called: once.
+
+    With a gevent loop uWSGI calls no exit hooks of Python's, but this one (plugins/gevent/gevent.c, gevent_loop).
+    So it does with skip-atexit-teardown (plugins/python/python_plugin.c, uwsgi_python_atexit).
+    """
+    if uwsgi in _attended:
+        return
+    _attended.append(uwsgi)
+    before = getattr(uwsgi, "atexit", None)
+
+    def end_too() -> None:
+        try:
+            if before is not None:
+                before()
+        finally:
+            end()
+
+    uwsgi.atexit = end_too  # type: ignore[attr-defined]

@@ -2,6 +2,8 @@ import os
 import re
 from typing import TYPE_CHECKING, cast
 
+from f2b_producer._loading import loading
+
 if TYPE_CHECKING:
     from f2b_producer._queue import QueueClient
 
@@ -22,6 +24,7 @@ class MissingBoto3Error(RuntimeError):
     """There is neither a client nor boto3 to make one."""
 
 
+@loading()
 def connect(queue_url: str) -> "QueueClient":
     """Return an SQS client with short timeouts, for the region that *queue_url* names.
 

@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -5,7 +6,9 @@ from time import time as wall_s
 
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
+from f2b_producer._loading import loading
 from f2b_producer._pack import Pack, encode
+from f2b_producer._patched import finish_ssl
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
 from f2b_producer._states import StateLog
@@ -15,6 +18,8 @@ PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over thi
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
 # A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
 REST_S = 0.000_05
+HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has ended
+OVERDUE_S = 30.0  # see Health.overdue
 
 
 class Pump:
@@ -51,14 +56,11 @@ class Pump:
         self._begin()
 
     def _begin(self) -> None:
-        self._arrived = Bell()  # rung by the first report since the thread looked
-        self._hurry = Bell()  # ends the linger
-        self._urgent = Bell()  # ends the pause between rounds
+        self._pid = os.getpid()
+        self._life = object()  # another one after a fork
         self._refused = {reason: Counter() for reason in REASONS}
         self._state_log = StateLog()
         self._starting = threading.Lock()
-        self._turning = threading.Lock()
-        self._settled = threading.Condition()
         self._thread: threading.Thread | None = None
         self._kept: list[Pack] = []
         self._sent = self._send_errors = self._flushing = self._dropped_told = 0
@@ -69,6 +71,17 @@ class Pump:
             self._room = WaitingRoom(
                 self._buffer, self._block_timeout_s, urge=self._make_room, gone=lambda: self.closed
             )
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self._made_with = threading.Lock  # gevent and eventlet put another one in its place
+        self._arrived = Bell()  # rung by the first report since the thread looked
+        self._hurry = Bell()  # ends the linger
+        self._urgent = Bell()  # ends the pause between rounds
+        self._turning = threading.Lock()
+        self._settled = threading.Condition()
+        if self._room:
+            self._room.renew_lock()
 
     def begin_in_child(self) -> None:
         """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
@@ -76,15 +89,21 @@ class Pump:
         self._sender.forget_client()
         self._begin()
 
+    def look(self) -> None:
+        """Start afresh in the child of a fork that Python was not told of, as uWSGI makes them."""
+        if os.getpid() != self._pid:
+            self.begin_in_child()
+
     def put(self, infraction: Infraction) -> None:
         """Accept *infraction*, waiting for nothing but, if that was wanted, for room."""
         if (self._room or self._buffer).put(infraction) and self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():
-            self._wake()
+            self._wake(infraction)
 
     def warm_up(self) -> bool:
         """Make the client in the calling thread; return whether there is one."""
+        self.look()
         with self._turning:  # not while the thread makes its own
             return self._sender.warm_up()
 
@@ -96,6 +115,7 @@ class Pump:
 
     def stats(self) -> Stats:
         """Return the counts of this process."""
+        self.look()
         return Stats(
             accepted=self._buffer.accepted.value(),
             sent=self._sent,
@@ -108,18 +128,22 @@ class Pump:
 
     def health(self) -> Health:
         """Return how the sending goes."""
+        self.look()
         thread = self._thread
         oldest_s = self._buffer.oldest_s()
+        waiting_s = 0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s)
         return Health(
             thread_alive=thread is not None and thread.is_alive(),
             queue_answers=self._answers,
             last_error=self._last_error,
-            oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
+            oldest_waiting_s=waiting_s,
             fullness=self._buffer.fullness(),
+            overdue=waiting_s > self._linger_s + OVERDUE_S,
         )
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was accepted by now is sent; return whether all of it was, none dropped."""
+        self.look()
         deadline_s = self._clock() + timeout_s
         target = self._buffer.accepted.value()
         dropped = self._buffer.dropped.value()
@@ -159,19 +183,26 @@ class Pump:
         self._ending = True
         self._ring_all()
 
-    def _wake(self) -> None:
+    def _wake(self, infraction: "Infraction | None" = None) -> None:
+        if os.getpid() != self._pid:
+            self.begin_in_child()
+            if infraction is not None:
+                self._buffer.put(infraction)
         if self._stopped:
             self._buffer.drop_all()  # reported while it was being closed
             return
         self._arrived.ring()
-        if self._thread is None and self._starting.acquire(blocking=False):
+        patched = self._made_with is not threading.Lock
+        if (self._thread is None or patched) and self._starting.acquire(blocking=False):
             try:
                 self._start()
             finally:
                 self._starting.release()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="f2b-producer", daemon=True)
+        if self._made_with is not threading.Lock:
+            self._make_locks_anew()
+        thread = threading.Thread(target=self._run, args=(self._thread,), name="f2b-producer", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
@@ -179,6 +210,19 @@ class Pump:
             self._state_log.no_thread(error)
         else:
             self._thread = thread
+
+    def _make_locks_anew(self) -> None:
+        """Follow gevent or eventlet, which has patched `threading`: a thread is now one of theirs.
+
+        It would hold all others if it waited for a lock of the old kind. A thread that runs already ends.
+        """
+        bells = (self._arrived, self._hurry, self._urgent)
+        self._make_locks()
+        self._arrived.ring()
+        finish_ssl()
+        self._sender.forget_client()  # its sockets are of the old kind, too
+        for bell in bells:
+            bell.ring()
 
     def _make_room(self) -> None:
         if self._hurry.silent():
@@ -190,26 +234,38 @@ class Pump:
         for bell in (self._arrived, self._hurry, self._urgent):
             bell.ring()
 
-    def _run(self) -> None:
+    def _run(self, before: threading.Thread | None) -> None:
+        while before is not None and before.is_alive():
+            time.sleep(HAND_OVER_S)
+        with loading():
+            pass  # what is loaded is not loaded by the client, in the middle of a fork
         if self._room:
             self._room.sending_thread = threading.get_ident()
-        while self._wait_for_work():
+        arrived = self._arrived
+        while self._wait_for_work(arrived):
             self._turn()
-        self._abandon()
+        if arrived is self._arrived:
+            self._abandon()
 
-    def _wait_for_work(self) -> bool:
-        """Wait until there is something to send and it is time to; return False to end."""
-        if self._stopped:
+    def _wait_for_work(self, arrived: Bell) -> bool:
+        """Wait until there is something to send and it is time to; return False to end.
+
+        Another bell than *arrived* has another thread that hears it. A greenlet lives on after a fork, and a thread
+        that was started before gevent or eventlet patched `threading` does so.
+        """
+        if self._stopped or arrived is not self._arrived:
             return False
         if not self._kept and not self._buffer:
             if self._ending:
                 return False
-            self._arrived.wait()
+            arrived.wait()
+        if arrived is not self._arrived:
+            return False
         if self._kept:
             self._urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
         elif len(self._buffer) < FULL_PACK and not self._flushing:
             self._hurry.wait(self._linger_s)
-        return not self._stopped
+        return not self._stopped and arrived is self._arrived
 
     def _turn(self) -> None:
         """Send what is kept, or else what has waited longest."""
@@ -227,9 +283,16 @@ class Pump:
             self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
         if not self._kept:
             return
-        self._kept = deliver(
-            self._sender.send, self._kept, settle=self._settle, wait=self._back_off, clock=self._clock
-        )
+        life = self._life
+
+        def settle(outcome: Outcome) -> None:
+            if life is self._life:  # else a greenlet lives on in a forked child, and all this is its parent's
+                self._settle(outcome)
+
+        kept = deliver(self._sender.send, self._kept, settle=settle, wait=self._back_off, clock=self._clock)
+        if life is not self._life:
+            return
+        self._kept = kept
         if self._kept:
             self._state_log.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
         else:

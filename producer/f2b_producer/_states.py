@@ -73,3 +73,11 @@ class StateLog:
         if not self._failing:
             _say(logging.WARNING, "cannot start the sending thread: %s", error)
         self._failing = True
+
+    def threads_do_not_run(self) -> None:
+        """The server lets no thread run but in the middle of requests."""
+        _say(
+            logging.WARNING,
+            "cannot send now: this uWSGI runs no threads. Set enable-threads = true. "
+            "Until then reports are sent when a worker stops",
+        )

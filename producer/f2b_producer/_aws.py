@@ -1,3 +1,4 @@
+import math
 import os
 import re
 from typing import TYPE_CHECKING, cast
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 2  # a queue in the same region answers in milliseconds
 READ_TIMEOUT_S = 5
+SHARE_MIN_S = 0.01  # 0 would mean no timeout at all
 ATTEMPTS = 2  # the pump retries by itself, with the same pack ids
 CONNECTIONS = 1  # one thread sends
 
@@ -25,11 +27,15 @@ class MissingBoto3Error(RuntimeError):
 
 
 @loading()
-def connect(queue_url: str) -> "QueueClient":
+def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
     """Return an SQS client with short timeouts, for the region that *queue_url* names.
 
     Endpoint, credentials and, for a URL that names none, the region come from the standard AWS settings;
     AWS_REGION, which containers have and botocore ignores, is the last resort.
+
+    Args:
+        queue_url: The queue.
+        within_s: Seconds that a call may take in all; None leaves it the usual time and a second attempt.
 
     Raises:
         MissingBoto3Error: If boto3 is not installed.
@@ -41,10 +47,12 @@ def connect(queue_url: str) -> "QueueClient":
         from botocore.session import get_session  # noqa: PLC0415
     except ImportError as error:
         raise MissingBoto3Error("boto3 is not installed: pip install boto3, or give Producer a client") from error
+    # Connecting and reading come one after the other, and making the client takes its time too.
+    share_s = math.inf if within_s is None else max(SHARE_MIN_S, within_s * 0.4)
     config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=min(CONNECT_TIMEOUT_S, share_s),
+        read_timeout=min(READ_TIMEOUT_S, share_s),
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS if within_s is None else 1},
         max_pool_connections=CONNECTIONS,
         user_agent_extra="f2b-producer",
     )

@@ -44,14 +44,18 @@ class Producer:
             programs that read logs or queues. In a thread that runs an asyncio loop it never waits.
         block_timeout_s: Seconds that one report waits for room; then the oldest is dropped after all.
         linger_s: Seconds that an infraction waits for others, so that they share a message.
-        flush_timeout_s: Seconds that `flush`, `close` and the end of the process wait at most.
+        flush_timeout_s: Seconds that `flush`, `close` and the end of the process wait at most; the end of the
+            process waits a second at most for a queue that is away.
+        send_at_sigterm: Whether SIGTERM first sends what is buffered, and then does what it did before, for
+            servers that it ends without exit hooks: waitress, Flask's own. Make the producer in the main
+            thread then.
         reporter: Who reports, 1-64 of ``A-Z a-z 0-9 . _ -``, so that people see where a ban came from, and whose
             clock is wrong; it is never judged. None is this machine's name, "" says nothing.
         message_group_id: Sent with each message: on a fair queue, one application's flood then delays its own
             messages and not those of others. 1-128 printable ASCII characters without space.
 
     Raises:
-        ValueError: If a setting makes no sense.
+        ValueError: If a setting makes no sense, or SIGTERM cannot be handled here.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own
@@ -66,6 +70,7 @@ class Producer:
         flush_timeout_s: float = 5.0,
         message_group_id: str | None = None,
         reporter: str | None = None,
+        send_at_sigterm: bool = False,
     ) -> None:
         if not isinstance(queue_url, str) or not queue_url:
             raise ValueError("queue_url must be the URL of an SQS queue")
@@ -102,6 +107,10 @@ class Producer:
             reporter=_machine() if reporter is None else reporter,
         )
         attend(self, self._pump, flush_timeout_s)
+        if send_at_sigterm:
+            from f2b_producer._sigterm import send_first  # noqa: PLC0415 - for those who asked
+
+            send_first()
 
     def report(  # noqa: PLR0913 - the fields of an infraction
         self,
@@ -180,7 +189,8 @@ class Producer:
     def close(self, timeout_s: float | None = None) -> bool:
         """Flush and end the thread; later reports are refused as "closed". Closing twice is harmless.
 
-        The end of the process does this too (not after ``os._exit``, which multiprocessing uses).
+        The end of the process does this too, also that of a child of multiprocessing or Celery, but not a plain
+        ``os._exit``.
 
         Args:
             timeout_s: Seconds to wait at most; None is `flush_timeout_s`.

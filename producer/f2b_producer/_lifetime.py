@@ -1,16 +1,28 @@
 """What the end of a process and a fork mean for the pumps that live in it."""
 
 import atexit
+import contextlib
 import os
+import sys
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from f2b_producer._pump import Pump
+
+# At the end of a process: a queue in the same Region answers in milliseconds, and a worker that is recycled
+# serves nobody until it has ended.
+AWAY_PATIENCE_S = 1.0
+# After all finalizers of others, which may report: multiprocessing's own are from -5 to 100.
+LAST = -100
 
 # A pump lives as long as its producer or its thread.
 _flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDictionary()
+_hooked = False
 
 
 def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
@@ -19,14 +31,70 @@ def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     weakref.finalize(producer, pump.retire).atexit = False  # close_all does more, in order
 
 
-def close_all() -> None:
+def close_all(**_celery: object) -> None:
     """Close every pump; each within its own time, all of them begun now."""
+    _end_all(lambda pump, timeout_s, patience_s: pump.close(timeout_s, patience_s))
+
+
+def stop_all() -> None:
+    """Send what is buffered anywhere, for the process may end without exit hooks."""
+    _end_all(lambda pump, timeout_s, patience_s: pump.stop(timeout_s, patience_s))
+
+
+def hook_child_end() -> None:
+    """Have every pump closed where this process ends by ``os._exit``, which runs no exit hooks: once."""
+    global _hooked  # noqa: PLW0603 - of this process, as its hooks are
+    if _hooked:
+        return
+    _hooked = True
+    with contextlib.suppress(Exception):  # a report comes here, and must not raise
+        for package in ("multiprocessing", "billiard"):
+            if _is_child_of(package):
+                sys.modules[f"{package}.util"].Finalize(None, _close_after_threads, exitpriority=LAST)
+        celery = sys.modules.get("celery.signals")
+        if celery is not None:  # its workers do not even run billiard's finalizers
+            celery.worker_process_shutdown.connect(close_all, weak=False, dispatch_uid=__name__)
+
+
+def _end_all(end: "Callable[[Pump, float, float], object]") -> None:
     started_s = time.monotonic()
-    for pump, timeout_s in list(_flush_timeouts_s.items()):
-        pump.close(max(0.0, started_s + timeout_s - time.monotonic()))
+    pumps = list(_flush_timeouts_s.items())
+    for pump, _ in pumps:
+        pump.urge()
+    interrupted = False
+    for pump, timeout_s in pumps:
+        passed_s = time.monotonic() - started_s
+        left_s = 0.0 if interrupted else max(0.0, timeout_s - passed_s)
+        try:
+            end(pump, left_s, max(0.0, AWAY_PATIENCE_S - passed_s))
+        except BaseException:  # noqa: BLE001 - Ctrl-C: it ends the waiting, and the others still say what is left
+            interrupted = True
+
+
+def _is_child_of(package: str) -> bool:
+    process = sys.modules.get(f"{package}.process")
+    return process is not None and type(process.current_process()).__name__ != "_MainProcess"
+
+
+def _close_after_threads() -> None:
+    # multiprocessing waits for other threads only after its finalizers; until then they may report.
+    ours = (threading.main_thread(), threading.current_thread())
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread not in ours]
+    if others:
+        threading.Thread(target=_close_after, args=(others,), name="f2b-producer-end").start()
+    else:
+        close_all()
+
+
+def _close_after(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+    close_all()
 
 
 def _begin_in_child() -> None:
+    global _hooked  # noqa: PLW0603 - as above
+    _hooked = False
     for pump in list(_flush_timeouts_s):
         pump.begin_in_child()
 

@@ -1,7 +1,7 @@
 """Keeps forks and the loading of boto3 apart.
 
-A child that is forked while another thread imports a module can never import that module itself: it has half of it,
-and waits for ever for a lock whose owner it does not have.
+A child that is forked while another thread imports a module can never import that module itself: it has half of
+it, and waits for ever for a lock whose owner it does not have.
 """
 
 import codecs
@@ -60,6 +60,4 @@ def _after_fork_in_parent() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_gate.renew
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_gate.renew)

@@ -1,24 +1,29 @@
+import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import time as wall_s
 
+from f2b_producer._bells import Bells
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
+from f2b_producer._lifetime import hook_child_end
 from f2b_producer._loading import loading
 from f2b_producer._pack import Pack, encode
 from f2b_producer._patched import finish_ssl
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
-from f2b_producer._states import StateLog
+from f2b_producer._states import Lost, StateLog
 from f2b_producer._stats import Bell, Counter, Health, Stats
+from f2b_producer._waiting import Wait
 
 PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
 # A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
 REST_S = 0.000_05
-HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has ended
+HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has left
 OVERDUE_S = 30.0  # see Health.overdue
 
 
@@ -61,9 +66,11 @@ class Pump:
         self._refused = {reason: Counter() for reason in REASONS}
         self._state_log = StateLog()
         self._starting = threading.Lock()
+        self._flushing: list[Bell] = []  # of those who wait
         self._thread: threading.Thread | None = None
         self._kept: list[Pack] = []
-        self._sent = self._send_errors = self._flushing = self._dropped_told = 0
+        self._sent = self._send_errors = self._dropped_told = self._malformed = 0
+        self._given_up_at: int | None = None  # accepted when the end of the process waited in vain
         self._last_error: str | None = None
         self._answers: bool | None = None
         self._room: WaitingRoom | None = None
@@ -71,15 +78,11 @@ class Pump:
             self._room = WaitingRoom(
                 self._buffer, self._block_timeout_s, urge=self._make_room, gone=lambda: self.closed
             )
-        self._make_locks()
+        self._hang(Bells())
 
-    def _make_locks(self) -> None:
-        self._made_with = threading.Lock  # gevent and eventlet put another one in its place
-        self._arrived = Bell()  # rung by the first report since the thread looked
-        self._hurry = Bell()  # ends the linger
-        self._urgent = Bell()  # ends the pause between rounds
-        self._turning = threading.Lock()
-        self._settled = threading.Condition()
+    def _hang(self, bells: Bells) -> None:
+        self._bells = bells
+        self._arrived, self._hurry = bells.arrived, bells.hurry  # of which each report asks
         if self._room:
             self._room.renew_lock()
 
@@ -104,13 +107,15 @@ class Pump:
     def warm_up(self) -> bool:
         """Make the client in the calling thread; return whether there is one."""
         self.look()
-        with self._turning:  # not while the thread makes its own
+        with self._bells.turning:  # not while the thread makes its own
             return self._sender.warm_up()
 
     def refuse(self, reason: str) -> None:
         """Count a report that was refused."""
         self._refused[reason].add()
-        if self._arrived.silent() and not self._stopped:
+        if self._stopped:
+            self._state_log.refused((reason,))  # there is no thread any more that could
+        elif self._arrived.silent():
             self._wake()  # the thread logs it
 
     def stats(self) -> Stats:
@@ -141,47 +146,79 @@ class Pump:
             overdue=waiting_s > self._linger_s + OVERDUE_S,
         )
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until what was accepted by now is sent; return whether all of it was, none dropped."""
+    def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:
+        """Wait until what was accepted by now is sent; return whether all of it was, none dropped.
+
+        Args:
+            timeout_s: Seconds to wait at most.
+            patience_s: Seconds of these to wait at most for a queue that is away.
+        """
         self.look()
-        deadline_s = self._clock() + timeout_s
         target = self._buffer.accepted.value()
         dropped = self._buffer.dropped.value()
-        with self._settled:
-            self._flushing += 1
-        self._ring_all()
+        at_the_end = patience_s < math.inf
+        if at_the_end and target == self._given_up_at:
+            timeout_s = 0.0
+        wait = Wait(timeout_s, patience_s, clock=self._clock)
+        settling = Bell()
+        self._flushing.append(settling)
+        self.urge()
         try:
-            if self._thread is None or not self._thread.is_alive():
-                self._work_here(deadline_s)
-            with self._settled:
-                settled = self._settled.wait_for(lambda: self._done() >= target, deadline_s - self._clock())
+            settled = self._wait_for(target, wait, settling)
         finally:
-            with self._settled:
-                self._flushing -= 1
+            self._flushing.remove(settling)
+        if at_the_end and not settled:
+            self._given_up_at = target
         return settled and self._buffer.dropped.value() == dropped
 
-    def close(self, timeout_s: float) -> bool:
+    def stop(self, timeout_s: float, patience_s: float) -> None:
+        """Send what is buffered and tell what could not be sent, for the process may end without exit hooks."""
+        self._linger_s = 0.0  # what is reported from here on may have no time to wait for company
+        try:
+            self.flush(timeout_s, patience_s)
+        finally:
+            self._tell_lost("stopping")
+
+    def close(self, timeout_s: float, patience_s: float = math.inf) -> bool:
         """Flush, end the thread, count and log what is left; return whether nothing was."""
-        self.closed = True
-        deadline_s = self._clock() + timeout_s
-        flushed = self.flush(timeout_s)
-        self._ending = self._stopped = True
-        left = len(self._buffer) + self._buffer.in_flight
-        if left:
-            self._state_log.left_behind(left, self._last_error)
-        self._buffer.drop_all()
-        self._ring_all()
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._abandon()
-        elif thread is not threading.current_thread():
-            thread.join(max(0.0, deadline_s - self._clock()))
+        deadline_s = self._clock() + (0.0 if self._stopped else timeout_s)  # twice, it waits once
+        flushed = False
+        try:
+            flushed = self.flush(deadline_s - self._clock(), patience_s)  # others may report meanwhile
+            self.closed = True
+            flushed = flushed and self.flush(deadline_s - self._clock(), patience_s)
+        finally:  # of Ctrl-C too
+            left = self._end(deadline_s if flushed else self._clock())
         return flushed and not left
 
     def retire(self) -> None:
         """Let the thread send what is buffered and then end; waits for nothing."""
         self._ending = True
-        self._ring_all()
+        self.urge()
+
+    def urge(self) -> None:
+        """Have the thread send now what is buffered."""
+        self._bells.ring()
+
+    def _end(self, deadline_s: float) -> int:
+        """End the thread, and tell, drop and return what is left."""
+        self.closed = self._ending = self._stopped = True
+        left = len(self._buffer) + self._buffer.in_flight
+        self._tell_lost("closed")
+        self._buffer.drop_all()
+        self.urge()
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._abandon(deadline_s)
+        elif thread is not threading.current_thread():
+            thread.join(max(0.0, deadline_s - self._clock()))
+        return left
+
+    def _tell_lost(self, when: str) -> None:
+        unsent = len(self._buffer) + self._buffer.in_flight
+        dropped = self._buffer.dropped.value() - self._malformed  # of those it was said how many
+        lost = Lost(unsent, dropped, self._refused["closed"].value())
+        self._state_log.lost(when, lost, self._last_error)
 
     def _wake(self, infraction: "Infraction | None" = None) -> None:
         if os.getpid() != self._pid:
@@ -190,19 +227,28 @@ class Pump:
                 self._buffer.put(infraction)
         if self._stopped:
             self._buffer.drop_all()  # reported while it was being closed
+            self._tell_lost("closed")
             return
         self._arrived.ring()
-        patched = self._made_with is not threading.Lock
-        if (self._thread is None or patched) and self._starting.acquire(blocking=False):
+        self._ensure_thread()
+
+    def _has_thread(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive() and self._bells.fit()
+
+    def _ensure_thread(self) -> None:
+        if not self._has_thread() and self._starting.acquire(blocking=False):
             try:
                 self._start()
             finally:
                 self._starting.release()
 
     def _start(self) -> None:
-        if self._made_with is not threading.Lock:
-            self._make_locks_anew()
-        thread = threading.Thread(target=self._run, args=(self._thread,), name="f2b-producer", daemon=True)
+        hook_child_end()
+        older = self._bells if self._thread is not None else None
+        if not self._bells.fit():
+            self._follow_patch()
+        thread = threading.Thread(target=self._run, args=(self._bells, older), name="f2b-producer", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
@@ -211,18 +257,14 @@ class Pump:
         else:
             self._thread = thread
 
-    def _make_locks_anew(self) -> None:
-        """Follow gevent or eventlet, which has patched `threading`: a thread is now one of theirs.
-
-        It would hold all others if it waited for a lock of the old kind. A thread that runs already ends.
-        """
-        bells = (self._arrived, self._hurry, self._urgent)
-        self._make_locks()
+    def _follow_patch(self) -> None:
+        """Go on with locks and sockets of the kind that gevent or eventlet has put in place of the older one."""
+        older = self._bells
+        self._hang(Bells())
         self._arrived.ring()
+        older.ring()  # a thread that runs leaves
         finish_ssl()
-        self._sender.forget_client()  # its sockets are of the old kind, too
-        for bell in bells:
-            bell.ring()
+        self._sender.forget_client()
 
     def _make_room(self) -> None:
         if self._hurry.silent():
@@ -230,66 +272,88 @@ class Pump:
         if self._arrived.silent():
             self._wake()
 
-    def _ring_all(self) -> None:
-        for bell in (self._arrived, self._hurry, self._urgent):
-            bell.ring()
+    def _run(self, bells: Bells, older: Bells | None) -> None:
+        try:
+            while older is not None and older.left.silent():
+                time.sleep(HAND_OVER_S)
+            self._work(bells)
+        except BaseException:  # noqa: BLE001 - a client or a log handler may raise SystemExit, or memory be short
+            self._state_log.thread_died()
+        finally:
+            bells.left.ring()
+            if bells is self._bells:
+                self._thread = None
+                self._tell_flushing()
+                bells.arrived.hush()  # the next report starts another
+        while bells is not self._bells:
+            bells.arrived.wait()  # for ever: at its end `threading` would miss it among threads of another kind
 
-    def _run(self, before: threading.Thread | None) -> None:
-        while before is not None and before.is_alive():
-            time.sleep(HAND_OVER_S)
+    def _work(self, bells: Bells) -> None:
         with loading():
-            pass  # what is loaded is not loaded by the client, in the middle of a fork
+            pass  # what else would be loaded by the first call of a client, in the middle of a fork
         if self._room:
             self._room.sending_thread = threading.get_ident()
-        arrived = self._arrived
-        while self._wait_for_work(arrived):
+        with bells.turning:
+            self._settle_lost()  # of a thread that died
+        while self._wait_for_work(bells):
             self._turn()
-        if arrived is self._arrived:
+        if bells is self._bells:
             self._abandon()
 
-    def _wait_for_work(self, arrived: Bell) -> bool:
+    def _wait_for_work(self, bells: Bells) -> bool:
         """Wait until there is something to send and it is time to; return False to end.
 
-        Another bell than *arrived* has another thread that hears it. A greenlet lives on after a fork, and a thread
-        that was started before gevent or eventlet patched `threading` does so.
+        A thread whose bells hang no more has a successor: it was there before gevent or eventlet patched
+        `threading`, or it is one of their greenlets, which live on in a forked child.
         """
-        if self._stopped or arrived is not self._arrived:
+        if self._stopped or bells is not self._bells:
             return False
         if not self._kept and not self._buffer:
             if self._ending:
                 return False
-            arrived.wait()
-        if arrived is not self._arrived:
+            bells.arrived.wait()
+        if bells is not self._bells:
             return False
         if self._kept:
-            self._urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
+            bells.urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
         elif len(self._buffer) < FULL_PACK and not self._flushing:
-            self._hurry.wait(self._linger_s)
-        return not self._stopped and arrived is self._arrived
+            bells.hurry.wait(self._linger_s)
+        return not self._stopped and bells is self._bells
 
-    def _turn(self) -> None:
-        """Send what is kept, or else what has waited longest."""
-        with self._turning:
+    def _turn(self, deadline_s: float | None = None) -> None:
+        """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
+        turning = self._bells.turning
+        if turning.acquire(timeout=self._left_s(deadline_s)):
             try:
-                self._send_some()
-            except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
-                self._state_log.crashed()
-                self._settle_lost()
-            self._tell()
+                self._try_to_send(deadline_s)
+                self._tell()
+            finally:
+                turning.release()
 
-    def _send_some(self) -> None:
-        self._urgent.hush()  # rung for what happens now
+    def _left_s(self, deadline_s: float | None) -> float:
+        return -1 if deadline_s is None else max(0.0, deadline_s - self._clock())
+
+    def _try_to_send(self, deadline_s: float | None) -> None:
+        try:
+            self._send_some(deadline_s)
+        except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
+            self._state_log.crashed()
+            self._settle_lost()
+
+    def _send_some(self, deadline_s: float | None) -> None:
+        self._bells.urgent.hush()  # rung for what happens now
         if not self._kept:
             self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
         if not self._kept:
             return
         life = self._life
-
-        def settle(outcome: Outcome) -> None:
-            if life is self._life:  # else a greenlet lives on in a forked child, and all this is its parent's
-                self._settle(outcome)
-
-        kept = deliver(self._sender.send, self._kept, settle=settle, wait=self._back_off, clock=self._clock)
+        kept = deliver(
+            partial(self._send, deadline_s),
+            self._kept,
+            settle=partial(self._settle, life),
+            wait=partial(self._back_off, self._bells, deadline_s),
+            clock=self._clock,
+        )
         if life is not self._life:
             return
         self._kept = kept
@@ -298,36 +362,49 @@ class Pump:
         else:
             self._state_log.sending()
 
+    def _send(self, deadline_s: float | None, packs: Sequence[Pack]) -> Outcome:
+        return self._sender.send(packs, None if deadline_s is None else deadline_s - self._clock())
+
     def _rest(self) -> None:
         if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
             time.sleep(REST_S)
 
-    def _back_off(self, delay_s: float) -> bool:
-        self._urgent.wait(delay_s)
-        return not self._stopped
+    def _back_off(self, bells: Bells, deadline_s: float | None, delay_s: float) -> bool:
+        if deadline_s is not None and deadline_s - self._clock() <= delay_s + FLUSH_PAUSE_S:
+            return False
+        bells.urgent.wait(delay_s)
+        return not self._stopped and bells is self._bells
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, life: object, outcome: Outcome) -> None:
+        if life is not self._life:
+            return  # a greenlet lives on in a forked child: what it sent is its parent's
         sent = sum(pack.infractions for pack in outcome.sent)
         malformed = sum(pack.infractions for pack in outcome.malformed)
         if malformed:
             self._state_log.malformed(malformed, outcome.error)
-        with self._settled:
-            self._sent += sent
-            self._send_errors += outcome.error is not None
-            self._last_error = outcome.error
-            self._answers = bool(outcome.sent or outcome.malformed)
-            self._buffer.land(sent)
-            self._buffer.land(malformed, dropped=True)
-            self._dropped_told += malformed
-            self._settled.notify_all()
+        landed = {pack.id for pack in (*outcome.sent, *outcome.malformed)}
+        # At once, not when the round is over: whatever ends the round, nothing is counted or sent twice.
+        self._kept = [pack for pack in self._kept if pack.id not in landed]
+        self._sent += sent
+        self._send_errors += outcome.error is not None
+        self._last_error = outcome.error
+        self._answers = bool(outcome.sent or outcome.malformed)
+        self._buffer.land(sent)
+        self._buffer.land(malformed, dropped=True)
+        self._dropped_told += malformed
+        self._malformed += malformed
+        self._tell_flushing()
 
     def _settle_lost(self) -> None:
         """Count as dropped what is in flight but in no pack."""
-        with self._settled:
-            lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
-            self._buffer.land(lost, dropped=True)
-            self._dropped_told += lost
-            self._settled.notify_all()
+        lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
+        self._buffer.land(lost, dropped=True)
+        self._dropped_told += lost
+        self._tell_flushing()
+
+    def _tell_flushing(self) -> None:
+        for bell in tuple(self._flushing):
+            bell.ring()
 
     def _tell(self) -> None:
         self._state_log.refused(reason for reason, counter in self._refused.items() if counter.value())
@@ -338,14 +415,35 @@ class Pump:
     def _done(self) -> int:
         return self._sent + self._buffer.dropped.value()
 
-    def _work_here(self, deadline_s: float) -> None:
-        """Do the thread's work in the calling thread: there is no other, for example at exit."""
-        while (self._kept or self._buffer) and self._clock() < deadline_s and not self._stopped:
-            self._turn()
+    def _work_here(self, wait: Wait) -> None:
+        """Do the thread's work in the calling thread while there is no other, for example at exit."""
+        self._ensure_thread()
+        while (self._kept or self._buffer) and not self._has_thread() and not self._stopped:
+            left_s = wait.left_s(away=self._answers is False)
+            if left_s <= 0:
+                return
+            self._turn(self._clock() + left_s)
             if self._kept:
-                self._urgent.wait(min(FLUSH_PAUSE_S, deadline_s - self._clock()))
+                if wait.left_s(away=self._answers is False) <= FLUSH_PAUSE_S:
+                    return  # another attempt would hardly have the time
+                self._bells.urgent.wait(FLUSH_PAUSE_S)
 
-    def _abandon(self) -> None:
-        with self._turning:
-            self._kept = []
-            self._settle_lost()
+    def _wait_for(self, target: int, wait: Wait, settling: Bell) -> bool:
+        while self._done() < target:
+            if not self._has_thread():
+                self._work_here(wait)
+            left_s = wait.left_s(away=self._answers is False)
+            if left_s <= 0 or self._done() >= target:
+                break
+            # Not longer: Python handles a signal that comes just before a wait at its end.
+            settling.wait(min(left_s, FLUSH_PAUSE_S))
+        return self._done() >= target
+
+    def _abandon(self, deadline_s: float | None = None) -> None:
+        turning = self._bells.turning
+        if turning.acquire(timeout=self._left_s(deadline_s)):
+            try:
+                self._kept = []
+                self._settle_lost()
+            finally:
+                turning.release()

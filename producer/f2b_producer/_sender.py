@@ -58,16 +58,27 @@ class Sender:
             return False
         return True
 
-    def send(self, packs: Sequence[Pack]) -> Outcome:
-        """Send one batch, once. It never raises: an error makes every pack a failed one."""
+    def send(self, packs: Sequence[Pack], within_s: float | None = None) -> Outcome:
+        """Send one batch, once. It never raises: an error makes every pack a failed one.
+
+        Args:
+            packs: What to send.
+            within_s: Seconds that the call may take, if the caller's thread waits for it. A client that was
+                given keeps its own timeouts.
+        """
         entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]
         try:
-            if self._client is None:
-                self._client = connect(self.queue_url)
-            response = self._client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+            response = self._connected(within_s).send_message_batch(QueueUrl=self.queue_url, Entries=entries)
             return _outcome(packs, response)
         except Exception as error:  # noqa: BLE001 - whatever a client raises, the infractions stay
             return Outcome([], list(packs), [], _one_line(f"{type(error).__name__}: {error}"))
+
+    def _connected(self, within_s: float | None) -> QueueClient:
+        if self._given is None and within_s is not None:
+            return connect(self.queue_url, within_s)  # a client's timeouts cannot be changed later
+        if self._client is None:
+            self._client = connect(self.queue_url)
+        return self._client
 
 
 def deliver(

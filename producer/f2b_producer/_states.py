@@ -2,6 +2,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from f2b_producer._infraction import REASONS
 
@@ -16,6 +17,14 @@ def _say(level: int, message: str, *args: object, exc_info: bool = False) -> Non
         _log.log(level, message, *args, exc_info=exc_info)
 
 
+class Lost(NamedTuple):
+    """How many infractions never arrived: unsent now, dropped before, refused since the producer was closed."""
+
+    unsent: int
+    dropped: int
+    refused: int
+
+
 class StateLog:
     """Logs changes of state: one line when something goes wrong and one when it is well again."""
 
@@ -23,6 +32,7 @@ class StateLog:
         self._failing = False
         self._calm_until_s = -math.inf
         self._refusing: set[str] = set()
+        self._lost_told = 0
 
     def failing(self, error: str | None, buffered: int) -> None:
         """A round of attempts has failed."""
@@ -60,9 +70,21 @@ class StateLog:
                 self._refusing.add(reason)
                 _say(logging.WARNING, "refused a report, logged once for each reason: %s", REASONS[reason])
 
-    def left_behind(self, infractions: int, error: str | None) -> None:
-        """The producer was closed before it could send everything."""
-        _say(logging.ERROR, "closed with %d infractions unsent: %s", infractions, error or "out of time")
+    def lost(self, when: str, lost: Lost, error: str | None) -> None:
+        """The process ends, or the producer is closed, and so much is lost; told again only when it is more."""
+        if lost.unsent + lost.dropped + lost.refused <= self._lost_told:
+            return
+        self._lost_told = lost.unsent + lost.dropped + lost.refused
+        more = f", {lost.dropped} dropped before" if lost.dropped else ""
+        more += f", {lost.refused} refused as closed" if lost.refused else ""
+        _say(
+            logging.ERROR,
+            "%s with %d infractions unsent%s: %s",
+            when,
+            lost.unsent,
+            more,
+            error or ("out of time" if lost.unsent else "see Producer.stats()"),
+        )
 
     def crashed(self) -> None:
         """Log the exception being handled, which is a bug of this package."""
@@ -73,6 +95,10 @@ class StateLog:
         if not self._failing:
             _say(logging.WARNING, "cannot start the sending thread: %s", error)
         self._failing = True
+
+    def thread_died(self) -> None:
+        """Log the exception being handled, which ends the background thread."""
+        _say(logging.ERROR, "the sending thread has ended, the next report starts another", exc_info=True)
 
     def threads_do_not_run(self) -> None:
         """The server lets no thread run but in the middle of requests."""

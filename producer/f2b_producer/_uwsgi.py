@@ -7,9 +7,9 @@ from typing import Any
 from f2b_producer._infraction import Infraction
 from f2b_producer._pump import Pump
 
-# OpenSSL must be in use by the time that the application is loaded. uWSGI ends Python by a C exit handler that it
-# registers right after that (uwsgi_plugins_atexit in its core/uwsgi.c). What OpenSSL registers later at its first use
-# would run before, and a worker that stops could send nothing.
+# OpenSSL must be in use by the time that the application is loaded. uWSGI ends Python by a C exit handler that
+# it registers right after that (uwsgi_plugins_atexit in its core/uwsgi.c). What OpenSSL registers later, at its
+# first use, would run before, and a worker that stops could send nothing.
 RAND_status()
 
 
@@ -31,7 +31,7 @@ class UwsgiPump(Pump):
         if not uwsgi.has_threads and uwsgi.loop != "gevent":
             self._state_log.threads_do_not_run()
         if uwsgi.worker_id() == 0:
-            # The application is being loaded. A fork comes next, waits for no thread that loads boto3, and the child
-            # could never load it.
+            # The application is being loaded. A fork comes next, and waits for no thread that loads boto3; the
+            # child could never load it.
             self.warm_up()
         super()._start()

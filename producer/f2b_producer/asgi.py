@@ -1,10 +1,17 @@
 """Middleware for ASGI applications: FastAPI, Starlette, Quart, Litestar, Django's ASGI handler.
 
 >>> app.add_middleware(F2BMiddleware, producer=f2b, statuses={401: "login"}, trusted_hops=1)
+
+Servers like uvicorn run no exit hooks when they stop. The middleware sends at their lifespan.shutdown; where it is
+not used, this does:
+
+>>> app.add_middleware(SendAtShutdown)
+>>> application = SendAtShutdown(get_asgi_application())
 """
 
 from __future__ import annotations
 
+from f2b_producer._lifespan import Lifespan
 from f2b_producer._watch import SERVER_ERROR, Visit, Watch
 
 TYPE_CHECKING = False
@@ -21,7 +28,28 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-__all__ = ["F2BMiddleware"]
+__all__ = ["F2BMiddleware", "SendAtShutdown"]
+
+
+class SendAtShutdown:
+    """Sends what all producers of the process have buffered when the server stops, and changes nothing else.
+
+    It does so at lifespan.shutdown, before the application hears of it, in a thread, and once more when the
+    application has shut down. An application without lifespan needs none.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the server's life."""
+        if scope["type"] == "lifespan":
+            await Lifespan(receive, send).serve(self._app, scope)
+        else:
+            await self._app(scope, receive, send)
 
 
 class F2BMiddleware:
@@ -29,7 +57,8 @@ class F2BMiddleware:
 
     In a request, ``scope["f2b"].report("login")`` reports its client; in Starlette and FastAPI that is
     ``request.state.f2b.report("login")`` too. A response is reported when it begins, not when a stream ends. An
-    exception of the application counts as status 500 and goes on its way. Websockets and lifespan pass untouched.
+    exception of the application counts as status 500 and goes on its way. Websockets pass untouched. What is
+    buffered when the server stops is sent, as by `SendAtShutdown`.
 
     Args:
         app: The application.
@@ -56,12 +85,13 @@ class F2BMiddleware:
         trusted_proxies: Iterable[Network] | None = None,
     ) -> None:
         self._app = app
+        self._others = SendAtShutdown(app)
         self._watch = Watch(producer, statuses, decide, trusted_hops, trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._others(scope, receive, send)
             return
         visit = _AsgiVisit(self._watch, scope.get("client"), scope.get("headers", ()))
         scope["f2b"] = visit

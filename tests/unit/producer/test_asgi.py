@@ -175,7 +175,7 @@ def test_a_stream_is_reported_when_it_begins_and_passed_on_piece_by_piece(
     assert sent[1:] == [{"type": "http.response.body", "body": b"a", "more_body": True}]
 
 
-@pytest.mark.parametrize("kind", ["websocket", "lifespan", "something.new"])
+@pytest.mark.parametrize("kind", ["websocket", "something.new"])
 def test_what_is_not_http_passes_untouched(f2b: Producer, kind: str) -> None:
     seen: list[Any] = []
 

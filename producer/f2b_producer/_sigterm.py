@@ -1,0 +1,56 @@
+"""Sends what is buffered when SIGTERM comes, for servers that it ends without exit hooks."""
+
+import signal
+from types import FrameType
+
+from f2b_producer._lifetime import stop_all
+
+
+def send_first() -> None:
+    """Have SIGTERM send what is buffered before it does what it does now.
+
+    Raises:
+        ValueError: If this is not the main thread, or the present handler is not Python's.
+    """
+    previous = signal.getsignal(signal.SIGTERM)
+    if isinstance(previous, _SendFirst):
+        return
+    if previous is None:
+        raise ValueError("send_at_sigterm: the server handles SIGTERM itself, not in Python: leave it out here")
+    try:
+        signal.signal(signal.SIGTERM, _SendFirst(previous))
+    except ValueError as error:
+        raise ValueError(
+            "send_at_sigterm: make the producer in the main thread, for example where the module is imported, "
+            "or leave it out and call flush() where your server stops"
+        ) from error
+
+
+class _SendFirst:
+    """A handler that sends, and then does what *previous* did.
+
+    It may interrupt the main thread anywhere. So it takes no lock that this thread could hold without giving it
+    up in time: every wait of `stop_all` ends with the time that the flush has.
+    """
+
+    def __init__(self, previous: "signal._HANDLER") -> None:
+        self._previous = previous
+        self._sending = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Handle the signal; a second one while it sends does at once what it did before."""
+        again, self._sending = self._sending, True
+        try:
+            if not again:
+                stop_all()
+        finally:
+            self._sending = False
+            self._go_on(signum, frame)
+
+    def _go_on(self, signum: int, frame: FrameType | None) -> None:
+        if self._previous == signal.SIG_DFL:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+            signal.signal(signum, self)  # still here: SIGTERM does not end process 1 of a container
+        elif callable(self._previous):
+            self._previous(signum, frame)

@@ -1,4 +1,4 @@
-"""Forks so many seconds after the first report, while boto3 is being loaded: in the child and here all must arrive.
+"""Forks so many seconds after the first report, while boto3 is being loaded: both must send.
 
 python tests/forked_load.py FILE SECONDS; `make test-forks` tries every 20 ms of the first two seconds.
 """
@@ -13,6 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from f2b_producer import Producer, _sender
+from f2b_producer._aws import connect
 from tests.file_queue import FileQueue
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b"
@@ -20,7 +21,6 @@ URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b"
 
 def main(path: str, after_s: str) -> int:
     """Return 0 if parent and child could send."""
-    connect = _sender.connect
 
     def connect_and_forget(*call: Any) -> FileQueue:
         connect(*call)

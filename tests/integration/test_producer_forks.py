@@ -67,7 +67,11 @@ def test_a_fork_does_not_wait_for_ever_and_says_what_to_do(tmp_path: Path) -> No
 
 def test_programs_are_started_while_boto3_is_loaded(tmp_path: Path) -> None:
     # A wait would never end: the load goes on only after them.
-    started = "_loading.FORK_WAIT_S = 3_600\nsubprocess.run(['true'], check=True)\nos.posix_spawn('/bin/true', ['true'], {})\n"
+    started = (
+        "_loading.FORK_WAIT_S = 3_600\n"
+        "subprocess.run(['true'], check=True)\n"
+        "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)\n"
+    )
 
     ended = run(SLOW + started + END, tmp_path / "queue")
 

@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from f2b_producer import Producer, _sender
+from f2b_producer._aws import connect
 from tests.file_queue import FileQueue
 
 REPORTS = 100
@@ -41,7 +42,6 @@ def report(f2b: Producer, kind: str) -> None:
 
 def main(kind: str, case: str, path: str) -> None:
     """Do what *case* says, then patch and report."""
-    connect = _sender.connect
 
     def connect_and_forget(*call: Any) -> FileQueue:
         connect(*call)

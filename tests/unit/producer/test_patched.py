@@ -100,8 +100,8 @@ def test_the_http_client_of_boto3_takes_the_patched_class_for_tls(monkeypatch: p
 
     finish_ssl()
 
-    assert client.SSLContext is Patched  # type: ignore[attr-defined]
-    assert other.SSLContext is Older  # type: ignore[attr-defined]
+    assert client.SSLContext is Patched
+    assert other.SSLContext is Older
 
 
 @pytest.mark.parametrize(("waited_s", "runs"), [(20.0, True), (60.0, False)])

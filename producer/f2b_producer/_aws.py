@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from f2b_producer._quiet import hush
+from f2b_producer._loading import loading
 
 if TYPE_CHECKING:
     from f2b_producer._queue import QueueClient
@@ -27,6 +28,7 @@ class MissingBoto3Error(RuntimeError):
     """There is neither a client nor boto3 to make one."""
 
 
+@loading()
 def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
     """Return an SQS client with short timeouts, for the region that *queue_url* names.
 

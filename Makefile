@@ -7,7 +7,7 @@ FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
 PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
-# Those that start processes wait for them most of the time: five take a core and a half. They are handed out one by
+# Those that start processes wait for them most of the time. They are handed out one by
 # one, in order: tests/integration, which only computes and has none that is long, comes last, beside nobody who waits.
 PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),5,$(TESTS_AT_ONCE))
 PYTEST_PROCESSES := -m pytest -n $(PROCESS_TESTS_AT_ONCE) --dist load --maxschedchunk 1

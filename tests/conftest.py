@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage seldom, and never in what was imported: that takes an eighth of a run."""
+    """Look for garbage seldom, and never in what was imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -7,8 +7,10 @@ FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
 PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
-# Those that start processes wait for them most of the time: two at once leave half of two cores idle.
-PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),3,$(TESTS_AT_ONCE))
+# Those that start processes wait for them most of the time. They are handed out one by
+# one, in order: tests/integration, which only computes and has none that is long, comes last, beside nobody who waits.
+PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),4,$(TESTS_AT_ONCE))
+PYTEST_PROCESSES := -m pytest -n $(PROCESS_TESTS_AT_ONCE) --dist load --maxschedchunk 1
 LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
 # What no library's version changes: the pure rooms, our tools, what the producer was tested with alone, the linter.
 NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake benchmarks localstack demo producer test_layout.py)
@@ -52,7 +54,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST) -n $(PROCESS_TESTS_AT_ONCE) tests/servers tests/integration tests/acceptance $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*

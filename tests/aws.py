@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.hooks import HierarchicalEmitter
 from botocore.session import Session
 
 from localstack.local_aws import INTERFERING_VARIABLES, LocalAws
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pytest
-    from botocore.loaders import Loader
 
 
 @contextmanager
@@ -46,13 +47,17 @@ def point_this_process_at(aws: LocalAws, account: str, monkeypatch: pytest.Monke
     aws.edge.set_waf_rate(1.0)
 
 
-def loader_of_models() -> Loader:
-    """Make what reads the services' models."""
-    return Session().get_component("data_loader")  # type: ignore[no-any-return]
+class QuickSessions:
+    """Makes sessions that share what none of them changes: the services' models, and botocore's own handlers.
 
+    Without that, a command that runs in the process of the tests takes most of its time to read and register them.
+    """
 
-def session_with(models: Loader) -> boto3.Session:
-    """Make a session that has read its models before."""
-    made = Session()
-    made.register_component("data_loader", models)
-    return boto3.Session(botocore_session=made)
+    def __init__(self) -> None:
+        self._handlers = HierarchicalEmitter()
+        self._models = Session(event_hooks=self._handlers).get_component("data_loader")
+
+    def __call__(self) -> boto3.Session:
+        made = Session(event_hooks=copy(self._handlers), include_builtin_handlers=False)
+        made.register_component("data_loader", self._models)
+        return boto3.Session(botocore_session=made)

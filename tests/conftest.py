@@ -5,9 +5,9 @@ A fixture imports what only it needs, so that a test without AWS starts in half 
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import boto3
-    from botocore.loaders import Loader
 
     from localstack.local_aws import LocalAws
 
@@ -36,6 +35,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("localstack_only")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom, and never in what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_of_this_module() -> Iterator[None]:
+    """Have what a module's tests left open, in a circle of objects, told as theirs."""
+    yield
+    gc.collect()
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -74,22 +87,22 @@ def aws_in_process(local_aws: LocalAws, account: str, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture(scope="session")
-def models() -> Loader:
-    """Reads the services' models once for all commands that run in this process: that is most of their time."""
-    from tests.aws import loader_of_models
+def sessions() -> Callable[[], boto3.Session]:
+    """Makes sessions of what is read once for all commands that run in this process."""
+    from tests.aws import QuickSessions
 
-    return loader_of_models()
+    return QuickSessions()
 
 
 @pytest.fixture
-def quick_sessions(models: Loader, monkeypatch: pytest.MonkeyPatch) -> Callable[[], boto3.Session]:
+def quick_sessions(
+    sessions: Callable[[], boto3.Session], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], boto3.Session]:
     """Let whatever makes AWS clients in this process make them of models that were read before."""
     from f2b_worker.adapters import aws
-    from tests.aws import session_with
 
-    session = partial(session_with, models)
-    monkeypatch.setattr(aws, "_session", session)
-    return session
+    monkeypatch.setattr(aws, "_session", sessions)
+    return sessions
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Little is imported before a command hears of signals: until then Python answers 
 
 import signal
 
+from f2b_worker.collector import imports, look_for_garbage_seldom
 from f2b_worker.signals import RELOAD, leave_at_once
 
 
@@ -18,7 +19,8 @@ def main() -> None:
     from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
 
     open_standard_files()
-    from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - as above
+    with imports():
+        from f2b_worker.cli.worker import main as command  # noqa: PLC0415 - as above
 
     command()
 
@@ -29,7 +31,8 @@ def main_of_shim() -> None:
     from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
 
     open_standard_files()
-    from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - as above
+    with imports():
+        from f2b_worker.cli.shim import main as command  # noqa: PLC0415 - as above
 
     command()
 
@@ -40,8 +43,8 @@ def main_of_operator() -> None:
     from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
 
     open_standard_files()
-    from f2b_worker.cli.f2b import main as command  # noqa: PLC0415 - as above
-    from f2b_worker.collector import look_for_garbage_seldom  # noqa: PLC0415
+    with imports():
+        from f2b_worker.cli.f2b import main as command  # noqa: PLC0415 - as above
 
     look_for_garbage_seldom()  # of 100,000 bans none is garbage
     command(prog_name="f2b")

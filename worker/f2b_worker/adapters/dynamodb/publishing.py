@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS, Change, rank
-from f2b_worker.domain.judge.recent import Recent
 from f2b_worker.errors import F2bError, Unavailable
 
 if TYPE_CHECKING:
@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import Offender, OffenderId
     from f2b_worker.ports import Answers, Clock
 
-LOGGED_MAX = 40_000
-"""So many offenders at most, and half of them at least, are remembered of whom the log is known to tell all.
-
-Of others it is told again.
-"""
+LOGGED_MAX = 20_000
+"""So many offenders are remembered of whom the log is known to tell all; of others it is told again."""
 
 _TRIES = 3
 
@@ -47,7 +44,7 @@ class Publishing:
         self._known = known
         self._read = read
         self._clock = clock
-        self._logged = Recent(LOGGED_MAX)  # the rank of what the log tells
+        self._logged: OrderedDict[OffenderId, int] = OrderedDict()  # the rank of what the log tells
         self._epoch = ""
 
     def publish(self, offenders: Mapping[OffenderId, Offender]) -> dict[OffenderId, F2bError]:
@@ -78,7 +75,7 @@ class Publishing:
         ban = offender.ban
         if ban is None or ban.until_ms < self._clock.now_ms() - KEPT_AFTER_END_MS:
             return False
-        return rank(ban, offender.revision, offender.lifted_ms) > self._logged_rank(who)
+        return rank(ban, offender.revision, offender.lifted_ms) > self._logged.get(who, -1)
 
     def _append(
         self, due: Sequence[OffenderId], seen: Mapping[OffenderId, Seen], failed: dict[OffenderId, F2bError]
@@ -103,7 +100,7 @@ class Publishing:
 
     def forget(self) -> None:
         """Take it that nobody knows what the log tells: it was begun anew, or a part of it was not read."""
-        self._logged = Recent(LOGGED_MAX)
+        self._logged.clear()
 
     def learn(self, news: Mapping[OffenderId, Offender]) -> None:
         """Take it that the log tells these bans."""
@@ -112,10 +109,9 @@ class Publishing:
                 self._learn(who, rank(offender.ban, offender.revision, offender.lifted_ms))
 
     def _learn(self, who: OffenderId, rank_of_it: int) -> None:
-        self._logged.put(who, b"%d" % max(rank_of_it, self._logged_rank(who)))
-
-    def _logged_rank(self, who: OffenderId) -> int:
-        return int(self._logged.get(who) or -1)
+        self._logged[who] = max(rank_of_it, self._logged.pop(who, -1))
+        while len(self._logged) > LOGGED_MAX:
+            self._logged.popitem(last=False)
 
 
 def _is_extension(offender: Offender) -> bool:

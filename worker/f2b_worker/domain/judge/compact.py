@@ -11,7 +11,7 @@ from f2b_worker.domain.judge.verdicts import OffenderId
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENTRIES_MAX = 16
+ENTRIES_MAX = 8
 """So many share a bucket on average: fewer would leave more objects, and more would make each look slower."""
 
 _BUCKETS_LEAST = 64
@@ -20,7 +20,7 @@ _BUCKETS_LEAST = 64
 class CompactTable:
     r"""Bytes by offender: 70 for 24 of them and the key of an IPv4 address, where a dictionary takes 165.
 
-    A dictionary has two objects an entry, each with a header of its own. Here a dozen entries are one text, a
+    A dictionary has two objects an entry, each with a header of its own. Here several entries are one text, a
     bucket: b"\nNAME\tBASE64\nNAME\tBASE64\n". A name is the number of the jail and the key, escaped: nothing else
     in a bucket looks like one between its signs. A look takes 1 µs.
 

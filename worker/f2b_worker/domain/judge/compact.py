@@ -18,7 +18,7 @@ _BUCKETS_LEAST = 64
 
 
 class CompactTable:
-    r"""Bytes by offender: 70 for 24 of them and the key of an IPv4 address, where a dictionary takes 165.
+    r"""Bytes by offender: 70 for 24 of them and the key of an IPv4 address; a dictionary takes 165.
 
     A dictionary has two objects an entry, each with a header of its own. Here several entries are one text, a
     bucket: b"\nNAME\tBASE64\nNAME\tBASE64\n". A name is the number of the jail and the key, escaped: nothing else

@@ -30,13 +30,14 @@ class Told:
     def newer(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Go through the changes that are newer than what was told, and take it that they are told now."""
         for change in changes:
-            jail, key = change.who
+            (jail, key), ban, revision, lifted_ms = change
             known = self._known.get(jail)
             if known is None:
                 known = self._known[jail] = {}
-            if _is_newer(change, known.get(key)):
-                is_readable = change.ban is not UNREADABLE
-                known[key] = _packed(rank(*change[1:]), change.ban.until_ms) if is_readable else -change.revision
+            before = known.get(key)
+            if before is None or _is_newer(change, before):
+                is_readable = ban is not UNREADABLE
+                known[key] = _packed(rank(ban, revision, lifted_ms), ban.until_ms) if is_readable else -revision
                 yield change
 
     def forget_ended(self, complete_ms: float) -> None:
@@ -54,10 +55,8 @@ def _packed(rank_of_it: int, until_ms: int) -> int:
     return (rank_of_it << _END_BITS) + max(0, until_ms)
 
 
-def _is_newer(change: Change, known: int | None) -> bool:
+def _is_newer(change: Change, known: int) -> bool:
     """Tell as `changes.is_newer` does, of a change of which is known what `Told` holds."""
-    if known is None:
-        return True
     _, ban, revision, lifted_ms = change
     if known < 0:
         return revision > -known or (revision == -known and ban is not UNREADABLE)

@@ -301,11 +301,12 @@ class Roster:
         known = self._running.get(jail, key)
         if known == ban:
             return
+        is_first = known is None and not self.is_running(key)
         if known is None:
             if not is_key(key):
                 self.unreadable.add(key)
                 return
-            if not self.is_running(key):
+            if is_first:
                 self._keys += 1
                 self._spared.note(key)
                 self.lifted.discard(key)
@@ -317,7 +318,7 @@ class Roster:
         # Each extension left an end behind; of hot addresses these would be most of all.
         if known is not None and len(self._ends) > 2 * len(self._running) + _SLACK:
             self._rebuild_ends()
-        self._resolve(key)
+        self._resolve(key, [(jail, ban)] if is_first else None)
 
     def _rebuild_ends(self) -> None:
         self._ends = Ends()
@@ -340,9 +341,16 @@ class Roster:
             self.newcomers.pop(key, None)
         self._resolve(key)
 
-    def _resolve(self, key: str, *, only_held: bool = False, is_parted_anew: bool = False) -> None:
-        """Find out in which blocklists *key* is wanted, and note what changed."""
-        new = self._wants(key, only_held=only_held)
+    def _resolve(
+        self,
+        key: str,
+        bans: Iterable[tuple[str, Running]] | None = None,
+        *,
+        only_held: bool = False,
+        is_parted_anew: bool = False,
+    ) -> None:
+        """Find out in which blocklists *key* is wanted for its bans, and note what changed."""
+        new = self._wants(key, self._running.of(key) if bans is None else bans, only_held=only_held)
         for name, wanted in self.wanted.items():
             until_ms = new.get(name)
             if wanted.get(key) != until_ms or (is_parted_anew and until_ms is not None):
@@ -353,8 +361,8 @@ class Roster:
                 else:
                     wanted[key] = until_ms
 
-    def _wants(self, key: str, *, only_held: bool) -> dict[str, int]:
-        """Tell in which blocklists *key* is wanted until when, and note whether it is held back."""
+    def _wants(self, key: str, bans: Iterable[tuple[str, Running]], *, only_held: bool) -> dict[str, int]:
+        """Tell in which blocklists *key* is wanted for *bans* until when, and note whether it is held back."""
         new: dict[str, int] = {}
         is_holding_back = self._held_back_from_ms is not None
         if self.held_back:
@@ -362,7 +370,7 @@ class Roster:
         if self.undated and key in self.undated and not self._spared.is_out(key):
             new = {name: FOREVER_MS for name in self.wanted if self._stays(name, key)}
         if key not in self._spared.out:
-            for _, ban in self._running.of(key):
+            for _, ban in bans:
                 for name in ban.blocklists:
                     if is_holding_back and not self._may_enter(ban, name, key, only_held=only_held):
                         self.held_back.add(key)

@@ -99,7 +99,9 @@ class RunningBans:
         if place is None:
             place = self._places[kind] = len(self._kinds)
             self._kinds.append(kind)
-        bans = self._packed.setdefault(jail, {})
+        bans = self._packed.get(jail)
+        if bans is None:
+            bans = self._packed[jail] = {}
         self._number += key not in bans
         start, until = ban.start_ms + FOREVER_MS, ban.until_ms + FOREVER_MS
         bans[key] = (place << _TIME_BITS | start) << _TIME_BITS | until

@@ -3,8 +3,8 @@ import os
 import re
 from typing import TYPE_CHECKING, cast
 
-from f2b_producer._quiet import hush
 from f2b_producer._loading import loading
+from f2b_producer._quiet import hush
 
 if TYPE_CHECKING:
     from f2b_producer._queue import QueueClient

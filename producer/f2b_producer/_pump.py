@@ -12,8 +12,8 @@ from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._loading import loading
 from f2b_producer._pack import Pack, encode
-from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._patched import finish_ssl
+from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
 from f2b_producer._states import Lost, StateLog

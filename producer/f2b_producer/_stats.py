@@ -1,8 +1,8 @@
 """Counts that many threads may add to without a lock, and what they say."""
 
+import threading
 from collections.abc import Mapping
 from itertools import count
-from threading import Lock
 from typing import NamedTuple
 
 from f2b_producer._ground import Ground, find
@@ -40,6 +40,8 @@ class Health(NamedTuple):
         last_error: What went wrong at the last attempt, in one line; None if nothing did.
         oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
         fullness: Buffered infractions as a share of `max_buffered`, from 0 to 1.
+        overdue: Whether the oldest waits 30 seconds longer than it lingers. A thread that runs needs less, also
+            for a round of attempts that fail (10 seconds, and one more call of 14); so it does not run.
     """
 
     thread_alive: bool
@@ -47,10 +49,12 @@ class Health(NamedTuple):
     last_error: str | None
     oldest_waiting_s: float
     fullness: float
+    overdue: bool = False
+
     @property
     def ok(self) -> bool:
         """Whether the queue answers, there is room, and somebody works for what waits."""
-        served = self.thread_alive or self.fullness == 0
+        served = (self.thread_alive or self.fullness == 0) and not self.overdue
         return served and self.queue_answers is not False and self.fullness < 1
 
     @property
@@ -76,13 +80,14 @@ class Counter:
 class Bell:
     """Wakes one waiting thread. Ringing never blocks, also from a signal handler.
 
-    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang.
+    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang. The lock is of the
+    kind that `threading` makes at the time.
     """
 
     __slots__ = ("_lock", "silent")
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._lock.acquire()
         self.silent = self._lock.locked
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 # Modules by which a server is known; the first that is loaded counts. Where there is one, it is a module that only
@@ -62,7 +63,7 @@ class Ground(NamedTuple):
             f"exit hooks {'run' if self.exit_hooks else 'do not run'} at SIGTERM",
             f"patched by {self.patched}" if self.patched else "not patched",
         ]
-        return ", ".join(said) + (f"; set {self.advice}" if self.advice else "")
+        return ", ".join(said) + (f"; advice: {self.advice}" if self.advice else "")
 
 
 def find() -> Ground:
@@ -74,14 +75,15 @@ def find() -> Ground:
 
 
 def _find() -> Ground:
-    server, patched, options = _server(), _patched(), _uwsgi_options()
-    threads = options is None or patched is not None or not options.isdisjoint({_UWSGI_THREADS, "threads"})
-    # With lazy-apps the application is loaded, and its producer made, after the fork.
-    told = options is None or not options.isdisjoint({_UWSGI_HOOKS, "lazy-apps", "lazy"})
+    server, patched, uwsgi = _server(), _patched(), sys.modules.get("uwsgi")
+    threads = uwsgi is None or patched is not None or bool(uwsgi.has_threads)
+    told = uwsgi is None or _hears_of_forks(uwsgi.opt)
     exit_hooks = _exit_hooks(server)
     advice = [
         "" if threads else _UWSGI_THREADS,
         "" if told else _UWSGI_HOOKS,
+        # In an interpreter of its own mod_wsgi hangs at the end, before the exit hooks.
+        "WSGIApplicationGroup %{GLOBAL}" if server == "mod_wsgi" and _in_interpreter_of_its_own() else "",
         "" if exit_hooks else _advice_for_exit(server),
     ]
     return Ground(
@@ -103,15 +105,18 @@ def _server() -> str:
             return "gunicorn with uvicorn" if with_uvicorn else server
     if _WERKZEUG in os.environ and "werkzeug.serving" in sys.modules:
         return "werkzeug"
-    return "multiprocessing child" if _is_child() else "plain process"
+    return "multiprocessing child" if is_child_of("multiprocessing") else "plain process"
 
 
-def _uwsgi_options() -> set[str] | None:
-    """Return the names of uWSGI's options that are on; None without uWSGI."""
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is None:
-        return None
-    return {name for name, value in uwsgi.opt.items() if value not in {b"false", b"0"}}
+def _hears_of_forks(uwsgi_options: Mapping[str, object]) -> bool:
+    # With lazy-apps the application is loaded, and its producer made, after the fork.
+    # One that was given twice is a list, which no set could be asked for.
+    on = {name for name, value in uwsgi_options.items() if value not in (b"false", b"0")}
+    return not on.isdisjoint({_UWSGI_HOOKS, "lazy-apps", "lazy"})
+
+
+def _in_interpreter_of_its_own() -> bool:
+    return bool(sys.modules["mod_wsgi"].application_group)
 
 
 def _patched() -> str | None:
@@ -127,10 +132,6 @@ def is_child_of(package: str) -> bool:
     return process is not None and type(process.current_process()).__name__ != "_MainProcess"
 
 
-def _is_child() -> bool:
-    return is_child_of("multiprocessing") or is_child_of("billiard")
-
-
 def _exit_hooks(server: str) -> bool:
     if server == "Lambda":  # it freezes a process for ever
         return False
@@ -138,8 +139,7 @@ def _exit_hooks(server: str) -> bool:
         return True
     if server in _ENDED_BY_SIGTERM:
         return False
-    # A child of multiprocessing runs the finalizers of multiprocessing, and is ended by its parent.
-    return server in _OWN_EXIT or _is_child() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    return server in _OWN_EXIT or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
 
 def _advice_for_exit(server: str) -> str:

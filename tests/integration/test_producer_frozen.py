@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,3 +74,20 @@ def test_what_waited_while_the_process_was_frozen_arrives_with_its_own_time_and_
         process.end()
     [seen] = queue.infractions()
     assert seen.at_s <= reported_before_s
+
+
+def test_the_handler_in_the_page_about_lambda_has_sent_when_it_returns() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "lambda.md").read_text("utf-8")
+    [handler] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    # Its two seconds are for Lambda: a busy machine may take longer to send.
+    setup = (
+        handler.replace("flush_timeout_s=2", "flush_timeout_s=120") + "def password_is_right(_): return False\n"
+    )
+    with (
+        serving(LocalQueue()) as queue,
+        application(setup, {**KEYS, "AWS_ENDPOINT_URL_SQS": queue.url}) as process,
+    ):
+        event = {"requestContext": {"http": {"sourceIp": "203.0.113.7"}}}
+        assert process.ask(f"handler({event!r}, None)") == {"statusCode": 401}
+        assert [seen.ip for seen in queue.infractions()] == ["203.0.113.7"]
+        process.end()

@@ -48,5 +48,5 @@ def test_a_flush_ends_in_time_although_the_queue_hangs_in_a_call() -> None:
             check=False,
         )
     first_s, second_s, _ = map(float, done.stdout.split())
-    assert max(first_s, second_s) < 3.5, "a client's own timeouts are 14 s"
+    assert max(first_s, second_s) < 7, "a client's own timeouts are 14 s"
     assert "closed with 1 infractions unsent: ReadTimeoutError" in done.stderr

@@ -237,7 +237,7 @@ EVENTS: dict[str, Callable[[Play], None]] = {
 
 def events_of(server: Server) -> list[str]:
     """Name the events that can happen to *server*."""
-    without = set()
+    without = set(server.without)
     if server.reload is None:
         without.add("reload")
     if not server.recycling:

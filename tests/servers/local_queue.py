@@ -9,13 +9,16 @@ import json
 import socket
 import threading
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from demo.fleet import free_port
 from f2b_producer.testing import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACCOUNT = "000000000001"
 
@@ -44,7 +47,7 @@ class LocalQueue:
     def __init__(self) -> None:
         self.arrived: Counter[str] = Counter()
         self._packs: set[str] = set()
-        self._held = 0
+        self._held = self._answering = 0
         self._mood = Mood.ANSWERS
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
@@ -80,14 +83,16 @@ class LocalQueue:
     def mood(self, mood: Mood) -> None:
         with self._changed:
             before, self._mood = self._mood, mood
+            self._changed.notify_all()
             if mood is Mood.REFUSES:
                 # It keeps its port, so that nobody else takes it, and listens no more (Linux).
                 self._listener.shutdown(socket.SHUT_RDWR)
+                # What was taken is confirmed first: else the producer rightly tells as lost what is here.
+                self._changed.wait_for(lambda: not self._answering)
             elif before is Mood.REFUSES:
                 self._listener.listen()
             if mood is Mood.REFUSES or before is Mood.HANGS:
                 self._cut()
-            self._changed.notify_all()
 
     def notes(self) -> set[str]:
         """Return the notes that have arrived by now."""
@@ -136,6 +141,18 @@ class LocalQueue:
         with self._changed:
             self._open.discard(connection)
 
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Have a change of mood wait for the end of this answer."""
+        with self._changed:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._answering -= 1
+                self._changed.notify_all()
+
     def answer(self, request: bytes) -> tuple[int, dict[str, Any]] | None:
         """Answer as the mood is, with a status and JSON; None answers nothing."""
         with self._changed:
@@ -143,6 +160,8 @@ class LocalQueue:
                 self._held += 1
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._closed or self._mood is not Mood.HANGS)
+                return None
+            if self._mood is Mood.REFUSES:
                 return None
             if self._mood is Mood.BUSY:
                 return 503, {"__type": "ServiceUnavailable", "message": "busy"}
@@ -171,12 +190,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         request = self.rfile.read(length)
-        # Who was killed meanwhile has sent half of it.
-        answer = self._queue.answer(request) if len(request) == length else None
-        if answer is None:
-            self.close_connection = True
-            return
-        status, body = answer
+        with self._queue.answering():
+            # Who was killed meanwhile has sent half of it.
+            answer = self._queue.answer(request) if len(request) == length else None
+            if answer is None:
+                self.close_connection = True
+            else:
+                self._write(*answer)
+
+    def _write(self, status: int, body: dict[str, Any]) -> None:
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.0")

@@ -20,8 +20,11 @@ PRELOAD = ("-c", f"python:{APPS}.gunicorn_preload")
 OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 """A variant of a server differs in when the client is made: these events meet that."""
 
+QUICK = ("interrupt",)
+"""At SIGINT gunicorn stops quickly, as its pages say: the signal to a worker of green threads ends our exit hook."""
 
-def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Server]:
+
+def _gunicorn(kind: str, app: str, *options: str, older: str = "", without: tuple[str, ...] = ()) -> list[Server]:
     """One kind of worker, its application loaded after the fork and before it, with `warm_up` and without."""
     base = ("python", "-m", "gunicorn", "-w", "2", "-b", BIND, "--graceful-timeout", "10", "--no-control-socket")
     plain = Server(
@@ -31,6 +34,7 @@ def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Serve
         reload=signal.SIGHUP,
         recycling=("--max-requests", "100"),
         older=older,
+        without=without,
     )
     preloaded = replace(plain, name=f"{plain.name}, preload", command=(*base, *options, *PRELOAD, app))
     fewer = replace(plain, events=OF_VARIANTS)
@@ -46,8 +50,9 @@ def _gunicorn(kind: str, app: str, *options: str, older: str = "") -> list[Serve
 
 
 def _uvicorn() -> list[Server]:
-    # On a machine that does much else, a worker may take long to answer its parent, which then gives a reload up.
-    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "60")
+    # On a busy machine a worker may take longer than 5 s to answer its parent, which then gives a reload up. But
+    # for as long the parent may ask one that has died.
+    patient = ("--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "15")
     base = ("uvicorn", "--port", "{port}", "--no-access-log", *patient)
     alone = Server("uvicorn", "uvicorn", (*base, ASGI))
     workers = replace(
@@ -117,8 +122,8 @@ SERVERS: list[Server] = [
     *_uvicorn(),
     *_gunicorn("sync", WSGI),
     *_gunicorn("gthread", WSGI, "-k", "gthread", "--threads", "4"),
-    *_gunicorn("gevent", WSGI, "-k", "gevent"),
-    *_gunicorn("eventlet", WSGI, "-k", "eventlet", older="25.3.0"),
+    *_gunicorn("gevent", WSGI, "-k", "gevent", without=QUICK),
+    *_gunicorn("eventlet", WSGI, "-k", "eventlet", older="25.3.0", without=QUICK),
     *_gunicorn("uvicorn worker", ASGI, "-k", "uvicorn.workers.UvicornWorker"),
     *_gunicorn("asgi", ASGI, "-k", "asgi"),
     *_hypercorn(),

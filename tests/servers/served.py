@@ -54,6 +54,7 @@ class Server:
         warm_up: Whether the application calls ``warm_up()``: "" never, "import" or "worker".
         reports_at_import: Whether the application reports once at its import; with preload, before the fork.
         events: The only ones that are played; all that it can have if empty.
+        without: Events that are not played.
         older: A release that `make test-servers` installs beside the others: its newest no longer has this.
         debian: The packages of Debian's that it is made of, for Debian's own Python; *package* is the first.
     """
@@ -69,6 +70,7 @@ class Server:
     warm_up: str = ""
     reports_at_import: bool = False
     events: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     older: str = ""
     debian: tuple[str, ...] = ()
 

@@ -57,7 +57,7 @@ def test_a_child_of_multiprocessing_is_known_however_it_was_started(method: str)
         f"child = multiprocessing.get_context({method!r}).Process(target=exec, args=({ASK!r},))\n"
         "child.start(); child.join()\n"
     )
-    assert ground == PLAIN._replace(server="multiprocessing child", exit_hooks=True, advice="")
+    assert ground == PLAIN._replace(server="multiprocessing child")
 
 
 def test_in_lambda_the_advice_is_to_flush_whatever_serves_there() -> None:
@@ -79,19 +79,29 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
 @pytest.mark.parametrize(
     ("options", "threads", "fork_hooks", "advice"),
     [
-        ({}, False, False, "enable-threads and py-call-uwsgi-fork-hooks"),
-        ({"enable-threads": True}, True, False, "py-call-uwsgi-fork-hooks"),
-        ({"threads": b"2", "lazy-apps": b"true"}, True, True, ""),
-        ({"enable-threads": b"false", "py-call-uwsgi-fork-hooks": b"1"}, False, True, "enable-threads"),
-        ({"enable-threads": b"0", "lazy": True}, False, True, "enable-threads"),
+        ({"lazy-apps": b"false"}, False, False, "enable-threads and py-call-uwsgi-fork-hooks"),
+        ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, "py-call-uwsgi-fork-hooks"),
+        ({"py-call-uwsgi-fork-hooks": b"1"}, False, True, "enable-threads"),
+        ({"lazy-apps": b"true"}, True, True, ""),
+        ({"lazy": True, "plugin": [b"python3", b"gevent"]}, True, True, ""),
     ],
 )
 def test_under_uwsgi_its_options_say_what_works_and_what_must_be_set(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, bytes | bool], threads: bool, fork_hooks: bool, advice: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, object], threads: bool, fork_hooks: bool, advice: str
 ) -> None:
-    # As uWSGI 2.0.21 shows them; the module is inside of its server, and there alone.
-    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
+    # As uWSGI 2.0.21 shows them; the module is inside of its server, which tests/servers starts.
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options, has_threads=int(threads)))
     assert _ground.find() == Ground("uWSGI", threads, fork_hooks, exit_hooks=True, patched=None, advice=advice)
+
+
+@pytest.mark.parametrize(
+    ("application_group", "advice"), [("", ""), ("shop.example|/api", "WSGIApplicationGroup %{GLOBAL}")]
+)
+def test_under_mod_wsgi_an_interpreter_of_its_own_is_advised_against(
+    monkeypatch: pytest.MonkeyPatch, application_group: str, advice: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "mod_wsgi", SimpleNamespace(application_group=application_group))
+    assert _ground.find() == PLAIN._replace(server="mod_wsgi", exit_hooks=True, advice=advice)
 
 
 def test_a_module_that_only_has_a_servers_name_fails_no_health_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +124,7 @@ def test_the_first_report_tells_the_ground_once_at_debug_level(caplog: pytest.Lo
 def test_the_ground_reads_as_one_line_that_ends_with_the_advice() -> None:
     ground = PLAIN._replace(server="uWSGI", threads=False, exit_hooks=True, advice="enable-threads")
     assert str(ground) == (
-        "uWSGI, threads do not run, fork hooks run, exit hooks run at SIGTERM, not patched; set enable-threads"
+        "uWSGI, threads do not run, fork hooks run, exit hooks run at SIGTERM, not patched; advice: enable-threads"
     )
     assert str(ground._replace(threads=True, patched="gevent", advice="")) == (
         "uWSGI, threads run, fork hooks run, exit hooks run at SIGTERM, patched by gevent"

@@ -21,7 +21,7 @@ OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 """A variant of a server differs in when the client is made: these events meet that."""
 
 QUICK = ("interrupt",)
-"""At SIGINT gunicorn stops quickly, as its pages say: the signal to a worker of green threads ends our exit hook."""
+"""At SIGINT gunicorn stops quickly, as its pages say. Its signal to a worker of green threads ends our exit hook."""
 
 
 def _gunicorn(kind: str, app: str, *options: str, older: str = "", without: tuple[str, ...] = ()) -> list[Server]:

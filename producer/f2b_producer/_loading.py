@@ -27,7 +27,7 @@ class _Gate:
         self._lock = threading.RLock()
         self._made_with = threading.Lock
 
-    def lock(self) -> "threading._RLock":
+    def lock(self) -> "threading.RLock":
         if self._made_with is not threading.Lock:  # gevent or eventlet has patched it since
             self.renew()
         return self._lock

@@ -15,4 +15,4 @@ def finish_ssl() -> None:
     older = ssl.SSLContext.__mro__[1:]
     for name, module in list(sys.modules.items()):
         if name.startswith(("urllib3.", "botocore.")) and getattr(module, "SSLContext", None) in older:
-            module.SSLContext = ssl.SSLContext  # type: ignore[attr-defined] - it has this name
+            setattr(module, "SSLContext", ssl.SSLContext)  # noqa: B010 - mypy knows no such name of a module

@@ -25,7 +25,7 @@ FLUSH_PAUSE_S = 0.5  # the same while someone waits
 # A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
 REST_S = 0.000_05
 HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has left
-OVERDUE_S = 30.0  # see Health.overdue
+OVERDUE_S = 30.0  # see Health.thread_alive
 
 
 class Pump:
@@ -142,13 +142,13 @@ class Pump:
         thread = self._thread
         oldest_s = self._buffer.oldest_s()
         waiting_s = 0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s)
+        overdue = waiting_s > self._linger_s + OVERDUE_S and self._answers is not False
         return Health(
-            thread_alive=thread is not None and thread.is_alive(),
+            thread_alive=thread is not None and thread.is_alive() and not overdue,
             queue_answers=self._answers,
             last_error=self._last_error,
             oldest_waiting_s=waiting_s,
             fullness=self._buffer.fullness(),
-            overdue=waiting_s > self._linger_s + OVERDUE_S,
         )
 
     def flush(self, timeout_s: float, patience_s: float = math.inf) -> bool:

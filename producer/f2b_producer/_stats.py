@@ -35,13 +35,13 @@ class Health(NamedTuple):
     """How the sending goes in this process.
 
     Attributes:
-        thread_alive: Whether the sending thread runs; before the first report there is none.
+        thread_alive: Whether the sending thread runs; before the first report there is none. It does not if the
+            oldest infraction waits 30 seconds longer than it lingers, and not because of the queue: a round of
+            attempts takes less (10 seconds, and one more call of 14). Some servers let no thread run.
         queue_answers: Whether the queue took or judged a message at the last attempt; None before the first.
         last_error: What went wrong at the last attempt, in one line; None if nothing did.
         oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
         fullness: Buffered infractions as a share of `max_buffered`, from 0 to 1.
-        overdue: Whether the oldest waits 30 seconds longer than it lingers. A thread that runs needs less, also
-            for a round of attempts that fail (10 seconds, and one more call of 14); so it does not run.
     """
 
     thread_alive: bool
@@ -49,12 +49,11 @@ class Health(NamedTuple):
     last_error: str | None
     oldest_waiting_s: float
     fullness: float
-    overdue: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether the queue answers, there is room, and somebody works for what waits."""
-        served = (self.thread_alive or self.fullness == 0) and not self.overdue
+        served = self.thread_alive or self.fullness == 0
         return served and self.queue_answers is not False and self.fullness < 1
 
     @property

@@ -118,8 +118,15 @@ class Play:
         if self.took_s is not None:
             return
         deadline_s = time.monotonic() + QUIET_WITHIN_S
-        while self.load.answered.keys() - self.queue.notes() and time.monotonic() < deadline_s:
+        awaited = self.load.answered.keys() - self._forgiven()
+        while awaited - self.queue.notes() and time.monotonic() < deadline_s:
             time.sleep(0.05)
+
+    def _forgiven(self) -> set[str]:
+        """Name what a killed process answered shortly before."""
+        since_s = self.forgiven_since_s
+        answered = self.load.answered.items()
+        return {note for note, each in answered if each.pid in since_s and each.at_s >= since_s[each.pid]}
 
     def _outcome(self) -> Outcome:
         answered = self.load.answered
@@ -133,12 +140,8 @@ class Play:
             len(self.load.unanswered) + self.server.reports_at_import,
             self.took_s,
             self.wrong,
+            self._forgiven(),
         )
-        outcome.forgiven = {
-            note
-            for note, each in answered.items()
-            if each.pid in self.forgiven_since_s and each.at_s >= self.forgiven_since_s[each.pid]
-        }
         outcome.judge(may_lose=self.may_lose)
         # "import" is reported by each load of the application.
         if twice := [note for note, times in self.queue.arrived.items() if times > 1 and note != "import"]:

@@ -44,6 +44,7 @@ EXIT = "the process's exit"
 AT_SIGTERM = f"{EXIT}; at SIGTERM, a handler"
 MIDDLEWARE = "`F2BMiddleware` or `SendAtShutdown`"
 SETTING = "`send_at_sigterm=True`"
+ENDS = "`signal.signal(SIGTERM, signal.default_int_handler)`"
 GREEN = "`warm_up()` where a worker starts"
 UWSGI = "`enable-threads`, and a graceful stop"
 MOD_WSGI = "`WSGIApplicationGroup %{GLOBAL}`"
@@ -66,8 +67,8 @@ PROMISES = [
     ),
     Promise("granian ASGI", LIFESPAN, MIDDLEWARE),
     Promise("granian WSGI", EXIT),
-    Promise("gevent", "a handler of SIGTERM", f"{SETTING}; {GREEN}"),
-    Promise("eventlet", "a handler of SIGTERM", f"{SETTING}; {GREEN}"),
+    Promise("gevent", EXIT, f"{ENDS}; {GREEN}"),
+    Promise("eventlet", EXIT, f"{ENDS}; {GREEN}"),
     Promise("waitress", AT_SIGTERM, SETTING),
     Promise("daphne", EXIT),
     Promise("Django runserver", AT_SIGTERM, SETTING),

@@ -21,7 +21,7 @@ OF_VARIANTS = ("stop", "reload", "recycling", "hanging outage")
 """A variant of a server differs in when the client is made: these events meet that."""
 
 QUICK = ("interrupt",)
-"""At SIGINT gunicorn stops quickly, as its pages say: the signal to a worker of green threads ends our exit hook."""
+"""At SIGINT gunicorn stops quickly, as its pages say: its signal to a green worker ends our exit hook."""
 
 
 def _gunicorn(kind: str, app: str, *options: str, older: str = "", without: tuple[str, ...] = ()) -> list[Server]:
@@ -99,7 +99,7 @@ def _granian() -> list[Server]:
 
 def _green(kind: str) -> list[Server]:
     """The library's own server, patched before the application is imported and after it."""
-    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"), settings=AT_SIGTERM)
+    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"))
     return [early, replace(early, name=f"{kind}, patched late", command=(*early.command, "late"))]
 
 

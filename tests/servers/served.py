@@ -30,6 +30,8 @@ PYTHON = "python"
 """Stands as the package of what is Python's own."""
 STARTS_WITHIN_S = 30.0
 LOOK_S = 0.02
+HEARS_CTRL_C = ("env", "--default-signal=INT")
+"""Who is started in the background of a script ignores it, and so do all whom it starts."""
 # How a producer tells of a loss, behind the process that tests/servers/apps/reporting.py puts before it.
 TOLD = re.compile(
     r"^(\d+) f2b_producer (?:closed|stopping) with (\d+) infractions unsent"
@@ -124,7 +126,7 @@ class Running:
         assert not self.server.missing, self.server.missing
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(BIN / self._command[0]), *self._command[1:]],
+                [*HEARS_CTRL_C, str(BIN / self._command[0]), *self._command[1:]],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ Patched late, the producer was imported and made with the locks and the sleep of
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ def main(kind: str, port: str, when: str = "early") -> None:
     app = importlib.import_module("tests.servers.apps.plain_wsgi").app
     if when == "late":
         patch(kind)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else it kills, and no exit hook runs
     serve(kind, ("127.0.0.1", int(port)), app)
 
 

@@ -113,7 +113,7 @@ def test_what_is_reported_while_it_closes_is_sent() -> None:
     assert f2b.stats().refused == {}
 
 
-def test_what_is_reported_while_the_server_stops_is_sent_without_lingering(
+def test_what_is_reported_while_the_server_stops_does_not_linger(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     f2b = Producer("memory:", linger_s=3_599, client=(queue := Doing(lambda: f2b.report("10.0.0.2"))))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import Any
 
-    from f2b_producer.asgi import App, Message, Receive, Scope, Send
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STARTED = "lifespan.startup.complete"
 _SHUTDOWN = "lifespan.shutdown"

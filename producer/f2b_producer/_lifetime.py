@@ -7,14 +7,23 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._ground import is_child_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from f2b_producer._pump import Pump
+
+class Ending(Protocol):
+    """What has to send when its process ends, and to start afresh when that has forked: a pump."""
+
+    def begin_in_child(self) -> None: ...
+    def urge(self) -> None: ...
+    def stop(self, timeout_s: float, patience_s: float) -> object: ...
+    def close(self, timeout_s: float, patience_s: float) -> object: ...
+    def retire(self, timeout_s: float) -> object: ...
+
 
 # At the end of a process: a queue in the same Region answers in milliseconds, and a worker that is recycled
 # serves nobody until it has ended.
@@ -23,11 +32,11 @@ AWAY_PATIENCE_S = 1.0
 LAST = -100
 
 # A pump lives as long as its producer or its thread.
-_flush_timeouts_s: "weakref.WeakKeyDictionary[Pump, float]" = weakref.WeakKeyDictionary()
+_flush_timeouts_s: "weakref.WeakKeyDictionary[Ending, float]" = weakref.WeakKeyDictionary()
 _hooked = False
 
 
-def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
+def attend(producer: object, pump: Ending, flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
     if (uwsgi := sys.modules.get("uwsgi")) is not None:
         from f2b_producer._uwsgi_exit import hook_exit  # noqa: PLC0415 - only there
@@ -62,7 +71,7 @@ def hook_child_end() -> None:
             celery.worker_process_shutdown.connect(close_all, weak=False, dispatch_uid=__name__)
 
 
-def _end_all(end: "Callable[[Pump, float, float], object]") -> None:
+def _end_all(end: "Callable[[Ending, float, float], object]") -> None:
     started_s = time.monotonic()
     pumps = list(_flush_timeouts_s.items())
     for pump, _ in pumps:

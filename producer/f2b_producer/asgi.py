@@ -16,17 +16,12 @@ from f2b_producer._watch import SERVER_ERROR, Visit, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from f2b_producer._client import Producer
     from f2b_producer._client_address import Network
-
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    from f2b_producer._lifespan import App, Message, Receive, Scope, Send
 
 __all__ = ["F2BMiddleware", "SendAtShutdown"]
 

@@ -1,5 +1,6 @@
 """What uWSGI does otherwise: it forks without Python's hooks and lets no thread run, unless it is told to."""
 
+import os
 import sys
 from _ssl import RAND_status  # not `ssl`: gevent wants to patch that one before anything else has it
 from typing import Any
@@ -12,9 +13,15 @@ from f2b_producer._pump import Pump
 # first use, would run before, and a worker that stops could send nothing.
 RAND_status()
 
+LOADING_WAITS_S = 1.0  # nobody is served yet; what is not sent then is tried again with the next report
+
 
 class UwsgiPump(Pump):
     """A pump that finds out by itself that it is in another process."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._made_by = os.getpid()
 
     def put(self, infraction: Infraction) -> None:
         """Accept *infraction*."""
@@ -28,10 +35,18 @@ class UwsgiPump(Pump):
 
     def _start(self) -> None:
         uwsgi: Any = sys.modules["uwsgi"]
+        if uwsgi.worker_id() == 0 and os.getpid() == self._made_by:
+            self._send_while_loading()
+            return
         if not uwsgi.has_threads and uwsgi.loop != "gevent":
             self._state_log.threads_do_not_run()
-        if uwsgi.worker_id() == 0:
-            # The application is being loaded. A fork comes next, and waits for no thread that loads boto3; the
-            # child could never load it.
-            self.warm_up()
         super()._start()
+
+    def _send_while_loading(self) -> None:
+        """Send in the thread that loads the application, from which workers are forked.
+
+        If a thread waits for the interpreter when the master forks, the worker waits for ever for that thread,
+        which it does not have: uWSGI forks without Python's hooks. Mules are forked, and have their own thread.
+        """
+        self._arrived.hush()  # the next report comes here again
+        self._turn(self._clock() + LOADING_WAITS_S)

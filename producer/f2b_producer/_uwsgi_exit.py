@@ -1,5 +1,10 @@
+import contextlib
+import signal
 from collections.abc import Callable
 from types import ModuleType
+
+# uWSGI's handlers of these call exit() again, which would cut the sending short without a word.
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 _attended: list[ModuleType] = []
 
@@ -16,6 +21,7 @@ def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
     before = getattr(uwsgi, "atexit", None)
 
     def end_too() -> None:
+        _ignore_signals()
         try:
             if before is not None:
                 before()
@@ -23,3 +29,9 @@ def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
             end()
 
     uwsgi.atexit = end_too  # type: ignore[attr-defined]
+
+
+def _ignore_signals() -> None:
+    with contextlib.suppress(ValueError):  # in another thread than Python's first
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)

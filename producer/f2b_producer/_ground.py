@@ -40,8 +40,8 @@ class Ground(NamedTuple):
             "Celery", "daphne", "uvicorn", "hypercorn", "granian", "waitress", "runserver" (Django's own),
             "werkzeug" (Flask's own); without one "multiprocessing child" or "plain process".
         threads: Whether threads run beside the requests.
-        fork_hooks: Whether Python hears of the children that the server forks, so that the producer starts
-            afresh in them; or there are none after the application is loaded.
+        fork_hooks: Whether Python hears of the children that the server forks, or there are none after the
+            application is loaded. Where it does not, each report looks whether it is in another process.
         exit_hooks: Whether a stop by SIGTERM runs hooks, so that what is buffered is sent without further setting.
         patched: "gevent" or "eventlet", if it has patched `threading`.
         advice: What must be set on this ground, in a few words; empty if nothing.
@@ -81,7 +81,6 @@ def _find() -> Ground:
     exit_hooks = _exit_hooks(server)
     advice = [
         "" if threads else _UWSGI_THREADS,
-        "" if told else _UWSGI_HOOKS,
         # In an interpreter of its own mod_wsgi hangs at the end, before the exit hooks.
         "WSGIApplicationGroup %{GLOBAL}" if server == "mod_wsgi" and _in_interpreter_of_its_own() else "",
         "" if exit_hooks else _advice_for_exit(server),

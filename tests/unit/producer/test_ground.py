@@ -79,8 +79,8 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
 @pytest.mark.parametrize(
     ("options", "threads", "fork_hooks", "advice"),
     [
-        ({"lazy-apps": b"false"}, False, False, "enable-threads and py-call-uwsgi-fork-hooks"),
-        ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, "py-call-uwsgi-fork-hooks"),
+        ({"lazy-apps": b"false"}, False, False, "enable-threads"),
+        ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, ""),
         ({"py-call-uwsgi-fork-hooks": b"1"}, False, True, "enable-threads"),
         ({"lazy-apps": b"true"}, True, True, ""),
         ({"lazy": True, "plugin": [b"python3", b"gevent"]}, True, True, ""),

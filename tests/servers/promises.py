@@ -44,7 +44,6 @@ EXIT = "the process's exit"
 AT_SIGTERM = f"{EXIT}; at SIGTERM, a handler"
 MIDDLEWARE = "`F2BMiddleware` or `SendAtShutdown`"
 SETTING = "`send_at_sigterm=True`"
-ENDS = "`signal.signal(SIGTERM, signal.default_int_handler)`"
 GREEN = "`warm_up()` where a worker starts"
 UWSGI = "`enable-threads`, `py-call-uwsgi-fork-hooks`, and a graceful stop"
 MOD_WSGI = "`WSGIApplicationGroup %{GLOBAL}`"
@@ -67,8 +66,8 @@ PROMISES = [
     ),
     Promise("granian ASGI", LIFESPAN, MIDDLEWARE),
     Promise("granian WSGI", EXIT),
-    Promise("gevent", EXIT, f"{ENDS}; {GREEN}"),
-    Promise("eventlet", EXIT, f"{ENDS}; {GREEN}"),
+    Promise("gevent", EXIT, f"`gevent.signal_handler(SIGTERM, server.stop)`; {GREEN}"),
+    Promise("eventlet", EXIT, f"a handler of SIGTERM that kills the server's green thread; {GREEN}"),
     Promise("waitress", AT_SIGTERM, SETTING),
     Promise("daphne", EXIT),
     Promise("Django runserver", AT_SIGTERM, SETTING),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -18,7 +19,6 @@ def main(kind: str, port: str, when: str = "early") -> None:
     app = importlib.import_module("tests.servers.apps.plain_wsgi").app
     if when == "late":
         patch(kind)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else it kills, and no exit hook runs
     serve(kind, ("127.0.0.1", int(port)), app)
 
 
@@ -31,12 +31,18 @@ def patch(kind: str) -> None:
 
 
 def serve(kind: str, address: tuple[str, int], app: Any) -> None:
-    """Serve until a signal ends it."""
+    """Serve until SIGTERM, and then return, so that exit hooks run."""
     if kind == "eventlet":
         eventlet = importlib.import_module("eventlet")
-        importlib.import_module("eventlet.wsgi").server(eventlet.listen(address), app, log_output=False)
+        server = importlib.import_module("eventlet.wsgi").server
+        serving = eventlet.spawn(server, eventlet.listen(address), app, log_output=False)
+        signal.signal(signal.SIGTERM, lambda *_: eventlet.spawn_n(serving.kill))
+        with suppress(importlib.import_module("greenlet").GreenletExit):
+            serving.wait()
     else:
-        importlib.import_module("gevent.pywsgi").WSGIServer(address, app, log=None).serve_forever()
+        serving = importlib.import_module("gevent.pywsgi").WSGIServer(address, app, log=None)
+        importlib.import_module("gevent").signal_handler(signal.SIGTERM, serving.stop)
+        serving.serve_forever()
 
 
 if __name__ == "__main__":

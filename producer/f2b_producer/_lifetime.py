@@ -81,10 +81,13 @@ def _close_after_threads() -> None:
     # multiprocessing waits for other threads only after its finalizers; until then they may report.
     ours = (threading.main_thread(), threading.current_thread())
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread not in ours]
-    if others:
-        threading.Thread(target=_close_after, args=(others,), name="f2b-producer-end").start()
-    else:
-        close_all()
+    try:
+        if others:
+            threading.Thread(target=_close_after, args=(others,), name="f2b-producer-end").start()
+            return
+    except RuntimeError:  # no more threads: what the others report from here on is refused, and told
+        pass
+    close_all()
 
 
 def _close_after(threads: list[threading.Thread]) -> None:

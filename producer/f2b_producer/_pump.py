@@ -131,7 +131,7 @@ class Pump:
             sent=self._sent,
             dropped=self._buffer.dropped.value(),
             refused={reason: n for reason, counter in self._refused.items() if (n := counter.value())},
-            buffered=len(self._buffer) + self._buffer.in_flight,
+            buffered=self._unsent(),
             send_errors=self._send_errors,
             blocked=self._room.blocked.value() if self._room else 0,
         )
@@ -179,8 +179,10 @@ class Pump:
     def stop(self, timeout_s: float, patience_s: float) -> None:
         """Send what is buffered and tell what could not be sent, for the process may end without exit hooks."""
         self._linger_s = 0.0  # what is reported from here on may have no time to wait for company
+        deadline_s = self._clock() + timeout_s
         try:
-            self.flush(timeout_s, patience_s)
+            while self.flush(deadline_s - self._clock(), patience_s) and self._unsent():
+                pass  # others have reported meanwhile
         finally:
             self._tell_lost("stopping")
 
@@ -209,7 +211,7 @@ class Pump:
     def _end(self, deadline_s: float) -> int:
         """End the thread, and tell, drop and return what is left."""
         self.closed = self._ending = self._stopped = True
-        left = len(self._buffer) + self._buffer.in_flight
+        left = self._unsent()
         self._tell_lost("closed")
         self._buffer.drop_all()
         self.urge()
@@ -221,10 +223,12 @@ class Pump:
         return left
 
     def _tell_lost(self, when: str) -> None:
-        unsent = len(self._buffer) + self._buffer.in_flight
         dropped = self._buffer.dropped.value() - self._malformed  # of those it was said how many
-        lost = Lost(unsent, dropped, self._refused["closed"].value())
+        lost = Lost(self._unsent(), dropped, self._refused["closed"].value())
         self._state_log.lost(when, lost, self._last_error)
+
+    def _unsent(self) -> int:
+        return len(self._buffer) + self._buffer.in_flight
 
     def _wake(self, infraction: "Infraction | None" = None) -> None:
         if os.getpid() != self._pid:
@@ -367,7 +371,7 @@ class Pump:
             return
         self._kept = kept
         if self._kept:
-            self._state_log.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
+            self._state_log.failing(self._last_error, self._unsent())
         else:
             self._state_log.sending()
 

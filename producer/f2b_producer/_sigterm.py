@@ -1,6 +1,8 @@
 """Sends what is buffered when SIGTERM comes, for servers that it ends without exit hooks."""
 
+import _thread
 import signal
+import threading
 from types import FrameType
 
 from f2b_producer._lifetime import stop_all
@@ -46,6 +48,12 @@ class _SendFirst:
         if self._sending:
             return
         self._sending = True
+        if _is_green():
+            _thread.start_new_thread(self._send, (signum, frame))  # this may be the hub, which must not wait
+        else:
+            self._send(signum, frame)
+
+    def _send(self, signum: int, frame: FrameType | None) -> None:
         try:
             stop_all()
         finally:
@@ -59,3 +67,8 @@ class _SendFirst:
             signal.signal(signum, self)  # still here: SIGTERM does not end process 1 of a container
         elif callable(self._previous):
             self._previous(signum, frame)
+
+
+def _is_green() -> bool:
+    """Whether gevent or eventlet has patched `threading`: then a new thread is a greenlet of this one."""
+    return threading.Lock.__module__.partition(".")[0] in {"gevent", "eventlet"}

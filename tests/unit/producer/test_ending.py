@@ -113,6 +113,17 @@ def test_what_is_reported_while_it_closes_is_sent() -> None:
     assert f2b.stats().refused == {}
 
 
+def test_what_is_reported_while_the_server_stops_is_sent_without_lingering(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    f2b = Producer("memory:", linger_s=3_599, client=(queue := Doing(lambda: f2b.report("10.0.0.2"))))
+    f2b.report("10.0.0.1")
+    stop_all()
+    assert ips(queue) == ["10.0.0.1", "10.0.0.2"]
+    assert "unsent" not in caplog.text
+    assert f2b.close()
+
+
 def test_all_that_is_lost_is_told_in_one_line_with_numbers(caplog: pytest.LogCaptureFixture) -> None:
     queue = RecordingClient()
     queue.down = ConnectionError("away")

@@ -16,7 +16,12 @@ def arrives(after_ms: int) -> bool:
     """Whether parent and child could send where the fork came so late."""
     with tempfile.TemporaryDirectory() as folder:
         queue = Path(folder) / "queue"
-        command = [sys.executable, ROOT / "tests" / "forked_load.py", queue, str(after_ms / 1000)]
+        command: list[str | Path] = [
+            sys.executable,
+            ROOT / "tests" / "forked_load.py",
+            queue,
+            str(after_ms / 1000),
+        ]
         ended = subprocess.run(command, capture_output=True, check=False)
         return ended.returncode == 0 and arrived(queue) == ["10.0.0.1", "10.0.0.2"]
 

@@ -91,16 +91,18 @@ class Producer:
         # Here and not above, so that importing this package costs little; here and not in the thread, so that
         # neither a request nor a fork meets a half-done import.
         from f2b_producer._lifetime import attend  # noqa: PLC0415
+        from f2b_producer._pump import Pump  # noqa: PLC0415
         from f2b_producer._sender import Sender  # noqa: PLC0415
         from f2b_producer._states import count_producer  # noqa: PLC0415
 
+        kind: type[Pump] = Pump
         if "uwsgi" in sys.modules:  # which is there in uWSGI's own processes only
-            from f2b_producer._uwsgi import UwsgiPump as Pump  # noqa: PLC0415
-        else:
-            from f2b_producer._pump import Pump  # noqa: PLC0415
+            from f2b_producer._uwsgi import UwsgiPump  # noqa: PLC0415
+
+            kind = UwsgiPump
 
         self._flush_timeout_s = flush_timeout_s
-        self._pump: Pump = Pump(
+        self._pump = kind(
             Sender(queue_url, client, message_group_id=message_group_id),
             max_buffered=max_buffered,
             linger_s=linger_s,

@@ -14,7 +14,7 @@ FORKED_LOAD = ROOT / "tests" / "forked_load.py"
 @pytest.mark.parametrize("after_s", [0.0, 0.04, 0.1, 0.2, 0.4])
 def test_a_child_that_is_forked_while_boto3_is_loaded_can_send(after_s: float, tmp_path: Path) -> None:
     queue = tmp_path / "queue"
-    command = [sys.executable, FORKED_LOAD, queue, str(after_s)]
+    command: list[str | Path] = [sys.executable, FORKED_LOAD, queue, str(after_s)]
 
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 

@@ -17,7 +17,7 @@ CASES = ["made", "warm", "used", "forked", "warm forked", "used forked"]
 def test_what_green_threads_report_arrives_once(kind: str, case: str, tmp_path: Path) -> None:
     queue = tmp_path / "queue"
     # Both warn of what is tested here; eventlet of itself, too.
-    command = [sys.executable, "-W", "ignore", PROGRAM, kind, case, queue]
+    command: list[str | Path] = [sys.executable, "-W", "ignore", PROGRAM, kind, case, queue]
 
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 

@@ -99,8 +99,9 @@ def _granian() -> list[Server]:
 
 def _green(kind: str) -> list[Server]:
     """The library's own server, patched before the application is imported and after it."""
-    early = Server(kind, kind, ("python", "-m", f"{APPS}.green", kind, "{port}"))
-    return [early, replace(early, name=f"{kind}, patched late", command=(*early.command, "late"))]
+    command = ("python", "-m", f"{APPS}.green", kind, "{port}")
+    early = Server(kind, kind, command, settings=AT_SIGTERM, without=("stop of all",))  # there is one process
+    return [early, replace(early, name=f"{kind}, patched late", command=(*command, "late"))]
 
 
 def _simple() -> list[Server]:

@@ -32,7 +32,7 @@ GROUNDS = {
     "uvicorn --workers": ENDS_WELL._replace(server="uvicorn", exit_hooks=False),
     "hypercorn": DIES_OF_SIGTERM._replace(server="hypercorn"),
     "granian WSGI": ENDS_WELL._replace(server="granian"),
-    "eventlet, patched late": ENDS_WELL._replace(server="plain process", patched="eventlet"),
+    "eventlet, patched late": DIES_OF_SIGTERM._replace(server="plain process", patched="eventlet"),
     "waitress": DIES_OF_SIGTERM._replace(server="waitress"),
     "daphne": ENDS_WELL._replace(server="daphne"),
     "Django runserver": DIES_OF_SIGTERM._replace(server="runserver"),

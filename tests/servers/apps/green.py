@@ -31,18 +31,12 @@ def patch(kind: str) -> None:
 
 
 def serve(kind: str, address: tuple[str, int], app: Any) -> None:
-    """Serve until SIGTERM, and then return, so that exit hooks run."""
+    """Serve until a signal ends it."""
     if kind == "eventlet":
         eventlet = importlib.import_module("eventlet")
-        server = importlib.import_module("eventlet.wsgi").server
-        serving = eventlet.spawn(server, eventlet.listen(address), app, log_output=False)
-        signal.signal(signal.SIGTERM, lambda *_: eventlet.spawn_n(serving.kill))
-        with suppress(importlib.import_module("greenlet").GreenletExit):
-            serving.wait()
+        importlib.import_module("eventlet.wsgi").server(eventlet.listen(address), app, log_output=False)
     else:
-        serving = importlib.import_module("gevent.pywsgi").WSGIServer(address, app, log=None)
-        importlib.import_module("gevent").signal_handler(signal.SIGTERM, serving.stop)
-        serving.serve_forever()
+        importlib.import_module("gevent.pywsgi").WSGIServer(address, app, log=None).serve_forever()
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class Health(NamedTuple):
     last_error: str | None
     oldest_waiting_s: float
     fullness: float
+
     @property
     def ok(self) -> bool:
         """Whether the queue answers, there is room, and somebody works for what waits."""

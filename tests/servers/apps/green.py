@@ -6,9 +6,7 @@ Patched late, the producer was imported and made with the locks and the sleep of
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-from contextlib import suppress
 from typing import Any
 
 

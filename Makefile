@@ -23,7 +23,7 @@ NO_SUCH_TEST := $(if $(ARGS),5,0)
 quoted = '$(subst ','"'"',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
+.PHONY: help install run demo test coverage test-fast test-lowest test-forks test-localstack test-servers \
 	test-wheels bench bench-judge bench-enforcer \
 	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
 	lock clean
@@ -70,6 +70,10 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit/producer $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 	@$(LOWEST) --editable '.[geo,plot,shim]'
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit tests/contract $(NOT_BY_VERSION) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+
+test-forks: $(STAMP) ## Fork at every 20 ms of boto3's loading: 5 minutes each (PYTHONS="python3.12 python3.13")
+	@for python in $(or $(PYTHONS),$(BIN)/python); do \
+	$(BIN)/uv run --quiet --no-project --python $$python --with-editable 'producer[aws]' python -m tests.fork_sweep || exit 1; done
 
 test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (needs a Python 3.13)
 	@F2B_TEST_SQS=localstack $(BIN)/python $(PYTEST) -m "localstack or localstack_only" $(ARGS)

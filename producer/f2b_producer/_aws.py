@@ -3,6 +3,7 @@ import os
 import re
 from typing import TYPE_CHECKING, cast
 
+from f2b_producer._loading import loading
 from f2b_producer._quiet import hush
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class MissingBoto3Error(RuntimeError):
     """There is neither a client nor boto3 to make one."""
 
 
+@loading()
 def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
     """Return an SQS client with short timeouts, for the region that *queue_url* names.
 

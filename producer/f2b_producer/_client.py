@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 # Not `socket`, as in _infraction.py.
 from _socket import gethostname
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self
 
+    from f2b_producer._pump import Pump
     from f2b_producer._queue import QueueClient
     from f2b_producer._stats import Health, Stats
 
@@ -89,12 +92,11 @@ class Producer:
         # Here and not above, so that importing this package costs little; here and not in the thread, so that
         # neither a request nor a fork meets a half-done import.
         from f2b_producer._lifetime import attend  # noqa: PLC0415
-        from f2b_producer._pump import Pump  # noqa: PLC0415
         from f2b_producer._sender import Sender  # noqa: PLC0415
         from f2b_producer._states import count_producer  # noqa: PLC0415
 
         self._flush_timeout_s = flush_timeout_s
-        self._pump = Pump(
+        self._pump = _pump_here()(
             Sender(queue_url, client, message_group_id=message_group_id),
             max_buffered=max_buffered,
             linger_s=linger_s,
@@ -206,6 +208,16 @@ class Producer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pump_here() -> type[Pump]:
+    if "uwsgi" in sys.modules:  # which is there in uWSGI's own processes only
+        from f2b_producer._uwsgi import UwsgiPump  # noqa: PLC0415 - as above
+
+        return UwsgiPump
+    from f2b_producer._pump import Pump  # noqa: PLC0415 - as above
+
+    return Pump
 
 
 def is_reporter(text: object) -> bool:

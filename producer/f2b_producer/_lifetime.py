@@ -30,9 +30,9 @@ _hooked = False
 def attend(producer: object, pump: "Pump", flush_timeout_s: float) -> None:
     """Close *pump* at the end of the process, empty it in a forked child, retire it when *producer* is gone."""
     if (uwsgi := sys.modules.get("uwsgi")) is not None:
-        from f2b_producer import _uwsgi_exit  # noqa: PLC0415 - only there
+        from f2b_producer._uwsgi_exit import hook_exit  # noqa: PLC0415 - only there
 
-        _uwsgi_exit.attend(uwsgi, close_all)
+        hook_exit(uwsgi, close_all)
     _flush_timeouts_s[pump] = flush_timeout_s
     weakref.finalize(producer, pump.retire, flush_timeout_s).atexit = False  # close_all does more, in order
 

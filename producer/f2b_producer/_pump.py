@@ -1,14 +1,18 @@
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import time as wall_s
 
+from f2b_producer._bells import Bells
 from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._lifetime import hook_child_end
+from f2b_producer._loading import loading
 from f2b_producer._pack import Pack, encode
+from f2b_producer._patched import finish_ssl
 from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
 from f2b_producer._sender import Outcome, Sender, deliver, jitter
@@ -20,6 +24,8 @@ PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over thi
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
 # A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
 REST_S = 0.000_05
+HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has left
+OVERDUE_S = 30.0  # see Health.thread_alive
 
 
 class Pump:
@@ -57,17 +63,15 @@ class Pump:
         self._begin()
 
     def _begin(self) -> None:
-        self._arrived = Bell()  # rung by the first report since the thread looked
-        self._hurry = Bell()  # ends the linger
-        self._urgent = Bell()  # ends the pause between rounds
+        self._pid = os.getpid()
+        self._life = object()  # another one after a fork
         self._refused = {reason: Counter() for reason in REASONS}
         self._state_log = StateLog()
         self._starting = threading.Lock()
-        self._turning = threading.Lock()
-        self._settled = threading.Condition()
+        self._flushing: list[Bell] = []  # of those who wait
         self._thread: threading.Thread | None = None
         self._kept: list[Pack] = []
-        self._sent = self._send_errors = self._flushing = self._dropped_told = self._malformed = 0
+        self._sent = self._send_errors = self._dropped_told = self._malformed = 0
         self._given_up_at: int | None = None  # accepted when the end of the process waited in vain
         self._last_error: str | None = None
         self._answers: bool | None = None
@@ -76,12 +80,24 @@ class Pump:
             self._room = WaitingRoom(
                 self._buffer, self._block_timeout_s, urge=self._make_room, gone=lambda: self.closed
             )
+        self._hang(Bells())
+
+    def _hang(self, bells: Bells) -> None:
+        self._bells = bells
+        self._arrived, self._hurry = bells.arrived, bells.hurry  # of which each report asks
+        if self._room:
+            self._room.renew_lock()
 
     def begin_in_child(self) -> None:
         """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
         self._buffer.reset()
         self._sender.forget_client()
         self._begin()
+
+    def look(self) -> None:
+        """Start afresh in the child of a fork that Python was not told of, as uWSGI makes them."""
+        if os.getpid() != self._pid:
+            self.begin_in_child()
 
     def put(self, infraction: Infraction) -> None:
         """Accept *infraction*, waiting for nothing but, if that was wanted, for room."""
@@ -91,11 +107,12 @@ class Pump:
         if (self._room or self._buffer).put(infraction) and self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():
-            self._wake()
+            self._wake(infraction)
 
     def warm_up(self) -> bool:
         """Make the client in the calling thread; return whether there is one."""
-        with self._turning:  # not while the thread makes its own
+        self.look()
+        with self._bells.turning:  # not while the thread makes its own
             return self._sender.warm_up()
 
     def refuse(self, reason: str) -> None:
@@ -108,6 +125,7 @@ class Pump:
 
     def stats(self) -> Stats:
         """Return the counts of this process."""
+        self.look()
         return Stats(
             accepted=self._buffer.accepted.value(),
             sent=self._sent,
@@ -120,13 +138,16 @@ class Pump:
 
     def health(self) -> Health:
         """Return how the sending goes."""
+        self.look()
         thread = self._thread
         oldest_s = self._buffer.oldest_s()
+        waiting_s = 0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s)
+        overdue = waiting_s > self._linger_s + OVERDUE_S and self._answers is not False
         return Health(
-            thread_alive=thread is not None and thread.is_alive(),
+            thread_alive=thread is not None and thread.is_alive() and not overdue,
             queue_answers=self._answers,
             last_error=self._last_error,
-            oldest_waiting_s=0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s),
+            oldest_waiting_s=waiting_s,
             fullness=self._buffer.fullness(),
         )
 
@@ -137,20 +158,20 @@ class Pump:
             timeout_s: Seconds to wait at most.
             patience_s: Seconds of these to wait at most for a queue that is away.
         """
+        self.look()
         target = self._buffer.accepted.value()
         dropped = self._buffer.dropped.value()
         at_the_end = patience_s < math.inf
         if at_the_end and target == self._given_up_at:
             timeout_s = 0.0
         wait = Wait(timeout_s, patience_s, clock=self._clock)
-        with self._settled:
-            self._flushing += 1
+        settling = Bell()
+        self._flushing.append(settling)
         self.urge()
         try:
-            settled = self._wait_for(target, wait)
+            settled = self._wait_for(target, wait, settling)
         finally:
-            with self._settled:
-                self._flushing -= 1
+            self._flushing.remove(settling)
         if at_the_end and not settled:
             self._given_up_at = target
         return settled and self._buffer.dropped.value() == dropped
@@ -183,8 +204,7 @@ class Pump:
 
     def urge(self) -> None:
         """Have the thread send now what is buffered."""
-        for bell in (self._arrived, self._hurry, self._urgent):
-            bell.ring()
+        self._bells.ring()
 
     def _end(self, deadline_s: float) -> int:
         """End the thread, and tell, drop and return what is left."""
@@ -206,7 +226,11 @@ class Pump:
         lost = Lost(unsent, dropped, self._refused["closed"].value())
         self._state_log.lost(when, lost, self._last_error)
 
-    def _wake(self) -> None:
+    def _wake(self, infraction: "Infraction | None" = None) -> None:
+        if os.getpid() != self._pid:
+            self.begin_in_child()
+            if infraction is not None:
+                self._buffer.put(infraction)
         if self._stopped:
             self._buffer.drop_all()  # reported while it was being closed
             self._tell_lost("closed")
@@ -216,7 +240,7 @@ class Pump:
 
     def _has_thread(self) -> bool:
         thread = self._thread
-        return thread is not None and thread.is_alive()
+        return thread is not None and thread.is_alive() and self._bells.fit()
 
     def _ensure_thread(self) -> None:
         if not self._has_thread() and self._starting.acquire(blocking=False):
@@ -227,7 +251,10 @@ class Pump:
 
     def _start(self) -> None:
         hook_child_end()
-        thread = threading.Thread(target=self._run, name="f2b-producer", daemon=True)
+        older = self._bells if self._thread is not None else None
+        if not self._bells.fit():
+            self._follow_patch()
+        thread = threading.Thread(target=self._run, args=(self._bells, older), name="f2b-producer", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
@@ -236,57 +263,81 @@ class Pump:
         else:
             self._thread = thread
 
+    def _follow_patch(self) -> None:
+        """Go on with locks and sockets of the kind that gevent or eventlet has put in place of the older one."""
+        older = self._bells
+        self._hang(Bells())
+        self._arrived.ring()
+        older.ring()  # a thread that runs leaves
+        finish_ssl()
+        self._sender.forget_client()
+
     def _make_room(self) -> None:
         if self._hurry.silent():
             self._hurry.ring()
         if self._arrived.silent():
             self._wake()
 
-    def _run(self) -> None:
+    def _run(self, bells: Bells, older: Bells | None) -> None:
         try:
-            self._work()
+            while older is not None and older.left.silent():
+                time.sleep(HAND_OVER_S)
+            self._work(bells)
         except BaseException:  # noqa: BLE001 - a client or a log handler may raise SystemExit, or memory be short
             self._state_log.thread_died()
         finally:
-            with self._settled:
+            bells.left.ring()
+            if bells is self._bells:
                 self._thread = None
-                self._settled.notify_all()
-            self._arrived.hush()  # the next report starts another
+                self._tell_flushing()
+                bells.arrived.hush()  # the next report starts another
+        while bells is not self._bells:
+            bells.arrived.wait()  # for ever: at its end `threading` would miss it among threads of another kind
 
-    def _work(self) -> None:
+    def _work(self, bells: Bells) -> None:
+        with loading():
+            pass  # what else would be loaded by the first call of a client, in the middle of a fork
         if self._room:
             self._room.sending_thread = threading.get_ident()
-        with self._turning:
+        with bells.turning:
             self._settle_lost()  # of a thread that died
-        while self._wait_for_work():
+        while self._wait_for_work(bells):
             self._turn()
-        self._abandon()
+        if bells is self._bells:
+            self._abandon()
 
-    def _wait_for_work(self) -> bool:
-        """Wait until there is something to send and it is time to; return False to end."""
+    def _wait_for_work(self, bells: Bells) -> bool:
+        """Wait until there is something to send and it is time to; return False to end.
+
+        A thread whose bells hang no more has a successor: it was there before gevent or eventlet patched
+        `threading`, or it is one of their greenlets, which live on in a forked child.
+        """
         if self._kept and self._clock() >= self._retired_until_s:
             self.close(0)  # nobody holds the producer: in an outage such threads would pile up
-        if self._stopped:
+        if self._stopped or bells is not self._bells:
             return False
         if not self._kept and not self._buffer:
             if self._ending:
                 return False
-            self._arrived.wait()
+            bells.arrived.wait()
+        if bells is not self._bells:
+            return False
         if self._kept:
-            self._urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
+            bells.urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
         elif len(self._buffer) < FULL_PACK and not self._flushing:
-            self._hurry.wait(self._linger_s)
-        return not self._stopped
+            bells.hurry.wait(self._linger_s)
+        return not self._stopped and bells is self._bells
 
     def _turn(self, deadline_s: float | None = None) -> None:
         """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
-        if self._turning.acquire(timeout=self._left_s(deadline_s)):
+        turning = self._bells.turning
+        if turning.acquire(timeout=self._left_s(deadline_s)):
             try:
                 self._state_log.ground()
                 self._try_to_send(deadline_s)
                 self._tell()
             finally:
-                self._turning.release()
+                turning.release()
 
     def _left_s(self, deadline_s: float | None) -> float:
         return -1 if deadline_s is None else max(0.0, deadline_s - self._clock())
@@ -299,18 +350,22 @@ class Pump:
             self._settle_lost()
 
     def _send_some(self, deadline_s: float | None) -> None:
-        self._urgent.hush()  # rung for what happens now
+        self._bells.urgent.hush()  # rung for what happens now
         if not self._kept:
             self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
         if not self._kept:
             return
-        self._kept = deliver(
+        life = self._life
+        kept = deliver(
             partial(self._send, deadline_s),
             self._kept,
-            settle=self._settle,
-            wait=partial(self._back_off, deadline_s),
+            settle=partial(self._settle, life),
+            wait=partial(self._back_off, self._bells, deadline_s),
             clock=self._clock,
         )
+        if life is not self._life:
+            return
+        self._kept = kept
         if self._kept:
             self._state_log.failing(self._last_error, len(self._buffer) + self._buffer.in_flight)
         else:
@@ -323,38 +378,42 @@ class Pump:
         if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
             time.sleep(REST_S)
 
-    def _back_off(self, deadline_s: float | None, delay_s: float) -> bool:
+    def _back_off(self, bells: Bells, deadline_s: float | None, delay_s: float) -> bool:
         if deadline_s is not None and deadline_s - self._clock() <= delay_s + FLUSH_PAUSE_S:
             return False
-        self._urgent.wait(delay_s)
-        return not self._stopped
+        bells.urgent.wait(delay_s)
+        return not self._stopped and bells is self._bells
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, life: object, outcome: Outcome) -> None:
+        if life is not self._life:
+            return  # a greenlet lives on in a forked child: what it sent is its parent's
         sent = sum(pack.infractions for pack in outcome.sent)
         malformed = sum(pack.infractions for pack in outcome.malformed)
         if malformed:
             self._state_log.malformed(malformed, outcome.error)
         landed = {pack.id for pack in (*outcome.sent, *outcome.malformed)}
-        with self._settled:
-            # At once, not when the round is over: whatever ends the round, nothing is counted or sent twice.
-            self._kept = [pack for pack in self._kept if pack.id not in landed]
-            self._sent += sent
-            self._send_errors += outcome.error is not None
-            self._last_error = outcome.error
-            self._answers = bool(outcome.sent or outcome.malformed)
-            self._buffer.land(sent)
-            self._buffer.land(malformed, dropped=True)
-            self._dropped_told += malformed
-            self._malformed += malformed
-            self._settled.notify_all()
+        # At once, not when the round is over: whatever ends the round, nothing is counted or sent twice.
+        self._kept = [pack for pack in self._kept if pack.id not in landed]
+        self._sent += sent
+        self._send_errors += outcome.error is not None
+        self._last_error = outcome.error
+        self._answers = bool(outcome.sent or outcome.malformed)
+        self._buffer.land(sent)
+        self._buffer.land(malformed, dropped=True)
+        self._dropped_told += malformed
+        self._malformed += malformed
+        self._tell_flushing()
 
     def _settle_lost(self) -> None:
         """Count as dropped what is in flight but in no pack."""
-        with self._settled:
-            lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
-            self._buffer.land(lost, dropped=True)
-            self._dropped_told += lost
-            self._settled.notify_all()
+        lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
+        self._buffer.land(lost, dropped=True)
+        self._dropped_told += lost
+        self._tell_flushing()
+
+    def _tell_flushing(self) -> None:
+        for bell in tuple(self._flushing):
+            bell.ring()
 
     def _tell(self) -> None:
         self._state_log.refused(reason for reason, counter in self._refused.items() if counter.value())
@@ -376,24 +435,24 @@ class Pump:
             if self._kept:
                 if wait.left_s(away=self._answers is False) <= FLUSH_PAUSE_S:
                     return  # another attempt would hardly have the time
-                self._urgent.wait(FLUSH_PAUSE_S)
+                self._bells.urgent.wait(FLUSH_PAUSE_S)
 
-    def _wait_for(self, target: int, wait: Wait) -> bool:
+    def _wait_for(self, target: int, wait: Wait, settling: Bell) -> bool:
         while self._done() < target:
             if not self._has_thread():
                 self._work_here(wait)
             left_s = wait.left_s(away=self._answers is False)
-            with self._settled:
-                if left_s <= 0 or self._done() >= target:
-                    break
-                # Not longer: Python handles a signal that comes just before a wait at its end.
-                self._settled.wait(min(left_s, FLUSH_PAUSE_S))
+            if left_s <= 0 or self._done() >= target:
+                break
+            # Not longer: Python handles a signal that comes just before a wait at its end.
+            settling.wait(min(left_s, FLUSH_PAUSE_S))
         return self._done() >= target
 
     def _abandon(self, deadline_s: float | None = None) -> None:
-        if self._turning.acquire(timeout=self._left_s(deadline_s)):
+        turning = self._bells.turning
+        if turning.acquire(timeout=self._left_s(deadline_s)):
             try:
                 self._kept = []
                 self._settle_lost()
             finally:
-                self._turning.release()
+                turning.release()

@@ -1,7 +1,7 @@
 import sys
+import threading
 import time
 from collections.abc import Callable
-from threading import Lock, get_ident
 
 from f2b_producer._buffer import Buffer
 from f2b_producer._infraction import Infraction
@@ -31,9 +31,13 @@ class WaitingRoom:
         self._timeout_s = timeout_s
         self._urge = urge
         self._gone = gone
-        self._turn = Lock()
         self.sending_thread: int | None = None
         self.blocked = Counter()
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """Make the lock again, of the kind that `threading` makes now."""
+        self._turn = threading.Lock()
 
     def put(self, infraction: Infraction) -> bool:
         """Add *infraction* to the buffer, when there is room or time is up; return whether a pack is full."""
@@ -44,20 +48,21 @@ class WaitingRoom:
             self.blocked.add()
             self._urge()
         # Bounded too: a signal handler may have interrupted the very thread that holds it.
-        in_turn = self._turn.acquire(timeout=self._timeout_s)
+        turn = self._turn
+        in_turn = turn.acquire(timeout=self._timeout_s)
         try:
             self._wait(deadline_s)
             return self._buffer.put(infraction)
         finally:
             if in_turn:
-                self._turn.release()
+                turn.release()
 
     def _wait(self, deadline_s: float) -> None:
         while self._buffer.room() <= 0 and time.monotonic() < deadline_s and not self._gone():
             time.sleep(POLL_S)
 
     def _may_wait(self) -> bool:
-        if get_ident() == self.sending_thread:
+        if threading.get_ident() == self.sending_thread:
             return False
         asyncio = sys.modules.get("asyncio")  # who runs a loop has imported it
         if asyncio is None:

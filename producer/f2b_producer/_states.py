@@ -131,3 +131,11 @@ class StateLog:
     def thread_died(self) -> None:
         """Log the exception being handled, which ends the background thread."""
         _say(logging.ERROR, "the sending thread has ended, the next report starts another", exc_info=True)
+
+    def threads_do_not_run(self) -> None:
+        """The server lets no thread run but in the middle of requests."""
+        _say(
+            logging.WARNING,
+            "cannot send now: this uWSGI runs no threads. Set enable-threads = true. "
+            "Until then reports are sent when a worker stops",
+        )

@@ -1,8 +1,8 @@
 """Counts that many threads may add to without a lock, and what they say."""
 
+import threading
 from collections.abc import Mapping
 from itertools import count
-from threading import Lock
 from typing import NamedTuple
 
 from f2b_producer._ground import Ground, find
@@ -35,7 +35,9 @@ class Health(NamedTuple):
     """How the sending goes in this process.
 
     Attributes:
-        thread_alive: Whether the sending thread runs; before the first report there is none.
+        thread_alive: Whether the sending thread runs; before the first report there is none. It does not if the
+            oldest infraction waits 30 seconds longer than it lingers, and not because of the queue: a round of
+            attempts takes less (10 seconds, and one more call of 14). Some servers let no thread run.
         queue_answers: Whether the queue took or judged a message at the last attempt; None before the first.
         last_error: What went wrong at the last attempt, in one line; None if nothing did.
         oldest_waiting_s: Seconds since the oldest unsent infraction was reported; 0 if none waits.
@@ -77,13 +79,14 @@ class Counter:
 class Bell:
     """Wakes one waiting thread. Ringing never blocks, also from a signal handler.
 
-    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang.
+    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang. The lock is of the
+    kind that `threading` makes at the time.
     """
 
     __slots__ = ("_lock", "silent")
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._lock.acquire()
         self.silent = self._lock.locked
 

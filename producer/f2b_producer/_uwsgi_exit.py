@@ -6,18 +6,18 @@ from types import ModuleType
 # uWSGI's handlers of these call exit() again, which would cut the sending short without a word.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
-_attended: list[ModuleType] = []
+_hooked: list[ModuleType] = []
 
 
-def attend(uwsgi: ModuleType, end: Callable[[], None]) -> None:
+def hook_exit(uwsgi: ModuleType, end: Callable[[], None]) -> None:
     """Have *end* called at the end of every worker, after what the application wants called: once.
 
     With a gevent loop uWSGI calls no exit hooks of Python's, but this one (plugins/gevent/gevent.c, gevent_loop).
     So it does with skip-atexit-teardown (plugins/python/python_plugin.c, uwsgi_python_atexit).
     """
-    if uwsgi in _attended:
+    if uwsgi in _hooked:
         return
-    _attended.append(uwsgi)
+    _hooked.append(uwsgi)
     before = getattr(uwsgi, "atexit", None)
 
     def end_too() -> None:

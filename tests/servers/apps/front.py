@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOOK_S = 0.1
+
 
 def serve(port: int, work: Callable[[str], bytes]) -> None:
     """Serve until SIGTERM or Ctrl-C, and then until what was begun is answered."""
@@ -18,7 +20,8 @@ def serve(port: int, work: Callable[[str], bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    end.wait()
+    while not end.wait(LOOK_S):  # a signal that another thread gets interrupts no wait of this one
+        pass
     server.shutdown()
     with server.none_works:
         server.none_works.wait_for(lambda: not server.working)

@@ -30,6 +30,9 @@ _AT_SIGTERM, _AT_SHUTDOWN = "send_at_sigterm=True", "f2b_producer.asgi.SendAtShu
 _LAMBDA_ADVICE = "f2b.flush() at the end of the handler"
 _ENDED_BY_SIGTERM = {"uvicorn", "gunicorn with uvicorn"}  # uvicorn raises it again when it has stopped
 _OWN_EXIT = {"uWSGI", "mod_wsgi"}  # whatever Python knows of signals, they end the interpreter with its hooks
+# A script need not be warned of its own end, and in Lambda nobody can tell whether the handler flushes. What uWSGI
+# needs the pump finds out itself, and says.
+_NOT_WARNED = {"plain process", "multiprocessing child", "Lambda", "uWSGI"}
 
 
 class Ground(NamedTuple):
@@ -53,6 +56,11 @@ class Ground(NamedTuple):
     exit_hooks: bool
     patched: str | None
     advice: str
+
+    @property
+    def loses(self) -> bool:
+        """Whether the server loses at a stop by SIGTERM what is buffered, unless the advice is followed."""
+        return bool(self.advice) and self.server not in _NOT_WARNED
 
     def __str__(self) -> str:
         """Say it in one line."""

@@ -83,7 +83,7 @@ def find() -> Ground:
 
 
 def _find() -> Ground:
-    server, patched, uwsgi = _server(), _patched(), sys.modules.get("uwsgi")
+    server, patched, uwsgi = _server(), patched_by(), sys.modules.get("uwsgi")
     threads = uwsgi is None or patched is not None or bool(uwsgi.has_threads)
     told = uwsgi is None or _hears_of_forks(uwsgi.opt)
     exit_hooks = _exit_hooks(server)
@@ -126,7 +126,8 @@ def _in_interpreter_of_its_own() -> bool:
     return bool(sys.modules["mod_wsgi"].application_group)
 
 
-def _patched() -> str | None:
+def patched_by() -> str | None:
+    """Tell which of "gevent" and "eventlet" has patched `threading`, if any."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):
         return "gevent"

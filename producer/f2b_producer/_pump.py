@@ -9,6 +9,7 @@ from time import time as wall_s
 from f2b_producer._bells import Bell, Bells
 from f2b_producer._buffer import FULL_PACK, Buffer
 from f2b_producer._infraction import REASONS, Infraction
+from f2b_producer._interrupted import is_green, run_handing_on
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._loading import loading
 from f2b_producer._patched import finish_ssl
@@ -252,7 +253,8 @@ class Pump:
         older = self._bells if self._thread is not None else None
         if not self._bells.fit():
             self._follow_patch()
-        thread = threading.Thread(target=self._run, args=(self._bells, older), name="f2b-producer", daemon=True)
+        arguments = (self._run, self._bells, older)
+        thread = threading.Thread(target=run_handing_on, args=arguments, name="f2b-producer", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
@@ -281,7 +283,9 @@ class Pump:
             while older is not None and older.left.silent():
                 time.sleep(HAND_OVER_S)
             self._work(bells)
-        except BaseException:  # noqa: BLE001 - a client or a log handler may raise SystemExit, or memory be short
+        except BaseException as error:  # a client or a log handler may raise SystemExit, or memory be short
+            if is_green() and isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
             self._state_log.thread_died()
         finally:
             bells.left.ring()

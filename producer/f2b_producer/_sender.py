@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any, NamedTuple, cast
 
 from f2b_producer._aws import connect, find_credentials, may_heal
+from f2b_producer._interrupted import is_exit, is_green
 from f2b_producer._pack import Pack
 from f2b_producer._queue import QueueClient
 from f2b_producer._quiet import hush, sending
@@ -77,7 +78,7 @@ class Sender:
     def warm_up(self) -> bool:
         """Make the client now, if there is none, and find its credentials; return whether both went well.
 
-        It never raises.
+        It never raises, but for Ctrl-C and what another signal's handler raises in it.
         """
         if self._given is not None:
             return True
@@ -87,13 +88,15 @@ class Sender:
                 find_credentials(client)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001 - the first attempt to send will say what is missing
+        except BaseException as error:  # the first attempt to send will say what is missing
+            if is_exit(error):
+                raise
             return False
         self._client, self._doubted = client, False
         return True
 
     def send(self, packs: Sequence[Pack], within_s: float | None = None) -> Outcome:
-        """Send one batch, once. It never raises: an error makes every pack a failed one.
+        """Send one batch, once. An error makes every pack a failed one; what a signal's handler raises is raised.
 
         Args:
             packs: What to send.
@@ -106,7 +109,9 @@ class Sender:
                 outcome = _outcome(packs, self._call(entries, within_s))
         except KeyboardInterrupt:  # of who waits for the end of the process, in the thread that sends then
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a client or a handler raises, the infractions stay
+        except BaseException as error:  # whatever a client or a handler raises, the infractions stay
+            if is_exit(error) and (within_s is not None or is_green()):
+                raise
             return Outcome([], list(packs), [], self._doubt(error))
         self._doubted = False
         self._renewal.succeeded()

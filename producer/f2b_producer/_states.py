@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from f2b_producer import _ground
 from f2b_producer._infraction import REASONS
+from f2b_producer._interrupted import is_green
 
 OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, one line
 # Of one queue in one process. One is enough; a few come from modules that do not know of each other, and one for
@@ -21,6 +22,9 @@ def _say(level: int, message: str, *args: object, exc_info: bool = False) -> Non
         _log.log(level, message, *args, exc_info=exc_info)
     except KeyboardInterrupt:  # of who waits for the end of the process, and not the handler's
         raise
+    except SystemExit:
+        if is_green():  # of a signal's handler, as well as not: this is the main thread
+            raise
     except BaseException:  # noqa: BLE001, S110 - who cannot log cannot log that either
         pass
 

@@ -98,6 +98,8 @@ class Play:
             time.sleep(BEFORE_S)
             EVENTS[self.event](self)
             self.load.stop()
+            if self.server.sends_at_stop and self.took_s is None:
+                self.stop(self.server.stops)
             self._settle()
             return self._outcome()
 

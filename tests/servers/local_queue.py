@@ -14,8 +14,8 @@ from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Self
 
-from demo.fleet import free_port
 from f2b_producer.testing import unpack
+from tests.servers.ports import claim, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,8 @@ class LocalQueue:
         self._open: set[socket.socket] = set()
         self._closed = False
         # A port of the kernel's choice would be another one after a refusal.
-        self._listener = socket.create_server(("127.0.0.1", free_port()))
+        self._claimed = claim()
+        self._listener = socket.create_server(("127.0.0.1", port_of(self._claimed)))
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
@@ -117,6 +118,7 @@ class LocalQueue:
             self._changed.notify_all()
         self._thread.join()
         self._listener.close()
+        self._claimed.close()
 
     def _cut(self) -> None:
         for connection in self._open:

@@ -56,9 +56,8 @@ def uwsgi() -> list[Server]:
         debian=(*full.debian, "uwsgi-plugin-gevent-python3", "python3-gevent"),
     )
     unhooked = replace(full, name="uWSGI, no fork hooks", command=threads)
-    # Without threads reports are sent when a worker stops: the other events stop none before they are judged.
-    ends = ("stop", "outage", "hanging outage", "recycling in an outage")
-    threadless = replace(full, name="uWSGI, no threads", command=command, events=ends)
+    # Whoever is killed has sent nothing yet, and loses all of it.
+    threadless = replace(full, name="uWSGI, no threads", command=command, without=("kill",), sends_at_stop=True)
     return [
         full,
         replace(variant, name="uWSGI, used before the fork", reports_at_import=True),

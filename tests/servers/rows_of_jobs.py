@@ -46,7 +46,10 @@ def celery() -> list[Server]:
 
 
 def multiprocessing() -> list[Server]:
-    """Each kind of child, by each way to start it."""
+    """Each kind of child, by each way to start it.
+
+    Without the passing outage for the child of one request: it ends in it, and tells what it loses.
+    """
     return [
         Server(
             f"multiprocessing {name}, {method}",
@@ -55,6 +58,7 @@ def multiprocessing() -> list[Server]:
             # A forked child of an executor cannot be replaced, and a process of one request is.
             recycling=() if (kind, method) == ("executor", "fork") else ("20",),
             events=EVENTS,
+            without=("passing outage",) if kind == "process" else (),
         )
         for kind, name in (("process", "Process"), ("pool", "Pool"), ("executor", "ProcessPoolExecutor"))
         for method in ("fork", "spawn", "forkserver")

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from demo.fleet import free_port
 from tests.servers.load import answers
+from tests.servers.ports import claim, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +55,7 @@ class Server:
         settings: What `Producer` is given besides the queue's URL.
         warm_up: Whether the application calls ``warm_up()``: "" never, "import" or "worker".
         reports_at_import: Whether the application reports once at its import; with preload, before the fork.
+        sends_at_stop: Whether a worker sends only when it stops, so that each event must end with that.
         events: The only ones that are played; all that it can have if empty.
         without: Events that are not played.
         older: A release that `make test-servers` installs beside the others: its newest no longer has this.
@@ -71,6 +72,7 @@ class Server:
     settings: Mapping[str, object] = field(default_factory=dict)
     warm_up: str = ""
     reports_at_import: bool = False
+    sends_at_stop: bool = False
     events: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     older: str = ""
@@ -118,7 +120,8 @@ class Running:
         with_producer: bool = True,
     ) -> None:
         self.server, self.log = server, log
-        self.port = free_port()
+        self._claimed = claim()
+        self.port = port_of(self._claimed)
         self._command = [word.format(port=self.port, log=log) for word in (*server.command, *more)]
         self._environment = _environment(server, queue, with_producer=with_producer)
 
@@ -144,6 +147,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.signal(signal.SIGKILL, every_process=True)
         self.process.wait()
+        self._claimed.close()
 
     def signal(self, number: signal.Signals, *, every_process: bool = False) -> None:
         """Send a signal to the process that was started, or to all that it has started, too."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.fleet import free_port
 from tests.conftest import ROOT
 from tests.servers.local_queue import LocalQueue
+from tests.servers.ports import claim, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,9 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_that_is_stopped_has_sent_what_it_reported(command: str) -> None:
-    port = free_port()
-    program, *arguments = command.format(port=port).split()
-    with LocalQueue() as queue:
+    with LocalQueue() as queue, claim() as claimed:
+        port = port_of(claimed)
+        program, *arguments = command.format(port=port).split()
         process = subprocess.Popen(
             [BIN / program, *arguments],
             cwd=ROOT / "producer" / "examples",

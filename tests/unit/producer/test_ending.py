@@ -1,6 +1,8 @@
 """The last flush of a process: how long it waits, what it takes, and what it says."""
 
 import logging
+import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -262,6 +264,24 @@ def test_without_a_thread_a_flush_gives_each_call_only_the_time_that_is_left(
     assert given
     assert all(within_s is not None and 0 < within_s <= 0.3 for within_s in given)
     assert not f2b.close(0)
+
+
+def test_the_exit_of_a_signal_handler_ends_a_flush_that_sends_by_itself_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_threads(monkeypatch)
+    f2b = Producer("memory:", client=(queue := Doing(lambda: signal.raise_signal(signal.SIGTERM))))
+    f2b.report("10.0.0.1")
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    try:
+        with pytest.raises(SystemExit):
+            f2b.flush(60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert f2b.stats()[:3] == (1, 0, 0)
+    assert f2b.flush(60)
+    assert ips(queue) == ["10.0.0.1"]
+    assert f2b.close()
 
 
 def test_a_flush_starts_the_thread_that_a_report_could_not_start() -> None:

@@ -189,6 +189,15 @@ def test_whatever_a_client_raises_the_packs_are_kept(bench: Bench) -> None:
     assert bench.send() == Outcome([], PACKS, [], "SystemExit: 3")
 
 
+def test_the_exit_of_a_signal_handler_ends_a_warm_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_queue_url: str) -> Any:
+        raise SystemExit(7)
+
+    monkeypatch.setattr("f2b_producer._sender.connect", interrupted)
+    with pytest.raises(SystemExit):
+        bench.sender.warm_up()
+
+
 def test_warm_up_makes_a_new_client_when_the_one_there_is_has_no_credentials(bench: Bench) -> None:
     bench.down = NoCredentialsError()
     assert bench.send().failed

@@ -76,6 +76,54 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
     assert told(f"{running}, f2b_producer.asgi; {ASK}") == ground._replace(advice="")
 
 
+SERVE = """
+import asyncio, uvicorn.protocols.http
+from f2b_producer import Producer
+from f2b_producer.asgi import F2BMiddleware, SendAtShutdown
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        if {fails}: raise RuntimeError("knows no lifespan")
+        await send({{"type": "lifespan.startup.complete"}})
+
+async def receive(): return {{"type": "lifespan.startup"}}
+async def send(message): pass
+
+async def serve(app, *kinds):
+    for kind in kinds:
+        await asyncio.gather(app({{"type": kind}}, receive, send), return_exceptions=True)
+
+f2b = Producer("memory:")
+wrapped = SendAtShutdown(app) if {plain} else F2BMiddleware(app, f2b, trusted_hops=0)
+asyncio.run(serve(wrapped, *{kinds}))
+print(f2b.health().ground.advice)
+"""
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    ("kinds", "fails", "warned"),
+    [
+        (["http", "http"], False, True),  # mounted in another application, or lifespan is off
+        (["lifespan", "http"], True, True),  # the server takes it for one that has no lifespan
+        (["lifespan", "http"], False, False),
+    ],
+)
+def test_under_uvicorn_a_middleware_that_hears_of_no_lifespan_says_so_once_at_a_request(
+    kinds: list[str], plain: bool, fails: bool, warned: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE.format(kinds=kinds, plain=plain, fails=fails)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "f2b_producer.asgi.SendAtShutdown" if warned else "")
+    assert done.stderr.count("uvicorn will not tell f2b when it stops") == done.stderr.count("\n") == warned
+
+
 @pytest.mark.parametrize(
     ("options", "threads", "fork_hooks", "advice"),
     [

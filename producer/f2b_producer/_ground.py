@@ -148,5 +148,6 @@ def _advice_for_exit(server: str) -> str:
         return _LAMBDA_ADVICE
     if server not in _ENDED_BY_SIGTERM:
         return _AT_SIGTERM
-    lifespan = sys.modules.get("f2b_producer._lifespan")  # of the middlewares that send at the shutdown
-    return "" if lifespan is not None and not lifespan.missed else AT_SHUTDOWN
+    # The middlewares of ASGI send at the shutdown, if they hear of it.
+    hears = "f2b_producer.asgi" in sys.modules and not sys.modules["f2b_producer._lifespan"].missed
+    return "" if hears else AT_SHUTDOWN

@@ -26,7 +26,8 @@ _LAMBDA = "AWS_LAMBDA_RUNTIME_API"  # set where Lambda runs the code, whatever s
 _WERKZEUG = "WERKZEUG_SERVER_FD"  # set by Flask's own server as it starts
 
 _UWSGI_THREADS, _UWSGI_HOOKS = "enable-threads", "py-call-uwsgi-fork-hooks"
-_AT_SIGTERM, _AT_SHUTDOWN = "send_at_sigterm=True", "f2b_producer.asgi.SendAtShutdown"
+_AT_SIGTERM = "send_at_sigterm=True"
+AT_SHUTDOWN = "f2b_producer.asgi.SendAtShutdown"
 _LAMBDA_ADVICE = "f2b.flush() at the end of the handler"
 _ENDED_BY_SIGTERM = {"uvicorn", "gunicorn with uvicorn"}  # uvicorn raises it again when it has stopped
 _OWN_EXIT = {"uWSGI", "mod_wsgi"}  # whatever Python knows of signals, they end the interpreter with its hooks
@@ -155,4 +156,6 @@ def _advice_for_exit(server: str) -> str:
         return _LAMBDA_ADVICE
     if server not in _ENDED_BY_SIGTERM:
         return _AT_SIGTERM
-    return "" if "f2b_producer.asgi" in sys.modules else _AT_SHUTDOWN  # its middlewares send at the shutdown
+    # The middlewares of ASGI send at the shutdown, if they hear of it.
+    hears = "f2b_producer.asgi" in sys.modules and not sys.modules["f2b_producer._lifespan"].missed
+    return "" if hears else AT_SHUTDOWN

@@ -17,6 +17,23 @@ _STARTED = "lifespan.startup.complete"
 _SHUTDOWN = "lifespan.shutdown"
 _LAST = ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
+_begun = False  # whether a server of this process will say when it stops
+missed = False  # whether one serves requests, and will not
+
+
+def look() -> None:
+    """At a request, say once if the server will end without a word to us, and without exit hooks."""
+    global missed  # noqa: PLW0603 - of this process, as its server is
+    if _begun or missed:
+        return
+    missed = True
+    from f2b_producer._ground import AT_SHUTDOWN, find  # noqa: PLC0415 - an import of the package stays cheap
+    from f2b_producer._states import shutdown_is_not_told  # noqa: PLC0415 - as above
+
+    ground = find()
+    if ground.advice == AT_SHUTDOWN:
+        shutdown_is_not_told(ground.server)
+
 
 class Lifespan:
     """Stands between a server and an application, and answers the server for one that has no lifespan.
@@ -31,6 +48,7 @@ class Lifespan:
         self._send = send
         self._heard: str | None = None  # of the server, the last
         self._said: str | None = None  # by the application, the last
+        self._untold: Message | None = None  # the server's, which the application has not got yet
 
     async def serve(self, app: App, scope: Scope) -> None:
         """Let *app* live as long as the server."""
@@ -46,16 +64,21 @@ class Lifespan:
 
     async def receive(self) -> Message:
         """Hand on what the server says; send what is buffered before it is the end."""
-        message = await self._receive()
+        message = self._untold or await self._receive()
         self._heard = message["type"]
+        # An application may wait for a moment only, and ask again: what it waited for must not be gone then.
+        self._untold = message
         await self._stop_if_told()
+        self._untold = None
         return message
 
     async def send(self, message: Message) -> None:
         """Hand on what the application says; send what it reported while it shut down."""
+        global _begun  # noqa: PLW0603 - as above
         self._said = message["type"]
         await self._stop_if_told()
         await self._send(message)
+        _begun = _begun or self._said == _STARTED
 
     async def _stop_if_told(self) -> None:
         if self._heard == _SHUTDOWN:

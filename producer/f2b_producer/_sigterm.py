@@ -1,11 +1,13 @@
 """Sends what is buffered when SIGTERM comes, for servers that it ends without exit hooks."""
 
 import _thread
+import os
 import signal
 import threading
 from types import FrameType
 
 from f2b_producer._lifetime import stop_all
+from f2b_producer._states import speaking_aside
 
 
 def send_first() -> None:
@@ -37,7 +39,7 @@ class _SendFirst:
 
     def __init__(self, previous: "signal._HANDLER") -> None:
         self._previous = previous
-        self._sending = False
+        self._sending_in: int | None = None  # a process: a child that is forked meanwhile sends for itself
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Handle the signal. While it sends, another one changes nothing, but Ctrl-C ends the sending.
@@ -45,9 +47,9 @@ class _SendFirst:
         A second SIGTERM is nobody's impatience: systemd signals all processes of a service, and then the server
         its workers.
         """
-        if self._sending:
+        if self._sending_in == os.getpid():
             return
-        self._sending = True
+        self._sending_in = os.getpid()
         if _is_green():
             _thread.start_new_thread(self._send, (signum, frame))  # this may be the hub, which must not wait
         else:
@@ -55,9 +57,10 @@ class _SendFirst:
 
     def _send(self, signum: int, frame: FrameType | None) -> None:
         try:
-            stop_all()
+            with speaking_aside():
+                stop_all()
         finally:
-            self._sending = False
+            self._sending_in = None
             self._go_on(signum, frame)
 
     def _go_on(self, signum: int, frame: FrameType | None) -> None:

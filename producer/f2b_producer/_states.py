@@ -1,10 +1,15 @@
+import _thread
+import contextlib
 import logging
 import math
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
 
 from f2b_producer import _ground
+from f2b_producer._bells import Bell
 from f2b_producer._infraction import REASONS
 from f2b_producer._interrupted import is_green
 
@@ -12,14 +17,51 @@ OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, 
 # Of one queue in one process. One is enough; a few come from modules that do not know of each other, and one for
 # each request passes this in moments.
 PRODUCERS_MAX = 10
+# How long a signal handler waits for a log handler, whose lock may be held by the very thread that it interrupts.
+LOG_WAIT_S = 1.0
 
 _log = logging.getLogger("f2b_producer")
+_aside: list[None] = []  # one entry for each signal handler that speaks now
+
+
+@contextlib.contextmanager
+def speaking_aside() -> Iterator[None]:
+    """Have another thread log meanwhile, for this one is interrupted by a signal, and may hold a log's lock."""
+    _aside.append(None)
+    try:
+        yield
+    finally:
+        _aside.pop()
 
 
 def _say(level: int, message: str, *args: object, exc_info: bool = False) -> None:
+    error = sys.exception() if exc_info else None
+    if _aside:
+        _say_aside(level, message, args, error)
+    else:
+        _say_here(level, message, args, error)
+
+
+def _say_aside(level: int, message: str, args: tuple[object, ...], error: BaseException | None) -> None:
+    said = Bell()
+
+    def say() -> None:
+        _say_here(level, message, args, error)
+        said.ring()
+
+    with contextlib.suppress(RuntimeError):  # no more threads
+        # Not by `threading`, whose own lock the interrupted thread may hold.
+        _thread.start_new_thread(say, ())
+        if said.wait(LOG_WAIT_S):
+            return
+    with contextlib.suppress(OSError):
+        os.write(2, f"f2b_producer: {message % args}\n".encode(errors="replace"))  # needs no lock
+
+
+def _say_here(level: int, message: str, args: tuple[object, ...], error: BaseException | None) -> None:
     # A handler of the application may raise, even SystemExit; that must not end the thread that sends.
     try:
-        _log.log(level, message, *args, exc_info=exc_info)
+        _log.log(level, message, *args, exc_info=error)
     except KeyboardInterrupt:  # of who waits for the end of the process, and not the handler's
         raise
     except SystemExit:
@@ -43,6 +85,17 @@ def count_producer(queue_url: str) -> None:
             made,
             queue_url,
         )
+
+
+def shutdown_is_not_told(server: str) -> None:
+    """Say that our ASGI middleware stands where no lifespan comes, on a server that needs it."""
+    _say(
+        logging.WARNING,
+        "%s will not tell f2b when it stops: what is reported just before is lost then. Put "
+        "f2b_producer.asgi.SendAtShutdown around the outermost application, not only around a mounted one, "
+        "and leave lifespan on",
+        server,
+    )
 
 
 class Lost(NamedTuple):

@@ -11,7 +11,7 @@ not used, this does:
 
 from __future__ import annotations
 
-from f2b_producer._lifespan import Lifespan
+from f2b_producer._lifespan import Lifespan, look
 from f2b_producer._watch import SERVER_ERROR, Visit, Watch
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ class SendAtShutdown:
         if scope["type"] == "lifespan":
             await Lifespan(receive, send).serve(self._app, scope)
         else:
+            look()
             await self._app(scope, receive, send)
 
 
@@ -88,6 +89,7 @@ class F2BMiddleware:
         if scope["type"] != "http":
             await self._others(scope, receive, send)
             return
+        look()
         visit = _AsgiVisit(self._watch, scope.get("client"), scope.get("headers", ()))
         scope["f2b"] = visit
         state = scope.setdefault("state", {})

@@ -12,6 +12,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from f2b_producer._lifespan import look
 from f2b_producer._watch import Visit, Watch
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class F2BMiddleware:
 
     def __call__(self, request: Any) -> Any:
         """Serve one request: the response, or under ASGI its awaitable."""
+        look()  # nothing of Django's hears when an ASGI server stops
         meta = request.META  # under ASGI too
         request.f2b = Visit(self._watch, meta.get("REMOTE_ADDR"), meta.get("HTTP_X_FORWARDED_FOR", ""))
         if self._is_async:

@@ -76,6 +76,85 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
     assert told(f"{running}, f2b_producer.asgi; {ASK}") == ground._replace(advice="")
 
 
+def heard(script: str) -> tuple[str, list[str]]:
+    """Run *script* in a process of its own, and return what it prints and the lines of its log."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr.splitlines()
+
+
+SERVE = """
+import asyncio, uvicorn.protocols.http
+from f2b_producer import Producer
+from f2b_producer.asgi import F2BMiddleware, SendAtShutdown
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        if {fails}: raise RuntimeError("knows no lifespan")
+        await send({{"type": "lifespan.startup.complete"}})
+
+async def receive(): return {{"type": "lifespan.startup"}}
+async def send(message): pass
+
+async def serve(app, *kinds):
+    for kind in kinds:
+        await asyncio.gather(app({{"type": kind}}, receive, send), return_exceptions=True)
+
+f2b = Producer("memory:")
+wrapped = SendAtShutdown(app) if {plain} else F2BMiddleware(app, f2b, trusted_hops=0)
+asyncio.run(serve(wrapped, *{kinds}))
+print(f2b.health().ground.advice)
+"""
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    ("kinds", "fails", "warned"),
+    [
+        (["http", "http"], False, True),  # mounted in another application, or lifespan is off
+        (["lifespan", "http"], True, True),  # the server takes it for one that has no lifespan
+        (["lifespan", "http"], False, False),
+    ],
+)
+def test_under_uvicorn_a_middleware_that_hears_of_no_lifespan_says_so_once_at_a_request(
+    kinds: list[str], plain: bool, fails: bool, warned: bool
+) -> None:
+    advice, lines = heard(SERVE.format(kinds=kinds, plain=plain, fails=fails))
+    assert advice == ("f2b_producer.asgi.SendAtShutdown" if warned else "")
+    assert [line.partition(":")[0] for line in lines] == ["uvicorn will not tell f2b when it stops"] * warned
+
+
+DJANGO = """
+import {server}
+from django.conf import settings
+from f2b_producer import Producer
+f2b = Producer("memory:")
+settings.configure(F2B={{"producer": f2b, "trusted_hops": 0}})
+from django.http import HttpResponse
+from django.test import RequestFactory
+from f2b_producer.django import F2BMiddleware
+serve = F2BMiddleware(lambda request: HttpResponse())
+for _ in range(2): serve(RequestFactory().get("/"))
+print(f2b.health().ground.advice)
+"""
+
+
+@pytest.mark.parametrize(
+    ("server", "advice", "warned"),
+    [
+        ("uvicorn.protocols.http", "f2b_producer.asgi.SendAtShutdown", True),
+        ("waitress.server", "send_at_sigterm=True", False),
+    ],
+)
+def test_under_uvicorn_the_middleware_of_django_says_once_that_it_hears_of_no_shutdown(
+    server: str, advice: str, warned: bool
+) -> None:
+    told_advice, lines = heard(DJANGO.format(server=server))
+    assert told_advice == advice
+    assert [line.partition(":")[0] for line in lines] == ["uvicorn will not tell f2b when it stops"] * warned
+
+
 @pytest.mark.parametrize(
     ("options", "threads", "fork_hooks", "advice"),
     [

@@ -219,6 +219,28 @@ def test_the_event_loop_goes_on_while_it_sends_even_when_all_threads_of_the_loop
     assert f2b.close()
 
 
+def test_an_application_that_waits_for_the_shutdown_in_short_turns_still_hears_of_it() -> None:
+    queue = SlowQueue()
+    f2b = Producer("memory:", client=queue, linger_s=3_599, flush_timeout_s=60)
+    server = Server(lambda: f2b.report("203.0.113.7"))
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": STARTED})
+        asking = asyncio.ensure_future(receive())
+        while not queue.asked.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0)
+        asking.cancel()  # its time is over, while what is buffered is sent
+        queue.let.set()
+        assert (await receive())["type"] == "lifespan.shutdown"
+        await send({"type": STOPPED})
+
+    server.run(SendAtShutdown(app))
+    assert server.said == [STARTED, STOPPED]
+    assert [seen.ip for seen in queue.infractions()] == ["203.0.113.7"]
+    assert f2b.close()
+
+
 def test_where_no_thread_can_be_started_it_sends_all_the_same(
     queue: RecordingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

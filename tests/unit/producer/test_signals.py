@@ -182,6 +182,46 @@ f2b = producer(Slow(sys.argv[1])); f2b.report('10.0.0.1'); {where}(); wait_for_e
     assert arrived(path) == ["10.0.0.1"]
 
 
+@pytest.mark.parametrize("lock", ["Lock", "RLock"])  # that of a `queue.Queue`, and that of every log handler
+def test_sigterm_that_interrupts_a_log_handler_ends_in_time_and_what_it_leaves_is_told(
+    tmp_path: Path, lock: str
+) -> None:
+    script = f"""
+import logging
+mutex = threading.{lock}()
+class Locking(logging.StreamHandler):
+    def emit(self, record):
+        with mutex:
+            if record.name == "application": terminate()
+            super().emit(record)
+logging.basicConfig(handlers=[Locking()])
+f2b = producer(Away()); f2b.report('10.0.0.1')
+logging.getLogger("application").warning("hello")
+"""
+    done = run(START + script, tmp_path / "queue")
+    assert done.returncode == -signal.SIGTERM
+    lines = [line for line in done.stderr.splitlines() if "unsent" in line]
+    assert lines == ["f2b_producer: stopping with 1 infractions unsent: ConnectionError: away"]
+
+
+def test_a_child_that_is_forked_while_sigterm_sends_is_ended_by_a_sigterm_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "queue"
+    script = """
+class Forking(FileQueue):
+    def send_message_batch(self, **call):
+        child = os.fork()
+        if not child:
+            terminate()
+            os._exit(3)
+        print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
+        return super().send_message_batch(**call)
+f2b = producer(Forking(sys.argv[1])); f2b.report('10.0.0.1'); terminate(); wait_for_ever()
+"""
+    done = run(START + script, path)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, f"{int(signal.SIGTERM)}\n")
+    assert arrived(path) == ["10.0.0.1"]
+
+
 def test_sigterm_that_interrupts_a_flush_without_a_thread_ends_in_time(tmp_path: Path) -> None:
     script = """
 def start(self): raise RuntimeError("can't start new thread")

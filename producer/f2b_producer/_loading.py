@@ -25,12 +25,16 @@ class _Gate:
     def renew(self) -> None:
         # Reentrant: what is loaded may fork in the very thread that loads it, for example for credentials.
         self._lock = threading.RLock()
-        self._made_with = threading.Lock
+        self._made_for = self._here()
 
     def lock(self) -> "threading.RLock":
-        if self._made_with is not threading.Lock:  # gevent or eventlet has patched it since
+        if self._made_for != self._here():
             self.renew()
         return self._lock
+
+    def _here(self) -> tuple[int, object]:
+        # Nobody tells of a fork without Python's hooks, or of gevent and eventlet, which patch at any time.
+        return os.getpid(), threading.Lock
 
 
 _gate = _Gate()

@@ -219,7 +219,7 @@ class Pump:
         self._buffer.drop_all()
         self.urge()
         thread = self._thread
-        if thread is None or not thread.is_alive():
+        if thread is None or not self._has_thread():
             self._abandon(deadline_s)
         elif thread is not threading.current_thread():
             thread.join(max(0.0, deadline_s - self._clock()))
@@ -293,7 +293,7 @@ class Pump:
                 self._thread = None
                 self._rounds.tell_flushing()
                 bells.arrived.hush()  # the next report starts another
-        while bells is not self._bells:
+        while bells is not self._bells or not bells.fit():
             bells.arrived.wait()  # for ever: at its end `threading` would miss it among threads of another kind
 
     def _work(self, bells: Bells) -> None:

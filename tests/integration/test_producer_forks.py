@@ -107,9 +107,12 @@ with Producer("memory:", client=Client(sys.argv[1])) as f2b:
     assert arrived(tmp_path / "queue") == ["10.0.0.1"]
 
 
-# The C library's fork, which calls none of Python's hooks. As uWSGI does it, with the interpreter held.
+# The C library's fork, which calls none of Python's hooks. As uWSGI does it, with the interpreter held. What
+# another thread holds or wants then hangs the child, so the fork waits until that thread waits. Nobody takes the
+# interpreter from a thread meanwhile: one that is seen in a wait has given it up.
 SILENT = """
-import ctypes, os, sys, types
+import ctypes, os, sys, threading, time, types
+sys.setswitchinterval(60)
 from tests.file_queue import FileQueue
 
 worker = 0
@@ -121,10 +124,16 @@ from f2b_producer import Producer
 
 f2b = Producer("memory:", client=FileQueue(sys.argv[1]), linger_s=3_599)
 
+def waits(thread):
+    return sys._current_frames()[thread.ident].f_code.co_name == "wait"
+
 def fork():
     global worker
+    while not all(waits(thread) for thread in threading.enumerate() if thread.name == "f2b-producer"):
+        time.sleep(0.001)
     pid = ctypes.PyDLL(None).fork()
     if pid == 0:
+        sys.setswitchinterval(0.005)
         worker = 1
         return True
     assert os.waitpid(pid, 0)[1] == 0
@@ -152,6 +161,15 @@ def test_in_uwsgi_a_child_finds_out_that_it_is_one(tmp_path: Path) -> None:
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert arrived(queue) == ["10.0.0.1"] * 2 + ["10.0.0.2"] * 2 + ["10.0.0.3"] * 2
+
+
+def test_a_child_of_a_silent_fork_sends_although_its_parent_was_loading(tmp_path: Path) -> None:
+    script = SILENT + "from f2b_producer import _loading\nwith _loading.loading():\n    if fork(): child()\n"
+
+    ended = run(script, tmp_path / "queue")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(tmp_path / "queue") == ["10.0.0.2", "10.0.0.3"]
 
 
 def test_elsewhere_a_child_finds_out_when_its_thread_should_wake(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ class MissingBoto3Error(RuntimeError):
     """There is neither a client nor boto3 to make one."""
 
 
+class MissingRegionError(ValueError):
+    """Neither the queue's URL nor the settings say in which region it is."""
+
+
 @loading()
 def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
     """Return an SQS client with short timeouts, for the region that *queue_url* names.
@@ -41,6 +45,7 @@ def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
 
     Raises:
         MissingBoto3Error: If boto3 is not installed.
+        MissingRegionError: If there is no region.
     """
     try:
         # botocore, which boto3 installs: `import boto3` fails in a thread of a program that is already
@@ -65,6 +70,11 @@ def connect(queue_url: str, within_s: float | None = None) -> "QueueClient":
     # botocore knows AWS_DEFAULT_REGION only; the profile's Region comes after both variables, as everywhere.
     named = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
     region = region_of(queue_url) or named or session.get_config_variable("region")
+    if not region:  # botocore's own words do not say that a name or an ARN stands where a URL should
+        raise MissingRegionError(
+            f"queue_url {queue_url!r} names no region: give the queue's whole URL,"
+            " https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, or set AWS_REGION"
+        )
     return cast("QueueClient", session.create_client("sqs", region_name=region))
 
 

@@ -1,6 +1,35 @@
 import threading
 
-from f2b_producer._stats import Bell
+
+class Bell:
+    """Wakes one waiting thread. Ringing never blocks, also from a signal handler.
+
+    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang. The lock is of the
+    kind that `threading` makes at the time.
+    """
+
+    __slots__ = ("_lock", "silent")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.silent = self._lock.locked
+
+    def ring(self) -> None:
+        """Let the next (or present) `wait` return at once."""
+        if self._lock.locked():
+            try:
+                self._lock.release()
+            except RuntimeError:  # someone else rang in between
+                return
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it rings, at most *timeout_s* seconds; return whether it rang."""
+        return self._lock.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s))
+
+    def hush(self) -> None:
+        """Forget that it rang."""
+        self._lock.acquire(blocking=False)
 
 
 class Bells:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
+from f2b_producer._bells import Bell
 from f2b_producer._infraction import Infraction, RefusedError, read
-from f2b_producer._stats import Bell
 from f2b_producer.logs import Bookmark, BookmarkError, LogFilter, Position, Tail, TailedLine, Turn, tail
 
 _SAVE_EVERY_MS = 10_000  # while nothing is written: how exactly a restart knows when later lines were written

@@ -30,6 +30,9 @@ _AT_SIGTERM, _AT_SHUTDOWN = "send_at_sigterm=True", "f2b_producer.asgi.SendAtShu
 _LAMBDA_ADVICE = "f2b.flush() at the end of the handler"
 _ENDED_BY_SIGTERM = {"uvicorn", "gunicorn with uvicorn"}  # uvicorn raises it again when it has stopped
 _OWN_EXIT = {"uWSGI", "mod_wsgi"}  # whatever Python knows of signals, they end the interpreter with its hooks
+# A script need not be warned of its own end, and in Lambda nobody can tell whether the handler flushes. What uWSGI
+# needs the pump finds out itself, and says.
+_NOT_WARNED = {"plain process", "multiprocessing child", "Lambda", "uWSGI"}
 
 
 class Ground(NamedTuple):
@@ -40,8 +43,8 @@ class Ground(NamedTuple):
             "Celery", "daphne", "uvicorn", "hypercorn", "granian", "waitress", "runserver" (Django's own),
             "werkzeug" (Flask's own); without one "multiprocessing child" or "plain process".
         threads: Whether threads run beside the requests.
-        fork_hooks: Whether Python hears of the children that the server forks, so that the producer starts
-            afresh in them; or there are none after the application is loaded.
+        fork_hooks: Whether Python hears of the children that the server forks, or there are none after the
+            application is loaded. Where it does not, each report looks whether it is in another process.
         exit_hooks: Whether a stop by SIGTERM runs hooks, so that what is buffered is sent without further setting.
         patched: "gevent" or "eventlet", if it has patched `threading`.
         advice: What must be set on this ground, in a few words; empty if nothing.
@@ -53,6 +56,11 @@ class Ground(NamedTuple):
     exit_hooks: bool
     patched: str | None
     advice: str
+
+    @property
+    def loses(self) -> bool:
+        """Whether the server loses at a stop by SIGTERM what is buffered, unless the advice is followed."""
+        return bool(self.advice) and self.server not in _NOT_WARNED
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -81,7 +89,6 @@ def _find() -> Ground:
     exit_hooks = _exit_hooks(server)
     advice = [
         "" if threads else _UWSGI_THREADS,
-        "" if told else _UWSGI_HOOKS,
         # In an interpreter of its own mod_wsgi hangs at the end, before the exit hooks.
         "WSGIApplicationGroup %{GLOBAL}" if server == "mod_wsgi" and _in_interpreter_of_its_own() else "",
         "" if exit_hooks else _advice_for_exit(server),

@@ -40,7 +40,8 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "unreadable": "an argument raised an error when it was read",
         "closed": "the producer was closed before the report",
         "sending": "a log handler reported what was logged while reports were sent: it would bring the next one",
-        "no-client": "the trusted hops or proxies do not tell whose request it is",
+        "no-client": "nobody knows whose request it is: it did not come through your proxies (a health check does"
+        " not), or trusted_hops or trusted_proxies is wrong",
         "decide": "the decide function of a middleware raised an error",
     }
 )

@@ -2,29 +2,27 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from time import time as wall_s
 
-from f2b_producer._bells import Bells
-from f2b_producer._buffer import FULL_PACK, TAKE_MAX, Buffer
+from f2b_producer._bells import Bell, Bells
+from f2b_producer._buffer import FULL_PACK, Buffer
 from f2b_producer._infraction import REASONS, Infraction
 from f2b_producer._interrupted import is_green, run_handing_on
 from f2b_producer._lifetime import hook_child_end
 from f2b_producer._loading import loading
-from f2b_producer._pack import Pack, encode
 from f2b_producer._patched import finish_ssl
 from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
-from f2b_producer._sender import Outcome, Sender, deliver, jitter
-from f2b_producer._states import Lost, StateLog
-from f2b_producer._stats import Bell, Counter, Health, Stats
+from f2b_producer._rounds import Rounds
+from f2b_producer._sender import Sender, jitter
+from f2b_producer._states import StateLog
+from f2b_producer._stats import Counter, Health, Stats
 from f2b_producer._waiting import Wait
 
 PAUSE_S = 5.0  # between rounds of attempts; an outage is noticed to be over this much later at most
 FLUSH_PAUSE_S = 0.5  # the same while someone waits
-# A thread that computes is made to let go of the interpreter only every 5 ms, which an event loop would feel.
-REST_S = 0.000_05
 HAND_OVER_S = 0.01  # how often a thread looks whether the one before it has left
 OVERDUE_S = 30.0  # see Health.thread_alive
 
@@ -65,17 +63,19 @@ class Pump:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._life = object()  # another one after a fork
         self._refused = {reason: Counter() for reason in REASONS}
         self._state_log = StateLog()
         self._starting = threading.Lock()
-        self._flushing: list[Bell] = []  # of those who wait
+        self._rounds = Rounds(
+            self._buffer,
+            self._sender,
+            self._refused,
+            self._state_log,
+            reporter=self._reporter,
+            clock=self._clock,
+        )
         self._thread: threading.Thread | None = None
-        self._kept: list[Pack] = []
-        self._sent = self._send_errors = self._dropped_told = self._malformed = 0
         self._given_up_at: int | None = None  # accepted when the end of the process waited in vain
-        self._last_error: str | None = None
-        self._answers: bool | None = None
         self._room: WaitingRoom | None = None
         if self._block_timeout_s is not None:
             self._room = WaitingRoom(
@@ -91,6 +91,7 @@ class Pump:
 
     def begin_in_child(self) -> None:
         """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
+        self._rounds.leave_to_parent()
         self._buffer.reset()
         self._sender.forget_client()
         self._begin()
@@ -129,11 +130,11 @@ class Pump:
         self.look()
         return Stats(
             accepted=self._buffer.accepted.value(),
-            sent=self._sent,
+            sent=self._rounds.sent,
             dropped=self._buffer.dropped.value(),
             refused={reason: n for reason, counter in self._refused.items() if (n := counter.value())},
-            buffered=self._unsent(),
-            send_errors=self._send_errors,
+            buffered=self._rounds.unsent(),
+            send_errors=self._rounds.send_errors,
             blocked=self._room.blocked.value() if self._room else 0,
         )
 
@@ -143,11 +144,11 @@ class Pump:
         thread = self._thread
         oldest_s = self._buffer.oldest_s()
         waiting_s = 0.0 if oldest_s is None else max(0.0, wall_s() - oldest_s)
-        overdue = waiting_s > self._linger_s + OVERDUE_S and self._answers is not False
+        overdue = waiting_s > self._linger_s + OVERDUE_S and self._rounds.answers is not False
         return Health(
             thread_alive=thread is not None and thread.is_alive() and not overdue,
-            queue_answers=self._answers,
-            last_error=self._last_error,
+            queue_answers=self._rounds.answers,
+            last_error=self._rounds.last_error,
             oldest_waiting_s=waiting_s,
             fullness=self._buffer.fullness(),
         )
@@ -167,12 +168,13 @@ class Pump:
             timeout_s = 0.0
         wait = Wait(timeout_s, patience_s, clock=self._clock)
         settling = Bell()
-        self._flushing.append(settling)
+        flushing = self._rounds.flushing
+        flushing.append(settling)
         self.urge()
         try:
             settled = self._wait_for(target, wait, settling)
         finally:
-            self._flushing.remove(settling)
+            flushing.remove(settling)
         if at_the_end and not settled:
             self._given_up_at = target
         return settled and self._buffer.dropped.value() == dropped
@@ -182,10 +184,10 @@ class Pump:
         self._linger_s = 0.0  # what is reported from here on may have no time to wait for company
         deadline_s = self._clock() + timeout_s
         try:
-            while self.flush(deadline_s - self._clock(), patience_s) and self._unsent():
+            while self.flush(deadline_s - self._clock(), patience_s) and self._rounds.unsent():
                 pass  # others have reported meanwhile
         finally:
-            self._tell_lost("stopping")
+            self._rounds.tell_lost("stopping")
 
     def close(self, timeout_s: float, patience_s: float = math.inf) -> bool:
         """Flush, end the thread, count and log what is left; return whether nothing was."""
@@ -212,8 +214,8 @@ class Pump:
     def _end(self, deadline_s: float) -> int:
         """End the thread, and tell, drop and return what is left."""
         self.closed = self._ending = self._stopped = True
-        left = self._unsent()
-        self._tell_lost("closed")
+        left = self._rounds.unsent()
+        self._rounds.tell_lost("closed")
         self._buffer.drop_all()
         self.urge()
         thread = self._thread
@@ -223,14 +225,6 @@ class Pump:
             thread.join(max(0.0, deadline_s - self._clock()))
         return left
 
-    def _tell_lost(self, when: str) -> None:
-        dropped = self._buffer.dropped.value() - self._malformed  # of those it was said how many
-        lost = Lost(self._unsent(), dropped, self._refused["closed"].value())
-        self._state_log.lost(when, lost, self._last_error)
-
-    def _unsent(self) -> int:
-        return len(self._buffer) + self._buffer.in_flight
-
     def _wake(self, infraction: "Infraction | None" = None) -> None:
         if os.getpid() != self._pid:
             self.begin_in_child()
@@ -238,7 +232,7 @@ class Pump:
                 self._buffer.put(infraction)
         if self._stopped:
             self._buffer.drop_all()  # reported while it was being closed
-            self._tell_lost("closed")
+            self._rounds.tell_lost("closed")
             return
         self._arrived.ring()
         self._ensure_thread()
@@ -297,7 +291,7 @@ class Pump:
             bells.left.ring()
             if bells is self._bells:
                 self._thread = None
-                self._tell_flushing()
+                self._rounds.tell_flushing()
                 bells.arrived.hush()  # the next report starts another
         while bells is not self._bells:
             bells.arrived.wait()  # for ever: at its end `threading` would miss it among threads of another kind
@@ -308,7 +302,7 @@ class Pump:
         if self._room:
             self._room.sending_thread = threading.get_ident()
         with bells.turning:
-            self._settle_lost()  # of a thread that died
+            self._rounds.settle_lost()  # of a thread that died
         while self._wait_for_work(bells):
             self._turn()
         if bells is self._bells:
@@ -320,71 +314,34 @@ class Pump:
         A thread whose bells hang no more has a successor: it was there before gevent or eventlet patched
         `threading`, or it is one of their greenlets, which live on in a forked child.
         """
-        if self._kept and self._clock() >= self._retired_until_s:
+        if self._rounds.kept and self._clock() >= self._retired_until_s:
             self.close(0)  # nobody holds the producer: in an outage such threads would pile up
         if self._stopped or bells is not self._bells:
             return False
-        if not self._kept and not self._buffer:
+        if not self._rounds.kept and not self._buffer:
             if self._ending:
                 return False
             bells.arrived.wait()
         if bells is not self._bells:
             return False
-        if self._kept:
-            bells.urgent.wait((FLUSH_PAUSE_S if self._flushing else PAUSE_S) * (0.5 + jitter() / 2))
-        elif len(self._buffer) < FULL_PACK and not self._flushing:
+        if self._rounds.kept:
+            bells.urgent.wait((FLUSH_PAUSE_S if self._rounds.flushing else PAUSE_S) * (0.5 + jitter() / 2))
+        elif len(self._buffer) < FULL_PACK and not self._rounds.flushing:
             bells.hurry.wait(self._linger_s)
         return not self._stopped and bells is self._bells
 
     def _turn(self, deadline_s: float | None = None) -> None:
-        """Send what is kept, or else what has waited longest; with a deadline in the thread of somebody else."""
-        turning = self._bells.turning
-        if turning.acquire(timeout=self._left_s(deadline_s)):
+        """Make a round of attempts, as the only one who does; with a deadline in the thread of somebody else."""
+        bells = self._bells
+        if bells.turning.acquire(timeout=self._left_s(deadline_s)):
             try:
-                self._state_log.ground()
-                self._try_to_send(deadline_s)
-                self._tell()
+                bells.urgent.hush()  # rung for what happens now
+                self._rounds.send(partial(self._back_off, bells, deadline_s), deadline_s)
             finally:
-                turning.release()
+                bells.turning.release()
 
     def _left_s(self, deadline_s: float | None) -> float:
         return -1 if deadline_s is None else max(0.0, deadline_s - self._clock())
-
-    def _try_to_send(self, deadline_s: float | None) -> None:
-        try:
-            self._send_some(deadline_s)
-        except Exception:  # noqa: BLE001 - this thread must not die with infractions in its hands
-            self._state_log.crashed()
-            self._settle_lost()
-
-    def _send_some(self, deadline_s: float | None) -> None:
-        self._bells.urgent.hush()  # rung for what happens now
-        if not self._kept:
-            self._kept = encode(self._buffer.take(), rest=self._rest, reporter=self._reporter)
-        if not self._kept:
-            return
-        life = self._life
-        kept = deliver(
-            partial(self._send, deadline_s),
-            self._kept,
-            settle=partial(self._settle, life),
-            wait=partial(self._back_off, self._bells, deadline_s),
-            clock=self._clock,
-        )
-        if life is not self._life:
-            return
-        self._kept = kept
-        if self._kept:
-            self._state_log.failing(self._last_error, self._unsent())
-        else:
-            self._state_log.sending()
-
-    def _send(self, deadline_s: float | None, packs: Sequence[Pack]) -> Outcome:
-        return self._sender.send(packs, None if deadline_s is None else deadline_s - self._clock())
-
-    def _rest(self) -> None:
-        if len(self._buffer) < TAKE_MAX:  # else it must catch up, or it would drop what it has time for
-            time.sleep(REST_S)
 
     def _back_off(self, bells: Bells, deadline_s: float | None, delay_s: float) -> bool:
         if deadline_s is not None and deadline_s - self._clock() <= delay_s + FLUSH_PAUSE_S:
@@ -392,75 +349,34 @@ class Pump:
         bells.urgent.wait(delay_s)
         return not self._stopped and bells is self._bells
 
-    def _settle(self, life: object, outcome: Outcome) -> None:
-        if life is not self._life:
-            return  # a greenlet lives on in a forked child: what it sent is its parent's
-        sent = sum(pack.infractions for pack in outcome.sent)
-        malformed = sum(pack.infractions for pack in outcome.malformed)
-        if malformed:
-            self._state_log.malformed(malformed, outcome.error)
-        landed = {pack.id for pack in (*outcome.sent, *outcome.malformed)}
-        # At once, not when the round is over: whatever ends the round, nothing is counted or sent twice.
-        self._kept = [pack for pack in self._kept if pack.id not in landed]
-        self._sent += sent
-        self._send_errors += outcome.error is not None
-        self._last_error = outcome.error
-        self._answers = bool(outcome.sent or outcome.malformed)
-        self._buffer.land(sent)
-        self._buffer.land(malformed, dropped=True)
-        self._dropped_told += malformed
-        self._malformed += malformed
-        self._tell_flushing()
-
-    def _settle_lost(self) -> None:
-        """Count as dropped what is in flight but in no pack."""
-        lost = self._buffer.in_flight - sum(pack.infractions for pack in self._kept)
-        self._buffer.land(lost, dropped=True)
-        self._dropped_told += lost
-        self._tell_flushing()
-
-    def _tell_flushing(self) -> None:
-        for bell in tuple(self._flushing):
-            bell.ring()
-
-    def _tell(self) -> None:
-        self._state_log.refused(reason for reason, counter in self._refused.items() if counter.value())
-        dropped = self._buffer.dropped.value()
-        self._state_log.overflow(dropped - self._dropped_told, self._clock())
-        self._dropped_told = dropped
-
-    def _done(self) -> int:
-        return self._sent + self._buffer.dropped.value()
-
     def _work_here(self, wait: Wait) -> None:
         """Do the thread's work in the calling thread while there is no other, for example at exit."""
         self._ensure_thread()
-        while (self._kept or self._buffer) and not self._has_thread() and not self._stopped:
-            left_s = wait.left_s(away=self._answers is False)
+        while (self._rounds.kept or self._buffer) and not self._has_thread() and not self._stopped:
+            left_s = wait.left_s(away=self._rounds.answers is False)
             if left_s <= 0:
                 return
             self._turn(self._clock() + left_s)
-            if self._kept:
-                if wait.left_s(away=self._answers is False) <= FLUSH_PAUSE_S:
+            if self._rounds.kept:
+                if wait.left_s(away=self._rounds.answers is False) <= FLUSH_PAUSE_S:
                     return  # another attempt would hardly have the time
                 self._bells.urgent.wait(FLUSH_PAUSE_S)
 
     def _wait_for(self, target: int, wait: Wait, settling: Bell) -> bool:
-        while self._done() < target:
+        while self._rounds.done() < target:
             if not self._has_thread():
                 self._work_here(wait)
-            left_s = wait.left_s(away=self._answers is False)
-            if left_s <= 0 or self._done() >= target:
+            left_s = wait.left_s(away=self._rounds.answers is False)
+            if left_s <= 0 or self._rounds.done() >= target:
                 break
             # Not longer: Python handles a signal that comes just before a wait at its end.
             settling.wait(min(left_s, FLUSH_PAUSE_S))
-        return self._done() >= target
+        return self._rounds.done() >= target
 
     def _abandon(self, deadline_s: float | None = None) -> None:
         turning = self._bells.turning
         if turning.acquire(timeout=self._left_s(deadline_s)):
             try:
-                self._kept = []
-                self._settle_lost()
+                self._rounds.abandon()
             finally:
                 turning.release()

@@ -7,6 +7,7 @@ line that we log ourselves. Of what others log meanwhile, such as a tracer, a re
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +17,20 @@ LOGGERS = ("botocore", "urllib3")
 
 # Not the thread's id: under gevent and eventlet many greenlets may share one, but each has a context of its own.
 _sending: ContextVar[bool] = ContextVar("f2b_sending", default=False)
-# One entry for each thread that sends. Every report looks at it, and only few must ask further. A list, because
-# threads change it without a lock.
-under_way: list[None] = []
+# One of each thread that sends. Every report looks at it, and only few must ask further. Threads change it without
+# a lock, so each takes out its own.
+under_way: set[object] = set()
 
 
 @contextmanager
 def sending() -> Iterator[None]:
     """Say that what this thread does meanwhile is our sending."""
-    token = _sending.set(True)
-    under_way.append(None)
+    token, ours = _sending.set(True), object()
+    under_way.add(ours)
     try:
         yield
     finally:
-        under_way.pop()
+        under_way.discard(ours)  # a forked child has forgotten it
         _sending.reset(token)
 
 
@@ -55,3 +56,7 @@ def is_own_record() -> bool:
 
 def _is_not_ours(_record: logging.LogRecord) -> bool:
     return not _sending.get()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=under_way.clear)  # the threads that sent are not there

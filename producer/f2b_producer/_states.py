@@ -64,11 +64,20 @@ class StateLog:
         self._lost_told = 0
 
     def ground(self) -> None:
-        """The first report is about to be sent: say once where that is, for whoever looks for a missing one."""
-        if not self._grounded:
-            self._grounded = True
-            if _log.isEnabledFor(logging.DEBUG):  # who does not read it does not pay for it
-                _say(logging.DEBUG, "stands on this ground: %s", _ground.find())
+        """The first report is about to be sent: say once where that is, and at once if a stop would lose it."""
+        if self._grounded:
+            return
+        self._grounded = True
+        ground = _ground.find()
+        _say(logging.DEBUG, "stands on this ground: %s", ground)
+        if ground.loses:
+            _say(
+                logging.WARNING,
+                "%s runs no exit hooks at SIGTERM, so what waits then is lost without a word: set %s,"
+                " or call close() where your application stops",
+                ground.server,
+                ground.advice,
+            )
 
     def failing(self, error: str | None, buffered: int) -> None:
         """A round of attempts has failed."""

@@ -1,6 +1,5 @@
 """Counts that many threads may add to without a lock, and what they say."""
 
-import threading
 from collections.abc import Mapping
 from itertools import count
 from typing import NamedTuple
@@ -74,34 +73,3 @@ class Counter:
     def value(self) -> int:
         """Return how often `add` was called."""
         return int(repr(self._count)[6:-1])  # "count(5)": what says it without a step of the count
-
-
-class Bell:
-    """Wakes one waiting thread. Ringing never blocks, also from a signal handler.
-
-    `threading.Event` takes a lock to set, so a handler that interrupts a setter would hang. The lock is of the
-    kind that `threading` makes at the time.
-    """
-
-    __slots__ = ("_lock", "silent")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self.silent = self._lock.locked
-
-    def ring(self) -> None:
-        """Let the next (or present) `wait` return at once."""
-        if self._lock.locked():
-            try:
-                self._lock.release()
-            except RuntimeError:  # someone else rang in between
-                return
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it rings, at most *timeout_s* seconds; return whether it rang."""
-        return self._lock.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s))
-
-    def hush(self) -> None:
-        """Forget that it rang."""
-        self._lock.acquire(blocking=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from f2b_producer._client import Producer
 from f2b_producer._client_address import ClientAddress
 from f2b_producer._infraction import read
 
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from f2b_producer._client import Producer
     from f2b_producer._client_address import Network
 
 SERVER_ERROR = 500
@@ -46,6 +46,9 @@ class Watch:
         if decide is not None and not callable(decide):
             raise ValueError("decide must be a function of the status and the request")
         self.find_client = ClientAddress(trusted_hops, trusted_proxies).find
+        if not isinstance(producer, Producer):  # the URL, say: each report would raise into the application
+            name = type(producer).__name__
+            raise ValueError(f"producer must be a Producer, not {name}")  # noqa: TRY004 - as the other settings
         self.producer = producer
         self._statuses = dict(statuses or {})
         self._decide = decide

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._address import BOM
+from f2b_producer._bells import Bell
 from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo, is_reporter
 from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
 from f2b_producer._pack import DEFAULT_JAIL, encode
 from f2b_producer._queue import QueueClient
-from f2b_producer._stats import Bell
 
 if TYPE_CHECKING:
     from f2b_producer.logs import LogFilter

@@ -23,7 +23,7 @@ DIES_OF_SIGTERM = ENDS_WELL._replace(exit_hooks=False, advice="send_at_sigterm=T
 GROUNDS = {
     "uWSGI": ENDS_WELL._replace(server="uWSGI"),
     "uWSGI, no threads": ENDS_WELL._replace(
-        server="uWSGI", threads=False, fork_hooks=False, advice="enable-threads and py-call-uwsgi-fork-hooks"
+        server="uWSGI", threads=False, fork_hooks=False, advice="enable-threads"
     ),
     "gunicorn sync": ENDS_WELL._replace(server="gunicorn"),
     "gunicorn gevent": ENDS_WELL._replace(server="gunicorn", patched="gevent"),

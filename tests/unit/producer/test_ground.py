@@ -79,8 +79,8 @@ def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> 
 @pytest.mark.parametrize(
     ("options", "threads", "fork_hooks", "advice"),
     [
-        ({"lazy-apps": b"false"}, False, False, "enable-threads and py-call-uwsgi-fork-hooks"),
-        ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, "py-call-uwsgi-fork-hooks"),
+        ({"lazy-apps": b"false"}, False, False, "enable-threads"),
+        ({"py-call-uwsgi-fork-hooks": b"0"}, True, False, ""),
         ({"py-call-uwsgi-fork-hooks": b"1"}, False, True, "enable-threads"),
         ({"lazy-apps": b"true"}, True, True, ""),
         ({"lazy": True, "plugin": [b"python3", b"gevent"]}, True, True, ""),
@@ -131,10 +131,32 @@ def test_the_ground_reads_as_one_line_that_ends_with_the_advice() -> None:
     )
 
 
-def test_nobody_is_asked_for_the_ground_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(_ground, "find", lambda: asked.append("asked"))
-    with Producer("memory:", client=RecordingClient()) as f2b:
-        f2b.report("203.0.113.7")
-        assert f2b.flush()
-    assert asked == []
+@pytest.mark.parametrize(
+    ("server", "advice", "is_warned"),
+    [
+        ("uvicorn", "f2b_producer.asgi.SendAtShutdown", True),
+        ("uvicorn", "", False),
+        ("waitress", "send_at_sigterm=True", True),
+        ("mod_wsgi", "WSGIApplicationGroup %{GLOBAL}", True),
+        ("plain process", "send_at_sigterm=True", False),
+        ("Lambda", "f2b.flush() at the end of the handler", False),
+        ("uWSGI", "enable-threads", False),  # the pump warns of it when it finds out
+    ],
+)
+def test_where_a_server_would_lose_reports_at_its_stop_the_first_report_warns_once(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    server: str,
+    advice: str,
+    is_warned: bool,
+) -> None:
+    monkeypatch.setattr(_ground, "find", lambda: PLAIN._replace(server=server, advice=advice))
+    with Producer("memory:", client=RecordingClient(), linger_s=0) as f2b:
+        for _ in range(2):
+            f2b.report("203.0.113.7")
+            assert f2b.flush()
+    warning = (
+        f"{server} runs no exit hooks at SIGTERM, so what waits then is lost without a word: set {advice},"
+        " or call close() where your application stops"
+    )
+    assert caplog.messages == [warning] * is_warned

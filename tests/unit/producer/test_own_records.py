@@ -9,6 +9,7 @@ import pytest
 
 from f2b_producer import Producer
 from f2b_producer.testing import RecordingClient
+from tests.file_queue import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,3 +68,19 @@ def test_a_handler_may_report_what_the_application_logs(f2b: Producer, queue: Ta
     logging.getLogger("shop").warning("bad password")
     assert f2b.flush()
     assert "shop" in {seen.note for seen in queue.infractions()}
+
+
+FORK = """
+import os
+from f2b_producer._quiet import sending, under_way
+with sending():
+    pid = os.fork()
+    if pid == 0: os._exit(len(under_way))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(under_way))
+print(len(under_way))
+"""
+
+
+def test_a_child_that_is_forked_while_its_parent_sends_asks_no_further_at_a_report() -> None:
+    done = run(FORK)
+    assert (done.stdout, done.stderr) == ("0 1\n0\n", "")

@@ -322,7 +322,7 @@ def test_an_unexpected_error_in_the_thread_is_logged_and_counted(
 ) -> None:
     with Producer("memory:", client=queue, linger_s=NEVER_S) as f2b:
         with monkeypatch.context() as patch:
-            patch.setattr("f2b_producer._pump.encode", lambda _, **__: 1 / 0)
+            patch.setattr("f2b_producer._rounds.encode", lambda _, **__: 1 / 0)
             f2b.report("203.0.113.7")
             assert not f2b.flush()
         f2b.report("203.0.113.8")

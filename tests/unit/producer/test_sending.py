@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -172,6 +173,20 @@ def test_batches_keep_order_and_the_limits_of_the_queue() -> None:
 )
 def test_the_region_comes_from_the_queue_url(queue_url: str, region: str | None) -> None:
     assert region_of(queue_url) == region
+
+
+@pytest.mark.parametrize(
+    "queue_url", ["f2b", "arn:aws:sqs:eu-west-1:123456789012:f2b", "http://queue.internal/1/f2b"]
+)
+def test_a_queue_url_that_names_no_region_is_named_with_what_to_give(
+    monkeypatch: pytest.MonkeyPatch, queue_url: str
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    told = Sender(queue_url, None).send(packs(1)).error
+    assert told is not None
+    assert f"queue_url '{queue_url}' names no region: give the queue's whole URL, https://sqs.REGION" in told
 
 
 def test_the_client_made_here_is_bounded_and_uses_the_standard_endpoint_settings(

@@ -86,7 +86,7 @@ class WorkerSettings(_Settings):
         Field(
             ge=1,
             le=PROCESSES_MAX,
-            description="Worker processes. Each uses one core at most, and about 80 MB of memory: 165 MB once "
+            description="Worker processes. Each uses one core at most, and about 80 MB of memory: 200 MB once "
             "there are 200,000 bans. It remembers no more of them. But one worker of the fleet keeps all bans for "
             "the snapshot: each beyond these takes 0.2 KB there, and 0.4 KB where bans are enforced. Several have "
             "a parent process of 70 MB, which restarts a process that dies. "

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import OffenderId
 
 KNOWN_MAX = 200_000
-"""So many banned offenders are remembered, in about 70 bytes each: half of them at least once there are more."""
+"""So many banned offenders are remembered, in about 165 bytes each: half of them at least once there are more."""
 
 
 class KnownBan(NamedTuple):

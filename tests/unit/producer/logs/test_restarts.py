@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from f2b_producer._bells import Bell
 from f2b_producer._following import Follower, Report, _id_of
-from f2b_producer._stats import Bell
 from f2b_producer.logs import Bookmark, BookmarkError, LogFilter, Position, Tail
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient

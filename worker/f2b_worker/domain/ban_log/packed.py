@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.ban_log.changes import Change, is_newer, is_remembered
-from f2b_worker.domain.judge.compact import CompactTable
 from f2b_worker.domain.judge.packed import Packing
+from f2b_worker.domain.judge.verdicts import OffenderId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from f2b_worker.domain.judge.verdicts import OffenderId
-
-_NUMBER_BYTES = 7
+_NONE: dict[str, bytes] = {}
+_NUMBER_BYTES = 7  # more would take 16 bytes more a ban, as memory is handed out
 
 
 class PackedBans:
@@ -24,12 +23,13 @@ class PackedBans:
     """
 
     def __init__(self) -> None:
-        self._packed = CompactTable()
+        # By jail and key: a pair would be one object more for each of them.
+        self._packed: dict[str, dict[str, bytes]] = {}
         self._packing = Packing()
         self.last_number = 0
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return sum(map(len, self._packed.values()))
 
     def __iter__(self) -> Iterator[Change]:
         """Go through the newest changes as they are now, whatever is learned meanwhile."""
@@ -37,21 +37,29 @@ class PackedBans:
 
     def above(self, number: int) -> Iterator[Change]:
         """Go likewise through those that were told under a number above this one."""
-        known = iter(self._packed)
-        return (self._unpacked(who, packed) for who, packed in known if not number or _number(packed) > number)
+        known = {
+            jail: {key: packed for key, packed in of_jail.items() if not number or _number(packed) > number}
+            for jail, of_jail in self._packed.items()
+        }
+        return (
+            self._unpacked(OffenderId(jail, key), packed)
+            for jail, of_jail in known.items()
+            for key, packed in of_jail.items()
+        )
 
     def get(self, who: OffenderId) -> Change | None:
         """Find the newest change of one offender."""
-        packed = self._packed.get(who)
+        packed = self._packed.get(who.jail, _NONE).get(who.key)
         return self._unpacked(who, packed) if packed else None
 
     def take_in(self, changes: Iterable[Change], number: int) -> None:
         """Learn changes that were told under a number, in any order, and some perhaps again."""
-        told = number.to_bytes(_NUMBER_BYTES, "little")
         for change in changes:
             who, ban, revision, lifted_ms = change
             if is_newer(change, self.get(who)):
-                self._packed.put(who, told + self._packing.pack(ban, revision, lifted_ms))
+                packed = self._packing.pack(ban, revision, lifted_ms)
+                told = number.to_bytes(_NUMBER_BYTES, "little")
+                self._packed.setdefault(who.jail, {})[who.key] = told + packed
                 self.last_number = max(number, self.last_number)
 
     def remembered(self, complete_ms: float) -> Iterator[Change]:
@@ -63,7 +71,7 @@ class PackedBans:
         """Forget those that `remembered` leaves out."""
         for change in self:
             if not is_remembered(change.ban, complete_ms):
-                self._packed.forget(change.who)
+                del self._packed[change.who.jail][change.who.key]
 
     def _unpacked(self, who: OffenderId, packed: bytes) -> Change:
         return Change(who, *self._packing.unpack(packed[_NUMBER_BYTES:]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.judge.compact import CompactTable
-
 if TYPE_CHECKING:
     from f2b_worker.domain.judge.verdicts import OffenderId
+
+_NOTHING: dict[str, bytes] = {}
 
 
 class Recent:
@@ -19,20 +19,28 @@ class Recent:
 
     def __init__(self, most: int) -> None:
         self._half = most // 2
-        self._newer = CompactTable(self._half)
-        self._older = CompactTable(self._half)
+        # By jail and key: a pair, or a text of both, would be one object more for each of them.
+        self._newer: dict[str, dict[str, bytes]] = {}
+        self._older: dict[str, dict[str, bytes]] = {}
+        self._new = 0
 
     def get(self, who: OffenderId) -> bytes | None:
         """Find what is remembered of *who*."""
-        return self._newer.get(who) or self._older.get(who)
+        jail, key = who
+        return self._newer.get(jail, _NOTHING).get(key) or self._older.get(jail, _NOTHING).get(key)
 
     def put(self, who: OffenderId, packed: bytes) -> None:
         """Remember something of *who*; not nothing."""
-        if len(self._newer) >= self._half and who not in self._newer:
-            self._older, self._newer = self._newer, CompactTable(self._half)
-        self._newer.put(who, packed)
+        jail, key = who
+        if key not in self._newer.get(jail, _NOTHING):
+            if self._new >= self._half:
+                self._older, self._newer, self._new = self._newer, {}, 0
+            self._new += 1
+        self._newer.setdefault(jail, {})[key] = packed
 
     def forget(self, who: OffenderId) -> None:
         """Take *who* for somebody unknown."""
-        self._newer.forget(who)
-        self._older.forget(who)
+        jail, key = who
+        if self._newer.get(jail, _NOTHING).pop(key, None):
+            self._new -= 1
+        self._older.get(jail, _NOTHING).pop(key, None)

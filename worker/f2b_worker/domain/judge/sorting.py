@@ -21,7 +21,7 @@ FUTURE_ALLOWED_MS = 5 * MINUTE_MS
 
 _ANY_AGE_MS = -FOREVER_MS  # what is earlier could be stored, and not be read (soundness.py)
 
-PLACES_MAX = 10_000
+PLACES_MAX = 20_000
 """Addresses whose place is remembered, about 400 bytes each; finding it anew costs 3 µs."""
 
 TEXT_MAX_CHARACTERS = 64

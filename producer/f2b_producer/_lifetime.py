@@ -84,6 +84,8 @@ def _end_all(end: "Callable[[Ending, float, float], object]") -> None:
             end(pump, left_s, max(0.0, AWAY_PATIENCE_S - passed_s))
         except BaseException:  # noqa: BLE001 - Ctrl-C: it ends the waiting, and the others still say what is left
             interrupted = True
+            with contextlib.suppress(BaseException):
+                end(pump, 0.0, 0.0)  # another one may have come while it said so
 
 
 def _close_after_threads() -> None:

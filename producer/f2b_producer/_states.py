@@ -170,19 +170,17 @@ class StateLog:
 
     def lost(self, when: str, lost: Lost, error: str | None) -> None:
         """The process ends, or the producer is closed, and so much is lost; told again only when it is more."""
-        if lost.unsent + lost.dropped + lost.refused <= self._lost_told:
+        told, self._lost_told = self._lost_told, max(self._lost_told, sum(lost))
+        if self._lost_told == told:
             return
-        self._lost_told = lost.unsent + lost.dropped + lost.refused
         more = f", {lost.dropped} dropped before" if lost.dropped else ""
         more += f", {lost.refused} refused as closed" if lost.refused else ""
-        _say(
-            logging.ERROR,
-            "%s with %d infractions unsent%s: %s",
-            when,
-            lost.unsent,
-            more,
-            error or ("out of time" if lost.unsent else "see Producer.stats()"),
-        )
+        why = error or ("out of time" if lost.unsent else "see Producer.stats()")
+        try:
+            _say(logging.ERROR, "%s with %d infractions unsent%s: %s", when, lost.unsent, more, why)
+        except KeyboardInterrupt:
+            self._lost_told = told
+            raise
 
     def crashed(self) -> None:
         """Log the exception being handled, which is a bug of this package."""

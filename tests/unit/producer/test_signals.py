@@ -272,6 +272,25 @@ first.report('10.0.0.1'); second.report('10.0.0.2'); second.report('10.0.0.3')
     ]
 
 
+def test_ctrl_c_while_the_end_says_what_it_leaves_has_it_said_all_the_same(tmp_path: Path) -> None:
+    script = """
+import logging
+class Interrupted(logging.StreamHandler):
+    def emit(self, record):
+        if "unsent" in record.getMessage() and not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGINT)  # from a parent that passes on what the terminal sent both
+        super().emit(record)
+interrupted = []
+logging.basicConfig(handlers=[Interrupted()])
+settings = dict(flush_timeout_s=3_599, send_at_sigterm=False)
+first, second = producer(Hanging(), **settings), producer(Away(), **settings)
+first.report('10.0.0.1'); second.report('10.0.0.2')
+"""
+    _, err = signalled(script, tmp_path / "queue", signal.SIGINT)
+    assert err.count("closed with 1 infractions unsent") == 2
+
+
 def test_ctrl_c_in_a_close_says_what_is_left_and_goes_on_its_way(tmp_path: Path) -> None:
     script = "with producer(Hanging(), flush_timeout_s=3_599) as f2b: f2b.report('10.0.0.1')"
     code, err = signalled(script, tmp_path / "queue", signal.SIGINT)

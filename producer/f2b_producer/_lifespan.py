@@ -28,11 +28,11 @@ def look() -> None:
         return
     missed = True
     from f2b_producer._ground import AT_SHUTDOWN, find  # noqa: PLC0415 - an import of the package stays cheap
-    from f2b_producer._states import shutdown_is_not_told  # noqa: PLC0415 - as above
+    from f2b_producer._states import warn_of_stop  # noqa: PLC0415 - as above
 
     ground = find()
     if ground.advice == AT_SHUTDOWN:
-        shutdown_is_not_told(ground.server)
+        warn_of_stop(ground.server, f"put {AT_SHUTDOWN} around the outermost application, and leave lifespan on")
 
 
 class Lifespan:

@@ -87,15 +87,19 @@ def count_producer(queue_url: str) -> None:
         )
 
 
-def shutdown_is_not_told(server: str) -> None:
-    """Say that our ASGI middleware stands where no lifespan comes, on a server that needs it."""
-    _say(
-        logging.WARNING,
-        "%s will not tell f2b when it stops: what is reported just before is lost then. Put "
-        "f2b_producer.asgi.SendAtShutdown around the outermost application, not only around a mounted one, "
-        "and leave lifespan on",
-        server,
-    )
+_warned_of: set[str] = set()  # servers
+
+
+def warn_of_stop(server: str, remedy: str) -> None:
+    """Say once that *server* loses at a stop what is buffered, and what to do."""
+    if server not in _warned_of:
+        _warned_of.add(server)
+        _say(
+            logging.WARNING,
+            "%s runs no exit hooks at SIGTERM, so what waits then is lost without a word: %s",
+            server,
+            remedy,
+        )
 
 
 class Lost(NamedTuple):
@@ -124,13 +128,7 @@ class StateLog:
         ground = _ground.find()
         _say(logging.DEBUG, "stands on this ground: %s", ground)
         if ground.loses:
-            _say(
-                logging.WARNING,
-                "%s runs no exit hooks at SIGTERM, so what waits then is lost without a word: set %s,"
-                " or call close() where your application stops",
-                ground.server,
-                ground.advice,
-            )
+            warn_of_stop(ground.server, f"set {ground.advice}, or call close() where your application stops")
 
     def failing(self, error: str | None, buffered: int) -> None:
         """A round of attempts has failed."""

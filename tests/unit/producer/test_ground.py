@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from f2b_producer import Ground, Producer, _ground
+from f2b_producer import Ground, Producer, _ground, _states
 from f2b_producer.testing import RecordingClient
 
 ASK = "import json; from f2b_producer import Producer; print(json.dumps(Producer('memory:').health().ground))"
@@ -122,7 +122,7 @@ def test_under_uvicorn_a_middleware_that_hears_of_no_lifespan_says_so_once_at_a_
 ) -> None:
     advice, lines = heard(SERVE.format(kinds=kinds, plain=plain, fails=fails))
     assert advice == ("f2b_producer.asgi.SendAtShutdown" if warned else "")
-    assert [line.partition(":")[0] for line in lines] == ["uvicorn will not tell f2b when it stops"] * warned
+    assert [line.partition(",")[0] for line in lines] == ["uvicorn runs no exit hooks at SIGTERM"] * warned
 
 
 DJANGO = """
@@ -152,7 +152,7 @@ def test_under_uvicorn_the_middleware_of_django_says_once_that_it_hears_of_no_sh
 ) -> None:
     told_advice, lines = heard(DJANGO.format(server=server))
     assert told_advice == advice
-    assert [line.partition(":")[0] for line in lines] == ["uvicorn will not tell f2b when it stops"] * warned
+    assert [line.partition(",")[0] for line in lines] == ["uvicorn runs no exit hooks at SIGTERM"] * warned
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,7 @@ def test_where_a_server_would_lose_reports_at_its_stop_the_first_report_warns_on
     is_warned: bool,
 ) -> None:
     monkeypatch.setattr(_ground, "find", lambda: PLAIN._replace(server=server, advice=advice))
+    monkeypatch.setattr(_states, "_warned_of", set())
     with Producer("memory:", client=RecordingClient(), linger_s=0) as f2b:
         for _ in range(2):
             f2b.report("203.0.113.7")

@@ -92,6 +92,8 @@ class Pump:
         """Start afresh after a fork: what was buffered is the parent's, its locks and thread are gone."""
         self._buffer.reset()
         self._sender.forget_client()
+        if not self._bells.fit():
+            finish_ssl()  # no report has come between the patch and the fork
         self._begin()
 
     def look(self) -> None:

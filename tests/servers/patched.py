@@ -54,6 +54,8 @@ def main(kind: str, case: str, path: str) -> None:
     if "used" in case:
         f2b.report("10.0.1.0")
         f2b.flush()
+    if "patched" in case:
+        patch(kind)
     if "forked" in case and (pid := os.fork()):
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     if "quiet" in case:

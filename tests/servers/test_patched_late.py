@@ -9,7 +9,7 @@ import pytest
 from tests.file_queue import ROOT, arrived
 
 PROGRAM = ROOT / "tests" / "servers" / "patched.py"
-CASES = ["made", "warm", "used", "forked", "warm forked", "used forked"]
+CASES = ["made", "warm", "used", "forked", "warm forked", "used forked", "used patched forked"]
 
 
 @pytest.mark.parametrize("kind", ["gevent", "eventlet"])

@@ -9,7 +9,7 @@ TESTS_AT_ONCE ?= 2
 PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
 # Those that start processes wait for them most of the time. They are handed out one by
 # one, in order: tests/integration, which only computes and has none that is long, comes last, beside nobody who waits.
-PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),4,$(TESTS_AT_ONCE))
+PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),3,$(TESTS_AT_ONCE))
 PYTEST_PROCESSES := -m pytest -n $(PROCESS_TESTS_AT_ONCE) --dist load --maxschedchunk 1
 LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
 # What no library's version changes: the pure rooms, our tools, what the producer was tested with alone, the linter.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -220,11 +221,15 @@ class TestDirectCalls:
             asyncio.run(calls.call("SendMessageBatch", {}))
 
     def test_credentials_that_aws_refuses_are_asked_for_again(self, desk: Desk, aws_in_process: LocalAws) -> None:
+        again = threading.Event()
+
         class Source:
             asked = 0
 
             def get_frozen_credentials(self) -> Any:
                 self.asked += 1
+                if self.asked == 2:
+                    again.set()
                 return Credentials(desk.account, SECRET).get_frozen_credentials()
 
         source = Source()
@@ -238,6 +243,8 @@ class TestDirectCalls:
             (failure,) = await outbox.send(["c"], within_s=WITHIN_S)
             assert isinstance(failure, AccessDenied)
             assert await outbox.send(["d"], within_s=WITHIN_S) == [None]
+            # They are asked for in a thread, beside the call; the end of the loop would take that back.
+            await asyncio.to_thread(again.wait, WITHIN_S)
             await outbox.close()
 
         asyncio.run(use())

@@ -1,12 +1,10 @@
 """On which ground a producer stands: what it tells of processes as they really are.
 
-In real servers it is asked in tests/servers/test_ground.py.
+In real servers it is asked in tests/servers/test_ground.py, and where their modules are loaded in
+tests/servers/test_ground_of_scripts.py.
 """
 
-import json
 import logging
-import os
-import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -14,25 +12,7 @@ import pytest
 
 from f2b_producer import Ground, Producer, _ground, _states
 from f2b_producer.testing import RecordingClient
-
-ASK = "import json; from f2b_producer import Producer; print(json.dumps(Producer('memory:').health().ground))"
-PLAIN = Ground(
-    "plain process", threads=True, fork_hooks=True, exit_hooks=False, patched=None, advice="send_at_sigterm=True"
-)
-
-
-def told(script: str, **variables: str) -> Ground:
-    """Run *script* in a process of its own, and return the ground that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | variables,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return Ground(*json.loads(done.stdout))
+from tests.grounds import ASK, PLAIN, told
 
 
 def test_a_plain_script_stands_on_python_alone_and_must_ask_for_sigterm() -> None:
@@ -42,7 +22,6 @@ def test_a_plain_script_stands_on_python_alone_and_must_ask_for_sigterm() -> Non
 def test_who_asked_for_sigterm_needs_no_advice() -> None:
     asked = "from f2b_producer import Producer; Producer('memory:', send_at_sigterm=True)"
     assert told(f"{asked}; {ASK}") == PLAIN._replace(exit_hooks=True, advice="")
-    assert told(f"{asked}; import uvicorn.protocols.http; {ASK}").advice == ""
 
 
 def test_a_process_that_handles_sigterm_itself_runs_its_exit_hooks_and_needs_no_advice() -> None:
@@ -58,101 +37,6 @@ def test_a_child_of_multiprocessing_is_known_however_it_was_started(method: str)
         "child.start(); child.join()\n"
     )
     assert ground == PLAIN._replace(server="multiprocessing child")
-
-
-def test_in_lambda_the_advice_is_to_flush_whatever_serves_there() -> None:
-    ground = told(f"import uvicorn.protocols.http; {ASK}", AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001")
-    assert ground == PLAIN._replace(server="Lambda", advice="f2b.flush() at the end of the handler")
-
-
-def test_a_script_that_only_imports_servers_is_no_server() -> None:
-    assert told(f"import celery, daphne.server, gunicorn, hypercorn, uvicorn, werkzeug.serving; {ASK}") == PLAIN
-
-
-def test_uvicorn_without_our_middleware_is_advised_to_send_at_the_shutdown() -> None:
-    running = "import uvicorn.protocols.http"  # which uvicorn loads as it starts
-    ground = told(f"{running}; {ASK}")
-    assert ground == PLAIN._replace(server="uvicorn", advice="f2b_producer.asgi.SendAtShutdown")
-    assert told(f"{running}, f2b_producer.asgi; {ASK}") == ground._replace(advice="")
-
-
-def heard(script: str) -> tuple[str, list[str]]:
-    """Run *script* in a process of its own, and return what it prints and the lines of its log."""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip(), done.stderr.splitlines()
-
-
-SERVE = """
-import asyncio, uvicorn.protocols.http
-from f2b_producer import Producer
-from f2b_producer.asgi import F2BMiddleware, SendAtShutdown
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        if {fails}: raise RuntimeError("knows no lifespan")
-        await send({{"type": "lifespan.startup.complete"}})
-
-async def receive(): return {{"type": "lifespan.startup"}}
-async def send(message): pass
-
-async def serve(app, *kinds):
-    for kind in kinds:
-        await asyncio.gather(app({{"type": kind}}, receive, send), return_exceptions=True)
-
-f2b = Producer("memory:")
-wrapped = SendAtShutdown(app) if {plain} else F2BMiddleware(app, f2b, trusted_hops=0)
-asyncio.run(serve(wrapped, *{kinds}))
-print(f2b.health().ground.advice)
-"""
-
-
-@pytest.mark.parametrize("plain", [True, False])
-@pytest.mark.parametrize(
-    ("kinds", "fails", "warned"),
-    [
-        (["http", "http"], False, True),  # mounted in another application, or lifespan is off
-        (["lifespan", "http"], True, True),  # the server takes it for one that has no lifespan
-        (["lifespan", "http"], False, False),
-    ],
-)
-def test_under_uvicorn_a_middleware_that_hears_of_no_lifespan_says_so_once_at_a_request(
-    kinds: list[str], plain: bool, fails: bool, warned: bool
-) -> None:
-    advice, lines = heard(SERVE.format(kinds=kinds, plain=plain, fails=fails))
-    assert advice == ("f2b_producer.asgi.SendAtShutdown" if warned else "")
-    assert [line.partition(",")[0] for line in lines] == ["uvicorn runs no exit hooks at SIGTERM"] * warned
-
-
-DJANGO = """
-import {server}
-from django.conf import settings
-from f2b_producer import Producer
-f2b = Producer("memory:")
-settings.configure(F2B={{"producer": f2b, "trusted_hops": 0}})
-from django.http import HttpResponse
-from django.test import RequestFactory
-from f2b_producer.django import F2BMiddleware
-serve = F2BMiddleware(lambda request: HttpResponse())
-for _ in range(2): serve(RequestFactory().get("/"))
-print(f2b.health().ground.advice)
-"""
-
-
-@pytest.mark.parametrize(
-    ("server", "advice", "warned"),
-    [
-        ("uvicorn.protocols.http", "f2b_producer.asgi.SendAtShutdown", True),
-        ("waitress.server", "send_at_sigterm=True", False),
-    ],
-)
-def test_under_uvicorn_the_middleware_of_django_says_once_that_it_hears_of_no_shutdown(
-    server: str, advice: str, warned: bool
-) -> None:
-    told_advice, lines = heard(DJANGO.format(server=server))
-    assert told_advice == advice
-    assert [line.partition(",")[0] for line in lines] == ["uvicorn runs no exit hooks at SIGTERM"] * warned
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from f2b_producer.testing import RecordingClient
 from tests.file_queue import FileQueue
 
 queue = FileQueue(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 
 class Hanging(RecordingClient):
     def send_message_batch(self, **call):

@@ -84,6 +84,11 @@ def main(
     """
     parser = _parser()
     args = parser.parse_args(argv)
+    if args.version:
+        from importlib.metadata import version  # noqa: PLC0415 - costs more than to report an address
+
+        print(f"{parser.prog}, version {version('f2b-producer')}")  # noqa: T201 - it is asked for
+        return EXIT_ALL_SENT
     log_filter = _log_filter(parser, args)
     stdin = sys.stdin.buffer if stdin is None else stdin
     if not args.ip and not log_filter and stdin.isatty():
@@ -112,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("ip", nargs="*", metavar="IP", help="an IPv4 or IPv6 address; - reads standard input")
+    parser.add_argument("--version", action="store_true", help="say which version this is")
     parser.add_argument(
         "--jail", default=DEFAULT_JAIL, help="the jail for lines without one (default: %(default)s)"
     )

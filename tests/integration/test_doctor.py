@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker import __version__
 from f2b_worker.adapters.clock import AWS_TIME, SystemClock
 from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
@@ -67,7 +68,7 @@ def _web_acl(cloud: Cloud) -> Any:
 
 def sign(cloud: Cloud, name: str = "host/1/c0ffee", **changes: Any) -> None:
     now_ms = SystemClock().now_ms()
-    told = {"at_ms": now_ms, "started_ms": now_ms, "version": "0.1.0", "remark": "", **changes}
+    told = {"at_ms": now_ms, "started_ms": now_ms, "version": __version__, "remark": "", **changes}
     DynamoFleet(cloud.dynamodb, TABLE).sign(WorkerSign(name, **told))
 
 
@@ -240,7 +241,7 @@ BROKEN: dict[str, tuple[Callable[[Cloud], object], str, str]] = {
     "dead-letter queue": (_no_dead_letter_queue, f"dead-letter queue {QUEUE}-dead", "f2b provision"),
     "broken pointer": (_broken_part, "snapshot and log of the bans", "f2b repair"),
     "another version": (lambda cloud: sign(cloud, version="9.9.9"), "workers", "install the same version here"),
-    "mixed versions": (lambda cloud: sign(cloud, "b", version="0.0.9"), "workers", "0.0.9 and 0.1.0"),
+    "mixed versions": (lambda cloud: sign(cloud, "b", version="0.0.9"), "workers", f"0.0.9 and {__version__}"),
     "nobody enforces": (
         lambda cloud: _delete(cloud, "lease#enforcer/us-east-1", "lease"),
         "enforcer of us-east-1",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker import __version__
 from f2b_worker.errors import StartError
 from f2b_worker.observe import shared
 from f2b_worker.observe.shared import mark_dead, registry_of_all, shared_metrics
@@ -91,6 +92,16 @@ def test_the_enforcers_are_ready_if_all_of_them_are(together: CollectorRegistry)
     assert shown(together, "enforcer_ready") == 0
     mark_dead("worker-1")
     assert shown(together, "enforcer_ready") == 1
+
+
+def test_of_several_processes_one_line_says_which_version_works(together: CollectorRegistry) -> None:
+    labels = {"version": __version__}
+    for name in ("worker-0", "worker-1"):
+        work(name)
+    assert together.get_sample_value("f2b_build_info", labels) == 1
+    for name in ("worker-0", "worker-1"):
+        mark_dead(name)
+    assert together.get_sample_value("f2b_build_info", labels) is None
 
 
 def test_nothing_is_left_on_the_disk_and_in_the_environment() -> None:

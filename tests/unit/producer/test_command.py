@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import f2b_producer
 from f2b_producer.report import main
 from f2b_producer.testing import RecordingClient, unpack
 from tests.hostile import HOSTILE, steering
@@ -41,6 +42,14 @@ def test_addresses_are_sent_and_nothing_is_printed(
         ("2001:db8::1", "login", "by hand"),
     ]
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_version_is_one_line_and_needs_no_queue(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("F2B_QUEUE")
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"f2b-report, version {f2b_producer.__version__}\n"
 
 
 @pytest.mark.parametrize("args", [[], ["-"]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker import __version__
 from f2b_worker.errors import AccessDenied, F2bError, Throttled, Unavailable
 from f2b_worker.shim.outbox import TellableError
 from f2b_worker.testing import FakeClock
@@ -407,6 +408,11 @@ class TestState:
         shim = Shim(expose_state=True)
         assert shim.post({"ip": IP, "at": -9e12}).status_code == 200
         assert shim.get("/state/infractions").status_code == 200
+
+
+def test_the_metrics_and_the_description_say_the_version(shim: Shim) -> None:
+    assert f'f2b_build_info{{version="{__version__}"}} 1.0' in shim.get("/metrics").text
+    assert shim.get("/openapi.json").json()["info"]["version"] == __version__
 
 
 def test_the_counters_tell_what_was_stored(shim: Shim) -> None:

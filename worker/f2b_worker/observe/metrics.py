@@ -4,6 +4,7 @@ from functools import partial
 
 from prometheus_client import Counter, Gauge
 
+import f2b_worker.observe.build_info  # noqa: F401 - it shows the version by itself
 from f2b_worker.observe.shared import count_by_name, show_nothing
 
 count_by_name()

@@ -7,6 +7,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY
 
+import f2b_worker.observe.build_info  # noqa: F401 - it shows the version by itself
 from f2b_worker.observe.shared import FOLDER
 
 stored = Counter("f2b_shim_stored", "Infractions that were stored")

@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localstack.pythons import NEWEST_MINOR, OLDEST_MINOR, find_python
 from tests.conftest import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PYTHONS = {
+    f"3.{minor}": python
+    for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)
+    if (python := find_python(minor)) is not None
+}
 UV = Path(sys.executable).with_name("uv")
 
 

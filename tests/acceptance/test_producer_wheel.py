@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localstack.pythons import NEWEST_MINOR, OLDEST_MINOR, find_python
-from tests.acceptance.environments import empty_environment, install, ran, uv
+from tests.acceptance.environments import PYTHONS, empty_environment, install, ran, uv
 from tests.conftest import ROOT
 from tests.servers.local_queue import LocalQueue
 
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PYTHONS = {
-    f"3.{minor}": python
-    for minor in range(OLDEST_MINOR, NEWEST_MINOR + 1)
-    if (python := find_python(minor)) is not None
-}
 AT_AWS = "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b"
 STRICT = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
 # An old release may call what a Python that is newer than it has deprecated.

@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
+RELEASE_STAMP := .release-tools/.installed
 FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
@@ -27,7 +28,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels release \
 	lock clean
 
 help: ## Show this list
@@ -40,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml producer/pyproject.toml
 	*) echo "f2b needs Python 3.11 or newer; $$python: $$found. Run: make clean install PYTHON=python3.12" >&2; exit 1;; esac
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . --editable producer
 	@touch $(STAMP)
 
@@ -160,9 +161,19 @@ wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl
 	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
 
+$(RELEASE_STAMP): deploy/release-tools.lock $(STAMP)
+	@test -x .release-tools/bin/python || $(BIN)/python -m venv --without-pip .release-tools
+	@$(BIN)/uv pip install --quiet --require-hashes --python .release-tools/bin/python --requirements deploy/release-tools.lock
+	@touch $(RELEASE_STAMP)
+
+release: $(RELEASE_STAMP) ## Make all that a release has, into dist/: a rehearsal anywhere but in its workflow
+	@deploy/release.sh
+
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header deploy/release-tools.txt -o deploy/release-tools.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu .lowest .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .emu .lowest .release-tools .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,60 @@
+"""What the workflows may do: zizmor and the schema look at their form (`make release`), this at our own rules."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+FOLDER = ROOT / ".github" / "workflows"
+WORKFLOWS = sorted(path.name for path in FOLDER.glob("*.yml"))
+MAY_WRITE = {
+    "ci.yml": {},
+    "image.yml": {"image": {"packages", "id-token"}},
+    "release.yml": {"attest": {"id-token", "attestations"}, "publish": {"id-token"}, "announce": {"contents"}},
+}
+
+
+def jobs(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((FOLDER / name).read_text("utf-8"))
+    found: dict[str, Any] = loaded["jobs"]
+    return found
+
+
+def test_the_workflows_are_those_whose_rights_are_listed_here() -> None:
+    assert set(MAY_WRITE) == set(WORKFLOWS)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_writes_nowhere_but_where_it_must(name: str) -> None:
+    rights = {
+        job: {right for right, level in told.get("permissions", {}).items() if level == "write"}
+        for job, told in jobs(name).items()
+    }
+    assert {job: held for job, held in rights.items() if held} == MAY_WRITE[name]
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_takes_actions_by_their_commit_and_reads_no_secret(name: str) -> None:
+    text = (FOLDER / name).read_text("utf-8")
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each)] == []
+    assert "secrets." not in text
+
+
+def test_what_is_published_was_built_in_a_job_that_may_write_nowhere() -> None:
+    release = jobs("release.yml")
+    assert release["build"]["permissions"] == {"contents": "read"}
+    assert (release["attest"]["needs"], release["publish"]["needs"]) == ("build", "attest")
+    commands = [step["run"] for step in release["build"]["steps"] if "run" in step]
+    assert commands == ["make release"]
+
+
+def test_ci_runs_what_must_pass_here() -> None:
+    (job,) = jobs("ci.yml").values()
+    assert job["steps"][-1]["run"].endswith("bash .ci/run")

@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
+# The linters of deploy/ have dependencies that would hold ours back.
+TOOLS_STAMP := .tools/.installed
 FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
@@ -27,7 +29,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs wheels \
 	lock clean
 
 help: ## Show this list
@@ -145,6 +147,14 @@ lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+$(TOOLS_STAMP): deploy/tools.lock $(STAMP)
+	@test -x .tools/bin/python || $(BIN)/python -m venv --without-pip .tools
+	@$(BIN)/uv pip install --quiet --require-hashes --python .tools/bin/python --requirements deploy/tools.lock
+	@touch $(TOOLS_STAMP)
+
+lint-deploy: $(TOOLS_STAMP) ## Check what is in deploy/ against schemas and known mistakes (kubectl, terraform)
+	@deploy/lint.sh
+
 format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -163,6 +173,8 @@ wheels: $(STAMP) ## Build both distributions into dist/
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header deploy/tools.txt -o deploy/tools.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu .lowest .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tools .emu .lowest .servers build dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 FOLDER = ROOT / "deploy" / "systemd"
 NAMES = sorted(path.name for path in FOLDER.glob("*.service"))
 INSTALLED = "/opt/f2b/bin"
-EXPOSURE_MAX = 1.3
-"""Of 10 by `systemd-analyze security`. What is left is the network, without which there is nothing to do."""
+EXPOSURE_MAX = 1.2
+"""Of 10 by `systemd-analyze security`; docs/how-to/systemd.md says it, too. What is left is mostly the network."""
 OF_ONE_ALONE = {"Description", "EnvironmentFile", "Environment", "ExecStartPre", "ExecStart", "ExecReload"}
 OF_ONE_ALONE |= {"TimeoutStartSec", "StateDirectory", "StateDirectoryMode"}
 TRIES = """
@@ -101,6 +101,7 @@ def test_a_unit_is_hardly_exposed_by_systemds_own_measure(name: str, tmp_path: P
     (exposure,) = re.findall(r"exposure level for \S+: (\d+\.\d)", done.stdout)
     assert done.returncode == 0, f"{exposure} of 10"
     assert float(exposure) <= EXPOSURE_MAX
+    assert f"Each of these has {EXPOSURE_MAX}" in (ROOT / "docs/how-to/systemd.md").read_text()
 
 
 @EACH

@@ -114,7 +114,7 @@ def test_the_variables_that_a_service_with_our_name_would_bring_stop_a_worker(tm
     found = overlay(PRODUCTION)
     command, environment = on_this_machine(container(found, "f2b-worker/worker"), tmp_path)
 
-    with pytest.raises(StartError, match="F2B_SHIM_PORT"):
+    with pytest.raises(StartError, match=r"F2B_SHIM_PORT .* enableServiceLinks: false"):
         understood(command, environment | {"F2B_SHIM_PORT": "tcp://10.0.0.1:80"})
 
     assert [pod["enableServiceLinks"] for pod in pods(found).values()] == [False, False]

@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
 RELEASE_STAMP := .release-tools/.installed
+# The linters of deploy/ have dependencies that would hold ours back.
+TOOLS_STAMP := .tools/.installed
 FAST := tests/unit tests/property tests/contract
 # So many tests run at once, each on a local AWS of its own; 0 runs them one by one, for a debugger.
 TESTS_AT_ONCE ?= 2
@@ -28,7 +30,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels release \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs wheels release \
 	lock clean
 
 help: ## Show this list
@@ -55,7 +57,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/deploy tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*
@@ -146,6 +148,14 @@ lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+$(TOOLS_STAMP): deploy/tools.lock $(STAMP)
+	@test -x .tools/bin/python || $(BIN)/python -m venv --without-pip .tools
+	@$(BIN)/uv pip install --quiet --require-hashes --python .tools/bin/python --requirements deploy/tools.lock
+	@touch $(TOOLS_STAMP)
+
+lint-deploy: $(TOOLS_STAMP) ## Check what is in deploy/ against schemas and known mistakes (kubectl, terraform)
+	@deploy/lint.sh
+
 format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -173,7 +183,9 @@ lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header deploy/tools.txt -o deploy/tools.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header deploy/release-tools.txt -o deploy/release-tools.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .emu .lowest .release-tools .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tools .release-tools .emu .lowest .servers build dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

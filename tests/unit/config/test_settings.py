@@ -236,6 +236,25 @@ def test_a_misspelt_variable_is_refused_with_a_hint(name: str, hint: str, monkey
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("F2B_SHIM_PORT", "tcp://10.0.0.1:80"),
+        ("F2B_SHIM_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("F2B_SHIM_SERVICE_PORT_HTTP", "80"),
+        ("F2B_SERVICE_HOST", "10.0.0.1"),
+    ],
+)
+def test_a_variable_that_kubernetes_makes_of_a_service_is_refused_with_what_to_write_into_the_pod(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert complaint() == (
+        f"environment variable {name} is not a setting of f2b: Kubernetes makes it of a Service; "
+        "write enableServiceLinks: false into the Pod"
+    )
+
+
+@pytest.mark.parametrize(
     "name", ["F2B_CONFIG", "F2B_PORT", "F2B_HOST", "F2B_TEST_SQS", "F2B_TEST_ANYTHING", "OTHER_QUEU"]
 )
 def test_a_variable_of_another_command_is_no_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,9 @@ ENV_PREFIX = "F2B_"
 _OTHERS = {"F2B_CONFIG", "F2B_REPORTER"}  # known, but no setting of a model; the second is f2b-report's
 _LOCKS = {"token"}
 _FOREIGN_PREFIXES = ("F2B_TEST_", "F2B_PYTHON")
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)")
+"""Variables of a Service whose name begins so:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables."""
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -101,6 +105,12 @@ def refuse_misspelt_environment() -> None:
     for name in os.environ:
         capitals = name.upper()
         if capitals.startswith(ENV_PREFIX) and name not in known and not capitals.startswith(_FOREIGN_PREFIXES):
-            near = difflib.get_close_matches(capitals if capitals in known else name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise StartError(f"environment variable {name} is not a setting of f2b{hint}")
+            raise StartError(f"environment variable {name} is not a setting of f2b{_hint(name, known)}")
+
+
+def _hint(name: str, known: set[str]) -> str:
+    if _OF_A_SERVICE.search(name) or os.environ[name].startswith(("tcp://", "udp://")):
+        return ": Kubernetes makes it of a Service; write enableServiceLinks: false into the Pod"
+    capitals = name.upper()
+    near = difflib.get_close_matches(capitals if capitals in known else name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

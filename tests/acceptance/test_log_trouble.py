@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import resource
 import signal
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ROOM_BYTES = 4096
 
 OF_A_POOL = "f2b_process_deaths_total"
+EVENTS = (Path(__file__).resolve().parents[2] / "docs/log-events.md").read_text("utf-8")
 
 
 class Pipe:
@@ -134,6 +136,7 @@ def test_lines_that_nobody_read_come_in_order_once_somebody_reads_again(
     eventually(has_all, "the line about the last ban comes", 10)
     banned = [line for line in read.splitlines() if '"banned"' in line]
     assert ["203.0.113.1" in banned[0], "203.0.113.2" in banned[1], "203.0.113.3" in banned[2]] == [True] * 3
+    assert set(re.findall(r'"event": "(\w+)"', read)) <= set(re.findall(r"^\| `(\w+)`", EVENTS, re.MULTILINE))
     stops(worker)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from f2b_worker.cli import log_page, metrics_page, reference
+from f2b_worker.cli import errors_page, log_page, metrics_page, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,12 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 @pytest.mark.parametrize(
     ("name", "page"),
-    [("settings.md", reference.page), ("metrics.md", metrics_page.page), ("log-events.md", log_page.page)],
+    [
+        ("settings.md", reference.page),
+        ("metrics.md", metrics_page.page),
+        ("log-events.md", log_page.page),
+        ("errors.md", errors_page.page),
+    ],
 )
 def test_the_committed_page_is_what_the_code_says(name: str, page: Callable[[], str]) -> None:
     assert (DOCS / name).read_text("utf-8") == page(), "run: make docs"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
+
+from f2b_worker.cli.source import assigned_to, calls_in, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from f2b_worker.cli.source import Function
+
 _LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 _RINGS = "ring"  # of `enforcer.alarms.Alarms`
 _LOGS = {"log", "_log"}
-
-_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Logged(NamedTuple):
@@ -49,7 +51,7 @@ def events_of(source: str, name: str = "") -> list[Logged]:
     """
     module = ast.parse(source)
     found: list[Logged] = []
-    for function, call in _calls(module):
+    for function, call in calls_in(module):
         level = _level(call)
         if level is not None and call.args:
             keys = tuple(dict.fromkeys(_keys(call, function, module)))
@@ -61,12 +63,12 @@ def lines_in(folder: Path) -> list[Logged]:
     """List the lines that the modules of a folder log by the standard library."""
     found: list[Logged] = []
     for path in sorted(folder.glob("*.py")):
-        for function, call in _calls(ast.parse(path.read_text("utf-8"))):
+        for function, call in calls_in(ast.parse(path.read_text("utf-8"))):
             found += _lines(call, function, path.name)
     return found
 
 
-def _lines(call: ast.Call, function: _Function | None, name: str) -> Iterator[Logged]:
+def _lines(call: ast.Call, function: Function | None, name: str) -> Iterator[Logged]:
     called = ast.unparse(call.func)
     arguments = call.args
     if called == "_say" and arguments and ast.unparse(arguments[0]).startswith("logging."):
@@ -81,16 +83,6 @@ def _lines(call: ast.Call, function: _Function | None, name: str) -> Iterator[Lo
         yield Logged(each, level, ())
 
 
-def _calls(module: ast.Module) -> Iterator[tuple[_Function | None, ast.Call]]:
-    """Find each call, and the function that it stands in."""
-    inside: dict[ast.AST, _Function] = {}
-    for node in ast.walk(module):  # outer functions come first
-        if isinstance(node, _Function):
-            inside.update((each, node) for each in ast.walk(node) if each is not node)
-        if isinstance(node, ast.Call):
-            yield inside.get(node), node
-
-
 def _level(call: ast.Call) -> str | None:
     if not isinstance(call.func, ast.Attribute):
         return None
@@ -100,16 +92,16 @@ def _level(call: ast.Call) -> str | None:
     return _LEVELS.get(call.func.attr) if owner in _LOGS else None
 
 
-def _texts(node: ast.expr, function: _Function | None, name: str) -> list[str]:
+def _texts(node: ast.expr, function: Function | None, name: str) -> list[str]:
     """Tell what a text may be: a literal, one of two, or a local name for such; nothing if the caller gives it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.IfExp):
         return [*_texts(node.body, function, name), *_texts(node.orelse, function, name)]
     if isinstance(node, ast.Name) and function is not None:
-        if node.id in _parameters(function):
+        if node.id in parameters_of(function):
             return []
-        given = list(_assigned(node.id, function))
+        given = list(assigned_to(node.id, function))
         if given:
             return [text for each in given for text in _texts(each, function, name)]
     raise UnclearError(
@@ -117,18 +109,7 @@ def _texts(node: ast.expr, function: _Function | None, name: str) -> list[str]:
     )
 
 
-def _parameters(function: _Function) -> list[str]:
-    arguments = function.args
-    return [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-
-
-def _assigned(variable: str, function: _Function) -> Iterator[ast.expr]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and any(ast.unparse(each) == variable for each in node.targets):
-            yield node.value
-
-
-def _keys(call: ast.Call, function: _Function | None, module: ast.Module) -> Iterator[str]:
+def _keys(call: ast.Call, function: Function | None, module: ast.Module) -> Iterator[str]:
     if len(call.args) > 1:
         yield "about"  # of an alarm
     for keyword in call.keywords:
@@ -142,7 +123,7 @@ def _keys(call: ast.Call, function: _Function | None, module: ast.Module) -> Ite
         yield "exception"
 
 
-def _unpacked(node: ast.expr, function: _Function | None, module: ast.Module) -> Iterator[str]:
+def _unpacked(node: ast.expr, function: Function | None, module: ast.Module) -> Iterator[str]:
     """Tell which keys a dictionary brings, as far as the source says."""
     if isinstance(node, ast.Dict):
         names = (each.value for each in node.keys if isinstance(each, ast.Constant))
@@ -151,15 +132,15 @@ def _unpacked(node: ast.expr, function: _Function | None, module: ast.Module) ->
         yield from _unpacked(node.body, function, module)
         yield from _unpacked(node.orelse, function, module)
     elif isinstance(node, ast.Name) and function is not None:
-        for each in _assigned(node.id, function):
+        for each in assigned_to(node.id, function):
             yield from _unpacked(each, function, module)
         if function.args.kwarg and function.args.kwarg.arg == node.id:
             yield from _given_to(function, module)
 
 
-def _given_to(function: _Function, module: ast.Module) -> Iterator[str]:
+def _given_to(function: Function, module: ast.Module) -> Iterator[str]:
     """Tell what callers give beyond the parameters that have a name."""
-    for _, call in _calls(module):
+    for _, call in calls_in(module):
         if ast.unparse(call.func) == function.name:
             names = (each.arg for each in call.keywords if each.arg)
-            yield from (each for each in names if each not in _parameters(function))
+            yield from (each for each in names if each not in parameters_of(function))

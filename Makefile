@@ -157,6 +157,7 @@ docs: $(STAMP) ## Write the generated pages again (settings, commands, metrics, 
 	@$(BIN)/python -m f2b_worker.cli.metrics_page > docs/metrics.md
 	@$(BIN)/python -m f2b_worker.cli.log_page > docs/log-events.md
 	@$(BIN)/python -m f2b_worker.cli.errors_page > docs/errors.md
+	@$(BIN)/python -m docs._site.report_page > docs/report.md
 	@$(BIN)/python -m tests.servers.promises
 	@$(MAKE) --no-print-directory site
 

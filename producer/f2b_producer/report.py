@@ -82,7 +82,7 @@ def main(
     Raises:
         SystemExit: With status 2 on wrong usage, 0 after ``--help``.
     """
-    parser = _parser()
+    parser = make_parser()
     args = parser.parse_args(argv)
     log_filter = _log_filter(parser, args)
     stdin = sys.stdin.buffer if stdin is None else stdin
@@ -104,7 +104,8 @@ def main(
     return EXIT_SOME_NOT if tally.refused or tally.unsent else EXIT_ALL_SENT
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Say what the command takes."""
     parser = argparse.ArgumentParser(
         prog="f2b-report",
         description=DESCRIPTION,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docs._site import report_page
 from f2b_worker.cli import errors_page, log_page, metrics_page, reference
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
         ("metrics.md", metrics_page.page),
         ("log-events.md", log_page.page),
         ("errors.md", errors_page.page),
+        ("report.md", report_page.page),
     ],
 )
 def test_the_committed_page_is_what_the_code_says(name: str, page: Callable[[], str]) -> None:

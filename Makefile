@@ -161,9 +161,12 @@ docs: $(STAMP) ## Write the generated pages again (settings, commands, metrics, 
 	@$(BIN)/python -m tests.servers.promises
 	@$(MAKE) --no-print-directory site
 
+# Anew each time: Sphinx leaves the menu of pages as it was that have not changed themselves.
 site: $(STAMP) ## Build the site of docs/ into docs/_build/html; a warning is an error
+	@rm -rf docs/_build
 	@$(BIN)/python -m sphinx --builder html --conf-dir docs --nitpicky --fail-on-warning --keep-going --quiet \
 	--doctree-dir docs/_build/doctrees . docs/_build/html
+	@touch docs/_build/built
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

@@ -26,8 +26,10 @@ class LinksToCode(SphinxTransform):
 
     def _path_of(self, link: nodes.Element) -> Path | None:
         """Tell to what of the repository a link leads, or None if the site has it, or there is no such thing."""
-        if link.get("refdomain") == "doc":
-            return None
+        if link.get("refdomain") == "doc":  # its name has no ending, and begins at the root
+            page = Path(f"{link['reftarget']}.md")
+            is_there = link["reftarget"] not in self.env.found_docs and (self.env.srcdir / page).is_file()
+            return page if is_there else None
         _, full = self.env.relfn2path(link["reftarget"], self.env.docname)
         path = Path(full)
         is_in_site = path.is_file() and path.is_relative_to(DOCS)

@@ -181,9 +181,11 @@ def test_a_dead_link_a_dead_anchor_and_a_page_outside_the_index_keep_the_site_fr
 def test_a_link_to_code_leads_to_the_repository_and_one_to_a_file_of_the_docs_into_the_site(
     small_repository: Path, tmp_path: Path
 ) -> None:
-    (small_repository / "docs/page.md").write_text("# Page\n\n[1](../deploy/x.yaml) [2](../deploy) [3](x.json)\n")
+    links = "[1](../deploy/x.yaml) [2](../deploy) [3](x.json) [4](../deploy/README.md)"
+    (small_repository / "docs/page.md").write_text(f"# Page\n\n{links}\n")
     (small_repository / "deploy").mkdir()
     (small_repository / "deploy/x.yaml").touch()
+    (small_repository / "deploy/README.md").touch()
     (small_repository / "docs/x.json").touch()
     _name_the_repository(small_repository / "pyproject.toml", "https://git.test/f2b")
 
@@ -193,6 +195,7 @@ def test_a_link_to_code_leads_to_the_repository_and_one_to_a_file_of_the_docs_in
     shown = (tmp_path / "site/html/docs/page.html").read_text("utf-8")
     assert 'href="https://git.test/f2b/blob/main/deploy/x.yaml"' in shown
     assert 'href="https://git.test/f2b/tree/main/deploy"' in shown
+    assert 'href="https://git.test/f2b/blob/main/deploy/README.md"' in shown
     assert re.search(r'href="\.\./_downloads/\w+/x\.json"', shown)
 
 

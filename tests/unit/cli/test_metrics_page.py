@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.cli.metrics_labels import CLOSED, OPEN
-from f2b_worker.cli.metrics_page import label_names, metrics_of, page
+from f2b_worker.cli.metrics_page import label_names, metrics_of, of_every_process, page
 from f2b_worker.observe import metrics as of_worker
 from f2b_worker.shim import metrics as of_shim
 from tests.documented_metrics import missing, undocumented
@@ -72,7 +72,7 @@ def test_every_value_of_a_label_that_the_code_writes_out_is_on_the_page() -> Non
 
 
 def test_every_label_of_a_metric_is_on_the_page() -> None:
-    metrics = [*metrics_of(of_worker), *metrics_of(of_shim)]
+    metrics = [*metrics_of(of_worker), *metrics_of(of_shim), *of_every_process()]
     used = {(told.name, label) for each in metrics for told in each.describe() for label in label_names(each)}
 
     assert {(name, label) for name, label in used if label not in OPEN} == set(CLOSED)

@@ -22,6 +22,7 @@ OPEN: Meanings = {
     "ip_set": "the name of an IP set",
     "blocklist": "the name of a blocklist",
     "jail": "the name of a jail, or `(unknown)`",
+    "version": "a version of f2b",
     "reporter": "who reported it; empty if nobody says, `(others)` after the first 100",
 }
 """Labels that have as many values as somebody has configured."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from prometheus_client import Gauge
+from prometheus_client import REGISTRY, Gauge
 from prometheus_client.metrics import MetricWrapperBase
 
 from f2b_worker.cli.metrics_labels import CLOSED, OPEN
-from f2b_worker.observe import log
 from f2b_worker.observe import metrics as of_worker
 from f2b_worker.process.pool.parent import counter_of_deaths
 from f2b_worker.shim import metrics as of_shim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from types import ModuleType
 
     from prometheus_client.metrics_core import Metric
@@ -47,14 +47,22 @@ _OVER_PROCESSES = {"livemax": "the largest", "livemin": "the smallest", "livesum
 
 def page() -> str:
     """Return the page."""
-    deaths = counter_of_deaths()
-    dropped = log.counter_of_dropped(None)
+    everywhere = of_every_process()
+    metrics = [*metrics_of(of_worker), *metrics_of(of_shim), *everywhere]
     tables = [
-        _table("The worker", [*metrics_of(of_worker), deaths, dropped]),
-        _table("The shim", [*metrics_of(of_shim), dropped]),
-        *_labels(),
+        _table("The worker", [*metrics_of(of_worker), counter_of_deaths(), *everywhere]),
+        _table("The shim", [*metrics_of(of_shim), *everywhere]),
+        *_labels({label for each in metrics for label in label_names(each)}),
     ]
     return "\n".join([_HEAD, *tables])
+
+
+def of_every_process() -> list[MetricWrapperBase]:
+    """List what is registered by neither module: worker and shim both show it."""
+    known = {*metrics_of(of_worker), *metrics_of(of_shim)}
+    registered = [each for each in REGISTRY._collector_to_names if isinstance(each, MetricWrapperBase)]  # noqa: SLF001 - as above
+    others = [each for each in registered if each not in known]
+    return sorted(others, key=lambda each: next(iter(each.describe())).name)
 
 
 def metrics_of(module: ModuleType) -> list[MetricWrapperBase]:
@@ -93,11 +101,10 @@ def label_names(metric: MetricWrapperBase) -> tuple[str, ...]:
     return names
 
 
-def _labels() -> Iterator[str]:
+def _labels(used: AbstractSet[str]) -> Iterator[str]:
     yield "## The labels\n"
     yield "| label | its values |\n|---|---|"
-    for label, values in OPEN.items():
-        yield f"| `{label}` | {values} |"
+    yield from (f"| `{label}` | {values} |" for label, values in OPEN.items() if label in used)
     for (metric, label), closed in CLOSED.items():
         yield f"\n### `{label}` of `{metric}{_ENDS_IN}`\n"
         yield "| value | means |\n|---|---|"

@@ -52,13 +52,8 @@ class _Dropped:
             self._counter = self._made(None)
 
     def _made(self, registry: CollectorRegistry | None) -> Counter:
-        return counter_of_dropped(registry)
-
-
-def counter_of_dropped(registry: CollectorRegistry | None) -> Counter:
-    """Make the metric."""
-    told = "Log lines that were dropped: standard error did not take them"
-    return Counter("f2b_log_lines_dropped", told, registry=registry)
+        told = "Log lines that were dropped: standard error did not take them"
+        return Counter("f2b_log_lines_dropped", told, registry=registry)
 
 
 dropped = _Dropped()

@@ -67,11 +67,14 @@ _OF_THE_SHIM: Meanings = {
     "peer_connections": "this peer has too many connections: 503",
 }
 
+_ERRORS = Permanent.__module__
+
 
 def _kinds_of_failures(*kinds: type[Exception]) -> Iterator[tuple[str, str]]:
     for kind in kinds:
         yield kind.__name__, inspect.cleandoc(kind.__doc__ or "").splitlines()[0].rstrip(".")
-        yield from _kinds_of_failures(*kind.__subclasses__())
+        # Those of other modules are there only if somebody has imported these, and nobody counts them.
+        yield from _kinds_of_failures(*(each for each in kind.__subclasses__() if each.__module__ == _ERRORS))
 
 
 CLOSED: dict[tuple[str, str], Meanings] = {

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from f2b_worker.cli.log_calls import Logged, UnclearError, events_in, events_of
-from f2b_worker.cli.log_meanings import MEANINGS, PRODUCER
+from f2b_worker.cli.log_meanings import MEANINGS
 from f2b_worker.cli.log_page import events, lines
+from f2b_worker.cli.producer_lines import PRODUCER
 
 CODE = Path(__file__).resolve().parents[3] / "worker/f2b_worker"
 KNOWN = [name for meanings in MEANINGS.values() for name in meanings]

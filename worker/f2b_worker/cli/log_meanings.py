@@ -12,15 +12,15 @@ class Meaning(NamedTuple):
     do: str = "nothing"
 
 
-_ENDS_BY_ITSELF = "nothing, if it ends by itself; the reason says why it fails"
+ENDS_BY_ITSELF = "nothing, if it ends by itself; the reason says why it fails"
 _ROOM = "make more IP sets: `f2b provision` with a larger `--capacity`; the worker may run"
-_REPORT_IT = "this is a defect of f2b: tell us, with the traceback"
+REPORT_IT = "this is a defect of f2b: tell us, with the traceback"
 
 MEANINGS: dict[str, dict[str, Meaning]] = {
     "Start and stop": {
         "working": Meaning("The worker has opened all that it needs, and works."),
         "waiting_for_aws": Meaning(
-            "A call to AWS failed, at the start or of a loop. It is tried again.", _ENDS_BY_ITSELF
+            "A call to AWS failed, at the start or of a loop. It is tried again.", ENDS_BY_ITSELF
         ),
         "aws_is_back": Meaning("AWS answers again, after so many failures."),
         "waiting_for_what_is_new": Meaning(
@@ -67,7 +67,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
         "format_unknown": Meaning(
             "The worker could not read for which version the table is. It works on, and looks again in a minute.",
-            _ENDS_BY_ITSELF,
+            ENDS_BY_ITSELF,
         ),
         "clock_is_off": Meaning(
             "This machine's clock differs from AWS's. f2b goes by AWS's.", "let NTP set the machine's clock"
@@ -77,7 +77,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "Here so many lines are missing: nobody took them in time, or the disk was full.",
             "see to it that somebody reads standard error",
         ),
-        "question_failed": Meaning("A probe or `/metrics` was answered with 500.", _REPORT_IT),
+        "question_failed": Meaning("A probe or `/metrics` was answered with 500.", REPORT_IT),
         "sign_not_given": Meaning(
             "The worker could not write its sign of life. `f2b status` may miss it for a while."
         ),
@@ -115,7 +115,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "The worker could not give messages back at once. They come again after the visibility timeout."
         ),
         "credentials_not_renewed": Meaning(
-            "Credentials could not be renewed. The old ones serve as long as AWS takes them.", _ENDS_BY_ITSELF
+            "Credentials could not be renewed. The old ones serve as long as AWS takes them.", ENDS_BY_ITSELF
         ),
     },
     "Judging": {
@@ -153,11 +153,11 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
         "trim_failed": Meaning("Old hits of an offender could not be removed. The next verdict tries again."),
         "colleagues_not_heard": Meaning(
-            "The worker could not read what other workers banned. It judges on.", _ENDS_BY_ITSELF
+            "The worker could not read what other workers banned. It judges on.", ENDS_BY_ITSELF
         ),
         "orders_not_heard": Meaning(
             "The worker could not read the allowlist and the orders of `f2b`. It goes by what it knows.",
-            _ENDS_BY_ITSELF,
+            ENDS_BY_ITSELF,
         ),
         "pardoned": Meaning("A ban was lifted, since its address is on the allowlist now."),
         "not_pardoned": Meaning(
@@ -255,14 +255,14 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
     },
     "The shim": {
         "queue_fails": Meaning(
-            "SQS does not take what the shim sends. Clients get 503 and should try again.", _ENDS_BY_ITSELF
+            "SQS does not take what the shim sends. Clients get 503 and should try again.", ENDS_BY_ITSELF
         ),
         "queue_is_back": Meaning("SQS takes infractions again."),
         "queue_not_checked": Meaning(
             "The shim may not look at its queue. It works, if it may send.",
             "nothing; or allow `sqs:GetQueueUrl`, so that a wrong queue is found at the start",
         ),
-        "request_failed": Meaning("A request was answered with 500.", _REPORT_IT),
+        "request_failed": Meaning("A request was answered with 500.", REPORT_IT),
     },
     "Standalone mode": {
         "dead_letters": Meaning(
@@ -287,51 +287,3 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
     },
 }
 """By subject and event."""
-
-PRODUCER: dict[str, Meaning] = {
-    "cannot send, will go on trying: %s (%d infractions buffered)": Meaning(
-        "SQS does not take what is sent. Infractions wait in the buffer.", _ENDS_BY_ITSELF
-    ),
-    "can send again": Meaning("SQS takes infractions again."),
-    "buffer full: dropping the oldest infractions (see Stats.dropped)": Meaning(
-        "The buffer is full, so the oldest infractions are lost.",
-        "look why they are not sent; `max_buffered` makes room for a longer outage",
-    ),
-    "dropped %d infractions that the queue calls malformed: %s": Meaning(
-        "SQS refuses a message for good.",
-        "look whether the queue's URL and its policy are right; tell us the reason",
-    ),
-    "refused a report, logged once for each reason: %s": Meaning(
-        "A call of `report()` has a wrong value, or came when none is taken.",
-        "correct the call that the reason names",
-    ),
-    "%s with %d infractions unsent%s: %s": Meaning(
-        "The process ended, or the producer was closed, before all was sent.",
-        "look why SQS did not take it; give the process longer to stop",
-    ),
-    "%s runs no exit hooks at SIGTERM, so what waits then is lost without a word: %s": Meaning(
-        "This application server ends its processes without a chance to send.", "do what the line says"
-    ),
-    "this process has made %d producers for %s: make one when it starts, and keep it. Each has a thread and an SQS"
-    " client of its own, which takes 1 MB and 50 ms of CPU": Meaning(
-        "The application makes a producer for each request, or the like.", "make one at the start"
-    ),
-    "cannot start the sending thread: %s": Meaning(
-        "The system gives the process no more threads. It is tried again.", "raise the limit of threads"
-    ),
-    "the sending thread has ended, the next report starts another": Meaning(
-        "A defect ended the thread.", _REPORT_IT
-    ),
-    "unexpected error, going on": Meaning("A defect that the sending thread survived.", _REPORT_IT),
-    "cannot send now: this uWSGI runs no threads. Set enable-threads = true. Until then reports are sent when"
-    " a worker"
-    " stops": Meaning("uWSGI runs without threads.", "set `enable-threads = true`"),
-    "forking although boto3 has been loading for %.0f s: the child may be unable to send. Call warm_up()"
-    " before you"
-    " fork": Meaning("The process forks while boto3 is loaded.", "call `warm_up()` before the fork"),
-    "the application has no lifespan, so f2b answers the server: %r": Meaning(
-        "The ASGI application does not answer the server's start and stop, so f2b does."
-    ),
-    "stands on this ground: %s": Meaning("In which server the producer runs, as far as it can tell."),
-}
-"""By the line, with its gaps as `logging` has them."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import f2b_worker
 from f2b_worker.cli.log_calls import events_in, lines_in
-from f2b_worker.cli.log_meanings import MEANINGS, PRODUCER
+from f2b_worker.cli.log_meanings import MEANINGS
+from f2b_worker.cli.producer_lines import PRODUCER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -30,7 +30,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs wheels release \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs site wheels release \
 	lock clean
 
 help: ## Show this list
@@ -160,12 +160,24 @@ format: $(STAMP) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-docs: $(STAMP) ## Write the generated pages again: settings, commands, the JSON Schemas, and the table of servers
+docs: $(STAMP) ## Write the generated pages again (settings, commands, metrics, log, errors …), and build the site
 	@$(BIN)/python -m f2b_worker.wire > docs/wire.schema.json
 	@$(BIN)/python -m f2b_worker.cli.schemas > docs/commands.schema.json
 	@$(BIN)/python -m f2b_worker.cli.command_page > docs/commands.md
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
+	@$(BIN)/python -m f2b_worker.cli.metrics_page > docs/metrics.md
+	@$(BIN)/python -m f2b_worker.cli.log_page > docs/log-events.md
+	@$(BIN)/python -m f2b_worker.cli.errors_page > docs/errors.md
+	@$(BIN)/python -m docs._site.report_page > docs/report.md
 	@$(BIN)/python -m tests.servers.promises
+	@$(MAKE) --no-print-directory site
+
+# Anew each time: Sphinx leaves the menu of pages as it was that have not changed themselves.
+site: $(STAMP) ## Build the site of docs/ into docs/_build/html; a warning is an error
+	@rm -rf docs/_build
+	@$(BIN)/python -m sphinx --builder html --conf-dir docs --nitpicky --fail-on-warning --keep-going --quiet \
+	--doctree-dir docs/_build/doctrees . docs/_build/html
+	@touch docs/_build/built
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

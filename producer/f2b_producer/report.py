@@ -82,7 +82,7 @@ def main(
     Raises:
         SystemExit: With status 2 on wrong usage, 0 after ``--help``.
     """
-    parser = _parser()
+    parser = make_parser()
     args = parser.parse_args(argv)
     if args.version:
         from importlib.metadata import version  # noqa: PLC0415 - costs more than to report an address
@@ -109,7 +109,8 @@ def main(
     return EXIT_SOME_NOT if tally.refused or tally.unsent else EXIT_ALL_SENT
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Say what the command takes."""
     parser = argparse.ArgumentParser(
         prog="f2b-report",
         description=DESCRIPTION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import resource
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from demo.fleet import BIN, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.test_pool import children_of
+from tests.documented_metrics import missing, undocumented
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 ROOM_BYTES = 4096
+
+OF_A_POOL = "f2b_process_deaths_total"
+EVENTS = (Path(__file__).resolve().parents[2] / "docs/log-events.md").read_text("utf-8")
 
 
 class Pipe:
@@ -103,7 +108,10 @@ def test_a_worker_whose_log_nobody_reads_bans_on_and_obeys_sigterm(
     bans_three_in_turn(fleet, by_queue(fleet))
 
     assert [get(f"{url}{path}") for path in ("/healthz", "/readyz")] == [(200, "ok\n")] * 2
-    assert "f2b_log_lines_dropped_total 0.0" in get(f"{url}/metrics")[1]
+    shown = get(f"{url}/metrics")[1]
+    assert "f2b_log_lines_dropped_total 0.0" in shown
+    assert undocumented(shown) == []
+    assert processes != "1" or missing(shown, "The worker") == {OF_A_POOL}
     stops(worker)
 
 
@@ -128,6 +136,7 @@ def test_lines_that_nobody_read_come_in_order_once_somebody_reads_again(
     eventually(has_all, "the line about the last ban comes", 10)
     banned = [line for line in read.splitlines() if '"banned"' in line]
     assert ["203.0.113.1" in banned[0], "203.0.113.2" in banned[1], "203.0.113.3" in banned[2]] == [True] * 3
+    assert set(re.findall(r'"event": "(\w+)"', read)) <= set(re.findall(r"^\| `(\w+)`", EVENTS, re.MULTILINE))
     stops(worker)
 
 
@@ -181,6 +190,9 @@ def test_a_shim_whose_log_nobody_reads_takes_reports_and_obeys_sigterm(
         local_aws.edge.clear_faults()
         assert fleet.get("/infraction/203.0.113.7") == (200, "ok\n")
     assert fleet.get("/healthz")[0] == 200
+    shown = fleet.get("/metrics")[1]
+    assert undocumented(shown) == []
+    assert workers != "1" or missing(shown, "The shim") == set()
     assert fleet.shim
     stops(fleet.shim)
 
@@ -192,7 +204,8 @@ def test_standalone_mode_whose_log_nobody_reads_bans_on_and_obeys_sigterm(
     start: Callable[..., subprocess.Popen[bytes]],
     trouble: Callable[[Pipe], None],
 ) -> None:
-    worker = start()  # its log is the pipe: both have the name
+    port = free_port()
+    worker = start("--metrics-port", str(port))  # its log is the pipe: both have the name
     trouble(pipe)
 
     def send(address: str) -> None:
@@ -202,6 +215,9 @@ def test_standalone_mode_whose_log_nobody_reads_bans_on_and_obeys_sigterm(
     bans_three_in_turn(fleet, send)
 
     assert fleet.get("/readyz")[0] == 200
+    of_both = fleet.get("/metrics")[1], get(f"http://127.0.0.1:{port}/metrics")[1]
+    assert [undocumented(shown) for shown in of_both] == [[], []]
+    assert [missing(of_both[0], "The shim"), missing(of_both[1], "The worker")] == [set(), {OF_A_POOL}]
     stops(worker)
 
 

@@ -15,7 +15,8 @@ PAGES_ABOUT_THE_CODE = ("CONTRIBUTING.md", "docs/architecture.md", "docs/design.
 CODE = ("worker/f2b_worker", "producer/f2b_producer")
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("producer/*.md"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("producer/*.md"))
+    if "_build" not in path.parts
 )
 
 _IN_BACKTICKS = re.compile(r"`([^`\s]+)`")

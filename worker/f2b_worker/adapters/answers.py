@@ -99,7 +99,7 @@ _INVALID = {
     "ValidationError",  # of one statement in a batch, or of one item in a transaction
     "SerializationException",  # a value of the wrong type: botocore does not check what it sends
 }
-_KINDS: dict[str, type[errors.F2bError]] = {
+KINDS_BY_CODE: dict[str, type[errors.F2bError]] = {
     **dict.fromkeys(_THROTTLED, errors.Throttled),
     **dict.fromkeys(_UNAVAILABLE, errors.Unavailable),
     **dict.fromkeys(_DENIED, errors.AccessDenied),
@@ -250,7 +250,7 @@ def error_of(code: str, line: str) -> errors.F2bError:
     """Turn the code of a part of an answer into our error; *line* is what the user reads."""
     if _KMS.match(code):
         return _of_key(code, line)
-    kind = _KINDS.get(code, errors.Rejected)
+    kind = KINDS_BY_CODE.get(code, errors.Rejected)
     if code in _NOT_ALLOWED:
         return errors.AccessDenied(f"{line}; {CALLER.policy_file} has the policy that is needed", by_policy=True)
     return kind(f"{line} ({code})" if issubclass(kind, errors.Rejected) else line)

@@ -7,7 +7,7 @@ from f2b_worker.errors import Unreadable
 MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
 """What Python raises on the way through a stored item that is not what it should be."""
 
-_REMEDIES = {
+REMEDIES = {
     "ban": "what IP sets hold of this ban stays there; correct the attribute, or delete the item to lift the ban",
     "offender": "its infractions go to the dead-letter queue; correct the attribute or delete the item, then move"
     " them back",
@@ -26,8 +26,9 @@ _REMEDIES = {
     "control": "it holds nobody; give the order again, or delete the item",
     "lease": "a worker takes the lease over after eight seconds, and writes the item anew",
 }
+"""By kind of item, as the metric and the log name it, what follows from it and what to do."""
 
 
 def unreadable_item(kind: str, name: str, attribute: str) -> Unreadable:
     """Make the error about one item, which is named as its store names it."""
-    return Unreadable(kind, name, attribute, _REMEDIES[kind])
+    return Unreadable(kind, name, attribute, REMEDIES[kind])

@@ -46,11 +46,16 @@ def run_pool(settings: WorkerSettings, config: Path | None) -> int:
     children = [Child(settings, config, number) for number in range(settings.processes)]
     signals, asked_to_stop = Signals(), threading.Event()
     with shared_metrics() if settings.metrics_port else nullcontext():
-        deaths = Counter("f2b_process_deaths", "Worker processes that died", registry=None)
+        deaths = counter_of_deaths()
         if settings.metrics_port:
             log_lines.dropped.count_for_all()
             _serve(settings, [child.health for child in children], asked_to_stop, deaths)
         return _run(children, signals, asked_to_stop, deaths)
+
+
+def counter_of_deaths() -> Counter:
+    """Make the metric that only the parent of a pool shows."""
+    return Counter("f2b_process_deaths", "Worker processes that died", registry=None)
 
 
 def _run(children: Sequence[Child], signals: Signals, asked_to_stop: threading.Event, deaths: Counter) -> int:

@@ -54,7 +54,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/deploy tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*
@@ -163,6 +163,9 @@ wheels: $(STAMP) ## Build both distributions into dist/
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+	@$(BIN)/uv export --quiet --package f2b-worker --extra geo --extra shim --no-default-groups \
+	--no-emit-workspace --no-annotate -o deploy/requirements.txt
+	@echo uv==$(UV_VERSION) | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate - -o deploy/uv.txt
 
 clean: ## Remove everything that was made here
 	@rm -rf .venv .emu .lowest .servers dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

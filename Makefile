@@ -194,6 +194,9 @@ release: $(RELEASE_STAMP) ## Make all that a release has, into dist/: a rehearsa
 lock: $(STAMP) ## Resolve the dependencies again
 	@$(BIN)/uv lock --quiet --upgrade
 	@$(BIN)/uv export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+	@$(BIN)/uv export --quiet --package f2b-worker --extra geo --extra shim --no-default-groups \
+	--no-emit-workspace --no-annotate -o deploy/requirements.txt
+	@echo uv==$(UV_VERSION) | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate - -o deploy/uv.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header deploy/tools.txt -o deploy/tools.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -6,7 +6,7 @@ neither dynamodb:PartiQLInsert nor any resource of AWS WAF but web ACLs.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -98,18 +98,23 @@ class Permissions:
 
     def __init__(self) -> None:
         self._policies: dict[str, dict[str, Any]] = {}
-        self._needed: dict[str, set[Need]] = defaultdict(set)
+        self._needed: dict[str, Counter[Need]] = defaultdict(Counter)
+        self._calls: Counter[str] = Counter()
 
     def give(self, token: str, policy: dict[str, Any] | None) -> None:
         """Hold everybody with this session token to *policy*; None forgets it and what it needed."""
         self._policies.pop(token, None)
         self._needed.pop(token, None)
+        self._calls.pop(token, None)
         if policy is not None:
             self._policies[token] = policy
 
-    def needed(self, token: str) -> list[Need]:
-        """What calls under this session token needed so far, allowed or not."""
-        return sorted(self._needed[token])
+    def describe(self, token: str) -> dict[str, Any]:
+        """How many calls came under this token, what they needed, and what of it is not allowed, how often."""
+        needed = self._needed[token]
+        statements = self._policies.get(token, {}).get("Statement", ())
+        refused = [[*need, number] for need, number in sorted(needed.items()) if not allows(statements, *need)]
+        return {"calls": self._calls[token], "needed": sorted(needed), "refused": refused}
 
     def check(self, request: Request) -> None:
         """Refuse a call that the caller's policy does not allow.
@@ -120,8 +125,9 @@ class Permissions:
         token = request.headers.get(_TOKEN, "")
         if token not in self._policies:
             return
+        self._calls[token] += 1
         for action, resource in needs_of(request):
-            self._needed[token].add((action, resource))
+            self._needed[token][action, resource] += 1
             if not allows(self._policies[token]["Statement"], action, resource):
                 raise _denied(request, token, action, resource)
 

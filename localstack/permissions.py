@@ -30,7 +30,7 @@ _TRANSACTED = {
     "ConditionCheck": "ConditionCheckItem",
 }
 _STATEMENT = re.compile(r'\s*(INSERT|UPDATE|DELETE|SELECT)\b[^"]*"([^"]+)"', re.IGNORECASE)
-_OF_ALL = frozenset({"ListIPSets", "ListWebACLs", "ListRuleGroups"})
+_OF_ALL = frozenset({"ListIPSets", "ListWebACLs", "ListRuleGroups", "ListQueues", "ListTables"})
 _KINDS = {"IPSet": "ipset", "RuleGroup": "rulegroup", "WebACL": "webacl"}
 _FOLDERS = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
 
@@ -44,6 +44,9 @@ def needs_of(request: Request) -> list[Need]:
 
 def _of_sqs(request: Request, data: dict[str, Any]) -> Iterator[Need]:
     action = _BATCHES.get(request.action, request.action)
+    if action in _OF_ALL:
+        yield f"sqs:{action}", "*"
+        return
     name = data.get("QueueName") or str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
     owner = data.get("QueueOwnerAWSAccountId") or request.account
     yield f"sqs:{action}", f"arn:aws:sqs:{request.region}:{owner}:{name}"
@@ -54,15 +57,19 @@ def _of_dynamodb(request: Request, data: dict[str, Any]) -> Iterator[Need]:
         return f"arn:aws:dynamodb:{request.region}:{request.account}:table/{name}"
 
     match request.action:
-        case "BatchGetItem":
+        case "BatchGetItem" | "BatchWriteItem":
             yield from ((f"dynamodb:{request.action}", table(name)) for name in data["RequestItems"])
-        case "BatchExecuteStatement":
-            for each in data["Statements"]:
+        case "TransactGetItems":
+            yield from (("dynamodb:GetItem", table(item["Get"]["TableName"])) for item in data["TransactItems"])
+        case "ExecuteStatement" | "BatchExecuteStatement":
+            for each in data.get("Statements", [data]):
                 verb, name = _STATEMENT.match(each["Statement"]).groups()  # type: ignore[union-attr]
                 yield f"dynamodb:PartiQL{verb.capitalize()}", table(name)
         case "TransactWriteItems":
             for item in data["TransactItems"]:
                 yield from ((f"dynamodb:{_TRANSACTED[kind]}", table(it["TableName"])) for kind, it in item.items())
+        case action if action in _OF_ALL:
+            yield f"dynamodb:{action}", "*"
         case _:
             index = f"/index/{data['IndexName']}" if "IndexName" in data else ""
             yield f"dynamodb:{request.action}", table(data["TableName"]) + index

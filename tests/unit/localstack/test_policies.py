@@ -19,6 +19,14 @@ def test_no_word_in_capitals_is_left_in_any_policy(role: str) -> None:
     assert [word for word in Names().placeholders if word in text] == []
 
 
+@pytest.mark.parametrize("role", FILES)
+def test_every_policy_fits_into_a_managed_one_also_with_long_names(role: str) -> None:
+    long = "f" * 80  # the longest name of a queue
+    names = Names(region="ap-southeast-1", queue=long, table=long, ip_set=long, rule_group=long, scope="REGIONAL")
+    # AWS counts no white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert len(re.sub(r"\s", "", json.dumps(filled(role, names)))) <= 6144
+
+
 def resources(role: str, names: Names) -> set[str]:
     return {resource for _, _, resource, _ in normalised(filled(role, names))}
 

@@ -25,17 +25,16 @@ from f2b_worker.process.checkup.check import LOOKING, Role
 from f2b_worker.process.checkup.checks import checks
 from f2b_worker.process.regions import open_finder
 from localstack.policies import Names, filled
+from tests.integration.command_roles import ALLOWED, COMMANDS, RULE_GROUP, commands_of
 from tests.integration.provisioning import NAMES, provisioned, run
-from tests.integration.worker_roles import ADDRESS, SETTINGS, Told, a_judge, a_worker, an_enforcer, enforce
+from tests.integration.worker_roles import SETTINGS, Told, a_judge, a_worker, an_enforcer, enforce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.integration.provisioning import Cloud
 
-RULE_GROUP = "block-rules"
 HERE = Names(queue=NAMES[1], table=NAMES[3], ip_set=NAMES[5], rule_group=RULE_GROUP)
-ALLOWED = "203.0.113.200"
 OTHER = OffenderId("default", f"{ALLOWED}/32")
 
 
@@ -110,66 +109,6 @@ def a_producer(url: str) -> list[str]:
     return [outcome.error] if outcome.error else []
 
 
-def a_command(*arguments: str) -> list[str]:
-    """Run a command."""
-    answer = run(*arguments)
-    assert answer.exit_code in {0, 1, 3}, answer.output
-    return [line for line in answer.stderr.splitlines() if answer.exit_code or "not authorized" in line]
-
-
-COMMANDS = {
-    "provision": ("provision", *NAMES, "--capacity", "20000", "--rule-group", RULE_GROUP),
-    "list": ("list", *NAMES[2:]),
-    "release": ("release", *NAMES[2:4]),
-    "status": ("status", *NAMES),
-    "repair": ("repair", *NAMES[2:4]),
-    "explain": ("explain", ADDRESS, *NAMES[2:]),
-}
-
-
-def an_operator_who_looks() -> list[str]:
-    """Run every command that changes nothing."""
-    table, sets, queue = NAMES[2:4], NAMES[4:], NAMES[:2]
-    commands = (
-        ("list", *table, *sets),
-        ("banned", ADDRESS, *table),
-        ("audit", *table),
-        ("stats", *table),
-        ("export", *table),
-        ("allow", "list", *table),
-        ("allow", "check", ALLOWED, *table),
-        ("status", *queue, *table, *sets),
-        ("explain", ADDRESS, *table, *sets),
-    )
-    return [line for command in commands for line in a_command(*command)]
-
-
-def an_operator() -> list[str]:
-    """Ban, lift, allow, pause and so on."""
-    table = NAMES[2:4]
-    commands = (
-        ("ban", ADDRESS, *table),
-        ("unban", ADDRESS, "--wait", "1s", *NAMES[2:]),
-        ("allow", "add", ADDRESS, *table),
-        ("allow", "remove", ADDRESS, *table),
-        ("pause", *table),
-        ("resume", *table),
-        ("reload", *table),
-    )
-    return [line for command in commands for line in a_command(*command)]
-
-
-def an_operator_of_dead_letters() -> list[str]:
-    """Read, put back and drop."""
-    queue = NAMES[:2]
-    commands = (
-        ("dlq", "list", *queue),
-        ("dlq", "retry", "--reason", "received_too_often", "--yes", *NAMES[:4]),
-        ("dlq", "drop", "--all", "--yes", *NAMES[:4]),
-    )
-    return [line for command in commands for line in a_command(*command)]
-
-
 def a_doctor() -> list[str]:
     """Look at a whole set-up, and try no permission."""
     told = Told()
@@ -183,12 +122,9 @@ def a_doctor() -> list[str]:
 
 
 PARTS: dict[str, Callable[[], list[str]]] = {
-    "operator": an_operator,
-    "dlq": an_operator_of_dead_letters,
     "worker": a_worker,
     "judge": a_judge,
     "enforcer": an_enforcer,
-    "read": an_operator_who_looks,
     "standalone": a_standalone_worker,
     "shim": a_shim,
     "doctor": a_doctor,
@@ -199,13 +135,15 @@ ROLES = (*PARTS, *COMMANDS, "producer")
 
 def play(role: str, cloud: Cloud) -> list[str]:
     """Do what a role does; answer the lines about what failed."""
-    if role == "provision":
-        told = a_command(*COMMANDS[role])
-        _take_the_redrive_policy_away(cloud)
-        return told + a_command(*COMMANDS[role])
     if role == "producer":
         return a_producer(cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"])
-    return PARTS[role]() if role in PARTS else a_command(*COMMANDS[role])
+    if role in PARTS:
+        return PARTS[role]()
+    lines = commands_of(role)
+    if role == "provision":
+        _take_the_redrive_policy_away(cloud)
+        lines += commands_of(role)
+    return lines
 
 
 def _take_the_redrive_policy_away(cloud: Cloud) -> None:
@@ -248,7 +186,7 @@ def set_up(role: str, cloud: Cloud) -> None:
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="{}")
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="[]", MessageAttributes=reason)
         return
-    if role in {*WORKERS, "read"}:
+    if role in {*WORKERS, "read", "list"}:
         allowed = run("allow", "add", ALLOWED, *NAMES[2:4])
         assert allowed.exit_code == 0, allowed.output
     _ban_somebody()

@@ -5,22 +5,29 @@ The edge holds who calls under a role's session token to a policy, with AWS's ow
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from botocore.session import Session
 
 from f2b_worker.adapters import caller
 from f2b_worker.adapters.waf import finder
+from f2b_worker.cli.f2b import main as f2b
 from f2b_worker.process import regions
 from localstack.permissions import allows
 from localstack.policies import FOLDER
 from tests.integration import iam_files, roles
+from tests.integration.command_roles import COMMANDS, PLAYED_BY_OTHERS
 from tests.integration.held import held_to
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.provisioning import Cloud
 
 MAKING = bool(os.environ.get("F2B_TEST_MAKES_POLICIES"))
@@ -94,6 +101,26 @@ def _operations(service: str, models: dict[str, set[str]] = {}) -> set[str]:  # 
         if service == "dynamodb":
             models[service] |= {"PartiQLInsert", "PartiQLUpdate"}  # what a statement needs
     return models[service]
+
+
+def test_every_command_that_calls_aws_is_run_by_a_role_and_named_on_the_page() -> None:
+    calling = {path for path, command in _commands(f2b) if any("--table" in each.opts for each in command.params)}
+    run = {
+        path for line in itertools.chain(*COMMANDS.values()) for path in (line[:1], line[:2]) if path in calling
+    }
+    assert calling - run == PLAYED_BY_OTHERS.keys()
+    page = (FOLDER / "README.md").read_text()
+    assert [path for path in sorted(calling) if not re.search(rf"\b{path[0]}\b", page)] == []
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
 
 
 def test_the_policies_name_every_role_and_the_page_beside_them_names_every_policy() -> None:

@@ -30,7 +30,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs site wheels release \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs site iam wheels release \
 	lock clean
 
 help: ## Show this list
@@ -178,6 +178,9 @@ site: $(STAMP) ## Build the site of docs/ into docs/_build/html; a warning is an
 	@$(BIN)/python -m sphinx --builder html --conf-dir docs --nitpicky --fail-on-warning --keep-going --quiet \
 	--doctree-dir docs/_build/doctrees . docs/_build/html
 	@touch docs/_build/built
+
+iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes: 1 minute
+	@F2B_TEST_MAKES_POLICIES=1 $(BIN)/python -m pytest -q tests/integration/test_permissions.py -k all_that_it_needs
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

@@ -24,6 +24,7 @@ from demo.checker import Ban
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from demo.own_policies import OwnPolicies
     from localstack.local_aws import LocalAws
 
 NAME = "f2b"
@@ -43,16 +44,21 @@ class Fleet:
         aws: A running local AWS.
         config: The jails file for the workers.
         account: The account to work in; by default the local AWS's own.
+        policies: Give each part its own; without them, all parts may do everything.
     """
 
-    def __init__(self, aws: LocalAws, config: Path, *, account: str | None = None) -> None:
+    def __init__(
+        self, aws: LocalAws, config: Path, *, account: str | None = None, policies: OwnPolicies | None = None
+    ) -> None:
         # A stop waits for the end of a receive; five seconds, the default, are long for somebody who watches.
         self.environment = aws.child_environment(account) | {"F2B_POLL_S": "1"}
         self.workers: list[subprocess.Popen[bytes]] = []
         self.shim: subprocess.Popen[bytes] | None = None
         self.shim_url = ""
         self._aws = aws
+        self._account = account
         self._config = config
+        self._policies = policies
         self.sqs = aws.client("sqs", account=account)
         self.dynamodb = aws.client("dynamodb", account=account)
         # Who watches shares WAF's five reads a second with the workers, and is the one to wait.
@@ -70,7 +76,8 @@ class Fleet:
     def provision(self) -> None:
         """Make queue, table and IP sets with the real command, and the web ACL whose rule refers to the sets."""
         command = [str(BIN / "f2b"), "provision", "--queue", NAME, "--table", NAME, "--ip-set", NAME]
-        done = subprocess.run(command, env=self.environment, check=False, stdout=subprocess.DEVNULL)
+        environment = self.environment_of("provision")
+        done = subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
         if done.returncode:
             raise FleetError(f"f2b provision ended with exit code {done.returncode}")
         sets = self.waf.list_ip_sets(Scope="REGIONAL")["IPSets"]
@@ -93,7 +100,7 @@ class Fleet:
         """Start `f2b-worker`, in one process unless *options* say otherwise; its log goes to *log*, or nowhere."""
         command = [*program, "--queue", NAME, "--table", NAME, "--ip-set", NAME, "--processes", "1"]
         command += ["--config", str(self._config), *options]
-        worker = self._start(command, log)
+        worker = self._start(command, log, role="worker")
         self.workers.append(worker)
         return worker
 
@@ -109,16 +116,36 @@ class Fleet:
         self.shim_url = f"http://127.0.0.1:{port}"
         command = [*program, "--queue", NAME, "--host", "127.0.0.1", "--port", str(port)]
         command += options
-        self.shim = self._start(command, log)
+        self.shim = self._start(command, log, role="shim")
         shim = self.shim
         eventually(lambda: self.get("/")[0] == 200 or shim.poll() is not None, "the shim answers", STARTS_WITHIN_S)
         if shim.poll() is not None:
             raise FleetError(f"the shim ended with exit code {shim.returncode}; is port {port} taken?")
 
-    def _start(self, command: list[str], log: Path | None) -> subprocess.Popen[bytes]:
+    def operate(self, role: str, *command: str) -> str:
+        """Run `f2b` with a role's policy; answer what it prints."""
+        arguments = [str(BIN / "f2b"), *command, "--table", NAME, "--ip-set", NAME]
+        environment = self.environment_of(role)
+        done = subprocess.run(arguments, env=environment, check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise FleetError(f"f2b {' '.join(command)} ended with exit code {done.returncode}")
+        return done.stdout
+
+    def environment_of(self, role: str) -> dict[str, str]:
+        """The environment of a part; a session token that was set by hand stays."""
+        token = {"AWS_SESSION_TOKEN": self._policies.token(role)} if self._policies else {}
+        return token | self.environment
+
+    def client_of(self, role: str, service: str) -> Any:
+        """Make a client for a part that runs in this process; close it after use."""
+        token = self._policies.token(role) if self._policies else None
+        return self._aws.client(service, account=self._account, session_token=token)
+
+    def _start(self, command: list[str], log: Path | None, *, role: str = "") -> subprocess.Popen[bytes]:
         with (log or Path("/dev/null")).open("ab") as sink:
             # A session of its own: Ctrl-C reaches the parent alone, which stops the parts in order.
-            return subprocess.Popen(command, env=self.environment, stderr=sink, start_new_session=True)
+            environment = self.environment_of(role) if role else self.environment
+            return subprocess.Popen(command, env=environment, stderr=sink, start_new_session=True)
 
     def stop(self) -> None:
         """Stop the shim, then the workers, as a platform does: SIGTERM, and SIGKILL after its patience."""

@@ -2,16 +2,19 @@
 
 producer → SQS → f2b-worker → DynamoDB → WAF IP set, all on this machine; the attack is shifted in time so that it
 ends now. Exit code 0 only if the bans in the ledger are exactly those of a checker that shares no code with the
-judge, and the IP sets hold exactly those that still run.
+judge, the IP sets hold exactly those that still run, operators see exactly these, and no part was refused a call:
+each has its own policy of docs/iam, and no other.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +25,10 @@ from demo.attack import attack
 from demo.checker import Infraction, Rules, difference, expected, key
 from demo.data import BadLineError, read
 from demo.fleet import NAME, Fleet, FleetError, eventually
+from demo.own_policies import OwnPolicies
 from f2b_producer import Producer
-from localstack.local_aws import LocalAws, LocalAwsError
+from localstack.local_aws import ACCOUNT, LocalAws, LocalAwsError
+from localstack.policies import Names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,14 +57,15 @@ def shifted(infractions: Sequence[Infraction], end_ms: int) -> list[Infraction]:
 def send(fleet: Fleet, infractions: Sequence[Infraction]) -> int:
     """Report *infractions* through the real producer; answer how many messages that took."""
     calls = 0
+    sqs = fleet.client_of("producer", "sqs")
 
     class CountingClient:
         def send_message_batch(self, **request: object) -> object:
             nonlocal calls
             calls += len(request["Entries"])  # type: ignore[arg-type]
-            return fleet.sqs.send_message_batch(**request)
+            return sqs.send_message_batch(**request)
 
-    with Producer(fleet.queue_url, client=CountingClient()) as producer:
+    with closing(sqs), Producer(fleet.queue_url, client=CountingClient()) as producer:
         for one in infractions:
             producer.report(one.ip, one.jail, at=one.at_ms / 1000)
         if not producer.flush(30):
@@ -86,10 +92,15 @@ def compared(entries: set[str]) -> set[str]:
     return found
 
 
+def fresh_addresses(infractions: Sequence[Infraction]) -> list[str]:
+    """Find addresses that are not in the attack."""
+    used = {one.ip for one in infractions}
+    return [ip for ip in (f"203.0.113.{host}" for host in range(1, 255)) if ip not in used]
+
+
 def measure_latency_s(fleet: Fleet, aws: LocalAws, infractions: Sequence[Infraction]) -> list[float]:
     """Report one address three times through the shim of an idle fleet; time it until it is in the IP set."""
-    used = {one.ip for one in infractions}
-    fresh = [ip for ip in (f"203.0.113.{host}" for host in range(1, 255)) if ip not in used]
+    fresh = fresh_addresses(infractions)
     aws.edge.set_waf_read_rate(None)  # the watching below asks far more often than WAF allows
     taken_s = []
     for ip in fresh[:LATENCY_TRIES]:
@@ -117,14 +128,18 @@ def prove(infractions: Sequence[Infraction]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, LocalAws() as aws:
         config = Path(folder) / "f2b.toml"
         config.write_text(CONFIG)
-        with Fleet(aws, config) as fleet:
+        policies = OwnPolicies(aws.edge, Names(account=ACCOUNT))
+        with Fleet(aws, config, policies=policies) as fleet:
             print("Local AWS runs; making queue, table and IP sets …", flush=True)
             fleet.provision()
             fleet.start_worker(*WORKER_OPTIONS, log=Path("/dev/stderr"))
             fleet.start_shim()
             aws.edge.limit_tables()
             aws.edge.reset_calls()
-            return _prove_with(fleet, aws, infractions)
+            faults = _prove_with(fleet, aws, infractions)
+            fleet.stop()  # what parts do at their end is a part of what they may do
+            print(f"\nIAM: {policies.told()}")
+            return faults + policies.faults()
 
 
 def _prove_with(fleet: Fleet, aws: LocalAws, infractions: Sequence[Infraction]) -> list[str]:
@@ -143,10 +158,23 @@ def _prove_with(fleet: Fleet, aws: LocalAws, infractions: Sequence[Infraction]) 
         held, right = compared(fleet.ip_set_entries()), running_entries(wanted)
         faults.append(f"IP sets: missing {sorted(right - held)}, too many {sorted(held - right)}")
     calls, units = aws.edge.calls(), aws.edge.table_units()
+    faults += seen_by_operators(fleet, wanted)
     _report(infractions, wanted, messages, judged_s, calls)
     table("DynamoDB's limits a second (units are estimated)", unit_rows(units))
     _report_latency(measure_latency_s(fleet, aws, infractions))
+    # As an operator who acts; it fails unless WAF has it in time.
+    fleet.operate("operator", "unban", fresh_addresses(infractions)[0], "--wait", "20s")
     return faults
+
+
+def seen_by_operators(fleet: Fleet, wanted: Sequence[Ban]) -> list[str]:
+    """Ask for the running bans as an operator who only looks."""
+    listed = fleet.operate("read", "list", "--output", "ndjson").splitlines()
+    shown = {json.loads(line)["ip"] for line in listed}
+    right = {entry.removesuffix("/32") for entry in running_entries(wanted)}
+    if shown == right:
+        return []
+    return [f"f2b list: missing {sorted(right - shown)}, too many {sorted(shown - right)}"]
 
 
 def _report(

@@ -35,6 +35,19 @@ class DeliveryStats:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyUse:
+    """What came under one session token.
+
+    Attributes:
+        calls: how many calls, allowed or not.
+        refused: what the policy, as it is now, does not allow, and how often it was needed.
+    """
+
+    calls: int
+    refused: dict[str, int]
+
+
 class EdgeControl:
     """Steers a running edge; every method raises EdgeControlError for a call that makes no sense."""
 
@@ -87,9 +100,16 @@ class EdgeControl:
 
     def needed(self, token: str) -> set[tuple[str, str]]:
         """The actions, each with its resource, that calls with this session token needed."""
-        return {
-            (action, resource) for action, resource in self._send("GET", "permissions", {"token": token})["needed"]
-        }
+        return {(action, resource) for action, resource in self._permissions(token)["needed"]}
+
+    def policy_use(self, token: str) -> PolicyUse:
+        """What calls with this session token came to, since its policy was given for the first time."""
+        found = self._permissions(token)
+        refused = {f"{action} on {resource}": number for action, resource, number in found["refused"]}
+        return PolicyUse(found["calls"], refused)
+
+    def _permissions(self, token: str) -> dict[str, Any]:
+        return self._send("GET", "permissions", {"token": token})
 
     def deliver(self, *, duplicate: bool = False, shuffle: bool = False, seed: int = 0, depth: int = 100) -> None:
         """Switch how SQS delivers; see ``localstack.delivery``."""

@@ -82,7 +82,7 @@ class ControlApi:
             ("GET", "table-limits"): lambda _data: state.dynamodb.describe(),
             ("GET", "waf-changes"): lambda data: {"changes": state.waf.changes(data["account"], data["after"])},
             ("POST", "permissions"): self._give,
-            ("GET", "permissions"): lambda data: {"needed": state.permissions.needed(data["token"])},
+            ("GET", "permissions"): lambda data: state.permissions.describe(data["token"]),
             ("POST", "newness"): self._hide,
             ("GET", "delivery"): lambda _data: state.sqs.delivery.describe(),
             ("POST", "delivery"): self._deliver,

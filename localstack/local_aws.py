@@ -152,7 +152,13 @@ class LocalAws:
         return {**kept, **self.environment(account)}
 
     def client(
-        self, service: str, *, account: str | None = None, region: str = REGION, config: Config | None = None
+        self,
+        service: str,
+        *,
+        account: str | None = None,
+        region: str = REGION,
+        config: Config | None = None,
+        session_token: str | None = None,
     ) -> Any:
         """A boto3 client of this AWS, whatever the environment says; close it after use."""
         return self._session.client(  # type: ignore[call-overload]
@@ -161,6 +167,7 @@ class LocalAws:
             endpoint_url=self.endpoint_url,
             aws_access_key_id=account or self._account,
             aws_secret_access_key="local",
+            aws_session_token=session_token,
             config=config,
         )
 

@@ -6,7 +6,7 @@ neither dynamodb:PartiQLInsert nor any resource of AWS WAF but web ACLs.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,7 +30,7 @@ _TRANSACTED = {
     "ConditionCheck": "ConditionCheckItem",
 }
 _STATEMENT = re.compile(r'\s*(INSERT|UPDATE|DELETE|SELECT)\b[^"]*"([^"]+)"', re.IGNORECASE)
-_OF_ALL = frozenset({"ListIPSets", "ListWebACLs", "ListRuleGroups"})
+_OF_ALL = frozenset({"ListIPSets", "ListWebACLs", "ListRuleGroups", "ListQueues", "ListTables"})
 _KINDS = {"IPSet": "ipset", "RuleGroup": "rulegroup", "WebACL": "webacl"}
 _FOLDERS = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
 
@@ -44,6 +44,9 @@ def needs_of(request: Request) -> list[Need]:
 
 def _of_sqs(request: Request, data: dict[str, Any]) -> Iterator[Need]:
     action = _BATCHES.get(request.action, request.action)
+    if action in _OF_ALL:
+        yield f"sqs:{action}", "*"
+        return
     name = data.get("QueueName") or str(data.get("QueueUrl", "")).rstrip("/").rpartition("/")[2]
     owner = data.get("QueueOwnerAWSAccountId") or request.account
     yield f"sqs:{action}", f"arn:aws:sqs:{request.region}:{owner}:{name}"
@@ -54,15 +57,19 @@ def _of_dynamodb(request: Request, data: dict[str, Any]) -> Iterator[Need]:
         return f"arn:aws:dynamodb:{request.region}:{request.account}:table/{name}"
 
     match request.action:
-        case "BatchGetItem":
+        case "BatchGetItem" | "BatchWriteItem":
             yield from ((f"dynamodb:{request.action}", table(name)) for name in data["RequestItems"])
-        case "BatchExecuteStatement":
-            for each in data["Statements"]:
+        case "TransactGetItems":
+            yield from (("dynamodb:GetItem", table(item["Get"]["TableName"])) for item in data["TransactItems"])
+        case "ExecuteStatement" | "BatchExecuteStatement":
+            for each in data.get("Statements", [data]):
                 verb, name = _STATEMENT.match(each["Statement"]).groups()  # type: ignore[union-attr]
                 yield f"dynamodb:PartiQL{verb.capitalize()}", table(name)
         case "TransactWriteItems":
             for item in data["TransactItems"]:
                 yield from ((f"dynamodb:{_TRANSACTED[kind]}", table(it["TableName"])) for kind, it in item.items())
+        case action if action in _OF_ALL:
+            yield f"dynamodb:{action}", "*"
         case _:
             index = f"/index/{data['IndexName']}" if "IndexName" in data else ""
             yield f"dynamodb:{request.action}", table(data["TableName"]) + index
@@ -98,18 +105,23 @@ class Permissions:
 
     def __init__(self) -> None:
         self._policies: dict[str, dict[str, Any]] = {}
-        self._needed: dict[str, set[Need]] = defaultdict(set)
+        self._needed: dict[str, Counter[Need]] = defaultdict(Counter)
+        self._calls: Counter[str] = Counter()
 
     def give(self, token: str, policy: dict[str, Any] | None) -> None:
         """Hold everybody with this session token to *policy*; None forgets it and what it needed."""
         self._policies.pop(token, None)
         self._needed.pop(token, None)
+        self._calls.pop(token, None)
         if policy is not None:
             self._policies[token] = policy
 
-    def needed(self, token: str) -> list[Need]:
-        """What calls under this session token needed so far, allowed or not."""
-        return sorted(self._needed[token])
+    def describe(self, token: str) -> dict[str, Any]:
+        """How many calls came under this token, what they needed, and what of it is not allowed, how often."""
+        needed = self._needed[token]
+        statements = self._policies.get(token, {}).get("Statement", ())
+        refused = [[*need, number] for need, number in sorted(needed.items()) if not allows(statements, *need)]
+        return {"calls": self._calls[token], "needed": sorted(needed), "refused": refused}
 
     def check(self, request: Request) -> None:
         """Refuse a call that the caller's policy does not allow.
@@ -120,8 +132,9 @@ class Permissions:
         token = request.headers.get(_TOKEN, "")
         if token not in self._policies:
             return
+        self._calls[token] += 1
         for action, resource in needs_of(request):
-            self._needed[token].add((action, resource))
+            self._needed[token][action, resource] += 1
             if not allows(self._policies[token]["Statement"], action, resource):
                 raise _denied(request, token, action, resource)
 

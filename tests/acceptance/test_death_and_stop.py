@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
+pytestmark = pytest.mark.own_policies
+
 
 @pytest.mark.localstack
 def test_a_worker_killed_in_the_middle_of_a_replay_loses_nothing(

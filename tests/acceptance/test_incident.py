@@ -7,6 +7,8 @@ import subprocess
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from demo.fleet import BIN, NAME, Fleet, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.killing import Killing
@@ -14,6 +16,8 @@ from tests.acceptance.killing import Killing
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+pytestmark = pytest.mark.own_policies
 
 RANGE, OFFICE, IP = "203.0.113.0/24", "203.0.113.77", "198.51.100.9"
 FLEET = ("--table", NAME, "--ip-set", NAME)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
     from f2b_worker.ports import Acts, BanBook, Ledger
 
+pytestmark = pytest.mark.own_policies
+
 IP = "203.0.113.7"
 WHO = OffenderId("default", f"{IP}/32")
 

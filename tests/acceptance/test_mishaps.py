@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WRITES = ("TransactWriteItems", "UpdateItem", "BatchExecuteStatement", "PutItem")
 IN_ORDER_WITH_MANY_CALLS = ("--receivers", "1", "--linger-s", "0", "--extend-resolution-s", "0")
 
-pytestmark = pytest.mark.localstack
+pytestmark = [pytest.mark.localstack, pytest.mark.own_policies]
 
 
 @pytest.mark.parametrize("name", ["elasticssh", "secrepo10k"])

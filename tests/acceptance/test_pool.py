@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
+pytestmark = pytest.mark.own_policies
+
 PAUSE_S = 0.5
 
 QUICKLY_AGAIN = f"""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from localstack.local_aws import LocalAws
 
+pytestmark = pytest.mark.own_policies
+
 
 def blocked_since(local_aws: LocalAws, account: str, ip_set: str, after: int) -> dict[str, float]:
     """Tell since when an IP set holds each of its entries, by what took effect after a change."""

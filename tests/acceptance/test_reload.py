@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from demo.fleet import Fleet
 
+pytestmark = pytest.mark.own_policies
+
 
 def banned(fleet: Fleet) -> set[str]:
     return {ban.key for ban in fleet.bans()}

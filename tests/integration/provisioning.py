@@ -61,8 +61,8 @@ def start(*arguments: str) -> Result:
     return CliRunner().invoke(worker, arguments, prog_name="f2b-worker")
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, prog_name="f2b")
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="f2b", input=typed)
 
 
 def provisioned(*arguments: str) -> list[str]:

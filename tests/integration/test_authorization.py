@@ -102,11 +102,11 @@ def test_a_role_does_its_work_with_its_policy(
 def test_a_role_without_a_policy_is_refused_in_one_line(
     cloud: Cloud, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    roles.set_up("list", cloud)
+    roles.set_up("explain", cloud)
     become("producer", iam, monkeypatch)
-    (line,) = roles.play("list", cloud)
+    (line,) = roles.play("explain", cloud)
     assert "not authorized to perform: dynamodb:DescribeTable" in line
-    assert line.strip().endswith("docs/iam/list.json has the policy that is needed")
+    assert line.strip().endswith("docs/iam/explain.json has the policy that is needed")
 
 
 class TestTheShimsOwnSignature:

@@ -5,22 +5,35 @@ The edge holds who calls under a role's session token to a policy, with AWS's ow
 
 from __future__ import annotations
 
+import itertools
+import os
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from botocore.session import Session
 
 from f2b_worker.adapters import caller
 from f2b_worker.adapters.waf import finder
+from f2b_worker.cli.f2b import main as f2b
 from f2b_worker.process import regions
 from localstack.permissions import allows
-from tests.integration import roles
+from localstack.policies import FOLDER
+from tests.integration import iam_files, roles
+from tests.integration.command_roles import COMMANDS, PLAYED_BY_OTHERS
 from tests.integration.held import held_to
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.provisioning import Cloud
 
-EACH_ACTION = [(role, *action) for role in roles.ROLES for action in roles.actions_of(role)]
+MAKING = bool(os.environ.get("F2B_TEST_MAKES_POLICIES"))
+"""Whether the files are written instead of held to the calls: `make iam`."""
+
+EACH_ACTION = [(role, *action) for role in roles.ROLES if not MAKING for action in roles.taken_from(role)]
 KMS = "kms"
 
 
@@ -36,18 +49,16 @@ def test_a_roles_policy_is_all_that_it_needs_and_nothing_that_it_does_not(
     role: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roles.set_up(role, cloud)
-    policy = roles.policy(role, cloud.account)
+    policy = iam_files.ANYTHING if MAKING else roles.policy(role, cloud.account)
     with held_to(cloud, policy, monkeypatch) as token:
         assert roles.play(role, cloud) == []
         needed = cloud.aws.edge.needed(token)
     assert needed
-    spare = [
-        (statement["Sid"], action)
-        for statement in policy["Statement"]
-        for action in statement["Action"]
-        if not any(allows([{**statement, "Action": action}], *need) for need in needed)
-    ]
-    assert spare == []
+    made = iam_files.made_of(role, needed, replace(roles.HERE, account=cloud.account))
+    file = FOLDER / f"{role}.json"
+    if MAKING:
+        file.write_text(made)
+    assert file.read_text() == made, f"the file differs from what {role} needs: see it, or make it by `make iam`"
 
 
 @pytest.mark.parametrize(("role", "sid", "action"), EACH_ACTION, ids=lambda part: part.replace("wafv2:", ""))
@@ -71,7 +82,7 @@ def test_an_action_that_is_not_allowed_is_named_with_its_resource_and_the_policy
 
 def test_every_action_of_every_file_is_one_that_aws_has() -> None:
     found = {}
-    for path in sorted(roles.FOLDER.glob("*.json")):
+    for path in sorted(FOLDER.glob("*.json")):
         for _, action in roles.actions_of(path.stem):
             service, name = action.split(":")
             operations = _operations(service)
@@ -92,8 +103,28 @@ def _operations(service: str, models: dict[str, set[str]] = {}) -> set[str]:  # 
     return models[service]
 
 
+def test_every_command_that_calls_aws_is_run_by_a_role_and_named_on_the_page() -> None:
+    calling = {path for path, command in _commands(f2b) if any("--table" in each.opts for each in command.params)}
+    run = {
+        path for line in itertools.chain(*COMMANDS.values()) for path in (line[:1], line[:2]) if path in calling
+    }
+    assert calling - run == PLAYED_BY_OTHERS.keys()
+    page = (FOLDER / "README.md").read_text()
+    assert [path for path in sorted(calling) if not re.search(rf"\b{path[0]}\b", page)] == []
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
 def test_the_policies_name_every_role_and_the_page_beside_them_names_every_policy() -> None:
-    files = {path.stem for path in roles.FOLDER.glob("*.json")}
+    files = {path.stem for path in FOLDER.glob("*.json")}
     assert files == {*roles.ROLES, KMS}
-    page = (roles.FOLDER / "README.md").read_text()
+    page = (FOLDER / "README.md").read_text()
     assert [name for name in sorted(files) if f"({name}.json)" not in page] == []

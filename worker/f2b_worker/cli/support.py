@@ -45,7 +45,7 @@ def support(*, output: Path | None, as_json: bool, **given: Any) -> None:
     AWS_…, of which whatever may be a secret is left out. Addresses in the jails file stay: look before you send
     it.
     """
-    settings = settings_of(given, role="worker")
+    settings = settings_of(given, role="status")
     made = rfc3339(SystemClock().now_ms() // 1000 * 1000).replace(":", "")
     path = output or Path(f"f2b-support-{made}.zip")
     parts: dict[str, str] = {

@@ -63,9 +63,9 @@ def _operator(arguments: list[str]) -> Any:
 
 
 def _report(arguments: list[str]) -> Any:
-    args = report._parser().parse_args(arguments)
+    args = report.make_parser().parse_args(arguments)
     assert args.queue, "no queue"
-    assert not args.tail or report._log_filter(report._parser(), args), "no failregex"
+    assert not args.tail or report._log_filter(report.make_parser(), args), "no failregex"
     return args
 
 

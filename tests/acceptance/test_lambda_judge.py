@@ -162,6 +162,11 @@ def test_a_ledger_that_does_not_answer_holds_no_invocation_beyond_its_time(
     assert len(failures(function.handle(event, context))) == 1  # warm
     assert context.get_remaining_time_in_millis() > 0
     local_aws.edge.clear_faults()
+
+    # Whoever was given up calls no more: its call gives up after five seconds, and would be tried again.
+    calls = local_aws.edge.calls()
+    time.sleep(6)
+    assert local_aws.edge.calls() == calls
     assert failures(function.handle(event, Context())) == []
     assert wrongs(fleet, infractions + more) == []
 

@@ -85,9 +85,9 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     """
     if settings.enforce_only:
         return _open_enforcer(settings, config)
-    act_as("worker")
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
+    act_as("worker" if blocklists else "judge")
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
     watch = QueueWatch(queue.look, provision_command(settings, config))

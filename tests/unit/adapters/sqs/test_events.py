@@ -89,6 +89,7 @@ def test_a_message_that_is_delivered_twice_in_one_event_is_named_once() -> None:
         {"Records": [record(messageId="")]},
         {"Records": [record(messageId=None)]},
         {"Records": [record(eventSourceARN="my-queue")]},
+        {"Records": [record(eventSourceARN=f"{ARN}.fifo")]},
         {"Records": [record(), record(eventSourceARN=f"{ARN}-2")]},
         {"Records": [record(receiptHandle=None)]},
         {"warmup": True},

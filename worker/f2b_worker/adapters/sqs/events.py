@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _READING = "reading the event"
 _BY = "an event source mapping of an SQS queue makes such events"
+_STANDARD = "use a standard queue"
 DEAD_LETTERS_WITHIN_S = 4.0
 NEVER_VISIBLE_S = 43_200.0
 """Nobody keeps messages hidden here: the event source mapping does."""
@@ -52,6 +53,8 @@ def read_event(raw: Any, *, now_ms: int) -> Event:
     arns = {part_of(each, "eventSourceARN", _READING, str) for each in records}
     if not all(ids) or len(arns) != 1 or arns.pop().count(":") != 5:
         raise Rejected(f"{_READING}: a messageId is empty, or its messages are not of one queue; {_BY}")
+    if records[0]["eventSourceARN"].endswith(".fifo"):
+        raise Rejected(f"{_READING}: it is of a FIFO queue, where one bad message holds up others: {_STANDARD}")
     messages = read_deliveries([_as_received(each) for each in records], _READING, now_ms=now_ms)
     return Event(records[0]["eventSourceARN"], tuple(dict.fromkeys(ids)), tuple(messages))
 

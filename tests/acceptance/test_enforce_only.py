@@ -127,7 +127,9 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
     eventually(lambda: logs[0].read_text().count("jails_reloaded") == 2, told, 20)
     enforced(fleet, "203.0.113.1", "203.0.113.2")
 
-    assert "workers   3 alive" in asked(fleet, "status", "--table", NAME, "--ip-set", NAME)
+    assert "workers   3 alive, 2 of them only to enforce" in asked(
+        fleet, "status", "--table", NAME, "--ip-set", NAME
+    )
     # Who dies is succeeded by the other.
     first.kill()
     first.wait()

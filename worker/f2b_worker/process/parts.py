@@ -102,7 +102,7 @@ class Parts:
     @property
     def said(self) -> Said:
         """What this process says of itself beside its sign of life."""
-        return Said(self.problem or self.conflict or "", self.rules.followed)
+        return Said(self.problem or self.conflict or "", self.rules.followed, judges=self.intake is not None)
 
     def hand_over(self) -> None:
         """Have every loop go by the rules as they are now."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.gate import Gate
 from f2b_worker.aws_lambda import emf
-from f2b_worker.aws_lambda.function import ANSWER_S, FINISH_S, Function, _Deadlines
-from f2b_worker.errors import F2bError, StartError
+from f2b_worker.aws_lambda.function import ANSWER_S, FINISH_S, FORGOTTEN_AFTER_S, Function, _Deadlines, _Kept
+from f2b_worker.errors import F2bError, StartError, Unavailable
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
@@ -45,6 +48,21 @@ def test_settings_that_are_wrong_fail_each_invocation(monkeypatch: pytest.Monkey
     for _ in range(2):
         with pytest.raises(StartError, match=r"absent\.toml"):
             function.handle({"Records": []}, Context())
+
+
+@pytest.mark.parametrize(("slept_s", "slept_ms"), [(FORGOTTEN_AFTER_S, 0), (0, FORGOTTEN_AFTER_S * 1000)])
+def test_a_container_that_slept_for_long_by_either_clock_begins_anew(slept_s: float, slept_ms: float) -> None:
+    clock, closed = SystemClock(), list[int]()
+    opened: Any = SimpleNamespace(close=lambda: closed.append(1))
+    function, gate = Function(), Gate()
+    function._kept = _Kept(opened, gate, clock.monotonic_s(), clock.now_ms())
+    assert function._take() is function._kept
+
+    function._kept = _Kept(opened, gate, clock.monotonic_s() - slept_s, clock.now_ms() - round(slept_ms))
+    assert function._take() is None
+    assert closed
+    with pytest.raises(Unavailable):
+        gate._refuse()
 
 
 def test_the_line_of_metrics_is_cloudwatchs_and_has_one_dimension(

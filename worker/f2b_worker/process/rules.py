@@ -60,6 +60,11 @@ class Rules:
         return replace(policy, allowed=Networks(self._added)) if self._added else policy
 
     @property
+    def jails(self) -> Policy:
+        """How long bans last: the policy of the file, as it is, which costs nothing to ask for."""
+        return self._jails.policy
+
+    @property
     def allowed(self) -> Networks:
         """Whom no IP set may hit."""
         return self._with_added(self._jails.allowed)

@@ -21,6 +21,7 @@ from tests.acceptance.attacks import now_ms, send_bodies
 from tests.acceptance.sqs_events import Context, failures, map_events, received, settle
 from tests.acceptance.test_enforce_only import enforcer
 from tests.conftest import ROOT
+from tests.integration import roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -251,6 +252,25 @@ def test_who_is_killed_after_any_of_its_writes_has_counted_nothing_twice_when_th
     assert wrongs(fleet, infractions) == []
     assert [each.key for each in fleet.bans()] == ["203.0.113.3", "203.0.113.1", "203.0.113.3"]
     assert len(stored(fleet)["ip#203.0.113.2/32 s#default"]) == 2
+
+
+def test_the_function_needs_no_right_but_a_workers_to_queue_dead_letters_and_table(
+    fleet: Fleet, function: Function, local_aws: LocalAws, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = roles.policy("worker", account, QUEUE=NAME, TABLE=NAME, IP_SET=NAME)
+    without_waf = [each for each in policy["Statement"] if "wafv2" not in str(each)]
+    assert len(without_waf) < len(policy["Statement"])
+    local_aws.edge.permit(f"judge-{account}", policy | {"Statement": without_waf})
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"judge-{account}")
+    infractions = hits("203.0.113.1", 3) + hits("203.0.113.2", 1)
+    send_bodies(fleet, [*bodies(infractions, 1), "{no json"])
+
+    assert failures(function.handle(received(fleet), Context())) == []
+
+    assert wrongs(fleet, infractions) == []
+    assert len(fleet.dead_letters()) == 1
+    needed = {action for action, _ in local_aws.edge.needed(f"judge-{account}")}
+    assert {"sqs:SendMessage", "dynamodb:Query", "dynamodb:UpdateItem"} <= needed  # so the policy was asked
 
 
 def test_lambda_judges_and_one_process_that_only_enforces_are_a_fleet(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from demo.fleet import BIN, NAME, eventually, free_port, get
 from tests.acceptance.attacks import send_bodies
+from tests.integration import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,9 +87,44 @@ def adopted(fleet: Fleet) -> list[tuple[str, int]]:
     return [(each.key, each.length_ms) for each in fleet.bans() if each.jail == "adopted"]
 
 
+def held_to_table_and_waf(aws: LocalAws, account: str) -> str:
+    """Make the token of who may do what a worker may, but to no queue."""
+    policy = roles.policy("worker", account, QUEUE=NAME, TABLE=NAME, IP_SET=NAME)
+    without_queue = [each for each in policy["Statement"] if "sqs" not in str(each)]
+    assert len(without_queue) < len(policy["Statement"])
+    aws.edge.permit(f"enforcer-{account}", policy | {"Statement": without_queue})
+    return f"enforcer-{account}"
+
+
+def heeds_a_pause(fleet: Fleet, log: Path) -> None:
+    """See that what people ask of all workers reaches who judges nothing, too."""
+    asked(fleet, "pause", "--table", NAME, "--reason", "a test")
+    eventually(lambda: "paused" in log.read_text(), "the pause is heard", 20)
+    attack(fleet, "203.0.113.2")
+    eventually(lambda: len(fleet.bans()) == 3, "it is banned", 20)
+    time.sleep(2)  # longer than an enforcer takes
+    assert fleet.ip_set_entries() == {FOREIGN, "203.0.113.1/32"}
+    asked(fleet, "resume", "--table", NAME, "--reason", "a test")
+    enforced(fleet, "203.0.113.1", "203.0.113.2")
+
+
+def heeds_its_file(fleet: Fleet, worker: subprocess.Popen[bytes], log: Path) -> None:
+    """See that the file says whom no IP set may hit, after SIGHUP and after `f2b reload`."""
+    file = log.parent / "f2b.toml"
+    file.write_text(JAILS.replace('"10m"\n', '"10m"\nignoreip = ["203.0.113.1"]\n'))
+    worker.send_signal(signal.SIGHUP)
+    enforced(fleet, "203.0.113.2")
+    file.write_text(JAILS)
+    told = asked(fleet, "reload", "--table", NAME)
+    eventually(lambda: log.read_text().count("jails_reloaded") == 2, told, 20)
+    enforced(fleet, "203.0.113.1", "203.0.113.2")
+
+
 def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
-    fleet: Fleet, local_aws: LocalAws, tmp_path: Path
+    fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path
 ) -> None:
+    token = held_to_table_and_waf(local_aws, account)
+    fleet.environment["AWS_SESSION_TOKEN"] = token
     (tmp_path / "f2b.toml").write_text(JAILS)
     logs = [tmp_path / name for name in ("first.log", "second.log", "judge.log")]
     put_in(fleet, FOREIGN)
@@ -96,6 +132,7 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
     first = enforcer(fleet, logs[0], "--metrics-port", str(port))
     eventually(lambda: get(f"http://127.0.0.1:{port}/readyz")[0] == 200, "the first is ready", 30)
     second = enforcer(fleet, logs[1])
+    del fleet.environment["AWS_SESSION_TOKEN"]
     judge(fleet, logs[2])
     eventually(lambda: all('"working"' in each.read_text() for each in logs), "all work", 30)
 
@@ -108,25 +145,8 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
     assert 'f2b_ip_set_updates_total{ip_set="f2b-ipv4",region="us-east-1"} 1.0' in metrics
     assert "f2b_infractions_judged_total 0.0" in metrics
 
-    # What people ask of all workers reaches who judges nothing, too.
-    asked(fleet, "pause", "--table", NAME, "--reason", "a test")
-    eventually(lambda: "paused" in logs[0].read_text(), "the pause is heard", 20)
-    attack(fleet, "203.0.113.2")
-    eventually(lambda: len(fleet.bans()) == 3, "it is banned", 20)
-    time.sleep(2)  # longer than an enforcer takes
-    assert fleet.ip_set_entries() == {FOREIGN, "203.0.113.1/32"}
-    asked(fleet, "resume", "--table", NAME, "--reason", "a test")
-    enforced(fleet, "203.0.113.1", "203.0.113.2")
-
-    # Its file says whom no IP set may hit, after SIGHUP and after `f2b reload`.
-    (tmp_path / "f2b.toml").write_text(JAILS.replace('"10m"\n', '"10m"\nignoreip = ["203.0.113.1"]\n'))
-    first.send_signal(signal.SIGHUP)
-    enforced(fleet, "203.0.113.2")
-    (tmp_path / "f2b.toml").write_text(JAILS)
-    told = asked(fleet, "reload", "--table", NAME)
-    eventually(lambda: logs[0].read_text().count("jails_reloaded") == 2, told, 20)
-    enforced(fleet, "203.0.113.1", "203.0.113.2")
-
+    heeds_a_pause(fleet, logs[0])
+    heeds_its_file(fleet, first, logs[0])
     assert "workers   3 alive, 2 of them only to enforce" in asked(
         fleet, "status", "--table", NAME, "--ip-set", NAME
     )
@@ -137,6 +157,9 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
     enforced(fleet, "203.0.113.1", "203.0.113.2", "203.0.113.3")
     second.terminate()
     assert second.wait(12) == 0
+    needed = {action for action, _ in local_aws.edge.needed(token)}
+    assert "wafv2:UpdateIPSet" in needed  # so the policy was asked
+    assert not any("not authorized" in each.read_text() for each in logs)
     assert local_aws.edge.calls().get("wafv2:UpdateIPSet", 0) >= 4
 
 

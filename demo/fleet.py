@@ -58,7 +58,7 @@ class Fleet:
         self._aws = aws
         self._account = account
         self._config = config
-        self._policies = policies
+        self.policies = policies
         self.sqs = aws.client("sqs", account=account)
         self.dynamodb = aws.client("dynamodb", account=account)
         # Who watches shares WAF's five reads a second with the workers, and is the one to wait.
@@ -133,12 +133,12 @@ class Fleet:
 
     def environment_of(self, role: str) -> dict[str, str]:
         """The environment of a part; a session token that was set by hand stays."""
-        token = {"AWS_SESSION_TOKEN": self._policies.token(role)} if self._policies else {}
+        token = {"AWS_SESSION_TOKEN": self.policies.token(role)} if self.policies else {}
         return token | self.environment
 
     def client_of(self, role: str, service: str) -> Any:
         """Make a client for a part that runs in this process; close it after use."""
-        token = self._policies.token(role) if self._policies else None
+        token = self.policies.token(role) if self.policies else None
         return self._aws.client(service, account=self._account, session_token=token)
 
     def _start(self, command: list[str], log: Path | None, *, role: str = "") -> subprocess.Popen[bytes]:

@@ -67,6 +67,12 @@ def test_a_sign_takes_the_place_of_the_one_before_it_with_the_reload_that_was_fo
 
 
 class TestDynamoDb:
+    def test_a_sign_says_of_who_only_enforces_that_it_does_not_judge(self, dynamodb: DynamoDBClient) -> None:
+        fleet = DynamoFleet(dynamodb, TABLE)
+        for each in (A, replace(B, judges=False)):
+            fleet.sign(each)
+        assert [each.judges for each in fleet.signs()] == [True, False]
+
     def test_a_sign_that_cannot_be_read_is_left_out(self, dynamodb: DynamoDBClient) -> None:
         fleet = DynamoFleet(dynamodb, TABLE)
         fleet.sign(A)

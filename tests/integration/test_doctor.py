@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 QUEUE, TABLE, IP_SET = NAMES[1], NAMES[3], NAMES[5]
 OURS, OPERATOR = "198.51.100.9", "198.51.100.77"
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/web/1"
-ROLES = {"operator": ("doctor", "operator", "dlq"), "worker": ("worker",), "producer": ("producer",)}
+ROLES = {
+    "operator": ("doctor", "operator", "dlq"),
+    **{role: (role,) for role in ("worker", "judge", "enforcer", "producer")},
+}
 """The policies that together are all that `f2b doctor --as` needs."""
 
 MADE: set[str] = set()
@@ -91,6 +94,25 @@ def test_where_nothing_is_wrong_every_line_is_ok_and_nothing_is_changed(role: st
     assert len(answer.stdout.splitlines()) >= {"operator": 35, "worker": 35, "producer": 4}[role]
     assert depths(well) == before
     assert _items(well) == items
+
+
+def test_a_judge_is_asked_for_the_queue_and_no_ip_set_and_an_enforcer_the_other_way_round(well: Cloud) -> None:
+    tried = {}
+    for role in ("judge", "enforcer"):
+        answer = run("doctor", *NAMES, "--as", role)
+        assert answer.exit_code == 0, answer.output
+        tried[role] = {line.partition("permission ")[2].partition(" ")[0] for line in answer.stdout.splitlines()}
+    both = {each for each in tried["judge"] if each.startswith("dynamodb:")}
+    assert both == {each for each in tried["enforcer"] if each.startswith("dynamodb:")}
+    assert {"dynamodb:PutItem", "dynamodb:PartiQLUpdate"} <= both
+    assert tried["judge"] - both - {""} == {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:SendMessage",
+    }
+    assert "wafv2:UpdateIPSet" in tried["enforcer"]
+    assert {each.partition(":")[0] for each in tried["enforcer"] - both - {""}} == {"wafv2"}
 
 
 @contextmanager
@@ -321,6 +343,10 @@ def test_a_producer_needs_a_queue_and_a_standalone_worker_has_none(tmp_path: Pat
     answer = run("doctor", "--as", "producer", "--state", "f2b.db")
     assert answer.exit_code == 3
     assert "takes infractions by HTTP" in answer.stderr
+    for role in ("judge", "enforcer"):
+        answer = run("doctor", "--as", role, "--state", "f2b.db")
+        assert (answer.exit_code, answer.stdout) == (3, "")
+        assert "both judges and enforces: give --as worker" in answer.stderr
 
 
 def test_the_web_acls_of_a_state_files_ip_sets_are_looked_at_too(well: Cloud, tmp_path: Path) -> None:

@@ -86,6 +86,12 @@ def test_what_is_not_known_or_over_is_no_problem(status: Status) -> None:
     assert status.problems == []
 
 
+def test_it_is_said_how_many_workers_only_enforce() -> None:
+    status = seen(workers=[ALIVE, dataclasses.replace(ALIVE, name="b", judges=False)])
+    assert "workers   2 alive, 1 of them only to enforce" in list(_lines(status))
+    assert [each["judges"] for each in status_object(status)["workers"]] == [True, False]
+
+
 RELOADED, KEPT, OLD = (
     dataclasses.replace(ALIVE, name=name, generation=generation)
     for name, generation in (("a", 3), ("b", 2), ("c", None))

@@ -88,6 +88,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "unban_lag_s": 60.0,
         "max_new_bans_per_minute": 20_000,
         "audit_days": 400,
+        "enforce_only": False,
         "metrics_port": None,
         "metrics_host": "127.0.0.1",
         "standalone": False,
@@ -107,7 +108,7 @@ def test_a_machine_of_many_cores_gets_no_more_processes_than_may_be_asked_for(
 
 
 def test_no_option_is_left_out_of_these_tests() -> None:
-    assert EVERY_OPTION.keys() | {"standalone"} == WorkerSettings.model_fields.keys()
+    assert EVERY_OPTION.keys() | {"standalone", "enforce_only"} == WorkerSettings.model_fields.keys()
 
 
 def test_standalone_mode_can_be_chosen_everywhere_and_needs_no_queue(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from f2b_worker.process.assembly import Condition
+from f2b_worker.process.parts import Condition
 from f2b_worker.process.pool.liveness import (
     LIVES_S,
     RESTARTS_MAX,

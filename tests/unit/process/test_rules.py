@@ -96,7 +96,7 @@ class Scene:
         self.acts.allow(self.act(Verb.ALLOW), [AllowEntry(network, until_ms)])
 
     def hand_over(self) -> None:
-        self.rules.hand_over(cast("Any", self.loops), [cast("Any", self.loops)])
+        self.rules.hand_over(self.loops.use, [cast("Any", self.loops)])
         self.happened.append("told")
 
     def follow(self, *steps: Callable[[], object]) -> None:

@@ -18,8 +18,8 @@ from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import StartError
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, Pulse
-from f2b_worker.process.assembly import Parts
 from f2b_worker.process.opening import chosen_blocklists
+from f2b_worker.process.parts import Parts
 from f2b_worker.process.regions import RegionPorts, as_text
 from f2b_worker.process.rules import Rules
 from f2b_worker.process.signs import Said
@@ -148,6 +148,21 @@ def test_a_loop_that_stands_still_is_a_problem_and_after_ten_minutes_ends_the_pr
     loops[place].pulse.beat()
     assert not running.problem
     assert not running.stuck
+
+
+def test_a_process_that_only_enforces_is_as_ready_as_its_enforcers_and_hands_them_what_holds_now() -> None:
+    enforcer, kept = Loop(), list[object]()
+    running = replace(parts(Loop(), enforcer), intake=None, keep=kept.append)
+    threads = start(running, threading.Event())
+
+    assert running.problem is None
+    enforcer.problem = "IP set f2b-ipv4: not allowed"
+    assert running.problem == "IP set f2b-ipv4: not allowed"
+    running.hand_over()
+    assert kept == [running.rules.policy]
+    assert enforcer.used == [(running.rules.allowed, running.rules.apart)]
+    running.end()
+    assert end(threads, threading.Event()) == EXIT_STOPPED
 
 
 def test_a_loop_that_is_stuck_ends_the_process_with_code_4() -> None:

@@ -63,8 +63,9 @@ def doctor(*, form: str, role: str, **given: Any) -> None:
     Each line is ok, or says what to do. For an operator it looks at all there is: credentials, queue, table, bans,
     workers, clock, jails, IP sets, the rules that refer to them, what their web ACLs protect, and who enforces. It
     also looks whether this machine's address is on the allowlist, and whether it, or the address that you are
-    logged in from, is banned. --as worker and --as producer look only at what that role uses, with its own
-    permissions, on the machine where it runs. With a state file it looks at the file, its disk and its worker in
+    logged in from, is banned. With another role in --as it looks only at what that role uses, with its own
+    permissions, on the machine where it runs. A judge is a worker without IP sets, or a Lambda function; an
+    enforcer is f2b-worker --enforce-only. With a state file it looks at the file, its disk and its worker in
     the place of queue and table.
     Each permission is tried by a call that AWS refuses for another reason, so nothing is changed, and no message
     is received. It does not see whether a distribution of CloudFront uses a web ACL, nor what a key of KMS allows.

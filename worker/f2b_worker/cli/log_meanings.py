@@ -264,6 +264,14 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
         "request_failed": Meaning("A request was answered with 500.", REPORT_IT),
     },
+    "Lambda": {
+        "not_judged_in_time": Meaning(
+            "The function's time ran out before all was judged. What is left comes again.",
+            "give the function more time, or fewer messages at once",
+        ),
+        "invocation_failed": Meaning("An invocation failed. All its messages come again.", ENDS_BY_ITSELF),
+        "settings_ignored": Meaning("Some settings are set that a function does not use.", "unset them"),
+    },
     "Standalone mode": {
         "dead_letters": Meaning(
             "The state file has infractions that were refused.", "look at them with the command that `look` has"

@@ -213,6 +213,7 @@ _STATUS = an_object(
                             **MAYBE_WHOLE,
                             "description": "The reload that it followed last; null: it does not say.",
                         },
+                        "judges": {**YES_OR_NO, "description": "Whether it takes infractions, or only enforces."},
                     }
                 )
             )

@@ -274,6 +274,7 @@ def _worker(sign: WorkerSign, found: Status) -> dict[str, Any]:
         "version": sign.version,
         "remark": sign.remark,
         "generation": sign.generation,
+        "judges": sign.judges,
     }
 
 
@@ -311,6 +312,9 @@ def _workers(found: Status) -> str:
         return "unknown"
     silent = len(found.seen.workers) - len(found.alive)
     told = f"{len(found.alive)} alive"
+    only_enforce = sum(not each.judges for each in found.alive)
+    if only_enforce:
+        told += f", {only_enforce} of them only to enforce"
     if silent:
         last_ms = max(each.at_ms for each in found.seen.workers if each not in found.alive)
         told += f", {silent} silent, the last for {_ago(last_ms, found)}"

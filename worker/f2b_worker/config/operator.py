@@ -54,6 +54,7 @@ WORKER_NAMES = frozenset(
         "unban_lag_s",
         "max_new_bans_per_minute",
         "audit_days",
+        "enforce_only",
         "metrics_port",
         "metrics_host",
         "standalone",

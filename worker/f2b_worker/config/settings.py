@@ -184,6 +184,14 @@ class WorkerSettings(_Settings):
             "keeps what held when it was done. Operators have this setting, too, and read it in a worker's file.",
         ),
     ] = AUDIT_DAYS
+    enforce_only: Annotated[
+        bool,
+        Field(
+            description="Only keep the IP sets equal to the active bans, and judge nothing. This is for a fleet "
+            "whose judges are Lambda functions, or workers without --ip-set that scale on their own. It takes no "
+            "--queue, and is one process. Run two: one enforces, the other takes over if that one dies."
+        ),
+    ] = False
     metrics_port: Annotated[
         int | None,
         Field(
@@ -234,6 +242,8 @@ class WorkerSettings(_Settings):
     def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
         of_a_fleet = values.get("queue") is not None or "table" in values
+        if is_on(values.get("enforce_only")):
+            return _of_an_enforcer(values)
         if not is_on(values.get("standalone")):
             if of_a_fleet and values.get("state"):
                 raise ValueError(
@@ -252,6 +262,22 @@ class WorkerSettings(_Settings):
         if self.state:
             return Path(self.state)
         return STATE_FILE if self.standalone else None
+
+
+def _of_an_enforcer(values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what belongs to a judge beside what only enforces."""
+    if is_on(values.get("standalone")) or values.get("state"):
+        raise ValueError(
+            "--enforce-only enforces the bans of a table: leave out --standalone and --state, or --enforce-only"
+        )
+    if values.get("queue") is not None:
+        raise ValueError(
+            "--enforce-only takes no infractions: leave out --queue (in the environment F2B_QUEUE, in the file "
+            "queue under [worker]), or leave out --enforce-only"
+        )
+    if str(values.get("processes", 1)) != "1":
+        raise ValueError("--enforce-only is one process: leave out --processes")
+    return {**values, "queue": None, "processes": 1}
 
 
 class ShimSettings(_Settings):

@@ -211,6 +211,11 @@ class Intake:
         due_s = self._judging.due_in_s()
         return most_s if due_s is None else min(most_s, max(0, math.ceil(due_s)))
 
+    def lay_out(self, messages: Sequence[Message]) -> None:
+        """Lay *messages* out for the next turn; those of which nothing is to be judged wait for no ledger."""
+        self._lay_out(messages)
+        self._settling.go_on()
+
     def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due; hold on to all through an outage, until *stop*."""
         self._lay_out(messages)

@@ -82,6 +82,12 @@ def finish() -> None:
             sys.stderr = sys.__stderr__
 
 
+def flush() -> None:
+    """Write what is held before the process is frozen; whoever does not take it is not waited for for long."""
+    if not _is_replaced():
+        _lines().drain(ENDS_WITHIN_S)
+
+
 def _processors(in_each: Mapping[str, object]) -> list[Processor]:
     def add(_logger: object, _method: str, line: EventDict) -> EventDict:
         return {**in_each, **line}

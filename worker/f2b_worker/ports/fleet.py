@@ -20,6 +20,7 @@ class WorkerSign:
         version: Of f2b.
         remark: What keeps it from its work, or what somebody should look at, in one line; empty: nothing.
         generation: How often somebody had asked for a reload when it last read its file; None: it does not say.
+        judges: Whether it takes infractions; one that does not only enforces.
     """
 
     name: str
@@ -28,6 +29,7 @@ class WorkerSign:
     version: str
     remark: str = ""
     generation: int | None = None
+    judges: bool = True
 
 
 class Fleet(Protocol):

@@ -6,10 +6,9 @@ What is missing is named together with the command that makes it.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
@@ -36,18 +35,19 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.enforcer import Enforcer, LedgerAdopter
+from f2b_worker.errors import StartError
 from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
-from f2b_worker.observe.pulse import STILL_S, STUCK_S, standing_still
 from f2b_worker.process.opening import chosen_blocklists, patiently, provision_command
 from f2b_worker.process.pardoning import Pardoning
+from f2b_worker.process.parts import Parts, set_all
 from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.rules import Rules
 from f2b_worker.process.schema import claim_schema, watch_schema
 from f2b_worker.process.scribe import run_scribe
-from f2b_worker.process.signs import Said, give_signs
+from f2b_worker.process.signs import give_signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.observe.pulse import Pulse
+    from f2b_worker.domain.judge.verdicts import Offender, OffenderId
     from f2b_worker.ports import Clock, Inbox, Ledger, StandingOrders
     from f2b_worker.process.regions import RegionPorts
 
@@ -77,116 +77,88 @@ SCRIBE_SLOWER = 5
 """The scribe renews its lease every 10 s, and another takes it over after 40: only a start's cost hangs on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """How one worker process does.
-
-    Attributes:
-        problem: What keeps it from doing its work now, in one line, or None.
-        conflict: What somebody should see to although it does its work, in one line, or None.
-    """
-
-    problem: str | None
-    conflict: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The loops of one worker process, and the events that stop and wake them.
-
-    Attributes:
-        rules: What they go by.
-        close: Ends what feeds the intake, and lets go what it did not take; called once `stop` is set.
-        interrupt: Ends what the intake may be waiting for.
-        others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
-        remark: Says what somebody should look at although work gets done, or None.
-        wakes: One event an enforcer: each clears its own.
-        regions: What each enforcer works with.
-        blocklists: What the enforcers enforce until this process ends.
-    """
-
-    intake: Intake
-    rules: Rules
-    enforcers: Sequence[Enforcer] = ()
-    wakes: Sequence[threading.Event] = ()
-    regions: Sequence[RegionPorts] = ()
-    stop: threading.Event = field(default_factory=threading.Event)
-    blocklists: tuple[Blocklist, ...] = ()
-    close: Callable[[], None] = lambda: None
-    interrupt: Callable[[], None] = lambda: None
-    others: Mapping[str, Callable[[Parts], None]] = field(default_factory=dict)
-    remark: Callable[[], str | None] = lambda: None
-
-    @property
-    def problem(self) -> str | None:
-        """One line about what keeps the loops from doing their work now, or None."""
-        if self.stop.is_set():
-            return "stopping"
-        still = standing_still(self._pulses, STILL_S)
-        problems = (still, self.intake.problem, *(each.problem for each in self.enforcers))
-        return next((each for each in problems if each), None)
-
-    @property
-    def stuck(self) -> str | None:
-        """One line about a loop that has stood still for so long that only a restart helps, or None."""
-        return standing_still(self._pulses, STUCK_S)
-
-    @property
-    def _pulses(self) -> dict[str, Pulse]:
-        enforcers = {f"enforcer of {each.region}": each.pulse for each in self.enforcers}
-        return {"intake": self.intake.pulse, **enforcers}
-
-    @property
-    def conflict(self) -> str | None:
-        """One line about which other configuration is enforced, or what else somebody should look at, or None.
-
-        A new deployment stands by until the old one stops, and may have to be ready before that: so it is.
-        """
-        enforcing = (*(each.conflict for each in self.regions), *(each.remark for each in self.enforcers))
-        lines = (*enforcing, self.remark())
-        return next((each for each in lines if each), None)
-
-    @property
-    def condition(self) -> Condition:
-        """How this process does."""
-        return Condition(self.problem, self.conflict)
-
-    @property
-    def said(self) -> Said:
-        """What this process says of itself beside its sign of life."""
-        return Said(self.problem or self.conflict or "", self.rules.followed)
-
-    def hand_over(self) -> None:
-        """Have every loop go by the rules as they are now."""
-        self.rules.hand_over(self.intake, self.enforcers)
-        _set_all(self.wakes)
-
-    def end(self) -> None:
-        """Ask every loop to stop."""
-        self.stop.set()
-        self.interrupt()
-        _set_all(self.wakes)
-
-
-def _set_all(events: Sequence[threading.Event]) -> None:
-    for each in events:
-        each.set()
-
-
 def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
     """Open what a worker needs of AWS, and make its loops.
 
     Raises:
         StartError: If something is missing or wrong.
     """
-    act_as("worker")
+    if settings.enforce_only:
+        return _open_enforcer(settings, config)
     jails = read_jails(config)
     blocklists = chosen_blocklists(jails, settings)
+    act_as("worker" if blocklists else "judge")
     clock = SystemClock()
     queue = patiently(settings, lambda: open_inbox(settings), config)
     watch = QueueWatch(queue.look, provision_command(settings, config))
     watch.look()
     inbox = Receivers(queue, threads=settings.receivers, poll_s=settings.poll_s, clock=clock)
+    shared = _open_shared(settings, jails, blocklists, config)
+    return assemble(
+        settings,
+        shared.rules,
+        blocklists=blocklists,
+        inbox=inbox,
+        ledger=shared.ledger,
+        regions=shared.regions,
+        close=inbox.close,
+        interrupt=inbox.end,
+        others={
+            **shared.loops,
+            "colleagues": lambda parts: follow_colleagues(shared.ledger, hearing(parts), clock, parts.stop),
+            "queue": lambda parts: watch.run(clock, parts.stop),
+        },
+        remark=lambda: watch.remark,
+    )
+
+
+def _open_enforcer(settings: WorkerSettings, config: Path | None) -> Parts:
+    """Open what a worker needs that takes no infractions.
+
+    Raises:
+        StartError: If something is missing or wrong, or there is nothing to enforce.
+    """
+    act_as("enforcer")
+    jails = read_jails(config)
+    blocklists = chosen_blocklists(jails, settings)
+    if not blocklists:
+        raise StartError(
+            "--enforce-only has nothing to enforce: give --ip-set, or give a blocklist of the file ip_set"
+        )
+    shared = _open_shared(settings, jails, blocklists, config)
+    return assemble(
+        settings,
+        shared.rules,
+        blocklists=blocklists,
+        inbox=None,
+        ledger=shared.ledger,
+        regions=shared.regions,
+        # Whoever reads the ban log hears in it of what people ask of all workers.
+        others={
+            **shared.loops,
+            "log": lambda parts: follow_colleagues(shared.ledger, hearing(parts), SystemClock(), parts.stop),
+        },
+    )
+
+
+def hearing(parts: Parts) -> Callable[[Mapping[OffenderId, Offender], float], None]:
+    """Find who hears what others did to bans: nobody where this process only enforces."""
+    return parts.intake.hear if parts.intake else lambda _news, _asked_s: None
+
+
+class _Shared(NamedTuple):
+    """What every worker on a table has, whether it judges or not."""
+
+    ledger: DynamoLedger
+    regions: list[RegionPorts]
+    rules: Rules
+    loops: Mapping[str, Callable[[Parts], None]]
+
+
+def _open_shared(
+    settings: WorkerSettings, jails: Jails, blocklists: Sequence[Blocklist], config: Path | None
+) -> _Shared:
+    clock = SystemClock()
     table = dynamodb_client(connections=LEDGER_CONNECTIONS, plain_queries=True)
     ledger = patiently(settings, lambda: open_ledger(settings, jails.policy, clock, table), config)
     schema = DynamoSchema(table, settings.table)
@@ -196,28 +168,16 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
         table, settings.table, name="scribe", owner=own_name(), clock=clock, slower=SCRIBE_SLOWER
     )
     rules = patiently(settings, lambda: open_rules(lambda: read_jails(config), ledger.orders, clock), config)
-    return assemble(
-        settings,
-        rules,
-        blocklists=blocklists,
-        inbox=inbox,
-        ledger=ledger,
-        regions=regions,
-        close=inbox.close,
-        interrupt=inbox.end,
-        others={
-            "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
-            "scribe": lambda parts: run_scribe(
-                lambda: begin_as_scribe(table, settings, clock), scribe_lease, clock, parts.stop
-            ),
-            "signs": lambda parts: give_signs(
-                DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.said
-            ),
-            "schema": lambda parts: watch_schema(schema, clock, parts.stop),
-            "queue": lambda parts: watch.run(clock, parts.stop),
-        },
-        remark=lambda: watch.remark,
-    )
+    loops: Mapping[str, Callable[[Parts], None]] = {
+        "scribe": lambda parts: run_scribe(
+            lambda: begin_as_scribe(table, settings, clock), scribe_lease, clock, parts.stop
+        ),
+        "signs": lambda parts: give_signs(
+            DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.said
+        ),
+        "schema": lambda parts: watch_schema(schema, clock, parts.stop),
+    }
+    return _Shared(ledger, regions, rules, loops)
 
 
 def begin_as_scribe(client: DynamoDBClient, settings: WorkerSettings, clock: Clock) -> tuple[Scribe, Pardoning]:
@@ -252,7 +212,7 @@ def assemble(  # noqa: PLR0913
     rules: Rules,
     *,
     blocklists: tuple[Blocklist, ...],
-    inbox: Inbox,
+    inbox: Inbox | None,
     ledger: Ledger,
     regions: Sequence[RegionPorts],
     close: Callable[[], None] = lambda: None,
@@ -260,10 +220,29 @@ def assemble(  # noqa: PLR0913
     others: Mapping[str, Callable[[Parts], None]] = MappingProxyType({}),
     remark: Callable[[], str | None] = lambda: None,
 ) -> Parts:
-    """Make the loops out of what was opened; see `Parts`."""
+    """Make the loops out of what was opened; without an inbox none judges. See `Parts`."""
     warn_of_bans_without_a_place(rules.policy, blocklists)
     wakes = [threading.Event() for _ in regions]
-    intake = Intake(
+    on_ban = partial(set_all, wakes)
+    return Parts(
+        _intake(settings, rules, inbox, ledger, on_ban) if inbox else None,
+        rules,
+        [_enforcer(ports, ledger, rules=rules, settings=settings) for ports in regions],
+        wakes,
+        regions,
+        blocklists=blocklists,
+        close=close,
+        interrupt=interrupt,
+        others=others,
+        remark=remark,
+        keep=lambda policy: ledger.keep_for(kept_ms(policy, settings.max_age)),
+    )
+
+
+def _intake(
+    settings: WorkerSettings, rules: Rules, inbox: Inbox, ledger: Ledger, on_ban: Callable[[], None]
+) -> Intake:
+    return Intake(
         inbox,
         ledger,
         rules.policy,
@@ -273,26 +252,11 @@ def assemble(  # noqa: PLR0913
         linger_s=settings.linger_s,
         extend_resolution_s=settings.extend_resolution_s,
         offenders_per_s=settings.offenders_per_s,
-        on_ban=partial(_set_all, wakes),
-    )
-    enforcers = [_enforcer(ports, ledger, intake, rules=rules, settings=settings) for ports in regions]
-    return Parts(
-        intake,
-        rules,
-        enforcers,
-        wakes,
-        regions,
-        blocklists=blocklists,
-        close=close,
-        interrupt=interrupt,
-        others=others,
-        remark=remark,
+        on_ban=on_ban,
     )
 
 
-def _enforcer(
-    ports: RegionPorts, ledger: Ledger, intake: Intake, *, rules: Rules, settings: WorkerSettings
-) -> Enforcer:
+def _enforcer(ports: RegionPorts, ledger: Ledger, *, rules: Rules, settings: WorkerSettings) -> Enforcer:
     clock = SystemClock()
     return Enforcer(
         ports.bans,
@@ -307,7 +271,7 @@ def _enforcer(
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,
         max_new_bans_per_minute=settings.max_new_bans_per_minute,
-        adopter=LedgerAdopter(ledger, lambda: intake.policy, clock),
+        adopter=LedgerAdopter(ledger, lambda: rules.jails, clock),
     )
 
 

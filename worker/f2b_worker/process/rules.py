@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from f2b_worker.domain.acts.allowlist import AllowEntry
     from f2b_worker.domain.jails import Policy
     from f2b_worker.enforcer import Enforcer
-    from f2b_worker.intake.loop import Intake
     from f2b_worker.ports import Clock, StandingOrders
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -61,6 +60,11 @@ class Rules:
         return replace(policy, allowed=Networks(self._added)) if self._added else policy
 
     @property
+    def jails(self) -> Policy:
+        """How long bans last: the policy of the file, as it is, which costs nothing to ask for."""
+        return self._jails.policy
+
+    @property
     def allowed(self) -> Networks:
         """Whom no IP set may hit."""
         return self._with_added(self._jails.allowed)
@@ -98,10 +102,10 @@ class Rules:
         self._added = added
         return self._settled != before
 
-    def hand_over(self, intake: Intake, enforcers: Sequence[Enforcer]) -> None:
-        """Have the loops go by these; may be called by several threads at once."""
+    def hand_over(self, use: Callable[[Policy], None], enforcers: Sequence[Enforcer]) -> None:
+        """Have the loops go by these, *use* by the jails; may be called by several threads at once."""
         with self._handing_over:
-            intake.use(self.policy)
+            use(self.policy)
             for enforcer in enforcers:
                 enforcer.allow(self.allowed, self.apart)
                 enforcer.obey(self.control)

@@ -34,6 +34,7 @@ class Said(NamedTuple):
 
     remark: str = ""
     generation: int | None = None
+    judges: bool = True
 
 
 def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, look: Callable[[], Said]) -> None:

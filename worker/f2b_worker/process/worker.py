@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.process.assembly import Condition, Parts
+    from f2b_worker.process.parts import Condition, Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -91,17 +91,26 @@ def run_parts(
     metrics.generation.set(parts.rules.followed)
     threads = start(parts, died, reload)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
-    where = (
-        {"state": str(settings.state_file), "port": settings.port}
-        if settings.standalone
-        else {"queue": settings.queue, "table": settings.table}
-    )
-    log.info("working", **where, blocklists=blocklists)
+    log.info("working", **_where(settings), blocklists=blocklists)
     _wait(parts, orders.reloads, reload, tell)
     parts.end()
     code = end(threads, died)
     end_undisturbed()
     return code
+
+
+def _where(settings: WorkerSettings) -> dict[str, object]:
+    """Say for the log where infractions come from, and where bans are kept."""
+    if settings.standalone:
+        return {"state": str(settings.state_file), "port": settings.port}
+    return (
+        {"enforce_only": True} | {"table": settings.table}
+        if settings.enforce_only
+        else {
+            "queue": settings.queue,
+            "table": settings.table,
+        }
+    )
 
 
 def serve_health(host: str, port: int, app: WSGIApplication) -> None:
@@ -144,10 +153,18 @@ def start(
         parts.stop.wait()
         parts.close()
 
+    intake = parts.intake
+    judging: dict[str, Callable[[], None]] = (
+        {
+            "intake": lambda: intake.run(parts.stop),
+            "close": close,  # beside the intake, which may need long for what it has in hand
+            "keeper": lambda: intake.keep_in_hand(parts.stop),
+        }
+        if intake
+        else {}
+    )
     loops: dict[str, Callable[[], None]] = {
-        "intake": lambda: parts.intake.run(parts.stop),
-        "close": close,  # beside the intake, which may need long for what it has in hand
-        "keeper": lambda: parts.intake.keep_in_hand(parts.stop),
+        **judging,
         "watch": lambda: _watch(parts),
         "orders": lambda: follow_orders(parts.rules, parts.hand_over, reload, clock, parts.stop),
         **{name: partial(run, parts) for name, run in parts.others.items()},

@@ -47,6 +47,8 @@ class DynamoFleet:
         }
         if sign.generation is not None:
             item["generation"] = number(sign.generation)
+        if not sign.judges:
+            item["judges"] = {"BOOL": False}
         with aws_errors("giving a sign of life"):
             self._client.put_item(TableName=self._table, Item=item)
 
@@ -81,6 +83,7 @@ def _as_sign(item: dict[str, Any]) -> WorkerSign | None:
             item["version"]["S"],
             item["remark"]["S"],
             as_count(item["generation"]) if "generation" in item else None,
+            judges=item.get("judges") != {"BOOL": False},
         )
     except MISSHAPEN:
         return None

@@ -206,6 +206,11 @@ class SqsInbox:
             self._dead_letter_url = dead_letter_url_of(self._client, self._queue_url)
         return found
 
+    def close(self) -> None:
+        """Let its threads end, once what they are at is done."""
+        for threads in (self._io, self._releases, self._burials):
+            threads.shutdown(wait=False)
+
     def _hide_for(self, visibility_s: int) -> None:
         self._own: _OwnVisibility = {} if visibility_s >= HIDES_S else {"VisibilityTimeout": OWN_VISIBILITY_S}
         self._visibility_s = self._own.get("VisibilityTimeout", visibility_s)

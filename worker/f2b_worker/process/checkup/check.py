@@ -22,12 +22,24 @@ class Role(StrEnum):
 
     OPERATOR = "operator"
     WORKER = "worker"
+    JUDGE = "judge"
+    ENFORCER = "enforcer"
     PRODUCER = "producer"
 
     @property
     def policy(self) -> str:
         """The policy in docs/iam that has what this role needs to look: an operator sees the whole set-up."""
         return LOOKING if self is Role.OPERATOR else self.value
+
+    @property
+    def judges(self) -> bool:
+        """Whether it takes infractions from the queue."""
+        return self in {Role.WORKER, Role.JUDGE}
+
+    @property
+    def enforces(self) -> bool:
+        """Whether it writes IP sets."""
+        return self in {Role.WORKER, Role.ENFORCER}
 
 
 class Check(NamedTuple):

@@ -35,6 +35,8 @@ def checks(settings: OperatorSettings, jails: Jails, role: Role) -> Iterator[Che
         raise StartError(
             "a standalone worker has no queue: it takes infractions by HTTP, which needs no permission"
         )
+    if settings.state_file and role in {Role.JUDGE, Role.ENFORCER}:
+        raise StartError("a standalone worker both judges and enforces: give --as worker")
     if settings.state_file:
         return _of_file(settings, settings.state_file, jails, role)
     if role is Role.PRODUCER and settings.required_queue:
@@ -55,13 +57,14 @@ def _of_fleet(settings: OperatorSettings, jails: Jails, role: Role) -> Iterator[
 
     blocklists = chosen_blocklists(jails, settings)
     yield _credentials(settings, role)
-    if settings.queue:
+    if settings.queue and role is not Role.ENFORCER:
         yield from of_queue(settings, role)
     yield from of_table(settings, role)
     yield Check("clock", clock_of_aws, role.policy)
     yield from _of_jails(jails.policy, blocklists, role)
     yield from of_own_addresses(settings, jails, role)
-    yield from _of_waf(settings, blocklists, role)
+    if role is not Role.JUDGE:
+        yield from _of_waf(settings, blocklists, role)
 
 
 def _of_file(settings: OperatorSettings, path: Path, jails: Jails, role: Role) -> Iterator[Check]:

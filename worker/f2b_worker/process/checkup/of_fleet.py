@@ -83,7 +83,7 @@ def of_queue(settings: OperatorSettings, role: Role) -> Iterator[Check]:
         yield Check(f"queue {queue.name}", partial(_finds, queue.url, queue.command), role.policy)
         yield Check(f"redrive of {queue.name}", partial(_finds, queue.dead_url, queue.command), role.policy)
     yield Check("settings of the queue", queue.problems, role.policy)
-    if role is Role.WORKER:
+    if role.judges:
         yield from permissions(_RECEIVING, queue.probes(queue.url), role.policy)
         yield from permissions(_SENDING, queue.probes(queue.dead_url), role.policy, dead)
     else:
@@ -101,7 +101,7 @@ def of_table(settings: OperatorSettings, role: Role) -> Iterator[Check]:
     listed = table.steps if role is Role.OPERATOR else table.steps_of_a_worker
     yield from steps_of(f"table {settings.table}", listed, command, role.policy)
     yield Check("snapshot and log of the bans", partial(_bans, settings), role.policy)
-    actions = (*_READING, *_WRITING, *(_IN_BATCHES if role is Role.WORKER else ()))
+    actions = (*_READING, *_WRITING, *(_IN_BATCHES if role.judges or role.enforces else ()))
     yield from permissions(actions, lambda: table_probes(client, settings.table), role.value)
     yield Check("workers", lambda: _workers(DynamoFleet(client, settings.table)), role.policy)
 

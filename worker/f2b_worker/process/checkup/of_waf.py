@@ -53,7 +53,7 @@ def of_waf(settings: OperatorSettings, blocklists: Sequence[Blocklist], role: Ro
             if role is Role.OPERATOR and sets.can_tell_what_is_protected(each):
                 yield Check(f"web ACL for IP set {each.name}", partial(sets.without_resource, each), policy)
             yield Check(f"room in IP set {each.name}", partial(_full, each, command), policy)
-        if role is Role.WORKER:
+        if role.enforces:
             for blocklist, (first, *_) in ((name, several) for name, several in sets.found.items() if several):
                 what = f"permission wafv2:UpdateIPSet on the IP sets of {blocklist}"
                 yield Check(what, partial(_probe_set, first), policy)
@@ -78,7 +78,7 @@ class _Sets:
 
     def permissions(self, role: Role, policy: str) -> Iterator[Check]:
         """List what is tried of what a role reads."""
-        actions = (*_READING, *(_SEEING_RULES if role is Role.WORKER else ()))
+        actions = (*_READING, *(_SEEING_RULES if role.enforces else ()))
         first = self._blocklists[0]
         yield from permissions(actions, lambda: waf_probes(self._listing, first.scope, first.ip_sets[0]), policy)
 

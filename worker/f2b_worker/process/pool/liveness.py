@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.ports import Clock
-    from f2b_worker.process.assembly import Condition
+    from f2b_worker.process.parts import Condition
 
 LIVES_S = 60.0
 """Who lived for so long was well: its next death is a first one."""

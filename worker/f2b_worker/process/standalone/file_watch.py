@@ -10,7 +10,7 @@ from f2b_worker.errors import F2bError, FileLost
 
 if TYPE_CHECKING:
     from f2b_worker.adapters.sqlite.state import StateFile
-    from f2b_worker.process.assembly import Parts
+    from f2b_worker.process.parts import Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.intake.colleagues import follow_colleagues
-from f2b_worker.process.assembly import assemble, open_rules
+from f2b_worker.process.assembly import assemble, hearing, open_rules
 from f2b_worker.process.opening import chosen_blocklists, patiently
 from f2b_worker.process.pardoning import Pardoning, pardon
 from f2b_worker.process.regions import open_state_regions
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from f2b_worker.config.settings import WorkerSettings
-    from f2b_worker.process.assembly import Parts
+    from f2b_worker.process.parts import Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -96,7 +96,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
                 on_news=inbox.announce,
             ),
             "file": watch.run,
-            "colleagues": lambda parts: follow_colleagues(ledger, parts.intake.hear, clock, parts.stop),
+            "colleagues": lambda parts: follow_colleagues(ledger, hearing(parts), clock, parts.stop),
             "pardons": lambda parts: pardon(
                 ledger, Pardoning(ledger.standing, ledger.orders, acts, clock, "f2b-worker"), clock, parts.stop
             ),

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from f2b_worker.adapters import aws
 from f2b_worker.adapters.dynamodb.table import check_table
-from f2b_worker.adapters.provisioning import queues
+from f2b_worker.adapters.provisioning import needs
 from f2b_worker.adapters.sqs import inbox
 from f2b_worker.adapters.waf import listing as waf_listing
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run, start
@@ -59,9 +59,9 @@ class TestProvision:
         queue, dead = cloud.attributes("bans"), cloud.attributes("bans-dead")
         policy = json.loads(queue["RedrivePolicy"])
         assert policy["deadLetterTargetArn"] == dead["QueueArn"]
-        assert int(policy["maxReceiveCount"]) == queues.MAX_RECEIVE_COUNT
+        assert int(policy["maxReceiveCount"]) == needs.MAX_RECEIVE_COUNT
         assert {queue["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]} == {str(14 * 24 * 3600)}
-        assert queue["VisibilityTimeout"] == str(queues.VISIBILITY_TIMEOUT_S)
+        assert queue["VisibilityTimeout"] == str(needs.VISIBILITY_TIMEOUT_S)
         assert "RedrivePolicy" not in dead
 
     def test_the_table_is_on_demand_with_its_index_and_its_time_to_live(self, cloud: Cloud) -> None:

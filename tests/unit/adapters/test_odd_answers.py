@@ -19,8 +19,9 @@ from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.table import check_table
 from f2b_worker.adapters.provisioning.fleet import Protections, Table
+from f2b_worker.adapters.provisioning.needs import RULE_GROUP_DESCRIPTION as OURS
 from f2b_worker.adapters.provisioning.queues import Queues
-from f2b_worker.adapters.provisioning.rule_groups import DESCRIPTION, RuleGroup
+from f2b_worker.adapters.provisioning.rule_groups import RuleGroup
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.adapters.provisioning.waf import Wish, plans
 from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, visibility_s_of
@@ -149,9 +150,9 @@ PROVISIONING_BODIES = [
     '{"IPSets": [{"Name": "f2b"}], "IPSet": {}}',
     '{"IPSets": [{"Name": "f2b", "Id": "i"}], "IPSet": {"IPAddressVersion": []}}',
     '{"IPSets": [], "RuleGroups": [{}]}',
-    f'{{"IPSets": [], "RuleGroups": [{{"Name": "f2b", "Description": "{DESCRIPTION}"}}]}}',
+    f'{{"IPSets": [], "RuleGroups": [{{"Name": "f2b", "Description": "{OURS}"}}]}}',
     *(
-        f'{{"LockToken": "t", "RuleGroups": [{{"Name": "f2b", "Id": "i", "Description": "{DESCRIPTION}"}}], '
+        f'{{"LockToken": "t", "RuleGroups": [{{"Name": "f2b", "Id": "i", "Description": "{OURS}"}}], '
         f'"RuleGroup": {group}}}'
         for group in ("{}", '{"VisibilityConfig": {}, "Rules": [{}]}', '{"VisibilityConfig": {}, "Rules": 5}')
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.adapters.provisioning.queues import MAX_RECEIVE_COUNT, RETENTION_S, VISIBILITY_TIMEOUT_S
+from f2b_worker.adapters.provisioning.needs import MAX_RECEIVE_COUNT, RETENTION_S, VISIBILITY_TIMEOUT_S
 from f2b_worker.errors import F2bError, Missing, Permanent
 
 if TYPE_CHECKING:

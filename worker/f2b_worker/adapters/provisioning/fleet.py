@@ -12,6 +12,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.dynamodb.table import check_table
+from f2b_worker.adapters.provisioning import needs
 from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.errors import Missing
@@ -192,20 +193,13 @@ def _is_marked(schema: DynamoSchema) -> bool:
 
 def _make_table(client: DynamoDBClient, table: str, wish: Protections = PLAIN) -> None:
     warm: Any = {"WarmThroughput": wish.warm_throughput} if wish.warm_throughput else {}
+    keys: Any = needs.table_keys()
     with aws_errors(f"making table {table}"):
         client.create_table(
             TableName=table,
-            BillingMode="PAY_PER_REQUEST",
             DeletionProtectionEnabled=wish.deletion_protection,
             **warm,
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
+            **keys,
         )
         client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
 
@@ -222,7 +216,6 @@ def _has_ttl(client: DynamoDBClient, table: str) -> bool:
 
 
 def _set_ttl(client: DynamoDBClient, table: str) -> None:
+    wanted: Any = needs.time_to_live()
     with aws_errors(f"setting the time to live of table {table}"):
-        client.update_time_to_live(
-            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
-        )
+        client.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import account_of_credentials, sqs_client
+from f2b_worker.adapters.provisioning import needs
 from f2b_worker.adapters.provisioning.steps import Step, finds
 from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, is_url, queue_url_of
 from f2b_worker.errors import StartError
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from f2b_worker.adapters.provisioning.steps import Patience
-
-VISIBILITY_TIMEOUT_S = 60
-RETENTION_S = 14 * 24 * 3600
-
-MAX_RECEIVE_COUNT = 20
-"""A worker holds on to what it received through an outage, so only what kills workers comes back so often."""
 
 
 class Queues:
@@ -37,7 +31,7 @@ class Queues:
         self._client = sqs_client(queue, connections=1)
         self._given = queue
         self._name = queue.rstrip("/").rsplit("/", maxsplit=1)[-1]
-        self._dead = f"{self._name}-dead"
+        self._dead = needs.dead_letters_of(self._name)
         self._patience = patience
         self._made_with_redrive = False
 
@@ -74,12 +68,7 @@ class Queues:
         return dead_letter_url_of(self._client, queue_url_of(self._client, self._name))
 
     def _make(self, name: str, **more: str) -> None:
-        attributes: Any = {
-            "MessageRetentionPeriod": str(RETENTION_S),
-            "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
-            "ReceiveMessageWaitTimeSeconds": "20",
-            **more,
-        }
+        attributes: Any = {**needs.queue_attributes(), **more}
         with aws_errors(f"making queue {name}"):
             self._client.create_queue(QueueName=name, Attributes=attributes)
         self._patience.until_shown(f"queue {name}", lambda: _arn_of(self._client, name))
@@ -98,8 +87,7 @@ class Queues:
         self._patience.until_shown(f"redrive of {self._name}", self._redrive)
 
     def _policy(self) -> str:
-        arn = _arn_of(self._client, self._dead)
-        return json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT})
+        return needs.redrive_policy(_arn_of(self._client, self._dead))
 
 
 def _arn_of(client: SQSClient, name: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from f2b_worker.adapters.answers import aws_errors, part_of
+from f2b_worker.adapters.provisioning import needs
 from f2b_worker.adapters.waf.ip_set import scope_name
 from f2b_worker.adapters.waf.rules import SET_REFERENCE, references
-from f2b_worker.domain.blocklists import Action
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
@@ -20,23 +19,6 @@ if TYPE_CHECKING:
 
     from f2b_worker.adapters.waf.listing import WafListing
     from f2b_worker.domain.blocklists import Blocklist, Scope
-
-CAPACITY = 50
-"""Web ACL capacity units (WCU) that the group reserves: one a reference to an IP set, and WAF allows 50 references
-in a rule group. Its capacity can never be changed, so it is made as large as it can ever need; a web ACL has 1,500
-before they cost extra."""
-
-DESCRIPTION = "Refers to the IP sets of f2b, made by f2b provision"
-"""By this a rule group is known as ours. WAF takes no other punctuation than + = : # @ / - , and the full stop."""
-
-_ACTIONS = {
-    Action.BLOCK: "Block",
-    Action.CAPTCHA: "Captcha",
-    Action.CHALLENGE: "Challenge",
-    Action.COUNT: "Count",
-}
-_FIRST_PRIORITY = {Action.COUNT: 0, Action.BLOCK: 100, Action.CAPTCHA: 200, Action.CHALLENGE: 300}
-"""A rule that counts ends nothing, so it stands first; of two that end it, the harder one does."""
 
 
 class RuleGroup:
@@ -64,7 +46,7 @@ class RuleGroup:
         """
         for each in self._listing.rule_groups(self._scope):
             if each["Name"] == self._name:
-                if each.get("Description") != DESCRIPTION:
+                if each.get("Description") != needs.RULE_GROUP_DESCRIPTION:
                     line = f"rule group {self._name} in {self._scope} was not made by f2b provision"
                     raise StartError(f"{line}: choose another name")
                 return each
@@ -73,23 +55,14 @@ class RuleGroup:
     def create(self) -> None:
         """Make the group, without a rule."""
         doing = f"making rule group {self._name}"
+        wanted: Any = needs.rule_group(self._name, self._scope)
         with aws_errors(doing):
-            answer = self._writing.create_rule_group(
-                Name=self._name,
-                Scope=scope_name(self._scope),
-                Capacity=CAPACITY,
-                Description=DESCRIPTION,
-                Rules=[],
-                VisibilityConfig=_visible(self._name),
-            )
+            answer = self._writing.create_rule_group(**wanted)
         self._made = part_of(answer, "Summary", doing, dict)
 
     def rule_name(self, blocklist: Blocklist) -> str:
-        """Name the rule of a blocklist; no other blocklist's rule has this name."""
-        if "." not in blocklist.name:
-            return f"f2b-{blocklist.name}"
-        # WAF takes no dot, and a_b may be a blocklist beside a.b.
-        return f"f2b-{blocklist.name.replace('.', '_')}-{crc32(blocklist.name.encode()):08x}"
+        """Name the rule of a blocklist."""
+        return needs.rule_name(blocklist.name)
 
     def refers_to(self, blocklist: Blocklist, arns: Sequence[str]) -> bool:
         """Tell whether the blocklist's rule is there and refers to all these sets."""
@@ -112,10 +85,10 @@ class RuleGroup:
         ours = self._rule_of(blocklist, group["Rules"])
         rules: list[Any] = [each for each in group["Rules"] if each != ours]
         if ours:
-            rules.append({**ours, "Statement": _any_of(self._extended(ours, arns))})
+            rules.append({**ours, "Statement": needs.any_of(self._extended(ours, arns))})
         else:
-            priority = _free(_FIRST_PRIORITY[blocklist.action], {each["Priority"] for each in rules})
-            rules.append(_rule(self.rule_name(blocklist), priority, _action(blocklist.action, status), arns))
+            priority = _free(needs.FIRST_PRIORITY[blocklist.action], {each["Priority"] for each in rules})
+            rules.append(needs.rule(blocklist.name, blocklist.action, arns, priority=priority, status=status))
         # What a rule group is updated without is taken from it.
         bodies = group.get("CustomResponseBodies")
         kept: Any = {"CustomResponseBodies": bodies} if bodies else {}
@@ -124,7 +97,7 @@ class RuleGroup:
                 Name=self._name,
                 Scope=scope_name(self._scope),
                 Id=found["Id"],
-                Description=DESCRIPTION,
+                Description=needs.RULE_GROUP_DESCRIPTION,
                 Rules=sorted(rules, key=lambda each: int(each["Priority"])),
                 VisibilityConfig=group["VisibilityConfig"],
                 LockToken=token,
@@ -159,48 +132,19 @@ class RuleGroup:
         return [*there, *(arn for arn in arns if arn not in there)]
 
 
-def _rule(name: str, priority: int, action: dict[str, Any], arns: Sequence[str]) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "Priority": priority,
-        "Statement": _any_of(arns),
-        "Action": action,
-        "VisibilityConfig": _visible(name),
-    }
-
-
-def _any_of(arns: Sequence[str]) -> dict[str, Any]:
-    statements = [{SET_REFERENCE: {"ARN": arn}} for arn in arns]
-    return {"OrStatement": {"Statements": statements}} if len(statements) > 1 else statements[0]
-
-
-def _action(action: Action, status: int | None) -> dict[str, Any]:
-    custom = action is Action.BLOCK and status is not None
-    return {_ACTIONS[action]: {"CustomResponse": {"ResponseCode": status}} if custom else {}}
-
-
 def _free(first: int, taken: set[int]) -> int:
     while first in taken:
         first += 1
     return first
 
 
-def _visible(name: str) -> Any:
-    return {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
-
-
 def web_acl_rule(name: str, arn: str, scope: Scope) -> str:
     """Say how a rule group is put into a web ACL."""
-    rule = {
-        "Name": name,
-        "Priority": 0,
-        "Statement": {"RuleGroupReferenceStatement": {"ARN": arn}},
-        "OverrideAction": {"None": {}},
-        "VisibilityConfig": _visible(name),
-    }
+    rule = needs.web_acl_rule(name, arn)
     return (
         f"Put rule group {name} into your {scope} web ACL: f2b never changes one. In the console: Add rules, My "
         f"own rules and rule groups, Rule group. Or add this to its rules, before the rules that allow requests:\n"
         f"  {json.dumps(rule)}\n"
-        f"It takes {CAPACITY} WCU of the web ACL, one for each IP set that it may refer to now or later."
+        f"It takes {needs.RULE_GROUP_CAPACITY} WCU of the web ACL, one for each IP set that it may refer to now "
+        "or later."
     )

@@ -6,11 +6,13 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import wafv2_client
-from f2b_worker.adapters.provisioning.rule_groups import CAPACITY, RuleGroup, web_acl_rule
+from f2b_worker.adapters.provisioning import needs
+from f2b_worker.adapters.provisioning.needs import FAMILIES, RULE_GROUP_CAPACITY, Family
+from f2b_worker.adapters.provisioning.rule_groups import RuleGroup, web_acl_rule
 from f2b_worker.adapters.provisioning.steps import Step
 from f2b_worker.adapters.waf.ip_set import region_of, scope_name
 from f2b_worker.adapters.waf.listing import WafListing
@@ -42,9 +44,6 @@ UNAVAILABLE_FOR_S = 60.0
 
 Usually seconds: https://github.com/hashicorp/terraform-provider-aws/issues/17527"""
 
-DESCRIPTION = "Active bans, kept by f2b"
-
-Family = Literal["IPV4", "IPV6"]
 T = TypeVar("T")
 
 
@@ -122,7 +121,7 @@ class WafPlan:
         self, name: str, bases: Sequence[str], existing: Mapping[str, IPSetSummaryTypeDef]
     ) -> tuple[Family, ...]:
         if len(bases) > 1:
-            return "IPV4", "IPV6"
+            return FAMILIES
         # A set of exactly the given name: its family stands nowhere but in the set.
         first = existing[ip_sets_named(name, existing)[0]]
         doing = f"IP set {first['Name']}"
@@ -133,23 +132,19 @@ class WafPlan:
         return (part_of(part_of(answer, "IPSet", doing, dict), "IPAddressVersion", doing, str),)
 
     def _make_ip_set(self, name: str, family: Family) -> None:
+        wanted: Any = needs.ip_set(name, family, self._scope)
+
         def create() -> None:
             doing = f"making IP set {name}"
             with aws_errors(doing):
-                answer = self._writing.create_ip_set(
-                    Name=name,
-                    Scope=scope_name(self._scope),
-                    Description=DESCRIPTION,
-                    IPAddressVersion=family,
-                    Addresses=[],
-                )
+                answer = self._writing.create_ip_set(**wanted)
             self._made[name] = part_of(answer, "Summary", doing, dict)
 
         self._writes.run(create, is_repeatable=False)
 
     def _rule_group_steps(self, name: str, sets: Mapping[str, int]) -> Iterator[Step]:
         group = RuleGroup(self._writing, self._listing, name, self._scope)
-        room = f"{sum(sets.values())} of {CAPACITY} WCU used"
+        room = f"{sum(sets.values())} of {RULE_GROUP_CAPACITY} WCU used"
         yield Step(
             f"rule group {name} in {self._scope} ({room})",
             lambda: group.find() is not None,
@@ -196,10 +191,10 @@ def plans(blocklists: Sequence[Blocklist], wish: Wish, clock: Clock) -> list[Waf
 
 
 def _check_references(number: int, scope: Scope) -> None:
-    if number > CAPACITY:
+    if number > RULE_GROUP_CAPACITY:
         raise StartError(
-            f"{number} IP sets in {scope}: a rule group refers to {CAPACITY} at most; ask for less --capacity, or "
-            "provision without --rule-group and spread the sets over rules of your own"
+            f"{number} IP sets in {scope}: a rule group refers to {RULE_GROUP_CAPACITY} at most; ask for less "
+            "--capacity, or provision without --rule-group and spread the sets over rules of your own"
         )
 
 

@@ -13,6 +13,7 @@ from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.probes import queue_probes, table_probes
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning.fleet import Protections
+from f2b_worker.adapters.provisioning.needs import dead_letters_of
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, is_url, queue_settings_of, queue_url_of
 from f2b_worker.errors import F2bError, Missing
@@ -73,7 +74,7 @@ def of_queue(settings: OperatorSettings, role: Role) -> Iterator[Check]:
         yield Check(f"queue {queue.name}", partial(_finds, queue.url_to_send_to, queue.command), role.policy)
         yield from permissions(_SENDING, queue.probes(queue.url_to_send_to), role.policy)
         return
-    dead = f"{queue.name}-dead"
+    dead = dead_letters_of(queue.name)
     if role is Role.OPERATOR:
         patience = Patience(SystemClock(), lambda _: None)
         listed = partial(provisioning.queue_steps, settings, patience)

@@ -5,8 +5,7 @@ The edge holds who calls under a role's session token to a policy, with AWS's ow
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.session import Session
@@ -16,25 +15,13 @@ from f2b_worker.adapters.waf import finder
 from f2b_worker.process import regions
 from localstack.permissions import allows
 from tests.integration import roles
+from tests.integration.held import held_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.integration.provisioning import Cloud
 
 EACH_ACTION = [(role, *action) for role in roles.ROLES for action in roles.actions_of(role)]
 KMS = "kms"
-
-
-@contextmanager
-def held_to(cloud: Cloud, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Call as a principal with this policy; answer its session token."""
-    token = f"role-{cloud.account}"
-    cloud.aws.edge.permit(token, policy)
-    with monkeypatch.context() as patch:
-        patch.setenv("AWS_SESSION_TOKEN", token)
-        yield token
-    cloud.aws.edge.permit(token, None)
 
 
 @pytest.fixture(autouse=True)

@@ -10,18 +10,21 @@ import click
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning import waf as provision_waf
-from f2b_worker.adapters.provisioning.fleet import Protections
+from f2b_worker.adapters.provisioning.fleet import PLAIN, Protections
 from f2b_worker.adapters.provisioning.steps import Patience
-from f2b_worker.cli.operator_options import options, settings_of
+from f2b_worker.adapters.provisioning.waf import Wish
+from f2b_worker.cli.operator_options import options, settings_of, table_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.blocklists import SET_CAPACITY
+from f2b_worker.errors import Missing, StartError
 from f2b_worker.process.opening import chosen_blocklists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from f2b_worker.adapters.provisioning.steps import Step
+    from f2b_worker.config.operator import OperatorSettings
 
 
 @click.command(epilog="Example: f2b provision --queue f2b --table f2b --ip-set f2b --capacity 50000")
@@ -74,13 +77,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="The same for read units. A new table takes 12,000.",
 )
+@click.option(
+    "--rows-only",
+    is_flag=True,
+    help="Only write the rows that f2b itself keeps in a table that a template made: the start of the ban log "
+    "and the table's format. Do it before the first worker starts. The worker's permissions are enough.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what is missing, and make nothing.")
 @json_option
 def provision(
     *,
-    capacity: int,
-    rule_group: str | None,
-    status: int | None,
+    rows_only: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -94,25 +101,45 @@ def provision(
     For an IP set NAME it makes NAME-ipv4 and NAME-ipv6, then NAME-ipv4-2 and so on. It does the same for the
     blocklists of the file. It never changes a web ACL: its last lines say how to put the rule group into yours.
     """
-    if status is not None and not rule_group:
+    wish = Wish(**{each.name: given.pop(each.name) for each in fields(Wish)})
+    if wish.status is not None and not wish.rule_group:
         raise click.UsageError("--status is for the rules of a --rule-group: give both")
+    if rows_only and wish.rule_group:
+        raise click.UsageError("--rows-only makes no rule group: give one of both")
     protections = {each.name: given.pop(each.name) for each in fields(Protections)}
-    settings = settings_of(given, role="provision")
-    blocklists = chosen_blocklists(read_jails(settings.config), settings)
+    settings = settings_of(given, role="worker" if rows_only else "provision")
     carrying_out = _CarryingOut(dry_run=dry_run, tell=(lambda _: None) if as_json else _say)
-    if not settings.standalone:
-        patience = Patience(SystemClock(), remark if as_json else _say)
-        carrying_out.do(provisioning.steps(settings, Protections(**protections), patience))
-    wish = provision_waf.Wish(capacity, rule_group, status)
-    plans = provision_waf.plans(blocklists, wish, SystemClock())
-    for plan in plans:
-        carrying_out.do(plan.steps())
-    advice = [plan.advice() for plan in plans] if rule_group else []
+    patience = Patience(SystemClock(), remark if as_json else _say)
+    advice: list[str] = []
+    if rows_only:
+        carrying_out.do(_rows(settings, patience))
+    else:
+        if not settings.standalone:
+            carrying_out.do(provisioning.steps(settings, Protections(**protections), patience))
+        advice = _provision_waf(settings, wish, carrying_out)
     if as_json:
         show_document({"steps": [asdict(each) for each in carrying_out.done], "advice": advice})
     else:
         for each in advice:
             say_lines(["", *each.split("\n")])
+
+
+def _rows(settings: OperatorSettings, patience: Patience) -> Iterator[Step]:
+    table = table_of(settings, "rows for a fleet").table
+    try:
+        yield from provisioning.Table(table, PLAIN, patience).steps_of_rows()
+    except Missing as error:
+        line = f"{error}: make it first, with its template or with f2b provision without --rows-only"
+        raise StartError(line) from error
+
+
+def _provision_waf(settings: OperatorSettings, wish: Wish, carrying_out: _CarryingOut) -> list[str]:
+    """Make what blocklists need; answer how each rule group gets into a web ACL."""
+    blocklists = chosen_blocklists(read_jails(settings.config), settings)
+    plans = provision_waf.plans(blocklists, wish, SystemClock())
+    for plan in plans:
+        carrying_out.do(plan.steps())
+    return [plan.advice() for plan in plans] if wish.rule_group else []
 
 
 def _say(text: str) -> None:

@@ -109,6 +109,18 @@ class Table:
         """List those of them that a worker itself looks for; how the table is protected is not its matter."""
         yield from self._own_steps()
 
+    def steps_of_rows(self) -> Iterator[Step]:
+        """List what f2b keeps in the table before the first worker: no template can write it.
+
+        They need no more than worker.json allows: DescribeTable, GetItem and PutItem.
+
+        Raises:
+            Missing: If the table is not there.
+        """
+        check_table(self._client, self._name)
+        _, *rows = self._own_steps()
+        yield from rows
+
     def _own_steps(self) -> tuple[Step, Step, Step]:
         name = self._name
         log = BanLogItems(self._client, name, SystemClock())

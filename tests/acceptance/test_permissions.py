@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.fleet import Fleet, FleetError, eventually
+from localstack.policies import Names
 from tests.acceptance.attacks import report, send_bodies
 from tests.integration import roles
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from localstack.local_aws import LocalAws
 
-NAMES = {"QUEUE": "f2b", "TABLE": "f2b", "IP_SET": "f2b"}
+NAMES = Names()
 
 
 def one_line(log: Path, action: str) -> str:
@@ -36,7 +37,7 @@ def test_a_worker_that_may_not_do_one_thing_names_it_and_goes_on_when_it_may(
 ) -> None:
     _, action = place
     log = tmp_path / "worker.log"
-    policy = roles.policy("worker", account, **NAMES)
+    policy = roles.policy("worker", account, NAMES)
     local_aws.edge.permit(f"worker-{account}", roles.without(policy, *place))
     fleet.environment["AWS_SESSION_TOKEN"] = f"worker-{account}"
     worker = fleet.start_worker(log=log)
@@ -44,7 +45,7 @@ def test_a_worker_that_may_not_do_one_thing_names_it_and_goes_on_when_it_may(
     eventually(lambda: bool(one_line(log, action)), "the worker names what it may not do", 30)
     assert "docs/iam/worker.json has the policy that is needed" in one_line(log, action)
 
-    local_aws.edge.permit(f"worker-{account}", roles.policy("worker", account, **NAMES))
+    local_aws.edge.permit(f"worker-{account}", roles.policy("worker", account, NAMES))
 
     eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 40, 1)
     fleet.wait_until_judged()
@@ -57,7 +58,7 @@ def test_a_worker_that_may_not_see_its_table_ends_with_one_line(
     fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "worker.log"
-    policy = roles.policy("worker", account, **NAMES)
+    policy = roles.policy("worker", account, NAMES)
     local_aws.edge.permit(f"worker-{account}", roles.without(policy, "KeepTheLedger", "dynamodb:DescribeTable"))
     fleet.environment["AWS_SESSION_TOKEN"] = f"worker-{account}"
     assert fleet.start_worker(log=log).wait(30) == 3
@@ -69,7 +70,7 @@ def test_a_worker_that_may_not_see_its_table_ends_with_one_line(
 def test_a_shim_that_may_only_send_says_once_that_it_could_not_check_the_queue_and_sends(
     fleet: Fleet, local_aws: LocalAws, account: str, tmp_path: Path
 ) -> None:
-    policy = roles.policy("shim", account, **NAMES)
+    policy = roles.policy("shim", account, NAMES)
     policy["Statement"][0]["Action"] = ["sqs:SendMessage"]
     local_aws.edge.permit(f"shim-{account}", policy)
     fleet.environment["AWS_SESSION_TOKEN"] = f"shim-{account}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -34,6 +32,7 @@ from f2b_worker.process.checkup.check import LOOKING, Role
 from f2b_worker.process.checkup.checks import checks
 from f2b_worker.process.regions import open_finder, open_regions
 from f2b_worker.process.schema import claim_schema
+from localstack.policies import Names, filled
 from tests.integration.provisioning import NAMES, provisioned, run
 
 if TYPE_CHECKING:
@@ -45,35 +44,21 @@ if TYPE_CHECKING:
     from f2b_worker.process.regions import RegionPorts
     from tests.integration.provisioning import Cloud
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "iam"
 RULE_GROUP = "block-rules"
-PLACEHOLDERS = {
-    "REGION": "us-east-1",
-    "QUEUE": NAMES[1],
-    "TABLE": NAMES[3],
-    "IP_SET": NAMES[5],
-    "RULE_GROUP": RULE_GROUP,
-}
+HERE = Names(queue=NAMES[1], table=NAMES[3], ip_set=NAMES[5], rule_group=RULE_GROUP)
 ADDRESS = "203.0.113.7"
 WHO = OffenderId("default", f"{ADDRESS}/32")
 OTHER = OffenderId("default", "203.0.113.200/32")
 
 
-def policy(role: str, account: str, **names: str) -> dict[str, Any]:
-    """Read a role's policy, with its placeholders filled in."""
-    filled = {**PLACEHOLDERS, "ACCOUNT": account, **names}
-    text = re.sub(
-        r"\b[A-Z]+(?:_[A-Z]+)*\b",
-        lambda found: filled.get(found[0], found[0]),
-        (FOLDER / f"{role}.json").read_text(),
-    )
-    document: dict[str, Any] = json.loads(text)
-    return document
+def policy(role: str, account: str, names: Names = HERE) -> dict[str, Any]:
+    """Read a role's policy, with names of this account filled in."""
+    return filled(role, replace(names, account=account))
 
 
 def actions_of(role: str) -> Iterator[tuple[str, str]]:
     """Name each action of a role's policy by its statement."""
-    for statement in policy(role, "0")["Statement"]:
+    for statement in filled(role, HERE)["Statement"]:
         yield from ((statement["Sid"], action) for action in statement["Action"])
 
 

@@ -14,6 +14,7 @@ from f2b_worker.adapters import caller
 from f2b_worker.adapters.waf import finder
 from f2b_worker.process import regions
 from localstack.permissions import allows
+from localstack.policies import FOLDER
 from tests.integration import roles
 from tests.integration.held import held_to
 
@@ -71,7 +72,7 @@ def test_an_action_that_is_not_allowed_is_named_with_its_resource_and_the_policy
 
 def test_every_action_of_every_file_is_one_that_aws_has() -> None:
     found = {}
-    for path in sorted(roles.FOLDER.glob("*.json")):
+    for path in sorted(FOLDER.glob("*.json")):
         for _, action in roles.actions_of(path.stem):
             service, name = action.split(":")
             operations = _operations(service)
@@ -93,7 +94,7 @@ def _operations(service: str, models: dict[str, set[str]] = {}) -> set[str]:  # 
 
 
 def test_the_policies_name_every_role_and_the_page_beside_them_names_every_policy() -> None:
-    files = {path.stem for path in roles.FOLDER.glob("*.json")}
+    files = {path.stem for path in FOLDER.glob("*.json")}
     assert files == {*roles.ROLES, KMS}
-    page = (roles.FOLDER / "README.md").read_text()
+    page = (FOLDER / "README.md").read_text()
     assert [name for name in sorted(files) if f"({name}.json)" not in page] == []

@@ -27,7 +27,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs wheels \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint format docs iam wheels \
 	lock clean
 
 help: ## Show this list
@@ -155,6 +155,9 @@ docs: $(STAMP) ## Write the generated pages again: settings, commands, the JSON 
 	@$(BIN)/python -m f2b_worker.cli.command_page > docs/commands.md
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
 	@$(BIN)/python -m tests.servers.promises
+
+iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes: 1 minute
+	@F2B_TEST_MAKES_POLICIES=1 $(BIN)/python -m pytest -q tests/integration/test_permissions.py -k all_that_it_needs
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

@@ -59,11 +59,15 @@ def filled(role: str, names: Names) -> dict[str, Any]:
     Raises:
         KeyError: If it has a word in capitals that nothing is known of.
     """
-    text = (FOLDER / f"{role}.json").read_text()
+    return with_names(json.loads((FOLDER / f"{role}.json").read_text()), names)
+
+
+def with_names(document: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Put names in place of the words in capitals."""
     words = names.placeholders
-    text = _PLACEHOLDER.sub(lambda found: words[found[0]], text)
-    document: dict[str, Any] = json.loads(_PARTITION.sub(f"arn:{names.partition}:", text))
-    return document
+    text = _PLACEHOLDER.sub(lambda found: words[found[0]], json.dumps(document))
+    found: dict[str, Any] = json.loads(_PARTITION.sub(f"arn:{names.partition}:", text))
+    return found
 
 
 def normalised(policy: dict[str, Any]) -> list[Permission]:

@@ -10,45 +10,33 @@ import structlog
 
 from f2b_producer._pack import Pack
 from f2b_producer._sender import Sender
-from f2b_worker.adapters.aws import dynamodb_client
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
-from f2b_worker.adapters.dynamodb.many import MANY
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
-from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.cli import shim
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.operator import OperatorSettings
-from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist
-from f2b_worker.domain.jails import Jail, Policy
+from f2b_worker.domain.jails import Policy
 from f2b_worker.domain.judge.decisions import Decision
-from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
-from f2b_worker.errors import F2bError
-from f2b_worker.ports import DeadLetter
-from f2b_worker.process.assembly import open_inbox, open_ledger
+from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.process.assembly import open_ledger
 from f2b_worker.process.checkup.check import LOOKING, Role
 from f2b_worker.process.checkup.checks import checks
-from f2b_worker.process.regions import open_finder, open_regions
-from f2b_worker.process.schema import claim_schema
+from f2b_worker.process.regions import open_finder
 from localstack.policies import Names, filled
 from tests.integration.provisioning import NAMES, provisioned, run
+from tests.integration.worker_roles import ADDRESS, SETTINGS, Told, a_judge, a_worker, an_enforcer, enforce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
-    from f2b_worker.adapters.sqs.inbox import SqsInbox
-    from f2b_worker.adapters.waf.finder import WafFinder
-    from f2b_worker.process.regions import RegionPorts
     from tests.integration.provisioning import Cloud
 
 RULE_GROUP = "block-rules"
 HERE = Names(queue=NAMES[1], table=NAMES[3], ip_set=NAMES[5], rule_group=RULE_GROUP)
-ADDRESS = "203.0.113.7"
-WHO = OffenderId("default", f"{ADDRESS}/32")
-OTHER = OffenderId("default", "203.0.113.200/32")
+ALLOWED = "203.0.113.200"
+OTHER = OffenderId("default", f"{ALLOWED}/32")
 
 
 def policy(role: str, account: str, names: Names = HERE) -> dict[str, Any]:
@@ -62,6 +50,22 @@ def actions_of(role: str) -> Iterator[tuple[str, str]]:
         yield from ((statement["Sid"], action) for action in statement["Action"])
 
 
+def taken_from(role: str) -> list[tuple[str, str]]:
+    """Name the actions that are taken from a role to see what it says.
+
+    Of a part of a worker it is one of each statement: a whole worker loses each. Whoever only looks runs commands
+    that lose each with their own policies.
+    """
+    first: dict[str, tuple[str, str]] = {sid: (sid, action) for sid, action in reversed([*actions_of(role)])}
+    match role:
+        case "read":
+            return []
+        case "judge" | "enforcer":
+            return list(first.values())
+        case _:
+            return list(actions_of(role))
+
+
 def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
     """Take one action out of one statement."""
     for statement in document["Statement"]:
@@ -70,92 +74,13 @@ def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
     return document
 
 
-class Told:
-    """Runs steps, and keeps the line of each that fails."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def step(self, do: Callable[[], Any]) -> Any:
-        try:
-            answer = do()
-        except F2bError as error:
-            self.lines.append(str(error))
-            return None
-        if isinstance(answer, dict):  # of a ledger: an answer for each offender
-            self.lines += [str(each) for each in answer.values() if isinstance(each, F2bError)]
-        return answer
-
-
-SETTINGS = WorkerSettings(queue=NAMES[1], table=NAMES[3], ip_set=(NAMES[5],))
-
-
-def a_worker() -> list[str]:
-    """Receive, judge and enforce."""
-    act_as("worker")
-    told, clock = Told(), SystemClock()
-    inbox = told.step(lambda: open_inbox(SETTINGS))
-    if inbox:
-        _take_in(told, inbox)
-    told.step(lambda: claim_schema(DynamoSchema(dynamodb_client(connections=1), SETTINGS.table)))
-    ledger = told.step(lambda: open_ledger(SETTINGS, Policy(Jail("default")), clock))
-    if ledger:
-        _judge(told, ledger, clock.now_ms())
-    blocklists = [Blocklist("block", SETTINGS.ip_set)]
-    scribe = open_scribe(dynamodb_client(connections=1), SETTINGS.table, clock)
-    for _ in range(2):  # it reads the snapshot, and then the log
-        told.step(scribe.tick)
-    for ports in told.step(lambda: open_regions(SETTINGS, blocklists, clock)) or ():
-        _follow(told, ports)
-        _enforce(told, ports.finder)
-    return told.lines
-
-
-def _take_in(told: Told, inbox: SqsInbox) -> None:
-    messages = told.step(lambda: inbox.receive(wait_s=0)) or []
-    told.step(lambda: inbox.keep(messages))
-    told.step(lambda: inbox.release(messages))
-    told.step(lambda: inbox.delete(messages))
-    told.step(lambda: dict(enumerate(inbox.bury([DeadLetter("{", {"not_json": 1}, "no JSON", "1")]))))
-
-
-def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
-    offenders = [OffenderId("default", f"203.0.113.{number}/32") for number in range(1, MANY + 2)]
-    told.step(lambda: ledger.record({WHO: [Hit(now_ms, "a")]}))
-    for hit in ("b", "c"):  # of strangers, and of those who are known
-        told.step(lambda hit=hit: ledger.record({who: [Hit(now_ms, hit)] for who in offenders}))  # type: ignore[misc]
-    ban = Ban(now_ms, now_ms + 600_000, 1, 600_000)
-    told.step(lambda: ledger.commit({WHO: Decision(Offender(), ban)}))
-    told.step(lambda: ledger.publish({WHO: ledger.offender(WHO)}))
-    told.step(ledger.news)
-    told.step(lambda: ledger.standing_of(WHO.key))
-    ledger.close()
-
-
-def _follow(told: Told, ports: RegionPorts) -> None:
-    told.step(ports.lease.hold)
-    told.step(ports.bans.standing)
-    told.step(lambda: ports.bans.follow().poll())
-    told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset({"192.0.2.1/32"})))
-    told.step(lambda: ports.notebook.note_entries("foreign", "arn", frozenset()))
-    told.step(ports.notebook.read)
-
-
-def _enforce(told: Told, finder: WafFinder) -> None:
-    found = told.step(finder.find) or {}
-    ip_sets = [each for several in found.values() for each in several]
-    for each in ip_sets[:1]:
-        told.step(lambda each=each: each.write([], each.read().token))  # type: ignore[misc]
-    told.step(lambda: finder.unreferenced(ip_sets))
-
-
 def a_standalone_worker() -> list[str]:
     """Enforce."""
     act_as("standalone")
     told = Told()
     finder = open_finder("us-east-1", [Blocklist("block", SETTINGS.ip_set)], SystemClock())
     told.step(finder.check)
-    _enforce(told, finder)
+    enforce(told, finder)
     return told.lines
 
 
@@ -202,6 +127,23 @@ COMMANDS = {
 }
 
 
+def an_operator_who_looks() -> list[str]:
+    """Run every command that changes nothing."""
+    table, sets, queue = NAMES[2:4], NAMES[4:], NAMES[:2]
+    commands = (
+        ("list", *table, *sets),
+        ("banned", ADDRESS, *table),
+        ("audit", *table),
+        ("stats", *table),
+        ("export", *table),
+        ("allow", "list", *table),
+        ("allow", "check", ALLOWED, *table),
+        ("status", *queue, *table, *sets),
+        ("explain", ADDRESS, *table, *sets),
+    )
+    return [line for command in commands for line in a_command(*command)]
+
+
 def an_operator() -> list[str]:
     """Ban, lift, allow, pause and so on."""
     table = NAMES[2:4]
@@ -244,18 +186,32 @@ PARTS: dict[str, Callable[[], list[str]]] = {
     "operator": an_operator,
     "dlq": an_operator_of_dead_letters,
     "worker": a_worker,
+    "judge": a_judge,
+    "enforcer": an_enforcer,
+    "read": an_operator_who_looks,
     "standalone": a_standalone_worker,
     "shim": a_shim,
     "doctor": a_doctor,
 }
+WORKERS = ("worker", "judge", "enforcer")
 ROLES = (*PARTS, *COMMANDS, "producer")
 
 
 def play(role: str, cloud: Cloud) -> list[str]:
     """Do what a role does; answer the lines about what failed."""
+    if role == "provision":
+        told = a_command(*COMMANDS[role])
+        _take_the_redrive_policy_away(cloud)
+        return told + a_command(*COMMANDS[role])
     if role == "producer":
         return a_producer(cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"])
     return PARTS[role]() if role in PARTS else a_command(*COMMANDS[role])
+
+
+def _take_the_redrive_policy_away(cloud: Cloud) -> None:
+    """Leave a queue as people make it; there is none if it could not be made."""
+    for url in cloud.sqs.list_queues().get("QueueUrls", ()):
+        cloud.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
 
 
 def _ban_somebody() -> None:
@@ -271,7 +227,6 @@ def set_up(role: str, cloud: Cloud) -> None:
     """Make what there is before a role comes: all but what provision makes."""
     if role == "provision":
         cloud.ip_set(NAMES[5], "IPV6")  # whose family has to be asked for
-        cloud.queue(NAMES[1])  # without a redrive policy
         return
     provisioned(*NAMES, "--rule-group", RULE_GROUP)
     cloud.sqs.send_message(QueueUrl=cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"], MessageBody="{}")
@@ -293,6 +248,9 @@ def set_up(role: str, cloud: Cloud) -> None:
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="{}")
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="[]", MessageAttributes=reason)
         return
+    if role in {*WORKERS, "read"}:
+        allowed = run("allow", "add", ALLOWED, *NAMES[2:4])
+        assert allowed.exit_code == 0, allowed.output
     _ban_somebody()
     if role == "release":
         DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

@@ -5,6 +5,8 @@ The edge holds who calls under a role's session token to a policy, with AWS's ow
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +17,16 @@ from f2b_worker.adapters.waf import finder
 from f2b_worker.process import regions
 from localstack.permissions import allows
 from localstack.policies import FOLDER
-from tests.integration import roles
+from tests.integration import iam_files, roles
 from tests.integration.held import held_to
 
 if TYPE_CHECKING:
     from tests.integration.provisioning import Cloud
 
-EACH_ACTION = [(role, *action) for role in roles.ROLES for action in roles.actions_of(role)]
+MAKING = bool(os.environ.get("F2B_TEST_MAKES_POLICIES"))
+"""Whether the files are written instead of held to the calls: `make iam`."""
+
+EACH_ACTION = [(role, *action) for role in roles.ROLES if not MAKING for action in roles.taken_from(role)]
 KMS = "kms"
 
 
@@ -37,18 +42,16 @@ def test_a_roles_policy_is_all_that_it_needs_and_nothing_that_it_does_not(
     role: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roles.set_up(role, cloud)
-    policy = roles.policy(role, cloud.account)
+    policy = iam_files.ANYTHING if MAKING else roles.policy(role, cloud.account)
     with held_to(cloud, policy, monkeypatch) as token:
         assert roles.play(role, cloud) == []
         needed = cloud.aws.edge.needed(token)
     assert needed
-    spare = [
-        (statement["Sid"], action)
-        for statement in policy["Statement"]
-        for action in statement["Action"]
-        if not any(allows([{**statement, "Action": action}], *need) for need in needed)
-    ]
-    assert spare == []
+    made = iam_files.made_of(role, needed, replace(roles.HERE, account=cloud.account))
+    file = FOLDER / f"{role}.json"
+    if MAKING:
+        file.write_text(made)
+    assert file.read_text() == made, f"the file differs from what {role} needs: see it, or make it by `make iam`"
 
 
 @pytest.mark.parametrize(("role", "sid", "action"), EACH_ACTION, ids=lambda part: part.replace("wafv2:", ""))

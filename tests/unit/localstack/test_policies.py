@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 
 import pytest
 
@@ -64,3 +66,13 @@ def test_policies_that_say_the_same_are_equal_however_they_are_put_together() ->
 def test_policies_that_say_something_else_differ(other: dict[str, object]) -> None:
     one = {"Effect": "Allow", "Action": "x:A", "Resource": "r"}
     assert normalised({"Statement": [one]}) != normalised({"Statement": [other]})
+
+
+@pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
+def test_the_commands_of_the_page_put_the_same_names_in(scope: str) -> None:
+    commands = re.findall(r"```sh\n(sed .*?) >worker\.json\n```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    command = dict(zip(["REGIONAL", "CLOUDFRONT"], commands, strict=True))[scope]
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=FOLDER.parents[1], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == filled("worker", Names(region="eu-west-1", scope=scope))

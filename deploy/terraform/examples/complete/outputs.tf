@@ -1,0 +1,4 @@
+output "f2b" {
+  description = "All that the module answers."
+  value       = module.f2b
+}

@@ -128,6 +128,17 @@ def test_a_deleted_set_is_not_found_and_one_made_anew_under_its_name_is_another(
     assert list(console.finder.find()["block"]) == [first]
 
 
+def test_the_list_has_the_token_of_a_set_until_somebody_writes_and_then_another(console: Console) -> None:
+    console.make("block", "f2b-ipv4")
+    (found,) = console.finder.find()["block"]
+    token = found.read().token
+    assert found.listed_token == token
+    newer = found.write(["203.0.113.1/32"], token)
+    assert found.listed_token == token
+    console.finder.find()
+    assert found.listed_token == newer
+
+
 def test_each_set_is_told_of_before_the_answer_those_with_the_highest_numbers_first(console: Console) -> None:
     console.make("block", "f2b-ipv4", "f2b-ipv4-2", "f2b-ipv4-10", "f2b-ipv6")
     console.make("captcha", "doubt-ipv4")

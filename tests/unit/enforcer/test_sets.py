@@ -204,6 +204,28 @@ class TestDrift:
         assert scene.v4.held == {A, B, FOREIGN}
         assert metric("f2b_ip_set_drift_total", ip_set=scene.v4.name) - before == 2
 
+    def test_a_set_that_somebody_emptied_has_its_bans_back_soon_after_the_next_search(self, scene: Scene) -> None:
+        scene.settle(A, V6)
+        for _ in range(3):  # as often as somebody does it
+            scene.v4.edit([])
+            scene.v6.edit([])
+            scene.pass_time(FIND_S + 3)
+            assert scene.v4.held == {A}
+            assert scene.v6.held == {V6}
+
+    def test_nothing_is_read_more_often_because_an_own_update_is_newer_than_the_list(self, scene: Scene) -> None:
+        keys = strangers()
+        before = scene.v4.reads
+        scene.pass_time(AUDIT_S / 2, every_s=0.5, do=lambda: scene.ban(next(keys)))
+        assert scene.v4.reads <= before + 1
+
+    def test_a_list_that_is_always_wrong_costs_one_reading_a_minute(self, scene: Scene) -> None:
+        scene.settle(A)
+        scene.v4.be_listed = lambda: setattr(scene.v4, "listed_token", f"never had, {scene.clock.monotonic_s()}")  # type: ignore[method-assign]
+        before = scene.v4.reads
+        scene.pass_time(5 * AUDIT_S)
+        assert 4 <= scene.v4.reads - before <= 12
+
     def test_an_update_without_an_answer_is_no_drift_and_its_bans_stay_ours(self, scene: Scene) -> None:
         scene.v4.fails, scene.v4.loses_answers = [Unavailable("no answer")], True
         scene.ban(A, seconds=60)

@@ -126,6 +126,7 @@ class Sets:
                     group.add_set(ip_set.id, self._clock.monotonic_s())
                     log.info("ip_set_found", ip_set=ip_set.name, blocklist=blocklist)
         for set_id, watch in self.watches.items():
+            watch.doubt(self._clock.monotonic_s(), AUDIT_S)
             # The list may lag behind: only a reading of the set itself tells that it is gone.
             if set_id not in ids:
                 watch.is_certain = False
@@ -153,12 +154,12 @@ class Sets:
         if now_s < watch.paused_until_s:
             return False
         if watch.is_certain:
-            return now_s - watch.seen_s >= AUDIT_S
+            return watch.is_doubted or now_s - watch.seen_s >= AUDIT_S
         # Right before the update: a token that is read early goes stale again under a busy writer.
         return not watch.is_lost or now_s >= self._pace.next_s
 
     def _read(self, watch: WatchedSet) -> None:
-        watch.was_tried = True
+        watch.was_tried, watch.is_doubted = True, False
         try:
             contents = watch.ip_set.read()
         except Missing as error:
@@ -184,7 +185,8 @@ class Sets:
             log.info("ip_set_drifted", ip_set=watch.ip_set.name, foreign=len(drift.foreign), gone=len(drift.gone))
         self.groups.settle(now_s)
         self._has_read = True
-        watch.token, watch.is_certain = contents.token, True
+        watch.take_token(contents.token)
+        watch.is_certain = True
         watch.seen_s = watch.known_s = now_s
         watch.is_lost = False
         # A set that can be read but not written is not back while something waits for it.
@@ -261,7 +263,8 @@ class Sets:
         self._pace.succeed()
         self._after_removals = update.why is Why.REMOVALS
         # Nothing that was tried with an older token can take effect any more.
-        watch.token, watch.tried = token, _NOTHING
+        watch.take_token(token)
+        watch.tried = _NOTHING
         watch.seen_s = watch.known_s = now_s
         update.group.written(update.set_id, update.added, update.removed, now_s)
         self.groups.settle(now_s)

@@ -42,6 +42,11 @@ class IpSet(Protocol):
         """Whether the next `read` takes no call: to find the set was to read it, and that was just now."""
         ...
 
+    @property
+    def listed_token(self) -> str | None:
+        """The token that the last search saw, if any; while it is one of ours, nobody else wrote."""
+        ...
+
     def read(self) -> IpSetContents:
         """Read the whole set (GetIPSet).
 

@@ -22,6 +22,7 @@ class MemoryIpSet:
         failure: Raised by every call while it is set.
         deleted: Whether somebody deleted it: then every call raises Missing.
         is_at_hand: Whether the next reading is said to take no call.
+        listed_token: What the last search saw of it.
     """
 
     def __init__(self, family: int = 4, entries: Iterable[str] = (), name: str = "") -> None:
@@ -30,6 +31,7 @@ class MemoryIpSet:
         self.failure: F2bError | None = None
         self.deleted = False
         self.is_at_hand = False
+        self.listed_token: str | None = None
         self.reads = 0
         self.writes = 0
         self._family = family
@@ -70,6 +72,10 @@ class MemoryIpSet:
         self.writes += 1
         return str(self._version)
 
+    def be_listed(self) -> None:
+        """Let a search see it as it is now."""
+        self.listed_token = str(self._version)
+
     def edit(self, entries: Iterable[str]) -> None:
         """Change the set as somebody else would, in the console or by Terraform."""
         self.held = frozenset(entries)
@@ -103,6 +109,7 @@ class MemoryIpSetFinder:
         found = {name: [each for each in sets if not each.deleted] for name, sets in self.ip_sets.items()}
         told = [(name, each) for name, sets in found.items() for each in reversed(sets)]
         for each in told[: self.finds_first if self.failure else None]:
+            each[1].be_listed()
             tell(*each)
         self._fail_if_told()
         return found

@@ -129,6 +129,7 @@ class WafFinder:
             except Missing:  # deleted since it was listed
                 continue
             self._opened[arn] = there[arn]
+            there[arn].is_listed(summary.get("LockToken"))
             tell(blocklist.name, there[arn])
         return there
 

@@ -62,6 +62,7 @@ class WafIpSet:
         self._opened: GetIPSetResponseTypeDef | None = opened
         self._clock = clock
         self._opened_s = clock.monotonic_s()
+        self._listed_token: str | None = None
         self._description = ""  # UpdateIPSet replaces it too
         self._describe(opened)
 
@@ -84,6 +85,15 @@ class WafIpSet:
     def is_at_hand(self) -> bool:
         """Whether the next `read` takes no call, since the set was opened just now."""
         return self._opened is not None and self._clock.monotonic_s() - self._opened_s <= AT_HAND_S
+
+    @property
+    def listed_token(self) -> str | None:
+        """The token that ListIPSets had of it the last time; None if it had none."""
+        return self._listed_token
+
+    def is_listed(self, token: object) -> None:
+        """Take what ListIPSets says of the set."""
+        self._listed_token = token if isinstance(token, str) else None
 
     def read(self) -> IpSetContents:
         """Read the whole set (GetIPSet); for the first time what was read when it was opened."""

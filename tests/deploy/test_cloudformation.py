@@ -1,0 +1,181 @@
+"""deploy/cloudformation: made for real on the local AWS with its options, and used under its own names."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from secrets import randbelow
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from demo.fleet import Fleet, eventually
+from demo.prove import CONFIG
+from f2b_worker.adapters.provisioning import needs
+from f2b_worker.domain.blocklists import Action, Scope
+from localstack.policies import Names, filled, normalised
+from tests.deploy.attacked import attacked
+from tests.deploy.made import Made
+from tests.deploy.policy_blocks import ROLES, TEMPLATE, logical_id, written
+from tests.deploy.stack import Stack
+from tests.deploy.template import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from localstack.local_aws import LocalAws
+
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
+
+ONLY_VALIDATED = {
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+}
+"""The local AWS has no Application Auto Scaling: these are held against the model of its API, and not made."""
+
+AWAY_AT_MOST_S = 30.0
+"""A worker lists the sets each 5 s, and writes one each second; the rest is a slow machine's share."""
+
+
+def an_account() -> str:
+    return str(300_000_000_000 + randbelow(600_000_000_000))
+
+
+@contextmanager
+def made(aws: LocalAws, **given: str) -> Iterator[Stack]:
+    """Make a stack in an account of its own, without the pauses that WAF asks for."""
+    aws.edge.set_waf_rate(None)
+    aws.edge.set_waf_read_rate(None)
+    try:
+        with Stack(aws, TEMPLATE, Place(given.pop("account", "") or an_account()), given) as stack:
+            yield stack
+    finally:
+        aws.edge.set_waf_rate(1.0)
+        aws.edge.set_waf_read_rate(5.0)
+
+
+def everything(aws: LocalAws, account: str) -> dict[str, str]:
+    """Switch every option on, with a network and a topic that are there."""
+    ec2, sns = (aws.client(each, account=account) for each in ("ec2", "sns"))
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    blocks = ("10.0.1.0/24", "10.0.2.0/24")
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=each)["Subnet"]["SubnetId"] for each in blocks]
+    topic = sns.create_topic(Name="wake-somebody")["TopicArn"]
+    for client in (ec2, sns):
+        client.close()
+    return {
+        "account": account,
+        "SetsPerFamily": "5",
+        "ProtectedResourceArn": BALANCER,
+        "AlarmTopicArn": topic,
+        "Image": "f2b:0.2.0",
+        "VpcId": vpc,
+        "SubnetIds": ",".join(subnets),
+    }
+
+
+@pytest.fixture(scope="module", params=["as it is", "everything", "CLOUDFRONT"])
+def stack(request: pytest.FixtureRequest, local_aws: LocalAws) -> Iterator[Stack]:
+    given = {
+        "as it is": {},
+        "everything": everything(local_aws, an_account()) if request.param == "everything" else {},
+        "CLOUDFRONT": {"Scope": "CLOUDFRONT", "MakeWebAcl": "true"},
+    }
+    with made(local_aws, **given[request.param]) as stack:
+        yield stack
+
+
+def test_every_resource_is_made_and_read_back_as_the_template_has_it(stack: Stack) -> None:
+    read = {name for name, kind in stack.types.items() if kind not in ONLY_VALIDATED}
+    assert {name: found for name in read if (found := stack.unlike(name))} == {}
+    assert read == {name for name in stack.wanted() if stack.types[name] not in ONLY_VALIDATED}
+
+
+def test_each_role_may_do_what_docs_iam_says_and_nothing_else(stack: Stack, local_aws: LocalAws) -> None:
+    read = Made(local_aws, stack.place.account)
+    names = Names(account=stack.place.account, scope=stack.given.get("Scope", "REGIONAL"))
+    for role in ROLES:
+        policy = read.policy(stack.outputs[f"{logical_id(role)}Arn"])
+        assert normalised(policy) == normalised(filled(role, names)), role
+
+
+def test_the_policies_in_the_template_are_written_anew_when_docs_iam_changes() -> None:
+    template = TEMPLATE.read_text()
+    assert template == written(template), "run: python -m tests.deploy.policy_blocks"
+
+
+def test_what_was_changed_since_it_was_made_is_found(local_aws: LocalAws) -> None:
+    with made(local_aws) as stack:
+        sqs, alarm = stack.clients["sqs"], stack.made["DeadLettersAlarm"]["AlarmName"]
+        sqs.set_queue_attributes(QueueUrl=stack.ref("Queue"), Attributes={"VisibilityTimeout": "61"})
+        stack.clients["cloudwatch"].delete_alarms(AlarmNames=[alarm])
+        stack.clients["dynamodb"].update_table(TableName="f2b", DeletionProtectionEnabled=False)
+        assert stack.unlike("Queue") == [".Attributes.VisibilityTimeout: '61' instead of '60'"]
+        assert stack.unlike("Table") == [".DeletionProtectionEnabled: False instead of True"]
+        with pytest.raises(ValueError, match="not enough values"):
+            stack.unlike("DeadLettersAlarm")
+
+
+@pytest.mark.parametrize("action", Action)
+def test_the_rule_is_that_of_provision_whatever_the_action_is(action: Action, local_aws: LocalAws) -> None:
+    with made(local_aws, Action=action.value, SetsPerFamily="2") as stack:
+        read = Made(local_aws, stack.place.account)
+        arns = {each["Name"]: each["ARN"] for each in read.ip_sets()}
+        wanted = needs.rule("block", action, [arns[name] for name, _ in needs.ip_sets("f2b", 2)])
+        assert read.rule_group()["Rules"] == [wanted]
+
+
+class Running(NamedTuple):
+    """A fleet on what the template made with all its options.
+
+    Attributes:
+        policy: What its workers may do.
+    """
+
+    fleet: Fleet
+    made: Made
+    account: str
+    policy: dict[str, Any]
+
+
+@pytest.fixture
+def running(local_aws: LocalAws, tmp_path: Path) -> Iterator[Running]:
+    config, account = tmp_path / "f2b.toml", an_account()
+    config.write_text(CONFIG)
+    with made(local_aws, **everything(local_aws, account)) as stack:
+        read = Made(local_aws, account)
+        policy = read.policy(stack.outputs["WorkerPolicyArn"])
+    local_aws.edge.set_waf_read_rate(None)  # who watches reads ten sets again and again
+    with Fleet(local_aws, config, account=account) as fleet:
+        yield Running(fleet, read, account, policy)
+        fleet.kill()
+    local_aws.edge.set_waf_read_rate(5.0)
+
+
+def test_a_worker_bans_under_the_stacks_names_and_gets_back_what_an_update_of_the_stack_takes_away(
+    running: Running, local_aws: LocalAws
+) -> None:
+    fleet, edge = running.fleet, local_aws.edge
+    held = attacked(fleet, local_aws, running.made, running.policy)
+    before = len(edge.waf_changes(running.account))
+    update_as_cloudformation_does(fleet, running.made)
+    eventually(lambda: fleet.ip_set_entries() == held, "the bans are back", 60, 0.3)
+    assert max(away_s(edge.waf_changes(running.account)[before:])) < AWAY_AT_MOST_S
+    assert all(worker.poll() is None for worker in fleet.workers)
+
+
+def away_s(changes: Sequence[dict[str, Any]]) -> list[float]:
+    """Tell of each IP set that was emptied how long its bans were away."""
+    gone = {each["ip_set"]: each["at_s"] for each in changes if each["removed"]}
+    return [each["at_s"] - gone[each["ip_set"]] for each in changes if each["added"]]
+
+
+def update_as_cloudformation_does(fleet: Fleet, read: Made) -> None:
+    """Set every IP set back to what the template has."""
+    for each in read.ip_sets():
+        if each["Addresses"]:
+            name, made_id = each["Name"], each["Id"]
+            token = fleet.waf.get_ip_set(Name=name, Id=made_id, Scope="REGIONAL")["LockToken"]
+            arguments = needs.ip_set(name, each["IPAddressVersion"], Scope.REGIONAL)
+            arguments.pop("IPAddressVersion")
+            fleet.waf.update_ip_set(**arguments, Id=made_id, LockToken=token)

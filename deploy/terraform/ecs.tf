@@ -202,6 +202,9 @@ resource "aws_ecs_service" "workers" {
   enable_execute_command = false
   propagate_tags         = "SERVICE"
 
+  # ECS's own default for a new service; the provider's is DISABLED.
+  availability_zone_rebalancing = "ENABLED"
+
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
 

@@ -1,19 +1,23 @@
-"""The tables of deploy/terraform/README.md, read out of the module's own files.
+"""The tables of deploy/terraform/README.md, read out of the module's files, and its copies of docs/iam.
 
     python -m tests.deploy.module_page
 
-writes them anew. Of Terraform's language it knows what variables.tf and outputs.tf use, and refuses all else.
+writes both anew. Of Terraform's language it knows what variables.tf and outputs.tf use, and refuses all else.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODULE = Path(__file__).resolve().parents[2] / "deploy" / "terraform"
+from tests.deploy.module import ROLES
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "deploy" / "terraform"
 PAGE = MODULE / "README.md"
 
 _BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
@@ -75,4 +79,6 @@ def _between(page: str, name: str, lines: list[str]) -> str:
 
 
 if __name__ == "__main__":
+    for each in ROLES:
+        shutil.copyfile(ROOT / "docs" / "iam" / f"{each}.json", MODULE / "policies" / f"{each}.json")
     PAGE.write_text(written(PAGE.read_text()))

@@ -64,7 +64,7 @@ resource "aws_ecs_cluster" "workers" {
 resource "aws_iam_role" "task" {
   count = local.has_service ? 1 : 0
 
-  name_prefix        = "${var.name}-task-"
+  name_prefix        = "${substr(var.name, 0, 32)}-task-" # IAM takes 38 characters before what is made up
   description        = "What the workers of f2b ${var.name} may do"
   assume_role_policy = local.tasks_of_ecs
 }
@@ -79,7 +79,7 @@ resource "aws_iam_role_policy_attachment" "task" {
 resource "aws_iam_role" "execution" {
   count = local.has_service ? 1 : 0
 
-  name_prefix        = "${var.name}-execution-"
+  name_prefix        = "${substr(var.name, 0, 27)}-execution-"
   description        = "What ECS may do to start the workers of f2b ${var.name}"
   assume_role_policy = local.tasks_of_ecs
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 EVERYTHING = {
+    "Name": "f2b-with-as-long-a-name-as-it-can-be-40c",
     "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/f2b:0.2.0",
     "VpcId": "vpc-0123456789abcdef0",
     "SubnetIds": "subnet-0123456789abcdef0,subnet-0fedcba9876543210",

@@ -156,8 +156,9 @@ docs: $(STAMP) ## Write the generated pages again: settings, commands, the JSON 
 	@$(BIN)/python -m f2b_worker.cli.reference > docs/settings.md
 	@$(BIN)/python -m tests.servers.promises
 
-iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes: 1 minute
+iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes, and the template that has them: 1 minute
 	@F2B_TEST_MAKES_POLICIES=1 $(BIN)/python -m pytest -q tests/integration/test_permissions.py -k all_that_it_needs
+	@$(BIN)/python -m tests.deploy.policy_blocks
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

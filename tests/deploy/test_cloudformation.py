@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import contextmanager
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from demo.fleet import Fleet, eventually
+from demo.fleet import BIN, STOPS_WITHIN_S, Fleet, eventually, free_port, get
 from demo.prove import CONFIG
 from f2b_worker.adapters.provisioning import needs
 from f2b_worker.domain.blocklists import Action, Scope
@@ -21,7 +22,6 @@ from tests.deploy.template import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from localstack.local_aws import LocalAws
 
@@ -71,6 +71,7 @@ def everything(aws: LocalAws, account: str) -> dict[str, str]:
         "Image": "f2b:0.2.0",
         "VpcId": vpc,
         "SubnetIds": ",".join(subnets),
+        "AssignPublicIp": "true",
     }
 
 
@@ -79,7 +80,12 @@ def stack(request: pytest.FixtureRequest, local_aws: LocalAws) -> Iterator[Stack
     given = {
         "as it is": {},
         "everything": everything(local_aws, an_account()) if request.param == "everything" else {},
-        "CLOUDFRONT": {"Scope": "CLOUDFRONT", "MakeWebAcl": "true"},
+        "CLOUDFRONT": {
+            "Scope": "CLOUDFRONT",
+            "MakeWebAcl": "true",
+            "Action": "count",
+            "DeletionProtection": "false",
+        },
     }
     with made(local_aws, **given[request.param]) as stack:
         yield stack
@@ -130,26 +136,49 @@ class Running(NamedTuple):
 
     Attributes:
         policy: What its workers may do.
+        containers: Those of the task definition, as ECS has them.
     """
 
     fleet: Fleet
     made: Made
     account: str
     policy: dict[str, Any]
+    containers: dict[str, dict[str, Any]]
 
 
-@pytest.fixture
-def running(local_aws: LocalAws, tmp_path: Path) -> Iterator[Running]:
-    config, account = tmp_path / "f2b.toml", an_account()
+@pytest.fixture(scope="module")
+def running(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    config, account = tmp_path_factory.mktemp("fleet") / "f2b.toml", an_account()
     config.write_text(CONFIG)
     with made(local_aws, **everything(local_aws, account)) as stack:
         read = Made(local_aws, account)
         policy = read.policy(stack.outputs["WorkerPolicyArn"])
+        task = stack.clients["ecs"].describe_task_definition(taskDefinition=stack.ref("TaskDefinition"))
+        containers = {each["name"]: each for each in task["taskDefinition"]["containerDefinitions"]}
     local_aws.edge.set_waf_read_rate(None)  # who watches reads ten sets again and again
     with Fleet(local_aws, config, account=account) as fleet:
-        yield Running(fleet, read, account, policy)
+        yield Running(fleet, read, account, policy, containers)
         fleet.kill()
     local_aws.edge.set_waf_read_rate(5.0)
+
+
+def test_the_containers_of_a_task_do_their_work_with_the_commands_and_names_of_the_task_definition(
+    running: Running, local_aws: LocalAws
+) -> None:
+    local_aws.edge.permit(token := f"task-{running.account}", running.policy)
+    environment = running.fleet.environment | {"AWS_SESSION_TOKEN": token}
+    init = subprocess.run(**started(running.containers["init"], environment), capture_output=True, check=False)
+    assert init.returncode == 0, init.stderr
+    port = free_port()
+    worker = started(running.containers["worker"], environment)
+    # Several tests share this machine, and a task has half a core of its own.
+    worker["env"] |= {"F2B_METRICS_PORT": str(port), "F2B_PROCESSES": "1"}
+    with subprocess.Popen(**worker, stderr=subprocess.PIPE) as process:
+        eventually(lambda: get(f"http://127.0.0.1:{port}/readyz")[0] == 200, "the worker is ready", 30)
+        process.terminate()
+        _, told = process.communicate(timeout=STOPS_WITHIN_S)
+    assert process.returncode == 0
+    assert b"not authorized" not in told
 
 
 def test_a_worker_bans_under_the_stacks_names_and_gets_back_what_an_update_of_the_stack_takes_away(
@@ -162,6 +191,13 @@ def test_a_worker_bans_under_the_stacks_names_and_gets_back_what_an_update_of_th
     eventually(lambda: fleet.ip_set_entries() == held, "the bans are back", 60, 0.3)
     assert max(away_s(edge.waf_changes(running.account)[before:])) < AWAY_AT_MOST_S
     assert all(worker.poll() is None for worker in fleet.workers)
+
+
+def started(container: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    """Say how to start what a container runs, without the container."""
+    given = {each["name"]: each["value"] for each in container["environment"]}
+    program, *options = container["command"]
+    return {"args": [str(BIN / program), *options], "env": environment | given}
 
 
 def away_s(changes: Sequence[dict[str, Any]]) -> list[float]:

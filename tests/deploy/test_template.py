@@ -55,6 +55,11 @@ def test_every_type_of_the_template_has_a_maker() -> None:
     assert {each["Type"] for each in load(TEMPLATE)["Resources"].values()} == MAKERS.keys()
 
 
+def test_the_template_is_small_enough_to_be_given_with_the_call_that_makes_the_stack() -> None:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    assert TEMPLATE.stat().st_size <= 51_200
+
+
 def test_every_number_of_sets_makes_as_many_of_each_family() -> None:
     for number in range(1, 6):
         wanted = resolver(SetsPerFamily=str(number)).wanted()

@@ -55,8 +55,8 @@ PAIRS = {
 }
 """The template's logical ids, and what the same is in the module."""
 
-TEMPLATES_ALONE = {"QueuePolicy"}
-"""In the module, the policy is an attribute of each queue."""
+TEMPLATES_ALONE = {"QueuePolicy": "Queue", "DeadLettersPolicy": "DeadLetters"}
+"""In the module, such a policy is an attribute of the queue itself."""
 
 MODULES_ALONE = {
     "aws_iam_role_policy.execution[0]": "in the template it stands in the role",

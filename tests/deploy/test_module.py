@@ -84,7 +84,7 @@ def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(
     planned = module.of_module(terraform.show("plan"))
     resolver = Resolver(load(TEMPLATE), Place(account), EVERYTHING)
     asked = module.of_template(resolver)
-    assert asked.keys() == module.PAIRS.keys() | module.TEMPLATES_ALONE
+    assert asked.keys() == module.PAIRS.keys() | module.TEMPLATES_ALONE.keys()
     assert planned.keys() == {*module.PAIRS.values(), *module.MODULES_ALONE}
     pairs = {name: (asked[name], planned[address]) for name, address in module.PAIRS.items()}
     assert [line for name, (one, other) in pairs.items() for line in module.unlike(one, other, name)] == []
@@ -94,8 +94,9 @@ def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(
 
 def _compare_what_stands_elsewhere(resolver: Resolver, planned: dict[str, dict[str, Any]]) -> None:
     wanted = resolver.wanted()
-    for queue in ("Queue", "DeadLetters"):
-        policy = resolver.value(wanted["QueuePolicy"]["Properties"]["PolicyDocument"])
+    for policy_id, queue in module.TEMPLATES_ALONE.items():
+        assert wanted[policy_id]["Properties"]["Queues"] == [{"Ref": queue}]
+        policy = resolver.value(wanted[policy_id]["Properties"]["PolicyDocument"])
         assert list(module.unlike(policy, planned[module.PAIRS[queue]]["policy"])) == []
     (of_role,) = wanted["ExecutionRole"]["Properties"]["Policies"]
     in_module = planned["aws_iam_role_policy.execution[0]"]

@@ -20,10 +20,11 @@ module "f2b" {
   source = "../.."
 
   name                   = var.name
-  scope                  = "REGIONAL"
+  scope                  = var.scope
   action                 = var.action
   sets_per_family        = var.sets_per_family
   protected_resource_arn = var.protected_resource_arn
+  make_web_acl           = var.make_web_acl
   alarm_topic_arn        = var.alarm_topic_arn
 
   # The workers, on Fargate. Leave these out if they run elsewhere.

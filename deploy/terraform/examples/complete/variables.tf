@@ -10,6 +10,12 @@ variable "name" {
   default     = "f2b"
 }
 
+variable "scope" {
+  description = "REGIONAL; or CLOUDFRONT, with the region us-east-1."
+  type        = string
+  default     = "REGIONAL"
+}
+
 variable "action" {
   description = "block; or count, to look first."
   type        = string
@@ -26,6 +32,12 @@ variable "protected_resource_arn" {
   description = "ARN of your load balancer or API Gateway stage; empty: put the rule group into your own web ACL."
   type        = string
   default     = ""
+}
+
+variable "make_web_acl" {
+  description = "true for CloudFront: put the output web_acl_arn into the distribution."
+  type        = bool
+  default     = false
 }
 
 variable "alarm_topic_arn" {

@@ -33,7 +33,7 @@ def program() -> str:
     """Find Terraform, or skip."""
     found = shutil.which("terraform")
     if found is None:
-        pytest.skip("no terraform on this machine; the issue allows it to be missing")
+        pytest.skip("no terraform on this machine")
     return found
 
 

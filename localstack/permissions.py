@@ -32,6 +32,12 @@ _TRANSACTED = {
 _STATEMENT = re.compile(r'\s*(INSERT|UPDATE|DELETE|SELECT)\b[^"]*"([^"]+)"', re.IGNORECASE)
 _OF_ALL = frozenset({"ListIPSets", "ListWebACLs", "ListRuleGroups", "ListQueues", "ListTables"})
 _KINDS = {"IPSet": "ipset", "RuleGroup": "rulegroup", "WebACL": "webacl"}
+_BY_RESOURCE = {
+    "TagResource": "ResourceARN",
+    "UntagResource": "ResourceARN",
+    "ListTagsForResource": "ResourceARN",
+    "GetWebACLForResource": "ResourceArn",
+}
 _FOLDERS = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
 
 
@@ -79,6 +85,9 @@ def _of_waf(request: Request, data: dict[str, Any]) -> Iterator[Need]:
     action = f"wafv2:{request.action}"
     if request.action in _OF_ALL:
         yield action, "*"
+        return
+    if request.action in _BY_RESOURCE:
+        yield action, data[_BY_RESOURCE[request.action]]
         return
     kind = next(kind for name, kind in _KINDS.items() if request.action.endswith(name))
     folder = _FOLDERS.get(str(data.get("Scope")), "regional")

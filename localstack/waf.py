@@ -1,4 +1,4 @@
-"""AWS WAF as the edge has it: IP sets, and the rule groups and web ACLs that refer to them."""
+"""AWS WAF as the edge has it: IP sets, the rule groups and web ACLs that refer to them, and the tags of all."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from localstack.waf_holders import Holders
 from localstack.waf_model import Model
 from localstack.waf_parts import check_scope
 from localstack.waf_rules import IpSets
+from localstack.waf_tags import Tags
 
-_BY_ARN = frozenset({"ARN", "WebACLArn", "ResourceArn"})
+_BY_ARN = frozenset({"ARN", "WebACLArn", "ResourceArn", "ResourceARN"})
 
 
 class Waf:
@@ -17,7 +18,8 @@ class Waf:
     def __init__(self) -> None:
         self._ip_sets = IpSets(self._in_use)
         self._holders = Holders(self._ip_sets.knows)
-        self._actions = self._ip_sets.actions | self._holders.actions
+        self._tags = Tags(lambda arn: self._ip_sets.knows(arn) or self._holders.knows(arn))
+        self._actions = self._ip_sets.actions | self._holders.actions | self._tags.actions
         self._model = Model()
 
     def _in_use(self, arn: str) -> bool:
@@ -31,6 +33,7 @@ class Waf:
         """Forget everything."""
         self._ip_sets.clear()
         self._holders.clear()
+        self._tags.clear()
 
     def changes(self, account: str, after: int) -> list[dict[str, Any]]:
         """List the updates of one account's IP sets that took effect after the one of that number."""
@@ -46,4 +49,10 @@ class Waf:
         if "Scope" in data or not _BY_ARN & data.keys():
             check_scope(request, data)
         self._model.check(request.action, data)
-        return self._actions[request.action](request, data)
+        handle = self._actions[request.action]
+        if not request.action.startswith("Create"):
+            return handle(request, data)
+        tags = self._tags.check(data)
+        made = handle(request, data)
+        self._tags.put(made["Summary"]["ARN"], tags)
+        return made

@@ -82,6 +82,7 @@ class Holders:
         self.actions: dict[str, Handler] = {
             "AssociateWebACL": self._associate,
             "DisassociateWebACL": self._disassociate,
+            "GetWebACLForResource": self._acl_of,
             "ListResourcesForWebACL": self._resources,
         }
         for kind in KINDS:
@@ -104,6 +105,10 @@ class Holders:
     def refer_to(self, arn: str) -> bool:
         """Whether any rule names that ARN."""
         return any(each.refers_to(arn) for each in self._all())
+
+    def knows(self, arn: str) -> bool:
+        """Whether there is a rule group or a web ACL of that ARN."""
+        return any(each.arn == arn for each in self._all())
 
     def _all(self) -> Iterator[Holder]:
         for holders in self._holders.values():
@@ -154,6 +159,11 @@ class Holders:
     def _disassociate(self, _request: Request, data: Data) -> Data:
         self._protected_by.pop(data["ResourceArn"], None)
         return {}
+
+    def _acl_of(self, _request: Request, data: Data) -> Data:
+        """Answer the web ACL of a resource; one that has none is no error, and the answer is empty."""
+        arn = self._protected_by.get(data["ResourceArn"])
+        return {} if arn is None else {"WebACL": self._acl({"WebACLArn": arn}).describe()}
 
     def _resources(self, _request: Request, data: Data) -> Data:
         acl = self._acl(data)

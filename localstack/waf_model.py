@@ -1,4 +1,4 @@
-"""The names and descriptions that AWS WAF takes: their patterns stand in its model, and no emulator checks them.
+"""The names, descriptions and tags that AWS WAF takes: its model has their patterns, and no emulator checks them.
 
 botocore's model is AWS's own; botocore itself checks of it the types and the lengths, but no pattern.
 """
@@ -12,7 +12,9 @@ from botocore.session import Session
 
 from localstack.waf_parts import Data, unfit
 
-CHECKED = ("EntityName", "EntityDescription", "MetricName")
+CHECKED = ("EntityName", "EntityDescription", "MetricName", "TagKey", "TagValue")
+_LETTERS_AND_BLANKS = (r"\p{L}\p{Z}\p{N}", r"\w \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000")
+"""What tags may hold of Unicode, and how Python writes it: letters, numbers, and blanks, which have no name."""
 
 
 class Model:
@@ -21,7 +23,7 @@ class Model:
     def __init__(self) -> None:
         self._service = Session().get_service_model("wafv2")
         forms = {name: self._service.shape_for(name).metadata for name in CHECKED}
-        self._forms = {name: (form, re.compile(form["pattern"], re.ASCII)) for name, form in forms.items()}
+        self._forms = {name: (form, _compiled(form["pattern"])) for name, form in forms.items()}
 
     def check(self, action: str, data: Data) -> None:
         """Refuse a call with a name or a description, at any depth, that WAF would not take.
@@ -36,6 +38,11 @@ class Model:
                 raise unfit(place, text, f"Member must have length between {form['min']} and {form['max']}")
             if not pattern.fullmatch(text):
                 raise unfit(place, text, f"Member must satisfy regular expression pattern: {form['pattern']}")
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    unicode, ours = _LETTERS_AND_BLANKS
+    return re.compile(pattern.replace(unicode, ours)) if unicode in pattern else re.compile(pattern, re.ASCII)
 
 
 def _texts(shape: Shape | None, given: Any, field: str = "") -> Iterator[tuple[str, str, str]]:

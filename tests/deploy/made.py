@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _OF_EACH_MAKING = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9]{12}\b")
 """Ids, lock tokens and accounts."""
 
+_MADE_UP = re.compile(r"-[0-9a-f]{26}$")
+"""What Terraform puts behind a name's beginning."""
+
 _QUEUE = ("MessageRetentionPeriod", "VisibilityTimeout", "ReceiveMessageWaitTimeSeconds", "DelaySeconds")
 _TABLE = ("TableName", "KeySchema", "DeletionProtectionEnabled")
 
@@ -41,7 +44,6 @@ class Made:
     def names(self) -> dict[str, list[str]]:
         """Name what is there, by kind; IAM's names are made up, so they are told without what follows the role."""
         queues = self._call("sqs", "list_queues").get("QueueUrls", [])
-        policies = self._call("iam", "list_policies", Scope="Local")["Policies"]
         alarms = self._call("cloudwatch", "describe_alarms")["MetricAlarms"]
         return {
             "queues": sorted(each.rpartition("/")[2] for each in queues),
@@ -50,7 +52,7 @@ class Made:
             "rule groups": sorted(self._listed("rule_groups", "RuleGroups")),
             "web ACLs": sorted(self._listed("web_acls", "WebACLs")),
             "alarms": sorted(each["AlarmName"] for each in alarms),
-            "policies": sorted(re.sub(r"-[0-9]+$", "", each["PolicyName"]) for each in policies),
+            "policies": sorted(self.policies()),
         }
 
     def _listed(self, what: str, key: str) -> dict[str, dict[str, Any]]:
@@ -80,6 +82,11 @@ class Made:
         """Name the web ACL of a resource."""
         name: str = self._call("wafv2", "get_web_acl_for_resource", ResourceArn=resource)["WebACL"]["Name"]
         return name
+
+    def policies(self) -> dict[str, str]:
+        """Name the ARN of each managed policy, by its name without what is made up."""
+        found = self._call("iam", "list_policies", Scope="Local")["Policies"]
+        return {_MADE_UP.sub("", each["PolicyName"]): each["Arn"] for each in found}
 
     def policy(self, arn: str) -> dict[str, Any]:
         """Read a managed policy."""

@@ -57,3 +57,13 @@ def make_set(waf: Any, addresses: list[str], version: str = "IPV4", **more: Any)
 
 def token_of(waf: Any, name: dict[str, Any]) -> str:
     return str(waf.get_ip_set(**name)["LockToken"])
+
+
+def arn_of(waf: Any, name: dict[str, Any]) -> str:
+    return str(waf.get_ip_set(**name)["IPSet"]["ARN"])
+
+
+def tags_of(waf: Any, arn: str) -> dict[str, str]:
+    answer = waf.list_tags_for_resource(ResourceARN=arn)["TagInfoForResource"]
+    assert answer["ResourceARN"] == arn
+    return {each["Key"]: each["Value"] for each in answer["TagList"]}

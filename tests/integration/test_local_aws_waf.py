@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localstack.control import EdgeControl
-from tests.integration.aws_calls import UUID, make_set, refused, token_of
+from tests.integration.aws_calls import NAMES, UUID, arn_of, make_set, refused, tags_of, token_of
 
 pytest_plugins = ("tests.integration.strict_aws",)
 
@@ -211,3 +211,80 @@ class TestWafQuotas:
         make_set(waf, [])
         time.sleep(0.1)
         make_set(waf, [])
+
+
+class TestTags:
+    def test_what_is_made_with_tags_has_them(self, eager_waf: Any) -> None:
+        arn = arn_of(eager_waf, make_set(eager_waf, [], Tags=[{"Key": "part", "Value": "f2b"}]))
+        assert tags_of(eager_waf, arn) == {"part": "f2b"}
+        eager_waf.tag_resource(ResourceARN=arn, Tags=[{"Key": "part", "Value": ""}, {"Key": "for", "Value": "us"}])
+        assert tags_of(eager_waf, arn) == {"part": "", "for": "us"}
+        eager_waf.untag_resource(ResourceARN=arn, TagKeys=["part", "never there"])
+        assert tags_of(eager_waf, arn) == {"for": "us"}
+
+    def test_rule_groups_and_web_acls_have_tags_too(self, eager_waf: Any) -> None:
+        visible = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "m"}
+        named = {"Scope": "REGIONAL", "VisibilityConfig": visible, "Tags": [{"Key": "a", "Value": "b"}]}
+        group = eager_waf.create_rule_group(Name=next(NAMES), Capacity=1, Rules=[], **named)["Summary"]
+        acl = eager_waf.create_web_acl(Name=next(NAMES), DefaultAction={"Allow": {}}, **named)["Summary"]
+        assert [tags_of(eager_waf, each["ARN"]) for each in (group, acl)] == [{"a": "b"}] * 2
+
+    def test_tags_neither_change_a_lock_token_nor_need_one(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [])
+        token = token_of(eager_waf, name)
+        eager_waf.tag_resource(ResourceARN=arn_of(eager_waf, name), Tags=[{"Key": "a", "Value": "b"}])
+        assert token_of(eager_waf, name) == token
+
+    def test_of_what_is_not_there_there_are_no_tags(self, eager_waf: Any) -> None:
+        name = make_set(eager_waf, [], Tags=[{"Key": "a", "Value": "b"}])
+        arn = arn_of(eager_waf, name)
+        eager_waf.delete_ip_set(**name, LockToken=token_of(eager_waf, name))
+        with refused("WAFNonexistentItemException"):
+            eager_waf.list_tags_for_resource(ResourceARN=arn)
+        with refused("WAFNonexistentItemException"):
+            eager_waf.tag_resource(ResourceARN=arn, Tags=[{"Key": "a", "Value": "b"}])
+        with refused("WAFNonexistentItemException"):
+            eager_waf.untag_resource(ResourceARN=arn, TagKeys=["a"])
+
+    def test_fifty_tags_are_allowed_listed_in_pages_and_no_more(self, eager_waf: Any) -> None:
+        fifty = [{"Key": f"key-{number:02}", "Value": str(number)} for number in range(50)]
+        arn = arn_of(eager_waf, make_set(eager_waf, [], Tags=fifty))
+        one_more = [{"Key": "another", "Value": ""}]
+        with refused("WAFLimitsExceededException"):
+            eager_waf.tag_resource(ResourceARN=arn, Tags=one_more)
+        with refused("WAFLimitsExceededException"):
+            make_set(eager_waf, [], Tags=fifty + one_more)
+        pages = [eager_waf.list_tags_for_resource(ResourceARN=arn, Limit=20)]
+        while marker := pages[-1].get("NextMarker"):
+            pages.append(eager_waf.list_tags_for_resource(ResourceARN=arn, Limit=20, NextMarker=marker))
+        assert [len(page["TagInfoForResource"]["TagList"]) for page in pages] == [20, 20, 10]
+        assert [each for page in pages for each in page["TagInfoForResource"]["TagList"]] == fifty
+
+    @pytest.mark.parametrize("tag", [("k" * 129, "v"), ("k?", "v"), ("k", "v" * 257), ("k", "a;b")])
+    def test_a_tag_that_waf_would_not_take_is_refused(self, eager_waf: Any, tag: tuple[str, str]) -> None:
+        key, value = tag
+        with refused("ValidationException"):
+            make_set(eager_waf, [], Tags=[{"Key": key, "Value": value}])
+        make_set(eager_waf, [], Tags=[{"Key": "Größe 2", "Value": "a+b=c: d/e@f_g.h-i"}])
+
+    def test_who_asks_for_tags_is_throttled_as_with_every_list(self, waf: Any, edge: EdgeControl) -> None:
+        arn = arn_of(waf, make_set(waf, []))
+        edge.set_waf_read_rate(1)
+        waf.list_tags_for_resource(ResourceARN=arn)
+        with refused("ThrottlingException"):
+            waf.list_tags_for_resource(ResourceARN=arn)
+
+
+class TestAssociations:
+    def test_a_resource_knows_its_web_acl(self, eager_waf: Any) -> None:
+        visible = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "m"}
+        name = next(NAMES)
+        acl = eager_waf.create_web_acl(
+            Name=name, Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=visible
+        )["Summary"]
+        balancer = "arn:aws:elasticloadbalancing:us-east-1:000000000001:loadbalancer/app/web/1"
+        assert "WebACL" not in eager_waf.get_web_acl_for_resource(ResourceArn=balancer)
+        eager_waf.associate_web_acl(WebACLArn=acl["ARN"], ResourceArn=balancer)
+        assert eager_waf.get_web_acl_for_resource(ResourceArn=balancer)["WebACL"]["Name"] == name
+        eager_waf.disassociate_web_acl(ResourceArn=balancer)
+        assert "WebACL" not in eager_waf.get_web_acl_for_resource(ResourceArn=balancer)

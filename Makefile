@@ -179,9 +179,10 @@ site: $(STAMP) ## Build the site of docs/ into docs/_build/html; a warning is an
 	--doctree-dir docs/_build/doctrees . docs/_build/html
 	@touch docs/_build/built
 
-iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes, and the template that has them: 1 minute
+iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes, and what has them in deploy/: 1 minute
 	@F2B_TEST_MAKES_POLICIES=1 $(BIN)/python -m pytest -q tests/integration/test_permissions.py -k all_that_it_needs
 	@$(BIN)/python -m tests.deploy.policy_blocks
+	@$(BIN)/python -m tests.deploy.module_page
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.aws import dynamodb_client
@@ -35,6 +36,8 @@ ADDRESS = "203.0.113.7"
 WHO = OffenderId("default", f"{ADDRESS}/32")
 SETTINGS = WorkerSettings(queue=NAMES[1], table=NAMES[3], ip_set=(NAMES[5],))
 POLICY = Policy(Jail("default"))
+FOREIGN = [f"192.0.2.{last}/32" for last in range(100, 100 + MANY)]
+"""So many entries of somebody else that they are adopted by one call."""
 
 
 class Told:
@@ -103,7 +106,9 @@ def _keep(told: Told, *, judging: bool, enforcing: bool) -> None:
         if judging:
             _judge(told, ledger, clock.now_ms())
         if enforcing:
-            told.step(lambda: LedgerAdopter(ledger, lambda: POLICY, clock).adopt(["192.0.2.9/32"], "block"))
+            adopter = LedgerAdopter(ledger, lambda: POLICY, clock)
+            for entries in (["192.0.2.9/32"], FOREIGN, FOREIGN):  # one alone; many, and then known ones
+                told.step(partial(adopter.adopt, entries, "block"))
         ledger.close()
     _be_the_scribe(told)
     fleet = DynamoFleet(client, SETTINGS.table)

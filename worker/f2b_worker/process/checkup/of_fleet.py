@@ -101,7 +101,7 @@ def of_table(settings: OperatorSettings, role: Role) -> Iterator[Check]:
     listed = table.steps if role is Role.OPERATOR else table.steps_of_a_worker
     yield from steps_of(f"table {settings.table}", listed, command, role.policy)
     yield Check("snapshot and log of the bans", partial(_bans, settings), role.policy)
-    actions = (*_READING, *_WRITING, *(_IN_BATCHES if role.judges or role.enforces else ()))
+    actions = (*_READING, *_WRITING, *(_IN_BATCHES if role.judges else ()))
     yield from permissions(actions, lambda: table_probes(client, settings.table), role.value)
     yield Check("workers", lambda: _workers(DynamoFleet(client, settings.table)), role.policy)
 

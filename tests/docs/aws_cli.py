@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GLOBAL = {"--region", "--output", "--query", "--profile", "--endpoint-url"}
 SWITCHES = {"--no-cli-pager"}
-RENAMED = {("sns", "--notification-endpoint"): "--endpoint"}
+RENAMED = {("sns", "--notification-endpoint"): "--endpoint", ("lambda", "--zip-file"): "--code"}
 """What the AWS CLI calls otherwise than AWS's model (awscli/customizations/argrename.py)."""
 OF_THE_CLI = {("ecr", "get-login-password"), ("logs", "tail"), ("cloudformation", "package")}
 """What the AWS CLI has and AWS's models do not; nothing but the name is looked at."""
@@ -177,6 +177,8 @@ def _value(shape: Shape | None, values: list[str], option: str) -> Any:
 
 def _scalar(shape: Shape | None, text: str, option: str) -> Any:
     kind = shape.type_name if shape else "string"
+    if kind in ("structure", "map") and text.startswith("fileb://"):
+        return {"ZipFile": b"of the reader"}  # what only `--zip-file` takes
     if kind in ("structure", "map"):
         return _shorthand(shape, text, option)
     if kind in ("integer", "long"):
@@ -187,17 +189,19 @@ def _scalar(shape: Shape | None, text: str, option: str) -> Any:
 
 
 def _shorthand(shape: Shape | None, text: str, option: str) -> dict[str, Any]:
-    """Read `Key=value,Key=value` as the CLI does, without its lists and nested forms: write JSON for these."""
+    """Read `Key=value,Key={Key=value}` as the CLI does, without its lists: write JSON for these."""
     read: dict[str, Any] = {}
-    if text == "{}":
-        return read
-    for part in text.split(","):
+    for part in _split(text[1:-1] if text.startswith("{") else text):
         key, equals, value = part.partition("=")
         if not equals:
             raise WrongUsageError(f"{option}: {part!r} is no Key=value")
-        members = getattr(shape, "members", {})
-        read[key] = _scalar(members.get(key), value, option)
+        read[key] = _scalar(getattr(shape, "members", {}).get(key) or getattr(shape, "value", None), value, option)
     return read
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are in no braces."""
+    return [part.strip(",") for part in re.findall(r"(?:[^,{}]|\{[^}]*\})+", text)]
 
 
 def _json(text: str, option: str) -> Any:

@@ -38,6 +38,9 @@ OF_OTHERS = {
     "--noreload": "Django",
     "--max-tasks-per-child": "Celery",
     "--endpoint-url": "AWS CLI",
+    "--no-healthcheck": "Docker",
+    "--build-arg": "Docker",
+    "--require-hashes": "pip",
 }
 """Options of other programs that pages mention, and whose they are."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs import aws_cli
+from tests.docs import aws_cli, stacks
 from tests.docs.blocks import blocks_in, loose_commands
 from tests.docs.shell import Shell, matches, only_looks, steps
 
@@ -47,6 +47,20 @@ no output
 ```sh
 exit 3
 ```
+"""
+
+
+TEMPLATE = """\
+Description: of a stack
+Parameters:
+  Name:
+    Default: f2b
+  Action:
+    Default: block
+    AllowedValues: [block, count]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
 """
 
 
@@ -145,7 +159,24 @@ def test_a_call_that_aws_does_not_have_is_refused(call: str, error: str) -> None
 
 def test_a_call_that_aws_has_is_not() -> None:
     assert aws_cli.errors_in("aws sqs get-queue-url --queue-name f2b --query QueueUrl --output text") == []
+    assert aws_cli.errors_in("aws sqs create-queue --queue-name f2b --attributes DelaySeconds=0,Policy={}") == []
+    variables = "--environment Variables={F2B_TABLE=f2b,F2B_CONFIG=f2b.toml}"
+    assert aws_cli.errors_in(f"aws lambda update-function-configuration --function-name f2b {variables}") == []
     assert aws_cli.errors_in("aws elbv2 describe-load-balancers --names shop | jq .") == []
+
+
+def test_a_stack_is_made_of_the_parameters_that_its_template_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = tmp_path / "f2b.yaml"
+    template.write_text(TEMPLATE)
+    monkeypatch.setattr(stacks, "TEMPLATE", template)
+    deploy = "aws cloudformation deploy --stack-name f2b --parameter-overrides"
+
+    assert aws_cli.errors_in(f"{deploy} Name=shop Action=count") == []
+    assert aws_cli.errors_in(f"{deploy} Invented=1") == ["the template has no parameter Invented"]
+    assert aws_cli.errors_in(f"{deploy} Action=shout") == ["Action is one of block, count, not shout"]
+    assert aws_cli.errors_in(f"{deploy} Name=shop --invented") == ["aws cloudformation deploy has no --invented"]
 
 
 def test_calls_are_found_in_a_block_also_inside_other_commands() -> None:

@@ -7,7 +7,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,13 @@ from tests.docs.blocks import PROMPT, ROOT, Block
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOOLS = Path(__file__).parent / "bin" / "in_another_terminal"
+TOOLS = {
+    "f2b-worker": "in_another_terminal",
+    "f2b-shim": "in_another_terminal",
+    "make": "in_another_terminal",
+    "f2b": "quick",
+    "aws": "quick",
+}
 BLOCK_WITHIN_S = 120
 LOOK_AGAIN_FOR_S = 20.0
 LOOKS = ("list", "banned", "explain", "status", "stats", "export", "audit")
@@ -29,8 +34,12 @@ _OF_BASH = r"^declare -[a-zA-Z]*r|^declare -\S+ (BASH|DIRSTACK|FUNCNAME|GROUPS|P
 """Variables that no shell takes over from another."""
 
 _VARIES = (
+    (
+        r"(?m)^states as noted by who enforces, .*\n?",
+        "",
+    ),  # said if what was noted tells enough: a matter of seconds
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
-    (r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?s\b|\bafter \d+\.\d+ s\b", "SPAN"),
+    (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b|\b\d+(\.\d+)? s\b", "SPAN"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b[\w-]+/\d+/[0-9a-f]{8}\b", "PROCESS"),
     (r"(?<=  )[\w-]{12}\.\d+\b", "ID"),
@@ -45,9 +54,10 @@ class Shell:
         folder: What it may write into.
         environment: The one of a reader who can reach AWS.
         filled_in: What the reader writes instead of what the page has, as his account's number.
+        forks: The socket of `tests.docs.forks`, which runs `f2b` and `aws`.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str], filled_in: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], filled_in: dict[str, str], forks: Path) -> None:
         self.port = free_port()
         self._home = folder / "home"
         self._state = folder / "state"
@@ -55,11 +65,8 @@ class Shell:
         self.here = folder / "here"
         for each in (self._home, self._state, tools, self.here):
             each.mkdir()
-        for name in ("f2b-worker", "f2b-shim", "make"):
-            (tools / name).symlink_to(TOOLS)
-        aws = tools / "aws"
-        aws.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.docs.aws_cli "$@"\n')
-        aws.chmod(0o755)
+        for name, tool in TOOLS.items():
+            (tools / name).symlink_to(Path(__file__).parent / "bin" / tool)
         self._filled_in = {f"{before}8000": f"{before}{self.port}" for before in ("localhost:", "--port ", "-p ")}
         self._filled_in |= filled_in
         self._environment = environment | {
@@ -69,6 +76,7 @@ class Shell:
             "F2B_POLL_S": "1",
             "F2B_PROCESSES": "1",
             "DOCS_BIN": str(BIN),
+            "DOCS_FORKS": str(forks),
             "DOCS_ROOT": str(ROOT),
             "DOCS_PORT": str(self.port),
             "DOCS_STATE": str(self._state),
@@ -160,10 +168,17 @@ class Shell:
 
 def _wait_for_the_end_of(pid: int) -> None:
     ends_s = time.monotonic() + 15
-    while time.monotonic() < ends_s and Path(f"/proc/{pid}").exists():
+    while time.monotonic() < ends_s and _runs(pid):
         time.sleep(0.05)
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def steps(session: str) -> Iterator[tuple[str, str, int]]:
@@ -189,4 +204,4 @@ def matches(shown: str, printed: str) -> bool:
 def _without_what_varies(text: str) -> str:
     for pattern, word in _VARIES:
         text = re.sub(pattern, word, text)
-    return text
+    return text.strip()

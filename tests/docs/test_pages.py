@@ -22,13 +22,13 @@ WRITTEN_REGION, WRITTEN_ACCOUNT = "eu-west-1", "123456789012"
 
 
 @pytest.fixture
-def shell(aws_in_process: LocalAws, account: str, tmp_path: Path) -> Iterator[Shell]:
+def shell(aws_in_process: LocalAws, account: str, tmp_path: Path, forks: Path) -> Iterator[Shell]:
     filled_in = {
         f"https://sqs.{WRITTEN_REGION}.amazonaws.com": aws_in_process.endpoint_url,
         WRITTEN_ACCOUNT: account,
         WRITTEN_REGION: REGION,
     }
-    shell = Shell(tmp_path, aws_in_process.child_environment(account), filled_in)
+    shell = Shell(tmp_path, aws_in_process.child_environment(account), filled_in, forks)
     try:
         yield shell
     finally:

@@ -64,8 +64,12 @@ Resources:
 """
 
 
-def do(tmp_path: Path, page: str) -> None:
-    shell = Shell(tmp_path, {}, {"of-the-page": "of-the-reader"})
+@pytest.fixture
+def shell(tmp_path: Path, forks: Path) -> Shell:
+    return Shell(tmp_path, {}, {"of-the-page": "of-the-reader"}, forks)
+
+
+def do(shell: Shell, page: str) -> None:
     for block in blocks_in(page):
         if block.is_shell and not block.reason:
             shell.do(block)
@@ -84,8 +88,8 @@ def test_blocks_are_found_with_their_reason_their_output_and_their_exit_code() -
     assert [each.is_shell for each in found] == [True, True, False, True, True]
 
 
-def test_a_page_that_is_right_is_done(tmp_path: Path) -> None:
-    do(tmp_path, PAGE)
+def test_a_page_that_is_right_is_done(shell: Shell) -> None:
+    do(shell, PAGE)
 
 
 @pytest.mark.parametrize(
@@ -99,17 +103,34 @@ def test_a_page_that_is_right_is_done(tmp_path: Path) -> None:
         "<!-- exit code 3: why -->\n\n```sh\ntrue\n```\n",
     ],
 )
-def test_a_page_that_is_wrong_fails(wrong: str, tmp_path: Path) -> None:
+def test_a_page_that_is_wrong_fails(wrong: str, shell: Shell) -> None:
     with pytest.raises(AssertionError, match=r"page\.md:\d"):
-        do(tmp_path, wrong)
+        do(shell, wrong)
 
 
-def test_a_block_goes_on_where_the_one_before_left_off_with_what_the_reader_fills_in(tmp_path: Path) -> None:
+def test_a_block_goes_on_where_the_one_before_left_off_with_what_the_reader_fills_in(shell: Shell) -> None:
     do(
-        tmp_path,
+        shell,
         "```sh\nexport NAME=of-the-page; mkdir below; cd below\n```\n\n"
         '```sh\necho "$NAME ${PWD##*/}"\n```\n\n```text\nof-the-reader below\n```\n',
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "printed"),
+    [
+        ("f2b --version", 0, "f2b, version"),
+        ("f2b check --config nothing.toml", 2, "nothing.toml"),
+        ("echo 203.0.113.7 | f2b replay --config", 2, "--config"),
+        ("aws sqs invent", 252, "no operation invent"),
+    ],
+)
+def test_a_command_that_a_fork_runs_ends_and_prints_as_the_installed_one(
+    command: str, code: int, printed: str, shell: Shell
+) -> None:
+    ended, shown = shell.run(command)
+
+    assert (ended, printed in shown) == (code, True), shown
 
 
 def test_a_session_is_taken_apart_into_its_steps() -> None:

@@ -19,7 +19,8 @@ import boto3
 from tests.docs.blocks import ROOT
 
 TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
-OPTIONS = {"--stack-name", "--template-file", "--parameter-overrides", "--capabilities", "--region"}
+LOOK_ONLY = "--no-execute-changeset"
+OPTIONS = {"--stack-name", "--template-file", "--parameter-overrides", "--capabilities", "--region", LOOK_ONLY}
 ADDRESSES_IN_A_SET = 10_000
 _PARAMETER = re.compile(r"^  (?P<name>\w+):\n(?P<body>(?:    .*\n|\n)+)", re.MULTILINE)
 
@@ -46,6 +47,8 @@ def deploy(words: list[str]) -> None:
         StackError: The template has no such parameter, or does not allow its value.
     """
     parameters = _parameters(words)
+    if LOOK_ONLY in words:
+        return
     _provision(parameters)
     boto = boto3.Session()
     waf = boto.client("wafv2")
@@ -97,6 +100,8 @@ def _parameters(words: list[str]) -> dict[str, str]:
 
 def _known_parameters() -> dict[str, tuple[str, list[str]]]:
     """Read each parameter's default, and what it allows; all values if that is empty."""
+    if not TEMPLATE.exists():
+        raise StackError(f"{TEMPLATE.relative_to(ROOT)} is not there")
     section = TEMPLATE.read_text("utf-8").partition("\nParameters:\n")[2]
     section = re.split(r"^\w", section, maxsplit=1, flags=re.MULTILINE)[0]
     return {found["name"]: _default_and_allowed(found["body"]) for found in _PARAMETER.finditer(section)}

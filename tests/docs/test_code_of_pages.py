@@ -38,6 +38,7 @@ OF_OTHERS = {
     "--noreload": "Django",
     "--max-tasks-per-child": "Celery",
     "--endpoint-url": "AWS CLI",
+    "--no-execute-changeset": "AWS CLI",
     "--no-healthcheck": "Docker",
     "--build-arg": "Docker",
     "--require-hashes": "pip",

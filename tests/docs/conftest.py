@@ -21,8 +21,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The socket of `tests.docs.forks`."""
     path = tmp_path_factory.mktemp("forks") / "socket"
     command = [sys.executable, "-m", "tests.docs.forks", str(path)]
-    with subprocess.Popen(command, cwd=ROOT) as server:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as server:
         eventually(lambda: path.exists() or server.poll() is not None, "commands can be forked", 60)
         assert server.poll() is None
-        yield path
-        server.kill()
+        yield path  # and then its standard input is closed, and it ends

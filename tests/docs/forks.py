@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import traceback
+from select import select
 from typing import NoReturn
 
 import boto3
@@ -25,13 +26,13 @@ UNEXPECTED = 70
 
 
 def serve(path: str) -> None:
-    """Fork for each caller, until somebody kills this."""
+    """Fork for each caller, until who started this is gone: he holds the other end of our standard input."""
     _import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: they answer by themselves
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen()
-        while True:
+        while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
             caller, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()

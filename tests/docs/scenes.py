@@ -112,10 +112,11 @@ def attacked(shell: Shell) -> None:
     shell.write("~/.config/f2b/f2b.toml", OPERATOR + JAILS)
     shell.prepare(f"f2b provision {FLEET}; f2b reload")
     shell.prepare(f"f2b-worker {FLEET} --config f2b.toml --processes 2")
+    now_s = time.time()  # of one moment, so that the bans stand in one order wherever they are sorted
     with Producer(shell.queue_url("f2b"), reporter="web-1") as producer:
         for before_s in (2, 1, 0):
             for ip in ATTACKERS:
-                producer.report(ip, jail="login", at=time.time() - before_s)
+                producer.report(ip, jail="login", at=now_s - before_s)
     shell.prepare("""aws sqs send-message --queue-url "$(aws sqs get-queue-url --queue-name f2b \\
         --query QueueUrl --output text)" --message-body '{"ip": "nobody", "jail": "login"}'""")
 

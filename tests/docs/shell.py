@@ -39,10 +39,10 @@ _VARIES = (
         "",
     ),  # said if what was noted tells enough: a matter of seconds
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
-    (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b|\b\d+(\.\d+)? s\b", "SPAN"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b[\w-]+/\d+/[0-9a-f]{8}\b", "PROCESS"),
     (r"(?<=  )[\w-]{12}\.\d+\b", "ID"),
+    (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b|\b\d+(\.\d+)? s\b", "SPAN"),
     (r"\s+", " "),
 )
 

@@ -146,6 +146,9 @@ def test_a_session_is_taken_apart_into_its_steps() -> None:
         ("a", "ab", False),
         ("until 2026-11-29 17:35:28Z (59m16s left)", "until 2026-12-01 08:00:00Z (5s left)", True),
         ("8 bans", "9 bans", False),
+        ("73135f6f-f1d4-4554-89db-3fb283078211", "96583365-2078-4e92-851d-04cbe297732a", True),
+        ("vm/7379/2ef4085b", "host-2/1/1234567d", True),
+        ("seen 1m4s ago", "seen 0ms ago", True),
     ],
 )
 def test_what_is_shown_is_held_against_what_is_printed(shown: str, printed: str, is_shown: bool) -> None:

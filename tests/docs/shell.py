@@ -34,10 +34,8 @@ _OF_BASH = r"^declare -[a-zA-Z]*r|^declare -\S+ (BASH|DIRSTACK|FUNCNAME|GROUPS|P
 """Variables that no shell takes over from another."""
 
 _VARIES = (
-    (
-        r"(?m)^states as noted by who enforces, .*\n?",
-        "",
-    ),  # said if what was noted tells enough: a matter of seconds
+    # Said if what was noted tells enough: a matter of seconds.
+    (r"(?m)^states as noted by who enforces, .*\n?", ""),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b[\w-]+/\d+/[0-9a-f]{8}\b", "PROCESS"),

@@ -57,7 +57,7 @@ demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/deploy tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/deploy tests/docs tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*

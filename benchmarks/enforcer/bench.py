@@ -99,6 +99,7 @@ ROWS = (
         lambda it: it["s"] < 0.25,
     ),
     Row("one ban of another worker, idle", "", "", None),
+    Row("200 attackers at once", "", "old service: 303 s, 459 updates", None),
     Row(
         "1,000 new bans at once", "s ≤ 1.5, 1 update, 0 gets",
         "old service: 200 bans take 101 s; of 1,000, 528 were in after 360 s; three instances lose 3-6 of 200",
@@ -173,7 +174,7 @@ class Bench:
         return Scene(self._aws, str(next(self._accounts)), capacity=capacity, is_canned=ledger == CANNED)
 
     def few(self) -> None:
-        """One ban, and a thousand at once."""
+        """One ban, a thousand at once, and two hundred attackers who are judged first."""
         with self._scene(50_000) as scene:
             keys = cases.Keys()
             scene.start_enforcing()
@@ -184,6 +185,8 @@ class Bench:
                 scene.stop()
                 scene.start_enforcing()  # so that no audit falls into the measurement
                 self._told("1,000 new bans at once", cases.many_at_once(scene, keys.take(1000)))
+            for _ in range(self._runs):
+                self._told("200 attackers at once", cases.attackers_at_once(scene, keys.take(200)))
 
     def outages(self) -> None:
         """WAF down, with one set of each family, which nobody else can stand in for."""

@@ -63,6 +63,15 @@ def one_ban(scene: Scene, keys: Keys, *, by_another_worker: bool = False, tries:
     return {"s": median(took_s), "worst_s": max(took_s)}
 
 
+def attackers_at_once(scene: Scene, banned: Sequence[str]) -> Figures:
+    """Let many addresses attack at once: from the first message to the last of them in its set."""
+    time.sleep(SLOT_S)
+    counts, began_s = Counts(scene), time.time()
+    for key in banned:
+        scene.attack(key)
+    return {"s": scene.watch.wait_until_in(banned, 60) - began_s, **counts.since()}
+
+
 def many_at_once(scene: Scene, banned: Sequence[str]) -> Figures:
     """Let the worker meet many new bans at once."""
     with scene.held_still():

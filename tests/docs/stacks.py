@@ -1,0 +1,167 @@
+"""Stands in for CloudFormation in pages: a stack of deploy/cloudformation/f2b.yaml, made by `f2b provision`.
+
+`tests/deploy` makes the template's own resources, and holds that `provision` makes the same; so that is not done
+twice. What this adds is what a reader can get wrong: the parameters are held against the template's, the web ACL
+is made and associated, and where the stack has an ECS service, a worker runs as that service would run it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.docs.blocks import ROOT
+
+TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
+LOOK_ONLY = "--no-execute-changeset"
+OPTIONS = {"--stack-name", "--template-file", "--parameter-overrides", "--capabilities", "--region", LOOK_ONLY}
+ADDRESSES_IN_A_SET = 10_000
+_PARAMETER = re.compile(r"^  (?P<name>\w+):\n(?P<body>(?:    .*\n|\n)+)", re.MULTILINE)
+
+
+class StackError(Exception):
+    """CloudFormation would not make this stack."""
+
+
+def errors_in(words: list[str]) -> list[str]:
+    """Say what is wrong in the words after `aws cloudformation deploy`."""
+    options = {word for word in words if word.startswith("--")}
+    wrong = [f"aws cloudformation deploy has no {each}" for each in sorted(options - OPTIONS)]
+    try:
+        _parameters(words)
+    except StackError as error:
+        wrong.append(str(error))
+    return wrong
+
+
+def deploy(words: list[str]) -> None:
+    """Make or change the stack.
+
+    Raises:
+        StackError: The template has no such parameter, or does not allow its value.
+    """
+    parameters = _parameters(words)
+    if LOOK_ONLY in words:
+        return
+    _provision(parameters)
+    boto = boto3.Session()
+    waf = boto.client("wafv2")
+    group = _rule_group(waf, parameters)
+    outputs = {"RuleGroupArn": group, "TableName": parameters["Name"]}
+    outputs["QueueUrl"] = boto.client("sqs").get_queue_url(QueueName=parameters["Name"])["QueueUrl"]
+    outputs["ProducerPolicyArn"] = f"arn:aws:iam::{os.environ['AWS_ACCESS_KEY_ID']}:policy/f2b-ProducerPolicy"
+    if parameters["ProtectedResourceArn"] or parameters["MakeWebAcl"] == "true":
+        outputs["WebAclArn"] = _web_acl(waf, parameters, group)
+    is_new = not _file().exists()
+    _file().write_text(json.dumps({"StackName": words[words.index("--stack-name") + 1], "Outputs": outputs}))
+    if parameters["Image"] and is_new:
+        _start_the_service(parameters)
+
+
+def described() -> dict[str, Any]:
+    """Answer what `aws cloudformation describe-stacks` says of it.
+
+    Raises:
+        StackError: There is none.
+    """
+    if not _file().exists():
+        raise StackError("there is no stack")
+    stack = json.loads(_file().read_text())
+    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in stack["Outputs"].items()]
+    return {"Stacks": [{**stack, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+
+
+def _file() -> Path:
+    return Path(os.environ["DOCS_STATE"]) / "stack.json"
+
+
+def _parameters(words: list[str]) -> dict[str, str]:
+    known = _known_parameters()
+    values = {name: default for name, (default, _) in known.items()}
+    given = words[words.index("--parameter-overrides") + 1 :] if "--parameter-overrides" in words else []
+    for word in given:
+        if word.startswith("--"):
+            break
+        name, _, value = word.partition("=")
+        if name not in known:
+            raise StackError(f"the template has no parameter {name}")
+        allowed = known[name][1]
+        if allowed and value not in allowed:
+            raise StackError(f"{name} is one of {', '.join(allowed)}, not {value}")
+        values[name] = value
+    return values
+
+
+def _known_parameters() -> dict[str, tuple[str, list[str]]]:
+    """Read each parameter's default, and what it allows; all values if that is empty."""
+    if not TEMPLATE.exists():
+        raise StackError(f"{TEMPLATE.relative_to(ROOT)} is not there")
+    section = TEMPLATE.read_text("utf-8").partition("\nParameters:\n")[2]
+    section = re.split(r"^\w", section, maxsplit=1, flags=re.MULTILINE)[0]
+    return {found["name"]: _default_and_allowed(found["body"]) for found in _PARAMETER.finditer(section)}
+
+
+def _default_and_allowed(body: str) -> tuple[str, list[str]]:
+    default = re.search(r"^    Default: (.*)$", body, re.MULTILINE)
+    allowed = re.search(r"^    AllowedValues: \[(.*)\]$", body, re.MULTILINE)
+    values = allowed[1].split(",") if allowed else []
+    return (default[1] if default else "").strip(' "'), [each.strip(' "') for each in values]
+
+
+def _provision(parameters: dict[str, str]) -> None:
+    name = parameters["Name"]
+    capacity = str(ADDRESSES_IN_A_SET * int(parameters["SetsPerFamily"]))
+    command = ["f2b", "provision", "--queue", name, "--table", name, "--ip-set", name, "--rule-group", name]
+    command += ["--scope", parameters["Scope"], "--capacity", capacity]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _rule_group(waf: Any, parameters: dict[str, str]) -> str:
+    """Give the rule the stack's action."""
+    listed = waf.list_rule_groups(Scope=parameters["Scope"])["RuleGroups"]
+    found = next(each for each in listed if each["Name"] == parameters["Name"])
+    where = {"Name": found["Name"], "Scope": parameters["Scope"], "Id": found["Id"]}
+    answer = waf.get_rule_group(**where)
+    (rule,) = answer["RuleGroup"]["Rules"]
+    rule["Action"] = {parameters["Action"].capitalize(): {}}
+    kept = {name: answer["RuleGroup"][name] for name in ("Description", "VisibilityConfig")}
+    waf.update_rule_group(**where, **kept, Rules=[rule], LockToken=answer["LockToken"])
+    arn: str = found["ARN"]
+    return arn
+
+
+def _web_acl(waf: Any, parameters: dict[str, str], group: str) -> str:
+    name, scope = parameters["Name"], parameters["Scope"]
+    there = [each["ARN"] for each in waf.list_web_acls(Scope=scope)["WebACLs"] if each["Name"] == name]
+    arn: str = there[0] if there else _made_web_acl(waf, name, scope, group)
+    if parameters["ProtectedResourceArn"]:
+        waf.associate_web_acl(WebACLArn=arn, ResourceArn=parameters["ProtectedResourceArn"])
+    return arn
+
+
+def _made_web_acl(waf: Any, name: str, scope: str, group: str) -> str:
+    visible = {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
+    rule = {
+        "Name": name,
+        "Priority": 0,
+        "Statement": {"RuleGroupReferenceStatement": {"ARN": group}},
+        "OverrideAction": {"None": {}},
+        "VisibilityConfig": visible,
+    }
+    made = waf.create_web_acl(
+        Name=name, Scope=scope, DefaultAction={"Allow": {}}, Rules=[rule], VisibilityConfig=visible
+    )
+    arn: str = made["Summary"]["ARN"]
+    return arn
+
+
+def _start_the_service(parameters: dict[str, str]) -> None:
+    name = parameters["Name"]
+    variables = {"F2B_QUEUE": name, "F2B_TABLE": name, "F2B_IP_SET": name, "F2B_SCOPE": parameters["Scope"]}
+    subprocess.run(["f2b-worker", "--processes", "1"], env=os.environ | variables, check=True)

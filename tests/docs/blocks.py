@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ("docs/commands.md", "docs/settings.md", "docs/metrics.md", "docs/log-events.md", "docs/errors.md")
+GENERATED = tuple(f"docs/{name}.md" for name in ("commands", "settings", "metrics", "log-events", "errors", "report"))
 """Their commands are made from the commands themselves."""
 SHELL_LANGUAGES = ("sh", "bash", "console", "shell")
 PROMPT = "$ "

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.conftest import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
 
 Tree = Any
 NO_VALUE = object()

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.module import properties_of
-from tests.deploy.policy_blocks import TEMPLATE
-from tests.deploy.template import Place, Resolver, load
+from tests.deploy.template import TEMPLATE, Place, Resolver, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

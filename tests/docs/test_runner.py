@@ -203,6 +203,23 @@ def test_a_stack_is_made_of_the_parameters_that_its_template_has(
     assert aws_cli.errors_in(f"{deploy} Name=shop --invented") == ["aws cloudformation deploy has no --invented"]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("Image=f2b", "needs VpcId"),
+        ("Name=Shop", "lower-case"),
+        ("ProtectedResourceArn=web", "An ARN, or nothing"),
+    ],
+)
+def test_a_stack_that_a_rule_or_a_pattern_of_the_template_forbids_is_not_made(
+    given: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "123456789012")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(stacks.StackError, match=told):
+        stacks.deploy(["--stack-name", "f2b", "--parameter-overrides", given])
+
+
 def test_calls_are_found_in_a_block_also_inside_other_commands() -> None:
     block = 'URL="$(aws sqs get-queue-url \\\n  --queue-name f2b)"\naws sqs list-queues\n'
 

@@ -103,14 +103,9 @@ def _where(settings: WorkerSettings) -> dict[str, object]:
     """Say for the log where infractions come from, and where bans are kept."""
     if settings.standalone:
         return {"state": str(settings.state_file), "port": settings.port}
-    return (
-        {"enforce_only": True} | {"table": settings.table}
-        if settings.enforce_only
-        else {
-            "queue": settings.queue,
-            "table": settings.table,
-        }
-    )
+    if settings.enforce_only:
+        return {"enforce_only": True, "table": settings.table}
+    return {"queue": settings.queue, "table": settings.table}
 
 
 def serve_health(host: str, port: int, app: WSGIApplication) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localstack.policies import listed
 from tests.deploy.module import properties_of
 from tests.deploy.template import TEMPLATE, Place, Resolver, load
 
@@ -52,10 +53,6 @@ def statements_in(tree: Any) -> Iterator[dict[str, Any]]:
             yield tree
         for each in tree.values():
             yield from statements_in(each)
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def test_without_being_asked_a_stack_protects_nothing_and_starts_nothing() -> None:

@@ -146,6 +146,30 @@ def test_an_outage_of_the_ledger_gives_back_exactly_what_was_not_judged(
     assert [each.key for each in fleet.bans()] == ["203.0.113.1", "203.0.113.2"]
 
 
+def test_a_dead_letter_queue_that_is_gone_holds_up_nobody_but_the_bad_message(
+    fleet: Fleet, function: Function, capfd: pytest.CaptureFixture[str]
+) -> None:
+    infractions = hits("203.0.113.1", 3)
+    send_bodies(fleet, [*bodies(infractions, 1), "{no json"])
+    event = received(fleet)
+    bad = [each["messageId"] for each in event["Records"] if each["body"] == "{no json"]
+    fleet.sqs.delete_queue(QueueUrl=fleet.queue_url_of(f"{NAME}-dead"))
+
+    for _ in range(2):
+        context = Context()
+        assert failures(function.handle(event, context)) == bad
+        assert context.get_remaining_time_in_millis() > 20_000  # the next try is that of the queue
+        lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+        reasons = [line["reason"] for line in lines if line["event"] == "dead_letter_refused"]
+        assert reasons == [f"dead-letter queue {NAME}-dead: The specified queue does not exist."]
+    assert function._kept  # it stayed warm
+
+    assert wrongs(fleet, infractions) == []
+    fleet.sqs.create_queue(QueueName=f"{NAME}-dead")
+    assert failures(function.handle(event, Context())) == []
+    assert len(fleet.dead_letters()) == 1
+
+
 def test_a_ledger_that_does_not_answer_holds_no_invocation_beyond_its_time(
     fleet: Fleet, function: Function, local_aws: LocalAws
 ) -> None:

@@ -138,6 +138,7 @@ def test_an_outage_is_held_out_until_the_time_is_over_and_what_needs_no_ledger_i
 
     assert scene.judged([*scene.messages(IP), bad], within_s=5) == {"bad"}
     assert 5 <= scene.clock.monotonic_s() < 6
+    assert not scene.judge.is_clean  # who waits for the ledger is still in hand
 
 
 def test_an_outage_that_ends_in_time_costs_nothing_but_time(scene: Scene) -> None:
@@ -163,6 +164,14 @@ def test_of_a_large_event_those_are_done_for_which_there_was_time(scene: Scene) 
     judged = scene.judged(messages, within_s=1.5)
 
     assert judged == {each.id for each in messages[: 2 * AT_ONCE]}
+
+
+def test_a_judge_that_was_opened_too_late_for_an_event_is_ready_for_the_next(scene: Scene) -> None:
+    assert scene.judged(scene.messages(IP), within_s=0) == set()
+    assert scene.judge.is_clean  # else a slow start would be the fate of each event, and none ever judged
+
+    assert scene.judged(scene.messages(IP)) == {"m0"}
+    assert scene.judge.is_clean
 
 
 def test_who_was_allowed_while_the_container_was_frozen_is_not_banned(scene: Scene) -> None:

@@ -108,7 +108,7 @@ class _Run:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is left over that the next event would meet."""
-        return self.opened is not None and self.opened.judge.is_done(self._event.messages)
+        return self.opened is not None and self.opened.judge.is_clean
 
     @property
     def failed(self) -> list[str]:

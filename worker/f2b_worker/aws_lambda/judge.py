@@ -62,6 +62,7 @@ class EventJudge:
         clock: Clock,
     ) -> None:
         self.inbox = EventInbox()
+        self._laid_out: list[Message] = []
         self._ledger = ledger
         self._rules = rules
         self._look_again = look_again
@@ -92,13 +93,19 @@ class EventJudge:
         Raises:
             StartError: If a newer f2b has marked the table so that this one must not write.
         """
+        self._laid_out = []
         for piece in batches(messages, AT_ONCE):
             if self._clock.monotonic_s() < until_s:
                 self._judge_piece(piece, until_s)
         if not self._intake.problem and (self._is_fresh or self._refresh()):
             self._intake.finish()
 
-    def is_done(self, messages: Sequence[Message]) -> bool:
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left over that the next event would meet; what was never laid out is nowhere."""
+        return self._is_done(self._laid_out)
+
+    def _is_done(self, messages: Sequence[Message]) -> bool:
         """Tell whether each of *messages* is judged, or left to come again."""
         return all(each.id in self.inbox.judged or each.id in self.inbox.left for each in messages)
 
@@ -107,10 +114,11 @@ class EventJudge:
         while self._clock.monotonic_s() < until_s:
             if self._is_fresh or self._refresh():
                 if not is_laid_out:
+                    self._laid_out += piece
                     self._intake.lay_out(piece)
                     is_laid_out = True
                 self._intake.turn((), _AT_ONCE)
-                if self.is_done(piece):
+                if self._is_done(piece):
                     return
                 if self._clock.monotonic_s() - self._heard_s >= HEAR_EVERY_S:
                     self._hear()

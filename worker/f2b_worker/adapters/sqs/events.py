@@ -8,7 +8,7 @@ from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import naming_region, sqs_client
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
 from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of
-from f2b_worker.errors import CredentialsAway, F2bError, Permanent, Rejected
+from f2b_worker.errors import CredentialsAway, F2bError, Missing, Permanent, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,7 +145,10 @@ class DeadLetterQueues:
         except F2bError as error:
             return [_outcome(error)] * len(letters)
         self._found[queue_arn] = inbox
-        return [error and _outcome(error) for error in inbox.bury(letters)]
+        errors = inbox.bury(letters)
+        if any(isinstance(error, Missing) for error in errors):  # the queue may have another one by now
+            self._found.pop(queue_arn).close()
+        return [error and _outcome(error) for error in errors]
 
     def _open(self, queue_arn: str) -> SqsInbox:
         account, name = queue_arn.split(":")[4:]

@@ -211,6 +211,15 @@ def test_a_table_that_a_newer_f2b_has_marked_is_not_written(scene: Scene) -> Non
     assert scene.ban_of(IP) is None
 
 
+def test_a_freeze_that_stopped_the_monotonic_clock_counts_for_the_tables_mark_too(scene: Scene) -> None:
+    scene.clock._start_ms += round(SCHEMA_EVERY_S * 1000)
+    scene.refusal = StartError("a newer f2b writes this table")
+
+    with pytest.raises(StartError, match="newer"):
+        scene.judged(scene.messages(IP))
+    assert scene.ban_of(IP) is None
+
+
 def test_a_ban_that_is_known_is_believed_only_once_it_was_heard_that_nobody_has_lifted_it(scene: Scene) -> None:
     assert scene.judged(scene.messages(IP, hits=6)) == {"m0"}
     ban = scene.ban_of(IP)

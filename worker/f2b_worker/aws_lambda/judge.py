@@ -79,8 +79,8 @@ class EventJudge:
             aside=lambda work: work(),
         )
         self._intake.hear({}, float("-inf"))  # from now on somebody asks
-        self._read_at = self._times()
-        self._checked_s = self._heard_s = clock.monotonic_s()
+        self._read_at = self._checked_at = self._times()
+        self._heard_s = clock.monotonic_s()
         self._hear()  # from before the first ban is known here: what is lifted later is in the news
 
     def judge(self, messages: Sequence[Message], *, until_s: float) -> None:
@@ -127,9 +127,13 @@ class EventJudge:
 
     @property
     def _is_fresh(self) -> bool:
-        """Whether the rules were read just now, by both clocks: a freeze may stop either of them."""
-        then_s, now_s = self._read_at, self._times()
-        return max(abs(now_s[0] - then_s[0]), abs(now_s[1] - then_s[1])) < FRESH_S
+        """Whether the rules were read just now."""
+        return self._passed_s(self._read_at) < FRESH_S
+
+    def _passed_s(self, then: tuple[float, float]) -> float:
+        """Tell how long ago that was, by the clock that says more: a freeze may stop either of them."""
+        now = self._times()
+        return max(abs(now[0] - then[0]), abs(now[1] - then[1]))
 
     def _times(self) -> tuple[float, float]:
         return self._clock.monotonic_s(), self._clock.now_ms() / 1000
@@ -138,9 +142,9 @@ class EventJudge:
         """Read the rules again; tell whether they can be judged by."""
         asked_at = self._times()
         try:
-            if asked_at[0] - self._checked_s >= SCHEMA_EVERY_S:
+            if self._passed_s(self._checked_at) >= SCHEMA_EVERY_S:
                 self._check()
-                self._checked_s = asked_at[0]
+                self._checked_at = asked_at
             self._look_again()
             self._rules.read()
         except StartError:

@@ -139,6 +139,37 @@ def test_an_outage_of_the_ledger_gives_back_exactly_what_was_not_judged(
     assert [each.key for each in fleet.bans()] == ["203.0.113.1", "203.0.113.2"]
 
 
+def test_a_dead_letter_queue_that_is_gone_holds_up_nobody_but_the_bad_message(
+    fleet: Fleet, function: Function, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_SESSION_TOKEN")  # its policy names one dead-letter queue; here it gets another
+    infractions = hits("203.0.113.1", 3)
+    send_bodies(fleet, [*bodies(infractions, 1), "{no json"])
+    event = received(fleet)
+    bad = [each["messageId"] for each in event["Records"] if each["body"] == "{no json"]
+    assert failures(function.handle(event, Context())) == []  # it knows the dead-letter queue
+    assert function._kept
+    fleet.sqs.delete_queue(QueueUrl=fleet.queue_url_of(f"{NAME}-dead"))
+
+    for _ in range(2):
+        context = Context()
+        assert failures(function.handle(event, context)) == bad
+        assert context.get_remaining_time_in_millis() > 20_000  # the next try is that of the queue
+        lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+        reasons = [line["reason"] for line in lines if line["event"] == "dead_letter_refused"]
+        assert len(reasons) == 1
+        assert "The specified queue does not exist" in reasons[0]
+        assert function._kept  # it stays warm
+
+    assert wrongs(fleet, infractions) == []
+    arn = event["Records"][0]["eventSourceARN"]
+    other = fleet.sqs.create_queue(QueueName="other-dead")["QueueUrl"]
+    policy = json.dumps({"deadLetterTargetArn": f"{arn[: -len(NAME)]}other-dead", "maxReceiveCount": 20})
+    fleet.sqs.set_queue_attributes(QueueUrl=fleet.queue_url, Attributes={"RedrivePolicy": policy})
+    assert failures(function.handle(event, Context())) == []
+    assert len(fleet.sqs.receive_message(QueueUrl=other)["Messages"]) == 1
+
+
 def test_a_ledger_that_does_not_answer_holds_no_invocation_beyond_its_time(
     fleet: Fleet, function: Function, local_aws: LocalAws
 ) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.gate import Gate
@@ -17,6 +20,9 @@ from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+Logged = Callable[[], list[dict[str, Any]]]
 
 
 class Context:
@@ -36,18 +42,45 @@ def test_the_last_try_begins_before_the_answer_and_that_comes_before_the_end(lef
         assert 0 < finish_s < answer_s < left_s
 
 
-def test_an_event_of_something_else_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("f2b_worker.observe.log.configure", lambda _level: None)
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What a function has logged since the last time."""
+    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    structlog.reset_defaults()
+
+
+def test_an_event_of_something_else_fails_as_a_whole_and_a_line_says_why(logged: Logged) -> None:
     with pytest.raises(F2bError, match="an event source mapping of an SQS queue makes such events"):
         Function().handle({"Records": []}, Context())
+    (line,) = logged()
+    assert (line["event"], line["level"]) == ("invocation_failed", "error")
+    assert line["reason"].startswith("reading the event: it has no Records; ")
 
 
-def test_settings_that_are_wrong_fail_each_invocation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("F2B_CONFIG", str(tmp_path / "absent.toml"))
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[defaults", r"f2b\.toml: "),
+        ("[worker]\nmax_age = 'soon'", "F2B_MAX_AGE: "),
+        ("[worker]\nlog_level = 'loud'", "F2B_LOG_LEVEL: "),
+        (None, r"f2b\.toml"),
+    ],
+)
+def test_settings_that_are_wrong_fail_each_invocation_and_a_line_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged: Logged, text: str | None, reason: str
+) -> None:
+    file = tmp_path / "f2b.toml"
+    if text:
+        file.write_text(text, "utf-8")
+    monkeypatch.setenv("F2B_CONFIG", str(file))
     function = Function()
     for _ in range(2):
-        with pytest.raises(StartError, match=r"absent\.toml"):
+        with pytest.raises(StartError, match=reason):
             function.handle({"Records": []}, Context())
+        (line,) = logged()
+        assert (line["event"], line["kind"]) == ("invocation_failed", "StartError")
+        assert re.search(reason, line["reason"])
+        assert "\n" not in line["reason"]
 
 
 @pytest.mark.parametrize(("slept_s", "slept_ms"), [(FORGOTTEN_AFTER_S, 0), (0, FORGOTTEN_AFTER_S * 1000)])

@@ -138,6 +138,7 @@ def test_an_outage_is_held_out_until_the_time_is_over_and_what_needs_no_ledger_i
 
     assert scene.judged([*scene.messages(IP), bad], within_s=5) == {"bad"}
     assert 5 <= scene.clock.monotonic_s() < 6
+    assert not scene.judge.is_clean  # who waits for the ledger is still in hand
 
 
 def test_an_outage_that_ends_in_time_costs_nothing_but_time(scene: Scene) -> None:
@@ -163,6 +164,14 @@ def test_of_a_large_event_those_are_done_for_which_there_was_time(scene: Scene) 
     judged = scene.judged(messages, within_s=1.5)
 
     assert judged == {each.id for each in messages[: 2 * AT_ONCE]}
+
+
+def test_a_judge_that_was_opened_too_late_for_an_event_is_ready_for_the_next(scene: Scene) -> None:
+    assert scene.judged(scene.messages(IP), within_s=0) == set()
+    assert scene.judge.is_clean  # else a slow start would be the fate of each event, and none ever judged
+
+    assert scene.judged(scene.messages(IP)) == {"m0"}
+    assert scene.judge.is_clean
 
 
 def test_who_was_allowed_while_the_container_was_frozen_is_not_banned(scene: Scene) -> None:
@@ -195,6 +204,15 @@ def test_rules_that_were_read_just_now_are_not_read_again(scene: Scene) -> None:
 
 def test_a_table_that_a_newer_f2b_has_marked_is_not_written(scene: Scene) -> None:
     scene.clock.advance(SCHEMA_EVERY_S)
+    scene.refusal = StartError("a newer f2b writes this table")
+
+    with pytest.raises(StartError, match="newer"):
+        scene.judged(scene.messages(IP))
+    assert scene.ban_of(IP) is None
+
+
+def test_a_freeze_that_stopped_the_monotonic_clock_counts_for_the_tables_mark_too(scene: Scene) -> None:
+    scene.clock._start_ms += round(SCHEMA_EVERY_S * 1000)
     scene.refusal = StartError("a newer f2b writes this table")
 
     with pytest.raises(StartError, match="newer"):

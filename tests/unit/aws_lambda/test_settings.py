@@ -64,6 +64,16 @@ def test_what_a_function_cannot_do_is_refused_in_one_line(
         choose()
 
 
+def test_what_is_refused_is_told_with_its_place_in_the_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f2b.toml"
+    file.write_text("[worker]\nenforce_only = true\n", "utf-8")  # the file of the enforcers
+    monkeypatch.setenv("F2B_CONFIG", str(file))
+    with pytest.raises(StartError, match=r"leave it out \(in the file enforce_only under \[worker\]\)"):
+        choose()
+
+
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("F2B_MAX_AGE", "soon")
     with pytest.raises(StartError, match=r"^F2B_MAX_AGE: "):

@@ -108,7 +108,7 @@ class _Run:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is left over that the next event would meet."""
-        return self.opened is not None and self.opened.judge.is_done(self._event.messages)
+        return self.opened is not None and self.opened.judge.is_clean
 
     @property
     def failed(self) -> list[str]:
@@ -132,6 +132,15 @@ class Function:
         Raises:
             Exception: If the event or the settings are wrong, or of a defect. Then all its messages come again.
         """
+        try:
+            return self._handle(raw, context)
+        except Exception as error:
+            log.error("invocation_failed", reason=str(error), kind=type(error).__name__)
+            raise
+        finally:
+            log_lines.flush()
+
+    def _handle(self, raw: Any, context: Context) -> dict[str, Any]:
         began_s = self._clock.monotonic_s()
         deadlines = _Deadlines.within(context.get_remaining_time_in_millis() / 1000)
         self._chosen = self._chosen or _configured()
@@ -150,7 +159,6 @@ class Function:
                 "duration": round(1000 * (self._clock.monotonic_s() - began_s)),
             }
             emf.write(values, now_ms=self._clock.now_ms(), is_cold=kept is None, request_id=context.aws_request_id)
-            log_lines.flush()
         return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
     def _wait_for(self, run: _Run, until_s: float) -> None:
@@ -164,7 +172,6 @@ class Function:
         else:
             run.give_up()
         if run.error:
-            log.error("invocation_failed", reason=str(run.error), kind=type(run.error).__name__)
             raise run.error
 
     def _take(self) -> _Kept | None:
@@ -182,6 +189,7 @@ class Function:
 
 
 def _configured() -> Chosen:
+    log_lines.configure("info")  # what is wrong with the settings has its line, too
     chosen = choose()
     log_lines.configure(chosen.settings.log_level)
     tell(chosen)

@@ -62,6 +62,7 @@ class EventJudge:
         clock: Clock,
     ) -> None:
         self.inbox = EventInbox()
+        self._laid_out: list[Message] = []
         self._ledger = ledger
         self._rules = rules
         self._look_again = look_again
@@ -78,8 +79,8 @@ class EventJudge:
             aside=lambda work: work(),
         )
         self._intake.hear({}, float("-inf"))  # from now on somebody asks
-        self._read_at = self._times()
-        self._checked_s = self._heard_s = clock.monotonic_s()
+        self._read_at = self._checked_at = self._times()
+        self._heard_s = clock.monotonic_s()
         self._hear()  # from before the first ban is known here: what is lifted later is in the news
 
     def judge(self, messages: Sequence[Message], *, until_s: float) -> None:
@@ -92,13 +93,19 @@ class EventJudge:
         Raises:
             StartError: If a newer f2b has marked the table so that this one must not write.
         """
+        self._laid_out = []
         for piece in batches(messages, AT_ONCE):
             if self._clock.monotonic_s() < until_s:
                 self._judge_piece(piece, until_s)
         if not self._intake.problem and (self._is_fresh or self._refresh()):
             self._intake.finish()
 
-    def is_done(self, messages: Sequence[Message]) -> bool:
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left over that the next event would meet; what was never laid out is nowhere."""
+        return self._is_done(self._laid_out)
+
+    def _is_done(self, messages: Sequence[Message]) -> bool:
         """Tell whether each of *messages* is judged, or left to come again."""
         return all(each.id in self.inbox.judged or each.id in self.inbox.left for each in messages)
 
@@ -107,10 +114,11 @@ class EventJudge:
         while self._clock.monotonic_s() < until_s:
             if self._is_fresh or self._refresh():
                 if not is_laid_out:
+                    self._laid_out += piece
                     self._intake.lay_out(piece)
                     is_laid_out = True
                 self._intake.turn((), _AT_ONCE)
-                if self.is_done(piece):
+                if self._is_done(piece):
                     return
                 if self._clock.monotonic_s() - self._heard_s >= HEAR_EVERY_S:
                     self._hear()
@@ -119,9 +127,13 @@ class EventJudge:
 
     @property
     def _is_fresh(self) -> bool:
-        """Whether the rules were read just now, by both clocks: a freeze may stop either of them."""
-        then_s, now_s = self._read_at, self._times()
-        return max(abs(now_s[0] - then_s[0]), abs(now_s[1] - then_s[1])) < FRESH_S
+        """Whether the rules were read just now."""
+        return self._passed_s(self._read_at) < FRESH_S
+
+    def _passed_s(self, then: tuple[float, float]) -> float:
+        """Tell how long ago that was, by the clock that says more: a freeze may stop either of them."""
+        now = self._times()
+        return max(abs(now[0] - then[0]), abs(now[1] - then[1]))
 
     def _times(self) -> tuple[float, float]:
         return self._clock.monotonic_s(), self._clock.now_ms() / 1000
@@ -130,9 +142,9 @@ class EventJudge:
         """Read the rules again; tell whether they can be judged by."""
         asked_at = self._times()
         try:
-            if asked_at[0] - self._checked_s >= SCHEMA_EVERY_S:
+            if self._passed_s(self._checked_at) >= SCHEMA_EVERY_S:
                 self._check()
-                self._checked_s = asked_at[0]
+                self._checked_at = asked_at
             self._look_again()
             self._rules.read()
         except StartError:

@@ -43,8 +43,8 @@ def choose() -> Chosen:
     asked = [each for each in REFUSED if getattr(settings, each)]
     if asked:
         raise StartError(
-            f"{env_name(asked[0])}: a Lambda function judges infractions of a queue for a table: leave it out, or "
-            "run f2b-worker"
+            f"{env_name(asked[0])}: a Lambda function judges infractions of a queue for a table: leave it out "
+            f"(in the file {asked[0]} under [worker]), or run f2b-worker"
         )
     given = settings.model_fields_set - {"queue"} | ({"queue"} if os.environ.get("F2B_QUEUE") else set())
     return Chosen(settings, config, tuple(sorted(given - HEEDED - set(REFUSED))))

@@ -269,7 +269,10 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "The function's time ran out before all was judged. What is left comes again.",
             "give the function more time, or fewer messages at once",
         ),
-        "invocation_failed": Meaning("An invocation failed. All its messages come again.", ENDS_BY_ITSELF),
+        "invocation_failed": Meaning(
+            "An invocation failed. All its messages come again.",
+            "mend what the reason names: a setting, a permission, or a table that is not there",
+        ),
         "settings_ignored": Meaning("Some settings are set that a function does not use.", "unset them"),
     },
     "Standalone mode": {

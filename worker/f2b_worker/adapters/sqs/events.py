@@ -8,7 +8,7 @@ from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import naming_region, sqs_client
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
 from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of
-from f2b_worker.errors import F2bError, Rejected
+from f2b_worker.errors import CredentialsAway, F2bError, Missing, Permanent, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,6 +117,12 @@ def _bury_nothing(letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
     return [Rejected("no event is being judged")] * len(letters)
 
 
+def _outcome(error: F2bError) -> F2bError:
+    """Take for an outcome what does not end by itself."""
+    is_lasting = isinstance(error, Permanent) and not isinstance(error, CredentialsAway)
+    return Rejected(str(error)) if is_lasting else error
+
+
 class DeadLetterQueues:
     """The dead-letter queues of queues, each found when the first letter is for it.
 
@@ -129,13 +135,20 @@ class DeadLetterQueues:
         self._found: dict[str, SqsInbox] = {}
 
     def bury(self, queue_arn: str, letters: Sequence[DeadLetter]) -> Sequence[F2bError | None]:
-        """Store *letters* beside a queue; answers for each why it is not there, or None if it is."""
+        """Store *letters* beside a queue; answers for each why it is not there, or None if it is.
+
+        What somebody has to mend first is an outcome: else one bad message would hold its event until the time is
+        over, and others behind it. The message comes again.
+        """
         try:
             inbox = self._found.get(queue_arn) or self._open(queue_arn)
         except F2bError as error:
-            return [error] * len(letters)
+            return [_outcome(error)] * len(letters)
         self._found[queue_arn] = inbox
-        return inbox.bury(letters)
+        errors = inbox.bury(letters)
+        if any(isinstance(error, Missing) for error in errors):  # the queue may have another one by now
+            self._found.pop(queue_arn).close()
+        return [error and _outcome(error) for error in errors]
 
     def _open(self, queue_arn: str) -> SqsInbox:
         account, name = queue_arn.split(":")[4:]

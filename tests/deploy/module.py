@@ -262,7 +262,7 @@ def unlike(asked: Tree, found: Tree, place: str = "") -> Iterator[str]:
     """Say where the template asks for what the module does not have."""
     if _is_unknown(asked) or _is_unknown(found):
         return
-    if isinstance(asked, (dict, list)) and isinstance(found, str):
+    if isinstance(asked, (dict, list)) and isinstance(found, str) and found.startswith(("{", "[")):
         found = json.loads(found)
         yield from _more(asked, found, place)
     if isinstance(asked, dict):

@@ -98,17 +98,35 @@ def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(
     _compare_what_stands_elsewhere(resolver, planned)
 
 
+CLOUDFRONT = {"Scope": "CLOUDFRONT", "MakeWebAcl": "true", "Action": "count", "DeletionProtection": "false"}
+
+
+@pytest.fixture(scope="module")
+def plan_for_cloudfront(terraform: Terraform) -> dict[str, Any]:
+    terraform.run("plan", "-out=plan", *options(CLOUDFRONT))
+    return terraform.show("plan")
+
+
 def test_for_cloudfront_and_with_a_rule_that_counts_the_module_plans_what_the_template_has(
-    terraform: Terraform,
+    plan_for_cloudfront: dict[str, Any],
 ) -> None:
-    given = {"Scope": "CLOUDFRONT", "MakeWebAcl": "true", "Action": "count", "DeletionProtection": "false"}
-    terraform.run("plan", "-out=plan", *options(given))
-    planned = module.of_module(terraform.show("plan"))
-    asked = module.of_template(Resolver(load(TEMPLATE), Place(ACCOUNT), given))
+    planned = module.of_module(plan_for_cloudfront)
+    asked = module.of_template(Resolver(load(TEMPLATE), Place(ACCOUNT), CLOUDFRONT))
     pairs = {name: module.PAIRS[name] for name in asked.keys() - module.TEMPLATES_ALONE.keys()}
     assert planned.keys() == set(pairs.values())
     assert {"RuleGroup", "WebAcl", "WorkerPolicy", "Table"} <= pairs.keys()
     assert [line for name, at in pairs.items() for line in module.unlike(asked[name], planned[at], name)] == []
+
+
+def test_no_queue_of_somebody_else_is_taken_over_because_a_table_of_his_name_stops_the_apply_before(
+    plan_for_cloudfront: dict[str, Any],
+) -> None:
+    # CreateQueue answers a queue that is there, if its attributes are the same; CreateTable refuses.
+    called = plan_for_cloudfront["configuration"]["root_module"]["module_calls"]["f2b"]["module"]["resources"]
+    resources = {each["address"]: each for each in called}
+    assert resources["aws_sqs_queue.dead_letters"]["depends_on"] == ["aws_dynamodb_table.table"]
+    redrive = resources["aws_sqs_queue.queue"]["expressions"]["redrive_policy"]
+    assert "aws_sqs_queue.dead_letters" in redrive["references"]
 
 
 def test_the_module_knows_every_action_and_where_its_rule_stands() -> None:

@@ -81,6 +81,14 @@ def test_an_image_says_its_version_and_its_commit() -> None:
     assert given.keys() <= set(arguments)
 
 
+def test_ci_takes_the_terraform_that_the_page_says_was_tried() -> None:
+    (job,) = jobs("ci.yml").values()
+    (step,) = (each for each in job["steps"] if "setup-terraform@" in each.get("uses", ""))
+    page = (ROOT / "docs" / "how-to" / "terraform.md").read_text("utf-8")
+    assert f"Terraform {step['with']['terraform_version']} with the provider" in page
+    assert step["with"]["terraform_wrapper"] is False, "it would stand between the tests and the exit codes"
+
+
 def test_ci_runs_what_must_pass_here() -> None:
     (job,) = jobs("ci.yml").values()
     assert job["steps"][-1]["run"].endswith("bash .ci/run")

@@ -31,7 +31,8 @@ rm -rf dist
 "$uv" pip install --quiet --python "$fresh/env/bin/python" --require-hashes --requirements deploy/requirements.txt
 "$uv" pip install --quiet --python "$fresh/env/bin/python" --no-deps --no-index --find-links dist f2b-worker f2b-producer
 sbom=dist/f2b-$version.cdx.json
-"$tools/cyclonedx-py" environment --output-reproducible --of JSON -o "$sbom" "$fresh/env/bin/python"
+"$tools/cyclonedx-py" environment --output-reproducible --of JSON --pyproject pyproject.toml --mc-type application \
+  -o "$sbom" "$fresh/env/bin/python"
 
 audited=0
 "$tools/pip-audit" --disable-pip --require-hashes --requirement deploy/requirements.txt --progress-spinner off \

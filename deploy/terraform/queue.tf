@@ -23,6 +23,10 @@ resource "aws_sqs_queue" "dead_letters" {
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = true
   policy                     = local.only_by_tls["${var.name}-dead"]
+
+  # To make a queue that is there already is no error: SQS answers the one of whoever has this name, and a destroy would
+  # delete it. To make such a table is one. So the table goes first.
+  depends_on = [aws_dynamodb_table.table]
 }
 
 resource "aws_sqs_queue" "queue" {

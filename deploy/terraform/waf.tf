@@ -96,7 +96,7 @@ resource "aws_wafv2_rule_group" "rule_group" {
 }
 
 resource "aws_wafv2_web_acl" "web_acl" {
-  #checkov:skip=CKV_AWS_192:This web ACL holds what f2b bans, and nothing else. Add AWS's managed groups to it as you need them.
+  #checkov:skip=CKV_AWS_192:This web ACL holds what f2b bans, and nothing else. AWS's managed groups go into a web ACL of your own.
   #checkov:skip=CKV2_AWS_31:A log of all requests costs by the request, and f2b does not read it. Switch it on where you want it.
   count = local.has_web_acl ? 1 : 0
 

@@ -262,8 +262,9 @@ def unlike(asked: Tree, found: Tree, place: str = "") -> Iterator[str]:
     """Say where the template asks for what the module does not have."""
     if _is_unknown(asked) or _is_unknown(found):
         return
-    if isinstance(asked, (dict, list)) and isinstance(found, str):
+    if isinstance(asked, (dict, list)) and isinstance(found, str) and found.startswith(("{", "[")):
         found = json.loads(found)
+        yield from _more(asked, found, place)
     if isinstance(asked, dict):
         block = found[0] if isinstance(found, list) and len(found) == 1 else found
         if not isinstance(block, dict):
@@ -275,6 +276,17 @@ def unlike(asked: Tree, found: Tree, place: str = "") -> Iterator[str]:
         yield from _unlike_lists(asked, [] if found is None else found, place)
     elif _text(asked) != _text(found):
         yield f"{place}: {asked} is {found}"
+
+
+def _more(asked: Tree, found: Tree, place: str) -> Iterator[str]:
+    """Say what a text in JSON has beyond the template: no provider fills these texts up."""
+    if isinstance(asked, dict) and isinstance(found, dict):
+        yield from (f"{place}.{name}: is not in the template" for name in found.keys() - asked.keys())
+        for name in asked.keys() & found.keys():
+            yield from _more(asked[name], found[name], f"{place}.{name}")
+    elif isinstance(asked, list) and isinstance(found, list):
+        for one, other in zip(asked, found, strict=False):
+            yield from _more(one, other, place)
 
 
 def _unlike_lists(asked: list[Tree], found: list[Tree], place: str) -> Iterator[str]:

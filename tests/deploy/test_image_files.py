@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import requires
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +77,13 @@ def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert {name for names in copied for name in names.split()} == let_through
     assert set(INPUTS) == let_through | {".dockerignore", "deploy/Dockerfile"}
+
+
+def test_bytecode_is_written_in_the_build_also_on_a_base_that_forbids_it() -> None:
+    (command,) = re.findall(r'^RUN (PYTHON\S+ python -c) "import f2b_worker', DOCKERFILE, re.MULTILINE)
+    asked = f"{command} 'import sys; sys.exit(sys.dont_write_bytecode)'"
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.defpath}", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert subprocess.run(["sh", "-c", asked], env=environment, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("word", ["index-url", "INDEX_URL", "http://", "https://", "trusted-host", "curl", "wget"])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import filecmp
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from f2b_worker.adapters.provisioning import needs
+from f2b_worker.domain.blocklists import Action
 from localstack.policies import FOLDER
 from tests.deploy import module
 from tests.deploy.module_page import MODULE, PAGE, outputs, variables, written
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from localstack.local_aws import LocalAws
 
+ACCOUNT = "210987654321"
 EVERYTHING = {
     "Name": "f2b-with-as-long-a-name-as-it-can-be-40c",
     "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/f2b:0.2.0",
@@ -77,14 +81,16 @@ def test_the_outputs_of_the_module_are_those_of_the_template() -> None:
     assert set(outputs()) == {module.snake(name) for name in load(TEMPLATE)["Outputs"]}
 
 
-def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(
-    local_aws: LocalAws, account: str, tmp_path: Path
-) -> None:
-    terraform = Terraform(tmp_path, local_aws.child_environment(account))
+@pytest.fixture(scope="module")
+def terraform(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    return Terraform(tmp_path_factory.mktemp("terraform"), local_aws.child_environment(ACCOUNT))
+
+
+def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(terraform: Terraform) -> None:
     terraform.run("validate")
     terraform.run("plan", "-out=plan", *options(EVERYTHING))
     planned = module.of_module(terraform.show("plan"))
-    resolver = Resolver(load(TEMPLATE), Place(account), EVERYTHING)
+    resolver = Resolver(load(TEMPLATE), Place(ACCOUNT), EVERYTHING)
     asked = module.of_template(resolver)
     assert asked.keys() == module.PAIRS.keys() | module.TEMPLATES_ALONE.keys()
     assert planned.keys() == {*module.PAIRS.values(), *module.MODULES_ALONE}
@@ -92,6 +98,47 @@ def test_with_everything_on_the_module_is_valid_and_plans_what_the_template_has(
     assert [line for name, (one, other) in pairs.items() for line in module.unlike(one, other, name)] == []
     assert {name for one, other in pairs.values() for name in module.spare(one, other)} == module.SPARE.keys()
     _compare_what_stands_elsewhere(resolver, planned)
+
+
+CLOUDFRONT = {"Scope": "CLOUDFRONT", "MakeWebAcl": "true", "Action": "count", "DeletionProtection": "false"}
+
+
+@pytest.fixture(scope="module")
+def plan_for_cloudfront(terraform: Terraform) -> dict[str, Any]:
+    terraform.run("plan", "-out=plan", *options(CLOUDFRONT))
+    return terraform.show("plan")
+
+
+def test_for_cloudfront_and_with_a_rule_that_counts_the_module_plans_what_the_template_has(
+    plan_for_cloudfront: dict[str, Any],
+) -> None:
+    planned = module.of_module(plan_for_cloudfront)
+    asked = module.of_template(Resolver(load(TEMPLATE), Place(ACCOUNT), CLOUDFRONT))
+    pairs = {name: module.PAIRS[name] for name in asked.keys() - module.TEMPLATES_ALONE.keys()}
+    assert planned.keys() == set(pairs.values())
+    assert {"RuleGroup", "WebAcl", "WorkerPolicy", "Table"} <= pairs.keys()
+    assert [line for name, at in pairs.items() for line in module.unlike(asked[name], planned[at], name)] == []
+
+
+def test_no_queue_of_somebody_else_is_taken_over_because_a_table_of_his_name_stops_the_apply_before(
+    plan_for_cloudfront: dict[str, Any],
+) -> None:
+    # CreateQueue answers a queue that is there, if its attributes are the same; CreateTable refuses.
+    called = plan_for_cloudfront["configuration"]["root_module"]["module_calls"]["f2b"]["module"]["resources"]
+    resources = {each["address"]: each for each in called}
+    assert resources["aws_sqs_queue.dead_letters"]["depends_on"] == ["aws_dynamodb_table.table"]
+    redrive = resources["aws_sqs_queue.queue"]["expressions"]["redrive_policy"]
+    assert "aws_sqs_queue.dead_letters" in redrive["references"]
+
+
+def test_the_module_knows_every_action_and_where_its_rule_stands() -> None:
+    text = (MODULE / "waf.tf").read_text()
+    (priorities,) = re.findall(r"priorities = \{ (.*) \}", text)
+    assert dict(re.findall(r"(\w+) = (\d+)", priorities)) == {
+        action.value: str(priority) for action, priority in needs.FIRST_PRIORITY.items()
+    }
+    blocks = re.findall(r'dynamic "(\w+)" \{\n +for_each = var\.action == "(\w+)" \? \[1\] : \[\]', text)
+    assert sorted(blocks) == sorted((action.value, action.value) for action in Action)
 
 
 def _compare_what_stands_elsewhere(resolver: Resolver, planned: dict[str, dict[str, Any]]) -> None:
@@ -117,6 +164,11 @@ def _compare_what_stands_elsewhere(resolver: Resolver, planned: dict[str, dict[s
         ({"rule": [{"priority": 0}]}, {"rule": [{"priority": 0}, {"priority": 1}]}),
         ({"policy": {"Statement": [{"Effect": "Deny"}]}}, {"policy": '{"Statement": [{"Effect": "Allow"}]}'}),
         ({"addresses": []}, {"addresses": ["192.0.2.1/32"]}),
+        (
+            {"container_definitions": [{"name": "a"}]},
+            {"container_definitions": '[{"name": "a", "privileged": true}]'},
+        ),
+        ({"policy": {"Action": "a"}}, {"policy": '{"Action": "a", "Condition": {"Bool": {"b": "c"}}}'}),
     ],
 )
 def test_a_difference_is_seen(asked: dict[str, Any], found: dict[str, Any]) -> None:

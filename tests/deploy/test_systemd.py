@@ -138,6 +138,18 @@ def test_a_unit_is_started_again_but_not_where_the_next_start_would_end_in_the_s
 
 
 @EACH
+def test_the_page_says_of_a_step_before_the_start_that_it_is_tried_again_for_ever(name: str) -> None:
+    # systemd holds RestartPreventExitStatus against the exit code of the main process alone (systemd.service(5)).
+    first = [" ".join(command).removeprefix(f"{INSTALLED}/") for command in unit(name).commands("ExecStartPre")]
+    page = " ".join((ROOT / "docs/how-to/systemd.md").read_text().split())
+    told = re.findall(
+        rf"`{name}` first runs `([^`]+)`, its `ExecStartPre`. Where that fails, systemd tries again for", page
+    )
+
+    assert told == first
+
+
+@EACH
 def test_a_unit_waits_longer_than_the_worst_stop_takes(name: str) -> None:
     (worst_s,) = re.findall(r"0 after (\d+\.\d) s", (ROOT / "docs/operations.md").read_text())
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -216,23 +217,32 @@ def test_a_host_that_cannot_be_asked_is_named(
     assert line.startswith("f2b_worker.probe: 255.255.255.255 port 9100: ")
 
 
-def test_a_program_of_others_on_the_port_is_no_healthy_f2b(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_both_processes_of_standalone_mode_answer_within_one_time_so_that_docker_does_not_end_the_check() -> None:
+    with working() as http, pytest.raises(probe.Unwell, match=f"port {http.port}: no answer within 5 s"):
+        probe.ask("healthz", [("127.0.0.1", http.port)], ends_s=time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [(b"220 mail ready\r\n", "speaks no HTTP"), (b"HTTP/1.1 200 O", "broke off after 'HTTP/1.1 200 O'")],
+)
+def test_a_program_of_others_on_the_port_is_no_healthy_f2b_and_half_an_answer_is_none(
+    said: bytes, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with listen("127.0.0.1", 0) as listener:
-        greeting = threading.Thread(target=_greet, args=(listener,))
+        greeting = threading.Thread(target=_greet, args=(listener, said))
         greeting.start()
         code, line = answer(monkeypatch, capsys, F2B_METRICS_PORT=str(listener.getsockname()[1]))
         greeting.join()
     assert code == 1
-    assert "speaks no HTTP" in line
+    assert told in line
 
 
-def _greet(listener: socket.socket) -> None:
+def _greet(listener: socket.socket, said: bytes) -> None:
     client, _ = listener.accept()
     with client:
         client.recv(1000)
-        client.sendall(b"220 mail ready\r\n")
+        client.sendall(said)
 
 
 def test_a_wrong_word_on_the_command_line_is_refused(

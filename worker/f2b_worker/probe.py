@@ -33,8 +33,8 @@ class Unwell(Exception):
 def main() -> None:
     """Ask, say the answer in one line, and exit with 0 or 1."""
     try:
-        page, where = _page(sys.argv[1:]), places()
-        answers = [ask(page, each) for each in where]
+        page, where, ends_s = _page(sys.argv[1:]), places(), time.monotonic() + WITHIN_S
+        answers = [ask(page, each, ends_s) for each in where]
         print("; ".join(dict.fromkeys(answers)))  # noqa: T201 - a command's answer
     except Unwell as reason:
         print(f"f2b_worker.probe: {reason}")  # noqa: T201 - Docker shows what is printed here
@@ -72,18 +72,19 @@ def _place(host: str, port: str, default: str) -> Place:
     return _ALL.get(given, given), int(text)
 
 
-def ask(page: str, where: list[Place]) -> str:
-    """Ask the first place where somebody listens; answer what it says in one line.
+def ask(page: str, where: list[Place], ends_s: float) -> str:
+    """Ask the first place where somebody listens, until *ends_s*; answer what it says in one line.
 
     Raises:
         Unwell: If nobody listens, or the answer is bad, or there is none in time.
     """
-    ends_s = time.monotonic() + WITHIN_S
     for host, port in where:
         try:
             connection = socket.create_connection((host, port), timeout=_left_s(ends_s))
         except ConnectionRefusedError:
             continue
+        except TimeoutError as error:
+            raise Unwell(_late(f"{host} port {port}")) from error
         except OSError as error:
             raise Unwell(f"{host} port {port}: {error.strerror or error}") from error
         except UnicodeError as error:
@@ -105,10 +106,14 @@ def _answer(connection: socket.socket, page: str, ends_s: float, where: str) -> 
                 break
             answer += data
     except TimeoutError as error:
-        raise Unwell(f"{where}: no answer within {WITHIN_S:.0f} s: the process hangs") from error
+        raise Unwell(_late(where)) from error
     except OSError as error:
         raise Unwell(f"{where}: {error.strerror or error}") from error
     return answer.decode("utf-8", "replace")
+
+
+def _late(where: str) -> str:
+    return f"{where}: no answer within {WITHIN_S:.0f} s: the process hangs"
 
 
 def _left_s(ends_s: float) -> float:
@@ -120,10 +125,12 @@ def _left_s(ends_s: float) -> float:
 
 def _told(answer: str) -> str:
     """Take the line out of a good answer."""
-    head, _, body = answer.partition("\r\n\r\n")
+    head, end, body = answer.partition("\r\n\r\n")
     version, status = (*head.split(maxsplit=2), "", "")[:2]
     if not version.startswith("HTTP/"):
         raise Unwell("who answers on this port speaks no HTTP: is it another program's?")
+    if not end:
+        raise Unwell(f"the answer broke off after {answer!a}")
     line = " ".join(body.split())
     if status != "200":
         raise Unwell(f"{line or 'no reason'} (HTTP {status})")

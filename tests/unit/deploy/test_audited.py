@@ -25,6 +25,14 @@ def test_a_release_goes_on_where_no_database_can_be_reached_and_says_that_nothin
     assert lines == ["release: no database of vulnerabilities can be reached from here: nothing was looked up"]
 
 
+@pytest.mark.parametrize("text", ["", report(SKIPPED)])
+def test_a_release_with_a_tag_is_refused_where_nothing_was_looked_up(text: str) -> None:
+    lines, is_well = said_of(text, 1, "v0.2.0")
+    assert not is_well
+    assert lines == ["release: no database of vulnerabilities can be reached from here: nothing was looked up"]
+    assert said_of(report(WELL), 0, "v0.2.0") == ([], True)
+
+
 def test_a_release_with_a_known_vulnerability_is_refused_and_the_package_is_named() -> None:
     lines, is_well = said_of(report(WELL, BAD), 1)
     assert not is_well

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = tuple(f"docs/{name}.md" for name in ("commands", "settings", "metrics", "log-events", "errors", "report"))
+GENERATED = tuple(
+    f"docs/{name}.md" for name in ("commands", "settings", "metrics", "log-events", "errors", "report")
+)
 """Their commands are made from the commands themselves."""
 SHELL_LANGUAGES = ("sh", "bash", "console", "shell")
 PROMPT = "$ "

@@ -30,6 +30,7 @@ __all__ = ["INTERFERING_VARIABLES", "LocalAws", "LocalAwsError"]
 MINISTACK = ("ministack==1.5.33",)
 ACCOUNT = "000000000001"
 REGION = "us-east-1"
+AS_INSTALLED = Path(__file__).resolve().parent / "as_installed"
 ENDPOINT_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_SQS",
@@ -147,9 +148,10 @@ class LocalAws:
         }
 
     def child_environment(self, account: str | None = None) -> dict[str, str]:
-        """A whole environment for a child process: ours, less what interferes."""
+        """A whole environment for a child process: ours, less what interferes and what only tests brought."""
         kept = {name: value for name, value in os.environ.items() if name not in INTERFERING_VARIABLES}
-        return {**kept, **self.environment(account)}
+        path = os.pathsep.join(filter(None, [str(AS_INSTALLED), os.environ.get("PYTHONPATH")]))
+        return {**kept, **self.environment(account), "PYTHONPATH": path}
 
     def client(
         self,

@@ -80,13 +80,13 @@ def normalised(policy: dict[str, Any]) -> list[Permission]:
                 resource,
                 json.dumps(statement.get("Condition", {}), sort_keys=True),
             )
-            for statement in _listed(policy["Statement"])
-            for action in _listed(statement["Action"])
-            for resource in _listed(statement["Resource"])
+            for statement in listed(policy["Statement"])
+            for action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
         }
     )
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     """IAM takes one of anything without a list around it."""
     return value if isinstance(value, list) else [value]

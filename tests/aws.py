@@ -12,6 +12,7 @@ from botocore.session import Session
 
 from localstack.local_aws import INTERFERING_VARIABLES, LocalAws
 from localstack.localstack_sqs import LocalStackSqs
+from localstack.rate_limits import READS_PER_S, WRITES_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,28 @@ def point_this_process_at(aws: LocalAws, account: str, monkeypatch: pytest.Monke
     aws.edge.clear_faults()
     aws.edge.deliver()
     aws.edge.hide_new()
-    aws.edge.set_waf_rate(1.0)
+    aws.edge.set_waf_rate(WRITES_PER_S)
+
+
+@contextmanager
+def without_waf_read_quota(aws: LocalAws) -> Iterator[None]:
+    """Let a test look at WAF as often as it likes; whoever writes keeps to WAF's pace."""
+    aws.edge.set_waf_read_rate(None)
+    try:
+        yield
+    finally:
+        aws.edge.set_waf_read_rate(READS_PER_S)
+
+
+@contextmanager
+def without_waf_quotas(aws: LocalAws) -> Iterator[None]:
+    """Make and read things of WAF without its pauses: they are no matter of the test."""
+    with without_waf_read_quota(aws):
+        aws.edge.set_waf_rate(None)
+        try:
+            yield
+        finally:
+            aws.edge.set_waf_rate(WRITES_PER_S)
 
 
 class QuickSessions:

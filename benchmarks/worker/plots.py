@@ -9,8 +9,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
-import matplotlib as mpl
-from matplotlib.figure import Figure
 
 from benchmarks.processes import ROOT
 from benchmarks.worker import capacity
@@ -86,6 +84,10 @@ def pages(report: Mapping[str, Any]) -> dict[Path, str]:
 
 def draw(report: Mapping[str, Any], path: Path) -> None:
     """Draw one picture with a panel for each axis."""
+    # Here, because they take a second to import, which whoever only reads the tables need not wait for.
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     mpl.rcParams["svg.hashsalt"] = "f2b"  # so that the same figures are the same file
     figure = Figure(figsize=(12, 4), layout="constrained")
     addresses, pack, processes = figure.subplots(1, 3)

@@ -12,12 +12,11 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from demo.checker import Infraction, incomplete, unsound
+from demo.checker import Infraction
 from demo.fleet import NAME, eventually
-from demo.prove import RULES
 from f2b_worker.aws_lambda.function import Function
 from f2b_worker.cli.f2b import main
-from tests.acceptance.attacks import now_ms, send_bodies
+from tests.acceptance.attacks import now_ms, send_bodies, wrongs
 from tests.acceptance.sqs_events import Context, failures, map_events, received, settle
 from tests.acceptance.test_enforce_only import enforcer
 from tests.conftest import ROOT
@@ -60,12 +59,6 @@ def bodies(infractions: Sequence[Infraction], size: int) -> list[str]:
         for one in infractions
     ]
     return [json.dumps(items[start : start + size]) for start in range(0, len(items), size)]
-
-
-def wrongs(fleet: Fleet, infractions: Sequence[Infraction]) -> list[str]:
-    """Say what is unsound or incomplete about the bans, by the checker."""
-    bans = fleet.bans()
-    return unsound(bans, infractions, RULES) + incomplete(bans, infractions, RULES, now_ms())
 
 
 def stored(fleet: Fleet) -> dict[str, Any]:

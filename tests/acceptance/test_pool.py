@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
     from localstack.local_aws import LocalAws
 
-pytestmark = pytest.mark.own_policies
+own_policies = pytest.mark.own_policies
 
 PAUSE_S = 0.5
 
@@ -81,6 +81,7 @@ def pool(fleet: Fleet) -> Pool:
     return Pool(fleet)
 
 
+@own_policies
 def test_a_dead_child_is_replaced_and_the_pool_works_on(fleet: Fleet) -> None:
     pool = fleet.start_worker("--processes", "2")
     eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
@@ -105,6 +106,7 @@ def test_a_pool_whose_children_cannot_start_ends_with_their_code_and_one_line(
     assert re.fullmatch(r"f2b-worker: table there-is-none: .*; make it with: f2b provision .*\n", log.read_text())
 
 
+@own_policies
 def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
     pool = fleet.start_worker("--processes", "2")
     eventually(lambda: len(children_of(pool.pid)) >= 2, "two children run", 30)
@@ -114,6 +116,7 @@ def test_sigterm_stops_a_pool_with_code_0(fleet: Fleet) -> None:
     assert pool.wait(15) == 0
 
 
+@own_policies
 def test_a_process_that_stops_late_says_so_before_the_pool_ends(
     fleet: Fleet, local_aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_process_that_stops_late_says_so_before_the_pool_ends(
     assert "stopped_late" in (tmp_path / "log").read_text()
 
 
+@own_policies
 def test_a_killed_process_is_named_and_replaced_and_what_it_counted_stays(fleet: Fleet, pool: Pool) -> None:
     for last in range(1, 21):
         send_bodies(fleet, report(f"203.0.113.{last}", 3))
@@ -152,6 +156,7 @@ def test_a_killed_process_is_named_and_replaced_and_what_it_counted_stays(fleet:
     eventually(lambda: pool.metric("messages_settled_total") == 65, "and they are deleted", 10)
 
 
+@own_policies
 def test_a_process_that_dies_six_times_in_a_row_ends_the_pool_with_4_and_its_sibling_in_order(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_process_that_dies_six_times_in_a_row_ends_the_pool_with_4_and_its_sib
     assert not of_process(sibling, "cmdline")
 
 
+@own_policies
 def test_a_process_that_hangs_is_no_longer_healthy_until_it_goes_on(pool: Pool) -> None:
     os.kill(pool.children[1], signal.SIGSTOP)
     stopped_s = time.monotonic()
@@ -195,6 +201,7 @@ def test_a_process_that_hangs_is_no_longer_healthy_until_it_goes_on(pool: Pool) 
     eventually(lambda: pool.get("/readyz") == (200, "ok\n"), "it is ready again", 30)
 
 
+@own_policies
 def test_who_lost_its_parent_ends_and_leaves_no_files(pool: Pool) -> None:
     (folder,) = {
         Path(line.removeprefix("PROMETHEUS_MULTIPROC_DIR="))
@@ -209,6 +216,7 @@ def test_who_lost_its_parent_ends_and_leaves_no_files(pool: Pool) -> None:
     assert not folder.exists()
 
 
+@own_policies
 def test_a_parent_that_was_stopped_and_goes_on_obeys_the_sigterm_that_came_meanwhile(pool: Pool) -> None:
     pool.process.send_signal(signal.SIGSTOP)
     pool.process.send_signal(signal.SIGTERM)
@@ -219,6 +227,7 @@ def test_a_parent_that_was_stopped_and_goes_on_obeys_the_sigterm_that_came_meanw
     assert pool.process.wait(12) == 0
 
 
+@own_policies
 def test_a_port_that_is_taken_ends_the_pool_before_it_starts(fleet: Fleet, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with socket.create_server(("", 0)) as taken:
@@ -238,6 +247,7 @@ def hang_up(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+@own_policies
 def test_sighup_at_any_time_of_the_start_ends_nobody(fleet: Fleet, tmp_path: Path, processes: int) -> None:
     log = tmp_path / "worker.log"
     worker = fleet.start_worker("--processes", str(processes), log=log)

@@ -1,4 +1,4 @@
-"""The demo on what a template made: the real worker, under the template's names and the policy that it made."""
+"""The demo's attack on a fleet in containers, or on one of a template, with the policy that the template made."""
 
 from __future__ import annotations
 
@@ -13,8 +13,19 @@ from demo.prove import RULES, WORKER_OPTIONS, compared, running_entries, send, s
 from f2b_worker.adapters.waf.rules import SET_REFERENCE, references
 
 if TYPE_CHECKING:
+    from demo.checker import Ban
     from localstack.local_aws import LocalAws
     from tests.deploy.made import Made
+
+
+def judged_attack(fleet: Fleet) -> list[Ban]:
+    """Have an attack judged, and hold the bans against those of the demo's checker; answer these."""
+    infractions = shifted(attack(1, time.time_ns() // 1_000_000), time.time_ns() // 1_000_000 - 1000)
+    wanted = expected(infractions, RULES)
+    send(fleet, infractions)
+    fleet.wait_until_judged()
+    assert difference(fleet.bans(), wanted) == []
+    return wanted
 
 
 def attacked(fleet: Fleet, aws: LocalAws, made: Made, policy: dict[str, Any]) -> set[str]:
@@ -35,11 +46,7 @@ def attacked(fleet: Fleet, aws: LocalAws, made: Made, policy: dict[str, Any]) ->
     done = subprocess.run(init, env=fleet.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     fleet.start_worker(*WORKER_OPTIONS)
-    infractions = shifted(attack(1, time.time_ns() // 1_000_000), time.time_ns() // 1_000_000 - 1000)
-    wanted = expected(infractions, RULES)
-    send(fleet, infractions)
-    fleet.wait_until_judged()
-    assert difference(fleet.bans(), wanted) == []
+    wanted = judged_attack(fleet)
     eventually(lambda: compared(fleet.ip_set_entries()) == running_entries(wanted), "equal IP sets", 20, 0.6)
     held = fleet.ip_set_entries()
     assert held

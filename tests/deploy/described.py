@@ -14,13 +14,14 @@ _IN_THE_ACCOUNT = "us-east-1:_"
 
 def snapshot() -> dict[str, Any]:
     """Say what is there after provision with a rule group, or with a template as it is."""
+    dead = needs.dead_letters_of(NAME)
     sets = [_ip_set(name, family) for name, family in needs.ip_sets(NAME, 1)]
     rules = [needs.rule("block", Action.BLOCK, [each["ARN"] for each in sets])]
     group = {key: each for key, each in needs.rule_group(NAME, Scope.REGIONAL, rules).items() if key != "Scope"}
     return {
         "queues": {
-            NAME: _queue(json.loads(needs.redrive_policy(f"arn:aws:sqs:{_IN_THE_ACCOUNT}:{NAME}-dead"))),
-            needs.dead_letters_of(NAME): _queue({}),
+            NAME: _queue(json.loads(needs.redrive_policy(f"arn:aws:sqs:{_IN_THE_ACCOUNT}:{dead}"))),
+            dead: _queue({}),
         },
         "table": _table(),
         "IP sets": sorted(sets, key=lambda each: str(each["Name"])),

@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tests.deploy.policy_blocks import ROLES, logical_id
 from tests.deploy.template import Known
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ SETS = {
     for family in (4, 6)
     for number in range(1, 6)
 }
-ROLES = ("producer", "worker", "judge", "enforcer", "shim", "read", "operator")
-POLICIES = {f"{role.capitalize()}Policy": f'aws_iam_policy.role["{role}"]' for role in ROLES}
+POLICIES = {logical_id(role): f'aws_iam_policy.role["{role}"]' for role in ROLES}
 PAIRS = {
     "DeadLetters": "aws_sqs_queue.dead_letters",
     "Queue": "aws_sqs_queue.queue",
@@ -212,17 +212,17 @@ class _Later(dict[str, str]):
 def properties_of(resolver: Resolver) -> dict[str, dict[str, Tree]]:
     """Resolve the properties of each resource of the template before anything is made, by its logical id."""
     wanted = resolver.wanted()
-    for logical_id, resource in wanted.items():
-        resolver.made[logical_id] = _known_before(resolver, resource)
-    return {logical_id: resolver.value(each.get("Properties", {})) for logical_id, each in wanted.items()}
+    for name, resource in wanted.items():
+        resolver.made[name] = _known_before(resolver, resource)
+    return {name: resolver.value(each.get("Properties", {})) for name, each in wanted.items()}
 
 
 def of_template(resolver: Resolver) -> dict[str, dict[str, Tree]]:
     """Write each resource of the template in the module's words, by its logical id."""
     wanted = resolver.wanted()
     return {
-        logical_id: _AS_MODULE.get(wanted[logical_id]["Type"], snaked)(properties)
-        for logical_id, properties in properties_of(resolver).items()
+        name: _AS_MODULE.get(wanted[name]["Type"], snaked)(properties)
+        for name, properties in properties_of(resolver).items()
     }
 
 

@@ -11,12 +11,15 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.deploy.module import ROLES
+from localstack.policies import FOLDER
+from tests.conftest import ROOT
+from tests.deploy.policy_blocks import ROLES
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MODULE = ROOT / "deploy" / "terraform"
 PAGE = MODULE / "README.md"
 
@@ -80,5 +83,5 @@ def _between(page: str, name: str, lines: list[str]) -> str:
 
 if __name__ == "__main__":
     for each in ROLES:
-        shutil.copyfile(ROOT / "docs" / "iam" / f"{each}.json", MODULE / "policies" / f"{each}.json")
+        shutil.copyfile(FOLDER / f"{each}.json", MODULE / "policies" / f"{each}.json")
     PAGE.write_text(written(PAGE.read_text()))

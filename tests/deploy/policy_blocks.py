@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from localstack.policies import FOLDER
+from tests.deploy.template import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
-FOLDER = ROOT / "docs" / "iam"
 
 ROLES = {
     "producer": "applications that report infractions",

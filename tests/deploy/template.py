@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.conftest import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
 
 Tree = Any
 NO_VALUE = object()
@@ -202,7 +206,7 @@ class Resolver:
             case "Condition":
                 return self.is_true(self._template["Conditions"][argument])
             case "Fn::Equals":
-                left, right = (_as_text(self.value(each)) for each in argument)
+                left, right = (as_text(self.value(each)) for each in argument)
                 return left == right
             case "Fn::And":
                 return all(self.is_true(each) for each in argument)
@@ -252,8 +256,8 @@ def _parameters(declared: Mapping[str, Mapping[str, Tree]], given: Mapping[str, 
 
 
 def _parameter(name: str, declared: Mapping[str, Tree], value: Tree) -> Tree:
-    text = _as_text(value)
-    if "AllowedValues" in declared and text not in map(_as_text, declared["AllowedValues"]):
+    text = as_text(value)
+    if "AllowedValues" in declared and text not in map(as_text, declared["AllowedValues"]):
         raise TemplateError(f"{name}: {text} is not allowed")
     if "AllowedPattern" in declared and not re.fullmatch(declared["AllowedPattern"], text):
         raise TemplateError(f"{name}: {text} is not allowed: {declared['ConstraintDescription']}")
@@ -269,5 +273,6 @@ def _parameter(name: str, declared: Mapping[str, Tree], value: Tree) -> Tree:
     raise TemplateError(f"{name}: the type {declared['Type']} is not known here")
 
 
-def _as_text(value: Tree) -> str:
+def as_text(value: Tree) -> str:
+    """Write a value as CloudFormation has it, which knows texts only."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.module import snake
+from tests.deploy.module_page import MODULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = ROOT / "deploy" / "terraform"
-TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
 PROVIDER = "registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
 CHOSEN = "F2B_TEST_TERRAFORM_PLUGINS"
 USUAL = ("~/.terraform.d/plugins", "~/.terraform.d/plugin-cache", "/usr/local/share/terraform/plugins", "/opt/*")

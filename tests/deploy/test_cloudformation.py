@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import contextmanager
-from secrets import randbelow
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,18 +13,18 @@ from demo.prove import CONFIG
 from f2b_worker.adapters.provisioning import needs
 from f2b_worker.domain.blocklists import Action, Scope
 from localstack.policies import Names, filled, normalised
+from tests.aws import without_waf_quotas, without_waf_read_quota
 from tests.deploy.attacked import attacked
 from tests.deploy.made import Made
-from tests.deploy.policy_blocks import ROLES, TEMPLATE, logical_id, written
+from tests.deploy.options import an_account, everything
+from tests.deploy.policy_blocks import ROLES, logical_id, written
 from tests.deploy.stack import Stack
-from tests.deploy.template import Place
+from tests.deploy.template import TEMPLATE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from localstack.local_aws import LocalAws
-
-BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
 
 ONLY_VALIDATED = {
     "AWS::ApplicationAutoScaling::ScalableTarget",
@@ -37,49 +36,19 @@ AWAY_AT_MOST_S = 30.0
 """A worker lists the sets each 5 s, and writes one each second; the rest is a slow machine's share."""
 
 
-def an_account() -> str:
-    return str(300_000_000_000 + randbelow(600_000_000_000))
-
-
 @contextmanager
-def made(aws: LocalAws, **given: str) -> Iterator[Stack]:
-    """Make a stack in an account of its own, without the pauses that WAF asks for."""
-    aws.edge.set_waf_rate(None)
-    aws.edge.set_waf_read_rate(None)
-    try:
-        with Stack(aws, TEMPLATE, Place(given.pop("account", "") or an_account()), given) as stack:
-            yield stack
-    finally:
-        aws.edge.set_waf_rate(1.0)
-        aws.edge.set_waf_read_rate(5.0)
-
-
-def everything(aws: LocalAws, account: str) -> dict[str, str]:
-    """Switch every option on, with a network and a topic that are there."""
-    ec2, sns = (aws.client(each, account=account) for each in ("ec2", "sns"))
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    blocks = ("10.0.1.0/24", "10.0.2.0/24")
-    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=each)["Subnet"]["SubnetId"] for each in blocks]
-    topic = sns.create_topic(Name="wake-somebody")["TopicArn"]
-    for client in (ec2, sns):
-        client.close()
-    return {
-        "account": account,
-        "SetsPerFamily": "5",
-        "ProtectedResourceArn": BALANCER,
-        "AlarmTopicArn": topic,
-        "Image": "f2b:0.2.0",
-        "VpcId": vpc,
-        "SubnetIds": ",".join(subnets),
-        "AssignPublicIp": "true",
-    }
+def made(aws: LocalAws, account: str | None = None, **given: str) -> Iterator[Stack]:
+    """Make a stack in an account of its own."""
+    with without_waf_quotas(aws), Stack(aws, TEMPLATE, Place(account or an_account()), given) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module", params=["as it is", "everything", "CLOUDFRONT"])
 def stack(request: pytest.FixtureRequest, local_aws: LocalAws) -> Iterator[Stack]:
+    account = an_account()
     given = {
         "as it is": {},
-        "everything": everything(local_aws, an_account()) if request.param == "everything" else {},
+        "everything": everything(local_aws, account) if request.param == "everything" else {},
         "CLOUDFRONT": {
             "Scope": "CLOUDFRONT",
             "MakeWebAcl": "true",
@@ -87,7 +56,7 @@ def stack(request: pytest.FixtureRequest, local_aws: LocalAws) -> Iterator[Stack
             "DeletionProtection": "false",
         },
     }
-    with made(local_aws, **given[request.param]) as stack:
+    with made(local_aws, account, **given[request.param]) as stack:
         yield stack
 
 
@@ -150,16 +119,14 @@ class Running(NamedTuple):
 def running(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     config, account = tmp_path_factory.mktemp("fleet") / "f2b.toml", an_account()
     config.write_text(CONFIG)
-    with made(local_aws, **everything(local_aws, account)) as stack:
+    with made(local_aws, account, **everything(local_aws, account)) as stack:
         read = Made(local_aws, account)
         policy = read.policy(stack.outputs["WorkerPolicyArn"])
         task = stack.clients["ecs"].describe_task_definition(taskDefinition=stack.ref("TaskDefinition"))
         containers = {each["name"]: each for each in task["taskDefinition"]["containerDefinitions"]}
-    local_aws.edge.set_waf_read_rate(None)  # who watches reads ten sets again and again
-    with Fleet(local_aws, config, account=account) as fleet:
+    with without_waf_read_quota(local_aws), Fleet(local_aws, config, account=account) as fleet:
         yield Running(fleet, read, account, policy, containers)
         fleet.kill()
-    local_aws.edge.set_waf_read_rate(5.0)
 
 
 def test_the_containers_of_a_task_do_their_work_with_the_commands_and_names_of_the_task_definition(

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.fleet import BIN, NAME
+from tests.aws import without_waf_quotas
 from tests.deploy import described
 from tests.deploy.made import Made
-from tests.deploy.policy_blocks import TEMPLATE
 from tests.deploy.stack import Stack
-from tests.deploy.template import Place
-from tests.deploy.test_cloudformation import an_account
+from tests.deploy.template import TEMPLATE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 
+_FLEET = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--rule-group", NAME)
+PROVISION = [str(BIN / "f2b"), "provision", *_FLEET]
+
+
 def by_provision(aws: LocalAws, account: str) -> None:
-    names = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--rule-group", NAME)
-    command = [str(BIN / "f2b"), "provision", *names]
-    subprocess.run(command, env=aws.child_environment(account), check=True, capture_output=True)
+    subprocess.run(PROVISION, env=aws.child_environment(account), check=True, capture_output=True)
 
 
 def by_the_template(aws: LocalAws, account: str) -> None:
@@ -40,28 +41,24 @@ def by_the_template(aws: LocalAws, account: str) -> None:
 @pytest.fixture
 def aws(local_aws: LocalAws) -> Iterator[LocalAws]:
     """Without WAF's quotas: provision keeps them by itself."""
-    local_aws.edge.set_waf_rate(None)
-    local_aws.edge.set_waf_read_rate(None)
-    yield local_aws
-    local_aws.edge.set_waf_rate(1.0)
-    local_aws.edge.set_waf_read_rate(5.0)
+    with without_waf_quotas(local_aws):
+        yield local_aws
 
 
 @pytest.mark.parametrize("make", [by_provision, by_the_template])
 def test_what_is_made_is_what_the_one_description_says(
-    make: Callable[[LocalAws, str], None], aws: LocalAws
+    make: Callable[[LocalAws, str], None], aws: LocalAws, account: str
 ) -> None:
-    account = an_account()
     make(aws, account)
     assert Made(aws, account).snapshot() == described.snapshot()
 
 
-def test_provision_finds_everything_that_the_template_made_and_says_no_word_against_it(aws: LocalAws) -> None:
-    account = an_account()
+def test_provision_finds_everything_that_the_template_made_and_says_no_word_against_it(
+    aws: LocalAws, account: str
+) -> None:
     by_the_template(aws, account)
-    names = ("--queue", NAME, "--table", NAME, "--ip-set", NAME, "--rule-group", NAME)
-    command = [str(BIN / "f2b"), "provision", "--dry-run", *names]
-    done = subprocess.run(command, env=aws.child_environment(account), check=True, capture_output=True, text=True)
+    dry = [*PROVISION, "--dry-run"]
+    done = subprocess.run(dry, env=aws.child_environment(account), check=True, capture_output=True, text=True)
     lines = done.stdout.partition("\n\n")[0].splitlines()
     missing = {line.partition(":")[0] for line in lines if not line.endswith(": there")}
     assert missing == {f"ban log of table {NAME}", f"format of table {NAME}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.attack import attack
-from demo.checker import difference, expected
 from demo.fleet import NAME, Fleet, eventually, free_port, get
-from demo.prove import CONFIG, RULES, compared, running_entries, send, shifted
+from demo.prove import CONFIG, RULES, compared, running_entries
+from tests.deploy.attacked import judged_attack
 from tests.deploy.containers import Container
 from tests.deploy.image import BASE, REVISION, Image, built, version
 
@@ -109,11 +107,7 @@ def test_worker_and_shim_do_the_demo_as_nobody_on_a_read_only_root_and_stop_in_o
 
 def prove(fleet: Fleet) -> None:
     """Have an attack judged and an address reported by HTTP, and hold the bans against the demo's checker."""
-    infractions = shifted(attack(1, time.time_ns() // 1_000_000), time.time_ns() // 1_000_000 - 1000)
-    wanted = expected(infractions, RULES)
-    send(fleet, infractions)
-    fleet.wait_until_judged()
-    assert difference(fleet.bans(), wanted) == []
+    wanted = judged_attack(fleet)
     for _ in range(RULES.maxretry):
         assert fleet.get("/infraction/203.0.113.254")[0] == 200
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localstack.policies import FOLDER
 from tests.deploy import module
 from tests.deploy.module_page import MODULE, PAGE, outputs, variables, written
-from tests.deploy.template import Place, Resolver, load
-from tests.deploy.terraform import CHOSEN, ROOT, TEMPLATE, Terraform, options, plugins, program
+from tests.deploy.policy_blocks import ROLES
+from tests.deploy.template import TEMPLATE, Place, Resolver, load
+from tests.deploy.terraform import CHOSEN, Terraform, options, plugins, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +51,8 @@ def test_the_files_are_as_terraform_formats_them() -> None:
 
 def test_the_policies_of_the_module_are_those_of_docs_iam_to_the_letter() -> None:
     here = sorted(each.name for each in (MODULE / "policies").iterdir())
-    assert here == sorted(f"{role}.json" for role in module.ROLES)
-    _, unlike, missing = filecmp.cmpfiles(MODULE / "policies", ROOT / "docs" / "iam", here, shallow=False)
+    assert here == sorted(f"{role}.json" for role in ROLES)
+    _, unlike, missing = filecmp.cmpfiles(MODULE / "policies", FOLDER, here, shallow=False)
     assert (unlike, missing) == ([], []), WRITE_ANEW
 
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.makers import MAKERS
-from tests.deploy.policy_blocks import TEMPLATE
 from tests.deploy.shapes import UnknownPropertyError, arguments, differences
 from tests.deploy.stack import Stack
-from tests.deploy.template import Known, Place, Resolver, TemplateError, load
+from tests.deploy.template import TEMPLATE, Known, Place, Resolver, TemplateError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,13 +11,15 @@ from demo.fleet import NAME, Fleet
 from demo.prove import CONFIG
 from localstack.permissions import allows
 from localstack.policies import Names, filled
+from localstack.rate_limits import READS_PER_S
 from tests.deploy import described
 from tests.deploy.attacked import attacked
 from tests.deploy.made import Made
-from tests.deploy.module import MODULES_ALONE, PAIRS, ROLES, properties_of, unlike
-from tests.deploy.template import Place, Resolver, load
-from tests.deploy.terraform import TEMPLATE, Terraform, options
-from tests.deploy.test_cloudformation import BALANCER, everything
+from tests.deploy.module import MODULES_ALONE, PAIRS, properties_of, unlike
+from tests.deploy.options import BALANCER, everything
+from tests.deploy.policy_blocks import ROLES
+from tests.deploy.template import TEMPLATE, Place, Resolver, load
+from tests.deploy.terraform import Terraform, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +68,7 @@ _COUNTS = re.compile(r"^Plan: (\d+) to add, (\d+) to change, (\d+) to destroy\."
 @pytest.fixture(autouse=True)
 def _quotas_as_they_were(local_aws: LocalAws) -> Iterator[None]:
     yield
-    local_aws.edge.set_waf_read_rate(5.0)
+    local_aws.edge.set_waf_read_rate(READS_PER_S)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def fleet(local_aws: LocalAws, account: str, tmp_path: Path) -> Iterator[Fleet]:
 def test_the_example_is_applied_used_planned_again_without_a_difference_of_ours_and_destroyed(
     terraform: Terraform, fleet: Fleet, local_aws: LocalAws, account: str
 ) -> None:
-    given = without_account(everything(local_aws, account)) | {"SetsPerFamily": "1"}
+    given = everything(local_aws, account) | {"SetsPerFamily": "1"}
     ours = [UNPROTECTED, *options(given)]
     terraform.run("apply", "-auto-approve", *(f"-target=module.f2b.{each}" for each in TARGETS), *ours)
     local_aws.edge.set_waf_read_rate(None)  # whoever looks on reads far more often than WAF allows
@@ -138,11 +140,6 @@ def _look_at_the_outputs(answers: Mapping[str, str], made: Made, fleet: Fleet) -
     assert {role: answers[f"{role}_policy_arn"] for role in ROLES} == {
         role: made.policies()[f"{NAME}-{role}"] for role in ROLES
     }
-
-
-def without_account(given: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what is no parameter of the template."""
-    return {name: each for name, each in given.items() if name != "account"}
 
 
 def unprotected(snapshot: dict[str, Any]) -> dict[str, Any]:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
-from tests.docs.blocks import ROOT
+from f2b_worker.adapters.provisioning import needs
+from tests.deploy.template import TEMPLATE, Place, Resolver, TemplateError, as_text, load
 
-TEMPLATE = ROOT / "deploy" / "cloudformation" / "f2b.yaml"
 LOOK_ONLY = "--no-execute-changeset"
 OPTIONS = {"--stack-name", "--template-file", "--parameter-overrides", "--capabilities", "--region", LOOK_ONLY}
 ADDRESSES_IN_A_SET = 10_000
-_PARAMETER = re.compile(r"^  (?P<name>\w+):\n(?P<body>(?:    .*\n|\n)+)", re.MULTILINE)
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
+"""CloudFormation, too, waits until WAF takes another write: provision has just made one."""
 
 
 class StackError(Exception):
@@ -51,7 +52,7 @@ def deploy(words: list[str]) -> None:
         return
     _provision(parameters)
     boto = boto3.Session()
-    waf = boto.client("wafv2")
+    waf = boto.client("wafv2", config=PATIENT)
     group = _rule_group(waf, parameters)
     outputs = {"RuleGroupArn": group, "TableName": parameters["Name"]}
     outputs["QueueUrl"] = boto.client("sqs").get_queue_url(QueueName=parameters["Name"])["QueueUrl"]
@@ -109,21 +110,23 @@ def _parameters(words: list[str], before: dict[str, str] | None = None) -> dict[
 
 def _known_parameters() -> dict[str, tuple[str, list[str]]]:
     """Read each parameter's default, and what it allows; all values if that is empty."""
-    if not TEMPLATE.exists():
-        raise StackError(f"{TEMPLATE.relative_to(ROOT)} is not there")
-    section = TEMPLATE.read_text("utf-8").partition("\nParameters:\n")[2]
-    section = re.split(r"^\w", section, maxsplit=1, flags=re.MULTILINE)[0]
-    return {found["name"]: _default_and_allowed(found["body"]) for found in _PARAMETER.finditer(section)}
+    declared = load(TEMPLATE)["Parameters"].items()
+    return {
+        name: (as_text(each["Default"]), [*map(as_text, each.get("AllowedValues", ()))]) for name, each in declared
+    }
 
 
-def _default_and_allowed(body: str) -> tuple[str, list[str]]:
-    default = re.search(r"^    Default: (.*)$", body, re.MULTILINE)
-    allowed = re.search(r"^    AllowedValues: \[(.*)\]$", body, re.MULTILINE)
-    values = allowed[1].split(",") if allowed else []
-    return (default[1] if default else "").strip(' "'), [each.strip(' "') for each in values]
+def _check(parameters: dict[str, str]) -> None:
+    """Hold them against the template's patterns and rules, too."""
+    place = Place(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_DEFAULT_REGION"])
+    try:
+        Resolver(load(TEMPLATE), place, parameters)
+    except TemplateError as error:
+        raise StackError(str(error)) from error
 
 
 def _provision(parameters: dict[str, str]) -> None:
+    _check(parameters)
     name = parameters["Name"]
     capacity = str(ADDRESSES_IN_A_SET * int(parameters["SetsPerFamily"]))
     command = ["f2b", "provision", "--queue", name, "--table", name, "--ip-set", name, "--rule-group", name]
@@ -155,16 +158,12 @@ def _web_acl(waf: Any, parameters: dict[str, str], group: str) -> str:
 
 
 def _made_web_acl(waf: Any, name: str, scope: str, group: str) -> str:
-    visible = {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
-    rule = {
-        "Name": name,
-        "Priority": 0,
-        "Statement": {"RuleGroupReferenceStatement": {"ARN": group}},
-        "OverrideAction": {"None": {}},
-        "VisibilityConfig": visible,
-    }
     made = waf.create_web_acl(
-        Name=name, Scope=scope, DefaultAction={"Allow": {}}, Rules=[rule], VisibilityConfig=visible
+        Name=name,
+        Scope=scope,
+        DefaultAction={"Allow": {}},
+        Rules=[needs.web_acl_rule(name, group)],
+        VisibilityConfig=needs.visible(name),
     )
     arn: str = made["Summary"]["ARN"]
     return arn

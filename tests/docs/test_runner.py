@@ -190,6 +190,24 @@ def test_a_call_that_aws_has_is_not() -> None:
     assert aws_cli.errors_in('aws ec2 describe-subnets --filters "Name=vpc-id,Values=$vpc"') == []
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("Image=f2b", "needs VpcId"),
+        ("Name=Shop", "lower-case"),
+        ("ProtectedResourceArn=web", "An ARN, or nothing"),
+    ],
+)
+def test_a_stack_that_a_rule_or_a_pattern_of_the_template_forbids_is_not_made(
+    given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_DEFAULT_REGION": "us-east-1", "DOCS_STATE": str(tmp_path)}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(stacks.StackError, match=told):
+        stacks.deploy(["--stack-name", "f2b", "--parameter-overrides", given])
+
+
 def test_a_stack_is_made_of_the_parameters_that_its_template_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

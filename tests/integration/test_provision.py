@@ -64,11 +64,13 @@ class TestProvision:
         assert queue["VisibilityTimeout"] == str(needs.VISIBILITY_TIMEOUT_S)
         assert "RedrivePolicy" not in dead
 
-    def test_the_table_is_on_demand_with_its_index_and_its_time_to_live(self, cloud: Cloud) -> None:
+    def test_the_table_is_on_demand_without_an_index_and_with_its_time_to_live(self, cloud: Cloud) -> None:
         provisioned(*NAMES)
         check_table(cloud.dynamodb, "ledger")
         found = cloud.dynamodb.describe_table(TableName="ledger")["Table"]
         assert found["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+        assert not found.get("LocalSecondaryIndexes")
+        assert not found.get("GlobalSecondaryIndexes")
         living = cloud.dynamodb.describe_time_to_live(TableName="ledger")["TimeToLiveDescription"]
         assert (living["TimeToLiveStatus"], living["AttributeName"]) == ("ENABLED", "ttl")
 

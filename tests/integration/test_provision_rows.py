@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from f2b_worker.adapters.provisioning import needs
 from tests.integration import roles
 from tests.integration.held import held_to
 from tests.integration.provisioning import NAMES, provisioned, refusal, run
@@ -17,12 +18,7 @@ ROWS_ONLY = ("provision", "--rows-only", *NAMES)
 
 
 def make_as_a_template_does(cloud: Cloud) -> None:
-    cloud.dynamodb.create_table(
-        TableName=NAMES[3],
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
+    cloud.dynamodb.create_table(TableName=NAMES[3], **needs.table_keys())
 
 
 def rows(cloud: Cloud) -> set[tuple[str, str]]:

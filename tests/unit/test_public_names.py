@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import itertools
 import subprocess
@@ -20,18 +21,24 @@ FOLDERS = {package.__name__: Path(str(package.__file__)).parent for package in (
 COMMANDS = {"f2b_producer.report"}
 
 
-def sources(package: str) -> dict[str, ast.Module]:
-    """Read all modules of a package, by name."""
+def files(package: str) -> dict[str, Path]:
+    """Find all modules of a package, by name."""
     folder = FOLDERS[package]
     found = {}
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder.parent).with_suffix("").parts
-        found[".".join(parts).removesuffix(".__init__")] = ast.parse(path.read_text("utf-8"))
+        found[".".join(parts).removesuffix(".__init__")] = path
     return found
 
 
-SOURCES = {package: sources(package) for package in FOLDERS}
-MODULES = SOURCES["f2b_producer"] | SOURCES["f2b_worker"]
+FILES = {package: files(package) for package in FOLDERS}
+MODULES = FILES["f2b_producer"] | FILES["f2b_worker"]
+
+
+@functools.cache
+def source(module: str) -> ast.Module:
+    """Parse a module, which is not done to find the tests: to parse all takes a second."""
+    return ast.parse(MODULES[module].read_text("utf-8"))
 
 
 def assigned(node: ast.stmt) -> list[str]:
@@ -68,7 +75,15 @@ def is_for_others(module: str) -> bool:
     """Whatever has no underscore in the producer, but for the parts of `logs`; in the worker what says so."""
     if module.startswith("f2b_producer"):
         return not any(part in module for part in ("._", ".logs.")) and module not in COMMANDS
-    return any("__all__" in assigned(node) for node in MODULES[module].body)
+    if "__all__" not in MODULES[module].read_text("utf-8"):
+        return False
+    return any("__all__" in assigned(node) for node in source(module).body)
+
+
+@functools.cache
+def explained_in(package: str) -> set[str]:
+    """Name all constants of a package that have a text right behind them."""
+    return set[str]().union(*map(explained_constants, map(source, FILES[package])))
 
 
 FOR_OTHERS = [module for module in MODULES if is_for_others(module)]
@@ -86,20 +101,20 @@ def test_all_that_a_module_names_is_there_once_and_explained(module: str) -> Non
     found = importlib.import_module(module)
     named: list[str] = found.__all__
     assert len(set(named)) == len(named)
-    explained = set[str]().union(*map(explained_constants, SOURCES[module.partition(".")[0]].values()))
     for name in named:
         value = getattr(found, name)
         # An alias of a type is called by nobody, and has a text behind it as a constant has.
-        assert name in explained or (callable(value) and value.__doc__), f"{name} is not explained"
+        is_explained = (callable(value) and value.__doc__) or name in explained_in(module.partition(".")[0])
+        assert is_explained, f"{name} is not explained"
 
 
 @pytest.mark.parametrize("module", FOR_OTHERS)
 def test_a_module_names_all_that_is_public_in_it(module: str) -> None:
-    assert defined(MODULES[module]) <= set(importlib.import_module(module).__all__)
+    assert defined(source(module)) <= set(importlib.import_module(module).__all__)
 
 
 def test_every_twin_can_be_imported_from_the_package_of_twins() -> None:
-    modules = [source for name, source in MODULES.items() if name.startswith("f2b_worker.testing")]
+    modules = [source(name) for name in MODULES if name.startswith("f2b_worker.testing")]
     assert set[str]().union(*map(defined, modules)) == set(f2b_worker.testing.__all__)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import boto3
+import botocore
 import pytest
 
 from f2b_worker.adapters.aws import sqs_client
-from f2b_worker.adapters.aws_settings import authorities_of
+from f2b_worker.adapters.aws_settings import _read_authorities, authorities_of
 from f2b_worker.errors import Misconfigured
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
@@ -53,6 +52,20 @@ def test_a_file_that_is_not_there_or_holds_no_certificate_is_refused(
     line = refusal()
     assert line.startswith(f"SQS client: the CA bundle {bundle} cannot be used: ")
     assert line.endswith("; check AWS_CA_BUNDLE")
+
+
+def test_a_file_that_was_read_is_read_again_once_it_changed_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "authorities.pem"
+    shutil.copy(Path(botocore.__file__).with_name("cacert.pem"), bundle)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    before = _read_authorities.cache_info().misses
+    for _ in range(2):
+        sqs_client("f2b", connections=1).close()
+    assert _read_authorities.cache_info().misses == before + 1
+    bundle.write_text("no certificate")
+    assert f"the CA bundle {bundle} cannot be used" in refusal()
 
 
 def test_aws_own_variable_counts_before_that_of_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ _FILE = "look at its name, its rights, and what is in it"
 _STATE_FILE = "put it back, or a copy; see [the file](standalone.md#the-file)"
 _CREDENTIALS = "give the process a role, or set `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"
 _PROXY = "look which proxy or other server answers in AWS's place: `AWS_ENDPOINT_URL`, `HTTPS_PROXY`, DNS"
+_MAPPING = "let an event source mapping of one standard queue call the function ([Lambda](how-to/lambda-judge.md))"
 _AWAY = "nothing, if it ends by itself; else look at the network and the state of SQS"
 
 LINES: dict[str, str] = {
@@ -46,6 +47,19 @@ LINES: dict[str, str] = {
     "… (…); docs/iam/kms.json has the policy for a key of yours": "add that policy, or switch the key on",
     "…; … has the policy that is needed": "add that policy to the role ([iam](iam/README.md))",
     "…; asked in …": "make it there with `f2b provision`, or correct its name or the Region",
+    "reading the event: it has no Records; an event source mapping of an SQS queue makes such events": _MAPPING,
+    "reading the event: a record is not of aws:sqs; an event source mapping of an SQS queue makes such events": (
+        _MAPPING
+    ),
+    "reading the event: a messageId is empty, or its messages are not of one queue; an event source mapping of an"
+    " SQS queue makes such events": _MAPPING,
+    "reading the event: it is of a FIFO queue, where one bad message holds up others: use a standard queue": (
+        _MAPPING
+    ),
+    "no event is being judged": "nothing: the function's time ran out before; what is left comes again",
+    "no call to AWS is made any more: who asked for it was answered already": (
+        "nothing: the function had answered that what is left comes again"
+    ),
     "…: it changed each time": _RACE,
     "changing bans by hand: others changed them in each of 20 rounds": _RACE,
     "reading what an act is about: some keys were left": _LATER,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import f2b_worker
 from f2b_worker.adapters.answers import KINDS_BY_CODE
 from f2b_worker.cli.error_lines import lines_in
 from f2b_worker.cli.error_remedies import KINDS, LINES
+from f2b_worker.cli.source import meaning_of
 from f2b_worker.errors import CredentialsAway, FileLost, GaveUp, RefusedError, Retryable, StartError, StuckError
 from f2b_worker.process.worker import EXIT_PART_DIED
 
@@ -95,8 +95,7 @@ def lines() -> list[Line]:
 def _kinds() -> Iterator[str]:
     yield "| kind | means | code at a start | do |\n|---|---|---|---|"
     for kind, do in KINDS.items():
-        means = inspect.cleandoc(kind.__doc__ or "").splitlines()[0].rstrip(".")
-        yield f"| `{kind.__name__}` | {means} | {_exit_code(kind)} | {do} |"
+        yield f"| `{kind.__name__}` | {meaning_of(kind)} | {_exit_code(kind)} | {do} |"
     yield ""
 
 

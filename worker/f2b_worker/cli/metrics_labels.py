@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, TypeAlias
 
 from f2b_worker.adapters import remedies
+from f2b_worker.cli.source import meaning_of
 from f2b_worker.domain.jails import ALLOWLISTED, OWN_RANGE
 from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.errors import Permanent, Retryable
@@ -72,7 +72,7 @@ _ERRORS = Permanent.__module__
 
 def _kinds_of_failures(*kinds: type[Exception]) -> Iterator[tuple[str, str]]:
     for kind in kinds:
-        yield kind.__name__, inspect.cleandoc(kind.__doc__ or "").splitlines()[0].rstrip(".")
+        yield kind.__name__, meaning_of(kind)
         # Those of other modules are there only if somebody has imported these, and nobody counts them.
         yield from _kinds_of_failures(*(each for each in kind.__subclasses__() if each.__module__ == _ERRORS))
 

@@ -1,8 +1,9 @@
-"""What the pages that are made of the source read in it: calls, and what a name stands for."""
+"""What the pages that are made of the source read in it: calls, what a name stands for, what a class means."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -32,3 +33,8 @@ def assigned_to(variable: str, function: Function) -> Iterator[ast.expr]:
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and any(ast.unparse(each) == variable for each in node.targets):
             yield node.value
+
+
+def meaning_of(kind: type) -> str:
+    """Tell what a class is, by the first line of its docstring."""
+    return inspect.cleandoc(kind.__doc__ or "").splitlines()[0].rstrip(".")

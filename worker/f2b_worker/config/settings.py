@@ -18,11 +18,11 @@ from pydantic import (
     model_validator,
 )
 
+from f2b_worker.config.modes import belonging_together
 from f2b_worker.config.values import (
     PROCESSES_MAX,
     age_ms,
     bearer_tokens,
-    is_on,
     old_level,
     one_a_core,
     split,
@@ -240,21 +240,7 @@ class WorkerSettings(_Settings):
     @model_validator(mode="before")
     @classmethod
     def _belong_together(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what belongs to a fleet beside what belongs to standalone mode, which has a queue of its own."""
-        of_a_fleet = values.get("queue") is not None or "table" in values
-        if is_on(values.get("enforce_only")):
-            return _of_an_enforcer(values)
-        if not is_on(values.get("standalone")):
-            if of_a_fleet and values.get("state"):
-                raise ValueError(
-                    "--state is the file of --standalone: leave out --state, or leave out --queue and --table"
-                )
-            return values
-        if of_a_fleet:
-            raise ValueError("--standalone keeps queue and ledger in --state: leave out --queue and --table")
-        if str(values.get("processes", 1)) != "1":
-            raise ValueError("--standalone has one judge process: leave out --processes")
-        return {**values, "queue": None}
+        return belonging_together(values)
 
     @property
     def state_file(self) -> Path | None:
@@ -262,22 +248,6 @@ class WorkerSettings(_Settings):
         if self.state:
             return Path(self.state)
         return STATE_FILE if self.standalone else None
-
-
-def _of_an_enforcer(values: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what belongs to a judge beside what only enforces."""
-    if is_on(values.get("standalone")) or values.get("state"):
-        raise ValueError(
-            "--enforce-only enforces the bans of a table: leave out --standalone and --state, or --enforce-only"
-        )
-    if values.get("queue") is not None:
-        raise ValueError(
-            "--enforce-only takes no infractions: leave out --queue (in the environment F2B_QUEUE, in the file "
-            "queue under [worker]), or leave out --enforce-only"
-        )
-    if str(values.get("processes", 1)) != "1":
-        raise ValueError("--enforce-only is one process: leave out --processes")
-    return {**values, "queue": None, "processes": 1}
 
 
 class ShimSettings(_Settings):

@@ -93,18 +93,7 @@ enforcer_configured_otherwise = _shown_by_one(
 entries_quarantined = _shown_by_one("f2b_entries_quarantined", "Bans whose address WAF refuses", _REGION)
 
 _OF_AN_IP_SET = (ip_set_unreferenced, foreign_entries, foreign_allowlisted)
-_WHILE_ENFORCING = (
-    bans_active,
-    bans_allowlisted,
-    bans_left_out,
-    bans_held_back,
-    bans_unreadable,
-    bans_waiting,
-    oldest_waiting_s,
-    paused,
-    surge,
-    entries_quarantined,
-)
+_OF_A_BLOCKLIST = (bans_left_out, paused)
 
 
 class RegionMetrics:
@@ -125,7 +114,19 @@ class RegionMetrics:
         self.enforcer_ready = enforcer_ready.labels(region)
         self.entries_quarantined = entries_quarantined.labels(region)
         self.ip_sets_deleted = ip_sets_deleted.labels(region)
+        self._while_enforcing = (
+            self.bans_active,
+            self.bans_allowlisted,
+            self.bans_held_back,
+            self.bans_unreadable,
+            self.bans_waiting,
+            self.oldest_waiting_s,
+            self.surge,
+            self.entries_quarantined,
+        )
         self._region = region
+        # Under which names each gauge shows something, as clear() is called at each tick of who only stands by.
+        self._shown: dict[Gauge, set[str]] = {each: set() for each in (*_OF_AN_IP_SET, *_OF_A_BLOCKLIST)}
 
     def updated(self, ip_set: str) -> None:
         """Count an update of an IP set."""
@@ -137,38 +138,42 @@ class RegionMetrics:
 
     def show_reference(self, ip_set: str, *, is_missing: bool) -> None:
         """Show whether no rule refers to an IP set."""
-        ip_set_unreferenced.labels(self._region, ip_set).set(is_missing)
+        self._show(ip_set_unreferenced, ip_set, is_missing)
 
     def show_foreign(self, ip_set: str, *, entries: int, allowlisted: int) -> None:
         """Show what an IP set holds of somebody else's."""
-        foreign_entries.labels(self._region, ip_set).set(entries)
-        foreign_allowlisted.labels(self._region, ip_set).set(allowlisted)
+        self._show(foreign_entries, ip_set, entries)
+        self._show(foreign_allowlisted, ip_set, allowlisted)
 
     def show_left_out(self, blocklist: str, bans: int) -> None:
         """Show how many bans of a blocklist found no room."""
-        bans_left_out.labels(self._region, blocklist).set(bans)
+        self._show(bans_left_out, blocklist, bans)
 
     def show_paused(self, blocklist: str, *, is_paused: bool) -> None:
         """Show whether the IP sets of a blocklist stay as they are."""
-        paused.labels(self._region, blocklist).set(is_paused)
+        self._show(paused, blocklist, is_paused)
 
     def forget_ip_set(self, ip_set: str) -> None:
         """Show nothing more of an IP set that is gone."""
         for gauge in _OF_AN_IP_SET:
-            for labels in self._shown(gauge):
-                if labels["ip_set"] == ip_set:
-                    show_nothing(gauge, self._region, ip_set)
+            if ip_set in self._shown[gauge]:
+                self._hide(gauge, ip_set)
 
     def clear(self) -> None:
         """Leave it to somebody else to report: an alarm about these must end here."""
-        for gauge in _WHILE_ENFORCING:
-            for labels in self._shown(gauge):
-                gauge.labels(**labels).set(0)
+        for gauge in self._while_enforcing:
+            gauge.set(0)
+        for gauge in _OF_A_BLOCKLIST:
+            for blocklist in self._shown[gauge]:
+                gauge.labels(self._region, blocklist).set(0)
         for gauge in _OF_AN_IP_SET:
-            for labels in self._shown(gauge):
-                show_nothing(gauge, self._region, labels["ip_set"])
+            for ip_set in tuple(self._shown[gauge]):
+                self._hide(gauge, ip_set)
 
-    def _shown(self, gauge: Gauge) -> list[dict[str, str]]:
-        """List the labels under which a gauge shows something of this Region."""
-        samples = [sample for metric in gauge.collect() for sample in metric.samples]
-        return [each.labels for each in samples if each.labels["region"] == self._region]
+    def _show(self, gauge: Gauge, of: str, value: float) -> None:
+        gauge.labels(self._region, of).set(value)
+        self._shown[gauge].add(of)
+
+    def _hide(self, gauge: Gauge, ip_set: str) -> None:
+        show_nothing(gauge, self._region, ip_set)
+        self._shown[gauge].remove(ip_set)

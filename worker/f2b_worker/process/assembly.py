@@ -271,7 +271,7 @@ def _enforcer(ports: RegionPorts, ledger: Ledger, *, rules: Rules, settings: Wor
         region=ports.region,
         unban_lag_s=settings.unban_lag_s,
         max_new_bans_per_minute=settings.max_new_bans_per_minute,
-        adopter=LedgerAdopter(ledger, lambda: rules.jails, clock),
+        adopter=LedgerAdopter(ledger, lambda: rules.policy_of_file, clock),
     )
 
 

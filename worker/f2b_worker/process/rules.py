@@ -60,8 +60,8 @@ class Rules:
         return replace(policy, allowed=Networks(self._added)) if self._added else policy
 
     @property
-    def jails(self) -> Policy:
-        """How long bans last: the policy of the file, as it is, which costs nothing to ask for."""
+    def policy_of_file(self) -> Policy:
+        """How long bans last, by the file alone. It costs nothing to ask for, where `policy` is made anew."""
         return self._jails.policy
 
     @property

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.intake.loop import Intake
     from f2b_worker.process.parts import Condition, Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -103,14 +104,9 @@ def _where(settings: WorkerSettings) -> dict[str, object]:
     """Say for the log where infractions come from, and where bans are kept."""
     if settings.standalone:
         return {"state": str(settings.state_file), "port": settings.port}
-    return (
-        {"enforce_only": True} | {"table": settings.table}
-        if settings.enforce_only
-        else {
-            "queue": settings.queue,
-            "table": settings.table,
-        }
-    )
+    if settings.enforce_only:
+        return {"enforce_only": True, "table": settings.table}
+    return {"queue": settings.queue, "table": settings.table}
 
 
 def serve_health(host: str, port: int, app: WSGIApplication) -> None:
@@ -147,30 +143,6 @@ def start(
         died: Told of it.
         reload: Has the file read again.
     """
-    clock = SystemClock()
-
-    def close() -> None:
-        parts.stop.wait()
-        parts.close()
-
-    intake = parts.intake
-    judging: dict[str, Callable[[], None]] = (
-        {
-            "intake": lambda: intake.run(parts.stop),
-            "close": close,  # beside the intake, which may need long for what it has in hand
-            "keeper": lambda: intake.keep_in_hand(parts.stop),
-        }
-        if intake
-        else {}
-    )
-    loops: dict[str, Callable[[], None]] = {
-        **judging,
-        "watch": lambda: _watch(parts),
-        "orders": lambda: follow_orders(parts.rules, parts.hand_over, reload, clock, parts.stop),
-        **{name: partial(run, parts) for name, run in parts.others.items()},
-    }
-    for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
-        loops[f"enforcer-{number}"] = partial(enforcer.run, wake, parts.stop)
 
     def guarded(name: str, loop: Callable[[], None]) -> None:
         try:
@@ -182,11 +154,38 @@ def start(
             log.error("part_died", part=name, **({"reason": str(error)} if known else {"exc_info": error}))
 
     threads = [
-        threading.Thread(target=guarded, args=(name, loop), name=name, daemon=True) for name, loop in loops.items()
+        threading.Thread(target=guarded, args=(name, loop), name=name, daemon=True)
+        for name, loop in _loops(parts, reload).items()
     ]
     for thread in threads:
         thread.start()
     return threads
+
+
+def _loops(parts: Parts, reload: Callable[[], None]) -> dict[str, Callable[[], None]]:
+    """Name each loop."""
+    clock = SystemClock()
+    loops: dict[str, Callable[[], None]] = {
+        **(_judging(parts, parts.intake) if parts.intake else {}),
+        "watch": lambda: _watch(parts),
+        "orders": lambda: follow_orders(parts.rules, parts.hand_over, reload, clock, parts.stop),
+        **{name: partial(run, parts) for name, run in parts.others.items()},
+    }
+    for number, (enforcer, wake) in enumerate(zip(parts.enforcers, parts.wakes, strict=True)):
+        loops[f"enforcer-{number}"] = partial(enforcer.run, wake, parts.stop)
+    return loops
+
+
+def _judging(parts: Parts, intake: Intake) -> dict[str, Callable[[], None]]:
+    def close() -> None:
+        parts.stop.wait()
+        parts.close()
+
+    return {
+        "intake": lambda: intake.run(parts.stop),
+        "close": close,  # beside the intake, which may need long for what it has in hand
+        "keeper": lambda: intake.keep_in_hand(parts.stop),
+    }
 
 
 def _watch(parts: Parts) -> None:

@@ -181,6 +181,8 @@ def _scalar(shape: Shape | None, text: str, option: str) -> Any:
         return {"ZipFile": b"of the reader"}  # what only `--zip-file` takes
     if kind in ("structure", "map"):
         return _shorthand(shape, text, option)
+    if kind == "list":
+        return [_scalar(shape.member, text, option)]  # type: ignore[union-attr]
     if kind in ("integer", "long"):
         return int(text)
     if kind == "boolean":
@@ -189,7 +191,7 @@ def _scalar(shape: Shape | None, text: str, option: str) -> Any:
 
 
 def _shorthand(shape: Shape | None, text: str, option: str) -> dict[str, Any]:
-    """Read `Key=value,Key={Key=value}` as the CLI does, without its lists: write JSON for these."""
+    """Read `Key=value,Key={Key=value}` as the CLI does; a list may have one value: write JSON for more."""
     read: dict[str, Any] = {}
     for part in _split(text[1:-1] if text.startswith("{") else text):
         key, equals, value = part.partition("=")
@@ -234,7 +236,7 @@ def main(words: list[str]) -> int:
     except (WrongUsageError, stacks.StackError, ClientError, BotoCoreError, OSError) as error:
         sys.stderr.write(f"aws: {error}\n")
         return 252 if isinstance(error, WrongUsageError) else 254
-    if answer not in (None, {}):
+    if answer not in (None, {}) or "--query" in call.options:  # the CLI prints the null of a query
         sys.stdout.write(_printed(answer, call.options.get("--output", "json")) + "\n")
     return 0
 

@@ -122,7 +122,6 @@ def attacked(shell: Shell) -> None:
 
 
 SCENES: dict[str, Callable[[Shell], None]] = {
-    "README.md": jails,
     "docs/blocklists.md": jails,
     "docs/fail2ban.md": fail2ban,
     "docs/iam/README.md": checkout,

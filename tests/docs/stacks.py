@@ -47,7 +47,7 @@ def deploy(words: list[str]) -> None:
     Raises:
         StackError: The template has no such parameter, or does not allow its value.
     """
-    parameters = _parameters(words)
+    parameters = _parameters(words, _parameters_before())
     if LOOK_ONLY in words:
         return
     _provision(parameters)
@@ -60,7 +60,8 @@ def deploy(words: list[str]) -> None:
     if parameters["ProtectedResourceArn"] or parameters["MakeWebAcl"] == "true":
         outputs["WebAclArn"] = _web_acl(waf, parameters, group)
     is_new = not _file().exists()
-    _file().write_text(json.dumps({"StackName": words[words.index("--stack-name") + 1], "Outputs": outputs}))
+    name = words[words.index("--stack-name") + 1]
+    _file().write_text(json.dumps({"StackName": name, "Parameters": parameters, "Outputs": outputs}))
     if parameters["Image"] and is_new:
         _start_the_service(parameters)
 
@@ -75,16 +76,24 @@ def described() -> dict[str, Any]:
         raise StackError("there is no stack")
     stack = json.loads(_file().read_text())
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in stack["Outputs"].items()]
-    return {"Stacks": [{**stack, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack["Parameters"].items()]
+    said = {"StackStatus": "CREATE_COMPLETE", "Parameters": parameters, "Outputs": outputs}
+    return {"Stacks": [stack | said]}
 
 
 def _file() -> Path:
     return Path(os.environ["DOCS_STATE"]) / "stack.json"
 
 
-def _parameters(words: list[str]) -> dict[str, str]:
+def _parameters_before() -> dict[str, str]:
+    """Read what the stack has already: `aws cloudformation deploy` keeps what it is not given."""
+    kept: dict[str, str] = json.loads(_file().read_text())["Parameters"] if _file().exists() else {}
+    return kept
+
+
+def _parameters(words: list[str], before: dict[str, str] | None = None) -> dict[str, str]:
     known = _known_parameters()
-    values = {name: default for name, (default, _) in known.items()}
+    values = {name: default for name, (default, _) in known.items()} | (before or {})
     given = words[words.index("--parameter-overrides") + 1 :] if "--parameter-overrides" in words else []
     for word in given:
         if word.startswith("--"):

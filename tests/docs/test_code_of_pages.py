@@ -41,6 +41,7 @@ OF_OTHERS = {
     "--no-execute-changeset": "AWS CLI",
     "--no-healthcheck": "Docker",
     "--build-arg": "Docker",
+    "--platform": "Docker",
     "--require-hashes": "pip",
 }
 """Options of other programs that pages mention, and whose they are."""

@@ -187,6 +187,7 @@ def test_a_call_that_aws_has_is_not() -> None:
     variables = "--environment Variables={F2B_TABLE=f2b,F2B_CONFIG=f2b.toml}"
     assert aws_cli.errors_in(f"aws lambda update-function-configuration --function-name f2b {variables}") == []
     assert aws_cli.errors_in("aws elbv2 describe-load-balancers --names shop | jq .") == []
+    assert aws_cli.errors_in('aws ec2 describe-subnets --filters "Name=vpc-id,Values=$vpc"') == []
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,13 @@ def test_a_stack_is_made_of_the_parameters_that_its_template_has(
     assert aws_cli.errors_in(f"{deploy} Invented=1") == ["the template has no parameter Invented"]
     assert aws_cli.errors_in(f"{deploy} Action=shout") == ["Action is one of block, count, not shout"]
     assert aws_cli.errors_in(f"{deploy} Name=shop --invented") == ["aws cloudformation deploy has no --invented"]
+
+
+def test_a_stack_keeps_the_parameters_that_it_is_not_given_again() -> None:
+    first = stacks._parameters(["--parameter-overrides", "Name=shop", "Action=count"])
+
+    assert stacks._parameters(["--parameter-overrides", "Action=block"], first) == first | {"Action": "block"}
+    assert (first["Name"], first["Action"], first["MinWorkers"]) == ("shop", "count", "2")
 
 
 def test_calls_are_found_in_a_block_also_inside_other_commands() -> None:

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Hit, OffenderId
+from f2b_worker.errors import AccessDenied, Unavailable
 from tests.canned_dynamodb import TABLE
 
 if TYPE_CHECKING:
@@ -44,6 +46,24 @@ def test_whatever_was_lost_of_the_log_everybody_knows_all_bans_afterwards_and_le
     scene.publish()
     scene.scribe.tick()
     assert set(scene.new()) == scene.poll() == before | {later}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_open"), [(KeyboardInterrupt, True), (Unavailable("reset"), True), (AccessDenied("no"), False)]
+)
+def test_whoever_gets_no_answer_to_the_beginning_of_a_repair_may_have_left_it_open(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception, is_open: bool
+) -> None:
+    begin = BanLogItems.begin_anew
+
+    def no_answer(items: BanLogItems, epoch: str) -> None:
+        begin(items, epoch)
+        raise error
+
+    monkeypatch.setattr(BanLogItems, "begin_anew", no_answer)
+    with pytest.raises(type(error) if isinstance(error, Exception) else error):
+        scene.repair.run()
+    assert scene.repair.is_open is is_open
 
 
 def test_a_log_that_is_begun_anew_gives_its_own_numbers_and_none_of_the_one_before(scene: Scene) -> None:

@@ -22,7 +22,7 @@ from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.adapters.dynamodb.patience import patiently
 from f2b_worker.adapters.dynamodb.states import PAUSES_S
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.errors import Rejected, Unavailable, Unreadable
+from f2b_worker.errors import Permanent, Rejected, Unavailable, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class Repair:
         stop: Ends pauses.
 
     Attributes:
-        is_open: Whether there is a new log that has no snapshot yet, and nobody else makes one.
+        is_open: Whether there is, or may be, a new log that has no snapshot yet, and nobody else makes one.
     """
 
     def __init__(
@@ -97,7 +97,6 @@ class Repair:
         self._see_that_all_is_allowed(epoch)
         complete_ms = self._clock.now_ms()
         before = self._begin(epoch)
-        self.is_open = True
         if before:
             self._close(before)
         self._clock.wait(self._stop, SETTLE_S)
@@ -114,9 +113,16 @@ class Repair:
 
     def _begin(self, epoch: str) -> Top | None:
         try:
-            return self._retried(lambda: self._items.begin_anew(epoch))
+            before = self._retried(lambda: self._items.begin_anew(epoch))
+            self.is_open = True
         except EpochChanged as changed:
             raise Rejected("another repair began at the same moment, and does the work") from changed
+        except Permanent:
+            raise
+        except BaseException:
+            self.is_open = True  # nobody knows: a request without an answer may have been carried out
+            raise
+        return before
 
     def _close(self, before: Top) -> None:
         """Void what nobody has written of the log before."""

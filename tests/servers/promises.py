@@ -82,7 +82,7 @@ PROMISES = [
     Promise("Celery gevent", EXIT, GREEN),
     Promise("Celery eventlet", EXIT, GREEN),
     Promise("multiprocessing Process", CHILD, tested="Python 3.11"),
-    Promise("multiprocessing Pool", CHILD, "`close()` and `join()`, or `send_at_sigterm=True`", "Python 3.11"),
+    Promise("multiprocessing Pool", CHILD, "`close()` and `join()`", "Python 3.11"),
     Promise("multiprocessing ProcessPoolExecutor", CHILD, tested="Python 3.11"),
 ]
 

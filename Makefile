@@ -15,8 +15,8 @@ PYTEST := -m pytest -n $(TESTS_AT_ONCE) --dist worksteal
 PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),3,$(TESTS_AT_ONCE))
 PYTEST_PROCESSES := -m pytest -n $(PROCESS_TESTS_AT_ONCE) --dist load --maxschedchunk 1
 LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
-# What no library's version changes: the pure rooms, our tools, what the producer was tested with alone, the linter.
-NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake benchmarks localstack demo producer test_layout.py)
+# What no library's version changes: the pure rooms, our tools, what ships, what the producer was tested with alone, the linter.
+NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake benchmarks localstack demo deploy producer test_layout.py)
 # An old release may call what one that it needs has deprecated since.
 OLD := -W ignore::DeprecationWarning
 # Some container images set it, and then every process that a test starts compiles all it imports again: a second each.

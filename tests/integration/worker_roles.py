@@ -59,27 +59,25 @@ class Told:
 
 def a_worker() -> list[str]:
     """Receive, judge and enforce."""
-    act_as("worker")
-    told = Told()
-    _take_in(told)
-    _keep(told, judging=True, enforcing=True)
-    return told.lines
+    return _played("worker", judging=True, enforcing=True)
 
 
 def a_judge() -> list[str]:
     """Receive and judge: a worker without IP sets, or a Lambda function."""
-    act_as("judge")
-    told = Told()
-    _take_in(told)
-    _keep(told, judging=True, enforcing=False)
-    return told.lines
+    return _played("judge", judging=True, enforcing=False)
 
 
 def an_enforcer() -> list[str]:
     """Enforce what others judge."""
-    act_as("enforcer")
+    return _played("enforcer", judging=False, enforcing=True)
+
+
+def _played(role: str, *, judging: bool, enforcing: bool) -> list[str]:
+    act_as(role)
     told = Told()
-    _keep(told, judging=False, enforcing=True)
+    if judging:
+        _take_in(told)
+    _keep(told, judging=judging, enforcing=enforcing)
     return told.lines
 
 

@@ -16,7 +16,7 @@ PROCESS_TESTS_AT_ONCE ?= $(if $(filter 2,$(TESTS_AT_ONCE)),3,$(TESTS_AT_ONCE))
 PYTEST_PROCESSES := -m pytest -n $(PROCESS_TESTS_AT_ONCE) --dist load --maxschedchunk 1
 LOWEST := $(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct
 # What no library's version changes: the pure rooms, our tools, what ships, what the producer was tested with alone, the linter.
-NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake benchmarks localstack demo deploy producer test_layout.py)
+NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake query acting benchmarks localstack demo deploy producer test_layout.py)
 # An old release may call what one that it needs has deprecated since.
 OLD := -W ignore::DeprecationWarning
 # Some container images set it, and then every process that a test starts compiles all it imports again: a second each.
@@ -30,7 +30,7 @@ quoted = '$(subst ','"'"',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test coverage test-fast test-lowest test-localstack test-servers \
 	test-forks test-wheels bench bench-judge bench-enforcer \
-	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-doors bench-plots bench-tournament lint lint-deploy format docs site iam wheels release \
+	bench-producer bench-shim bench-standalone bench-worker bench-units bench-stops bench-end-to-end bench-growth bench-commands bench-dashboard bench-doors bench-rolling bench-plots bench-tournament lint lint-deploy format docs site iam pictures wheels release \
 	lock clean
 
 help: ## Show this list
@@ -49,15 +49,17 @@ $(STAMP): requirements.lock pyproject.toml producer/pyproject.toml
 
 install: $(STAMP) ## Make .venv with everything in it
 
-run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it (PORT=N for the shim)
-	@$(BIN)/python -m demo.run $(if $(PORT),--port $(call quoted,$(PORT)))
+run: $(STAMP) ## Run the whole road on this machine; Ctrl-C stops it (PORT=N for the shim, DASHBOARD=N for the dashboard)
+	@$(BIN)/python -m demo.run $(if $(PORT),--port $(call quoted,$(PORT))) \
+	$(if $(DASHBOARD),--dashboard-port $(call quoted,$(DASHBOARD)))
 
 demo: $(STAMP) ## Send an attack through the road and check every ban (DATA=FILE for your own)
 	@$(BIN)/python -m demo.prove $(if $(DATA),--data $(call quoted,$(DATA)))
 
 test: $(STAMP) ## Run every test, the fast ones first
 	@$(BIN)/python $(PYTEST) $(FAST) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(BIN)/python $(PYTEST_PROCESSES) tests/servers tests/acceptance tests/deploy tests/docs tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
+	@$(MAKE) --no-print-directory --silent $(AXE) || true
+	@$(BIN)/python $(PYTEST_PROCESSES) tests/browser tests/servers tests/acceptance tests/deploy tests/docs tests/integration $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 coverage: $(STAMP) ## Run the fast tests, and show the lines that none of them runs
 	@rm -f .coverage .coverage.*
@@ -73,7 +75,7 @@ test-lowest: $(STAMP) ## Run the fast tests on the lowest versions that pyprojec
 	@# First the producer alone: beside the worker it would get the worker's boto3.
 	@$(LOWEST) --editable 'producer[aws]' --group test
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit/producer $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
-	@$(LOWEST) --editable '.[geo,plot,shim]'
+	@$(LOWEST) --editable '.[dashboard,geo,notify,plot]'
 	@.lowest/bin/python $(PYTEST) $(OLD) tests/unit tests/contract $(NOT_BY_VERSION) $(ARGS) || [ $$? = $(NO_SUCH_TEST) ]
 
 test-forks: $(STAMP) ## Fork at every 20 ms of boto3's loading: 5 minutes each (PYTHONS="python3.12 python3.13")
@@ -86,6 +88,15 @@ test-localstack: $(STAMP) ## Run the integration suite on LocalStack's own SQS (
 # The last release with a worker of eventlet's.
 .servers/gunicorn-25.3.0: $(STAMP)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ gunicorn==25.3.0
+
+# It looks at the dashboard's pages for those who see badly or use no mouse. A test that lacks it says so.
+AXE := .browser/axe-4.14.1.js
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+$(AXE):
+	@mkdir -p $(@D)
+	@cd $(@D) && npm pack --silent axe-core@4.14.1 >/dev/null
+	@cd $(@D) && echo "$(AXE_SHA512)  axe-core-4.14.1.tgz" | sha512sum --check --quiet
+	@cd $(@D) && tar -xzf axe-core-4.14.1.tgz --to-stdout package/axe.min.js > $(@F).part && mv $(@F).part $(@F)
 
 test-servers: $(STAMP) .servers/gunicorn-25.3.0 ## Play every event of every server: 25 minutes (ARGS="--server gthread --event stop")
 	@$(BIN)/python -m tests.servers $(ARGS)
@@ -133,8 +144,14 @@ bench-growth: $(STAMP) ## Measure the worker by addresses, processes and pack si
 bench-commands: $(STAMP) ## Measure how long f2b takes where 100,000 addresses are banned: 10 minutes (ARGS="--bans 1000 --runs 1")
 	@$(BIN)/python -m benchmarks.commands $(ARGS)
 
+bench-dashboard: $(STAMP) ## Measure the dashboard where 50,000 addresses are banned: 5 minutes (ARGS="--bans 1000 --runs 1")
+	@$(BIN)/python -m benchmarks.dashboard $(ARGS)
+
 bench-doors: $(STAMP) ## Measure report to set while 1,100 connections attack each port: 5 minutes (ARGS="--door shim")
 	@$(BIN)/python -m benchmarks.doors $(ARGS)
+
+bench-rolling: $(STAMP) ## Restart shims one by one behind each proxy, under load: 5 minutes (ARGS="--rounds 1 --drain-s 2")
+	@$(BIN)/python -m benchmarks.rolling $(ARGS)
 
 bench-tournament: $(STAMP) ## Play attackers with many addresses against everybody else: 10 minutes; write the table
 	@$(BIN)/python -m benchmarks.tournament --write
@@ -169,6 +186,7 @@ docs: $(STAMP) ## Write the generated pages again (settings, commands, metrics, 
 	@$(BIN)/python -m f2b_worker.cli.log_page > docs/log-events.md
 	@$(BIN)/python -m f2b_worker.cli.errors_page > docs/errors.md
 	@$(BIN)/python -m docs._site.report_page > docs/report.md
+	@$(BIN)/python -m deploy.monitoring
 	@$(BIN)/python -m tests.servers.promises
 	@$(MAKE) --no-print-directory site
 
@@ -183,6 +201,9 @@ iam: $(STAMP) ## Write docs/iam again, from the calls that each role makes, and 
 	@F2B_TEST_MAKES_POLICIES=1 $(BIN)/python -m pytest -q tests/integration/test_permissions.py -k all_that_it_needs
 	@$(BIN)/python -m tests.deploy.policy_blocks
 	@$(BIN)/python -m tests.deploy.module_page
+
+pictures: $(STAMP) $(AXE) ## Take the pictures of the dashboard again, for docs/pictures: 2 minutes
+	@F2B_TEST_MAKES_PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_walk.py
 
 wheels: $(STAMP) ## Build both distributions into dist/
 	@rm -f dist/f2b_*.whl
@@ -208,4 +229,4 @@ lock: $(STAMP) ## Resolve the dependencies again
 	--no-header deploy/release-tools.txt -o deploy/release-tools.lock
 
 clean: ## Remove everything that was made here
-	@rm -rf .venv .tools .release-tools .emu .lowest .servers build dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tools .release-tools .emu .lowest .servers .browser build dist docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

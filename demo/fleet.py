@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.config import Config
 
 from demo.checker import Ban
+from localstack import server_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,7 @@ NAME = "f2b"
 BIN = Path(sys.executable).parent
 STARTS_WITHIN_S = 30.0
 STOPS_WITHIN_S = 12.0
+free_port = server_process.free_port
 
 
 class FleetError(Exception):
@@ -165,6 +166,11 @@ class Fleet:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
+    @property
+    def shim_port(self) -> int:
+        """Where the shim listens, or whoever serves in its place."""
+        return int(self.shim_url.rsplit(":", 1)[1])
+
     def get(self, path: str) -> tuple[int, str]:
         """Send a GET to the shim; answer status and text. Status 0: no answer."""
         return get(self.shim_url + path)
@@ -277,11 +283,3 @@ def get(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
     except OSError:
         return 0, ""
-
-
-def free_port() -> int:
-    """Find a port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

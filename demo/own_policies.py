@@ -32,6 +32,12 @@ class OwnPolicies:
             self._tokens[role] = token
         return self._tokens[role]
 
+    def widen(self, role: str, other: str) -> None:
+        """Give a role another one's policy, too, as somebody does who attaches both."""
+        whole = filled(role, self._names)
+        whole["Statement"] += filled(other, self._names)["Statement"]
+        self._edge.permit(self.token(role), whole)
+
     def faults(self) -> list[str]:
         """Say in sentences what roles were refused, and which of them made no call under its policy."""
         idle = [f"{role}: it made no call under its policy" for role, use in self._uses().items() if not use.calls]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,15 @@ html_static_path: list[str] = []
 copybutton_exclude = ".linenos, .gp, .go"
 
 
+def _copy_pictures(app: Sphinx, failed: Exception | None) -> None:
+    """Copy what HTML in a page names: Sphinx finds only the pictures of Markdown."""
+    if failed is None:
+        for picture in (ROOT / "docs" / "pictures").glob("dashboard-*.png"):
+            target = app.outdir / "docs" / "pictures" / picture.name
+            target.parent.mkdir(exist_ok=True)
+            copyfile(picture, target)
+
+
 def _add_menu(_app: Sphinx, name: str, text: list[str]) -> None:
     if name == root_doc:
         text[0] = with_menu(text[0])
@@ -58,4 +68,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("code_url", _PYPROJECT["project"].get("urls", {}).get("Source", ""), "env")
     app.add_transform(LinksToCode)
     app.connect("source-read", _add_menu)
+    app.connect("build-finished", _copy_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 STREAM_LIMIT_BYTES = 2**20
 HOP_HEADERS = frozenset({"connection", "keep-alive", "expect", "transfer-encoding", "content-length"})
-SERVICES = {"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AWSWAF_20190729": "wafv2"}
+SERVICES = {"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AWSWAF_20190729": "wafv2", "AWSEvents": "events"}
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/")

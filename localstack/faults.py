@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from html import escape
 from typing import Any, Literal, get_args
 
 from localstack.edge_http import Request, Response, json_response
@@ -37,6 +38,17 @@ class ApiError(Exception):
         answer = json_response(body, self.status)
         answer.headers.append(("x-amzn-errortype", self.code))
         return answer
+
+
+class FormError(ApiError):
+    """An error of a service whose calls are forms, and whose answers are XML."""
+
+    def response(self) -> Response:
+        """The error as an answer in the query protocol."""
+        code, message = escape(self.code), escape(self.message)
+        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        body = f"<ErrorResponse>{error}<RequestId>edge</RequestId></ErrorResponse>"
+        return Response(self.status, body.encode(), [("content-type", "text/xml"), ("x-amzn-requestid", "edge")])
 
 
 def throttled(service: str, code: str | None = None) -> ApiError:

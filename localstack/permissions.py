@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qs
 
 from localstack.edge_http import Request
-from localstack.faults import ApiError
+from localstack.faults import ApiError, FormError
 
 Need = tuple[str, str]
 """An action and the resource that it is done to."""
@@ -43,9 +44,28 @@ _FOLDERS = {"REGIONAL": "regional", "CLOUDFRONT": "global"}
 
 def needs_of(request: Request) -> list[Need]:
     """List the actions that a policy must allow for a call, each with its resource; none for other services."""
-    ways = {"sqs": _of_sqs, "dynamodb": _of_dynamodb, "wafv2": _of_waf}
+    ways = {
+        "sqs": _of_sqs,
+        "dynamodb": _of_dynamodb,
+        "wafv2": _of_waf,
+        "sns": _of_sns,
+        "events": _of_events,
+    }
     way = ways.get(request.service)
     return sorted(set(way(request, request.json()))) if way else []
+
+
+def _of_sns(request: Request, _: dict[str, Any]) -> Iterator[Need]:
+    """Read the call out of a form: SNS speaks no JSON."""
+    form = parse_qs(request.body.decode())
+    yield f"sns:{form['Action'][0]}", form.get("TopicArn", ["*"])[0]
+
+
+def _of_events(request: Request, data: dict[str, Any]) -> Iterator[Need]:
+    for entry in data.get("Entries", ()):
+        bus = str(entry.get("EventBusName", "default")).rpartition("/")[2]
+        bus_arn = f"arn:aws:events:{request.region}:{request.account}:event-bus/{bus}"
+        yield f"events:{request.action}", bus_arn
 
 
 def _of_sqs(request: Request, data: dict[str, Any]) -> Iterator[Need]:
@@ -168,4 +188,5 @@ def _denied(request: Request, token: str, action: str, resource: str) -> ApiErro
     caller = f"arn:aws:sts::{request.account}:assumed-role/{token}/f2b"
     on = f"User: {caller} is not authorized to perform: {told} on resource: {resource}"
     code = "AccessDenied" if service == "sqs" else "AccessDeniedException"
-    return ApiError(code, f"{on} because no identity-based policy allows the {told} action")
+    why = f"{on} because no identity-based policy allows the {told} action"
+    return FormError("AuthorizationError", why, 403) if service == "sns" else ApiError(code, why)

@@ -33,6 +33,8 @@ class Names:
     table: str = "f2b"
     ip_set: str = "f2b"
     rule_group: str = "f2b"
+    topic: str = "f2b"
+    bus: str = "default"
     key_arn: str = "KEY_ARN"
     scope: str = "REGIONAL"
     partition: str = "aws"
@@ -47,6 +49,8 @@ class Names:
             "TABLE": self.table,
             "IP_SET": self.ip_set,
             "RULE_GROUP": self.rule_group,
+            "TOPIC": self.topic,
+            "BUS": self.bus,
             "KEY_ARN": self.key_arn,
             "SCOPE": FOLDERS_OF_WAF[self.scope],
             "WAF_REGION": CLOUDFRONTS_REGION if self.scope == "CLOUDFRONT" else self.region,

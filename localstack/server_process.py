@@ -2,7 +2,9 @@
 
 import contextlib
 import http.client
+import itertools
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -14,18 +16,50 @@ from typing import IO
 from localstack.environments import EMULATORS, LocalAwsError
 
 LOOPBACK = "127.0.0.1"
+GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The first and the last port that the kernel gives to connections, and to who asks for any: ip(7)."""
+GIVEN_BY_DEFAULT = "32768 60999"
+LEAST_PORT = 10_000
+"""Below it programs have ports that they are known by."""
 LEASH = Path(__file__).with_name("leash.py")
 START_ATTEMPTS = 3
 LOG_TAIL_LINES = 20
 STOP_S = 2.0
 
 
+def never_given(given: str) -> range:
+    """Say which ports the kernel gives to nobody, so that one is not gone before its server listens.
+
+    Args:
+        given: What `GIVEN` has. In some containers that is nearly all ports, and there is no room below: then the
+            usual ones are taken, and at worst the kernel was sooner with one of them.
+    """
+    first = int(given.split(maxsplit=1)[0])
+    below = range(first * 2 // 3, first)
+    return below if below.start >= LEAST_PORT else never_given(GIVEN_BY_DEFAULT)
+
+
+def _given() -> str:
+    try:
+        return GIVEN.read_text("ascii")
+    except OSError:  # no Linux
+        return GIVEN_BY_DEFAULT
+
+
+NEVER_GIVEN = never_given(_given())
+_turns = itertools.count(random.SystemRandom().randrange(len(NEVER_GIVEN)))
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody has at any address.
+
+    Each process takes them in turn, from a place of its own by chance: two hardly ever have the same at once.
+    """
+    while True:
+        port = NEVER_GIVEN[next(_turns) % len(NEVER_GIVEN)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 class ServerProcess:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from demo.debian import NotInstalledError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import boto3
 
@@ -56,6 +58,24 @@ def skip_or_fail(reason: str) -> NoReturn:
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """Skip a test, or fail it in CI, where its fixtures need a program that is not here."""
+    try:
+        yield
+    except NotInstalledError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Skip a test, or fail it in CI, where it needs a program that is not here itself."""
+    try:
+        yield
+    except NotInstalledError as error:
+        skip_or_fail(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs/metrics.md"
 _ROW = re.compile(r"\| `(f2b_\w+)` \| (\w+) \| ([^|]*) \|.*\| ([^|]+) \|")
 _VALUES = re.compile(r"### `(\w+)` of `(\w+)`\n\n(.*?)(?=\n#|\Z)", re.DOTALL)
 
+PARTS = ("_bucket", "_sum", "_count")
+"""The series of a histogram."""
+
 _OF_SEVERAL = "Multiprocess metric"
 """What prometheus_client says in place of the meaning where several processes count together."""
 
@@ -48,6 +51,22 @@ def missing(shown: str, title: str) -> set[str]:
     return set(_rows(PAGE.read_text("utf-8"), title)) - set(_families(shown))
 
 
+def documented() -> dict[str, Documented]:
+    """Read the page: every metric of worker and shim, by its name."""
+    page = PAGE.read_text("utf-8")
+    return _rows(page, "The worker") | _rows(page, "The shim")
+
+
+def values_of(name: str, label: str) -> frozenset[str] | None:
+    """Read which values a label of a metric has; None if somebody configures them."""
+    return _closed(PAGE.read_text("utf-8")).get((label, name))
+
+
+def is_shown(name: str, shown: str) -> bool:
+    """Tell whether a page of metrics has a series of that name, or will have it from its first value on."""
+    return any(f"# TYPE {name.removesuffix(end)} " in shown for end in ("", *PARTS))
+
+
 def _families(shown: str) -> dict[str, Metric]:
     families = [each for each in text_string_to_metric_families(shown) if each.name.startswith("f2b_")]
     return {
@@ -73,6 +92,8 @@ def _differences(name: str, row: Documented | None, kind: str, told: str) -> Ite
 
 def _unnamed_labels(name: str, row: Documented | None, samples: Iterable[Sample]) -> Iterator[str]:
     named = {label for each in samples for label in each.labels}
+    if row is not None and row.kind == "histogram":
+        named.discard("le")  # which bucket it is: of every histogram
     if row is not None and not named <= row.labels:
         yield f"{name} has the labels {sorted(named)}"
 
@@ -87,7 +108,7 @@ def _odd_labels(page: str, name: str, labels: dict[str, str]) -> Iterator[str]:
 @cache
 def _closed(page: str) -> dict[tuple[str, str], frozenset[str]]:
     return {
-        (label, name): frozenset(re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE))
+        (label, name): frozenset(re.findall(r"^\| `([\w-]+)` \|", rows, re.MULTILINE))
         for label, name, rows in _VALUES.findall(page)
     }
 

@@ -12,18 +12,10 @@ from collections import Counter
 from itertools import starmap
 from typing import TYPE_CHECKING
 
-from benchmarks.canned.expressions import (
-    COMPARISONS,
-    Insert,
-    Item,
-    Update,
-    Value,
-    is_equal,
-    refuse,
-    statement_of,
-)
+from benchmarks.canned.expressions import Item, refuse
 from benchmarks.canned.kinds import kind_of
 from benchmarks.canned.scan import scan
+from benchmarks.canned.statements import Insert, Update, statement_of
 from benchmarks.canned.table import Bounds, Table
 from benchmarks.canned.tables import Answer, Request, Tables
 from benchmarks.canned.tally import CannedError, Tally, Throttled
@@ -310,16 +302,11 @@ class CannedDynamoDB:
             self._bill_write(pk, kind, 1, is_done=False)
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED}
         item = old[0]
-        if not _meets(item, statement, parameters):
+        if not statement.holds(item, parameters):
             self._bill_write(pk, kind, write_units(old[1]), is_done=False)
             wanted = one.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             return {"Code": "ConditionalCheckFailed", "Message": _FAILED} | ({"Item": item} if wanted else {})
-        after = item.copy()
-        for name, place in statement.sets:
-            after[name] = parameters[place]
-        for name in statement.removes:
-            after.pop(name, None)
-        self._bill_write(pk, kind, table.put(pk, sk, after, old))
+        self._bill_write(pk, kind, table.put(pk, sk, statement.applied(item, parameters), old))
         return None
 
     def _insert(self, table: Table, item: Item) -> Answer | None:
@@ -333,17 +320,6 @@ class CannedDynamoDB:
             return {"Code": "DuplicateItem", "Message": _DUPLICATE}
         self._bill_write(pk, kind, table.put(pk, sk, item, None))
         return None
-
-
-def _meets(item: Item, statement: Update, parameters: list[Value]) -> bool:
-    for name, sign, place in statement.tests:
-        held, wanted = item.get(name), parameters[place]
-        if sign == "=":
-            if held != wanted and not is_equal(held, wanted):
-                return False
-        elif not COMPARISONS[sign](held, wanted):
-            return False
-    return all((name in item) is there for name, there in statement.there)
 
 
 def _consistent(request: Request) -> bool:

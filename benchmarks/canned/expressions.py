@@ -1,4 +1,4 @@
-"""DynamoDB's expressions and PartiQL statements, as far as a ledger needs them, compiled once for each text.
+"""DynamoDB's expressions, as far as a ledger needs them, compiled once for each text.
 
 What is not known here is refused with ValidationException, so that a measurement never rests on a guess.
 Paths are names of top-level attributes; conditions are comparisons and functions joined by AND and OR.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -25,13 +24,6 @@ Action = Callable[[Item, Item, Names, Values], None]
 
 _SETS = {"SS", "NS", "BS"}
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),+-]|[#:]?[A-Za-z_]\w*)")
-_NAME = r'"?([A-Za-z_]\w*)"?'
-_TABLE = r'"?([A-Za-z0-9_.-]+)"?'
-_INSERT = re.compile(rf"\s*INSERT\s+INTO\s+{_TABLE}\s+VALUE\s*\{{(.*)\}}\s*", re.DOTALL)
-_FIELD = re.compile(r"\s*'([^']+)'\s*:\s*\?\s*(?:,|$)")
-_UPDATE = re.compile(rf"\s*UPDATE\s+{_TABLE}\s+(.*?)\s+WHERE\s+(.*?)\s*", re.DOTALL)
-_CHANGE = re.compile(rf"\s*(?:(SET|REMOVE)\s+|,\s*){_NAME}(?:\s*=\s*(\?))?")
-_TEST = re.compile(rf"{_NAME}\s*(?:(=|<>|<=|>=|<|>)\s*\?|IS\s+(NOT\s+)?MISSING)")
 
 
 def refuse(what: str) -> CannedError:
@@ -269,93 +261,3 @@ def actions_of(expression: str) -> list[Action]:
 def names_in(expression: str) -> frozenset[str]:
     """Find the attributes that an expression names without a placeholder, its keywords among them."""
     return frozenset(re.findall(r"(?<![#:\w])[A-Za-z_]\w*", expression))
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """INSERT INTO: the attributes in the order of their parameters."""
-
-    table: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """UPDATE … WHERE pk = ? AND sk = ? AND …: each number is the place of a parameter.
-
-    Attributes:
-        tests: What must hold beside the key: attribute, comparison, parameter.
-        there: Attributes that must be there (true) or not (false).
-        names: Attributes that it changes.
-    """
-
-    table: str
-    sets: tuple[tuple[str, int], ...]
-    removes: tuple[str, ...]
-    pk: int
-    sk: int
-    tests: tuple[tuple[str, str, int], ...]
-    there: tuple[tuple[str, bool], ...]
-    names: frozenset[str]
-
-
-@lru_cache(maxsize=4096)
-def statement_of(text: str) -> Insert | Update:
-    """Compile a PartiQL statement."""
-    if len(text) > 8192:
-        raise refuse("a statement of more than 8,192 characters")
-    found = _INSERT.fullmatch(text)
-    if found:
-        fields = list(_FIELD.finditer(found[2]))
-        if "".join(field[0] for field in fields) != found[2]:
-            raise refuse(text)
-        return Insert(found[1], tuple(field[1] for field in fields))
-    found = _UPDATE.fullmatch(text)
-    if found:
-        return _update_of(text, found[1], found[2], found[3])
-    raise refuse(text)
-
-
-def _update_of(text: str, table: str, changes: str, where: str) -> Update:
-    sets: list[tuple[str, int]] = []
-    removes: list[str] = []
-    parameters = place = 0
-    clause = ""
-    while changes[place:].strip():
-        found = _CHANGE.match(changes, place)
-        clause = (found and found[1]) or clause
-        if not found or (clause == "SET") is not bool(found[3]):
-            raise refuse(text)
-        if clause == "SET":
-            sets.append((found[2], parameters))
-            parameters += 1
-        else:
-            removes.append(found[2])
-        place = found.end()
-    keys, tests, there = _where(text, where, parameters)
-    if set(keys) != {"pk", "sk"}:
-        raise refuse(f"{text}: the WHERE clause must name the whole key by =")
-    names = frozenset([*(name for name, _ in sets), *removes])
-    return Update(table, tuple(sets), tuple(removes), keys["pk"], keys["sk"], tuple(tests), tuple(there), names)
-
-
-def _where(
-    text: str, where: str, parameters: int
-) -> tuple[dict[str, int], list[tuple[str, str, int]], list[tuple[str, bool]]]:
-    keys: dict[str, int] = {}
-    tests: list[tuple[str, str, int]] = []
-    there: list[tuple[str, bool]] = []
-    for part in re.split(r"\s+AND\s+", where):
-        found = _TEST.fullmatch(part.strip())
-        if not found:
-            raise refuse(text)
-        name, sign, negated = found.groups()
-        if not sign:
-            there.append((name, bool(negated)))
-            continue
-        if name in {"pk", "sk"} and sign == "=":
-            keys[name] = parameters
-        else:
-            tests.append((name, sign, parameters))
-        parameters += 1
-    return keys, tests, there

@@ -88,7 +88,7 @@ def shim(fleet: Fleet, _folder: Path) -> int:
     """Start a shim that is attacked."""
     fleet.start_worker()
     fleet.start_shim(program=few_files("f2b-shim"))
-    return int(fleet.shim_url.rsplit(":", 1)[1])
+    return fleet.shim_port
 
 
 def standalone(fleet: Fleet, folder: Path) -> int:

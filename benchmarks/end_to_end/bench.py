@@ -25,7 +25,7 @@ import click
 
 from benchmarks.attacks import JAIL
 from benchmarks.end_to_end.producers import MAXRETRY, SENT_WITHIN_S
-from benchmarks.enforcer.scene import LOOK_EVERY_S, Watch
+from benchmarks.enforcer.watch import LOOK_EVERY_S, Watch
 from benchmarks.processes import ROOT, BenchError, Canned, Process
 from benchmarks.report import machine
 from localstack.local_aws import LocalAws

@@ -1,4 +1,4 @@
-"""A real worker process on the strict local AWS, bulk writes into its ledger, and a watch over its IP sets."""
+"""A real worker process on the strict local AWS, with bulk writes into its ledger."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config
 
+from benchmarks.enforcer.watch import LOOK_EVERY_S, Watch
 from benchmarks.processes import BenchError, Canned
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
@@ -32,10 +33,9 @@ from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from localstack.local_aws import REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from f2b_worker.adapters.dynamodb.items import Item
-    from localstack.control import EdgeControl
     from localstack.local_aws import LocalAws
 
 NAME = "f2b"
@@ -44,78 +44,11 @@ DAY_MS = 86_400_000
 IN_ONE_BATCH = 25
 WRITERS = 2
 STOPS_WITHIN_S = 15.0
-LOOK_EVERY_S = 0.02
 QUIET_S = 1.5
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 CONFIG = '[defaults]\nmaxretry = 1\nfindtime = "10m"\nbantime = "1d"\n'
 WORKER = (sys.executable, "-m", "f2b_worker")
 COMMAND = (sys.executable, "-m", "f2b_worker.cli")
-
-
-class Watch:
-    """Follows the IP sets of one account through the edge's own record, so that no call of WAF is spent.
-
-    Attributes:
-        sets: What each IP set holds.
-        entered_s: When each entry was last put into a set, in epoch seconds.
-        left_s: When each entry that is in no set left the last one.
-        updates: How many updates took effect.
-    """
-
-    def __init__(self, edge: EdgeControl, account: str) -> None:
-        self.sets: dict[str, set[str]] = {}
-        self.entered_s: dict[str, float] = {}
-        self.left_s: dict[str, float] = {}
-        self.updates = 0
-        self._edge = edge
-        self._account = account
-        self._seen = 0
-
-    def look(self) -> None:
-        """Take in what happened since."""
-        for change in self._edge.waf_changes(self._account, after=self._seen):
-            self._seen = change["number"]
-            self.updates += 1
-            held = self.sets.setdefault(change["ip_set"], set())
-            held.update(change["added"])
-            held.difference_update(change["removed"])
-            self.entered_s.update(dict.fromkeys(change["added"], change["at_s"]))
-            for entry in change["removed"]:
-                if not any(entry in others for others in self.sets.values()):
-                    self.left_s[entry] = change["at_s"]
-            for entry in change["added"]:
-                self.left_s.pop(entry, None)
-
-    def held(self) -> set[str]:
-        """Tell what all sets hold together."""
-        return set().union(*self.sets.values()) if self.sets else set()
-
-    def wait_until_in(self, entries: Iterable[str], within_s: float) -> float:
-        """Wait until all of *entries* are in a set; tell when the last one came in, in epoch seconds."""
-        wanted = set(entries)
-        self._wait(lambda: wanted <= self.held(), f"{len(wanted)} bans are in the sets", within_s)
-        return max(self.entered_s[entry] for entry in wanted)
-
-    def wait_until_out(self, entries: Iterable[str], within_s: float) -> float:
-        """Wait until none of *entries* is in a set; tell when the last one left, in epoch seconds."""
-        unwanted = set(entries)
-        self._wait(lambda: not unwanted & self.held(), f"{len(unwanted)} ended bans are out of the sets", within_s)
-        return max(self.left_s[entry] for entry in unwanted)
-
-    def _wait(self, is_so: Callable[[], bool], what: str, within_s: float) -> None:
-        ends_s = time.monotonic() + within_s
-        self.look()
-        while not is_so():
-            self.wait_for_an_update(ends_s, what)
-
-    def wait_for_an_update(self, ends_s: float, what: str) -> None:
-        """Wait until the next update took effect, or raise that *what* did not come true until *ends_s*."""
-        seen = self._seen
-        while self._seen == seen:
-            if time.monotonic() > ends_s:
-                raise BenchError(f"not within its time: {what}")
-            time.sleep(LOOK_EVERY_S)
-            self.look()
 
 
 class Scene:

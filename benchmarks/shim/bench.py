@@ -1,6 +1,7 @@
 """How many requests the shim answers durably, and whether any is lost on the way.
 
     python -m benchmarks.shim [--json]                     # GET over 16 connections, five runs
+    python -m benchmarks.shim --connections 64             # over so many
     python -m benchmarks.shim --soak 10 --rate 5000        # minutes at a steady rate: sent = stored, memory
 
 The real `f2b-shim` in one process; a queue that answers at once and counts what it was sent, in another; the load
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from benchmarks.processes import ROOT
 from benchmarks.report import machine, show, spread
 from benchmarks.shim.load import Load, Outcome
 from demo.fleet import BIN, eventually, free_port
@@ -70,25 +72,33 @@ class Bench(NamedTuple):
 
 
 @contextmanager
-def running() -> Iterator[Bench]:
-    """Start the queue and the shim; end both."""
-    queue_port, port = free_port(), free_port()
-    queue_url = f"http://127.0.0.1:{queue_port}"
-    environment = os.environ | ENVIRONMENT | {"AWS_ENDPOINT_URL": queue_url, "AWS_ENDPOINT_URL_SQS": queue_url}
-    queue = subprocess.Popen([sys.executable, "-m", "benchmarks.shim.queue", str(queue_port)], env=environment)
-    command = [str(BIN / "f2b-shim"), "--queue", f"{queue_url}/1/f2b", "--host", "127.0.0.1", "--port", str(port)]
+def canned_queue(*options: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Start the queue; tell its address, and the environment of a shim before it."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    environment = os.environ | ENVIRONMENT | {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SQS": url}
+    command = [sys.executable, "-m", "benchmarks.shim.queue", str(port), *options]
+    queue = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
-        eventually(lambda: _answers(queue_url), "the queue answers", 30)
-        shim = subprocess.Popen(command, env=environment)
+        eventually(lambda: _answers(url), "the queue answers", 30)
+        yield url, environment
+    finally:
+        queue.terminate()
+        queue.wait(20)
+
+
+@contextmanager
+def running(*options: str) -> Iterator[Bench]:
+    """Start the queue and the shim with *options*; end both."""
+    with canned_queue() as (queue_url, environment):
+        port = free_port()
+        command = [str(BIN / "f2b-shim"), "--queue", f"{queue_url}/1/f2b", *options]
+        shim = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], env=environment)
         try:
             eventually(lambda: _answers(f"http://127.0.0.1:{port}/"), "the shim answers", 30)
             yield Bench(shim.pid, port, queue_url)
         finally:
             shim.terminate()
             shim.wait(20)
-    finally:
-        queue.terminate()
-        queue.wait(20)
 
 
 def _answers(url: str) -> bool:
@@ -103,20 +113,20 @@ def drive(port: int, *, run_s: float, connections: int, rate_per_s: float = 0) -
     """Run the load in a process of its own."""
     load = Load(port, run_s, connections, rate_per_s)
     command = [sys.executable, "-m", "benchmarks.shim.load", *map(str, load)]
-    done = subprocess.run(command, capture_output=True, check=True)
+    done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
     return Outcome(**json.loads(done.stdout))
 
 
-def measure() -> dict[str, Any]:
+def measure(connections: int = CONNECTIONS) -> dict[str, Any]:
     """Measure GETs: five runs against one process, after a short one that does not count."""
     runs: list[Outcome] = []
     cpu_us: list[float] = []
     with running() as bench:
-        drive(bench.port, run_s=1, connections=CONNECTIONS)
+        drive(bench.port, run_s=1, connections=connections)
         before = bench.counted()
         for _ in range(RUNS):
             began_s = bench.cpu_s()
-            runs.append(drive(bench.port, run_s=RUN_S, connections=CONNECTIONS))
+            runs.append(drive(bench.port, run_s=RUN_S, connections=connections))
             cpu_us.append((bench.cpu_s() - began_s) / runs[-1].answered * 1e6)
         after = bench.counted()
     answered = sum(run.answered for run in runs)
@@ -164,7 +174,10 @@ def soak(minutes: float, rate_per_s: float) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--soak", "minutes", type=float, help="Report for so many minutes at --rate instead.")
 @click.option("--rate", default=5000.0, show_default=True, help="Requests a second of the soak.")
-def main(minutes: float | None, rate: float, *, as_json: bool) -> None:
+@click.option(
+    "--connections", default=CONNECTIONS, show_default=True, help="Clients that ask at once; not of the soak."
+)
+def main(minutes: float | None, rate: float, connections: int, *, as_json: bool) -> None:
     """Measure, and print what came out."""
     where = machine()
-    show(where | (measure() if minutes is None else soak(minutes, rate)), as_json=as_json)
+    show(where | (measure(connections) if minutes is None else soak(minutes, rate)), as_json=as_json)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import uvloop
 
 ADDRESSES = 1 << 24
+"""Those of 199.0.0.0/8: none of them is special, and so each that is reported is judged."""
+
 GOOD = b"HTTP/1.1 200 "
 
 
@@ -71,7 +73,7 @@ class Client(asyncio.Protocol):
         self._next = (self._next + 1) % ADDRESSES
         a, b, c = self._next >> 16, self._next >> 8 & 255, self._next & 255
         assert self._transport is not None
-        self._transport.write(b"GET /infraction/198.%d.%d.%d HTTP/1.1\r\nHost: shim\r\n\r\n" % (a, b, c))
+        self._transport.write(b"GET /infraction/199.%d.%d.%d HTTP/1.1\r\nHost: shim\r\n\r\n" % (a, b, c))
 
     def data_received(self, data: bytes) -> None:
         """Take an answer, and ask again when it is time."""

@@ -1,6 +1,6 @@
 """How many requests standalone mode answers durably, while it judges what they report.
 
-    make bench-standalone        # GET over 16 connections, five runs; ARGS=--json for one object
+    make bench-standalone        # GET over 16 connections, five runs; ARGS="--connections 64 --json"
 
 The real `f2b-worker --standalone` without an IP set: every 200 is on disk, and the judge judges beside it. The
 load comes over raw sockets from another process. What is not judged yet when a run ends waits in the file: how
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.shim.load import Outcome
 
 TICKS_S = os.sysconf("SC_CLK_TCK")
+SERVES_HTTP = b"f2b_worker.process.standalone.http"
 
 
 class Bench(NamedTuple):
@@ -73,11 +74,23 @@ def running() -> Iterator[Bench]:
         worker = subprocess.Popen(command, env=os.environ | ENVIRONMENT)
         try:
             eventually(lambda: _answers(port), "it answers", 30)
-            children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
-            yield Bench(worker.pid, int(children[0]), port, metrics_port, state)
+            yield Bench(worker.pid, http_pid(worker.pid), port, metrics_port, state)
         finally:
             worker.terminate()
             worker.wait(20)
+
+
+def http_pid(pid: int) -> int:
+    """Find the process that serves HTTP among a worker's children: multiprocessing's resource tracker is one, too.
+
+    Raises:
+        LookupError: If none of them does.
+    """
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            if SERVES_HTTP in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                return int(child)
+    raise LookupError(f"no child of process {pid} is {SERVES_HTTP.decode()}")
 
 
 def _cpu_s(pid: int) -> float:
@@ -93,25 +106,25 @@ def _answers(port: int) -> bool:
         return False
 
 
-def measure() -> dict[str, Any]:
+def measure(connections: int) -> dict[str, Any]:
     """Measure five runs, each beside one of the shim, after a short one that does not count."""
     runs: list[Outcome] = []
     beside: list[Outcome] = []
     cpu_us: list[tuple[float, float]] = []
     waiting: list[float] = []
     with running() as bench, shim.running() as reference:
-        sent = drive(bench.port, run_s=1, connections=CONNECTIONS).answered
-        drive(reference.port, run_s=1, connections=CONNECTIONS)
+        sent = drive(bench.port, run_s=1, connections=connections).answered
+        drive(reference.port, run_s=1, connections=connections)
         for _ in range(RUNS):
             before_s = bench.cpu_s()
-            runs.append(drive(bench.port, run_s=RUN_S, connections=CONNECTIONS))
+            runs.append(drive(bench.port, run_s=RUN_S, connections=connections))
             waiting.append(bench.waiting())
             sent += runs[-1].answered
             eventually(lambda: bench.judged() == sent, "all is judged", 120)  # noqa: B023 - called before it changes
             used = zip(before_s, bench.cpu_s(), strict=True)
             judge_us, http_us = ((after - before) / runs[-1].answered * 1e6 for before, after in used)
             cpu_us.append((judge_us, http_us))
-            beside.append(drive(reference.port, run_s=RUN_S, connections=CONNECTIONS))
+            beside.append(drive(reference.port, run_s=RUN_S, connections=connections))
     per_s, shim_per_s = ([run.answered / run.took_s for run in each] for each in (runs, beside))
     return {
         "requests_per_s": spread(per_s, 2),
@@ -130,9 +143,10 @@ def measure() -> dict[str, Any]:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def main(*, as_json: bool) -> None:
+@click.option("--connections", default=CONNECTIONS, show_default=True, help="Clients that ask at once.")
+def main(connections: int, *, as_json: bool) -> None:
     """Measure, and print what came out."""
-    show(machine() | measure(), as_json=as_json)
+    show(machine() | measure(connections), as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -82,3 +82,8 @@ output "operator_policy_arn" {
   description = "Policy for people who ban, lift, allow, pause and reload."
   value       = aws_iam_policy.role["operator"].arn
 }
+
+output "dashboard_policy_arn" {
+  description = "Policy for people who run f2b dashboard, and, beside their own, workers with --http-port."
+  value       = aws_iam_policy.role["dashboard"].arn
+}

@@ -3,13 +3,14 @@
 
 locals {
   roles = {
-    producer = "applications that report infractions"
-    worker   = "workers of a fleet"
-    judge    = "workers that judge and enforce nothing"
-    enforcer = "a worker that enforces and judges nothing"
-    shim     = "f2b-shim"
-    read     = "people who look"
-    operator = "people who ban, lift, allow, pause and reload"
+    producer  = "applications that report infractions"
+    worker    = "workers of a fleet"
+    judge     = "workers that judge and enforce nothing"
+    enforcer  = "a worker that enforces and judges nothing"
+    shim      = "f2b-shim"
+    read      = "people who look"
+    operator  = "people who ban, lift, allow, pause and reload"
+    dashboard = "people who run f2b dashboard, and, beside their own, workers with --http-port"
   }
 
   # Terraform has no loop over a text: each step takes the text of the step before.

@@ -6,7 +6,7 @@ import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from f2b_producer.report import EPILOG, make_parser
+from f2b_producer._options import EPILOG, make_parser
 
 if TYPE_CHECKING:
     from argparse import Action

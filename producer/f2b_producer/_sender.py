@@ -11,6 +11,7 @@ from f2b_producer._pack import Pack
 from f2b_producer._queue import QueueClient
 from f2b_producer._quiet import hush, sending
 from f2b_producer._renewal import Renewal, Silence
+from f2b_producer._traces import ENTRY_BYTES, PackSpans
 
 BATCH_MAX_ENTRIES = 10
 BATCH_MAX_BYTES = 262_144  # 256 KiB: what a queue made before the limit rose to 1 MiB still takes
@@ -103,10 +104,9 @@ class Sender:
             within_s: Seconds that the call may take, if the caller's thread waits for it. A client that was
                 given keeps its own timeouts.
         """
-        entries = [{"Id": pack.id, "MessageBody": pack.body, **self._group} for pack in packs]
         try:
             with sending():
-                outcome = _outcome(packs, self._call(entries, within_s))
+                outcome = self._sent(packs, within_s)
         except KeyboardInterrupt:  # of who waits for the end of the process, in the thread that sends then
             raise
         except BaseException as error:  # whatever a client or a handler raises, the infractions stay
@@ -115,6 +115,24 @@ class Sender:
             return Outcome([], list(packs), [], self._doubt(error))
         self._doubted = False
         self._renewal.succeeded()
+        return outcome
+
+    def _sent(self, packs: Sequence[Pack], within_s: float | None) -> Outcome:
+        spans = PackSpans(packs, self.queue_url)
+        # A call that is full to the limit of an older queue carries no traces.
+        has_room = sum(len(pack.body) + ENTRY_BYTES for pack in packs) <= BATCH_MAX_BYTES
+        entries = [
+            {
+                "Id": pack.id,
+                "MessageBody": pack.body,
+                **self._group,
+                **(spans.attributes(pack) if has_room else {}),
+            }
+            for pack in packs
+        ]
+        with spans.ended():
+            outcome = _outcome(packs, self._call(entries, within_s))
+            spans.tell((*outcome.failed, *outcome.malformed), outcome.error)
         return outcome
 
     def _call(self, entries: Sequence[Any], within_s: float | None) -> Any:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from f2b_producer._address import BOM
 from f2b_producer._bells import Bell
 from f2b_producer._client import FIFO_REFUSED, Producer, is_fifo, is_reporter
-from f2b_producer._infraction import WEIGHT_MAX, Infraction, RefusedError, read
-from f2b_producer._pack import DEFAULT_JAIL, encode
+from f2b_producer._infraction import Infraction, RefusedError, read
+from f2b_producer._options import make_parser
+from f2b_producer._pack import encode
 from f2b_producer._queue import QueueClient
 
 if TYPE_CHECKING:
@@ -26,28 +27,15 @@ EXIT_ALL_SENT = 0
 EXIT_SOME_NOT = 1
 EXIT_USAGE = 2
 _BOM = BOM.encode()
+_TERMINAL_ENDS = getattr(signal, "SIGHUP", None)  # not on Windows
+_OF_ROTATION = {
+    number
+    for number in (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM"))
+    if number
+}
+"""They ask nothing of who follows a log, and would end it."""
+
 CHUNK = 20_000  # infractions between two waits for the queue, so that long input fits the buffer
-
-DESCRIPTION = """\
-Report infractions to f2b.
-
-Without an IP, or with -, it reads lines from standard input, one JSON object each:
-  {"ip": "203.0.113.7", "jail": "login", "at": "2026-11-22T17:45:00Z", "note": "bad password"}
-Only "ip" is required. "at" (or "time") is RFC 3339 with a zone, or epoch seconds; default: now.
-"weight" says for how many infractions a line counts: 1 to 1000, default 1. Other keys are ignored.
-A bad line is named on standard error. The rest is sent.
-
-With --tail, it follows a log until SIGTERM or Ctrl-C, and reports the lines that match a fail2ban failregex.
-"""
-EPILOG = """\
-example:
-  export F2B_QUEUE=https://sqs.eu-west-1.amazonaws.com/123456789012/f2b
-  f2b-report 203.0.113.7 --jail login --note "bad password"
-  jq -c '{ip: .client, at: .time}' access.ndjson | f2b-report --jail scan
-  f2b-report --tail /var/log/nginx/access.log --failregex '^<HOST> .* "POST /login[^"]*" 401 ' --jail login
-
-exit status: 0 all sent; 1 something was refused or not sent; 2 wrong usage
-"""
 
 
 class ByteLines(Protocol):
@@ -109,75 +97,6 @@ def main(
     return EXIT_SOME_NOT if tally.refused or tally.unsent else EXIT_ALL_SENT
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Say what the command takes."""
-    parser = argparse.ArgumentParser(
-        prog="f2b-report",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("ip", nargs="*", metavar="IP", help="an IPv4 or IPv6 address; - reads standard input")
-    parser.add_argument("--version", action="store_true", help="say which version this is")
-    parser.add_argument(
-        "--jail", default=DEFAULT_JAIL, help="the jail for lines without one (default: %(default)s)"
-    )
-    parser.add_argument("--note", help="the note for lines without one, cut to 200 characters")
-    parser.add_argument(
-        "--weight",
-        metavar="N",
-        type=_weight,
-        default=1,
-        help=f"the weight for lines without one, 1 to {WEIGHT_MAX:,} (default: 1)",
-    )
-    parser.add_argument(
-        "--queue", metavar="URL", default=os.environ.get("F2B_QUEUE"), help="the SQS queue's URL (env: F2B_QUEUE)"
-    )
-    parser.add_argument(
-        "--reporter",
-        metavar="NAME",
-        default=os.environ.get("F2B_REPORTER"),
-        help="who reports, for people: 1-64 of A-Z a-z 0-9 . _ - (default: this machine; env: F2B_REPORTER)",
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar="S",
-        type=_seconds,
-        default=10.0,
-        help="seconds to wait for the queue (default: 10)",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="write the messages to standard output, send nothing"
-    )
-    _add_log_options(parser.add_argument_group("following a log"))
-    return parser
-
-
-def _add_log_options(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--tail", metavar="FILE", help="follow this log, across rotation and truncation")
-    group.add_argument(
-        "--failregex",
-        metavar="REGEX",
-        action="append",
-        default=[],
-        help="report the address that <HOST> or <ADDR> matches; @FILE reads one regex a line, or a fail2ban"
-        " filter; may be repeated",
-    )
-    group.add_argument(
-        "--ignoreregex",
-        metavar="REGEX",
-        action="append",
-        default=[],
-        help="report nothing for lines that match this; @FILE as above; may be repeated",
-    )
-    group.add_argument("--from-start", action="store_true", help="also report what is already in the log")
-    group.add_argument(
-        "--state",
-        metavar="FILE",
-        help="remember here how far the log was read: a restart goes on from there, and neither repeats nor skips",
-    )
-
-
 def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "LogFilter | None":
     if args.tail is None:
         if args.failregex or args.ignoreregex or args.from_start or args.state:
@@ -203,20 +122,6 @@ def _log_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> "L
         )
     except ValueError as error:
         parser.error(str(error))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 3_600:
-        raise argparse.ArgumentTypeError("must be more than 0 and at most 3,600 seconds")
-    return seconds
-
-
-def _weight(text: str) -> int:
-    with contextlib.suppress(ValueError):
-        if 1 <= (weight := int(text)) <= WEIGHT_MAX:
-            return weight
-    raise argparse.ArgumentTypeError(f"not a whole number from 1 to {WEIGHT_MAX:,}")
 
 
 def _read_all(args: argparse.Namespace, stdin: ByteLines, tally: Tally) -> Iterator[Infraction]:
@@ -317,14 +222,26 @@ def _follow(log_filter: "LogFilter", args: argparse.Namespace, client: QueueClie
 
 @contextlib.contextmanager
 def _rung_by_signals() -> Iterator[Bell]:
-    """Give a bell that SIGTERM and Ctrl-C ring, so that nothing is cut off in the middle."""
+    """Give a bell that SIGTERM and Ctrl-C ring, so that nothing is cut off in the middle.
+
+    The end of the terminal rings it, too. Without one SIGHUP comes of what rotates logs, as SIGUSR1 does: the log
+    is followed across rotation anyway.
+    """
     end = Bell()
-    before = {name: signal.signal(name, lambda *_: end.ring()) for name in (signal.SIGTERM, signal.SIGINT)}
+    ends = {signal.SIGTERM, signal.SIGINT}
+    if _TERMINAL_ENDS and _has_terminal() and signal.getsignal(_TERMINAL_ENDS) != signal.SIG_IGN:  # nohup
+        ends.add(_TERMINAL_ENDS)
+    before = {name: signal.signal(name, lambda *_: end.ring()) for name in ends}
+    before |= {name: signal.signal(name, lambda *_: None) for name in _OF_ROTATION - ends}
     try:
         yield end
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+def _has_terminal() -> bool:
+    return any(map(os.isatty, (0, 2)))  # standard input and standard error
 
 
 def _show(infractions: Iterable[Infraction]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.fleet import BIN, NAME, eventually
 from tests.acceptance.attacks import send_bodies
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +58,7 @@ def explained(fleet: Fleet, ip: str, *options: str) -> list[dict[str, Any]]:
 
 
 def events(log: Path) -> list[tuple[str, str]]:
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [(line["event"], line["key"]) for line in lines if "key" in line]
+    return [(line["event"], line["key"]) for line in logged(log) if "key" in line]
 
 
 def fill_ip_set(fleet: Fleet) -> None:
@@ -104,6 +104,7 @@ def test_each_ban_is_shown_as_it_is_enforced(fleet: Fleet, local_aws: LocalAws, 
     assert states(fleet)["198.51.100.1"] is None, "without an IP set nobody can tell"
     text = ask(fleet, "list", *options)
     assert "203.0.113.0/24" in text.partition("Notes of us-east-1:")[2], "the collapsed network is noted"
+    fleet.stop()
     assert ("would_ban", "198.51.100.3/32") in events(log)
     assert ("banned", "198.51.100.3/32") not in events(log)
     assert ("banned", "198.51.100.1/32") in events(log)

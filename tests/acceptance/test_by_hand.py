@@ -126,7 +126,7 @@ def test_a_lift_a_pause_and_an_entry_that_ends_are_heard_while_the_worker_runs(f
     time.sleep(3)
     assert fleet.ip_set_entries() == PIECES
     eventually(lambda: fleet.ip_set_entries() >= {RANGE, "198.51.100.10/32"}, "both end by themselves", 40)
-    assert get(f"{url}/readyz") == (200, "ok\n")
+    eventually(lambda: get(f"{url}/readyz") == (200, "ok\n"), "no pause is told of any more", SOON_S)
 
 
 def test_a_call_for_it_has_every_process_read_its_file_again(fleet: Fleet, hands: Hands, tmp_path: Path) -> None:

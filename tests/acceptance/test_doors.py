@@ -66,12 +66,12 @@ def metrics_of_a_pool(fleet: Fleet, _start: object) -> int:
 def shim(fleet: Fleet, _start: object) -> int:
     fleet.start_worker()
     fleet.start_shim(program=few_files("f2b-shim"))
-    return int(fleet.shim_url.rsplit(":", 1)[1])
+    return fleet.shim_port
 
 
 def standalone(fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]]) -> int:
     start(program=few_files("f2b-worker"))
-    return int(fleet.shim_url.rsplit(":", 1)[1])
+    return fleet.shim_port
 
 
 def metrics_of_standalone(_fleet: Fleet, start: Callable[..., subprocess.Popen[bytes]]) -> int:

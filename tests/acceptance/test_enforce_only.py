@@ -133,9 +133,10 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
 
     attack(fleet, "203.0.113.1")
     enforced(fleet, "203.0.113.1")
-    metrics = get(f"http://127.0.0.1:{port}/metrics")[1]
-    assert 'f2b_ip_set_updates_total{ip_set="f2b-ipv4",region="us-east-1"} 1.0' in metrics
-    assert "f2b_infractions_judged_total 0.0" in metrics
+    metrics = f"http://127.0.0.1:{port}/metrics"
+    updated = 'f2b_ip_set_updates_total{ip_set="f2b-ipv4",region="us-east-1"} 1.0'
+    eventually(lambda: updated in get(metrics)[1], "it counts the update", 10)
+    assert "f2b_infractions_judged_total 0.0" in get(metrics)[1]
 
     heeds_a_pause(fleet, logs[0])
     heeds_its_file(fleet, first, logs[0])
@@ -151,6 +152,7 @@ def test_judges_without_ip_sets_ban_and_those_who_only_enforce_write_the_sets(
     assert second.wait(12) == 0
     needed = {action for action, _ in local_aws.edge.needed(fleet.policies.token("enforcer"))}
     assert "wafv2:UpdateIPSet" in needed  # so the policy was asked
+    fleet.stop()
     assert not any("not authorized" in each.read_text() for each in logs)
     assert local_aws.edge.calls().get("wafv2:UpdateIPSet", 0) >= 4
 

@@ -28,7 +28,14 @@ def test_after_three_reports_the_command_explains_the_ban_and_names_its_ip_set(
 ) -> None:
     config = tmp_path / "f2b.toml"  # the fleet's own
     fleet.start_worker()
-    send_bodies(fleet, [json.dumps([{"ip": IP, "jail": "login", "id": f"report-{n}"} for n in range(3)])])
+    send_bodies(
+        fleet,
+        [
+            json.dumps(
+                [{"ip": IP, "jail": "login", "id": f"report-{n}", "note": f"GET /{n}\x1b[2J"} for n in range(3)]
+            )
+        ],
+    )
     eventually(lambda: fleet.ip_set_entries() == {f"{IP}/32"}, "the ban is in its IP set", 20, 0.6)
 
     text = explain(fleet, config, "--ip-set", NAME)
@@ -42,6 +49,8 @@ def test_after_three_reports_the_command_explains_the_ban_and_names_its_ip_set(
     assert (found["status"], found["jail"], found["ip"]) == ("banned", "login", IP)
     assert [round(found["ban"][name] * 1000) for name in ("start", "until")] == [stored.start_ms, stored.until_ms]
     assert [hit["id"] for hit in found["ban"]["evidence"]] == ["report-0", "report-1", "report-2"]
+    assert [hit["note"] for hit in found["ban"]["evidence"]] == [f"GET /{n} [2J" for n in range(3)]
+    assert "report-2: GET /2 [2J\n" in text
     assert found["ip_sets"] == [
         {"name": f"{NAME}-ipv4", "entry": f"{IP}/32", "blocklist": "block", "foreign": False}
     ]

@@ -13,8 +13,8 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.sqlite.acts import open_acts
+from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook
 from f2b_worker.adapters.sqlite.file import open_existing
-from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.jails import DAY_MS

@@ -16,6 +16,7 @@ from demo.fleet import BIN, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.test_pool import children_of
 from tests.documented_metrics import missing, undocumented
+from tests.promql import unanswered
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ROOM_BYTES = 4096
 
 OF_A_POOL = "f2b_process_deaths_total"
+OF_A_SHIM = "f2b_shim_"
+OF_PROMETHEUS = "ALERTS"
 EVENTS = (Path(__file__).resolve().parents[2] / "docs/log-events.md").read_text("utf-8")
 
 
@@ -112,6 +115,8 @@ def test_a_worker_whose_log_nobody_reads_bans_on_and_obeys_sigterm(
     assert "f2b_log_lines_dropped_total 0.0" in shown
     assert undocumented(shown) == []
     assert processes != "1" or missing(shown, "The worker") == {OF_A_POOL}
+    of_workers = {each for each in unanswered(shown) if not each.startswith(OF_A_SHIM)}
+    assert processes != "1" or of_workers == {OF_A_POOL, OF_PROMETHEUS}
     stops(worker)
 
 
@@ -193,6 +198,7 @@ def test_a_shim_whose_log_nobody_reads_takes_reports_and_obeys_sigterm(
     shown = fleet.get("/metrics")[1]
     assert undocumented(shown) == []
     assert workers != "1" or missing(shown, "The shim") == set()
+    assert workers != "1" or not [each for each in unanswered(shown) if each.startswith(OF_A_SHIM)]
     assert fleet.shim
     stops(fleet.shim)
 

@@ -9,8 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -48,6 +51,11 @@ class Run:
     @property
     def shim_url(self) -> str:
         found: list[str] = re.findall(r"curl (http://[^/]+)/", self.text)
+        return found[0]
+
+    @property
+    def dashboard_url(self) -> str:
+        found: list[str] = re.findall(r"The dashboard is (\S+)", self.text)
         return found[0]
 
     def process_of(self, part: str) -> int:
@@ -91,13 +99,24 @@ def in_another_shell(line: str, command: str) -> str:
     return done.stdout
 
 
+def may_log_in(dashboard_url: str, token: str) -> bool:
+    """Send the form, as a browser does."""
+    address = urlsplit(dashboard_url)
+    browser = HTTPConnection(address.netloc, timeout=20)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    browser.request("POST", "/login", urlencode({"token": token, "back": "/"}), headers)
+    answer = browser.getresponse()
+    browser.close()
+    return answer.status == 303 and bool(answer.getheader("Set-Cookie"))
+
+
 def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_ends_all(
     start: Callable[..., Run],
 ) -> None:
-    run = start("--port", "0")
+    run = start("--port", "0", "--dashboard-port", "0")
     run.wait_for_hints()
     (export,) = [each.strip() for each in run.text.splitlines() if "export AWS_" in each]
-    bans, explain, report = [
+    status, bans, explain, report = [
         each.split("#")[0].strip() for each in run.text.splitlines() if re.match(r"  \S*/f2b(-report)? ", each)
     ]
     queue_url = re.findall(r"The queue for producers is (\S+)", run.text)[0]
@@ -106,6 +125,10 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
         in_another_shell(export, report)
     eventually(lambda: "203.0.113.9" in in_another_shell(export, bans), "it is banned", 30)
     eventually(lambda: " enforced" in in_another_shell(export, bans), "it is seen in its IP set", 30)
+    assert in_another_shell(export, status).startswith("OK\n")
+    eventually(lambda: "203.0.113.9" in get(f"{run.dashboard_url}bans")[1], "the dashboard shows it", 30)
+    assert may_log_in(run.dashboard_url, re.findall(r"log in with the token (\S+)", run.text)[0])
+    assert not may_log_in(run.dashboard_url, "a-token-of-nobody")
     assert "203.0.113.7" in in_another_shell(export, explain)
     folder = Path(sys.executable).parent
     assert in_another_shell(export, 'echo "$F2B_QUEUE"') == f"{queue_url}\n"
@@ -132,7 +155,7 @@ def test_what_is_printed_to_be_copied_works_in_another_shell_and_a_dead_shim_end
 
 
 def test_dead_workers_end_it_with_their_last_words(start: Callable[..., Run]) -> None:
-    run = start("--port", "0")
+    run = start("--port", "0", "--dashboard-port", "0")
     run.wait_for_hints()
     eventually(lambda: run.text.count('"event": "working"') == 2, "both workers work", 60)
     os.kill(run.process_of("f2b-worker"), signal.SIGTERM)
@@ -144,7 +167,7 @@ def test_dead_workers_end_it_with_their_last_words(start: Callable[..., Run]) ->
 
 @pytest.mark.parametrize("part", ["localstack.edge", "ministack"])
 def test_a_dead_local_aws_ends_it(part: str, start: Callable[..., Run]) -> None:
-    run = start("--port", "0")
+    run = start("--port", "0", "--dashboard-port", "0")
     run.wait_for_hints()
     os.kill(run.process_of(part), signal.SIGKILL)
     assert run.process.wait(40) == 1
@@ -153,7 +176,7 @@ def test_a_dead_local_aws_ends_it(part: str, start: Callable[..., Run]) -> None:
 
 
 def test_a_stop_ends_it_in_order_with_code_0(start: Callable[..., Run]) -> None:
-    run = start("--port", "0")
+    run = start("--port", "0", "--dashboard-port", "0")
     run.wait_for_hints()
     processes = list(_descendants(run.process.pid))
     run.process.send_signal(signal.SIGINT)
@@ -166,23 +189,30 @@ def test_a_port_that_is_asked_for_and_taken_is_refused_in_one_line(start: Callab
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        run = start("--port", str(other.getsockname()[1]))
+        run = start("--port", str(other.getsockname()[1]), "--dashboard-port", "0")
         assert run.process.wait(30) == 1
     (line,) = run.text.splitlines()
     assert line.startswith("make run: port ")
     assert "make run PORT=N" in line
 
 
-def test_another_port_is_taken_where_8000_is_not_free(start: Callable[..., Run]) -> None:
+@contextmanager
+def taken(port: int) -> Iterator[None]:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            other.bind(("127.0.0.1", 8000))
+        with suppress(OSError):  # somebody else has it: as good
+            other.bind(("127.0.0.1", port))
             other.listen()
-        except OSError:
-            pass  # somebody else has it: as good
+        yield
+
+
+def test_other_ports_are_taken_where_8000_and_8080_are_not_free(start: Callable[..., Run]) -> None:
+    with taken(8000), taken(8080):
         run = start()
         run.wait_for_hints()
-        assert "Port 8000 is taken" in run.text
+        assert "Port 8000 is taken: the shim listens on" in run.text
+        assert "Port 8080 is taken: the dashboard listens on" in run.text
         assert run.shim_url != "http://127.0.0.1:8000"
+        assert run.dashboard_url != "http://127.0.0.1:8080/"
         assert get(f"{run.shim_url}/infraction/203.0.113.7")[0] == 200
+        eventually(lambda: get(f"{run.dashboard_url}healthz")[0] == 200, "the dashboard answers", 30)

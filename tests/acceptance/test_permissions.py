@@ -81,6 +81,7 @@ def test_a_shim_that_may_only_send_says_once_that_it_could_not_check_the_queue_a
     assert fleet.get("/infraction/203.0.113.9")[0] == 200
     assert fleet.get("/readyz")[0] == 200
     assert fleet.queued() == 1
+    fleet.stop()
     (line,) = [line for line in log.read_text().splitlines() if "queue_not_checked" in line]
     assert "sqs:getqueueattributes on resource: arn:aws:sqs:" in line
     assert "docs/iam/shim.json has the policy that is needed" in line

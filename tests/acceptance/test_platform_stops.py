@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tests.acceptance.attacks import report, send_bodies
 from tests.acceptance.test_pool import children_of, of_process
 from tests.acceptance.test_signals import as_pid_1, started
 from tests.acceptance.test_start import credentials_from, from_endpoint
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     import subprocess
@@ -123,8 +123,7 @@ def test_what_a_pool_has_in_hand_whose_parent_is_killed_is_judged_at_once_by_ano
     pool.kill()
 
     eventually(lambda: not any(of_process(each, "cmdline") for each in orphans), "they end", ORPHANS_END_WITHIN_S)
-    stopped = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "stopped"]
-    assert [line["code"] for line in stopped] == [0, 0]
+    assert [line["code"] for line in logged(log, "stopped")] == [0, 0]
     another_bans_all(fleet, local_aws)
 
 

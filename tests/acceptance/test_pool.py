@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,6 +17,7 @@ import pytest
 from demo.fleet import BIN, eventually, free_port
 from f2b_worker.process.pool.liveness import RESTARTS_MAX, SILENT_S
 from tests.acceptance.attacks import hang_in_judging, report, send_bodies
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +89,7 @@ def test_a_dead_child_is_replaced_and_the_pool_works_on(fleet: Fleet) -> None:
 
     os.kill(first, signal.SIGKILL)
 
+    eventually(lambda: first not in children_of(pool.pid), "it is dead", 10)
     eventually(lambda: len(children_of(pool.pid)) == 2, "there are two again", 30)
     assert second in children_of(pool.pid)
     send_bodies(fleet, report("203.0.113.4", 3))
@@ -178,7 +179,7 @@ def test_a_process_that_dies_six_times_in_a_row_ends_the_pool_with_4_and_its_sib
     assert pool.process.wait(12) == 4
     assert {code for code, _ in told} <= {503, 200}  # it answered all the time
     assert any(re.fullmatch(r"worker-\d is dead, and is started again soon\n", line) for _, line in told)
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = logged(log)
     deaths = [line["restart_in_s"] for line in lines if line["event"] == "worker_died"]
     assert deaths == [PAUSE_S] * RESTARTS_MAX + [None]
     assert [line["code"] for line in lines if line["event"] == "stopped"] == [0]  # the sibling, in order
@@ -234,7 +235,7 @@ def test_a_port_that_is_taken_ends_the_pool_before_it_starts(fleet: Fleet, tmp_p
         port = str(taken.getsockname()[1])
         pool = fleet.start_worker("--processes", "2", "--metrics-port", port, log=log)
         assert pool.wait(30) == 3
-    assert log.read_text() == f"f2b-worker: --metrics-port {port}: Address already in use\n"
+    assert log.read_text() == f"f2b-worker: --metrics-port {port}: cannot listen: Address already in use\n"
 
 
 def hang_up(pid: int) -> bool:
@@ -263,7 +264,8 @@ def test_sighup_at_any_time_of_the_start_ends_nobody(fleet: Fleet, tmp_path: Pat
 
     eventually(all_work, "all work", 60, 0.002)
 
+    eventually(lambda: log.read_text().count("jails_reloaded") >= processes, "it was not ignored either", 10)
     assert worker.poll() is None
     assert len(hung_up) == (1 if processes == 1 else 3)  # nobody died and was replaced
+    fleet.stop()
     assert "worker_died" not in log.read_text()
-    eventually(lambda: log.read_text().count("jails_reloaded") >= processes, "it was not ignored either", 10)

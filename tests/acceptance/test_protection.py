@@ -104,6 +104,7 @@ def test_a_worker_whose_clock_is_off_enforces_a_ban_until_its_end_and_lifts_it_t
     config.write_text('[defaults]\nmaxretry = 3\nbantime = "10s"\n')
     options = ("--config", str(config), "--unban-lag-s", "0")
     fleet.start_worker(*options, log=log, program=with_clock_off(off_s))
+    eventually(lambda: '"working"' in log.read_text(), "it works", 30)  # or the ban is over before it is enforced
     send_bodies(fleet, report("203.0.113.1", 3))
 
     def removals_s() -> list[float]:
@@ -113,6 +114,7 @@ def test_a_worker_whose_clock_is_off_enforces_a_ban_until_its_end_and_lifts_it_t
     eventually(lambda: bool(removals_s()), "the ban is lifted", 40, 0.2)
     [ban] = fleet.bans()
     assert 0 <= removals_s()[0] - ban.until_ms / 1000 <= 8
+    fleet.stop()
     assert log.read_text().count("clock_is_off") == 1
 
 

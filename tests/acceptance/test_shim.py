@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.fleet import BIN, NAME, eventually, free_port
+from tests.acceptance.test_pool import of_process
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -107,7 +111,8 @@ def test_many_clients_share_few_sends(fleet: Fleet, local_aws: LocalAws) -> None
 def test_a_stop_answers_what_was_taken_and_ends_with_0(fleet: Fleet, local_aws: LocalAws) -> None:
     fleet.start_shim()
     assert fleet.shim
-    local_aws.edge.fault("sqs:SendMessageBatch", "delay", delay_s=0.7)
+    # Half as long as the shim waits before it sends the same again, which would then be stored twice under one id.
+    local_aws.edge.fault("sqs:SendMessageBatch", "delay", delay_s=0.38)
 
     with ThreadPoolExecutor(8) as clients:
         asking = [clients.submit(fleet.get, f"/infraction/198.51.100.{number}") for number in range(8)]
@@ -144,24 +149,65 @@ def test_several_processes_share_the_port_and_count_together_and_one_that_dies_i
         assert fleet.get(f"/infraction/{IP}")[0] == 200
     assert "f2b_shim_stored_total 40.0" in fleet.get("/metrics")[1]
 
-    children = subprocess.run(
-        ["pgrep", "-P", str(fleet.shim.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert len(children) == 2
-    subprocess.run(["kill", "-9", children[0]], check=True)
+    first, second = children_of_shim(fleet)
+    eventually(lambda: counts_as(first) != set(), "it counts", 60)
+    name = counts_as(first)
+    os.kill(first, signal.SIGKILL)
     for _ in range(40):
         eventually(lambda: fleet.get(f"/infraction/{IP}")[0] == 200, "the shim answers", 10)
+    eventually(lambda: len(children_of_shim(fleet)) == 2, "it has a successor", 10)
+    (successor,) = set(children_of_shim(fleet)) - {second}
+    eventually(lambda: counts_as(successor) == name, "which counts on in its files", 60)
+    assert "f2b_shim_stored_total 80.0" in fleet.get("/metrics")[1]
     fleet.shim.terminate()
     assert fleet.shim.wait(15) == 0
 
 
+def children_of_shim(fleet: Fleet) -> list[int]:
+    assert fleet.shim
+    found = ["pgrep", "-P", str(fleet.shim.pid), "-f", "spawn_main"]
+    return [int(each) for each in subprocess.run(found, capture_output=True, text=True, check=True).stdout.split()]
+
+
+def counts_as(process: int) -> set[bytes]:
+    """Find the name by which a process counts for all, in the files that it has open."""
+    return set(re.findall(rb"/f2b-metrics-\S+_([^_\s]+)\.db", of_process(process, "maps")))
+
+
+SLOW_START = """
+import sys, time
+if "--multiprocessing-fork" in sys.orig_argv:
+    time.sleep(7)
+"""
+
+
+def test_processes_that_start_slowly_are_let_begin_and_do_not_hold_up_a_stop(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START)
+    before = fleet.environment.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    fleet.environment["PYTHONPATH"] = f"{tmp_path}:{before}" if before else str(tmp_path)
+    fleet.start_shim("--workers", "2")
+    assert fleet.shim
+    assert fleet.get(f"/infraction/{IP}") == (200, "ok\n")
+    children = subprocess.run(
+        ["pgrep", "-P", str(fleet.shim.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    subprocess.run(["kill", "-9", children[0]], check=True)
+    time.sleep(1)  # the next one has begun to start
+    fleet.shim.terminate()
+    assert fleet.shim.wait(5) == 0
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_shim_without_a_token_says_once_that_it_is_open_to_all(
+def test_a_shim_says_once_where_it_listens_and_without_a_token_that_it_is_open_to_all(
     fleet: Fleet, tmp_path: Path, workers: str
 ) -> None:
     log = tmp_path / "shim.log"
     fleet.start_shim("--workers", workers, log=log)
-    (line,) = [json.loads(line) for line in log.read_text().splitlines()]
+    fleet.stop()
+    first, line = logged(log)
+    assert (first["event"], first["at"]) == ("listening", f"127.0.0.1:{fleet.shim_port}")
+    assert first["handed_over"] is False
+    assert (first["processes"], first["drain_s"]) == (int(workers), 0.0)
     assert (line["event"], line["level"]) == ("open_to_all", "warning")
     assert "everybody who reaches this port" in line["reason"]
 
@@ -197,6 +243,7 @@ def test_a_token_from_the_environment_opens_the_shim(fleet: Fleet, tmp_path: Pat
     for token in (old, new):
         assert ask(fleet, f"/infraction/{IP}", Authorization=f"Bearer {token}")[0] == 200
     assert fleet.get("/readyz")[0] == 200
+    fleet.stop()
     assert "open_to_all" not in log.read_text()
 
 
@@ -219,4 +266,4 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_3(fleet: Fleet) -> None:
     )
 
     assert second.returncode == 3
-    assert second.stderr == f"f2b-shim: cannot listen on 127.0.0.1 port {port}: is it taken?\n"
+    assert second.stderr == f"f2b-shim: --port {port}: cannot listen: Address already in use\n"

@@ -112,4 +112,4 @@ def test_a_signal_to_all_of_a_group_while_a_shims_processes_import_is_a_stop(
     shim = [*SHIM, "2", "--port", str(free_port())]
     code, told = ends(fleet, tmp_path, shim, "uvloop", number, in_child=True)
 
-    assert (code, [json.loads(line)["event"] for line in told.splitlines()]) == (0, ["open_to_all"])
+    assert (code, [json.loads(line)["event"] for line in told.splitlines()]) == (0, ["listening", "open_to_all"])

@@ -43,6 +43,7 @@ def test_a_queue_that_answers_nothing_is_named_within_20_seconds_and_said_once(
     send_bodies(fleet, report("203.0.113.9", 10))
     eventually(lambda: "203.0.113.9/32" in fleet.ip_set_entries(), "the address is banned", 40)
     eventually(lambda: ready()[0] == 200, "the worker is ready again", 20)
+    fleet.stop()
     said = log.read_text()
     assert said.count("waiting_for_aws") == 1
     assert said.count("aws_is_back") == 1

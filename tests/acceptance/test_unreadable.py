@@ -12,6 +12,7 @@ from demo.fleet import BIN, NAME, Fleet, eventually, free_port, get
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from tests.acceptance.attacks import now_ms, report, send_bodies
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,11 +79,6 @@ def break_items(fleet: Fleet) -> None:
         fleet.dynamodb.put_item(TableName=NAME, Item=item)
 
 
-def named(log: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in lines if line["event"] == "unreadable"]
-
-
 def command(fleet: Fleet, *arguments: str) -> str:
     """Ask the real command."""
     done = subprocess.run(
@@ -134,15 +130,16 @@ def test_one_unreadable_item_of_each_kind_costs_nobody_else_anything(
     details = {each["MessageAttributes"]["f2b.detail"]["StringValue"] for each in letters}
     assert reasons == {"state_unreadable"}
     assert all(f"ip#{OFFENDER}/32 s#default: hits cannot be read" in each for each in details)
-    told = named(log)
-    assert {each["kind"] for each in told} >= KINDS - {"lease"}
-    assert len({(each["item"], each["attribute"]) for each in told}) == len(told), "each is named once"
     assert second.poll() is None
     status, answer = get(f"http://127.0.0.1:{port}/readyz")
     assert (status, answer.startswith("ok, but ")) == (200, True)
     metrics = get(f"http://127.0.0.1:{port}/metrics")[1]
     assert 'f2b_bans_unreadable{region="us-east-1"} 1.0' in metrics
     assert 'f2b_unreadable_total{kind="offender"} 1.0' in metrics
+    fleet.stop()
+    told = logged(log, "unreadable")
+    assert {each["kind"] for each in told} >= KINDS - {"lease"}
+    assert len({(each["item"], each["attribute"]) for each in told}) == len(told), "each is named once"
 
 
 def test_commands_name_what_cannot_be_read_and_show_the_rest(fleet: Fleet) -> None:

@@ -116,4 +116,5 @@ def test_where_the_mark_lets_it_an_older_worker_judges_and_leaves_what_it_does_n
     assert marked(fleet) == {"version": 7, "readable_from": 2}
     assert all(each in items(fleet) for each in unknown[:2])
     assert fleet.dynamodb.get_item(TableName=NAME, Key=offender)["Item"]["of_version_7"] == {"S": "kept"}
+    fleet.stop()
     assert "part_died" not in (tmp_path / "log").read_text()

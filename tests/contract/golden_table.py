@@ -21,13 +21,15 @@ from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.schema import KNOWN, DynamoSchema
+from f2b_worker.adapters.dynamodb.tally import DynamoTally
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.acts.hand_bans import Order
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS, MINUTE_MS, Jail, Window
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Hit, Offender, OffenderId, judge
-from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets
+from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
+from f2b_worker.domain.tally import BanSheets, Counted, Kind, Sheet, hour_of
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -125,10 +127,10 @@ def write_golden_table(client: DynamoDBClient) -> None:
     """Fill an empty table: what is random in life is counted here."""
     numbers = count(1)
     with mock.patch.object(secrets, "token_hex", lambda size: f"{next(numbers):0{2 * size}x}"):
-        _write(Fleet(client, FakeClock(BEGIN_MS)))
+        _write(Fleet(client, FakeClock(BEGIN_MS)), client)
 
 
-def _write(fleet: Fleet) -> None:
+def _write(fleet: Fleet, client: DynamoDBClient) -> None:
     fleet.provision()
     _ban_and_extend(fleet)
     fleet.publish()  # the base
@@ -138,6 +140,7 @@ def _write(fleet: Fleet) -> None:
     _hold_leases(fleet)
     _take_notes(fleet)
     _act(fleet)
+    _count(DynamoTally(client, TABLE))
     fleet.ledger.close()
     fleet.acts.close()
 
@@ -201,7 +204,7 @@ def sets_noted(now_ms: int) -> NotedSets:
         NotedGroup("block", 4, v4, ("198.51.100.1/32", "203.0.113.0/24"), ("198.51.100.9/32",)),
         NotedGroup("block", 6, v6, None),
     )
-    return NotedSets(now_ms - 500, now_ms - 700, groups)
+    return NotedSets(now_ms - 500, now_ms - 700, groups, Progress(12, now_ms - 9000, now_ms - 800, 1840))
 
 
 def _act(fleet: Fleet) -> None:
@@ -221,6 +224,31 @@ def _act(fleet: Fleet) -> None:
     )
     fleet.clock.advance(1)
     fleet.acts.reload(fleet.act(Verb.RELOAD, reason="new jails"))
+
+
+def infractions_counted() -> Sheet:
+    """What one worker judged in the hour in which all began."""
+    sheet = Sheet(hour_of(BEGIN_MS))
+    for minute, number in ((0, 4), (1, 1), (6, 3)):
+        sheet.add(Kind.INFRACTIONS, "login", BEGIN_MS + minute * MINUTE_MS, number)
+    sheet.add(Kind.INFRACTIONS, "admin", BEGIN_MS + MINUTE_MS, 2)
+    return sheet
+
+
+def bans_counted() -> BanSheets:
+    """What became of all bans in that hour, and in the one before."""
+    sheet = Sheet(hour_of(BEGIN_MS))
+    sheet.add(Kind.BANS, "login", BEGIN_MS, 2)
+    sheet.add(Kind.UNBANS, "login", BEGIN_MS + 12 * MINUTE_MS)
+    before = Sheet(sheet.hour_ms - HOUR_MS)
+    before.add(Kind.BANS, "manual", sheet.hour_ms - 1)
+    upto = Counted(EPOCH, 9, BEGIN_MS + 12 * MINUTE_MS, BEGIN_MS + 12 * MINUTE_MS)
+    return BanSheets(upto, sheet, before, "0badcafe", 1)
+
+
+def _count(tally: DynamoTally) -> None:
+    tally.note("worker-a/17/c0ffee01", infractions_counted())
+    assert tally.note_bans(bans_counted())
 
 
 def items_of(client: DynamoDBClient) -> list[dict[str, Any]]:

@@ -112,6 +112,15 @@ class TestLifting:
         later = tuple(Hit(LIFTED_MS + second, f"later-{second}") for second in (1, 2, 3))
         assert settle(ledger, later).ban == replace(ban(0), start_ms=LIFTED_MS + 3, until_ms=LIFTED_MS + 600_003)
 
+    def test_where_no_ban_runs_nobody_who_follows_hears_of_one(self, ledger: Book, acts: Acts) -> None:
+        record(ledger, *hits(98, 99))
+        follower = ledger.follow()
+        follower.poll()
+        acts.lift(act(), [WHO])
+        acts.ban(act(Verb.BAN, number=2), {STRANGER: ORDER})
+        assert [each.who for each in follower.poll().bans] == [STRANGER]
+        assert list(follower.poll().bans) == []
+
     def test_a_ban_that_is_over_stays_as_it_ended(self, ledger: Book, acts: Acts) -> None:
         before = banned(ledger)
         after_end = act(at_ms=before.until_ms + 1)

@@ -11,7 +11,7 @@ import pytest
 from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease, holder_of
 from f2b_worker.adapters.sqlite.fleet import SqliteFleet, signs_in
-from f2b_worker.adapters.sqlite.looking import depth_of_file, worker_of_file
+from f2b_worker.adapters.sqlite.looking import depth_of_file, oldest_in_file, worker_of_file
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import Holder, QueueDepth, WorkerSign
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Fleet
 
 A = WorkerSign("host-a/17/c0ffee01", 1_000, 500, "0.1.0", "")
+INSERT = "INSERT INTO inbox (body, sent_at_ms) VALUES (?, ?)"
 B = WorkerSign("host-b/18/c0ffee02", 2_000, 700, "0.1.0", "the table does not answer", 3)
 
 
@@ -72,6 +73,12 @@ class TestDynamoDb:
         for each in (A, replace(B, judges=False)):
             fleet.sign(each)
         assert [each.judges for each in fleet.signs()] == [True, False]
+
+    def test_a_sign_says_how_old_the_oldest_message_was(self, dynamodb: DynamoDBClient) -> None:
+        fleet = DynamoFleet(dynamodb, TABLE)
+        for each in (A, replace(B, oldest_ms=0)):
+            fleet.sign(each)
+        assert [each.oldest_ms for each in fleet.signs()] == [None, 0]
 
     def test_a_sign_that_cannot_be_read_is_left_out(self, dynamodb: DynamoDBClient) -> None:
         fleet = DynamoFleet(dynamodb, TABLE)
@@ -119,6 +126,14 @@ class TestStateFile:
             assert depth_of_file(reader) == QueueDepth(0, 0, 0, 0)
             state.writer.do("test", lambda it: it.execute("INSERT INTO inbox (body, sent_at_ms) VALUES ('{}', 1)"))
             assert depth_of_file(reader) == QueueDepth(1, 0, 0, 0)
+
+    def test_the_message_that_waits_longest_is_found(self, state: StateFile) -> None:
+        with closing(state.reader()) as reader:
+            assert oldest_in_file(reader) is None
+            for sent_at_ms in (5, 9):
+                row = ("{}", sent_at_ms)
+                state.writer.do("test", lambda it, row=row: it.execute(INSERT, row))  # type: ignore[misc]
+            assert oldest_in_file(reader) == 5
 
     def test_who_works_on_it_is_found_by_its_lock_without_touching_it(self, tmp_path: Path) -> None:
         path, locks = tmp_path / "f2b.db", tmp_path / "locks"

@@ -14,6 +14,7 @@ from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.repair import Repair
 from f2b_worker.adapters.dynamodb.schema import KNOWN, DynamoSchema
 from f2b_worker.adapters.dynamodb.states import States
+from f2b_worker.adapters.dynamodb.tally import DynamoTally
 from f2b_worker.adapters.dynamodb.zipped import unzipped
 from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.acts.allowlist import AllowEntry
@@ -21,6 +22,7 @@ from f2b_worker.domain.acts.control import Control, Pause
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.domain.judge.verdicts import BY_HAND, Ban, Hit, Offender
 from f2b_worker.domain.schema import Schema
+from f2b_worker.domain.tally import Noted
 from f2b_worker.ports import Notes, StandingBan
 from f2b_worker.testing import FakeClock
 from tests.contract.golden_table import (
@@ -43,6 +45,8 @@ from tests.contract.golden_table import (
     Fleet,
     as_items,
     as_text,
+    bans_counted,
+    infractions_counted,
     items_of,
     sets_noted,
     write_golden_table,
@@ -200,6 +204,12 @@ def test_golden_notes_are_read(fleet: Fleet) -> None:
     )
 
 
+def test_golden_numbers_over_time_are_read(table: DynamoDBClient) -> None:
+    tally = DynamoTally(table, TABLE)
+    assert tally.bans() == bans_counted()
+    assert list(tally.read(BEGIN_MS, BEGIN_MS)) == [Noted("worker-a/17/c0ffee01", infractions_counted())]
+
+
 def test_golden_acts_allowlist_and_control_are_read(fleet: Fleet) -> None:
     at_ms = BEGIN_MS + 1_624_000
     assert fleet.acts.allowlist() == [
@@ -309,4 +319,5 @@ def unpacked(packed: bytes) -> Any:
     """Read columns, or compressed text line by line, with nothing of ours but the compression."""
     if packed[:1] == b"\x01":
         return json.loads(unzipped(packed[1:]))
-    return unzipped(packed).split("\n")
+    text = unzipped(packed)
+    return json.loads(text) if text.startswith("{") else text.split("\n")

@@ -15,13 +15,8 @@ from botocore.stub import Stubber
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox, SqliteQueue
-from f2b_worker.adapters.sqs.inbox import (
-    OWN_VISIBILITY_S,
-    SqsInbox,
-    dead_letter_url_of,
-    queue_url_of,
-    visibility_s_of,
-)
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.inbox import OWN_VISIBILITY_S, SqsInbox
 from f2b_worker.errors import Missing, Rejected, Retryable
 from f2b_worker.ports import DeadLetter, Inbox, Message, QueueSettings
 from f2b_worker.testing import MemoryInbox

@@ -11,7 +11,7 @@ import pytest
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
 from f2b_worker.adapters.dynamodb.zipped import zipped
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
-from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, as_lines, named
+from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress, as_lines, named
 from f2b_worker.errors import Retryable
 from f2b_worker.ports import Notes
 from f2b_worker.testing import MemoryNotebook
@@ -99,9 +99,18 @@ NOTED = NotedSets(
 )
 
 
-@pytest.mark.parametrize("noted", [NOTED, NOTED._replace(groups=NOTED.groups[:1]), NotedSets(9_000, 8_000, ())])
+@pytest.mark.parametrize(
+    "noted",
+    [
+        NOTED,
+        NOTED._replace(groups=NOTED.groups[:1]),
+        NotedSets(9_000, 8_000, ()),
+        NOTED._replace(progress=Progress()),
+        NOTED._replace(progress=Progress(60, 1_000, 2_000, 0)),
+    ],
+)
 def test_how_the_ip_sets_are_is_replaced_as_a_whole(notebook: Notebook, noted: NotedSets) -> None:
-    notebook.note_sets(NOTED)
+    notebook.note_sets(NOTED._replace(progress=Progress(7, 8_000)))
     notebook.note_sets(noted)
     assert notebook.read() == Notes({}, sets=noted)
 
@@ -181,7 +190,26 @@ class TestDynamo:
         notebook = DynamoNotebook(dynamodb, TABLE, region="eu-west-1", aside=told.append)
         notebook.note_surge(1_000)
         assert notebook.read() == Notes({}, 1_000)
-        assert [each.item for each in told] == ["enforcer#eu-west-1 sets"]
+        assert [(each.item, each.attribute) for each in told] == [("enforcer#eu-west-1 sets", "lines")]
+
+    @pytest.mark.parametrize(
+        "progress", [{"N": "1"}, {"M": {"updates": {"N": "-1"}}}, {"M": {"took_ms": {"N": "1"}}}]
+    )
+    def test_how_fast_bans_get_in_is_told_of_by_its_own_name_where_it_cannot_be_read(
+        self, dynamodb: DynamoDBClient, progress: dict[str, Any]
+    ) -> None:
+        told: list[Unreadable] = []
+        notebook = DynamoNotebook(dynamodb, TABLE, region="eu-west-1", aside=told.append)
+        notebook.note_sets(NOTED)
+        key = {"pk": {"S": "enforcer#eu-west-1"}, "sk": {"S": "sets"}}
+        dynamodb.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET progress = :progress",
+            ExpressionAttributeValues={":progress": progress},
+        )
+        assert notebook.read() == Notes({})
+        assert [(each.item, each.attribute) for each in told] == [("enforcer#eu-west-1 sets", "progress")]
 
     @pytest.mark.parametrize(
         "broken",
@@ -219,6 +247,18 @@ class TestSqlite:
         notebook.note_surge(1_000)
         assert notebook.read() == Notes({}, 1_000)
         assert [each.item for each in told] == ["notes eu-west-1 sets"]
+
+    @pytest.mark.parametrize("content", ["x", "5", "[]", '{"updates": -1}', '{"took_ms": 1}', '{"updates": "1"}'])
+    def test_how_fast_bans_get_in_is_told_of_and_costs_no_other_note_where_it_cannot_be_read(
+        self, state: StateFile, content: str
+    ) -> None:
+        told: list[Unreadable] = []
+        notebook = SqliteNotebook(state.reader(), state.safe_writer, region="eu-west-1", aside=told.append)
+        notebook.note_sets(NOTED)
+        query = "INSERT INTO notes VALUES ('eu-west-1', 'progress', ?)"
+        state.writer.do("breaking", lambda connection: connection.execute(query, (content,)))
+        assert notebook.read() == Notes({}, sets=NOTED)
+        assert [each.item for each in told] == ["notes eu-west-1 progress"]
 
     @pytest.mark.parametrize(
         "content", ["x", "", "9" * 30, "9999999999999x", "3000.5", "3e3", "null", '"text"', "[]"]

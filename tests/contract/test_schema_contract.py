@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook
 from f2b_worker.adapters.sqlite.file import APPLICATION_ID, open_existing
-from f2b_worker.adapters.sqlite.layout import FIRST
-from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
+from f2b_worker.adapters.sqlite.layout import FIRST, SECOND
 from f2b_worker.adapters.sqlite.schema import SqliteSchema
 from f2b_worker.adapters.sqlite.state import StateFile
+from f2b_worker.adapters.sqlite.tally import SqliteTallyReader
 from f2b_worker.domain.judge.verdicts import Ban, Offender
 from f2b_worker.domain.schema import Known, Schema
 from f2b_worker.errors import F2bError, Rejected, StartError
@@ -154,19 +155,35 @@ def test_a_mark_of_the_file_that_cannot_be_read_is_refused_in_one_line(row: str,
     assert "\n" not in str(error.value)
 
 
-def test_a_worker_makes_the_second_format_of_a_file_of_the_first_and_keeps_what_is_in_it(file: Path) -> None:
+def test_a_worker_makes_the_third_format_of_a_file_of_the_first_and_keeps_what_is_in_it(file: Path) -> None:
     with closing(sqlite3.connect(file)) as old, old:
         ban = '[1000,2000,1,1000,0,false,["block"]]'
         old.execute("INSERT INTO offenders VALUES ('203.0.113.7/32', 'login', '[]', ?, 3, 7, 99999)", (ban,))
-    with pytest.raises(StartError, match=r"in format 1; this f2b knows format 2: docs/upgrade\.md"):
+    with pytest.raises(StartError, match=r"in format 1; this f2b knows formats 2 to 3: docs/upgrade\.md"):
         open_existing(file)
     state = StateFile(file)
-    assert SqliteSchema(file).read() == Schema(2, 2)
+    assert SqliteSchema(file).read() == Schema(3, 2)
     book = SqliteBanBook(state.reader())
     assert book.offender(WHO) == Offender(frozenset(), Ban(1000, 2000, 1, 1000), 3)
     assert book.newest_change() == 7
     state.close()
     StateFile(file).close()  # twice is no harm
+
+
+def test_a_file_of_the_second_format_is_read_by_commands_and_made_one_of_the_third_by_a_worker(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as old, old:
+        for statement in SECOND:
+            old.execute(statement)
+        old.execute("INSERT INTO allowed VALUES ('192.0.2.0/24', NULL, 'office', 'ann', 5)")
+    SqliteSchema(file).mark(Schema(2, 2))
+    with closing(open_existing(file)) as reader:
+        assert SqliteTallyReader(reader).read(0, 1) == []
+    StateFile(file).close()
+    assert SqliteSchema(file).read() == Schema(3, 2)
+    assert Known(Schema(2, 2), oldest=2).refusal(Schema(3, 2), "it") is None, "the f2b before goes on with it"
+    with closing(open_existing(file)) as reader:
+        assert reader.execute("SELECT comment FROM allowed").fetchall() == [("office",)]
+        assert reader.execute("SELECT count(*) FROM tally").fetchall() == [(0,)]
 
 
 def test_a_file_of_a_newer_f2b_that_lets_this_one_work_is_worked_with_and_keeps_its_mark(file: Path) -> None:

@@ -128,6 +128,34 @@ def test_a_failure_that_passes_is_not_heard_of(desk: Desk, aws_in_process: Local
     assert set(desk.received()) == {"a"}
 
 
+@pytest.mark.parametrize("delay_s", [0.9, 1.5])
+def test_a_slow_queue_is_one_message_and_no_failure(desk: Desk, aws_in_process: LocalAws, delay_s: float) -> None:
+    async def use(outbox: SqsQueue) -> list[F2bError | None]:
+        found = await outbox.send(["the first one teaches it"], within_s=60)
+        for body in "abc":
+            found += await outbox.send([body], within_s=4)
+        return found
+
+    aws_in_process.edge.fault("sqs:SendMessageBatch", "delay", delay_s=delay_s)
+    assert desk.run(use) == [None] * 4
+    assert desk.received() == ["a", "b", "c", "the first one teaches it"]
+
+
+def test_an_answer_is_awaited_after_the_time_for_tries_and_nothing_is_sent_then(
+    desk: Desk, aws_in_process: LocalAws
+) -> None:
+    aws_in_process.edge.fault("sqs:SendMessageBatch", "delay", delay_s=1.0, times=1)
+    aws_in_process.edge.fault("sqs:SendMessageBatch", "error")
+    aws_in_process.edge.reset_calls()
+    (failure,) = desk.run(lambda outbox: outbox.send(["a"], within_s=0.4, followed_s=5))
+    assert isinstance(failure, Unavailable)
+    assert aws_in_process.edge.calls()["sqs:SendMessageBatch"] == 2, "one, and one beside it"
+    aws_in_process.edge.clear_faults()
+    aws_in_process.edge.fault("sqs:SendMessageBatch", "delay", delay_s=1.0)
+    assert desk.run(lambda outbox: outbox.send(["b"], within_s=0.4, followed_s=5)) == [None]
+    assert set(desk.received()) == {"b"}
+
+
 def test_a_queue_that_does_not_answer_is_given_up(desk: Desk, aws_in_process: LocalAws) -> None:
     aws_in_process.edge.fault("sqs:SendMessageBatch", "delay", delay_s=3)
     (failure,) = desk.send("a", within_s=0.4)
@@ -155,7 +183,8 @@ def test_a_batch_of_which_sqs_stores_a_part_is_told_body_by_body() -> None:
     asked: list[list[str]] = []
 
     class Calls:
-        async def call(self, action: str, parameters: Any) -> Any:
+        async def call(self, action: str, parameters: Any, *, anew: bool = False) -> Any:
+            assert not anew
             assert action == "SendMessageBatch"
             asked.append([entry["MessageBody"] for entry in parameters["Entries"]])
             return answers[len(asked) - 1]
@@ -213,6 +242,23 @@ class TestDirectCalls:
             return await outbox.send(["b", "c"], within_s=WITHIN_S)
 
         assert desk.run(use) == [None, None]
+
+    def test_a_kept_connection_that_died_in_silence_costs_no_answer(
+        self, desk: Desk, aws_in_process: LocalAws
+    ) -> None:
+        """As behind a NAT that forgot it: what is sent over it is never heard of."""
+        del aws_in_process
+
+        async def use(outbox: SqsQueue) -> list[F2bError | None]:
+            calls: Any = outbox._calls
+            assert await asyncio.gather(*(outbox.send([body], within_s=5) for body in "abc")) == [[None]] * 3
+            assert len(calls._idle) == 3
+            for _, connection in calls._idle:
+                connection._transport.write = lambda _data: None
+            return await outbox.send(["d"], within_s=WITHIN_S) + await outbox.send(["e"], within_s=WITHIN_S)
+
+        assert desk.run(use) == [None, None]
+        assert desk.received() == ["a", "b", "c", "d", "e"]
 
     def test_nobody_listening_is_unavailable(self, desk: Desk) -> None:
         calls = DirectCalls(desk.client, Credentials("a", "b"))

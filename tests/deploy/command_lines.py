@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from f2b_producer import report
+from f2b_producer._options import make_parser
 from f2b_worker.cli.f2b import main as f2b
 from f2b_worker.cli.shim import main as f2b_shim
 from f2b_worker.cli.worker import main as f2b_worker
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.loading import load
 from f2b_worker.config.operator import load_operator
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,9 +65,9 @@ def _operator(arguments: list[str]) -> Any:
 
 
 def _report(arguments: list[str]) -> Any:
-    args = report.make_parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     assert args.queue, "no queue"
-    assert not args.tail or report._log_filter(report.make_parser(), args), "no failregex"
+    assert not args.tail or report._log_filter(make_parser(), args), "no failregex"
     return args
 
 

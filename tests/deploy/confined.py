@@ -8,93 +8,47 @@ folder. Not imitated: DynamicUser, ProtectHome, PrivateUsers, PrivateTmp (here /
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
 import subprocess
 import sys
-from ctypes.util import find_library
 from pathlib import Path
 
 from tests.deploy.units import Unit
+from tests.seccomp import ALLOW, Compare, Filter, refused
 
-_ALLOW = 0x7FFF0000
-_ERRNO = 0x00050000
 _EQ, _MASKED_EQ = 4, 7
 _WRITE, _EXEC = 0x2, 0x4
 _FAMILIES = 46
 """AF_MAX of Linux."""
 
 
-class _Compare(ctypes.Structure):
-    """An argument of a call, and what it is compared with: libseccomp's `scmp_arg_cmp`."""
-
-    _fields_ = (
-        ("argument", ctypes.c_uint),
-        ("how", ctypes.c_int),
-        ("a", ctypes.c_uint64),
-        ("b", ctypes.c_uint64),
-    )
-
-
-class _Filter:
-    """A filter of libseccomp's that is filled rule by rule."""
-
-    def __init__(self, otherwise: int) -> None:
-        self._library = ctypes.CDLL(find_library("seccomp") or "libseccomp.so.2", use_errno=True)
-        self._library.seccomp_init.restype = ctypes.c_void_p
-        self._context = ctypes.c_void_p(self._library.seccomp_init(ctypes.c_uint32(otherwise)))
-
-    def add(self, action: int, name: str, *compared: _Compare) -> None:
-        """Add a rule for a call; one that this machine's processor does not have is none."""
-        number = self._library.seccomp_syscall_resolve_name(name.encode())
-        if number >= 0:
-            array = (_Compare * max(1, len(compared)))(*compared)
-            self._check(
-                self._library.seccomp_rule_add_array(
-                    self._context, ctypes.c_uint32(action), number, len(compared), array
-                ),
-                name,
-            )
-
-    def load(self) -> None:
-        self._check(self._library.seccomp_load(self._context), "seccomp_load")
-
-    def _check(self, code: int, what: str) -> None:
-        if code:
-            raise OSError(-code, os.strerror(-code), what)
-
-
-def _refused(code: int) -> int:
-    return _ERRNO | code
-
-
 def _system_calls(unit: Unit) -> None:
     """SystemCallFilter=: what is not in the set fails with EPERM."""
-    calls = _Filter(_refused(errno.EPERM))
+    calls = Filter(refused(errno.EPERM))
     for name in sorted(unit.system_calls()):
-        calls.add(_ALLOW, name)
+        calls.add(ALLOW, name)
     calls.load()
 
 
 def _memory() -> None:
     """MemoryDenyWriteExecute=, as systemd's own filter has it."""
-    calls = _Filter(_ALLOW)
+    calls = Filter(ALLOW)
     both = _WRITE | _EXEC
-    calls.add(_refused(errno.EPERM), "mmap", _Compare(2, _MASKED_EQ, both, both))
+    calls.add(refused(errno.EPERM), "mmap", Compare(2, _MASKED_EQ, both, both))
     for name in ("mprotect", "pkey_mprotect"):
-        calls.add(_refused(errno.EPERM), name, _Compare(2, _MASKED_EQ, _EXEC, _EXEC))
+        calls.add(refused(errno.EPERM), name, Compare(2, _MASKED_EQ, _EXEC, _EXEC))
     calls.load()
 
 
 def _families(unit: Unit) -> None:
     """RestrictAddressFamilies=: no socket of another family."""
     kept = {int(getattr(socket, name)) for name in unit.words("RestrictAddressFamilies")}
-    calls = _Filter(_ALLOW)
+    calls = Filter(ALLOW)
     for family in range(_FAMILIES):
         if family not in kept:
-            calls.add(_refused(errno.EAFNOSUPPORT), "socket", _Compare(0, _EQ, family, 0))
+            calls.add(refused(errno.EAFNOSUPPORT), "socket", Compare(0, _EQ, family, 0))
     calls.load()
 
 

@@ -25,6 +25,7 @@ ROLES = {
     "shim": "f2b-shim",
     "read": "people who look",
     "operator": "people who ban, lift, allow, pause and reload",
+    "dashboard": "people who run f2b dashboard, and, beside their own, workers with --http-port",
 }
 """Each role with a policy of its own, and who has it."""
 

@@ -144,7 +144,7 @@ def test_the_containers_of_a_task_do_their_work_with_the_commands_and_names_of_t
         eventually(lambda: get(f"http://127.0.0.1:{port}/readyz")[0] == 200, "the worker is ready", 30)
         process.terminate()
         _, told = process.communicate(timeout=STOPS_WITHIN_S)
-    assert process.returncode == 0
+    assert process.returncode == 0, told
     assert b"not authorized" not in told
 
 

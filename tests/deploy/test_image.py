@@ -164,6 +164,25 @@ def test_standalone_mode_writes_its_volume_alone_and_goes_on_there_in_the_next_c
     assert second.stop() == 0, second.log.read_text()
 
 
+def test_a_shim_that_listens_at_a_unix_socket_alone_is_asked_there_by_the_health_check(
+    fleet: Fleet, start: Callable[..., Container], tmp_path: Path
+) -> None:
+    fleet.provision()
+    run = tmp_path / "run"
+    run.mkdir()
+    # Nobody listens on the ports: here they could be another's.
+    ports = {"F2B_PORT": str(free_port()), "F2B_METRICS_PORT": str(free_port())}
+    shim = start("f2b-shim", state=run, F2B_QUEUE=NAME, F2B_UDS="/var/lib/f2b/shim.sock", **ports)
+    wait_until_healthy(shim, "readyz")
+    os.kill(shim.pid, signal.SIGSTOP)
+    code, line = shim.health()
+    assert (code, "/var/lib/f2b/shim.sock: no answer within 5 s" in line) == (1, True), line
+    os.kill(shim.pid, signal.SIGCONT)
+    wait_until_healthy(shim)
+    assert shim.stop() == 0, shim.log.read_text()
+    assert list(run.iterdir()) == []
+
+
 def test_the_image_holds_each_command_and_nothing_to_install_more_with(start: Callable[..., Container]) -> None:
     container = start("sleep", "60")
     eventually(lambda: container.run("true")[0] == 0, "it runs", 20)

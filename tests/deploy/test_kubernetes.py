@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.errors import StartError
 from tests.conftest import ROOT, skip_or_fail
 from tests.deploy.command_lines import understood
@@ -182,8 +183,10 @@ def test_a_pod_has_longer_to_stop_than_the_worst_stop_takes() -> None:
 
     for name, worst_s in (("f2b-worker", worker_s), ("f2b-shim", shim_s)):
         pod = pods(found)[name]
-        hook = pod["containers"][0].get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})
-        assert pod["terminationGracePeriodSeconds"] >= hook["sleep"]["seconds"] + float(worst_s)
+        container = pod["containers"][0]
+        drain_s = {each["name"]: each.get("value") for each in container.get("env", [])}.get("F2B_DRAIN_S", "0")
+        assert pod["terminationGracePeriodSeconds"] >= float(drain_s) + float(worst_s)
+        assert "lifecycle" not in container, "a hook takes of the same time"
 
 
 def test_a_worker_may_take_as_long_to_start_as_its_patience_with_aws_is_before_the_kubelet_kills_it() -> None:

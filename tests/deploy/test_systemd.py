@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "deploy" / "systemd"
 NAMES = sorted(path.name for path in FOLDER.glob("*.service"))
+SOCKETS = sorted(path.name for path in FOLDER.glob("*.socket"))
 INSTALLED = "/opt/f2b/bin"
 EXPOSURE_MAX = 1.2
 """Of 10 by `systemd-analyze security`; docs/how-to/systemd.md says it, too. What is left is mostly the network."""
 OF_ONE_ALONE = {"Description", "EnvironmentFile", "Environment", "ExecStartPre", "ExecStart", "ExecReload"}
-OF_ONE_ALONE |= {"TimeoutStartSec", "StateDirectory", "StateDirectoryMode"}
+OF_ONE_ALONE |= {"Wants", "TimeoutStartSec", "StateDirectory", "StateDirectoryMode"}
 TRIES = """
 import ctypes, errno, mmap, os, socket, sys
 own, elsewhere = sys.argv[1:]
@@ -81,6 +82,24 @@ def test_systemd_finds_nothing_wrong_in_a_unit(name: str, tmp_path: Path) -> Non
     done = analyzed("verify", "--man=no", installed(name, tmp_path))
 
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_systemd_finds_nothing_wrong_in_a_socket_and_its_service_wants_it(name: str, tmp_path: Path) -> None:
+    service = name.replace(".socket", ".service")
+    paths = [installed(each, tmp_path) for each in (name, service)]
+
+    done = analyzed("verify", "--man=no", *paths)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert name in unit(service).all("Wants")
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_a_socket_listens_for_this_host_alone_at_the_port_of_its_services_example(name: str) -> None:
+    variables = unit(name.replace(".socket", ".service")).environment()
+
+    assert unit(name).one("ListenStream") == f"{variables['F2B_HOST']}:{variables['F2B_PORT']}"
 
 
 def test_a_key_that_is_misspelt_and_a_command_that_is_missing_are_noticed(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ SCENES: dict[str, Callable[[Shell], None]] = {
     "docs/how-to/tune.md": infractions,
     "docs/incidents.md": attacked,
     "docs/logs.md": access_log,
+    "docs/runbook.md": attacked,
     "docs/shim.md": provisioned,
     "docs/standalone.md": one_host,
     "docs/tutorial/aws.md": aws_account,

@@ -41,6 +41,7 @@ _VARIES = (
     (r"\b[\w-]+/\d+/[0-9a-f]{8}\b", "PROCESS"),
     (r"(?<=  )[\w-]{12}\.\d+\b", "ID"),
     (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b|\b\d+(\.\d+)? s\b", "SPAN"),
+    (r"\b\d+(?= of 60 updates)", "NUMBER"),  # of the last minute
     (r"\s+", " "),
 )
 

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
-LANGUAGES = {*SHELL_LANGUAGES, "python", "toml", "json", "ini", "yaml", "text", "hcl", "mermaid"}
-TABLES_OF_A_JAILS_FILE = {"defaults", "jails", "blocklists", "worker", "operator"}
+OF_PROXIES = {"nginx", "apache", "lua", "vcl"}
+LANGUAGES = {
+    *SHELL_LANGUAGES,
+    *OF_PROXIES,
+    "python",
+    "toml",
+    "json",
+    "ini",
+    "yaml",
+    "text",
+    "hcl",
+    "mermaid",
+}
+TABLES_OF_A_JAILS_FILE = {"notices", "defaults", "jails", "blocklists", "worker", "operator"}
 OF_OTHERS = {
     "--reload": "uvicorn",
     "--no-proxy-headers": "uvicorn",
@@ -39,7 +51,12 @@ OF_OTHERS = {
     "--max-tasks-per-child": "Celery",
     "--endpoint-url": "AWS CLI",
     "--no-execute-changeset": "AWS CLI",
+    "--max-time": "curl",
+    "--retry": "curl",
+    "--retry-connrefused": "curl",
+    "--content-on-error": "wget",
     "--no-healthcheck": "Docker",
+    "--time": "Docker",
     "--build-arg": "Docker",
     "--platform": "Docker",
     "--require-hashes": "pip",

@@ -15,6 +15,7 @@ _LISTS = (
     ("banned", ADDRESS, *_TABLE),
     ("audit", *_TABLE),
     ("stats", *_TABLE),
+    ("stats", "--over", "24h", *_TABLE),
     ("export", *_TABLE),
     ("allow", "list", *_TABLE),
     ("allow", "check", ALLOWED, *_TABLE),
@@ -51,6 +52,9 @@ PLAYED_BY_OTHERS = {
     ("dlq", "show"): "reads as dlq list does",
     ("doctor",): "its looking is played by itself, without what only tries permissions",
     ("support",): "runs status and doctor",
+    ("dashboard",): "serves until Ctrl-C; what its pages call is played by itself",
+    ("notify", "list"): "makes no call",
+    ("notify", "test"): "its targets are played by themselves",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ import structlog
 
 from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.adapters.waf import listing as waf_listing
+from tests.environment import forget_settings
 from tests.integration.provisioning import Cloud
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def cloud(
 ) -> Iterator[Cloud]:
     monkeypatch.setattr(provision_waf, "WRITE_EVERY_S", 0.0)
     monkeypatch.setattr(waf_listing, "READS_PER_S", 1000.0)
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     aws_in_process.edge.set_waf_rate(None)
     aws_in_process.edge.set_waf_read_rate(None)
     aws_in_process.edge.reset_calls()

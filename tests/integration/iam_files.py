@@ -66,6 +66,10 @@ STATEMENTS: dict[str, tuple[Statement, ...]] = {
     "judge": (*_TAKE, _LEDGER),
     "enforcer": (_LEDGER, *_ENFORCE),
     "standalone": _ENFORCE,
+    "notices": (
+        Statement("TellByTopic", "arn:aws:sns:REGION:ACCOUNT:TOPIC"),
+        Statement("TellByEventBus", "arn:aws:events:REGION:ACCOUNT:event-bus/BUS"),
+    ),
     "read": (_READ_BANS, *_COUNT, _FIND_SETS, _READ_SETS),
     "list": (_READ_BANS, _FIND_SETS, _READ_SETS),
     "explain": (_READ_BANS, _FIND_SETS, _READ_SETS),
@@ -77,6 +81,13 @@ STATEMENTS: dict[str, tuple[Statement, ...]] = {
         Statement("ReadAndEmptyDeadLetters", DEAD_LETTERS),
         Statement("PutThemBack", QUEUE),
         Statement("RememberThat", TABLE),
+    ),
+    "dashboard": (
+        Statement("ReadAndChangeBans", TABLE),
+        Statement("CountWhatWaitsAndPutDeadLettersBack", QUEUE),
+        Statement("ReadAndEmptyDeadLetters", DEAD_LETTERS),
+        _FIND_SETS,
+        _READ_SETS,
     ),
     "doctor": (
         Statement("LookAtTheQueue", QUEUE),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -13,19 +15,24 @@ from f2b_producer._sender import Sender
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.notify.eventbridge import EventBridgeTarget
+from f2b_worker.adapters.notify.sns import SnsTarget
 from f2b_worker.cli import shim
 from f2b_worker.config.jails_file import read_jails
+from f2b_worker.config.notices import SnsAddress, TargetSettings
 from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
+from f2b_worker.notices.wording import Wording
 from f2b_worker.process.assembly import open_ledger
 from f2b_worker.process.checkup.check import LOOKING, Role
 from f2b_worker.process.checkup.checks import checks
 from f2b_worker.process.regions import open_finder
 from localstack.policies import Names, filled
 from tests.integration.command_roles import ALLOWED, COMMANDS, RULE_GROUP, commands_of
+from tests.integration.dashboard_role import a_dashboard
 from tests.integration.provisioning import NAMES, provisioned, run
 from tests.integration.worker_roles import SETTINGS, Told, a_judge, a_worker, an_enforcer, enforce
 
@@ -52,12 +59,12 @@ def actions_of(role: str) -> Iterator[tuple[str, str]]:
 def taken_from(role: str) -> list[tuple[str, str]]:
     """Name the actions that are taken from a role to see what it says.
 
-    Of a part of a worker it is one of each statement: a whole worker loses each. Whoever only looks runs commands
-    that lose each with their own policies.
+    Of a part of a worker it is one of each statement: a whole worker loses each. Whoever only looks, and the
+    dashboard, do what commands do that lose each with their own policies.
     """
     first: dict[str, tuple[str, str]] = {sid: (sid, action) for sid, action in reversed([*actions_of(role)])}
     match role:
-        case "read":
+        case "read" | "dashboard":
             return []
         case "judge" | "enforcer":
             return list(first.values())
@@ -80,6 +87,17 @@ def a_standalone_worker() -> list[str]:
     finder = open_finder("us-east-1", [Blocklist("block", SETTINGS.ip_set)], SystemClock())
     told.step(finder.check)
     enforce(told, finder)
+    return told.lines
+
+
+def a_teller(account: str) -> list[str]:
+    """Send a notice to a topic and to a bus."""
+    act_as("notices")
+    told = Told()
+    notice = Wording(TargetSettings("ops", "sns", SnsAddress(""), ()), "f2b").of_test("a test", 0)
+    for target in (SnsTarget(f"arn:aws:sns:us-east-1:{account}:f2b"), EventBridgeTarget("default")):
+        told.step(partial(target.send, notice))
+        target.close()
     return told.lines
 
 
@@ -128,15 +146,18 @@ PARTS: dict[str, Callable[[], list[str]]] = {
     "standalone": a_standalone_worker,
     "shim": a_shim,
     "doctor": a_doctor,
+    "dashboard": a_dashboard,
 }
 WORKERS = ("worker", "judge", "enforcer")
-ROLES = (*PARTS, *COMMANDS, "producer")
+ROLES = (*PARTS, *COMMANDS, "producer", "notices")
 
 
 def play(role: str, cloud: Cloud) -> list[str]:
     """Do what a role does; answer the lines about what failed."""
     if role == "producer":
         return a_producer(cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"])
+    if role == "notices":
+        return a_teller(cloud.account)
     if role in PARTS:
         return PARTS[role]()
     lines = commands_of(role)
@@ -166,6 +187,10 @@ def set_up(role: str, cloud: Cloud) -> None:
     if role == "provision":
         cloud.ip_set(NAMES[5], "IPV6")  # whose family has to be asked for
         return
+    if role == "notices":
+        with closing(cloud.aws.client("sns", account=cloud.account)) as topics:
+            topics.create_topic(Name="f2b")
+        return
     provisioned(*NAMES, "--rule-group", RULE_GROUP)
     cloud.sqs.send_message(QueueUrl=cloud.sqs.get_queue_url(QueueName=NAMES[1])["QueueUrl"], MessageBody="{}")
     group = cloud.waf.list_rule_groups(Scope="REGIONAL")["RuleGroups"][0]
@@ -180,15 +205,16 @@ def set_up(role: str, cloud: Cloud) -> None:
         Rules=rules,
         VisibilityConfig=visible,
     )
-    if role == "dlq":
+    if role in {"dlq", "dashboard"}:
         dead = cloud.sqs.get_queue_url(QueueName=f"{NAMES[1]}-dead")["QueueUrl"]
         reason: Any = {"f2b.reason": {"DataType": "String", "StringValue": "no_ip"}}
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="{}")
         cloud.sqs.send_message(QueueUrl=dead, MessageBody="[]", MessageAttributes=reason)
+    if role == "dlq":
         return
-    if role in {*WORKERS, "read", "list"}:
+    if role in {*WORKERS, "read", "list", "dashboard"}:
         allowed = run("allow", "add", ALLOWED, *NAMES[2:4])
         assert allowed.exit_code == 0, allowed.output
     _ban_somebody()
-    if role == "release":
+    if role in {"release", "dashboard"}:
         DynamoNotebook(cloud.dynamodb, NAMES[3], region="us-east-1").note_surge(SystemClock().now_ms())

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.adapters.dynamodb.tally import DynamoTally
+from f2b_worker.domain.jails import DAY_MS, MINUTE_MS
+from f2b_worker.domain.tally import Kind, Sheet, hour_of
 from tests.integration.acting import IP, banned, ok, outcomes, place, told
 from tests.integration.provisioning import run
 
@@ -357,7 +359,9 @@ class TestDeadLetters:
         assert first["body"] in ok("dlq", "show", first["id"]).stdout
         assert told("dlq", "show", first["id"])["letters"] == [first]
         assert [each["id"] for each in told("dlq", "retry", first["id"])["letters"]] == [first["id"]]
-        assert told("status", code=1)["queue"] == {"waiting": 1, "in_flight": 0, "delayed": 0, "dead_letters": 1}
+        queue = told("status", code=1)["queue"]
+        queue.pop("oldest_age")
+        assert queue == {"waiting": 1, "in_flight": 0, "delayed": 0, "dead_letters": 1}
         assert "say --yes" in ok("dlq", "drop", "--all", code=2).stderr
         assert "1 dropped" in ok("dlq", "drop", "--reason", "no_ip", "--yes").stderr
         assert told("dlq", "list") == {"letters": [], "reasons": {}}
@@ -411,3 +415,31 @@ class TestExportAndStats:
         assert sum(counted("hour").values()) == told("stats")["total"] == 4
         assert told("stats", "--top", "1", "--since", "1h")["groups"] == [{"name": "manual", "bans": 3}]
         assert "manual" in ok("stats").stdout
+
+    def test_what_happened_is_counted_by_step(self, place: str, cloud: Cloud, tmp_path: Path) -> None:
+        assert {each["bans"] for each in told("stats", "--over", "1h")["steps"]} == {0}, "no worker counted"
+        now_ms = SystemClock().now_ms()
+        sheet = Sheet(hour_of(now_ms - 30 * MINUTE_MS))
+        sheet.add(Kind.INFRACTIONS, "login", now_ms - 30 * MINUTE_MS, 7)
+        if place == "table":
+            DynamoTally(cloud.dynamodb, "f2b").note("host/1/c0ffee", sheet)
+        else:
+            with closing(sqlite3.connect(tmp_path / "f2b.db")) as file, file:
+                values = (sheet.hour_ms, "host/1/c0ffee", sheet.as_text())
+                file.execute("INSERT INTO tally VALUES (?, ?, ?)", values)
+        over = told("stats", "--over", "1h")
+        assert (len(over["steps"]), over["step_s"]) == (61, 60)
+        assert sum(each["infractions"] for each in over["steps"]) == 7
+        assert sum(over["kinds"]["infractions"]["login"]) == 7
+        lines = ok("stats", "--over", "24h").stdout.splitlines()
+        assert lines[0].split() == ["BEGIN", "INFRACTIONS", "BANS", "UNBANS"]
+        assert lines[-1].split() == ["all", "7", "0", "0"]
+        assert sum("█" in line for line in lines) == 1
+        for nothing_of_it in (
+            ("--since", "1h"),
+            ("--by", "network"),
+            ("--top", "3"),
+            ("--over", "8d"),
+            ("--over", "0"),
+        ):
+            assert run("stats", "--over", "24h", *nothing_of_it).exit_code == 2, nothing_of_it

@@ -17,8 +17,8 @@ class TestCountries:
     @pytest.fixture(autouse=True)
     def bans(self, place: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002 - the ledger comes first
         registered = MemoryCountries({"203.0.113.0/25": "RU", "203.0.113.128/25": "KP", "2001:db8::/32": "DE"})
-        for name in ("selection", "stats", "explain"):
-            monkeypatch.setattr(f"f2b_worker.cli.{name}.open_countries", lambda: registered)
+        for name in ("selection", "groups", "countries"):
+            monkeypatch.setattr(f"f2b_worker.query.{name}.open_countries", lambda: registered)
         ok("ban", "203.0.113.1", "203.0.113.2", "203.0.113.200", "203.0.113.0/24", "192.0.2.1", "2001:db8::1")
 
     def test_the_bans_of_addresses_that_are_registered_in_a_country_are_listed(self) -> None:

@@ -114,6 +114,7 @@ def test_a_judge_is_asked_for_the_queue_and_no_ip_set_and_an_enforcer_the_other_
         "sqs:DeleteMessage",
         "sqs:ChangeMessageVisibility",
         "sqs:SendMessage",
+        "sqs:GetQueueAttributes",
     }
     assert "wafv2:UpdateIPSet" in tried["enforcer"]
     assert {each.partition(":")[0] for each in tried["enforcer"] - both - {""}} == {"wafv2"}

@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TREE = commands()
+SERVES = {("dashboard",)}
+"""Commands that end by Ctrl-C only: tests/acceptance/test_dashboard_of_a_fleet.py runs it."""
+
 EXAMPLES = [
     pytest.param(words, line.replace(" /etc/", " etc/"), id=line)  # below the folder of the test
     for words, command in TREE.items()
+    if words not in SERVES
     for line in examples(command)
 ]
 OF_A_LEDGER = [
     " ".join(words)
     for words, command in TREE.items()
-    if words not in {("provision",), ("doctor",), ("support",)}
+    if words not in {("provision",), ("doctor",), ("support",), ("notify", "list"), ("notify", "test")}
     and any(each.name == "table" for each in command.params)
 ]
 NO = {"banned", "allow remove", "resume", "status", "dlq show", "doctor"}
@@ -49,6 +53,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     assert run("init").exit_code == 0
+    with (tmp_path / "f2b.toml").open("a") as file:
+        file.write('[notices.ops]\nto = "command"\ncommand = ["true"]\n')
     line = json.dumps({"ip": "203.0.113.7", "jail": "login", "time": 1_700_000_000})
     (tmp_path / "attack.ndjson.gz").write_bytes(gzip.compress(f"{line}\n{line}\n{line}\n".encode()))
     (tmp_path / "bans.csv").write_text("ip,until\n203.0.113.9,4102444800\n")

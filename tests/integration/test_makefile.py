@@ -82,6 +82,7 @@ def installed(clone: Path) -> Path:
 def test_make_run_hands_the_port_on(installed: Path) -> None:
     assert "<--port>" not in make(installed, "run").stdout
     assert "<--port>\n<8123>\n" in make(installed, "run", "PORT=8123").stdout
+    assert "<--dashboard-port>\n<8124>\n" in make(installed, "run", "DASHBOARD=8124").stdout
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from f2b_worker.adapters.sqs import inbox
+from f2b_worker.adapters.sqs import attributes
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import StartError
 from f2b_worker.process.assembly import open_inbox
@@ -61,7 +61,7 @@ def test_a_worker_waits_for_what_a_new_queue_does_not_show_yet_and_says_so_once(
 def test_a_queue_that_stays_without_a_dead_letter_queue_is_named_when_the_minute_is_over(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "ATTRIBUTES_SHOWN_WITHIN_S", 1.5)
+    monkeypatch.setattr(attributes, "ATTRIBUTES_SHOWN_WITHIN_S", 1.5)
     cloud.queue("bans")
     with pytest.raises(StartError, match="/bans has no dead-letter queue; make it with: f2b provision"):
         patiently(SETTINGS, lambda: open_inbox(SETTINGS))
@@ -70,7 +70,7 @@ def test_a_queue_that_stays_without_a_dead_letter_queue_is_named_when_the_minute
 def test_an_old_queue_without_a_dead_letter_queue_is_named_at_once(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "ATTRIBUTES_ARE_NEW_S", 0.0)
+    monkeypatch.setattr(attributes, "ATTRIBUTES_ARE_NEW_S", 0.0)
     cloud.queue("bans")
     cloud.aws.edge.reset_calls()
     with pytest.raises(StartError, match="/bans has no dead-letter queue"):

@@ -207,7 +207,7 @@ def test_what_a_worker_lifts_for_the_allowlist_is_remembered_for_the_days_that_a
     now_ms = clock.now_ms()
     who, ban = OffenderId("login", "203.0.113.7/32"), Ban(now_ms, now_ms + 600_000, 1, 600_000)
     open_ledger(settings, Policy(), clock).commit({who: Decision(Offender(), ban)})
-    _, pardoning = begin_as_scribe(cloud.dynamodb, settings, clock)
+    pardoning = begin_as_scribe(cloud.dynamodb, settings, clock, Policy).pardoning
     for bans in ((), (StandingBan(who, ban),)):
         pardoning.heed(Changes(bans))
     items = cloud.dynamodb.scan(TableName="ledger")["Items"]

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from f2b_worker.adapters import aws
 from f2b_worker.adapters.dynamodb.table import check_table
 from f2b_worker.adapters.provisioning import needs
-from f2b_worker.adapters.sqs import inbox
+from f2b_worker.adapters.sqs import attributes
 from f2b_worker.adapters.waf import listing as waf_listing
 from tests.integration.provisioning import NAMES, Cloud, provisioned, refusal, run, start
 
@@ -179,7 +179,7 @@ class TestStart:
     def test_a_queue_without_a_dead_letter_queue_is_named_with_the_command_that_makes_it(
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(inbox, "ATTRIBUTES_ARE_NEW_S", 0.0)
+        monkeypatch.setattr(attributes, "ATTRIBUTES_ARE_NEW_S", 0.0)
         cloud.queue("bans")
         told = refusal(start(*NAMES))
         assert "/bans has no dead-letter queue" in told

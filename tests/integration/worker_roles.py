@@ -11,11 +11,13 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.many import MANY
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
+from f2b_worker.adapters.dynamodb.tally import DynamoTally
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import Jail, Policy
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
+from f2b_worker.domain.tally import BanSheets, Counted, Sheet, hour_of
 from f2b_worker.enforcer import LedgerAdopter
 from f2b_worker.errors import F2bError
 from f2b_worker.ports import DeadLetter, WorkerSign
@@ -86,6 +88,7 @@ def _take_in(told: Told) -> None:
     if not inbox:
         return
     messages = told.step(lambda: inbox.receive(wait_s=0)) or []
+    told.step(inbox.depth)
     told.step(lambda: inbox.keep(messages))
     told.step(lambda: inbox.release(messages))
     told.step(lambda: inbox.delete(messages))
@@ -109,6 +112,7 @@ def _keep(told: Told, *, judging: bool, enforcing: bool) -> None:
                 told.step(partial(adopter.adopt, entries, "block"))
         ledger.close()
     _be_the_scribe(told)
+    _count(told, DynamoTally(client, SETTINGS.table), clock.now_ms())
     fleet = DynamoFleet(client, SETTINGS.table)
     told.step(lambda: fleet.sign(WorkerSign("this one", clock.now_ms(), clock.now_ms(), "1", "")))
     told.step(lambda: fleet.leave("this one"))
@@ -132,13 +136,22 @@ def _judge(told: Told, ledger: DynamoLedger, now_ms: int) -> None:
 
 
 def _be_the_scribe(told: Told) -> None:
-    """Read the snapshot, then the log, and lift the ban that it tells of inside the allowlist."""
+    """Read the snapshot, then the log, lift the ban that it tells of inside the allowlist, and count bans."""
     clock = SystemClock()
-    scribe, pardoning = begin_as_scribe(dynamodb_client(connections=1), SETTINGS, clock)
+    client = dynamodb_client(connections=1)
+    scribe, pardoning, _ = begin_as_scribe(client, SETTINGS, clock, lambda: POLICY)
     for _ in range(2):
         changes = told.step(scribe.tick)
         if changes is not None:
             told.step(lambda changes=changes: pardoning.heed(changes))  # type: ignore[misc]
+
+
+def _count(told: Told, tally: DynamoTally, now_ms: int) -> None:
+    """Store the numbers over time, of this process and of all bans."""
+    told.step(lambda: tally.note("this one", Sheet(hour_of(now_ms))))
+    version = before.version if (before := told.step(tally.bans)) else 0
+    counted = BanSheets(Counted("", 0, now_ms, now_ms), Sheet(hour_of(now_ms)), version=version + 1)
+    told.step(lambda: tally.note_bans(counted) or None)
 
 
 def _follow(told: Told, ports: RegionPorts) -> None:

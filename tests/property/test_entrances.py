@@ -20,9 +20,9 @@ from f2b_producer.logs import LogFilter
 from f2b_producer.testing import RecordingClient
 from f2b_producer.wsgi import F2BMiddleware
 from f2b_worker.cli.f2b import main
-from f2b_worker.cli.lookup import asked_in
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import Policy
+from f2b_worker.query.lookup import asked_in
 from f2b_worker.shim.app import make_app
 from f2b_worker.testing import FakeClock, MemoryOutbox
 from f2b_worker.wire import read_body

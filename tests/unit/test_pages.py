@@ -59,6 +59,13 @@ def test_the_index_names_every_page() -> None:
     assert {ROOT / page for page in PAGES} - named - {ROOT / "docs/index.md"} == set()
 
 
+def test_the_status_that_the_readme_shows_is_that_of_the_page_which_runs_it() -> None:
+    shown = (ROOT / "README.md").read_text("utf-8").partition("docs/incidents.md runs it")[2].split("```")[1]
+
+    assert "enforcer" in shown
+    assert shown.removeprefix("text\n") in (ROOT / "docs/incidents.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "text",
     ["`intake/invented.py`", "`invented/`", "`domain/loop.py`", "`op.py`", "`invented.toml`", "`invented.md`"],

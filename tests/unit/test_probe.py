@@ -14,13 +14,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from f2b_worker import probe
+from f2b_worker.http.listening import listen_on_port
 from f2b_worker.observe.http import health_app
-from f2b_worker.observe.server import Server, listen
+from f2b_worker.observe.server import Server
+from localstack.server_process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OF_THE_ENVIRONMENT = ("F2B_METRICS_PORT", "F2B_METRICS_HOST", "F2B_PORT", "F2B_HOST", "F2B_STANDALONE")
+OF_THE_ENVIRONMENT = ("F2B_METRICS_PORT", "F2B_METRICS_HOST", "F2B_PORT", "F2B_HOST", "F2B_STANDALONE", "F2B_UDS")
 
 
 class Worker:
@@ -30,7 +32,7 @@ class Worker:
         self.dead: str | None = None
         self.problem: str | None = None
         app = health_app(lambda: self.dead, lambda: self.problem, registry=CollectorRegistry())
-        listener = listen(host, 0)
+        listener = listen_on_port(host, 0)
         self._address = listener.getsockname()[:2]
         self._server = Server(listener, app)
         self.port = self._server.port
@@ -59,14 +61,8 @@ def working(host: str = "127.0.0.1") -> Iterator[Worker]:
 @contextmanager
 def hanging() -> Iterator[int]:
     """Take a port as a stopped process does: the system connects, nobody answers."""
-    with listen("127.0.0.1", 0) as listener:
+    with listen_on_port("127.0.0.1", 0) as listener:
         yield listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +167,8 @@ def test_standalone_mode_is_on_by_the_words_that_switch_it_on(word: str, monkeyp
 
 
 def test_by_default_the_shims_port_is_that_of_its_setting() -> None:
-    from f2b_worker.config.settings import ShimSettings, WorkerSettings  # noqa: PLC0415 - the other tests start sooner
+    from f2b_worker.config.settings import WorkerSettings  # noqa: PLC0415 - the other tests start sooner
+    from f2b_worker.config.shim_settings import ShimSettings  # noqa: PLC0415 - the other tests start sooner
 
     for settings in (ShimSettings, WorkerSettings):
         assert settings.model_fields["port"].default == probe.SHIM_PORT
@@ -229,7 +226,7 @@ def test_both_processes_of_standalone_mode_answer_within_one_time_so_that_docker
 def test_a_program_of_others_on_the_port_is_no_healthy_f2b_and_half_an_answer_is_none(
     said: bytes, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with listen("127.0.0.1", 0) as listener:
+    with listen_on_port("127.0.0.1", 0) as listener:
         greeting = threading.Thread(target=_greet, args=(listener, said))
         greeting.start()
         code, line = answer(monkeypatch, capsys, F2B_METRICS_PORT=str(listener.getsockname()[1]))

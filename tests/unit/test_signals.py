@@ -17,6 +17,23 @@ if __name__ == "__main__":
     child.join()
 """
 
+TAKES_WHAT_CAME = """
+import signal
+from f2b_worker.signals import Signals
+
+signals = Signals()
+print(signals.take_now())
+for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM):
+    signal.raise_signal(number)
+print(signals.take_now() == {signal.SIGTERM, signal.SIGUSR1}, signals.take_now())
+"""
+
+
+def test_signals_that_came_are_taken_once_and_nobody_waits_for_more() -> None:
+    done = subprocess.run([sys.executable, "-c", TAKES_WHAT_CAME], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\nTrue set()\n"
+
 
 def test_the_first_process_that_multiprocessing_spawns_has_the_signals_blocked_too() -> None:
     done = subprocess.run(

@@ -21,6 +21,7 @@ PORTS = 65536
 ANSWER_BYTES_MAX = 16 * 1024
 
 Place = tuple[str, int]
+"""A host and a port, or the file of a UNIX socket and no port."""
 
 _ALL = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where who listens on all is asked
 _ON = {"1", "true", "t", "yes", "y", "on"}  # as `config.values.is_on` has it
@@ -57,7 +58,8 @@ def places() -> list[list[Place]]:
     Raises:
         Unwell: If a port is none.
     """
-    served = _place("F2B_HOST", "F2B_PORT", str(SHIM_PORT))
+    file = os.environ.get("F2B_UDS")
+    served = (file, 0) if file else _place("F2B_HOST", "F2B_PORT", str(SHIM_PORT))
     if not os.environ.get("F2B_METRICS_PORT"):
         return [[served]]
     of_metrics = _place("F2B_METRICS_HOST", "F2B_METRICS_PORT", "")
@@ -78,21 +80,40 @@ def ask(page: str, where: list[Place], ends_s: float) -> str:
     Raises:
         Unwell: If nobody listens, or the answer is bad, or there is none in time.
     """
-    for host, port in where:
+    for each in where:
+        name = _name(each)
         try:
-            connection = socket.create_connection((host, port), timeout=_left_s(ends_s))
-        except ConnectionRefusedError:
+            connection = _connected(each, _left_s(ends_s))
+        except (ConnectionRefusedError, FileNotFoundError):
             continue
         except TimeoutError as error:
-            raise Unwell(_late(f"{host} port {port}")) from error
+            raise Unwell(_late(name)) from error
         except OSError as error:
-            raise Unwell(f"{host} port {port}: {error.strerror or error}") from error
+            raise Unwell(f"{name}: {error.strerror or error}") from error
         except UnicodeError as error:
-            raise Unwell(f"{host!a} is no host: {error}") from error
+            raise Unwell(f"{each[0]!a} is no host: {error}") from error
         with connection:
-            return _told(_answer(connection, page, ends_s, f"{host} port {port}"))
-    ports = " nor ".join(f"on port {port} of {host}" for host, port in where)
+            return _told(_answer(connection, page, ends_s, name))
+    ports = " nor ".join(f"on port {port} of {host}" if port else f"at {host}" for host, port in where)
     raise Unwell(f"nobody listens {ports}: f2b does not run or still starts, or F2B_METRICS_PORT is another")
+
+
+def _name(place: Place) -> str:
+    host, port = place
+    return f"{host} port {port}" if port else host
+
+
+def _connected(place: Place, within_s: float) -> socket.socket:
+    if place[1]:
+        return socket.create_connection(place, timeout=within_s)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(within_s)
+        connection.connect(place[0])
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _answer(connection: socket.socket, page: str, ends_s: float, where: str) -> str:

@@ -18,6 +18,8 @@ CALLS: dict[str, tuple[str, dict[str, str]]] = {
     "dynamodb": ("describe_table", {"TableName": "f2b"}),
     "wafv2": ("list_ip_sets", {"Scope": "REGIONAL"}),
     "sts": ("get_caller_identity", {}),
+    "sns": ("list_topics", {}),
+    "events": ("list_event_buses", {}),
 }
 
 
@@ -27,7 +29,7 @@ class NotSentError(Exception):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for service in ("", "_SQS", "_DYNAMODB", "_WAFV2", "_STS"):
+    for service in ("", "_SQS", "_DYNAMODB", "_WAFV2", "_STS", "_SNS", "_EVENTBRIDGE"):
         monkeypatch.delenv(f"AWS_ENDPOINT_URL{service}", raising=False)
     for name in ("AWS_PROFILE", "AWS_ACCOUNT_ID", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -57,6 +59,8 @@ def client_of(service: str) -> Any:
         return aws.sqs_client("f2b", connections=1)
     if service == "dynamodb":
         return aws.dynamodb_client(connections=1)
+    if service in {"sns", "events"}:
+        return aws.notices_client(service, None)
     return aws.wafv2_client(None) if service == "wafv2" else aws._session().client("sts")
 
 

@@ -24,7 +24,8 @@ from f2b_worker.adapters.provisioning.queues import Queues
 from f2b_worker.adapters.provisioning.rule_groups import RuleGroup
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.adapters.provisioning.waf import Wish, plans
-from f2b_worker.adapters.sqs.inbox import SqsInbox, dead_letter_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.inbox import SqsInbox
 from f2b_worker.adapters.waf.ip_set import open_ip_set
 from f2b_worker.adapters.waf.listing import WafListing
 from f2b_worker.domain.blocklists import Blocklist, Scope

@@ -6,9 +6,8 @@ import pytest
 import structlog
 
 from f2b_worker.aws_lambda.settings import choose, tell
-from f2b_worker.config.loading import env_name
-from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import StartError
+from tests.environment import forget_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field in {*WorkerSettings.model_fields, "config"}:
-        monkeypatch.delenv(env_name(field), raising=False)
+    forget_settings(monkeypatch)
 
 
 def test_the_environment_and_the_file_of_the_package_say_what_a_judge_needs(

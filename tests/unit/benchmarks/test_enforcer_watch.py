@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.enforcer.bench import Row
-from benchmarks.enforcer.scene import Watch
+from benchmarks.enforcer.watch import Watch
 from benchmarks.processes import BenchError
 from localstack.control import EdgeControl
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -17,7 +16,10 @@ from f2b_worker.cli import main as entry_point
 from f2b_worker.cli.shim import main as shim
 from f2b_worker.cli.worker import main as worker
 from f2b_worker.config.loading import env_name, option_name
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
+from f2b_worker.signals import UNHEEDED
+from tests.environment import forget_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +40,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
 
 
 def run(command: str, *arguments: str) -> Result:
@@ -116,13 +116,13 @@ def blocked_at_first() -> Iterator[set[int]]:
     signal.pthread_sigmask(signal.SIG_SETMASK, first)
 
 
-def test_a_hang_up_waits_until_the_command_is_imported(
+def test_a_hang_up_and_what_asks_for_nothing_wait_until_the_command_is_imported(
     blocked_at_first: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[int]] = []
     monkeypatch.setattr("f2b_worker.cli.worker.main", lambda: seen.append(blocked()))
     entry_point()
-    assert seen == [blocked_at_first | {signal.SIGHUP}]
+    assert seen == [blocked_at_first | {signal.SIGHUP} | UNHEEDED]
 
 
 def test_a_hang_up_waits_on_until_a_worker_takes_it(blocked_at_first: set[int]) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from f2b_worker.cli import explain as command
-from f2b_worker.cli import places
 from f2b_worker.cli.f2b import main
-from f2b_worker.cli.show import time_object
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.blocklists import Blocklist
@@ -21,7 +17,11 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, OffenderId, judge
 from f2b_worker.errors import Missing
 from f2b_worker.process import regions
+from f2b_worker.query import places
+from f2b_worker.query import story as command
+from f2b_worker.query.wording import time_object
 from f2b_worker.testing import FakeClock, MemoryActs, MemoryIpSet, MemoryIpSetFinder, MemoryLedger, MemoryNotebook
+from tests.environment import forget_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,9 +112,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     made = Scene(tmp_path / "f2b.toml")
     monkeypatch.setattr(command, "open_ban_book", made.open_ban_book)
     monkeypatch.setattr(command, "open_acts", lambda *_, **__: made.acts)
@@ -367,7 +365,13 @@ def test_an_ip_set_that_is_not_there_is_one_clear_line(scene: Scene, monkeypatch
 
 
 def hit(ago_s: int) -> dict[str, Any]:
-    return {**time_object("time", NOW_MS - ago_s * SECOND_MS), "id": f"i{ago_s}", "reporter": None, "weight": 1}
+    return {
+        **time_object("time", NOW_MS - ago_s * SECOND_MS),
+        "id": f"i{ago_s}",
+        "reporter": None,
+        "note": None,
+        "weight": 1,
+    }
 
 
 def test_json_says_all_that_the_text_says_as_data(scene: Scene) -> None:

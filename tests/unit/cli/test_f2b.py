@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -23,6 +22,7 @@ from f2b_worker.cli.f2b import VERBS, main
 from f2b_worker.cli.output import painted
 from f2b_worker.config.operator import DESCRIPTIONS, VARIABLES
 from f2b_worker.errors import AccessDenied, RefusedError, Unavailable
+from tests.environment import forget_settings
 from tests.unit.cli.tree import commands, examples
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ HEAVY = {"boto3", "botocore", "pydantic", "structlog", "prometheus_client", "jso
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 

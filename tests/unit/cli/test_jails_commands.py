@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from dataclasses import replace
@@ -19,6 +18,7 @@ from f2b_worker.config.jails_schema import JailTable
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, Window
 from f2b_worker.domain.networks import Networks
+from tests.environment import forget_settings
 
 NOBODY = Networks()
 
@@ -26,9 +26,7 @@ NOBODY = Networks()
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No settings from outside, and a folder of the test's own."""
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -178,7 +176,9 @@ def test_the_file_that_ships_explains_every_key() -> None:
 
 
 def test_what_is_commented_out_in_the_file_that_ships_is_right_too(here: Path) -> None:
-    text = re.sub(r'^#(?=\[worker\]|\[blocklists\.|"?[a-z_.0-9]+"? = )', "", shipped(), flags=re.MULTILINE)
+    text = re.sub(
+        r'^#(?=\[worker\]|\[blocklists\.|\[notices|"?[a-z_.0-9]+"? = )', "", shipped(), flags=re.MULTILINE
+    )
     (here / "f2b.toml").write_text(text, "utf-8")
     assert run("check", "--config", "f2b.toml").exit_code == 0
     read = tomllib.loads(text)

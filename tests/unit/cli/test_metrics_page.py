@@ -11,6 +11,7 @@ import pytest
 
 from f2b_worker.cli.metrics_labels import CLOSED, OPEN
 from f2b_worker.cli.metrics_page import label_names, metrics_of, of_every_process, page
+from f2b_worker.dashboard import metrics as of_dashboard
 from f2b_worker.observe import metrics as of_worker
 from f2b_worker.shim import metrics as of_shim
 from tests.documented_metrics import missing, undocumented
@@ -20,15 +21,19 @@ if TYPE_CHECKING:
 
 CODE = Path(__file__).resolve().parents[3] / "worker/f2b_worker"
 # Where a literal becomes the value of a label: the function, and which of its arguments does.
-SET_BY = {"labels": 0, "_counted": 0, "_refuse": 1, "_cut": 1, "_leave": 0}
+SET_BY = {"labels": 0, "_counted": 0, "_refuse": 1, "_cut": 1, "_leave": 0, "counted": 0, "refused": 3}
 METRIC_OF = {
     "shim/app.py": "f2b_shim_refused",
-    "shim/connections.py": "f2b_shim_refused",
+    "http/connections.py": "f2b_shim_refused",
     "shim/reports.py": "f2b_shim_refused",
     "observe/server.py": "f2b_metrics_connections_cut",
     "intake/loop.py": "f2b_postponed",
     "intake/settling.py": "f2b_postponed",
     "adapters/sqs/deliveries.py": "f2b_postponed",
+    "dashboard/app.py": "f2b_dashboard_refused",
+    "dashboard/posts.py": "f2b_dashboard_refused",
+    "dashboard/showing.py": "f2b_dashboard_refused",
+    "dashboard/stream.py": "f2b_dashboard_refused",
 }
 
 
@@ -72,7 +77,7 @@ def test_every_value_of_a_label_that_the_code_writes_out_is_on_the_page() -> Non
 
 
 def test_every_label_of_a_metric_is_on_the_page() -> None:
-    metrics = [*metrics_of(of_worker), *metrics_of(of_shim), *of_every_process()]
+    metrics = [*metrics_of(of_worker), *metrics_of(of_shim), *metrics_of(of_dashboard), *of_every_process()]
     used = {(told.name, label) for each in metrics for told in each.describe() for label in label_names(each)}
 
     assert {(name, label) for name, label in used if label not in OPEN} == set(CLOSED)

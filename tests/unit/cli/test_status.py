@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from f2b_worker.cli.status import RELOADED_WITHIN_MS, Filled, Status, _lines, status_object
+from f2b_worker.cli.status import _lines
 from f2b_worker.domain.acts.control import Control, Pause
+from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
 from f2b_worker.ports import Holder, Notes, QueueDepth, WorkerSign
 from f2b_worker.process.looking import Seen
+from f2b_worker.query.status import RELOADED_WITHIN_MS, Filled, Status, status_object
 
 NOW_MS = 1_700_000_000_000
 ALIVE = WorkerSign("a/1/c0ffee01", NOW_MS - 60_000, NOW_MS - 100_000, "0.1.0")
@@ -24,6 +26,12 @@ WELL = Status(
         Filled("f2b-ipv4-2", "block", 4, 9_999, NOW_MS),
     ],
     notes={"eu-west-1": Notes({})},
+)
+NOTED = NotedSets(
+    NOW_MS - 5_000,
+    NOW_MS - 6_000,
+    (NotedGroup("block", 4, (NotedSet("f2b-ipv4", 10_000, NOW_MS),), ("192.0.2.1/32", "192.0.2.2/32")),),
+    Progress(7, NOW_MS - 90_000, NOW_MS - 200_000, 1_840),
 )
 
 
@@ -49,6 +57,48 @@ def test_ip_sets_that_an_enforcer_noted_are_said_to_be_so_and_how_old_that_is() 
     lines = list(_lines(dataclasses.replace(WELL, are_noted=True)))
     assert "ip sets   as noted by who enforces, seen 12s ago; --live asks WAF" in lines
     assert [each["seen"] for each in status_object(WELL)["sets"]] == [1_699_999_987.655, 1_700_000_000]
+
+
+def noted(sets: NotedSets) -> Status:
+    return dataclasses.replace(WELL, notes={"eu-west-1": Notes({}, sets=sets)})
+
+
+def test_it_is_said_how_fast_bans_get_into_the_sets_and_how_much_of_the_budget_of_waf_that_took() -> None:
+    status = noted(NOTED)
+    assert (
+        "waf       eu-west-1: 2 wait, the longest for 1m30s, the last ban took 1.8s (3m20s ago),"
+        " 7 of 60 updates in the last minute"
+    ) in list(_lines(status))
+    (told,) = status_object(status)["enforcers"]
+    assert (told["owner"], told["waiting"], told["last_took"]) == ("a/1/c0ffee02", 2, 1.84)
+    assert (told["updates_last_minute"], told["updates_per_minute"]) == (7, 60)
+    assert (told["waiting_since"], told["last_enforced"]) == (NOW_MS / 1000 - 90, NOW_MS / 1000 - 200)
+
+
+def test_where_nothing_waits_and_nothing_was_written_that_is_said() -> None:
+    line = "waf       eu-west-1: nothing waits, 0 of 60 updates in the last minute"
+    assert line in list(_lines(noted(NOTED._replace(progress=Progress()))))
+
+
+def test_what_an_older_enforcer_does_not_note_is_not_known() -> None:
+    status = noted(NOTED._replace(progress=None))
+    assert not any(line.startswith("waf") for line in _lines(status))
+    (told,) = status_object(status)["enforcers"]
+    assert (told["waiting"], told["updates_last_minute"], told["last_took"]) == (2, None, None)
+
+
+@pytest.mark.parametrize(
+    ("oldest_ms", "line", "age"),
+    [
+        (None, "0 dead letters", None),
+        (999, "0 dead letters", 0.999),
+        (75_400, "0 dead letters; the oldest waited 1m15s", 75.4),
+    ],
+)
+def test_the_age_of_the_oldest_message_is_said(oldest_ms: int | None, line: str, age: float | None) -> None:
+    status = seen(oldest_ms=oldest_ms)
+    assert f"queue     3 waiting, 2 in hand, 1 delayed, {line}" in list(_lines(status))
+    assert status_object(status)["queue"]["oldest_age"] == age
 
 
 @pytest.mark.parametrize(

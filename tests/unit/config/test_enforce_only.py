@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from f2b_worker.config.loading import env_name, load
+from f2b_worker.config.loading import load
 from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.errors import StartError
+from tests.environment import forget_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field in WorkerSettings.model_fields:
-        monkeypatch.delenv(env_name(field), raising=False)
+    forget_settings(monkeypatch)
 
 
 def test_who_only_enforces_needs_no_queue_and_is_one_process(

@@ -171,7 +171,7 @@ DURATION = "is no duration: seconds or a sum such as 10m, 1d12h, 1w2d; -1 for ev
         ("[jails.a]\nenabled = true", "jails.a.enabled: leave it out: every jail in this file is on"),
         (
             "[jails.a]\nsender = 'me@example.com'",
-            "jails.a.sender: no such key: f2b sends no mail: alert on the metrics of --metrics-port",
+            "jails.a.sender: no such key: write who is told of bans as [notices.NAME], see docs/how-to/notices.md",
         ),
         ("[sshd]\nmaxretry = 3", "sshd: no such key; a jail is written as [jails.sshd]"),
         ("maxretry = 3", "maxretry: no such key; write it under [defaults] or [jails.NAME]"),

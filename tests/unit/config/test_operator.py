@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +16,17 @@ from f2b_worker.config.operator import (
     load_operator,
     operator_errors,
 )
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.domain.acts.act import AUDIT_DAYS
 from f2b_worker.errors import StartError
+from tests.environment import forget_settings
 
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No settings from outside, and a home of the test's own."""
-    for name in os.environ:
-        if name.startswith("F2B_") and not name.startswith(("F2B_TEST_", "F2B_PYTHON")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     return tmp_path
 

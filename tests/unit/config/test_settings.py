@@ -7,15 +7,18 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
-import f2b_producer.report
+import f2b_producer
 from f2b_worker.cli.options import config_option, settings_options
 from f2b_worker.config.cores import usable_cores
 from f2b_worker.config.loading import env_name, load, option_name, refuse_misspelt_environment
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.config.values import PROCESSES_MAX
 from f2b_worker.domain.jails import DAY_MS, FOREVER_MS
 from f2b_worker.errors import StartError
+from tests.environment import forget_settings
 
 EVERY_OPTION: dict[str, tuple[str, object]] = {
     "queue": ("https://sqs.eu-west-1.amazonaws.com/123456789012/f2b", "https://sqs.eu-west-1.amazonaws.com/123456789012/f2b"),
@@ -34,17 +37,20 @@ EVERY_OPTION: dict[str, tuple[str, object]] = {
     "audit_days": ("30", 30),
     "metrics_port": ("9100", 9100),
     "metrics_host": ("0.0.0.0", "0.0.0.0"),
+    "http_port": ("8080", 8080),
+    "http_host": ("::", "::"),
+    "dashboard_token": ("ann:correct-horse-battery", (SecretStr("ann:correct-horse-battery"),)),
     "state": ("other.db", "other.db"),
     "port": ("80", 80),
     "host": ("127.0.0.1", "127.0.0.1"),
+    "uds": ("/run/f2b/f2b.sock", "/run/f2b/f2b.sock"),
     "log_level": ("debug", "debug"),
 }  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field in {*WorkerSettings.model_fields, *ShimSettings.model_fields, "config"}:
-        monkeypatch.delenv(env_name(field), raising=False)
+    forget_settings(monkeypatch)
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def file(tmp_path: Path) -> Path:
 @config_option
 def shown(config: Path | None, **given: Any) -> None:
     """Show the settings as the command line makes them."""
-    click.echo(json.dumps(load(WorkerSettings, given, config).model_dump()))
+    click.echo(json.dumps(load(WorkerSettings, given, config).model_dump(mode="json")))
 
 
 def beside(field: str) -> dict[str, object]:
@@ -91,10 +97,14 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "enforce_only": False,
         "metrics_port": None,
         "metrics_host": "127.0.0.1",
+        "http_port": None,
+        "http_host": "127.0.0.1",
+        "dashboard_token": (),
         "standalone": False,
         "state": None,
         "port": 8000,
         "host": "0.0.0.0",
+        "uds": None,
         "log_level": "info",
     }
 
@@ -179,7 +189,7 @@ def test_every_option_can_be_given_in_the_file(field: str, file: Path) -> None:
     assert getattr(load(WorkerSettings, given, file), field) == value
 
 
-@pytest.mark.parametrize("field", sorted(EVERY_OPTION.keys() - {"ip_set"}))
+@pytest.mark.parametrize("field", sorted(EVERY_OPTION.keys() - {"ip_set", "dashboard_token"}))
 def test_every_option_can_be_given_on_the_command_line(field: str) -> None:
     text, value = EVERY_OPTION[field]
     other = ["--standalone"] if field == "state" else ["--queue", "f2b"]
@@ -347,74 +357,11 @@ def test_the_default_that_the_help_shows_is_the_default_when_given(field: str) -
     assert load(WorkerSettings, {"queue": "f2b"} | given) == load(WorkerSettings, {"queue": "f2b"})
 
 
-def test_a_shim_reads_its_own_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("F2B_QUEUE", "f2b")
-    monkeypatch.setenv("F2B_PORT", "8080")
-    assert load(ShimSettings, {}).model_dump() == {
-        "queue": "f2b",
-        "port": 8080,
-        "host": "0.0.0.0",
-        "workers": 1,
-        "token": (),
-        "peer_share": 0.5,
-        "rate_limit": 0.0,
-        "body_bytes": 512 * 1024,
-        "waiting": 50_000,
-        "request_s": 10.0,
-        "idle_s": 65.0,
-        "expose_state": False,
-        "log_level": "info",
-    }
-
-
-def test_a_shims_tokens_are_several_and_no_log_line_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    old, new = "old-0123456789ab", "new-0123456789ab"
-    monkeypatch.setenv("F2B_TOKEN", f"{old} {new}\n")
-    settings = load(ShimSettings, {"queue": "f2b"})
-    assert [token.get_secret_value() for token in settings.token] == [old, new]
-    assert load(ShimSettings, {"queue": "f2b", "token": (old, new)}) == settings
-    assert old not in repr(settings)
-    assert pickle.loads(pickle.dumps(settings)) == settings
-
-
-@pytest.mark.parametrize("given", ["environment", "command line"])
-@pytest.mark.parametrize(
-    ("token", "told"),
-    [
-        ("", "is empty, which would open the port to all"),
-        (" \t", "is empty, which would open the port to all"),
-        ("correct-horse-15", None),
-        ("correct-horse-1", "one has 15 characters and can be guessed: give 16 or more"),
-        ("correct horse battery staple", "one has 5 characters and can be guessed"),
-        ("correct-horse-battery-staple x", "one has 1 characters and can be guessed"),
-        (
-            "correct-horse-15,correct-horse-16",
-            "holds a comma, which no token does: write a space",
-        ),
-        ("correct-horse-15,", "holds a comma"),
-        (",", "holds a comma"),
-    ],
-)
-def test_a_token_that_would_open_the_port_to_many_is_one_error_that_does_not_show_it(
-    monkeypatch: pytest.MonkeyPatch, given: str, token: str, told: str | None
-) -> None:
-    if given == "environment":
-        monkeypatch.setenv("F2B_TOKEN", token)
-    settings = {"queue": "f2b"} | ({"token": (token,)} if given == "command line" else {})
-    if told is None:
-        assert [each.get_secret_value() for each in load(ShimSettings, settings).token] == [token]
-        return
-    with pytest.raises(StartError) as refused:
-        load(ShimSettings, settings)
-    assert str(refused.value).startswith(f"--token: {told}")
-    assert "correct" not in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
 def test_every_variable_of_f2b_report_may_stand_in_the_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = Path(f2b_producer.report.__file__).read_text(encoding="utf-8")
+    modules = Path(f2b_producer.__file__).parent.glob("*.py")
+    code = "".join(module.read_text(encoding="utf-8") for module in modules)
     names = set(re.findall(r"\bF2B_[A-Z_]+\b", code))
     assert {"F2B_QUEUE", "F2B_REPORTER"} <= names
     for name in names:
@@ -427,35 +374,6 @@ def test_a_command_without_these_options_names_the_variable_that_is_wrong(monkey
     monkeypatch.setenv("F2B_PEER_SHARE", "7")
     with pytest.raises(StartError, match=r"^F2B_TOKEN: one has 5 .*; F2B_PEER_SHARE: "):
         load(ShimSettings, {}, needs_queue=False, has_options=False)
-
-
-def test_one_empty_token_beside_a_good_one_is_an_error_too() -> None:
-    with pytest.raises(StartError, match=r"^--token: is empty"):
-        load(ShimSettings, {"queue": "f2b", "token": ("correct-horse-15", "")})
-
-
-@pytest.mark.parametrize(
-    ("level", "meant"), [("DEBUG", "debug"), ("warn", "warning"), ("trace", "debug"), ("fatal", "error")]
-)
-def test_a_shim_knows_the_log_levels_of_the_old_service(level: str, meant: str) -> None:
-    assert load(ShimSettings, {"queue": "f2b", "log_level": level}).log_level == meant
-
-
-def test_a_switch_that_was_not_given_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    @click.command()
-    @settings_options(ShimSettings)
-    def shim(**given: Any) -> None:
-        settings = load(ShimSettings, given)
-        click.echo(f"{settings.expose_state} {settings.port} {settings.log_level}")
-
-    def shown(*arguments: str) -> str:
-        return CliRunner().invoke(shim, ["--queue", "f2b", *arguments]).output.strip()
-
-    assert shown() == "False 8000 info"
-    assert shown("--expose-state", "-p", "81", "-l", "warn") == "True 81 warning"
-    assert shown("--port", "81", "--loglevel", "debug") == "False 81 debug"
-    monkeypatch.setenv("F2B_EXPOSE_STATE", "1")
-    assert shown() == "True 8000 info"
 
 
 @pytest.mark.parametrize("field", ["queue", "table", "ip_set"])

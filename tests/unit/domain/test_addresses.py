@@ -76,6 +76,7 @@ def test_an_address_is_read_without_what_stands_around_it_as_the_table_says() ->
     ("text", "kind"),
     [
         ("10.0.0.0/8", "is a range"),
+        ("203.0.113.7/", "'203.0.113.7/' ends with a slash: remove it"),
         ("2001:db8::/32", "is a range"),
         ("203.0.113.7/32", "is a range"),
         ("fe80::1%eth0", "carries a zone"),

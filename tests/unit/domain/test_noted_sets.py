@@ -12,7 +12,10 @@ from f2b_worker.domain.noted_sets import (
     NotedGroup,
     NotedSet,
     NotedSets,
+    Progress,
+    as_numbers,
     from_lines,
+    from_numbers,
     named,
 )
 
@@ -85,3 +88,17 @@ def test_too_many_entries_are_not_named_at_all() -> None:
 def test_what_no_enforcer_writes_cannot_be_read(lines: list[str]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the text is for nobody
         from_lines(lines)
+
+
+def test_how_fast_bans_get_in_is_read_as_it_was_written_and_what_a_later_version_adds_is_left() -> None:
+    progress = Progress(7, None, 2_000, 0)
+    assert from_numbers(as_numbers(progress) | {"later": 5}) == progress
+    assert from_numbers({}) == Progress()
+
+
+@pytest.mark.parametrize(
+    "numbers", [*({"updates": wrong} for wrong in (-1, 1.5, "7", None)), {"took_ms": 5}, {"enforced_ms": 5}]
+)
+def test_how_fast_bans_get_in_cannot_be_read_from_what_no_enforcer_writes(numbers: dict[str, int]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        from_numbers(numbers)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.judge.enforcement import JUDGED_WITHIN_MS
 from f2b_worker.domain.noted_sets import NAMED_MAX, NotedSets
-from f2b_worker.enforcer.showing import ANEW_S, AT_MOST_EVERY_S
+from f2b_worker.enforcer.showing import ANEW_S, AT_MOST_EVERY_S, SETTLED_S
 from f2b_worker.errors import Unavailable
 from f2b_worker.testing import MemoryNotebook
 from tests.unit.enforcer.scene import A, B, C, Scene, strangers
@@ -13,7 +14,7 @@ from tests.unit.enforcer.scene import A, B, C, Scene, strangers
 if TYPE_CHECKING:
     import pytest
 
-    from f2b_worker.domain.noted_sets import NotedGroup
+    from f2b_worker.domain.noted_sets import NotedGroup, Progress
 
 
 class CountedNotebook(MemoryNotebook):
@@ -103,6 +104,23 @@ def test_while_nothing_changes_it_is_noted_twice_a_minute_and_in_an_attack_every
     assert 60 / AT_MOST_EVERY_S - 2 <= notebook.sets_noted <= 60 / AT_MOST_EVERY_S + 1
 
 
+def test_soon_after_a_change_a_note_tells_that_its_bans_are_enforced() -> None:
+    scene = Scene()
+    notebook = counted(scene)
+    scene.settle(A)
+    scene.pass_time(2 * ANEW_S)
+    scene.ban(B)
+    began_ms, notebook.sets_noted = scene.clock.now_ms(), 0
+    scene.pass_time(AT_MOST_EVERY_S + SETTLED_S + 2, every_s=0.5)
+    noted = notebook.read().sets
+    assert noted
+    assert noted.known_ms - JUDGED_WITHIN_MS > began_ms
+    assert notebook.sets_noted <= 3, "one when it waits, one when it is in, one that tells that all of it is known"
+    notebook.sets_noted = 0
+    scene.pass_time(10 * ANEW_S)
+    assert notebook.sets_noted == 10
+
+
 def test_nothing_is_noted_before_every_set_was_read() -> None:
     scene = Scene()
     scene.v6.reads_fail = Unavailable("no answer")
@@ -147,3 +165,53 @@ def test_a_note_that_fails_keeps_nothing_from_the_sets_and_comes_later(
         assert groups(scene)[4].sets[0].entries == 1
     scene.pass_time(AT_MOST_EVERY_S + 1)
     assert groups(scene)[4].sets[0].entries == 2
+
+
+def progress(scene: Scene) -> Progress:
+    sets = scene.notebook.read().sets
+    assert sets
+    assert sets.progress
+    return sets.progress
+
+
+def test_how_fast_bans_get_in_is_noted_and_how_much_of_the_budget_that_took() -> None:
+    scene = Scene()
+    scene.settle(A)
+    scene.pass_time(120)
+    assert progress(scene).updates == 0
+    scene.ban(B, ago_s=3)
+    scene.ban(C)
+    scene.pass_time(2)
+    scene.pass_time(AT_MOST_EVERY_S)
+    found = progress(scene)
+    assert found.updates >= 1
+    assert found.waiting_since_ms is None
+    assert found.took_ms is not None
+    assert 3_000 <= found.took_ms <= 6_000
+    assert found.enforced_ms is not None
+    assert 0 <= scene.clock.now_ms() - found.enforced_ms <= 8_000
+
+
+def test_since_when_the_longest_waiting_ban_waits_is_noted() -> None:
+    scene = Scene()
+    scene.settle(A)
+    scene.v4.failure = Unavailable("WAF is away")
+    began_ms = scene.clock.now_ms()
+    scene.ban(B)
+    scene.pass_time(20)
+    since_ms = progress(scene).waiting_since_ms
+    assert since_ms is not None
+    assert 0 <= since_ms - began_ms <= 2_000
+    scene.v4.failure = None
+    scene.pass_time(60)
+    assert progress(scene).waiting_since_ms is None
+
+
+def test_that_only_the_budget_becomes_free_again_is_no_reason_to_write_a_note() -> None:
+    scene = Scene()
+    notebook = counted(scene)
+    scene.settle(A)
+    scene.pass_time(2 * SETTLED_S)
+    before = notebook.sets_noted
+    scene.pass_time(ANEW_S - SETTLED_S)
+    assert notebook.sets_noted - before <= 1

@@ -184,6 +184,15 @@ def test_a_stop_waits_for_no_poll_and_what_it_brings_later_is_released(inbox: In
     assert {message.id for message in inbox.waiting} == ids
 
 
+def test_a_stop_that_comes_while_the_polls_are_begun_is_a_stop_all_the_same(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receivers = Receivers(inbox, threads=2, poll_s=5, clock=FakeClock())
+    monkeypatch.setattr(receivers._threads[1], "start", receivers.close)
+    receivers.receive(wait_s=0)
+    assert receivers._closed
+
+
 def test_a_stop_waits_longer_for_a_queue_that_has_messages(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("f2b_worker.intake.receivers.ENDS_WITHIN_S", 0.0)
     receivers = Receivers(inbox, threads=1, poll_s=5, clock=FakeClock())

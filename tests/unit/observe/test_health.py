@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from f2b_worker.http.listening import listen_on_port
 from f2b_worker.observe import metrics
 from f2b_worker.observe import server as server_module
 from f2b_worker.observe.http import Pages, health_app, serve
@@ -106,7 +107,7 @@ def test_a_page_that_takes_long_to_make_is_given_again_for_nine_times_as_long() 
 
 @pytest.fixture
 def served() -> Iterator[str]:
-    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: "no access"))
+    server = serve(listen_on_port("127.0.0.1", 0), health_app(lambda: None, lambda: "no access"))
     yield f"http://127.0.0.1:{server.port}"
     server.end()
 
@@ -125,7 +126,7 @@ def test_who_connects_and_asks_nothing_is_cut_off_and_no_news(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(server_module, "ASKS_WITHIN_S", 0.01)
-    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: None))
+    server = serve(listen_on_port("127.0.0.1", 0), health_app(lambda: None, lambda: None))
     try:
         with socket.create_connection(("127.0.0.1", server.port), 30) as silent:
             assert silent.recv(1) == b""
@@ -135,7 +136,7 @@ def test_who_connects_and_asks_nothing_is_cut_off_and_no_news(
 
 
 def test_many_connections_that_ask_nothing_keep_no_probe_from_its_answer() -> None:
-    server = serve("127.0.0.1", 0, health_app(lambda: None, lambda: None))
+    server = serve(listen_on_port("127.0.0.1", 0), health_app(lambda: None, lambda: None))
     try:
         with ExitStack() as stack:
             for _ in range(2 * CONNECTIONS_MAX):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from f2b_worker.observe.server import ASKS_WITHIN_S, HEAD_BYTES_MAX, Server, listen
+from f2b_worker.http.listening import listen_on_port
+from f2b_worker.observe.server import ASKS_WITHIN_S, HEAD_BYTES_MAX, Server
 from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Desk:
         self.accepted: list[str] = []
         self.body = b"ok\n"
         self.failure: Exception | None = None
-        self.listener = stack.enter_context(listen("127.0.0.1", 0))
+        self.listener = stack.enter_context(listen_on_port("127.0.0.1", 0))
         self.server = Server(self.listener, self._app, now_s=self.clock.monotonic_s, connections_max=MOST)
 
     def _app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -210,13 +212,74 @@ def test_a_long_answer_arrives_whole(desk: Desk) -> None:
     assert desk.read(desk.connect(PAGE)).endswith(b"\r\n\r\n" + desk.body)
 
 
-def test_a_question_without_an_end_is_cut(desk: Desk) -> None:
+def test_a_question_without_an_end_is_refused_and_counted(desk: Desk) -> None:
     before = cut("head_too_large")
     client = desk.connect(b"GET /" + b"a" * HEAD_BYTES_MAX)
-    for _ in range(10):
-        desk.server.turn(0.01)
-    assert not is_open(client)
+    assert desk.read(client).startswith(b"HTTP/1.0 431 ")
     assert cut("head_too_large") == before + 1
+
+
+LONG = b" " * 900_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 900000\r\n\r\n", b"405"),
+        (b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\ndbba0\r\n", b"405"),
+        (b"GET /healthz HTTP/1.1\r\nContent-Length: 900000\r\n\r\n", b"200"),
+        (PROBE + b"more", b"200"),
+        (b"GET /healthz HTTP/1.1\r\nX-A: " + b"a" * HEAD_BYTES_MAX, b"431"),
+        (b"this is no HTTP\r\n\r\n" + LONG, b"400"),
+    ],
+)
+def test_an_answer_can_be_read_by_who_sends_more_before_he_reads(desk: Desk, sent: bytes, status: bytes) -> None:
+    client = desk.connect(sent)
+    desk.turn(3)
+    sender = threading.Thread(target=client.sendall, args=[LONG])
+    sender.start()
+    while sender.is_alive():
+        desk.server.turn(0.01)
+    sender.join()
+    desk.turn(3)
+    client.setblocking(True)
+    told = b""
+    while data := client.recv(1_000):
+        told += data
+    assert told.startswith(b"HTTP/1.0 " + status + b" ")
+    assert len(desk.server) == 1
+    client.close()
+    desk.turn(100)
+    assert len(desk.server) == 0
+
+
+def test_who_sends_more_is_heard_out_for_a_while_and_not_counted_as_cut(desk: Desk) -> None:
+    before = cut("too_slow")
+    silent, dripping = (desk.connect(PROBE + b"more") for _ in range(2))
+    desk.turn(5)
+    for _ in range(int(ASKS_WITHIN_S)):
+        assert len(desk.server) >= 1
+        dripping.sendall(b"x")
+        desk.server.turn(0.1)
+        desk.clock.advance(1.0)
+    assert len(desk.server) == 1
+    desk.turn(2)
+    assert len(desk.server) == 0
+    assert cut("too_slow") == before
+    silent.close()
+
+
+def test_who_has_his_answer_makes_room_first(desk: Desk) -> None:
+    asking = [desk.connect(b"GET") for _ in range(MOST - 1)]
+    desk.turn(5)
+    desk.connect(PROBE + b"more")
+    desk.turn(5)
+    assert len(desk.server) == MOST
+    asking.append(desk.connect(b"GET"))
+    desk.turn(5)
+    for each in asking:
+        each.sendall(PROBE[3:])
+        assert desk.read(each).endswith(b"ok\n")
 
 
 def test_it_says_how_much_cpu_it_took_so_that_it_can_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,14 +294,3 @@ def test_a_client_that_has_gone_costs_nothing(desk: Desk) -> None:
         desk.connect(sent).close()
     desk.turn(10)
     assert len(desk.server) == 0
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
-def test_it_listens_where_it_is_told_to(host: str) -> None:
-    with listen(host, 0) as listener:
-        assert listener.getsockname()[0] in {host, "127.0.0.1", "::1"}
-
-
-def test_what_is_no_address_of_this_machine_is_refused() -> None:
-    with pytest.raises(OSError, match="assign"):
-        listen("192.0.2.1", 0)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 BEGIN = """
 import multiprocessing
 multiprocessing.current_process().name = {name!r}
-from f2b_worker.observe import metrics
-region = metrics.RegionMetrics("eu-west-1")
+from f2b_worker.observe import metrics, region_metrics
+region = region_metrics.RegionMetrics("eu-west-1")
 """
 
 
@@ -53,7 +53,8 @@ def test_counters_are_added_up_and_survive_a_death_and_the_successor(together: C
     assert seen == [10, 10, 20, 20, 30, 30, 40, 40]
     assert together.get_sample_value("f2b_refused_total", {"reason": "json"}) == 4
     files = {each.name for each in Path(os.environ[shared.FOLDER]).iterdir()}
-    assert files == {"counter_worker-0.db", "counter_worker-1.db"}
+    kinds = ("counter", "histogram")
+    assert files == {f"{kind}_{name}.db" for kind in kinds for name in ("worker-0", "worker-1")}
 
 
 def test_what_the_one_that_enforces_shows_is_shown_until_it_dies(together: CollectorRegistry) -> None:

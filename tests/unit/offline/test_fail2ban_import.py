@@ -159,7 +159,7 @@ def test_only_what_differs_from_the_defaults_stands_in_a_jail(result: Imported) 
         ("chain", "DEFAULT", "web ACL"),
         ("colour", "shop-login", "no jail option that f2b knows"),
         ("datepattern", "shop-login", "f2b-report"),
-        ("destemail", "DEFAULT", "--metrics-port"),
+        ("destemail", "DEFAULT", "[notices.NAME]"),
         ("failregex", "shop-login", "f2b-report --tail"),
         ("filter", "DEFAULT, shop-login", "f2b-report --tail"),
         ("ignorecommand", "sshd", "ignoreip"),

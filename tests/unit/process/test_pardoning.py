@@ -15,9 +15,10 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.errors import Unavailable
 from f2b_worker.process import pardoning
+from f2b_worker.process.ban_tally import BanTally
 from f2b_worker.process.pardoning import EVERY_S, REASON, Pardoning, pardon
-from f2b_worker.process.scribe import run_scribe
-from f2b_worker.testing import FakeClock, MemoryActs, MemoryLease, MemoryLedger
+from f2b_worker.process.scribe import Working, run_scribe
+from f2b_worker.testing import FakeClock, MemoryActs, MemoryLease, MemoryLedger, MemoryTally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,6 +161,7 @@ class FailingScribe:
     """A scribe that follows a ledger in memory, and loses what it learned when it fails."""
 
     is_behind = False
+    complete_ms = 0.0
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -182,7 +184,12 @@ def test_a_ban_that_a_failing_scribe_learned_of_is_lifted_at_its_next_tick(scene
         scribe.fails = True
 
     clock = Clock(lambda: None, store_and_fail, lambda: None)
-    run_scribe(lambda: (scribe, scene.pardoning), MemoryLease(), clock, threading.Event())
+    run_scribe(
+        lambda: Working(scribe, scene.pardoning, BanTally(MemoryTally(), clock, str)),
+        MemoryLease(),
+        clock,
+        threading.Event(),
+    )
     assert not scene.runs()
 
 

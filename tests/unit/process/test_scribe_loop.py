@@ -9,14 +9,16 @@ from structlog.testing import capture_logs
 
 from f2b_worker.errors import F2bError, Throttled
 from f2b_worker.ports import Changes
-from f2b_worker.process.scribe import EVERY_S, run_scribe
-from f2b_worker.testing import FakeClock, MemoryLease
+from f2b_worker.process.ban_tally import BanTally
+from f2b_worker.process.scribe import EVERY_S, Working, run_scribe
+from f2b_worker.testing import FakeClock, MemoryLease, MemoryTally
 
 
 class Scribe:
     """A scribe that is behind, or fails, as planned, and notes when it is asked."""
 
     is_behind = False
+    complete_ms = 0.0
 
     def __init__(self, clock: FakeClock, stop: threading.Event, *plan: bool | F2bError) -> None:
         self.asked_s: list[float] = []
@@ -56,7 +58,7 @@ class Lease(MemoryLease):
 def run(*plan: bool | F2bError) -> tuple[list[float], Lease]:
     clock, stop, lease = FakeClock(), threading.Event(), Lease()
     scribe = Scribe(clock, stop, *plan)
-    run_scribe(lambda: (scribe, Nobody()), lease, clock, stop)
+    run_scribe(lambda: Working(scribe, Nobody(), BanTally(MemoryTally(), clock, str)), lease, clock, stop)
     return scribe.asked_s, lease
 
 

@@ -29,7 +29,7 @@ class Ends:
     def __init__(self) -> None:
         self.workers, self.theirs = socket.socketpair()
         self.workers.settimeout(30)
-        self.parent = Parent(self.theirs, lambda: None)
+        self.parent = Parent(self.theirs, lambda: None, lambda: None)
 
     def say(self, what: str, detail: str | None) -> None:
         """Say something as the worker, and wait until it was heard."""

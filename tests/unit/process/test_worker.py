@@ -44,6 +44,7 @@ class Loop:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.problem: str | None = None
+        self.oldest_ms = 0
         self.clock = FakeClock()
         self.pulse = Pulse(self.clock.monotonic_s)
         self.region = "eu-west-1"
@@ -210,7 +211,7 @@ class TestReload:
         self, tmp_path: Path
     ) -> None:
         running = parts(Loop())
-        assert running.said == Said("", 0)
+        assert running.said == Said("", 0, judges=True, oldest_ms=0)
         running.rules.control = Control(generation=1)
         self.reloaded(running, tmp_path / "f2b.toml", "[defaults]\nmaxretry = 3\n")
         assert running.said.generation == 1
@@ -324,7 +325,7 @@ class TestConflict:
     [("192.0.2.1", "Cannot assign requested address"), ("no.such.host.invalid", r"\w+")],
 )
 def test_a_host_that_is_none_of_this_machine_is_named_in_one_line(host: str, told: str) -> None:
-    with pytest.raises(StartError, match=rf"^--metrics-host {re.escape(host)}: {told}") as refused:
+    with pytest.raises(StartError, match=rf"^--metrics-host {re.escape(host)}: cannot listen: {told}") as refused:
         serve_health(host, 0, lambda _environ, _start: [])
     assert "\n" not in str(refused.value)
 
@@ -334,4 +335,4 @@ def test_a_metrics_port_that_is_taken_is_named_in_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StartError) as refused:
             serve_health("127.0.0.1", port, lambda _environ, _start: [])
-    assert str(refused.value) == f"--metrics-port {port}: Address already in use"
+    assert str(refused.value) == f"--metrics-port {port}: cannot listen: Address already in use"

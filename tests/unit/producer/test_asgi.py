@@ -1,7 +1,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,17 +12,6 @@ from f2b_producer.testing import RecordingClient
 
 FORWARDED = (b"x-forwarded-for", b"203.0.113.7")
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-@pytest.fixture
-def queue() -> RecordingClient:
-    return RecordingClient()
-
-
-@pytest.fixture
-def f2b(queue: RecordingClient) -> Iterator[Producer]:
-    with Producer("memory:", client=queue) as producer:
-        yield producer
 
 
 def reported(f2b: Producer, queue: RecordingClient) -> list[tuple[str, str, str | None, int]]:

@@ -21,17 +21,6 @@ BALANCER = "10.0.0.1"
 Request = Callable[..., httpx.Response]
 
 
-@pytest.fixture
-def queue() -> RecordingClient:
-    return RecordingClient()
-
-
-@pytest.fixture
-def f2b(queue: RecordingClient) -> Iterator[Producer]:
-    with Producer("memory:", client=queue) as producer:
-        yield producer
-
-
 def example(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"f2b_example_{name}", EXAMPLES / f"{name}.py")
     assert spec

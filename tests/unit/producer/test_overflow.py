@@ -10,22 +10,9 @@ import pytest
 from f2b_producer import Health, Producer
 from f2b_producer._room import WaitingRoom
 from f2b_producer.testing import RecordingClient
+from tests.unit.producer.gate import Gate
 
 LONG_S = 60.0  # a wait that no test sits out
-
-
-class Gate(RecordingClient):
-    """A queue that does not answer until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.open = threading.Event()
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> dict[str, Any]:  # noqa: N803
-        self.entered.set()
-        assert self.open.wait(20)
-        return super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
 
 
 def blocking(queue: RecordingClient, **settings: Any) -> Producer:

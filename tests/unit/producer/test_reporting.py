@@ -2,7 +2,7 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -12,33 +12,9 @@ import pytest
 from f2b_producer import REASONS, Producer
 from f2b_producer._sender import ROUND_MAX_ATTEMPTS
 from f2b_producer.testing import RecordingClient, Seen
+from tests.unit.producer.gate import Gate
 
 NEVER_S = 3_599  # a linger that no test waits out: packs leave when full, or at a flush
-
-
-@pytest.fixture
-def queue() -> RecordingClient:
-    return RecordingClient()
-
-
-@pytest.fixture
-def f2b(queue: RecordingClient) -> Iterator[Producer]:
-    with Producer("memory:", client=queue) as producer:
-        yield producer
-
-
-class Gate(RecordingClient):
-    """A queue that does not answer until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.open = threading.Event()
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> dict[str, Any]:  # noqa: N803
-        self.entered.set()
-        assert self.open.wait(20)
-        return super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
 
 
 def test_what_is_reported_arrives_as_it_was_said(queue: RecordingClient, f2b: Producer) -> None:

@@ -12,17 +12,6 @@ from f2b_producer.wsgi import F2BMiddleware
 App = Callable[[Any, Any], Iterable[bytes]]
 
 
-@pytest.fixture
-def queue() -> RecordingClient:
-    return RecordingClient()
-
-
-@pytest.fixture
-def f2b(queue: RecordingClient) -> Iterator[Producer]:
-    with Producer("memory:", client=queue) as producer:
-        yield producer
-
-
 def reported(f2b: Producer, queue: RecordingClient) -> list[tuple[str, str]]:
     assert f2b.flush()
     return [(seen.ip, seen.jail) for seen in queue.infractions()]

@@ -22,9 +22,9 @@ IP = "203.0.113.7"
 class Shim:
     """An application over an outbox in memory, and requests to it."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, clock: FakeClock | None = None, **limits: Any) -> None:
         self.outbox = MemoryOutbox()
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.app: ShimApp = make_app(self.outbox, self.clock, Limits(**limits))
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

@@ -147,6 +147,14 @@ def test_readiness_follows_the_outbox_within_a_second(shim: Shim) -> None:
     assert shim.get("/readyz").status_code == 200
 
 
+def test_who_is_to_stop_is_not_ready_and_lives(shim: Shim) -> None:
+    shim.app.room.ending = True
+    answer = shim.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "stopping\n")
+    assert shim.get("/healthz").status_code == 200
+    assert shim.get(f"/infraction/{IP}").status_code == 200
+
+
 def test_readiness_is_asked_anew_after_a_report_that_was_not_stored(shim: Shim) -> None:
     assert shim.get("/readyz").status_code == 200
     shim.outbox.failure = Unavailable("no answer")
@@ -163,8 +171,11 @@ def test_other_paths_report_nobody(shim: Shim, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        *((method, f"/infraction/{IP}", "GET") for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS")),
-        *((method, "/infractions", "POST") for method in ("HEAD", "GET", "PUT", "DELETE")),
+        *(
+            (method, f"/infraction/{IP}", "GET, HEAD, POST, PUT")
+            for method in ("DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND")
+        ),
+        *((method, "/infractions", "POST") for method in ("HEAD", "GET", "PUT", "DELETE", "PATCH", "OPTIONS")),
         *((method, path, "GET, HEAD") for method in ("POST", "DELETE") for path in ("/", "/readyz", "/metrics")),
     ],
 )
@@ -172,6 +183,30 @@ def test_no_other_method_reports_somebody(shim: Shim, method: str, path: str, al
     answer = shim.ask(method, path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
     assert shim.outbox.stored == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+def test_each_method_of_the_old_service_reports_one_infraction(shim: Shim, method: str) -> None:
+    answer = shim.ask(method, f"/infraction/{IP}?jail=login")
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "3")
+    assert answer.text == ("" if method == "HEAD" else "ok\n")
+    assert [(one.ip, one.jail) for one in shim.outbox.stored] == [(IP, "login")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+def test_each_method_of_the_old_service_is_told_what_is_wrong(shim: Shim, method: str) -> None:
+    assert shim.ask(method, "/infraction/nobody").status_code == 400
+    shim.outbox.failure = Unavailable("no answer")
+    answer = shim.ask(method, f"/infraction/{IP}")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert shim.outbox.stored == []
+
+
+@pytest.mark.parametrize("body", [b"user=root&password=x", b'{"ip": "198.51.100.1"}', b"\x00\xff" * 600_000])
+def test_a_body_beside_an_address_is_no_data_and_never_too_large(shim: Shim, body: bytes) -> None:
+    answer = shim.post(body, f"/infraction/{IP}")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert [one.ip for one in shim.outbox.stored] == [IP]
 
 
 def test_a_head_has_no_body(shim: Shim) -> None:
@@ -223,22 +258,24 @@ class TestPost:
         )
         told = answer.json()
         assert (answer.status_code, told["stored"]) == (207, 1)
-        assert [(each["index"], each["status"], each.get("reason")) for each in told["results"]] == [
-            (0, 200, None),
+        assert [(each["index"], each["status"], each["reason"]) for each in told["results"]] == [
             (1, 400, "bad_address"),
             (2, 400, "no_ip"),
             (3, 400, "bad_shape"),
             (4, 400, "in_future"),
             (5, 400, "bad_weight"),
         ]
-        assert told["results"][1]["detail"] == "'10.0.0.0/8' is a range, not one address"
+        assert told["results"][0]["detail"] == "'10.0.0.0/8' is a range, not one address"
+        assert told["refused"] == {"bad_address": 1, "no_ip": 1, "bad_shape": 1, "in_future": 1, "bad_weight": 1}
+        assert "again" not in told
         assert len(shim.outbox.stored) == 1
         assert all(refusals(reason) == count + 1 for reason, count in before.items())
 
     def test_a_line_that_is_no_json_costs_the_other_lines_nothing(self, shim: Shim) -> None:
         answer = shim.post(f'{{"ip": "{IP}"}}\n{{"ip": \n{{"ip": "{IP}"}}\n')
         assert (answer.status_code, answer.json()["stored"]) == (207, 2)
-        assert answer.json()["results"][1]["reason"] == "not_json"
+        (told,) = answer.json()["results"]
+        assert (told["index"], told["reason"]) == (1, "not_json")
 
     @pytest.mark.parametrize(
         ("body", "reason"),
@@ -284,7 +321,11 @@ class TestPost:
         told = answer.json()
         assert len(calls) == 3
         assert (answer.status_code, told["stored"]) == (207, 3000 - calls[1])
-        failed = {each["index"] for each in told["results"] if each["status"] == 503}
+        assert told["refused"] == {"queue": calls[1]}
+        (span,) = told["again"]
+        assert [each["index"] for each in told["results"]] == list(range(span["first"], span["first"] + 100))
+        assert {each["status"] for each in told["results"]} == {503}
+        failed = range(span["first"], span["last"] + 1)
         kept = {one.ip for one in shim.outbox.stored}
         assert kept == {f"198.18.{place // 256}.{place % 256}" for place in range(3000) if place not in failed}
 
@@ -299,7 +340,7 @@ class TestPost:
         assert sorted(calls) == [["", ""], ["x"]]
 
     @pytest.mark.parametrize("announced", [True, False])
-    def test_too_long_a_body_is_refused_and_the_connection_ends(self, announced: bool) -> None:
+    def test_too_long_a_body_is_refused_and_counted(self, announced: bool) -> None:
         shim = Shim(body_bytes=1024)
         before = refusals("body_too_large")
 
@@ -311,7 +352,7 @@ class TestPost:
             return await http.post("/infractions", content=b" " * 1025 if announced else parts())
 
         answer = shim.run(ask)
-        assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
+        assert answer.status_code == 413
         assert refusals("body_too_large") == before + 1
         assert shim.outbox.stored == []
 
@@ -369,6 +410,11 @@ class TestState:
     def test_the_state_is_shown_only_where_it_was_asked_for(self, path: str) -> None:
         assert Shim().get(path).status_code == 404
         assert Shim(expose_state=True).get(path).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/state/infractions", "/state/requests"])
+    def test_who_asks_for_a_state_that_is_not_shown_hears_how_to_show_it(self, path: str) -> None:
+        assert "--expose-state" in Shim().get(path).text
+        assert "--expose-state" not in Shim().get("/state/bans").text
 
     def test_what_was_stored_is_counted_by_address_and_jail(self) -> None:
         shim = Shim(expose_state=True)

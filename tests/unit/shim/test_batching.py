@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
 from f2b_worker.domain.judge.infractions import Infraction
-from f2b_worker.errors import AccessDenied, F2bError, Throttled, Unavailable
+from f2b_worker.errors import AccessDenied, F2bError, Retryable, Throttled, Unavailable
 from f2b_worker.shim.batching import ANSWER_WITHIN_S, LINGER_S, SENDS_MAX, BatchingOutbox
+from f2b_worker.shim.outbox import SentError
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes, write_body
 from f2b_worker.wire import NOTE_CHARACTERS_MAX, read_body
+from tests.observed import Since
+from tests.unit.shim.memory_queue import MemoryQueue
 from tests.unit.shim.virtual_loop import now_s, run
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NOW_MS = 1_700_000_000_000
 IP = "203.0.113.7"
 EPSILON_S = 1e-6
-
-
-class MemoryQueue:
-    """Keeps what is sent, and when; each send takes `takes_s`. `fate` decides about each body of a batch."""
-
-    def __init__(self, takes_s: float = 0.005) -> None:
-        self.takes_s = takes_s
-        self.batches: list[list[str]] = []
-        self.sent_at_s: list[float] = []
-        self.under_way = 0
-        self.most_under_way = 0
-        self.fate: dict[int, F2bError] = {}
-        self.checked = 0
-        self.closed = False
-
-    async def send(self, bodies: Sequence[str], *, within_s: float) -> Sequence[F2bError | None]:
-        assert within_s == ANSWER_WITHIN_S
-        self.batches.append(list(bodies))
-        self.sent_at_s.append(now_s())
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        await asyncio.sleep(self.takes_s)
-        self.under_way -= 1
-        return [self.fate.get(place) for place in range(len(bodies))]
-
-    async def check(self) -> None:
-        self.checked += 1
-        if self.fate:
-            raise self.fate[0]
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def infractions(self) -> list[Infraction]:
-        read = [read_body(body, message_id="m", sent_at_ms=0) for batch in self.batches for body in batch]
-        assert not any(body.refused for body in read)
-        return [one for body in read for one in body.infractions]
 
 
 def infraction(number: int = 0, *, named: str = "", note: str | None = None, weight: int = 1) -> Infraction:
@@ -91,6 +53,16 @@ def test_clients_that_report_at_once_share_one_send_and_one_pack() -> None:
     assert [len(batch) for batch in queue.batches] == [1]
     assert [one.ip for one in queue.infractions()] == [infraction(place).ip for place in range(100)]
     assert len({one.id for one in queue.infractions()}) == 100
+
+
+def test_it_is_measured_how_long_the_first_report_of_a_message_waited_and_of_nothing_that_was_not_stored() -> None:
+    since = Since("f2b_shim_store_seconds")
+    queue = MemoryQueue(takes_s=0.5)
+    run(together(BatchingOutbox(queue), 100))
+    assert since("f2b_shim_store_seconds") == (1, 0.5)
+    queue.fate = {0: Unavailable("SQS is away")}
+    run(together(BatchingOutbox(queue), 3))
+    assert since("f2b_shim_store_seconds") == (1, 0.5)
 
 
 def test_clients_that_report_again_and_again_share_every_send() -> None:
@@ -193,7 +165,9 @@ def test_everybody_in_a_batch_that_failed_hears_of_it_with_an_error_of_his_own(f
     queue = MemoryQueue()
     queue.fate = {0: failure}
     heard = run(together(BatchingOutbox(queue), 3))
-    assert [(type(each), str(each)) for each in heard] == [(type(failure), str(failure))] * 3
+    # What may pass may also be stored all the same: each hears under which name.
+    kind = SentError if isinstance(failure, Retryable) else type(failure)
+    assert [(type(each), str(each)) for each in heard] == [(kind, str(failure))] * 3
     assert len({id(each) for each in heard}) == 3
 
 

@@ -41,3 +41,10 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 def now_s() -> float:
     """Tell the running loop's time, which began at 0."""
     return asyncio.get_running_loop().time()
+
+
+def jump(by_s: float) -> None:
+    """Have the running loop stand still for so long, as while something else holds its thread."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _VirtualLoop)
+    loop._jumping.passed_s += by_s

@@ -82,21 +82,27 @@ _DENIED = {
     "SignatureDoesNotMatch",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
+    "AuthorizationError",  # of SNS, as the next ones
+    "AuthorizationErrorException",
     "InvalidSecurity",  # no HTTPS, or another signature than version 4
 }
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
-_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException"}
+_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 _KMS = re.compile(r"KMS\.?", re.IGNORECASE)
 _MISSING = {
     "QueueDoesNotExist",
     "NonExistentQueue",
     "ResourceNotFoundException",
+    "NotFound",  # of SNS, as the next one
+    "NotFoundException",
     "ResourceNotFound",  # of one statement in a batch
     "WAFNonexistentItemException",
 }
 _INVALID = {
     "ValidationException",
     "ValidationError",  # of one statement in a batch, or of one item in a transaction
+    "InvalidParameter",  # of SNS, as the next one
+    "InvalidParameterException",
     "SerializationException",  # a value of the wrong type: botocore does not check what it sends
 }
 KINDS_BY_CODE: dict[str, type[errors.F2bError]] = {
@@ -226,6 +232,11 @@ def _is_about_an_answer(error: Exception) -> bool:
 def error_code(error: ClientError) -> str:
     """Read the error's code without the prefix that older services and some emulators put before it."""
     return _without_prefix(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_throttled(code: str) -> bool:
+    """Tell whether AWS asks for fewer calls by this code."""
+    return KINDS_BY_CODE.get(_without_prefix(code)) is errors.Throttled
 
 
 def _without_prefix(code: str) -> str:

@@ -94,6 +94,9 @@ def queue_probes(client: SQSClient, queue_url: str) -> Probes:
             lambda: client.change_message_visibility_batch(Entries=[shown], **on)
         ),
         "sqs:SendMessage": lambda: _refused(lambda: client.send_message_batch(Entries=[late], **on)),
+        "sqs:GetQueueAttributes": lambda: _refused(
+            lambda: client.get_queue_attributes(AttributeNames=["QueueArn"], **on)
+        ),
     }
 
 

@@ -24,6 +24,8 @@ REMEDIES = {
     "act": "it is left out of what is shown; delete the item",
     "allow": "its network, if that can be read, stays allowed without an end; add it again, or delete the item",
     "control": "it holds nobody; give the order again, or delete the item",
+    "tally": "its numbers are missing in the charts; delete the item",
+    "notices": "the target hears of what happens from now on; it is written anew at once",
     "lease": "a worker takes the lease over after eight seconds, and writes the item anew",
 }
 """By kind of item, as the metric and the log name it, what follows from it and what to do."""

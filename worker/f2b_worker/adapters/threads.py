@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+
+from f2b_worker.observe import traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +43,13 @@ class Threads(Executor):
             RuntimeError: After `shutdown`.
         """
         future: Future[T] = Future()
+        call = partial(fn, *args, **kwargs)
+        if traces.are_on():  # what the call does belongs to the span of who asked for it
+            call = partial(copy_context().run, call)
         with self._lock:
             if self._is_shut:
                 raise RuntimeError(f"the threads {self._name} were shut down")
-            self._calls.put((future, partial(fn, *args, **kwargs)))  # type: ignore[arg-type]
+            self._calls.put((future, call))  # type: ignore[arg-type]
             if len(self._threads) < self._number:
                 thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
                 thread.start()

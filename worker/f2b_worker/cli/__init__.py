@@ -6,15 +6,12 @@ Little is imported before a command hears of signals: until then Python answers 
 import signal
 
 from f2b_worker.collector import imports, look_for_garbage_seldom
-from f2b_worker.signals import RELOAD, leave_at_once
+from f2b_worker.signals import RELOAD, UNHEEDED, leave_at_once
 
 
 def main() -> None:
-    """Run `f2b-worker`.
-
-    SIGHUP asks a worker to read its jails, and must not end one that starts: it waits until it can be taken.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
+    """Run `f2b-worker`."""
+    _go_on_for_now()
     leave_at_once("f2b-worker")
     from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
 
@@ -27,6 +24,7 @@ def main() -> None:
 
 def main_of_shim() -> None:
     """Run `f2b-shim`."""
+    _go_on_for_now()
     leave_at_once("f2b-shim")
     from f2b_worker.observe.lines import open_standard_files  # noqa: PLC0415 - see above
 
@@ -48,3 +46,11 @@ def main_of_operator() -> None:
 
     look_for_garbage_seldom()  # of 100,000 bans none is garbage
     command(prog_name="f2b")
+
+
+def _go_on_for_now() -> None:
+    """Let what must not end a process that serves wait until it can be taken.
+
+    SIGHUP asks a worker to read its jails, and a shim nothing at all.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD, *UNHEEDED})

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from f2b_worker.cli.show import moment, plain_text, time_object
 from f2b_worker.domain.addresses import display
+from f2b_worker.query.wording import moment, plain_text
 
 if TYPE_CHECKING:
     from f2b_worker.domain.acts.act import Act
 
-ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "id")
 _SHOWN = 3
-
-
-def act_object(act: Act) -> dict[str, Any]:
-    """Return an act as a JSON object."""
-    return {
-        **time_object("time", act.at_ms),
-        "by": act.by,
-        "verb": act.verb.value,
-        "what": [display(each) for each in act.what],
-        "count": act.count or len(act.what),
-        "jail": act.jail or None,
-        "reason": act.reason,
-        "id": act.id,
-    }
 
 
 def act_row(act: Act) -> tuple[str, ...]:

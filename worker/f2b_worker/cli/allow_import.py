@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.acting.acts import for_each, insistently, new_act
+from f2b_worker.acting.allowing import covered
+from f2b_worker.acting.guard import too_wide
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import dry_run_option, for_each, insistently, new_act, yes_option
-from f2b_worker.cli.allow import covered
+from f2b_worker.cli.acting import dry_run_option, yes_option
 from f2b_worker.cli.group import answer
-from f2b_worker.cli.guard import too_wide
 from f2b_worker.cli.lists import counted, list_options, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, say_lines, show_document
-from f2b_worker.cli.reading import LASTING, network_in
-from f2b_worker.cli.show import moment
+from f2b_worker.cli.output import json_option, remark, say_lines, show_document
+from f2b_worker.cli.reading import LASTING
+from f2b_worker.cli.wrong import usage_errors
 from f2b_worker.domain.acts.act import Verb, wrong_in_text
 from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.query.reading import network_in
+from f2b_worker.query.wording import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,7 +99,8 @@ def import_allowed(  # noqa: PLR0913
     if dry_run:
         done["lifted"] = len(covered(book, networks))
     elif networks:
-        act = begun = new_act(settings, Verb.ALLOW, networks, reason=comment)
+        with usage_errors():
+            act = begun = new_act(settings, Verb.ALLOW, networks, reason=comment, tell=remark)
         entries = [replace(each, by=act.by, at_ms=act.at_ms) for each in plan.entries.values()]
         insistently(lambda: acts.allow(begun, entries))
         # Only now, as `allow add` does.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acts_shown import ACT_KEYS, act_object, act_row
+from f2b_worker.cli.acts_shown import act_row
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, columns, listing_options, remark, show
 from f2b_worker.cli.reading import DURATION, NETWORK
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.addresses import IPV4_BITS, USUAL_IPV6_PREFIX, judged_network_of
 from f2b_worker.process.opening import open_acts
+from f2b_worker.query.objects import ACT_KEYS, act_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

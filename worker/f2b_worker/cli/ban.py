@@ -6,38 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import (
-    dry_run_option,
-    fail_if_all_failed,
-    file_option,
-    for_each,
-    new_act,
-    reason_option,
-    texts_in,
-    yes_option,
-)
-from f2b_worker.cli.blocklists import checked_blocklists
+from f2b_worker.acting.banning import BanWish, checked_ban
+from f2b_worker.acting.banning import ban as ban_by_hand
+from f2b_worker.cli.acting import dry_run_option, file_option, reason_option, texts_in, yes_option
 from f2b_worker.cli.group import answer
-from f2b_worker.cli.guard import Guard
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.outcomes import Outcome, show_outcomes
-from f2b_worker.cli.output import listing_options
-from f2b_worker.cli.reading import DURATION, address_in, network_in
+from f2b_worker.cli.outcomes import show_outcomes
+from f2b_worker.cli.output import listing_options, remark
+from f2b_worker.cli.reading import DURATION
 from f2b_worker.cli.waiting import open_sets, wait_option, waited
+from f2b_worker.cli.wrong import usage_errors
 from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.acts.act import Verb
-from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL, Order
-from f2b_worker.domain.jails import FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
-from f2b_worker.domain.judge.verdicts import OffenderId
-from f2b_worker.errors import F2bError
-from f2b_worker.process.opening import open_acts
+from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL
+from f2b_worker.domain.jails import FOREVER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from f2b_worker.config.jails_file import Jails
-    from f2b_worker.domain.judge.verdicts import Offender
+    from collections.abc import Sequence
 
 
 @click.command(epilog='Example: f2b ban 203.0.113.7 --for 1h --reason "scans for wp-login" --table f2b')
@@ -90,67 +74,12 @@ def ban(  # noqa: PLR0913
     asked = list(dict.fromkeys([*addresses, *texts_in(file)]))
     if not asked:
         raise click.UsageError("name an address, or a file with --file")
-    lists = checked_blocklists(jails, blocklists)
-    length_ms = _length_ms(jails, jail, FOREVER_MS if forever else for_ms)
-    sets = open_sets(settings, jails, lists) if wait_ms is not None and not dry_run else None
-    acts = open_acts(settings)
-    # Only now: an answer of AWS has told by how much this machine's clock is off.
-    now_ms = SystemClock().now_ms()
-    order = Order(min(FOREVER_MS, now_ms + length_ms), lists)
-    guard = Guard(jails, jail, acts.allowlist(), yes=yes, now_ms=now_ms)
-    refused, whom = _sorted_out(asked, jails, jail, guard)
-    act = None
-    done: Mapping[OffenderId, Offender | F2bError] = {}
-    if whom and not dry_run:
-        act = new_act(settings, Verb.BAN, [each.key for each in whom], jail=jail, reason=reason)
-        begun = act
-        done = for_each(lambda part: acts.ban(begun, dict.fromkeys(part, order)), whom)
-        fail_if_all_failed(done.values())
-    outcomes = [*refused, *(_outcome(who, done.get(who), order) for who in whom)]
-    is_all = show_outcomes(outcomes, act, form, done="banned")
+    wish = BanWish(asked, jail, FOREVER_MS if forever else for_ms, tuple(blocklists), reason, yes)
+    with usage_errors():
+        wish = checked_ban(jails, wish)
+        sets = open_sets(settings, jails, wish.blocklists) if wait_ms is not None and not dry_run else None
+        done = ban_by_hand(settings, jails, wish, dry_run=dry_run, tell=remark)
+    is_all = show_outcomes(done.outcomes, done.act, form, done="banned")
     if sets and wait_ms is not None:
-        wanted = {
-            who.key: each.ban.blocklists
-            for who, each in done.items()
-            if not isinstance(each, F2bError) and each.ban
-        }
-        is_all &= waited(sets, wanted, wait_ms, jails.allowed, gone=False)
+        is_all &= waited(sets, done.blocklists, wait_ms, jails.allowed, gone=False)
     answer(yes=is_all)
-
-
-def _length_ms(jails: Jails, jail: str, for_ms: int | None) -> int:
-    if not JAIL_NAME.fullmatch(jail):
-        raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--jail")
-    length_ms = jails.policy.jail(jail).bantime_ms if for_ms is None else for_ms
-    if length_ms < SECOND_MS:
-        raise click.BadParameter("a ban lasts for a second or longer", param_hint="--for")
-    return length_ms
-
-
-def _sorted_out(
-    asked: Sequence[str], jails: Jails, jail: str, guard: Guard
-) -> tuple[list[Outcome], list[OffenderId]]:
-    """Tell those who may not be banned from those who are to be."""
-    refused: list[Outcome] = []
-    whom: dict[OffenderId, None] = {}
-    for text in asked:
-        try:
-            address = address_in(text)
-            network = jails.policy.jail(jail).key(address) if address else network_in(text)
-        except ValueError as error:
-            refused.append(Outcome(text, "refused", jail, why=str(error), is_no=True))
-            continue
-        why = guard.refusal(network)
-        if why:
-            refused.append(Outcome(network, "refused", jail, why=why, is_no=True))
-        else:
-            whom[OffenderId(jail, network)] = None
-    return refused, list(whom)
-
-
-def _outcome(who: OffenderId, stored: Offender | F2bError | None, order: Order) -> Outcome:
-    if stored is None:
-        return Outcome(who.key, "would be banned", who.jail, order.until_ms)
-    if isinstance(stored, F2bError) or stored.ban is None:
-        return Outcome.failed(who, stored)
-    return Outcome(who.key, "banned", who.jail, stored.ban.until_ms)

@@ -11,7 +11,6 @@ from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import Listing, listing_options, remark, show
 from f2b_worker.cli.reading import NETWORK
-from f2b_worker.cli.show import BAN_KEYS, ban_object, duration, moment
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.addresses import display
@@ -19,6 +18,8 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.networks import Networks
 from f2b_worker.process.covering import running_over
 from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.query.objects import BAN_KEYS, ban_object
+from f2b_worker.query.wording import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

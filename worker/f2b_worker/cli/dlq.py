@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.cli.acting import insistently, new_act
+from f2b_worker.acting.letters import ALL, Letters
+from f2b_worker.acting.letters import drop as drop_for_good
+from f2b_worker.acting.letters import retry as put_back
 from f2b_worker.cli.group import LateGroup, answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import TABLE, Listing, columns, listing_options, remark, say_lines, show
-from f2b_worker.cli.show import moment, plain_text, time_object
-from f2b_worker.domain.acts.act import Verb
-from f2b_worker.process.opening import open_acts, open_dead_letters
+from f2b_worker.cli.wrong import usage_errors
+from f2b_worker.process.opening import open_dead_letters
+from f2b_worker.query.letters import KEYS, has_reason, letter_object, reasons_of
+from f2b_worker.query.wording import moment, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.ports import StoredLetter
 
-KEYS = ("id", "time", "time_at", "reason", "detail", "body")
 _BODY_SHOWN = 60
-_ALL = 1_000_000
 
 
 @click.group(cls=LateGroup, verbs={}, epilog="Example: f2b dlq list --queue f2b")
@@ -47,8 +47,8 @@ def list_letters(*, reason: str | None, limit: int, form: str, **given: Any) -> 
     They stay where they are. Other readers of the dead-letter queue do not see them for a moment.
     """
     letters = open_dead_letters(settings_of(given, role="dlq")).letters(limit)
-    reasons = Counter(name for each in letters for name in each.reason.split())
-    chosen = [each for each in letters if _has(each, reason)]
+    reasons = reasons_of(letters)
+    chosen = [each for each in letters if has_reason(each, reason)]
     _show(chosen, form, {"reasons": dict(reasons.most_common())})
     told = (f"{number} {plain_text(name)}" for name, number in reasons.most_common())
     remark(", ".join(told) or "no dead letters")
@@ -63,7 +63,7 @@ def show_letters(ids: Sequence[str], *, form: str, **given: Any) -> None:
 
     Exit codes: 0 all are shown, 1 one is not there, 2 wrong usage, 3 nobody can tell.
     """
-    letters = open_dead_letters(settings_of(given, role="dlq")).letters(_ALL)
+    letters = open_dead_letters(settings_of(given, role="dlq")).letters(ALL)
     found = [each for each in letters if each.id in ids]
     if form == TABLE:
         say_lines("\n\n".join(map(_whole, found)).split("\n"))
@@ -85,7 +85,11 @@ def retry(ids: Sequence[str], *, form: str, **given: Any) -> None:
     Do it once what they were refused for is mended: else they come again. Infractions that are judged already
     count once. Several letters need --yes. The audit remembers who put back which.
     """
-    _take(ids, form, given, retry=True)
+    which = Letters(ids, given.pop("reason"), given.pop("every"), given.pop("yes"))
+    with usage_errors():
+        which.check_retry()
+        done = put_back(settings_of(given, role="dlq"), which, tell=remark)
+    _say(ids, done, form, f"{len(done):,} put back")
 
 
 @dlq.command(epilog="Example: f2b dlq drop --reason unreadable --yes --queue f2b --table f2b")
@@ -100,36 +104,17 @@ def drop(ids: Sequence[str], *, form: str, **given: Any) -> None:
 
     What was in them is lost. It always needs --yes. The audit remembers who dropped which.
     """
-    _take(ids, form, given, retry=False)
+    which = Letters(ids, given.pop("reason"), given.pop("every"), given.pop("yes"))
+    with usage_errors():
+        which.check_drop()
+        done = drop_for_good(settings_of(given, role="dlq"), which, tell=remark)
+    _say(ids, done, form, f"{len(done):,} dropped")
 
 
-def _take(ids: Sequence[str], form: str, given: dict[str, Any], *, retry: bool) -> None:
-    reason, every, yes = given.pop("reason"), given.pop("every"), given.pop("yes")
-    if sum(map(bool, (ids, reason, every))) != 1:
-        raise click.UsageError("say which: by their IDs, by --reason, or --all")
-    if not yes and not (retry and ids):
-        raise click.UsageError("that is for good: say --yes" if not retry else "that may be many: say --yes")
-    settings = settings_of(given, role="dlq")
-    dead, acts = open_dead_letters(settings), open_acts(settings)
-    chosen = [each.id for each in dead.letters(_ALL) if _is_wanted(each, ids, reason)]
-    done: Sequence[StoredLetter] = ()
-    if chosen:
-        act = new_act(settings, Verb.RETRY if retry else Verb.DROP, chosen)
-        # First: whatever becomes of this command, nothing leaves that the audit does not tell.
-        insistently(lambda: acts.note(act))
-        of_act = frozenset(chosen)
-        done = dead.take(lambda each: each.id in of_act, retry=retry)
+def _say(ids: Sequence[str], done: Sequence[StoredLetter], form: str, text: str) -> None:
     _show(done, form)
-    remark(f"{len(done):,} {'put back' if retry else 'dropped'}")
+    remark(text)
     answer(yes=_is_all(ids, done))
-
-
-def _is_wanted(letter: StoredLetter, ids: Sequence[str], reason: str | None) -> bool:
-    return letter.id in ids if ids else _has(letter, reason)
-
-
-def _has(letter: StoredLetter, reason: str | None) -> bool:
-    return reason is None or reason in letter.reason.split()
 
 
 def _is_all(ids: Sequence[str], found: Sequence[StoredLetter]) -> bool:
@@ -141,17 +126,9 @@ def _is_all(ids: Sequence[str], found: Sequence[StoredLetter]) -> bool:
 
 def _show(letters: Sequence[StoredLetter], form: str, more: dict[str, Any] | None = None) -> None:
     table = [("ID", "SINCE", "REASON", "DETAIL", "BODY"), *map(_row, letters)]
-    show(Listing("letters", [_object(each) for each in letters], columns(table), "id", KEYS, more or {}), form)
-
-
-def _object(letter: StoredLetter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        **time_object("time", letter.at_ms),
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "body": letter.body,
-    }
+    show(
+        Listing("letters", [letter_object(each) for each in letters], columns(table), "id", KEYS, more or {}), form
+    )
 
 
 def _row(letter: StoredLetter) -> tuple[str, ...]:

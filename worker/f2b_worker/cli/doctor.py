@@ -10,12 +10,12 @@ from f2b_worker.adapters.caller import act_as
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import TABLE, Listing, listing_options, painted, show
-from f2b_worker.cli.show import plain_text
 from f2b_worker.config.jails_file import jails_errors, read_jails
 from f2b_worker.config.operator import operator_errors
 from f2b_worker.errors import F2bError
 from f2b_worker.process.checkup.check import Role
 from f2b_worker.process.checkup.checks import checks
+from f2b_worker.query.wording import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -72,7 +72,9 @@ LINES: dict[str, str] = {
     "publishing a snapshot of the bans: others are quicker each time": _RACE,
     "another repair began at the same moment, and does the work": "wait for the other one",
     "another repair began after this one, and does the work": "wait for the other one",
-    "reading the ledger: DynamoDB leaves keys unread": _LATER,
+    "…: DynamoDB leaves keys unread": _LATER,
+    "the ledger has not answered yet: try again": _LATER,
+    "what follows the fleet has ended: …": "start the dashboard again, and tell us: a defect of f2b",
     "logging bans: they were read too long ago, each time": _LATER,
     "cannot use state file …: …": _FILE,
     "…: the state file is damaged: …": _STATE_FILE,
@@ -97,6 +99,7 @@ LINES: dict[str, str] = {
     "…: no answer within … s": _AWAY,
     "receiving infractions: no answer of the queue for … s": _AWAY,
     "sending infractions: the queue has not answered in time": _AWAY,
+    "sending infractions: given up before the queue answered": "nothing: the shim stops; who reported comes again",
     "IP set …: neither it nor … exists in …, …": "make it with `f2b provision`, or correct the name or the Region",
     "…: cannot be read: …": _FILE,
     "a name has 1-64 of A-Z a-z 0-9 . _ -": "choose such a name",
@@ -125,7 +128,22 @@ LINES: dict[str, str] = {
     ),
     "…; gave up after … s": "start it again; a supervisor does so by itself",
     "the HTTP process ended: …": "look at the lines before; a supervisor starts it again",
-    "cannot listen on … port …: is it taken?": "choose another `--port`, or end the other program",
+    "Apprise ended with exit code …, and told nothing": (
+        "nothing: it is tried again; if it stays, look whether the machine has memory for it"
+    ),
+    "Apprise: …": "look at that URL and at its service; `f2b notify test` tries it",
+    "command …: cannot be started: …": "correct its path in `command`, or its rights",
+    "command …: did not end within … s, and was killed": "nothing: it is tried again; else see why it hangs",
+    "command …: ……": "mend the program: its last line says why it failed",
+    "secret: …": "correct the variable that `secret_env` names",
+    "url: …": "correct the variable that `url_env` names",
+    "…: answered …": "look at the web server: 410 says that the URL is no more, 401 and 403 that it is another's",
+    "…: its certificate is not valid: …": "renew the certificate of the web server, or correct the URL",
+    "there is no target ……": "name one that `f2b notify list` shows",
+    "…: cannot listen: …": "choose another port or host, or end the other program",
+    "F2B_DASHBOARD_TOKEN: …": "correct the variable, as the line says",
+    "--uds …: another process listens on it": "name another file, or end the other program",
+    "--uds …: …": "name a file in a folder that is there and that f2b may write to; a path has 107 bytes at most",
 }
 """By line, as the source has it, what to do; of the others the line itself says it."""
 

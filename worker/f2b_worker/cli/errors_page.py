@@ -71,13 +71,15 @@ _AREAS = {
     "adapters/": "AWS",
     "intake/": "The queue",
     "cli/": "Commands",
+    "acting/": "Commands",
+    "query/": "Commands",
     "offline/": "Files",
     "config/": "Settings and the jails file",
     "": "Processes",
 }
 
-_USAGE = ("UsageError", "BadParameter")
-"""What click raises for wrong usage: exit code 2."""
+_USAGE = ("UsageError", "BadParameter", "WrongSetting")
+"""What click raises for wrong usage, and what `usage_errors` makes that of: exit code 2."""
 
 
 def page() -> str:
@@ -128,9 +130,12 @@ def _lines() -> Iterator[str]:
         by_area.setdefault(_area(line.module), []).append(line)
     for area in dict.fromkeys(_AREAS.values()):
         yield f"\n### {area}\n\n| line | kind | do |\n|---|---|---|"
-        for line in sorted(by_area.get(area, ())):
-            kind = "usage" if line.kind in _USAGE else line.kind
-            yield f"| {_shown(line.text)} | `{kind}` | {LINES.get(line.text, 'what the line says')} |"
+        rows = (
+            f"| {_shown(line.text)} | `{'usage' if line.kind in _USAGE else line.kind}` |"
+            f" {LINES.get(line.text, 'what the line says')} |"
+            for line in sorted(by_area.get(area, ()))
+        )
+        yield from dict.fromkeys(rows)
     yield ""
 
 

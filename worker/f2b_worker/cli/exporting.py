@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.blocklists import checked_blocklists
 from f2b_worker.cli.formats import WITH_ENDS, WRITERS, Entry, aggregated
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import CSV, NDJSON, Listing, remark, say_lines, show, show_document
-from f2b_worker.cli.show import time_object
+from f2b_worker.cli.wrong import usage_errors
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.addresses import family_of, is_key, span_of_network
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.query.blocklists import checked_blocklists
+from f2b_worker.query.wording import time_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +64,8 @@ def export_bans(  # noqa: PLR0913
     settings = settings_of(given, role="list")
     jails = read_jails(settings.config)
     if blocklist is not None:
-        checked_blocklists(jails, [blocklist])
+        with usage_errors():
+            checked_blocklists(jails, [blocklist])
     unreadable: list[Unreadable] = []
     now_ms = SystemClock().now_ms()
     entries = open_acts(settings, aside=unreadable.append).allowlist()

@@ -18,6 +18,7 @@ VERBS = {
     "explain": Verb(f"{_HERE}.explain:explain", "Say why an address is banned, or why it is not.", _LOOK),
     "stats": Verb(f"{_HERE}.stats:stats", "Count the running bans.", _LOOK),
     "export": Verb(f"{_HERE}.exporting:export_bans", "Write the bans for other programs.", _LOOK),
+    "dashboard": Verb(f"{_HERE}.dashboard:dashboard", "Show in a browser what the other commands show.", _LOOK),
     "audit": Verb(f"{_HERE}.audit:audit", "Say who did what, when and why.", _LOOK),
     "ban": Verb(f"{_HERE}.ban:ban", "Ban an address or a network by hand.", _ACT),
     "unban": Verb(f"{_HERE}.unban:unban", "Lift the ban of an address or a network.", _ACT),
@@ -28,6 +29,7 @@ VERBS = {
     "reload": Verb(f"{_HERE}.pausing:reload", "Ask all workers to read their jails files again.", _ACT),
     "release": Verb(f"{_HERE}.release:release", "Let in the bans that the surge guard holds back.", _ACT),
     "dlq": Verb(f"{_HERE}.dlq:dlq", "See what was refused, and put it back or drop it.", _ACT),
+    "notify": Verb(f"{_HERE}.notify:notify", "See who is told of bans and troubles, and try it.", _MAKE),
     "provision": Verb(
         f"{_HERE}.provision:provision", "Make the queue, the table and the IP sets of a fleet.", _MAKE
     ),

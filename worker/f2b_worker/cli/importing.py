@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2b_worker.acting.acts import fail_if_all_failed, for_each, new_act
+from f2b_worker.acting.guard import Guard
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import dry_run_option, fail_if_all_failed, for_each, new_act, reason_option, yes_option
-from f2b_worker.cli.blocklists import checked_blocklists
+from f2b_worker.cli.acting import dry_run_option, reason_option, yes_option
 from f2b_worker.cli.group import answer
-from f2b_worker.cli.guard import Guard
 from f2b_worker.cli.lists import FORMS, counted, list_options, listed_in, tell_refused
 from f2b_worker.cli.operator_options import ledger_options, settings_of
-from f2b_worker.cli.output import json_option, progress, say_lines, show_document
-from f2b_worker.cli.reading import LASTING, address_in, network_in
-from f2b_worker.cli.show import moment
+from f2b_worker.cli.output import json_option, progress, remark, say_lines, show_document
+from f2b_worker.cli.reading import LASTING
+from f2b_worker.cli.wrong import usage_errors
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import Order
@@ -26,6 +26,9 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JA
 from f2b_worker.domain.judge.verdicts import IMPORTED, OffenderId
 from f2b_worker.errors import RefusedError
 from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.query.blocklists import checked_blocklists
+from f2b_worker.query.reading import address_in, network_in
+from f2b_worker.query.wording import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -97,7 +100,8 @@ def import_bans(  # noqa: PLR0913
             raise click.BadParameter(f"a name has {JAIL_NAME_RULE}", param_hint="--list" if name else "--jail")
     settings = settings_of(given, role="operator")
     jails = read_jails(settings.config)
-    checked_blocklists(jails, [given["blocklist"]])
+    with usage_errors():
+        checked_blocklists(jails, [given["blocklist"]])
     acts = open_acts(settings)
     entries = acts.allowlist()
     # Only now: an answer of AWS has told by how much this machine's clock is off.
@@ -120,9 +124,16 @@ def import_bans(  # noqa: PLR0913
     done: Counter[str] = Counter()
     if not dry_run and (plan.orders or gone):
         what = [who.key for who in (*plan.orders, *gone)]
-        act = new_act(
-            settings, Verb.IMPORT, what[:100], jail=name or jail or "", reason=given["reason"], count=len(what)
-        )
+        with usage_errors():
+            act = new_act(
+                settings,
+                Verb.IMPORT,
+                what[:100],
+                jail=name or jail or "",
+                reason=given["reason"],
+                count=len(what),
+                tell=remark,
+            )
         answers = _carry_out(acts, act, plan, gone)
         fail_if_all_failed(answers)
         counted(done, "banned", answers[: len(plan.orders)])

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import options
 from f2b_worker.cli.output import columns, json_option, remark, say_lines, show_document
-from f2b_worker.cli.show import duration, seconds
 from f2b_worker.config.jails_file import jails_errors, read_jails
 from f2b_worker.config.jails_schema import did_you_mean
 from f2b_worker.config.operator import config_file, operator_errors
@@ -25,6 +24,7 @@ from f2b_worker.errors import RefusedError, StartError
 from f2b_worker.offline.fail2ban_import import import_fail2ban as imported
 from f2b_worker.offline.fail2ban_import.files import action_files as find_action_files
 from f2b_worker.offline.fail2ban_import.files import find_files, folders_of
+from f2b_worker.query.wording import duration, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

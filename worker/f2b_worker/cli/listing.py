@@ -2,84 +2,37 @@
 
 from __future__ import annotations
 
-import heapq
-from contextlib import suppress
 from dataclasses import fields
 from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import JSON, TABLE, Listing, listing_options, remark, say_lines, show
-from f2b_worker.cli.places import (
-    Places,
-    live_option,
-    look_into,
-    noted_places,
-    noted_sets,
-    open_ip_sets,
-    read_notes,
-)
-from f2b_worker.cli.selection import SORTS, Selection, selection_options
-from f2b_worker.cli.show import (
-    BAN_KEYS,
-    NOTE_KEYS,
-    ban_object,
-    ban_table,
-    duration,
-    note_lines,
-    notes_object,
-    time_object,
-    unreadable_object,
-)
-from f2b_worker.cli.watching import shown, watch_option
+from f2b_worker.cli.selection import selection_options
+from f2b_worker.cli.show import ban_table, note_lines
+from f2b_worker.cli.watching import live_option, shown, watch_option
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.allowlist import with_entries
-from f2b_worker.domain.addresses import is_key
-from f2b_worker.domain.jails import SECOND_MS
-from f2b_worker.domain.judge.enforcement import NotNoted, State, state_of
-from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.errors import F2bError, Unreadable
-from f2b_worker.ports import StandingBan
 from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book, open_notebooks
+from f2b_worker.query.bans import LIST_KEYS, chosen, row_object, rows
+from f2b_worker.query.objects import NOTE_KEYS, notes_object
+from f2b_worker.query.places import noted_sets, read_notes
+from f2b_worker.query.selection import SORTS, Selection
+from f2b_worker.query.wording import since, time_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from f2b_worker.cli.places import Noted
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.operator import OperatorSettings
-    from f2b_worker.domain.blocklists import Blocklist
-    from f2b_worker.domain.judge.enforcement import NotedPlace, Place
-    from f2b_worker.domain.judge.verdicts import Ban, OffenderId
-    from f2b_worker.domain.networks import Networks
-    from f2b_worker.ports import BanBook, Notes
+    from f2b_worker.errors import Unreadable
+    from f2b_worker.query.bans import Chosen, Row
 
 _SETS_HINT = "name the IP sets with --ip-set or --config to see which bans are in them"
 _SHOWN_OF_A_TABLE = 100
-LIST_KEYS = (*BAN_KEYS, "state", "why")
-
-
-class Shown(NamedTuple):
-    """One ban of the list: whose, and the error that names its item where it cannot be read."""
-
-    who: OffenderId | None
-    ban: Ban
-    why: Unreadable | None = None
-
-
-Row: TypeAlias = "tuple[Shown, State | None]"
-"""A ban, and how far it is enforced; None if nobody can tell."""
-
-
-class Chosen(NamedTuple):
-    """What is listed: the bans up to the limit, and of how many they are the first."""
-
-    shown: Sequence[Shown]
-    total: int
 
 
 @click.command("list", epilog="Example: f2b list --table f2b --ip-set f2b --since 1h")
@@ -135,32 +88,33 @@ def _show_bans(  # noqa: PLR0913
     unreadable: list[Unreadable] = []
     lost: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
-    chosen = _chosen(book, selection, unreadable, sort=sort, limit=limit)
+    begun_ms = SystemClock().now_ms()
+    standing = book.standing()
+    found = chosen(standing, book, selection, unreadable, sort=sort, limit=limit, now_ms=begun_ms)
     notes = read_notes(open_notebooks(settings, aside=lost.append, writing=False))
     now_ms = SystemClock().now_ms()
     entries = open_acts(settings, aside=lost.append).allowlist()
     allowed = with_entries(jails.allowed, entries, now_ms)
     blocklists = chosen_blocklists(jails, settings)
     noted = None if live else noted_sets(blocklists, notes, now_ms)
-    rows, seen_ms = _rows(chosen.shown, blocklists, notes, allowed, noted)
+    listed, seen_ms = rows(found.shown, blocklists, notes, allowed, noted, remark)
     show(
         Listing(
             "bans",
-            [_object(each, state) for each, state in rows],
-            _table(rows),
+            [row_object(each, state) for each, state in listed],
+            _table(listed),
             plain="ip",
             keys=LIST_KEYS,
-            more={"shown": len(rows), "total": chosen.total, **time_object("sets_seen", seen_ms)},
+            more={"shown": len(listed), "total": found.total, **time_object("sets_seen", seen_ms)},
         ),
         form,
     )
     if form == TABLE:
         say_lines(note_lines(notes))
-    for line in _remarks(rows, chosen, lost, form):
+    for line in _remarks(listed, found, lost, form):
         remark(line)
     if seen_ms is not None and seen_ms < now_ms:
-        ago = duration((now_ms - seen_ms) // SECOND_MS * SECOND_MS)
-        remark(f"states as noted by who enforces, IP sets seen {ago} ago; --live asks WAF")
+        remark(f"states as noted by who enforces, IP sets seen {since(seen_ms, now_ms)} ago; --live asks WAF")
 
 
 def _show_notes(settings: OperatorSettings, form: str) -> None:
@@ -172,87 +126,16 @@ def _show_notes(settings: OperatorSettings, form: str) -> None:
         remark(f"unreadable: {error}")
 
 
-def _chosen(
-    book: BanBook, selection: Selection, unreadable: Sequence[Unreadable], *, sort: str, limit: int
-) -> Chosen:
-    """Read the bans that run and are asked for, sorted; then those that cannot be read."""
-    now_ms = SystemClock().now_ms()
-    standing = book.standing()
-    # What is told of a ban may be broken while the offender's own item is whole.
-    anew = [_read_anew(book, each.who) for each in standing if each.ban is UNREADABLE]
-    named = {each.why.item for each in anew if each.why}
-    readable = [StandingBan(each.who, each.ban) for each in anew if each.who and not each.why]
-    sound = [
-        each for each in chain(standing, readable) if each.ban.until_ms >= now_ms and each.ban is not UNREADABLE
-    ]
-    broken = [each for each in anew if each.why]
-    if selection != Selection():
-        is_asked_for = selection.whose()
-        sound = [each for each in sound if selection.takes(each.ban, now_ms) and is_asked_for(*each.who)]
-        broken = [each for each in broken if each.who and is_asked_for(*each.who)]
-    nameless = [Shown(None, UNREADABLE, each) for each in unreadable if each.item not in named]
-    first = heapq.nsmallest(limit, sound, SORTS[sort]) if limit else sorted(sound, key=SORTS[sort])
-    return Chosen(
-        [*(Shown(each.who, each.ban) for each in first), *broken, *nameless],
-        len(sound) + len(broken) + len(nameless),
-    )
-
-
-def _read_anew(book: BanBook, who: OffenderId) -> Shown:
-    try:
-        return Shown(who, book.offender(who).ban or UNREADABLE)
-    except Unreadable as error:
-        return Shown(who, UNREADABLE, error)
-
-
-def _rows(
-    bans: Sequence[Shown],
-    blocklists: Sequence[Blocklist],
-    notes: Mapping[str, Notes],
-    allowed: Networks,
-    noted: Noted | None,
-) -> tuple[list[Row], int | None]:
-    """Say how far each ban is enforced, by what was noted if that tells; tell also when the IP sets were so."""
-    if noted:
-        places = noted_places(noted, notes)
-        with suppress(NotNoted):
-            return [(each, _state(each, places, allowed)) for each in bans], noted.seen_ms
-    read = _places(blocklists, notes)
-    rows = [(each, _state(each, read.by_blocklist, allowed)) for each in bans]
-    return rows, SystemClock().now_ms() if read.by_blocklist else None
-
-
-def _places(blocklists: Sequence[Blocklist], notes: Mapping[str, Notes]) -> Places:
-    """Look into the IP sets; whoever may not still sees the bans."""
-    try:
-        return look_into(open_ip_sets(blocklists), blocklists, notes)
-    except F2bError as error:
-        remark(f"the IP sets cannot be looked into: {error}")
-        return Places(notes=notes)
-
-
-def _state(each: Shown, places: Mapping[str, Place] | Mapping[str, NotedPlace], allowed: Networks) -> State | None:
-    if each.who is None or not is_key(each.who.key):
-        return State.UNREADABLE
-    return state_of(each.who.key, each.ban, places, allowed)
-
-
-def _object(each: Shown, state: State | None) -> dict[str, Any]:
-    if each.why or each.who is None:
-        return {**unreadable_object(each.who), "state": State.UNREADABLE, "why": str(each.why)}
-    return {**ban_object(each.who, each.ban), "state": state, "why": None}
-
-
-def _table(rows: Sequence[Row]) -> Iterator[str]:
-    known = [(each.who, each.ban, state) for each, state in rows if each.who]
+def _table(listed: Sequence[Row]) -> Iterator[str]:
+    known = [(each.who, each.ban, state) for each, state in listed if each.who]
     yield from ban_table([(who, ban) for who, ban, _ in known], [state for _, _, state in known])
 
 
-def _remarks(rows: Sequence[Row], chosen: Chosen, lost: Sequence[Unreadable], form: str) -> Iterator[str]:
-    if len(rows) < chosen.total:
+def _remarks(listed: Sequence[Row], found: Chosen, lost: Sequence[Unreadable], form: str) -> Iterator[str]:
+    if len(listed) < found.total:
         all_hint = "; --limit 0 shows all" if form != JSON else ""
-        yield f"{len(rows):,} of {chosen.total:,}{all_hint}"
-    if any(state is None for _, state in rows):
+        yield f"{len(listed):,} of {found.total:,}{all_hint}"
+    if any(state is None for _, state in listed):
         yield _SETS_HINT
-    yield from (f"unreadable: {each.why}" for each, _ in rows if each.why)
+    yield from (f"unreadable: {each.why}" for each, _ in listed if each.why)
     yield from (f"unreadable: {error}" for error in lost)

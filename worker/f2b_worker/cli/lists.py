@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2b_worker.cli.output import remark
-from f2b_worker.cli.show import SHOWN_CHARACTERS, plain_text
 from f2b_worker.errors import F2bError, StartError
 from f2b_worker.offline.ban_lists import READERS, Listed, read_fail2ban
+from f2b_worker.query.wording import SHOWN_CHARACTERS, plain_text
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -19,6 +19,11 @@ REPORT_IT = "this is a defect of f2b: tell us, with the traceback"
 MEANINGS: dict[str, dict[str, Meaning]] = {
     "Start and stop": {
         "working": Meaning("The worker has opened all that it needs, and works."),
+        "listening": Meaning(
+            "The shim or standalone mode takes infractions at this address and port, or at this file, with so many"
+            " processes. If `handed_over` is true, systemd or another supervisor holds the socket, and `--host`,"
+            " `--port` and `--uds` are not used. At a stop it takes connections for `drain_s` more.",
+        ),
         "waiting_for_aws": Meaning(
             "A call to AWS failed, at the start or of a loop. It is tried again.", ENDS_BY_ITSELF
         ),
@@ -36,6 +41,18 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         "stopped_late": Meaning(
             "A stop took too long, since a call to AWS does not return. The process ends all the same. Nothing"
             " is lost: what it had in hand comes again.",
+        ),
+        "draining": Meaning(
+            "The process is to stop. `/readyz` answers 503, and it takes connections for `drain_s` more.",
+        ),
+        "signal_unheeded": Meaning(
+            "A signal came that asks nothing of this process, such as that of who rotates logs. It goes on.",
+            "nothing; f2b writes its log to standard error, and has no file to open again",
+        ),
+        "priority_unchanged": Meaning(
+            "A sandbox forbids this process to stand back where there are too few cores. It works all the same,"
+            " and has as large a share of them as the others.",
+            "nothing; or let the sandbox allow `setpriority`",
         ),
         "part_died": Meaning(
             "A thread of the worker ended with an error. The process stops with exit code 4.",
@@ -65,6 +82,29 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "No token is set: everybody who reaches this port can have addresses banned.",
             "set `F2B_TOKEN`, or keep the port inside your network",
         ),
+        "report_refused": Meaning(
+            "Reports were refused for how they came, by `kind`. A proxy that mirrors requests reads no answer: all"
+            " that it reports may be lost.",
+            "do what `remedy` says; [how-to/proxies.md](how-to/proxies.md) has configurations to copy",
+        ),
+        "foreign_protocol": Meaning(
+            "Somebody speaks another protocol than HTTP/1 to a port of the shim, of standalone mode or of the"
+            " dashboard: `kind` says which, `peer` who. It was refused.",
+            "do what the reason says, in the client or the proxy; nothing, if it is a stranger who scans ports",
+        ),
+        "dashboard": Meaning("The worker serves a dashboard there; `acts` tells whether somebody may act in it."),
+        "dashboard_open_to_all": Meaning(
+            "Others than this machine reach the dashboard: who does sees who is banned and why.",
+            "nothing, if that is meant; else leave out `--http-host`",
+        ),
+        "companion_died": Meaning(
+            "A process beside the worker ended, or hung and was ended: the dashboard, for one. It is started again"
+            " after `restart_in_s`. Judging and enforcing go on.",
+            "nothing, if it does so once; else look at the reason, and at the lines with its name as their `part`",
+        ),
+        "dashboard_login": Meaning("Somebody logged in to the dashboard with the token of this name."),
+        "page_failed": Meaning("The dashboard could not make a page.", REPORT_IT),
+        "act_failed": Meaning("What somebody asked for in the dashboard failed half-way.", REPORT_IT),
         "format_unknown": Meaning(
             "The worker could not read for which version the table is. It works on, and looks again in a minute.",
             ENDS_BY_ITSELF,
@@ -76,6 +116,11 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         "log_lines_dropped": Meaning(
             "Here so many lines are missing: nobody took them in time, or the disk was full.",
             "see to it that somebody reads standard error",
+        ),
+        "log_lines_left_out": Meaning(
+            "One event came often. After 100 lines within a minute about one thing, or 500 in all, so many more"
+            " lines of the event `of` were left out.",
+            "act on the lines of that event; `f2b_log_lines_left_out_total` counts those that are left out",
         ),
         "question_failed": Meaning("A probe or `/metrics` was answered with 500.", REPORT_IT),
         "sign_not_given": Meaning(
@@ -159,6 +204,13 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "The worker could not read the allowlist and the orders of `f2b`. It goes by what it knows.",
             ENDS_BY_ITSELF,
         ),
+        "queue_depth_unknown": Meaning(
+            "The worker could not ask how many messages wait: `f2b_queue_messages` shows nothing. It judges on.",
+            "nothing, it ends by itself; or allow `sqs:GetQueueAttributes` on the queue and the dead-letter queue",
+        ),
+        "audit_not_read": Meaning(
+            "The worker could not read the audit: `f2b_operator_actions_total` counts later.", ENDS_BY_ITSELF
+        ),
         "pardoned": Meaning("A ban was lifted, since its address is on the allowlist now."),
         "not_pardoned": Meaning(
             "A ban of an address on the allowlist could not be lifted. No IP set has it all the same.",
@@ -166,6 +218,11 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
     },
     "The ban log": {
+        "tally_failed": Meaning(
+            "The numbers over time could not be read or stored. Bans are judged and enforced as always. What was"
+            " counted is stored as soon as that works.",
+            ENDS_BY_ITSELF,
+        ),
         "scribe_failed": Meaning(
             "The process that makes snapshots failed. Bans reach the IP sets as always.",
             "nothing for hours; at once if the reason says `run f2b repair` ([Repair](operations.md#repair))",
@@ -251,6 +308,45 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
         "lease_not_released": Meaning(
             "A worker that stops could not give back its lease. Another one takes over some seconds later."
+        ),
+    },
+    "Notices": {
+        "notices_working": Meaning("The process of notices works, for these targets."),
+        "notices_reloaded": Meaning("The targets were read again, and are in force."),
+        "notices_kept": Meaning(
+            "The jails file has an error. The targets of before stay in force.",
+            "mend what the reason names; `f2b check` finds all errors. Then reload again",
+        ),
+        "notices_wait": Meaning(
+            "The ledger cannot be read for a target, or for all. What happens meanwhile is told later.",
+            ENDS_BY_ITSELF,
+        ),
+        "notice_sent": Meaning("A target took a notice."),
+        "notice_not_taken": Meaning(
+            "A target did not take a notice. It is sent again, with longer and longer pauses, for 15 minutes.",
+            "nothing, if it ends by itself; `f2b notify test` tries it at once",
+        ),
+        "notice_given_up": Meaning(
+            "A target did not take a notice. It is lost, and what comes later is sent.",
+            "mend what the reason names, then try it with `f2b notify test`",
+        ),
+        "notice_target_unusable": Meaning(
+            "A variable that a target names is not set, or cannot be used. Nothing is sent to it.",
+            "give the variable to the worker, and start it again",
+        ),
+        "notice_target_failed": Meaning(
+            "The thread of a target, or the one that looks at the fleet, ended. It is begun again.", REPORT_IT
+        ),
+        "notice_template_failed": Meaning(
+            "A template could not be filled in. The usual words are sent.",
+            "correct the template that the line names",
+        ),
+        "conditions_not_seen": Meaning(
+            "The fleet cannot be looked at. Surges, lags and the like are told later.", ENDS_BY_ITSELF
+        ),
+        "dead_letters_not_seen": Meaning(
+            "Dead letters cannot be counted. Everything else is told.",
+            "add the [policy for notices](iam/README.md) to the worker's role",
         ),
     },
     "The shim": {

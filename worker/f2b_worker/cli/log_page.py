@@ -32,6 +32,9 @@ here.
   blocklist, IP set or address. `kind` is [a kind of failure](metrics.md#kind-of-f2b_aws_failures_total), and of
   `unreadable` [a kind of item](metrics.md#kind-of-f2b_unreadable_total). `exception` is a traceback. A key
   that has nothing to say is left out.
+- An event has at most 100 lines a minute about one thing, and 500 in all, in each process. More are left out and
+  counted in `f2b_log_lines_left_out_total`; within a minute, and at the stop, `log_lines_left_out` says how many.
+  `banned`, `would_ban`, `pardoned` and the level `debug` have all their lines.
 - The level `error` means that somebody has to act. An alarm comes at most once a minute about the same thing
   ([alarms](blocklists.md#alarms-and-what-to-do)). `warning` means: look if it goes on.
 - [operations.md](operations.md) says what a process does when something fails. [errors.md](errors.md) has the

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from f2b_worker.adapters import remedies
+from f2b_worker.adapters.aws_calls import OUTCOMES, SERVICES
 from f2b_worker.cli.source import meaning_of
+from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.jails import ALLOWLISTED, OWN_RANGE
 from f2b_worker.domain.judge.infractions import Reason
 from f2b_worker.errors import Permanent, Retryable
@@ -21,9 +23,16 @@ OPEN: Meanings = {
     "region": "a Region of AWS",
     "ip_set": "the name of an IP set",
     "blocklist": "the name of a blocklist",
-    "jail": "the name of a jail, or `(unknown)`",
+    "jail": "the name of a jail of the file; of all others `other`, in `f2b_cannot_ban_total` `(unknown)`",
     "version": "a version of f2b",
+    "code": "a status code of HTTP",
+    "event": "an event of [the log](log-events.md)",
     "reporter": "who reported it; empty if nobody says, `(others)` after the first 100",
+    "operation": "an operation of AWS's API, `UpdateItem` for one",
+    "table": "the name of a table",
+    "target": "the name of a target in the jails file",
+    "exporter": "a version of f2b",
+    "fail2ban": "a version of f2b",
 }
 """Labels that have as many values as somebody has configured."""
 
@@ -53,18 +62,73 @@ _CUT: Meanings = {
     "head_too_large": "its headers were too large",
 }
 
+_NOT_READ: Meanings = {
+    "bad_http": "it cannot be read as HTTP/1.1, or may be meant in more than one way: 400",
+    "incomplete": "its client ended the connection within a request: 400",
+    "proxy_protocol": "a proxy put the PROXY protocol before it, which is never believed: 400",
+    "tls": "it is TLS, and this port speaks plain HTTP: 400",
+    "http2": "it is HTTP/2 without an offer of HTTP/1.1: 505",
+    "http_version": "it is another version of HTTP than 1.1 and 1.0: 505",
+    "tunnel": "it is a CONNECT, as to a proxy: 501",
+}
+
 _OF_THE_SHIM: Meanings = {
     "queue": "SQS did not take it, or standalone mode could not store it: 503",
     "overloaded": "too many infractions wait for SQS: 503",
     "not_found": "there is no such path: 404",
     "method": "this path does not take this method: 405",
     "body_too_large": "the body is too large, or all bodies together are: 413",
-    "bad_http": "it is not HTTP: 400",
-    "cross_site": "a browser sent it for a page of another site: 403",
+    "encoding": "the body is packed, and cannot be unpacked: 415, or 400 where it is not what it says",
+    "cross_site": "a browser sent it for a page of another site, without a token: 403",
     "rate_limited": "this peer sends too many requests: 429",
+    "stopping": "the process ends, and the request had not come to its end: 503",
     "unauthorized": "the bearer token is missing or wrong: 401",
     "connections": "there are too many connections, and none waits for its client: 503",
     "peer_connections": "this peer has too many connections: 503",
+}
+
+_OF_THE_DASHBOARD: Meanings = {
+    "host": "it asked by a name that is not this machine's, on a port that is for this machine alone: 403",
+    "cross_site": "a page of another site sent it, or nobody knows which: 403",
+    "read_only": "somebody wanted to act, and there is no token: 403",
+    "no_session": "somebody wanted to act, and had not logged in: 403",
+    "wrong_token": "the token is not right: 403",
+    "too_many_tokens": "this peer showed several wrong tokens, and has to wait: 429",
+    "no_form": "what was sent is no form: 415",
+    "bad_query": "a value in the query cannot be: 400",
+    "busy": "too many pages are asked for at once: 503",
+    "streams": "more than 200 pages are open: the one that is open the longest is not kept up to date any more",
+    **{
+        name: _OF_THE_SHIM[name]
+        for name in ("not_found", "method", "body_too_large", "connections", "peer_connections")
+    },
+}
+
+_DASHBOARD_ACTS: Meanings = {
+    "ban": "`f2b ban`",
+    "unban": "`f2b unban`",
+    "allow": "`f2b allow add`",
+    "disallow": "`f2b allow remove`",
+    "pause": "`f2b pause`",
+    "resume": "`f2b resume`",
+    "release": "`f2b release`",
+    "retry": "`f2b dlq retry`",
+    "drop": "`f2b dlq drop`",
+}
+"""By the forms, the command that does the same."""
+
+_ACTIONS: Meanings = {
+    Verb.BAN: "somebody banned by hand",
+    Verb.UNBAN: "somebody lifted bans",
+    Verb.ALLOW: "somebody put networks on the allowlist",
+    Verb.DISALLOW: "somebody took networks off the allowlist",
+    Verb.PAUSE: "somebody paused a blocklist",
+    Verb.RESUME: "somebody ended a pause",
+    Verb.RELOAD: "somebody had all workers read their files again",
+    Verb.RELEASE: "somebody released the bans that the surge guard held back",
+    Verb.IMPORT: "somebody imported a list",
+    Verb.RETRY: "somebody moved dead letters back into the queue",
+    Verb.DROP: "somebody deleted dead letters",
 }
 
 _ERRORS = Permanent.__module__
@@ -100,12 +164,42 @@ CLOSED: dict[tuple[str, str], Meanings] = {
     ("f2b_unreadable", "kind"): remedies.REMEDIES,
     ("f2b_metrics_connections_cut", "reason"): _CUT,
     ("f2b_aws_failures", "kind"): dict(_kinds_of_failures(Retryable, Permanent)),
+    ("f2b_errors", "type"): {
+        "retryable": "the same call may succeed later",
+        "permanent": "the same call will fail again until somebody changes something",
+    },
+    ("f2b_aws_request_seconds", "service"): SERVICES,
+    ("f2b_aws_request_seconds", "outcome"): OUTCOMES,
+    ("f2b_aws_capacity_units", "kind"): {
+        "read": "read request units",
+        "write": "write request units",
+    },
+    ("f2b_queue_messages", "state"): {
+        "waiting": "to be received",
+        "in_flight": "received, and not yet deleted",
+        "delayed": "not yet to be received",
+        "dead_letters": "in the dead-letter queue",
+    },
+    ("f2b_operator_actions", "action"): _ACTIONS,
+    ("f2b_companion_deaths", "companion"): {
+        "dashboard": "it serves the dashboard at `--http-port`",
+        "notices": "it sends notices",
+    },
+    ("f2b_notices", "outcome"): {
+        "sent": "the target took it",
+        "tried_again": "the target did not take it, and it is sent again",
+        "given_up": "the target did not take it for 15 minutes: this notice is lost, the next one is sent",
+        "refused": "the target will never take it: this notice is lost",
+        "unusable": "the target's address or secret cannot be used: nothing is sent to it",
+    },
     ("f2b_shim_answers", "status"): {
         "200": "all of it is stored",
         "207": "some of it is stored",
         "400": "nothing of it can be read",
         "503": "it cannot be stored now",
     },
-    ("f2b_shim_refused", "reason"): _OF_A_REPORT | _OF_THE_SHIM | _CUT,
+    ("f2b_shim_refused", "reason"): _OF_A_REPORT | _OF_THE_SHIM | _NOT_READ | _CUT,
+    ("f2b_dashboard_refused", "reason"): _OF_THE_DASHBOARD | _NOT_READ | _CUT,
+    ("f2b_dashboard_acts", "action"): _DASHBOARD_ACTS,
 }
 """By metric and label, what each value means."""

@@ -21,6 +21,9 @@ Command = Any
 INSTALL_SHIM = "install f2b-worker with its extra [shim], as README.md shows"
 """No line to copy: which package f2b-worker is depends on where it came from."""
 
+INSTALL_DASHBOARD = "install f2b-worker with its extra [dashboard], as README.md shows"
+"""The same of the dashboard, which the shim's packages serve."""
+
 
 def settings_options(model: type[BaseModel], *names: str) -> Callable[[Command], Command]:
     """Give a command one option for each field of *model*, or for those in *names*."""

@@ -6,23 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.cli.acting import end_of, insistently, new_act, reason_option
-from f2b_worker.cli.blocklists import checked_blocklists
+from f2b_worker.acting import pausing
+from f2b_worker.cli.acting import reason_option
 from f2b_worker.cli.group import answer
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, remark, say_lines, show_document
 from f2b_worker.cli.reading import LASTING
-from f2b_worker.cli.show import blocklist_named, moment, paused_is, resume_command, time_object
-from f2b_worker.config.jails_file import read_jails
-from f2b_worker.domain.acts.act import Verb
+from f2b_worker.cli.wrong import usage_errors
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
-from f2b_worker.errors import F2bError
-from f2b_worker.process.opening import open_acts
+from f2b_worker.query.wording import blocklist_named, moment, paused_is, resume_command, time_object
 
 if TYPE_CHECKING:
     from f2b_worker.domain.acts.act import Act
-    from f2b_worker.ports import Acts
 
 _BLOCKLIST = click.option(
     "--blocklist", default=EVERY_BLOCKLIST, metavar="NAME", help="Only this blocklist. By default all."
@@ -50,12 +45,8 @@ def pause(*, for_ms: int | None, blocklist: str, reason: str, as_json: bool, **g
     Judging goes on, and bans are stored; nothing is written into WAF. What waited is written when the pause ends.
     """
     settings = settings_of(given, role="operator")
-    if blocklist != EVERY_BLOCKLIST:
-        checked_blocklists(read_jails(settings.config), [blocklist])
-    acts = open_acts(settings)
-    act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason)
-    until_ms = end_of(act, for_ms)
-    insistently(lambda: acts.pause(act, blocklist, until_ms))
+    with usage_errors():
+        act, until_ms = pausing.pause(settings, blocklist, for_ms=for_ms, reason=reason, tell=remark)
     ends = "until f2b resume" if until_ms is None else f"until {moment(until_ms)}"
     _show(
         act,
@@ -79,25 +70,14 @@ def resume(*, blocklist: str, reason: str, as_json: bool, **given: Any) -> None:
     Exit codes: 0 it is ended, 1 there was none of that blocklist, 2 wrong usage, 3 it cannot be done.
     """
     settings = settings_of(given, role="operator")
-    acts = open_acts(settings)
-    act = new_act(settings, Verb.RESUME, [blocklist], reason=reason)
-    was_there = insistently(lambda: acts.resume(act, blocklist))
+    with usage_errors():
+        act, was_there, still_paused = pausing.resume(settings, blocklist, reason=reason, tell=remark)
     named = blocklist_named(blocklist)
     text = f"resumed {named}" if was_there else f"there was no pause of {named}"
     _show(act, text, as_json=as_json, blocklist=blocklist, was_paused=was_there)
-    for name in _paused_still(acts):
+    for name in still_paused:
         remark(f"{paused_is(name)} still paused: {resume_command(name)}")
     answer(yes=was_there)
-
-
-def _paused_still(acts: Acts) -> list[str]:
-    now_ms = SystemClock().now_ms()
-    try:
-        pauses = insistently(acts.control).pauses
-    except F2bError as error:  # what was asked for is done
-        remark(f"whether anything is still paused is not known: {error}")
-        return []
-    return [name for name, pause in pauses.items() if pause.counts_at(now_ms)]
 
 
 @click.command(epilog="Example: f2b reload --table f2b")
@@ -111,7 +91,6 @@ def reload(*, reason: str, as_json: bool, **given: Any) -> None:
     such a worker found its file wrong, and its log says what.
     """
     settings = settings_of(given, role="operator")
-    acts = open_acts(settings)
-    act = new_act(settings, Verb.RELOAD, [], reason=reason)
-    generation = insistently(lambda: acts.reload(act))
+    with usage_errors():
+        act, generation = pausing.reload(settings, reason=reason, tell=remark)
     _show(act, f"asked all workers to reload: generation {generation}", as_json=as_json, generation=generation)

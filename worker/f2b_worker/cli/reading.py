@@ -6,20 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.domain.addresses import (
-    canonical,
-    family_of,
-    key_of,
-    networks_between,
-    parse_address,
-    span_of_network,
-)
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import SECOND_MS
-
-if TYPE_CHECKING:
-    from f2b_worker.domain.addresses import Address
-
+from f2b_worker.query.reading import network_in
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
@@ -78,33 +67,3 @@ NETWORK = _Network()
 DURATION = _Duration()
 LASTING = _Duration(least_ms=SECOND_MS)
 """For how long something is so that begins now."""
-
-
-def network_in(text: str) -> str:
-    """Read an address or a network, in any spelling, into its canonical form.
-
-    A network of addresses that are another way to write IPv4, `::ffff:203.0.113.0/120`, is that of IPv4.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    found = address_in(text)
-    if found:
-        return key_of(found, ipv6_prefix=128)
-    network = canonical(text.strip())
-    span = span_of_network(network)
-    return network if span.family == family_of(network) else next(networks_between(span))
-
-
-def address_in(text: str) -> Address | None:
-    """Read an address, in any spelling; None where the text is a network.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    text = text.strip()
-    _, slash, prefix = text.partition("/")
-    if slash and prefix:
-        canonical(text)
-        return None
-    return parse_address(text)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.cli.options import default_text
 from f2b_worker.config.loading import env_name, option_name
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -14,13 +14,14 @@ import click
 from f2b_producer.logs import FilterError, LogFilter, read_lines
 from f2b_worker.cli.output import TABLE, Listing, listing_options, remark, say_lines, show
 from f2b_worker.cli.reading import DURATION
-from f2b_worker.cli.show import BAN_KEYS, ban_object, ban_table
+from f2b_worker.cli.show import ban_table
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.jails import FOREVER_MS, Jail, Policy, Window
 from f2b_worker.errors import StartError
 from f2b_worker.offline.gzipped import Gzipped
 from f2b_worker.offline.replay import compare, judge_rows, read_rows
+from f2b_worker.query.objects import BAN_KEYS, ban_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

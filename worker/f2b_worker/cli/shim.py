@@ -13,11 +13,11 @@ import structlog
 from f2b_worker.adapters.aws import sqs_client
 from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.adapters.sqs.inbox import is_url, queue_url_of
+from f2b_worker.adapters.sqs.attributes import is_url, queue_url_of
 from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.cli.output import remark
 from f2b_worker.config.loading import load
-from f2b_worker.config.settings import ShimSettings
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
 from f2b_worker.observe.lines import open_standard_files
 from f2b_worker.observe.log import configure
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from f2b_worker.shim.outbox import Outbox
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-_CALLS_MAX = 16  # as many as the outbox has batches under way
 
 
 @click.command(
@@ -90,8 +88,12 @@ def _open_outbox(queue_url: str) -> Outbox:
 def _open_queue(queue_url: str) -> SqsQueue:
     from f2b_worker.adapters.sqs.direct import direct_calls  # noqa: PLC0415 - the same extra
     from f2b_worker.adapters.sqs.queue import BotoCalls, SqsQueue  # noqa: PLC0415
+    from f2b_worker.shim import batching  # noqa: PLC0415
 
     act_as("shim")  # each process of several
-    client = sqs_client(queue_url, connections=_CALLS_MAX, answer_within_s=2)
-    calls = direct_calls(client) or BotoCalls(client, calls_max=_CALLS_MAX)
+    calls_max = batching.SENDS_MAX + batching.FOLLOWED_MAX
+    # One attempt: boto3 would give a slow call up, which takes effect all the same, and make it again.
+    awaited_s = batching.ANSWER_WITHIN_S + batching.FOLLOWED_S
+    client = sqs_client(queue_url, connections=calls_max, answer_within_s=awaited_s, attempts=1)
+    calls = direct_calls(client) or BotoCalls(client, calls_max=calls_max)
     return SqsQueue(calls, queue_url=queue_url)

@@ -18,18 +18,23 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.doctor import findings_of
 from f2b_worker.cli.operator_options import ledger_options, settings_of
 from f2b_worker.cli.output import json_option, say_lines, show_document
-from f2b_worker.cli.show import rfc3339
-from f2b_worker.cli.status import look, status_object
 from f2b_worker.errors import F2bError, RefusedError
+from f2b_worker.query.status import look, status_object
+from f2b_worker.query.wording import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from f2b_worker.config.operator import OperatorSettings
 
 PACKAGES = ("f2b-worker", "f2b-producer", "boto3", "botocore", "click", "pydantic", "structlog", "uvicorn")
-_SECRET = re.compile(r"(?i)token|secret|password|key|credential")
+_SECRET = re.compile(r"(?i)token|secret|password|key|credential|\burls?\b|\bnotices\b")
 _HIDDEN = "(left out)"
+_OF_NOTICES = re.compile(r"\s*\[\s*[\"']?notices\b")
+_PLAIN = frozenset(
+    "to on jails severity group_wait group_max fleet topic bus timeout allow_private".split()  # noqa: SIM905
+)
+"""The keys of `[notices]` that hold no secret."""
 
 
 @click.command(epilog="Example: f2b support --table f2b")
@@ -100,7 +105,23 @@ def _file(settings: OperatorSettings) -> str:
     """Copy the file, but for the values of whatever may be a secret."""
     assert settings.config
     lines = settings.config.read_text("utf-8", "replace").splitlines()
-    return "\n".join(_without_secret(line) for line in lines) + "\n"
+    return "\n".join(_without_secrets(lines)) + "\n"
+
+
+def _without_secrets(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out of the tables of notices whatever is not known to be none: a URL of a chat is a secret, too."""
+    is_of_notices = False
+    for line in lines:
+        if line.lstrip().startswith("["):
+            is_of_notices = _OF_NOTICES.match(line) is not None
+        yield _of_notices(line) if is_of_notices else _without_secret(line)
+
+
+def _of_notices(line: str) -> str:
+    name, is_, _ = line.partition("=")
+    key = name.strip()
+    is_plain = key in _PLAIN or key.endswith("_env") or not line.strip() or line.lstrip().startswith(("[", "#"))
+    return line if is_plain else f"{name if is_ else ''}# {_HIDDEN}"
 
 
 def _without_secret(line: str) -> str:

@@ -10,12 +10,12 @@ import click
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.cli.output import remark
-from f2b_worker.cli.places import open_ip_sets
 from f2b_worker.cli.reading import DURATION
 from f2b_worker.domain.jails import SECOND_MS
 from f2b_worker.domain.judge.explanations import entry_over
 from f2b_worker.domain.networks import Networks
 from f2b_worker.process.opening import chosen_blocklists
+from f2b_worker.query.places import open_ip_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -24,6 +24,12 @@ watch_option: Callable[[Any], Any] = click.option(
     help="Show it again every SECONDS, 2 by default, until Ctrl-C.",
 )
 
+live_option: Callable[[Any], Any] = click.option(
+    "--live",
+    is_flag=True,
+    help="Ask WAF for the IP sets, at two of them a second, even if the worker noted them that enforces.",
+)
+
 
 def shown(show: Callable[[], Any], every_s: float | None) -> Any:
     """Show something once, or again and again on a screen that is cleared; answer what *show* did last."""

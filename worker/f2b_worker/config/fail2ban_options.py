@@ -8,7 +8,7 @@ _LOG = (
 _LOG_FORMAT = f"f2b-report finds out by itself: {_LOG}"
 NO_COMMAND = "bans go into the WAF IP sets of --ip-set, or of the jail's blocklist, and no command is run"
 _RULE = "a WAF rule has no ports: the rule in the web ACL that uses the IP sets says which requests it is for"
-_MAIL = "f2b sends no mail: alert on the metrics of --metrics-port"
+_MAIL = "write who is told of bans as [notices.NAME], see docs/how-to/notices.md"
 _CACHE = "nothing is cached, because no command is run"
 ADVICE = {
     **dict.fromkeys(("action", "banaction", "banaction_allports", "blocktype", "returntype"), NO_COMMAND),

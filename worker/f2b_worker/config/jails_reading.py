@@ -22,7 +22,8 @@ from f2b_worker.config.jails_schema import (
     did_you_mean,
 )
 from f2b_worker.config.toml_file import read_toml
-from f2b_worker.config.wording import plain
+from f2b_worker.config.wording import line, plain
+from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL
 from f2b_worker.domain.blocklists import Blocklist, Collapse, usual_action
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, FOREVER_MS, Jail, Policy, Window
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
+
+    from f2b_worker.config.notices import Notices
 
 _REFUSED = {
     "enabled": "leave it out: every jail in this file is on",
@@ -51,10 +54,10 @@ def read_file(path: Path) -> Jails:
     Raises:
         StartError: With the file, each wrong key and what is allowed.
     """
-    file, wrong = _read(path)
-    if file is None or wrong:
+    jails, wrong = _read(path)
+    if jails is None:
         raise StartError(f"{path}: {'; '.join(wrong)}")
-    return _jails(file)
+    return jails
 
 
 def errors_in(path: Path) -> list[str]:
@@ -63,17 +66,27 @@ def errors_in(path: Path) -> list[str]:
         _, wrong = _read(path)
     except StartError as error:
         return [str(error)]
-    return [f"{path}: {line}" for line in wrong]
+    return [f"{path}: {each}" for each in wrong]
 
 
-def _read(path: Path) -> tuple[JailsFile | None, list[str]]:
-    """Read the file, and find everything that is wrong with it."""
+def _read(path: Path) -> tuple[Jails | None, list[str]]:
+    """Read the file; of one that cannot be used find everything that is wrong with it."""
     tables = read_toml(path)
-    wrong = list(_unfit(tables))
+    notices, wrong = _notices(tables.get("notices"))
+    wrong += _unfit(tables)
     try:
-        return JailsFile.model_validate(tables, context={"folder": path.parent}), wrong
+        file = JailsFile.model_validate(tables, context={"folder": path.parent})
     except ValidationError as error:
         return None, _lines(error) + wrong
+    return (None, wrong) if wrong else (_jails(file, notices), wrong)
+
+
+def _notices(table: object) -> tuple[Notices | None, list[str]]:
+    if not isinstance(table, dict):  # there is none, or `JailsFile` says what it must be
+        return None, []
+    from f2b_worker.config.notices_reading import read_notices  # noqa: PLC0415 - most files have none
+
+    return read_notices(table)
 
 
 def _unfit(tables: dict[str, Any]) -> Iterator[str]:
@@ -91,6 +104,17 @@ def _unfit(tables: dict[str, Any]) -> Iterator[str]:
             if name not in {DEFAULT_BLOCKLIST, *blocklists}:
                 hint = did_you_mean(name, [DEFAULT_BLOCKLIST, *blocklists])
                 yield f"{place}.{key}: no blocklist {name!r}{hint or f'; define it as [blocklists.{name}]'}"
+    yield from _unknown_jails(_tables(tables.get("notices")), [MANUAL_JAIL, *jails])
+
+
+def _unknown_jails(targets: dict[str, dict[str, Any]], jails: list[str]) -> Iterator[str]:
+    """Name the jails of which a target would never hear anything."""
+    for name, table in targets.items():
+        named = table.get("jails")
+        for jail in [named] if isinstance(named, str) else named if isinstance(named, list) else []:
+            if isinstance(jail, str) and jail not in jails:
+                hint = did_you_mean(jail, jails) or f"; define it as [jails.{jail}]"
+                yield f"notices.{name}.jails: no jail {jail!r}{hint}"
 
 
 def _tables(value: object) -> dict[str, dict[str, Any]]:
@@ -114,8 +138,7 @@ def _blocklists_named(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _lines(error: ValidationError) -> list[str]:
     lines = []
     for one in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in one["loc"] if part != "[key]")
-        lines += [f"{place}: {message}" for message in _messages(one)]
+        lines += [line(one["loc"], message) for message in _messages(one)]
     return lines
 
 
@@ -155,11 +178,11 @@ def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:
     return WindowTable if isinstance(place[-2], int) else JailTable
 
 
-def _jails(file: JailsFile) -> Jails:
+def _jails(file: JailsFile, notices: Notices | None) -> Jails:
     jails = {name: _jail(name, _inherited(file.defaults, table)) for name, table in file.jails.items()}
     blocklists = tuple(_blocklist(name, table) for name, table in file.blocklists.items())
     policy = Policy(_jail(DEFAULT_JAIL, file.defaults), jails)
-    return Jails(policy, _networks(file.defaults), _apart(policy), blocklists)
+    return Jails(policy, _networks(file.defaults), _apart(policy), blocklists, notices)
 
 
 def _apart(policy: Policy) -> Networks:

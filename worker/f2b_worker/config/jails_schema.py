@@ -151,7 +151,7 @@ class BlocklistTable(BaseModel):
 
 
 class JailsFile(BaseModel):
-    """The whole file; `[worker]` and `[operator]` belong to the settings."""
+    """The whole file; `[worker]` and `[operator]` belong to the settings, `[notices]` has models of its own."""
 
     model_config = _STRICT
 
@@ -160,6 +160,7 @@ class JailsFile(BaseModel):
     defaults: JailTable = JailTable()
     jails: dict[Name, JailTable] = Field(default_factory=dict)
     blocklists: dict[Name, BlocklistTable] = Field(default_factory=dict)
+    notices: dict[str, Any] = Field(default_factory=dict)
 
 
 def did_you_mean(key: str, known: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from f2b_worker.config.settings import ShimSettings, WorkerSettings
+from f2b_worker.config.settings import WorkerSettings
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.config.toml_file import read_toml
 from f2b_worker.config.wording import plain
 from f2b_worker.errors import StartError

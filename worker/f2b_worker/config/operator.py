@@ -57,10 +57,14 @@ WORKER_NAMES = frozenset(
         "enforce_only",
         "metrics_port",
         "metrics_host",
+        "http_port",
+        "http_host",
+        "dashboard_token",
         "standalone",
         "state",
         "port",
         "host",
+        "uds",
         "log_level",
     ]
 )
@@ -71,6 +75,7 @@ SHIM_NAMES = frozenset(
         "queue",
         "port",
         "host",
+        "uds",
         "workers",
         "token",
         "peer_share",
@@ -79,6 +84,7 @@ SHIM_NAMES = frozenset(
         "waiting",
         "request_s",
         "idle_s",
+        "drain_s",
         "expose_state",
         "log_level",
     ]

@@ -1,4 +1,4 @@
-"""The settings of the worker and of the shim: frozen, built once at the edge (`loading.py`), passed down.
+"""The settings of the worker: frozen, built once at the edge (`loading.py`), passed down.
 
 Each field's description gives its unit and its reason; the command's help and docs/settings.md show it.
 """
@@ -22,8 +22,7 @@ from f2b_worker.config.modes import belonging_together
 from f2b_worker.config.values import (
     PROCESSES_MAX,
     age_ms,
-    bearer_tokens,
-    old_level,
+    named_tokens,
     one_a_core,
     split,
     standard_queue,
@@ -33,7 +32,9 @@ from f2b_worker.config.values import (
 from f2b_worker.domain.acts.act import AUDIT_DAYS, AUDIT_DAYS_MAX
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """What the settings of the worker and of the shim have in common."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     queue: str | None
@@ -48,11 +49,10 @@ class _Settings(BaseModel):
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVEL_HELP = "The least serious log lines to show: debug, info, warning or error."
 
-
 STATE_FILE = Path("f2b.db")
 
 
-class WorkerSettings(_Settings):
+class WorkerSettings(Settings):
     """What a worker needs to know."""
 
     queue: Annotated[
@@ -210,6 +210,35 @@ class WorkerSettings(_Settings):
             "or :: for IPv6 as well.",
         ),
     ] = "127.0.0.1"
+    http_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65535,
+            description="Serve the dashboard on this port: what f2b status, list and explain say, in a browser. "
+            "It is a process of its own, and needs the extra dashboard. If it dies it is started again, and "
+            "nothing else ends. It has 60 MB of memory, and 130 MB with 50,000 bans. While nobody looks it calls "
+            "nothing; ten open pages take 1 % of a core. Off by default.",
+        ),
+    ] = None
+    http_host: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The address on which --http-port listens. By default only this machine reaches it. Give "
+            "0.0.0.0, or :: for IPv6 as well, if browsers come from outside: then everybody who reaches the port "
+            "sees who is banned and why. To act takes a token nevertheless. Let a proxy before it speak https.",
+        ),
+    ] = "127.0.0.1"
+    dashboard_token: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(named_tokens),
+        Field(
+            description="Who may act in the dashboard: NAME:TOKEN. The token has 16 characters or more. The audit "
+            "shows the name. Several, with a space between two, for several people, or to change a token. Without "
+            "one the dashboard is read-only. Other users of the host see the command line: use the environment."
+        ),
+    ] = ()
     standalone: Annotated[
         bool,
         Field(
@@ -226,7 +255,12 @@ class WorkerSettings(_Settings):
     ] = None
     port: Annotated[
         int,
-        Field(ge=1, le=65535, description="The port on which --standalone takes infractions."),
+        Field(
+            ge=1,
+            le=65535,
+            description="The port on which --standalone takes infractions. It is not used where systemd hands "
+            "over a socket that listens.",
+        ),
     ] = 8000
     host: Annotated[
         str,
@@ -235,6 +269,15 @@ class WorkerSettings(_Settings):
             "have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
+    uds: Annotated[
+        str | None,
+        Field(
+            description="The file of a UNIX socket at which --standalone takes infractions; then --host and "
+            "--port are not used. For a proxy or a program on the same host. Everybody who may enter its folder "
+            "can report. It is removed at the stop; that of a process which was killed is replaced."
+        ),
+        AfterValidator(unbroken),
+    ] = None
     log_level: Annotated[LogLevel, Field(description=LOG_LEVEL_HELP)] = "info"
 
     @model_validator(mode="before")
@@ -248,105 +291,3 @@ class WorkerSettings(_Settings):
         if self.state:
             return Path(self.state)
         return STATE_FILE if self.standalone else None
-
-
-class ShimSettings(_Settings):
-    """What the HTTP shim needs to know."""
-
-    queue: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            description="The SQS queue to send infractions to: its URL, or its name. A standard queue.",
-        ),
-        AfterValidator(unbroken),
-        AfterValidator(standard_queue),
-    ]
-    port: Annotated[
-        int,
-        Field(ge=1, le=65535, description="The port to listen on.", json_schema_extra={"also": ["-p"]}),
-    ] = 8000
-    host: Annotated[
-        str,
-        Field(
-            description="The address to listen on; by default all, because the shim serves other containers. "
-            "Everybody who reaches it can have addresses banned."
-        ),
-    ] = "0.0.0.0"  # noqa: S104 - see its description
-    workers: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=64,
-            description="Processes that share the port. Each uses one core. If one dies, it is replaced.",
-        ),
-    ] = 1
-    token: Annotated[
-        tuple[SecretStr, ...],
-        BeforeValidator(bearer_tokens),
-        Field(
-            description="A bearer token of 16 characters or more that requests need. Health checks need none. "
-            "Several, with a space between two, let you change tokens one by one. Other users of the host see the "
-            "command line: use the environment."
-        ),
-    ] = ()
-    peer_share: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="The part of the connections that one peer may have. A process takes 10,000, or as many "
-            "as it may have open files. A load balancer or a proxy is one peer for all its clients: half is more "
-            "than a process can serve at once, and leaves the other half to everybody else.",
-        ),
-    ] = 0.5
-    rate_limit: Annotated[
-        float,
-        Field(
-            ge=0,
-            description="Requests that one peer may make in a second, and at once; 0 is no limit. The peer is the "
-            "address that connects: behind a load balancer, the load balancer.",
-        ),
-    ] = 0.0
-    body_bytes: Annotated[
-        int,
-        Field(ge=1024, le=16 * 1024 * 1024, description="The longest body of a POST; longer ones are refused."),
-    ] = 524_288
-    waiting: Annotated[
-        int,
-        Field(
-            ge=1,
-            description="Infractions that may wait for the queue at once. More are refused with 503. So an "
-            "outage of the queue cannot fill the memory (about 0.5 KB each).",
-        ),
-    ] = 50_000
-    request_s: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=300,
-            description="Seconds that a client may take to send the body, and to read the answer; for the "
-            "headers it may take half of them. Slower clients are cut.",
-        ),
-    ] = 10.0
-    idle_s: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=3600,
-            description="Seconds that a connection may stay open between requests. It must be longer than that of "
-            "your load balancer, or the balancer uses closed connections: 65 for an ALB with its default of 60.",
-        ),
-    ] = 65.0
-    expose_state: Annotated[
-        bool,
-        Field(
-            description="Show /state/infractions and /state/requests, as the log level debug does. Then "
-            "everybody who reaches the port sees which addresses were reported."
-        ),
-    ] = False
-    log_level: Annotated[
-        LogLevel,
-        BeforeValidator(old_level),
-        Field(description=LOG_LEVEL_HELP, json_schema_extra={"also": ["-l", "--loglevel"]}),
-    ] = "info"

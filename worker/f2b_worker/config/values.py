@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from f2b_worker.config.cores import usable_cores
 
 PROCESSES_MAX = 64
 TOKEN_CHARACTERS_MIN = 16
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 
 
 def split(value: object) -> object:
@@ -35,6 +38,32 @@ def bearer_tokens(value: object) -> object:
             "those of: openssl rand -hex 32"
         )
     return tokens
+
+
+def named_tokens(value: object) -> object:
+    """Read tokens with the names that the audit shows, `NAME:TOKEN`; no token is shown in an error."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (tuple, list)) or not all(isinstance(each, str) for each in given):
+        return value
+    tokens = tuple(token for text in given for token in text.split())
+    for each in tokens:
+        name, colon, token = each.partition(":")
+        if not colon or not _TOKEN_NAME.fullmatch(name):
+            raise ValueError(
+                "write NAME:TOKEN, a space between two; a name has 1 to 64 characters of A-Z a-z 0-9 . _ @ + -"
+            )
+        if len(token) < TOKEN_CHARACTERS_MIN:
+            raise ValueError(
+                f"the token of {name} has {len(token)} characters and can be guessed: give {TOKEN_CHARACTERS_MIN} "
+                "or more, such as those of: openssl rand -hex 32"
+            )
+    return tokens
+
+
+def name_and_token(text: str) -> tuple[str, str]:
+    """Part one of the tokens that `named_tokens` read."""
+    name, _, token = text.partition(":")
+    return name, token
 
 
 def age_ms(value: object) -> int | None:

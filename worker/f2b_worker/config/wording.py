@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.jails import JAIL_NAME_RULE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic_core import ErrorDetails
 
+_TO = 'write to = "sns", "eventbridge", "webhook", "command" or "apprise"'
 _BY_TYPE = {
     "missing": "is missing",
     "string_type": "must be text, in quotes",
@@ -20,6 +23,8 @@ _BY_TYPE = {
     "less_than_equal": "must be {le:.15g} or less",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
+    "union_tag_not_found": "to: is missing: " + _TO,
+    "union_tag_invalid": "to: " + _TO,
     "string_pattern_mismatch": f"must be a name: {JAIL_NAME_RULE}",
 }
 _BY_KIND = {
@@ -29,6 +34,11 @@ _BY_KIND = {
     "tuple": "must be a list, in [ ]",
     "list": "must be a list, in [ ]",
 }
+
+
+def line(place: Iterable[int | str], text: str) -> str:
+    """Begin a line with the place in the file that it is about."""
+    return f"{'.'.join(str(part) for part in place if part != '[key]')}: {text}"
 
 
 def plain(error: ErrorDetails) -> str:

@@ -130,6 +130,8 @@ def _is_port(text: str) -> bool:
 
 def _what_is_wrong(text: str) -> str:
     shown = ascii(text[:60])
+    if text.partition("/")[1:] == ("/", ""):
+        return f"{shown} ends with a slash: remove it"
     if "/" in text:
         return f"{shown} is a range, not one address"
     if "%" in text:
@@ -317,3 +319,11 @@ def span_of_network(entry: str) -> Span:
     if family == 6 and first_bits == span.high >> IPV4_BITS and first_bits in _IPV4_INSIDE and span.low > 1:
         return Span(4, span.low & 0xFFFFFFFF, span.high & 0xFFFFFFFF)
     return span
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, by its name or address alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in {"localhost", "localhost.localdomain"}

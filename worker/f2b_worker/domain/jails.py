@@ -41,6 +41,9 @@ OWN_RANGE = "own_range"
 ALLOWLISTED = "allowlist"
 """Why infractions of those do not count whom somebody put onto the allowlist while workers run."""
 
+NOTED_RETRIES_MAX = 20
+"""Of a jail that bans for more, no notes are kept: a write of an item with hundreds would cost several units."""
+
 UNUSED_MAX = 1000
 """So many unused infractions of one address are kept at most, and so many of one batch are stored.
 
@@ -108,6 +111,11 @@ class Jail:
         32, which a DynamoDB item holds within the 1 KB of one write unit. Never more than `UNUSED_MAX`.
         """
         return max(32, min(UNUSED_MAX, 2 * max(window.maxretry for window in self.windows)))
+
+    @cached_property
+    def keeps_notes(self) -> bool:
+        """Whether the ledger keeps the notes of infractions: where so few make a ban that people read them."""
+        return max(window.maxretry for window in self.windows) <= NOTED_RETRIES_MAX
 
     @cached_property
     def maxretry_least(self) -> int:

@@ -13,7 +13,7 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from f2b_worker.domain.blocklists import Blocklist
 
@@ -32,6 +32,9 @@ worker that is gone would stay fresh, and bans that it did not know yet would co
 
 SEEN_WITHIN_MS = 180_000
 """A set that was not seen for so long cannot be read: an enforcer looks into each once a minute."""
+
+UPDATES_PER_MINUTE = 60
+"""So many calls of UpdateIPSet WAF takes, of all callers of an account and Region together."""
 
 _MANY = "*"
 _FAMILIES = {"4": 4, "6": 6}
@@ -66,6 +69,22 @@ class NotedGroup(NamedTuple):
     held_back: Named = ()
 
 
+class Progress(NamedTuple):
+    """How fast bans get into the IP sets of a Region.
+
+    Attributes:
+        updates: So many calls of UpdateIPSet were made in the last minute; see `UPDATES_PER_MINUTE`.
+        waiting_since_ms: Since when the ban waits that waits longest; None: none does.
+        enforced_ms: When new bans were last written; None: not since this enforcer took over.
+        took_ms: How long the slowest of them took, from the infraction that was one too many; None as above.
+    """
+
+    updates: int = 0
+    waiting_since_ms: int | None = None
+    enforced_ms: int | None = None
+    took_ms: int | None = None
+
+
 class NotedSets(NamedTuple):
     """The IP sets of a Region.
 
@@ -73,11 +92,13 @@ class NotedSets(NamedTuple):
         at_ms: When it was noted.
         known_ms: All bans that were stored before that time were known.
         groups: The groups that have sets.
+        progress: How fast bans get into them; None: it was not noted.
     """
 
     at_ms: int
     known_ms: int
     groups: tuple[NotedGroup, ...]
+    progress: Progress | None = None
 
     def is_fresh(self, now_ms: int) -> bool:
         """Tell whether somebody who writes the sets wrote this of late, and could read all of them."""
@@ -135,6 +156,25 @@ def from_lines(lines: Iterable[str]) -> NotedSets:
         else:
             raise ValueError(kind)
     return NotedSets(_number(at_ms), _number(known_ms), tuple(groups))
+
+
+def as_numbers(progress: Progress) -> dict[str, int]:
+    """Write it down: what is not known is left out."""
+    return {name: number for name, number in progress._asdict().items() if number is not None}
+
+
+def from_numbers(numbers: Mapping[str, int]) -> Progress:
+    """Read it again; what a later version wrote besides is left.
+
+    Raises:
+        ValueError: If it is nothing that an enforcer writes.
+    """
+    known = {name: number for name, number in numbers.items() if name in Progress._fields}
+    if not all(is_whole(number, 0, FOREVER_MS) for number in known.values()):
+        raise ValueError("number")
+    if ("enforced_ms" in known) != ("took_ms" in known):
+        raise ValueError("one without the other")
+    return Progress(**known)
 
 
 def _with(group: NotedGroup, kind: str, words: list[str]) -> NotedGroup:

@@ -10,7 +10,7 @@ import structlog
 
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.errors import F2bError, Permanent
-from f2b_worker.observe import metrics
+from f2b_worker.observe import metrics, region_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +45,9 @@ class Alarms:
         self._rung_s: dict[tuple[str, str], float] = {}
 
     @cached_property
-    def metrics(self) -> metrics.RegionMetrics:
+    def metrics(self) -> region_metrics.RegionMetrics:
         """The metrics of that Region; shown from the first use on."""
-        return metrics.RegionMetrics(self._region)
+        return region_metrics.RegionMetrics(self._region)
 
     def ring(self, event: str, about: str = "", **details: object) -> None:
         """Log an error about something that somebody must look at."""
@@ -58,7 +58,7 @@ class Alarms:
     def complain(self, about: str, error: F2bError) -> None:
         """Count a failed call, and log it as one that is tried again."""
         # Counted each time, whatever is logged of it.
-        metrics.aws_failures.labels(type(error).__name__).inc()
+        metrics.count_failure(error)
         if self._is_new(type(error).__name__, about):
             log.warning("enforcer_waits", about=about, kind=type(error).__name__, reason=str(error))
 

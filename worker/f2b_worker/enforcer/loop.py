@@ -21,6 +21,7 @@ from f2b_worker.enforcer.doubts import Doubts
 from f2b_worker.enforcer.following import FOLLOW_S, Following
 from f2b_worker.enforcer.foreign import ForeignEntries
 from f2b_worker.enforcer.holding_back import HoldingBack
+from f2b_worker.enforcer.measuring import Measuring
 from f2b_worker.enforcer.own import OwnEntries
 from f2b_worker.enforcer.pace import UpdatePace
 from f2b_worker.enforcer.pausing import Pausing
@@ -247,6 +248,7 @@ class Enforcer:
         if not is_holding:
             self._let_go()
         self._is_holding, self._asked_s = is_holding, asked_s
+        self._alarms.metrics.lease_holder.set(is_holding)
         return is_holding
 
     def _may_write(self) -> bool:
@@ -256,6 +258,8 @@ class Enforcer:
     def _let_go(self) -> None:
         """Leave the sets to somebody else, who also reports on them."""
         self._end_term()
+        if self._is_holding:  # until now: from here on somebody else writes what waits
+            self._roster.awaiting.clear()
         if self._loading and not self._lease.is_next:
             self._loading.following.give_up()
             if not self._loading.following.has_begun:
@@ -313,6 +317,7 @@ class Enforcer:
         surge = HoldingBack(self._guard, notes, self._roster, notebook=self._notebook, alarms=alarms, clock=clock)
         self._roster.is_heard = True  # the groups start with all that is wanted
         own, sets = self._known_sets(notes)
+        measuring = Measuring(sets, self._roster, self._pace, alarms=alarms, clock=clock)
         self._term = Term(
             sets=sets,
             search=search,
@@ -333,7 +338,16 @@ class Enforcer:
             ),
             roster=self._roster,
             pace=self._pace,
-            showing=Showing(sets, self._roster, following, notebook=self._notebook, alarms=alarms, clock=clock),
+            showing=Showing(
+                sets,
+                self._roster,
+                following,
+                progress=measuring.progress,
+                notebook=self._notebook,
+                alarms=alarms,
+                clock=clock,
+            ),
+            measuring=measuring,
             pausing=self._pausing,
             early_from_s=began_s + EARLY_AFTER_S,
             alarms=alarms,

@@ -35,6 +35,8 @@ PACE_MAX_S = 2.0
 READS_A_SECOND = 4
 """WAF answers five Get or List requests a second; one is left for whoever looks for sets and rules."""
 
+_MINUTE_S = 60.0
+
 
 class UpdatePace:
     """When the next UpdateIPSet may leave, over all sets of a Region.
@@ -56,6 +58,7 @@ class UpdatePace:
         self._slow_s = 0.0
         self._began_s = self._met_s = float("-inf")
         self._calls_s: deque[float] = deque(maxlen=CALLS_A_SECOND)
+        self._lately_s: deque[float] = deque()
         self._in_a_row = 0
         self._losses = 0
         self._refusals = 0
@@ -73,7 +76,14 @@ class UpdatePace:
         self._in_a_row = self._in_a_row + 1 if now_s - self._began_s < 2 * UPDATE_EVERY_S else 1
         self._began_s = now_s
         self._calls_s.append(now_s)
+        self._lately_s.append(now_s)
         self._wait()
+
+    def updates_lately(self, now_s: float) -> int:
+        """Tell how many updates were made here in the last minute; see `UPDATES_PER_MINUTE`."""
+        while self._lately_s and self._lately_s[0] <= now_s - _MINUTE_S:
+            self._lately_s.popleft()
+        return len(self._lately_s)
 
     def _wait(self) -> None:
         is_shared = self._in_a_row > IN_A_ROW or self._began_s - self._met_s < SHARED_FOR_S

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from f2b_worker.domain.acts.control import Control, Pause
     from f2b_worker.domain.plan.groups import Groups
-    from f2b_worker.observe.metrics import RegionMetrics
+    from f2b_worker.observe.region_metrics import RegionMetrics
     from f2b_worker.ports import Clock
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -14,6 +14,7 @@ from f2b_worker.domain.plan.updates import Why, early_update, next_update
 from f2b_worker.enforcer.pace import ReadPace
 from f2b_worker.enforcer.watched import WatchedSet
 from f2b_worker.errors import AccessDenied, BadEntry, F2bError, LockLost, Missing, Permanent, Retryable, Throttled
+from f2b_worker.observe import traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,7 @@ class Sets:
         self._may_write = may_write
         self._settled_s = clock.monotonic_s() + SETTLING_S
         self._after_removals = False
+        self._written_entries: list[frozenset[str]] = []
 
         groups.expect_more()
 
@@ -107,6 +109,11 @@ class Sets:
         """Tell whether a set was read since this was last asked."""
         has_read, self._has_read = self._has_read, False
         return has_read
+
+    def take_written(self) -> list[frozenset[str]]:
+        """Take what updates have put in since this was last called."""
+        written, self._written_entries = self._written_entries, []
+        return written
 
     @property
     def all_known(self) -> bool:
@@ -236,7 +243,8 @@ class Sets:
         # Before the call: whatever becomes of it, WAF may count it.
         self._pace.begin(self._clock.monotonic_s())
         try:
-            token = watch.ip_set.write(update.entries, watch.token)
+            with traces.spanned("enforce", ip_set=watch.ip_set.name, entries=len(update.entries)):
+                token = watch.ip_set.write(update.entries, watch.token)
         except BadEntry as error:
             self._quarantine(watch, update, error)
         except LockLost as error:
@@ -269,6 +277,7 @@ class Sets:
         update.group.written(update.set_id, update.added, update.removed, now_s)
         self.groups.settle(now_s)
         self._recover(watch)
+        self._written_entries.append(update.added)
         self._alarms.metrics.updated(watch.ip_set.name)
         log.info(
             "ip_set_updated",

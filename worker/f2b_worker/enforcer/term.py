@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from f2b_worker.enforcer.following import Following
     from f2b_worker.enforcer.foreign import ForeignEntries
     from f2b_worker.enforcer.holding_back import HoldingBack
+    from f2b_worker.enforcer.measuring import Measuring
     from f2b_worker.enforcer.own import OwnEntries
     from f2b_worker.enforcer.pace import UpdatePace
     from f2b_worker.enforcer.pausing import Pausing
@@ -50,6 +51,7 @@ class Term:
         roster: The bans, which outlive the term, so that none counts as new twice.
         pace: The budget of updates, which outlives it, too.
         showing: Tells commands how the sets are.
+        measuring: Tells the metrics.
         pausing: Which blocklists are paused, whoever enforces.
         early_from_s: From when on who was banned lately is written, although not all sets were read.
         alarms: What people must hear of.
@@ -68,6 +70,7 @@ class Term:
     roster: Roster
     pace: UpdatePace
     showing: Showing
+    measuring: Measuring
     pausing: Pausing
     early_from_s: float
     alarms: Alarms
@@ -160,6 +163,7 @@ class Term:
         """Tell whoever enforces next, and people, how things stand."""
         # A set of which nobody knows what is ours may hold any ended ban.
         self.own.sweep(each for each in self.sets.watches.values() if not self.sets.is_foreign_lost(each))
+        self.measuring.tell()
         self.showing.note()
         shown, groups = self.alarms.metrics, self.sets.groups
         shown.bans_active.set(self.roster.active)

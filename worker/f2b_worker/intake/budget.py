@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
+from f2b_worker.errors import Throttled
+from f2b_worker.observe import metrics
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.intake.desk import Pile
+    from f2b_worker.ports import Answers
 
     Candidates = Sequence[tuple[OffenderId, Pile]]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 OFFENDERS_PER_S = 10_000.0
 """By default more than one process can judge: then the budget only decides who comes first."""
@@ -30,12 +38,22 @@ SHARE_S = 0.1
 SAVED_S = 2.0
 """What was not spent is saved for so long: a turn is longer than the moment in which it gets its share."""
 
-
 SLOWED_PER_S = 20.0
 """However often the ledger throttles, so many offenders are tried in a second."""
 
+MANY_THROTTLED = 0.05
+"""So large a share of throttled offenders is about the table; a few are about their own keys, and rest alone."""
+
 RECOVERS_IN_S = 60.0
 """So long it takes at most until all of the budget is tried again after the ledger throttled."""
+
+WARN_EVERY_S = 600.0
+_OVER_BUDGET_HINT = (
+    "messages with more offenders than --offenders-per-s allows wait behind others; if they are honest, run more"
+    " workers or raise it; if not, see who may send to the queue"
+)
+
+_THROTTLED_HINT = "DynamoDB throttles the table, so fewer are written for a while: see docs/capacity.md"
 
 
 class Budget:
@@ -54,6 +72,7 @@ class Budget:
         self._now_per_s = per_s
         self._left = self._most
         self._filled_s = now_s
+        self._warned_s = float("-inf")
 
     @property
     def is_slowed(self) -> bool:
@@ -72,6 +91,12 @@ class Budget:
         self._filled_s = now_s
         return int(self._left) if self._left >= self._now_per_s * SHARE_S else 0
 
+    def heed(self, answers: Answers, took_s: float) -> None:
+        """Take in what the ledger answered after so long; less is written if it throttles not only single ones."""
+        throttled = sum(isinstance(each, Throttled) for each in answers.values())
+        if throttled >= max(2, len(answers) * MANY_THROTTLED):
+            self.slow_down(len(answers), took_s)
+
     def slow_down(self, written: int, took_s: float) -> None:
         """Take it that the ledger throttled when so many were written in so long."""
         taken_per_s = written / took_s if took_s > 0 else self._now_per_s
@@ -81,6 +106,18 @@ class Budget:
     def spend(self, offenders: int) -> None:
         """Note that so many are written."""
         self._left -= offenders
+
+    def tell(self, over: int, now_s: float) -> None:
+        """Show how many were left for a later turn, and say so in the log now and then."""
+        metrics.offenders_over_budget.set(over)
+        if over and now_s - self._warned_s >= WARN_EVERY_S:
+            self._warned_s = now_s
+            log.warning(
+                "offenders_over_budget",
+                waiting=over,
+                offenders_per_s=self.per_s,
+                remedy=_THROTTLED_HINT if self.is_slowed else _OVER_BUDGET_HINT,
+            )
 
 
 class Share:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.judge.infractions import Refusal, simple_item, split_id
+from f2b_worker.domain.judge.infractions import Refusal, note_of, simple_item, split_id
 from f2b_worker.domain.judge.verdicts import end_after
 from f2b_worker.intake.reading import letters
 
@@ -274,5 +274,6 @@ class Desk:
 def _refusal(who: OffenderId, hit: Hit, reason: Reason, why: str) -> Refusal:
     network, _, _ = who.key.partition("/")
     name, reporter = split_id(hit.id)
-    item = simple_item(network, who.jail, hit.at_ms, name, weight=hit.weight, reporter=reporter)
+    note = note_of(hit.id) or None
+    item = simple_item(network, who.jail, hit.at_ms, name, note=note, weight=hit.weight, reporter=reporter)
     return Refusal(reason, why, item)

@@ -50,7 +50,7 @@ class HeldUp:
             pile = self._desk.piles[who]
             if not pile.failures:
                 log.warning("held_up", jail=who.jail, key=who.key, reason=str(error), kind=type(error).__name__)
-            metrics.aws_failures.labels(type(error).__name__).inc()
+            metrics.count_failure(error)
             pile.again_s = now_s + backoff_s(pile.failures)
             pile.failure = error
             pile.failures += 1

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
-from f2b_worker.domain.judge.across_jails import counting_for, fed_by, feeds_any
+from f2b_worker.domain.judge.across_jails import counting_for
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.infractions import Reason
-from f2b_worker.domain.judge.verdicts import Offender, forgettable, judge, weight_of, worth_storing
-from f2b_worker.errors import F2bError, Invalid, Throttled, Unavailable, Unreadable
+from f2b_worker.domain.judge.verdicts import Offender, judge, weight_of, worth_storing
+from f2b_worker.errors import F2bError, Invalid, Unavailable, Unreadable
 from f2b_worker.intake.budget import Budget, Share
+from f2b_worker.intake.closing import Closing
+from f2b_worker.intake.counting import Counting
 from f2b_worker.intake.covered import Covered
 from f2b_worker.intake.desk import Desk
 from f2b_worker.intake.extending import Extending
 from f2b_worker.intake.held_up import HeldUp
 from f2b_worker.intake.known_bans import KnownBans
+from f2b_worker.intake.news import News
 from f2b_worker.observe import metrics
 
 if TYPE_CHECKING:
@@ -33,19 +35,8 @@ T = TypeVar("T")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-WARN_EVERY_S = 600.0
-_OVER_BUDGET_HINT = (
-    "messages with more offenders than --offenders-per-s allows wait behind others; if they are honest, run more"
-    " workers or raise it; if not, see who may send to the queue"
-)
-
-_THROTTLED_HINT = "DynamoDB throttles the table, so fewer are written for a while: see docs/capacity.md"
-
 JUDGED_TOGETHER_MAX = 2_000
 """So many offenders are judged in one piece at most: a stop comes in between."""
-
-MANY_THROTTLED = 0.05
-"""So large a share of throttled offenders is about the table; a few are about their own keys, and rest alone."""
 
 _ROUNDS_MAX = 50  # a long backlog, one ban a round, goes on in the next turn; else it would be a defect
 
@@ -87,19 +78,25 @@ class Judging:
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
-        self._lateness = lateness
         self._on_ban = on_ban
-        self._log = log.bind()  # a lazy logger binds itself anew for each line, which costs a verdict 4 µs
         self._budget = Budget(offenders_per_s, clock.monotonic_s())
-        self._warned_s = float("-inf")
-        self._news: deque[tuple[Mapping[OffenderId, Offender], float]] = deque()
         self.known = KnownBans()
         self.desk = Desk()
         self._held_up = HeldUp(self.desk, clock)
         self._extending = Extending(self.desk, clock, extend_resolution_s)
-        self._covered = Covered(self.desk, self.known, clock, self._note_judged)
+        self._counting = Counting(clock, policy)
+        self._closing = Closing(
+            ledger, policy, clock, lateness, desk=self.desk, known=self.known, counting=self._counting
+        )
+        self._covered = Covered(self.desk, self.known, clock, self._closing.note_judged)
+        self._news = News(self.desk, self.known, self._covered)
         self.over_budget = 0
         self.is_spent = False
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """How many infractions were judged in each jail so far; may be asked from another thread."""
+        return self._counting.judged_so_far.copy()
 
     @property
     def problem(self) -> str | None:
@@ -113,32 +110,16 @@ class Judging:
     def use(self, policy: Policy) -> None:
         """Judge by *policy* from now on; not while piles are being judged."""
         self._policy = policy
+        self._counting.use(policy)
+        self._closing.use(policy)
 
     def hear(self, news: Mapping[OffenderId, Offender], asked_s: float) -> None:
-        """Learn in the next turn what others did to bans; called from any thread.
-
-        Args:
-            news: What is new.
-            asked_s: When it was asked for, on the clock that never goes back. From the first time on, infractions
-                in a known ban wait for what is asked for after them.
-        """
-        self._news.append((news, asked_s))
+        """Learn in the next turn what others did to bans; called from any thread."""
+        self._news.hear(news, asked_s)
 
     def take_in_news(self) -> None:
-        """Learn what was heard: what others stored needs not be stored again."""
-        while self._news:
-            news, asked_s = self._news.popleft()
-            self._covered.hear(asked_s)
-            for who, offender in news.items():
-                known = self.known.get(who)
-                if known is None or known.revision < offender.revision:
-                    self.known.learn(who, offender)
-                    self._tell_pile(who, offender)
-
-    def _tell_pile(self, who: OffenderId, offender: Offender) -> None:
-        pile = self.desk.piles.get(who)
-        if pile and pile.known:
-            pile.known = self.known.get(who) if pile.is_covered_by(offender) else None
+        """Learn what was heard."""
+        self._news.take_in()
 
     def due_in_s(self) -> float | None:
         """Tell in how many seconds the next pile that waits is due; None if none waits."""
@@ -171,6 +152,7 @@ class Judging:
         """
         self.take_in_news()  # also in an outage, in which nothing is laid out
         self._covered.settle()
+        self._counting.tell()
         share = Share(self._budget, self._clock.monotonic_s())
         longer = self._extending.all() if hurry else self._extending.due()
         due = self._at_once(share) + longer
@@ -180,13 +162,14 @@ class Judging:
                     self._judge(due[begin : begin + JUDGED_TOGETHER_MAX])
                 finally:
                     self.desk.lay_out_fed()
+                    self._counting.tell()
                 if enough():
                     return
             due = self._at_once(share)
             if hurry:
                 due += self._extending.all()
         self._extending.have_stored(len(longer))
-        self._tell_of_budget()
+        self._budget.tell(self.over_budget, self._clock.monotonic_s())
         self._held_up.tell()
 
     def _judge(self, due: Sequence[OffenderId]) -> None:
@@ -236,7 +219,7 @@ class Judging:
                 self._covered.hold(who)
                 continue
             try:
-                self._close(who, *each)
+                self._closing.close(who, *each)
             except F2bError as error:
                 failed[who] = error
         return failed
@@ -252,18 +235,6 @@ class Judging:
         if len(errors) < len(banned):
             self._on_ban()
         return errors
-
-    def _tell_of_budget(self) -> None:
-        metrics.offenders_over_budget.set(self.over_budget)
-        now_s = self._clock.monotonic_s()
-        if self.over_budget and now_s - self._warned_s >= WARN_EVERY_S:
-            self._warned_s = now_s
-            log.warning(
-                "offenders_over_budget",
-                waiting=self.over_budget,
-                offenders_per_s=self._budget.per_s,
-                remedy=_THROTTLED_HINT if self._budget.is_slowed else _OVER_BUDGET_HINT,
-            )
 
     def _known_answers(self, due: Iterable[OffenderId]) -> Answers:
         """Answer of those who only extend a ban what is known: their infractions need not be recorded."""
@@ -282,7 +253,7 @@ class Judging:
         answers = self._heeding(self._ledger.ban_strangers, bans) if bans else {}
         for who, answer in answers.items():
             if isinstance(answer, Offender):
-                _announce(who, bans[who])
+                self._announce(who, bans[who])
         return answers
 
     def _ban_of_stranger(self, who: OffenderId) -> Ban | None:
@@ -303,16 +274,22 @@ class Judging:
         for who, answer in answers.items():
             # Else it is not stored, or not known to be.
             if isinstance(answer, Offender) and answer.revision == decisions[who].seen.revision + 1:
-                _announce(who, decisions[who].last)
+                self._announce(who, decisions[who].last)
         return answers
+
+    def _announce(self, who: OffenderId, ban: Ban) -> None:
+        if not ban.evidence:  # an extended one; it was announced when it started
+            return
+        if not ban.observed:
+            self._counting.banned(who)
+        event = "would_ban" if ban.observed else "banned"
+        log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)
 
     def _heeding(self, ask: Callable[[Mapping[OffenderId, T]], Answers], what: Mapping[OffenderId, T]) -> Answers:
         """Write to the ledger, and write less from then on if it throttles not only single offenders."""
         began_s = self._clock.monotonic_s()
         answers = ask(what)
-        throttled = sum(isinstance(each, Throttled) for each in answers.values())
-        if throttled >= max(2, len(answers) * MANY_THROTTLED):
-            self._budget.slow_down(len(answers), self._clock.monotonic_s() - began_s)
+        self._budget.heed(answers, self._clock.monotonic_s() - began_s)
         return answers
 
     def _decision_or_error(
@@ -347,43 +324,6 @@ class Judging:
     def _elsewhere(self, who: OffenderId, jail: Jail) -> tuple[Ban, ...]:
         return counting_for(who, jail, ((each.who, each.ban) for each in self._ledger.standing_of(who.key)))
 
-    def _close(self, who: OffenderId, offender: Offender, verdict: Verdict) -> None:
-        """Nothing is left to store for this offender but, now and then, the removal of spent hits."""
-        jail = self._policy.jail(who.jail)
-        if len(offender.hits) > jail.hits_kept:
-            settled_ms = self._lateness.settled_ms(self._clock.now_ms())
-            spent = forgettable(offender.hits, verdict.unused, jail, settled_ms=settled_ms)
-            if spent:
-                self._trim(who, spent)
-        self._feed(who, offender)
-        self.known.learn(who, offender)
-        self._note_judged(who, self.desk.piles[who])
-        self.desk.finish(who)
-
-    def _note_judged(self, who: OffenderId, pile: Pile) -> None:
-        metrics.infractions_judged.inc(len(pile.hits))
-        self._log.debug("judged", jail=who.jail, key=who.key, infractions=len(pile.hits))
-
-    def _feed(self, who: OffenderId, offender: Offender) -> None:
-        """Let the bans that these infractions brought about count in the jails that are fed by bans.
-
-        They are read from the ledger, so that whoever judges the messages again, because their first judge
-        died between the ban and this, feeds them, too. Infractions after the last ban's start brought none about.
-        What somebody lifted is spent there, too: it feeds nobody any more.
-        """
-        policy = self._policy
-        oldest_ms = self.desk.piles[who].oldest_ms
-        if offender.ban and oldest_ms <= offender.ban.start_ms and feeds_any(who, policy):
-            from_ms = max(oldest_ms, offender.lifted_ms + 1) if offender.lifted_ms else oldest_ms
-            bans = [ban for ban in self._ledger.history(who) if ban.start_ms >= from_ms]
-            self.desk.feed(who, fed_by(who, bans, policy))
-
-    def _trim(self, who: OffenderId, spent: frozenset[Hit]) -> None:
-        try:
-            self._ledger.trim(who, spent)
-        except F2bError as error:  # tidiness only: the next verdict tries again
-            log.debug("trim_failed", jail=who.jail, key=who.key, reason=str(error))
-
     def _fail_one(self, who: OffenderId, error: F2bError) -> F2bError | None:
         """Answer the error, whose end is waited for, unless it is a known fault of this offender's own.
 
@@ -408,9 +348,3 @@ class _Settled(NamedTuple):
 def _has_answered(answers: Answers) -> bool:
     """Tell whether the ledger did what it was asked to for anybody at all."""
     return any(isinstance(answer, Offender) for answer in answers.values())
-
-
-def _announce(who: OffenderId, ban: Ban) -> None:
-    if ban.evidence:  # a new ban; an extended one was announced when it started
-        event = "would_ban" if ban.observed else "banned"
-        log.info(event, jail=who.jail, key=who.key, count=ban.count, length_s=ban.length_ms // 1000)

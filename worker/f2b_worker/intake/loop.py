@@ -17,13 +17,14 @@ from f2b_worker.aside import in_a_thread
 from f2b_worker.domain.judge.lateness import Lateness
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError, Permanent
+from f2b_worker.intake.arriving import Arriving
 from f2b_worker.intake.budget import BULKY, BULKY_WAITING_MAX, OFFENDERS_PER_S, SHARE_S
 from f2b_worker.intake.judging import Judging
 from f2b_worker.intake.reading import Reader
 from f2b_worker.intake.receivers import let_go
 from f2b_worker.intake.settling import Settling
 from f2b_worker.intake.trouble import Trouble
-from f2b_worker.observe import metrics
+from f2b_worker.observe import metrics, traces
 from f2b_worker.observe.pulse import Pulse
 from f2b_worker.ports import RECEIVE_MAX
 
@@ -74,6 +75,9 @@ class Intake:
         offenders_per_s: How many offenders may be written to the ledger in a second.
         on_ban: Called after bans were stored, so that an enforcer nearby acts at once.
         aside: Stores dead letters and deletes messages, perhaps in another thread.
+
+    Attributes:
+        ended: Set when `run` has ended.
     """
 
     def __init__(  # noqa: PLR0913
@@ -102,6 +106,7 @@ class Intake:
         self._policy = policy
         self._next_policy = policy
         self._reader = Reader(policy, max_age_ms)
+        self._arriving = Arriving()
         self._lateness = Lateness(clock.now_ms())
         self._judging = Judging(
             ledger,
@@ -118,7 +123,7 @@ class Intake:
         self._kept_s = float("-inf")
         self._hiding = threading.Lock()  # or a call under way could hide again what is released
         self._has_let_go = False
-        self._ended = threading.Event()
+        self.ended = threading.Event()
         self.pulse = Pulse(clock.monotonic_s)
 
     @property
@@ -136,6 +141,16 @@ class Intake:
     def policy(self) -> Policy:
         """The jails that it judges by, from the next turn on at the latest."""
         return self._next_policy
+
+    @property
+    def oldest_ms(self) -> int:
+        """How old the oldest message was of those that came of late; may be asked from another thread."""
+        return self._arriving.oldest_ms
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """How many infractions were judged in each jail so far; may be asked from another thread."""
+        return self._judging.judged
 
     def hear(self, news: Mapping[OffenderId, Offender], asked_s: float) -> None:
         """Learn what others did to bans; called from any thread, see `Judging.hear`."""
@@ -159,7 +174,7 @@ class Intake:
         try:
             self._run(stop)
         finally:
-            self._ended.set()
+            self.ended.set()
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -218,12 +233,17 @@ class Intake:
 
     def turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         """Judge *messages* and what is due; hold on to all through an outage, until *stop*."""
+        with traces.processing(messages):
+            self._turn(messages, stop)
+
+    def _turn(self, messages: Sequence[Message], stop: threading.Event) -> None:
         self._lay_out(messages)
         while True:
             self.pulse.beat()
             self._take_over_policy()  # it may be what ends the trouble
             try:
-                self._judging.judge(hurry=self._is_crowded, enough=stop.is_set)
+                with traces.inside("verdict", offenders=len(self._desk.piles)):
+                    self._judging.judge(hurry=self._is_crowded, enough=stop.is_set)
             except F2bError as error:
                 pause_s = self._verdicts.note(error)
             else:
@@ -273,11 +293,13 @@ class Intake:
         desk = self._desk
         for message in messages:
             contents = self._reader.read(message, now_ms=now_ms)
+            self._arriving.note(contents.infractions, now_ms - message.sent_at_ms)
             if len(contents.hits) > BULKY and self._judging.over_budget > BULKY_WAITING_MAX:
                 metrics.postponed.labels("bulky").inc()
                 self._inbox.postpone([message])
                 continue
             desk.take(message, contents, self._judging.known, now_s=now_s)
+        self._arriving.tell(now_s)
         if messages:
             oldest_ms = min((pile.oldest_ms for pile in desk.piles.values()), default=now_ms)
             self._lateness.note(oldest_ms, now_ms)
@@ -291,7 +313,7 @@ class Intake:
         """
         while not self._clock.wait(stop, self._inbox.visibility_s * KEPT_AFTER / 2):
             self._keep()
-        if not self._clock.wait(self._ended, LET_GO_AFTER_S):
+        if not self._clock.wait(self.ended, LET_GO_AFTER_S):
             self._release(self._desk.held_since(float("inf")))
 
     def _keep(self) -> None:

@@ -36,10 +36,17 @@ LETTER_BYTES_MAX = 240 * 1024  # queues may still be limited to 256 KiB, attribu
 
 
 class Contents(NamedTuple):
-    """What is in one message: hits to be judged, and letters about what is refused."""
+    """What is in one message.
+
+    Attributes:
+        hits: What is to be judged.
+        letters: About what is refused.
+        infractions: How many it has that can be read, those of no account included.
+    """
 
     hits: Mapping[OffenderId, Sequence[Hit]]
     letters: Sequence[DeadLetter]
+    infractions: int = 0
 
 
 class Reader:
@@ -69,7 +76,7 @@ class Reader:
         if found.own and now_ms - self._warned_ms >= WARN_EVERY_MS:
             self._warned_ms = now_ms
             log.warning("never_banned", address=found.own, remedy=_OWN_RANGE_HINT)
-        return Contents(found.hits, list(letters(body.refused + found.refused, message.id)))
+        return Contents(found.hits, list(letters(body.refused + found.refused, message.id)), len(body.infractions))
 
 
 def _sent_at_ms(message: Message, now_ms: int) -> int:

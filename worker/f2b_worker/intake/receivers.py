@@ -191,7 +191,8 @@ class Receivers:
     def _wait_for_answers(self) -> None:
         ends_s = time.monotonic() + self._ends_within_s
         for thread in self._threads:
-            thread.join(max(0.0, ends_s - time.monotonic()))
+            if thread.ident is not None:  # else the stop came before it was begun: it ends at once
+                thread.join(max(0.0, ends_s - time.monotonic()))
 
     def _start(self) -> None:
         if not self._started:

@@ -30,7 +30,7 @@ class Trouble:
             log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
         from f2b_worker.observe import metrics  # noqa: PLC0415 - a short command starts sooner without it
 
-        metrics.aws_failures.labels(type(error).__name__).inc()
+        metrics.count_failure(error)
         self.reason = str(error)
         pause_s = backoff_s(self._failures)
         self._failures += 1

@@ -11,11 +11,12 @@ from prometheus_client.exposition import choose_encoder
 
 from f2b_worker.observe.pages import LastPages
 from f2b_worker.observe.printable import printable
-from f2b_worker.observe.server import CONNECTIONS_MAX, Server, listen
+from f2b_worker.observe.server import CONNECTIONS_MAX, Server
 from f2b_worker.open_files import raise_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from socket import socket
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry
@@ -83,13 +84,9 @@ def _line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def serve(host: str, port: int, app: WSGIApplication) -> Server:
-    """Serve *app* from a daemon thread.
-
-    Raises:
-        OSError: If the port is taken, or *host* is no address of this machine.
-    """
-    server = Server(listen(host, port), app, connections_max=_connections_max())
+def serve(listener: socket, app: WSGIApplication) -> Server:
+    """Serve *app* from a daemon thread."""
+    server = Server(listener, app, connections_max=_connections_max())
     threading.Thread(target=server.run, name="metrics", daemon=True).start()
     return server
 

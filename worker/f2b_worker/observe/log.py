@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY, Counter
 
 from f2b_worker.observe.lines import Lines, LinesFile
 from f2b_worker.observe.printable import printable, printable_json
+from f2b_worker.observe.repeats import Repeats
 from f2b_worker.observe.shared import count_by_name, counting_as
 
 if TYPE_CHECKING:
@@ -37,26 +38,33 @@ count_by_name()
 
 
 class _Dropped:
-    """Counts the lines that were dropped."""
+    """Counts the lines that nobody reads: those that were dropped, and those that were left out."""
 
     def __init__(self) -> None:
-        self._counter = self._made(REGISTRY)
+        self._make(REGISTRY)
 
     def count(self) -> None:
-        """Count one."""
-        self._counter.inc()
+        """Count one that was dropped."""
+        self._dropped.inc()
+
+    def count_left_out(self, event: str) -> None:
+        """Count one that was left out."""
+        self._left_out.labels(event).inc()
 
     def count_for_all(self) -> None:
         """Count from now on where the processes that are started count, too."""
         with counting_as("parent"):
-            self._counter = self._made(None)
+            self._make(None)
 
-    def _made(self, registry: CollectorRegistry | None) -> Counter:
+    def _make(self, registry: CollectorRegistry | None) -> None:
         told = "Log lines that were dropped: standard error did not take them"
-        return Counter("f2b_log_lines_dropped", told, registry=registry)
+        self._dropped = Counter("f2b_log_lines_dropped", told, registry=registry)
+        told = "Log lines that were left out: their event had been logged often within a minute"
+        self._left_out = Counter("f2b_log_lines_left_out", told, ["event"], registry=registry)
 
 
 dropped = _Dropped()
+_repeats = Repeats(dropped.count_left_out)
 
 
 def configure(level: str, **in_each: object) -> None:
@@ -67,6 +75,8 @@ def configure(level: str, **in_each: object) -> None:
         in_each: What each line says besides, of whatever thread it is.
     """
     lines = None if _is_replaced() else _lines()
+    _repeats.tell()
+    _repeats.begin()
     structlog.configure(
         processors=_processors(in_each),
         wrapper_class=_unfailing(logging.getLevelNamesMapping()[level.upper()]),
@@ -76,6 +86,7 @@ def configure(level: str, **in_each: object) -> None:
 
 def finish() -> None:
     """Write what is still held before the process ends; whoever does not take it is not waited for."""
+    _repeats.tell()
     if not _is_replaced() and isinstance(sys.stderr, _StandardError):
         sys.stderr.flush()
         if _lines().drain(ENDS_WITHIN_S):
@@ -84,6 +95,7 @@ def finish() -> None:
 
 def flush() -> None:
     """Write what is held before the process is frozen; whoever does not take it is not waited for for long."""
+    _repeats.tell()
     if not _is_replaced():
         _lines().drain(ENDS_WITHIN_S)
 
@@ -98,6 +110,7 @@ def _processors(in_each: Mapping[str, object]) -> list[Processor]:
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     last: list[Processor] = [_printable, console] if readable else [as_json]
     return [
+        _repeats,
         add,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -1,11 +1,18 @@
 """Counters of the worker, for Prometheus; `--metrics-port` serves them, of all its processes together."""
 
-from functools import partial
+from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from functools import partial
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
 
 import f2b_worker.observe.build_info  # noqa: F401 - it shows the version by itself
-from f2b_worker.observe.shared import count_by_name, show_nothing
+from f2b_worker.errors import Permanent
+from f2b_worker.observe.shared import count_by_name
+
+if TYPE_CHECKING:
+    from f2b_worker.errors import F2bError
 
 count_by_name()
 
@@ -53,6 +60,74 @@ connections_cut = Counter(
     ["reason"],
 )
 aws_failures = Counter("f2b_aws_failures", "Failed calls that are tried again", ["kind"])
+batch_infractions = Histogram(
+    "f2b_batch_infractions",
+    "How many infractions came in one message; one observation a delivery",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+)
+
+# From the infraction to the IP set. The least is what a linger takes, the most is an outage of an hour.
+_WAITS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+report_to_verdict_s = Histogram(
+    "f2b_report_to_verdict_seconds",
+    "From an infraction's own time until its verdict was stored. One observation for all infractions of one"
+    " address and jail that were judged together, by the oldest; none for those that fell into a known ban",
+    buckets=_WAITS_S,
+)
+verdict_to_enforced_s = Histogram(
+    "f2b_verdict_to_enforced_seconds",
+    "From when the enforcer asked for the news that had a ban, 0.25 s after its verdict at most, until an IP set"
+    " held it. One observation a ban; none for those that were there when the enforcer took over",
+    buckets=_WAITS_S,
+)
+report_to_enforced_s = Histogram(
+    "f2b_report_to_enforced_seconds",
+    "From the time of the infraction that was one too many until an IP set held the ban. One observation a ban of"
+    " the judge, as above",
+    buckets=_WAITS_S,
+)
+
+# What AWS is asked for. A long poll takes as long as it waits.
+aws_request_s = Histogram(
+    "f2b_aws_request_seconds",
+    "How long AWS took to answer; one observation for each try of a call. ReceiveMessage waits for messages",
+    ["service", "operation", "outcome"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+aws_capacity_units = Counter(
+    "f2b_aws_capacity_units",
+    "Units of DynamoDB that it told of; it does not tell what refused conditions and failed calls cost",
+    ["table", "kind"],
+)
+cost_dollars_per_hour = Gauge(
+    "f2b_estimated_cost_dollars_per_hour",
+    "What this worker's calls to SQS and DynamoDB would cost in an hour, as in the last one, at list prices",
+    multiprocess_mode="livesum",
+)
+queue_messages = Gauge(
+    "f2b_queue_messages",
+    "Messages in the queue and its dead-letter queue, by SQS's own numbers; asked for once a minute",
+    ["state"],
+    multiprocess_mode="livemax",
+)
+queue_oldest_age_s = Gauge(
+    "f2b_queue_oldest_age_seconds",
+    "How old the oldest message was of those that this worker received in the last minute or two",
+    multiprocess_mode="livemax",
+)
+
+# What people and programs beside the workers do.
+operator_actions = Counter(
+    "f2b_operator_actions",
+    "What operators did, as the audit has it; the one worker counts that holds the lease of the scribe",
+    ["action"],
+)
+companion_deaths = Counter(
+    "f2b_companion_deaths",
+    "Processes beside a worker that ended or hung, and were started again",
+    ["companion"],
+)
+notices = Counter("f2b_notices", "Notices, by what became of them; each try counts", ["target", "outcome"])
 
 # What an enforcer reports; one process may run several, one a Region, of which some only stand by.
 _REGION = ["region"]
@@ -91,89 +166,52 @@ enforcer_configured_otherwise = _shown_by_one(
     "f2b_enforcer_configured_otherwise", "1 while a worker with other blocklists enforces", _REGION
 )
 entries_quarantined = _shown_by_one("f2b_entries_quarantined", "Bans whose address WAF refuses", _REGION)
+ip_set_entries = _shown_by_one("f2b_ip_set_entries", "Entries that an IP set holds, of whomever", _IP_SET)
+ip_set_capacity = _shown_by_one("f2b_ip_set_capacity", "How many entries WAF lets an IP set have", _IP_SET)
+ip_sets_used = _shown_by_one(
+    "f2b_ip_sets_used_ratio",
+    "How full all IP sets of a blocklist are together, of IPv4 or of IPv6, whichever is fuller",
+    _BLOCKLIST,
+)
+budget_used = _shown_by_one(
+    "f2b_waf_update_budget_used_ratio",
+    "UpdateIPSet calls of this worker in the last minute, as a part of the 60 that WAF allows for all callers",
+    _REGION,
+)
+lease_holder = _shown_by_one("f2b_lease_holder", "1 while this worker enforces in the Region", _REGION)
 
-_OF_AN_IP_SET = (ip_set_unreferenced, foreign_entries, foreign_allowlisted)
-_OF_A_BLOCKLIST = (bans_left_out, paused)
+# The names and meanings of https://github.com/hctrdev/fail2ban-prometheus-exporter, so that its dashboard shows a
+# fleet unchanged. It shows its counter f2b_errors without "_total", which only a gauge does here.
+_JAIL = ["jail"]
+up = Gauge("f2b_up", "1 while this worker does its work", multiprocess_mode="livemin")
+errors = Gauge("f2b_errors", "Failed calls to AWS since the start", ["type"], multiprocess_mode="sum")
+version_info = _shown_by_one(
+    "f2b_version", "Always 1; f2b is both the exporter and who bans, in fail2ban's place", ["exporter", "fail2ban"]
+)
+jail_count = _shown_by_one("f2b_jail_count", "Jails of the jails file, with the default jail")
+jail_banned_current = _shown_by_one(
+    "f2b_jail_banned_current",
+    "Addresses under a running ban of this jail, in the whole fleet; shown by the worker that enforces",
+    _JAIL,
+)
+jail_banned = Counter("f2b_jail_banned", "Bans of this jail that this worker's judge began", _JAIL)
+jail_failed_current = Gauge(
+    "f2b_jail_failed_current",
+    "Addresses with infractions within findtime and no ban, of those that this worker judged; 20,000 at most",
+    _JAIL,
+    multiprocess_mode="livesum",
+)
+jail_failed = Counter("f2b_jail_failed", "Infractions of this jail that this worker recorded and judged", _JAIL)
+jail_ban_time_s = _shown_by_one(
+    "f2b_config_jail_ban_time", "The first ban's length in seconds; -1 for a ban without an end", _JAIL
+)
+jail_find_time_s = _shown_by_one(
+    "f2b_config_jail_find_time", "The jail's findtime in seconds; the first of several", _JAIL
+)
+jail_max_retries = _shown_by_one("f2b_config_jail_max_retries", "The jail's maxretry; the first of several", _JAIL)
 
 
-class RegionMetrics:
-    """What one enforcer reports.
-
-    Args:
-        region: The Region whose IP sets it keeps.
-    """
-
-    def __init__(self, region: str) -> None:
-        self.bans_active = bans_active.labels(region)
-        self.bans_allowlisted = bans_allowlisted.labels(region)
-        self.bans_held_back = bans_held_back.labels(region)
-        self.bans_unreadable = bans_unreadable.labels(region)
-        self.bans_waiting = bans_waiting.labels(region)
-        self.oldest_waiting_s = oldest_waiting_s.labels(region)
-        self.surge = surge.labels(region)
-        self.enforcer_ready = enforcer_ready.labels(region)
-        self.entries_quarantined = entries_quarantined.labels(region)
-        self.ip_sets_deleted = ip_sets_deleted.labels(region)
-        self._while_enforcing = (
-            self.bans_active,
-            self.bans_allowlisted,
-            self.bans_held_back,
-            self.bans_unreadable,
-            self.bans_waiting,
-            self.oldest_waiting_s,
-            self.surge,
-            self.entries_quarantined,
-        )
-        self._region = region
-        # Under which names each gauge shows something, as clear() is called at each tick of who only stands by.
-        self._shown: dict[Gauge, set[str]] = {each: set() for each in (*_OF_AN_IP_SET, *_OF_A_BLOCKLIST)}
-
-    def updated(self, ip_set: str) -> None:
-        """Count an update of an IP set."""
-        ip_set_updates.labels(self._region, ip_set).inc()
-
-    def drifted(self, ip_set: str, entries: int) -> None:
-        """Count entries that somebody else added or took out."""
-        ip_set_drift.labels(self._region, ip_set).inc(entries)
-
-    def show_reference(self, ip_set: str, *, is_missing: bool) -> None:
-        """Show whether no rule refers to an IP set."""
-        self._show(ip_set_unreferenced, ip_set, is_missing)
-
-    def show_foreign(self, ip_set: str, *, entries: int, allowlisted: int) -> None:
-        """Show what an IP set holds of somebody else's."""
-        self._show(foreign_entries, ip_set, entries)
-        self._show(foreign_allowlisted, ip_set, allowlisted)
-
-    def show_left_out(self, blocklist: str, bans: int) -> None:
-        """Show how many bans of a blocklist found no room."""
-        self._show(bans_left_out, blocklist, bans)
-
-    def show_paused(self, blocklist: str, *, is_paused: bool) -> None:
-        """Show whether the IP sets of a blocklist stay as they are."""
-        self._show(paused, blocklist, is_paused)
-
-    def forget_ip_set(self, ip_set: str) -> None:
-        """Show nothing more of an IP set that is gone."""
-        for gauge in _OF_AN_IP_SET:
-            if ip_set in self._shown[gauge]:
-                self._hide(gauge, ip_set)
-
-    def clear(self) -> None:
-        """Leave it to somebody else to report: an alarm about these must end here."""
-        for gauge in self._while_enforcing:
-            gauge.set(0)
-        for gauge in _OF_A_BLOCKLIST:
-            for blocklist in self._shown[gauge]:
-                gauge.labels(self._region, blocklist).set(0)
-        for gauge in _OF_AN_IP_SET:
-            for ip_set in tuple(self._shown[gauge]):
-                self._hide(gauge, ip_set)
-
-    def _show(self, gauge: Gauge, of: str, value: float) -> None:
-        gauge.labels(self._region, of).set(value)
-        self._shown[gauge].add(of)
-
-    def _hide(self, gauge: Gauge, ip_set: str) -> None:
-        show_nothing(gauge, self._region, ip_set)
-        self._shown[gauge].remove(ip_set)
+def count_failure(error: F2bError) -> None:
+    """Count a failed call that is tried again."""
+    aws_failures.labels(type(error).__name__).inc()
+    errors.labels("permanent" if isinstance(error, Permanent) else "retryable").inc()

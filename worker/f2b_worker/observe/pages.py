@@ -27,10 +27,19 @@ class LastPages(Generic[PageT]):
     def page(self, name: str, make: Callable[[], PageT]) -> PageT:
         """Make a page, or give the last one of this name again."""
         began_s = self._now_s()
-        last = self._made.get(name)
-        if last and began_s < last[0]:
-            return last[1]
+        last = self.kept(name, began_s)
+        if last is not None:
+            return last
         page = make()
+        self.keep(name, page, began_s)
+        return page
+
+    def kept(self, name: str, now_s: float) -> PageT | None:
+        """Find the last page of this name; None where it is time to make a new one."""
+        last = self._made.get(name)
+        return last[1] if last and now_s < last[0] else None
+
+    def keep(self, name: str, page: PageT, began_s: float) -> None:
+        """Keep a page that has just been made, for as long as it may be given again."""
         done_s = self._now_s()
         self._made[name] = (done_s + RESTS * (done_s - began_s), page)
-        return page

@@ -29,8 +29,11 @@ CONNECTIONS_MAX = 200
 ASKS_WITHIN_S = 10.0
 """From the connection to the end of its question; then so long again to read the answer."""
 
+SILENCE_S = 2.0
+"""So long is heard out who sends more than a question and rests, and for ASKS_WITHIN_S who does not rest. To close
+a socket before all of it was read resets the connection, and may take back the answer (RFC 9112, 9.6)."""
+
 HEAD_BYTES_MAX = 16 * 1024
-BACKLOG = 1_024
 LOOKS_EVERY_S = 1.0
 
 RESTS = 4
@@ -39,20 +42,11 @@ RESTS = 4
 RESTS_MAX_S = 0.2
 """A probe is not kept waiting for longer than that, not even after a long page of metrics."""
 
-
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port.
-
-    Raises:
-        OSError: If it is taken, or *host* is no address of this machine.
-    """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    both = family == socket.AF_INET6 and not host.strip(":") and socket.has_dualstack_ipv6()
-    return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
+_BIN = bytearray(64 * 1024)  # for what nobody reads
 
 
 class _Connection:
-    """One client: what it has asked so far, then what it has not read yet of the answer."""
+    """One client: what it has asked so far, then what it has not read yet of the answer; at last it may linger."""
 
     def __init__(self, transport: socket.socket, peer: str, ends_s: float) -> None:
         self.transport = transport
@@ -60,6 +54,9 @@ class _Connection:
         self.ends_s = ends_s
         self.head = b""
         self.answer = b""
+        self.sends_more = False  # than a question
+        self.lingers = False
+        self.lingers_until_s = 0.0
         self.waits_for = 0
 
 
@@ -147,14 +144,19 @@ class Server:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """End the oldest connection of who has most."""
-        if self._open:
+        """End the oldest connection that has its answer; else, of who has most."""
+        lingering = next((each for each in self._open if each.lingers), None)
+        if lingering:
+            self._close(lingering)
+        elif self._open:
             greediest = max(self._peers, key=self._peers.__getitem__)
             self._cut(next(each for each in self._open if each.peer == greediest), "crowded_out")
 
     def _go_on(self, connection: _Connection) -> None:
-        """Read on and answer, or write on."""
-        if not connection.answer:
+        """Read on and answer, or write on, or hear the client out."""
+        if connection.lingers:
+            self._discard(connection)
+        elif not connection.answer:
             self._read(connection)
         if connection.answer:
             self._write(connection)
@@ -170,11 +172,14 @@ class Server:
         connection.head += data
         if b"\r\n\r\n" in connection.head or b"\n\n" in connection.head:  # whatever else it sends is not read
             connection.answer = self._app.answer(connection.head)
+            connection.sends_more = not _is_whole(connection.head)
             connection.ends_s = self._now_s() + ASKS_WITHIN_S
         elif not data:
             self._close(connection)
         elif len(connection.head) >= HEAD_BYTES_MAX:
-            self._cut(connection, "head_too_large")
+            metrics.connections_cut.labels("head_too_large").inc()
+            connection.answer = _TOO_LARGE
+            connection.sends_more = True
         else:
             self._wait_for(connection, EVENT_READ)
 
@@ -188,6 +193,32 @@ class Server:
         connection.answer = connection.answer[sent:]
         if connection.answer:
             self._wait_for(connection, EVENT_WRITE)
+        elif connection.sends_more:
+            self._linger(connection)
+        else:
+            self._close(connection)
+
+    def _linger(self, connection: _Connection) -> None:
+        """End our half of the connection, and hear the client out."""
+        try:
+            connection.transport.shutdown(socket.SHUT_WR)
+        except OSError:  # it has gone
+            self._close(connection)
+            return
+        now_s = self._now_s()
+        connection.lingers = True
+        connection.lingers_until_s, connection.ends_s = now_s + ASKS_WITHIN_S, now_s + SILENCE_S
+        self._wait_for(connection, EVENT_READ)
+
+    def _discard(self, connection: _Connection) -> None:
+        try:
+            is_there = connection.transport.recv_into(_BIN) > 0
+        except BlockingIOError:
+            return
+        except OSError:
+            is_there = False
+        if is_there:
+            connection.ends_s = min(self._now_s() + SILENCE_S, connection.lingers_until_s)
         else:
             self._close(connection)
 
@@ -204,7 +235,10 @@ class Server:
         if now_s >= self._looks_s:
             self._looks_s = now_s + LOOKS_EVERY_S
             for connection in [each for each in self._open if each.ends_s <= now_s]:
-                self._cut(connection, "too_slow")
+                if connection.lingers:
+                    self._close(connection)
+                else:
+                    self._cut(connection, "too_slow")
 
     def _cut(self, connection: _Connection, reason: str) -> None:
         metrics.connections_cut.labels(reason).inc()
@@ -252,6 +286,16 @@ class _App:
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
+def _is_whole(question: bytes) -> bool:
+    """Tell whether nothing follows on a question: then its client waits for the answer, and sends no more."""
+    head, _, more = question.replace(b"\r\n", b"\n").partition(b"\n\n")
+    fields = {line.partition(b":")[0].lower() for line in head.split(b"\n")[1:]}
+    return not more and fields.isdisjoint({b"content-length", b"transfer-encoding"})
+
+
 def _written(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return f"HTTP/1.0 {status}\r\n{lines}Connection: close\r\n\r\n".encode("latin-1") + body
+
+
+_TOO_LARGE = _written("431 Request Header Fields Too Large", [_TEXT], b"the headers are too large\n")

@@ -22,6 +22,7 @@ from f2b_worker.ports.queue import (
     QueueSettings,
     StoredLetter,
 )
+from f2b_worker.ports.tally import BanListener, Deaf, Tally, TallyReader
 
 __all__ = [
     "RECEIVE_MAX",
@@ -29,11 +30,13 @@ __all__ = [
     "Adopter",
     "Answers",
     "BanBook",
+    "BanListener",
     "Changes",
     "Clock",
     "Countries",
     "DeadLetter",
     "DeadLetters",
+    "Deaf",
     "EntryKind",
     "Fleet",
     "Follower",
@@ -53,5 +56,7 @@ __all__ = [
     "StandingBan",
     "StandingOrders",
     "StoredLetter",
+    "Tally",
+    "TallyReader",
     "WorkerSign",
 ]

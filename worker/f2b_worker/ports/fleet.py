@@ -21,6 +21,7 @@ class WorkerSign:
         remark: What keeps it from its work, or what somebody should look at, in one line; empty: nothing.
         generation: How often somebody had asked for a reload when it last read its file; None: it does not say.
         judges: Whether it takes infractions; one that does not only enforces.
+        oldest_ms: How old the oldest message was of those that it received of late; None: it does not say.
     """
 
     name: str
@@ -30,6 +31,7 @@ class WorkerSign:
     remark: str = ""
     generation: int | None = None
     judges: bool = True
+    oldest_ms: int | None = None
 
 
 class Fleet(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from f2b_worker.domain.judge.decisions import Decision
     from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
@@ -147,6 +147,14 @@ class BanBook(Protocol):
 
     def offender(self, who: OffenderId) -> Offender:
         """Read all else that is remembered of one offender; a stranger is an offender without a past."""
+        ...
+
+    def last_bans(self, whom: Collection[OffenderId]) -> Mapping[OffenderId, Ban | F2bError]:
+        """Read the last bans of many, each with the infractions that it is backed by.
+
+        Returns:
+            Of each its last ban, or why nobody knows it; who was never banned is left out.
+        """
         ...
 
     def standing_of(self, key: str) -> list[StandingBan]:

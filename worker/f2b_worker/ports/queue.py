@@ -24,12 +24,14 @@ class Message:
         receipt: Names this delivery.
         body: The text.
         sent_at_ms: When the queue took it.
+        trace: The span that sent it, as W3C's traceparent has it; empty if nobody says, or nobody asks.
     """
 
     id: str
     receipt: str
     body: str
     sent_at_ms: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,20 +17,15 @@ from f2b_worker.adapters.caller import act_as
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.dynamodb.acts.acts import DynamoActs
 from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
-from f2b_worker.adapters.dynamodb.ban_log.scribe import Scribe, open_scribe
+from f2b_worker.adapters.dynamodb.ban_log.scribe import open_scribe
 from f2b_worker.adapters.dynamodb.fleet import DynamoFleet
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.ledger import DynamoLedger
 from f2b_worker.adapters.dynamodb.schema import DynamoSchema
 from f2b_worker.adapters.dynamodb.table import check_table
-from f2b_worker.adapters.sqs.inbox import (
-    IO_THREADS,
-    RELEASE_THREADS,
-    SqsInbox,
-    dead_letter_url_of,
-    queue_url_of,
-    visibility_s_of,
-)
+from f2b_worker.adapters.dynamodb.tally import DynamoTally
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, queue_url_of, visibility_s_of
+from f2b_worker.adapters.sqs.inbox import IO_THREADS, RELEASE_THREADS, SqsInbox
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
@@ -39,6 +34,9 @@ from f2b_worker.errors import StartError
 from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.intake.loop import Intake
 from f2b_worker.intake.receivers import Receivers
+from f2b_worker.process.auditing import WORKER, Auditing
+from f2b_worker.process.ban_tally import BanTally, name_of_jail
+from f2b_worker.process.depth import show_depth
 from f2b_worker.process.opening import chosen_blocklists, patiently, provision_command
 from f2b_worker.process.pardoning import Pardoning
 from f2b_worker.process.parts import Parts, set_all
@@ -46,8 +44,9 @@ from f2b_worker.process.queue import QueueWatch
 from f2b_worker.process.regions import open_regions, own_name
 from f2b_worker.process.rules import Rules
 from f2b_worker.process.schema import claim_schema, watch_schema
-from f2b_worker.process.scribe import run_scribe
+from f2b_worker.process.scribe import Working, run_scribe
 from f2b_worker.process.signs import give_signs
+from f2b_worker.process.tallying import InfractionTally, tally_infractions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.blocklists import Blocklist
     from f2b_worker.domain.jails import Policy
     from f2b_worker.domain.judge.verdicts import Offender, OffenderId
-    from f2b_worker.ports import Clock, Inbox, Ledger, StandingOrders
+    from f2b_worker.ports import Clock, Inbox, Ledger, StandingOrders, Tally
     from f2b_worker.process.regions import RegionPorts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -107,6 +106,8 @@ def open_worker(settings: WorkerSettings, config: Path | None) -> Parts:
             **shared.loops,
             "colleagues": lambda parts: follow_colleagues(shared.ledger, hearing(parts), clock, parts.stop),
             "queue": lambda parts: watch.run(clock, parts.stop),
+            "tally": lambda parts: count_infractions(DynamoTally(shared.table, settings.table), parts, clock),
+            "depth": lambda parts: show_depth(queue.depth, clock, parts.stop),
         },
         remark=lambda: watch.remark,
     )
@@ -149,6 +150,7 @@ def hearing(parts: Parts) -> Callable[[Mapping[OffenderId, Offender], float], No
 class _Shared(NamedTuple):
     """What every worker on a table has, whether it judges or not."""
 
+    table: DynamoDBClient
     ledger: DynamoLedger
     regions: list[RegionPorts]
     rules: Rules
@@ -170,22 +172,46 @@ def _open_shared(
     rules = patiently(settings, lambda: open_rules(lambda: read_jails(config), ledger.orders, clock), config)
     loops: Mapping[str, Callable[[Parts], None]] = {
         "scribe": lambda parts: run_scribe(
-            lambda: begin_as_scribe(table, settings, clock), scribe_lease, clock, parts.stop
+            lambda: begin_as_scribe(table, settings, clock, lambda: parts.rules.policy),
+            scribe_lease,
+            clock,
+            parts.stop,
         ),
         "signs": lambda parts: give_signs(
             DynamoFleet(table, settings.table), clock, parts.stop, lambda: parts.said
         ),
         "schema": lambda parts: watch_schema(schema, clock, parts.stop),
     }
-    return _Shared(ledger, regions, rules, loops)
+    return _Shared(table, ledger, regions, rules, loops)
 
 
-def begin_as_scribe(client: DynamoDBClient, settings: WorkerSettings, clock: Clock) -> tuple[Scribe, Pardoning]:
-    """Make a scribe of one table, and who lifts the bans inside the allowlist that it learns of."""
+def begin_as_scribe(
+    client: DynamoDBClient, settings: WorkerSettings, clock: Clock, policy: Callable[[], Policy]
+) -> Working:
+    """Make a scribe of one table, who lifts the bans inside the allowlist that it learns of, and who counts bans.
+
+    One process of a fleet is the scribe: it also counts what operators do.
+
+    Args:
+        client: A client of DynamoDB.
+        settings: The worker's settings.
+        clock: Paces it.
+        policy: Tells which jails there are now.
+    """
     orders = DynamoStandingOrders(client, settings.table)
-    scribe = open_scribe(client, settings.table, clock, orders.look_again)
+    tally = BanTally(DynamoTally(client, settings.table), clock, lambda jail: name_of_jail(policy(), jail))
+    scribe = open_scribe(client, settings.table, clock, orders.look_again, tally)
     acts = DynamoActs(client, settings.table, clock, kept_ms=settings.audit_days * DAY_MS)
-    return scribe, Pardoning(scribe.standing, orders, acts, clock, f"f2b-worker {own_name()}")
+    pardoning = Pardoning(scribe.standing, orders, acts, clock, f"{WORKER} {own_name()}")
+    return Working(scribe, Auditing(pardoning, acts, clock), tally)
+
+
+def count_infractions(tally: Tally, parts: Parts, clock: Clock) -> None:
+    """Count what this process judges until it stops, and store it; for a loop of its own."""
+    intake = parts.intake
+    if intake:
+        counting = InfractionTally(tally, own_name(), clock, lambda: intake.judged)
+        tally_infractions(counting, clock, parts.stop, intake.ended)
 
 
 def open_rules(read: Callable[[], Jails], orders: StandingOrders, clock: Clock) -> Rules:
@@ -286,7 +312,7 @@ def warn_of_bans_without_a_place(policy: Policy, blocklists: Iterable[Blocklist]
 
 def open_inbox(settings: WorkerSettings) -> SqsInbox:
     """Open the queue and its dead-letter queue."""
-    connections = settings.receivers + 2 * IO_THREADS + RELEASE_THREADS + 1
+    connections = settings.receivers + 2 * IO_THREADS + RELEASE_THREADS + 2
     client = sqs_client(settings.required_queue, connections=connections, poll_s=settings.poll_s)
     queue_url = queue_url_of(client, settings.required_queue)
     return SqsInbox(

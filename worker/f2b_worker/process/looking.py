@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ def alive_of(signs: Iterable[WorkerSign], now_ms: int) -> list[WorkerSign]:
     return [each for each in signs if now_ms - each.at_ms <= ALIVE_MS]
 
 
+def nobody_enforces(region: str) -> str:
+    """Say that nobody enforces in a Region, and what to do."""
+    return f"nobody enforces in {region}: give a worker the blocklists of {region}"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What was seen.
@@ -31,11 +37,14 @@ class Seen:
         workers: Their signs of life, which may be old; None where there are none to be had.
         queue: How much waits; None where no queue is named.
         holders: Who enforces, by Region.
+        oldest_ms: How old the oldest message is: of a fleet, of those that workers received lately; of a file, of
+            those that wait. None: nobody knows.
     """
 
     workers: Sequence[WorkerSign] | None
     queue: QueueDepth | None
     holders: Mapping[str, Holder]
+    oldest_ms: int | None = None
 
 
 def look_at_fleet(settings: Names, regions: Iterable[str], now_ms: int) -> Seen:
@@ -54,7 +63,12 @@ def look_at_fleet(settings: Names, regions: Iterable[str], now_ms: int) -> Seen:
     client = open_table(settings)
     holders = {region: holder_of(client, settings.table, f"enforcer/{region}") for region in regions}
     queue = _look_at_queue(settings) if settings.queue else None
-    return Seen(DynamoFleet(client, settings.table).signs(), queue, holders)
+    signs = DynamoFleet(client, settings.table).signs()
+    return Seen(signs, queue, holders, _oldest_ms(signs, now_ms) if queue else None)
+
+
+def _oldest_ms(signs: Sequence[WorkerSign], now_ms: int) -> int | None:
+    return max((each.oldest_ms for each in alive_of(signs, now_ms) if each.oldest_ms is not None), default=None)
 
 
 def _look_at_queue(settings: Names) -> QueueDepth:
@@ -66,10 +80,13 @@ def _look_at_queue(settings: Names) -> QueueDepth:
 def _look_at_file(path: Path, now_ms: int) -> Seen:
     from f2b_worker.adapters.sqlite.file import open_existing  # noqa: PLC0415 - as above
     from f2b_worker.adapters.sqlite.fleet import signs_in  # noqa: PLC0415
-    from f2b_worker.adapters.sqlite.looking import depth_of_file, worker_of_file  # noqa: PLC0415
+    from f2b_worker.adapters.sqlite.looking import depth_of_file, oldest_in_file, worker_of_file  # noqa: PLC0415
 
-    connection = open_existing(path)
-    return Seen(_of_file(worker_of_file(path), signs_in(connection), now_ms), depth_of_file(connection), {})
+    with closing(open_existing(path)) as connection:
+        signs, depth = signs_in(connection), depth_of_file(connection)
+        sent_ms = oldest_in_file(connection)
+    oldest_ms = 0 if sent_ms is None else max(0, now_ms - sent_ms)
+    return Seen(_of_file(worker_of_file(path), signs, now_ms), depth, {}, oldest_ms)
 
 
 def _of_file(worker: int | None, signs: Sequence[WorkerSign], now_ms: int) -> Sequence[WorkerSign] | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.jails_file import Jails
     from f2b_worker.config.names import Names
     from f2b_worker.errors import Unreadable
-    from f2b_worker.ports import Acts, BanBook, Countries, DeadLetters, Notebook
+    from f2b_worker.ports import Acts, BanBook, Countries, DeadLetters, Notebook, TallyReader
 
 log = late_log()
 
@@ -126,10 +126,13 @@ def open_ban_book(settings: Names, *, aside: Callable[[Unreadable], None] = set_
         aside: Told of each item that cannot be read.
     """
     if settings.state_file:
-        from f2b_worker.adapters.sqlite.file import open_existing  # noqa: PLC0415 - see above
-        from f2b_worker.adapters.sqlite.ledger import SqliteBanBook  # noqa: PLC0415
+        from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook  # noqa: PLC0415
+        from f2b_worker.adapters.sqlite.file import close_with, open_existing  # noqa: PLC0415 - see above
 
-        return SqliteBanBook(open_existing(settings.state_file), aside=aside)
+        reading = open_existing(settings.state_file)
+        book = SqliteBanBook(reading, aside=aside)
+        close_with(book, reading)
+        return book
     from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook  # noqa: PLC0415 - see above
 
     client = open_table(settings)
@@ -178,28 +181,54 @@ def open_acts(settings: Names, *, aside: Callable[[Unreadable], None] = set_asid
     return DynamoActs(client, settings.table, SystemClock(), kept_ms=kept_ms, aside=aside)
 
 
+def open_tally(settings: Names) -> TallyReader:
+    """Open the numbers over time to read them."""
+    if settings.state_file:
+        from f2b_worker.adapters.sqlite.file import close_with, open_existing  # noqa: PLC0415 - see above
+        from f2b_worker.adapters.sqlite.tally import SqliteTallyReader  # noqa: PLC0415
+
+        reading = open_existing(settings.state_file)
+        tally = SqliteTallyReader(reading)
+        close_with(tally, reading)
+        return tally
+    from f2b_worker.adapters.dynamodb.tally import DynamoTally  # noqa: PLC0415 - see above
+
+    return DynamoTally(open_table(settings), settings.table)
+
+
 def open_dead_letters(settings: Names) -> DeadLetters:
     """Open the dead letters of the queue, or of the state file."""
     if settings.state_file:
         from f2b_worker.adapters.sqlite.dead_letters import SqliteDeadLetters  # noqa: PLC0415 - see above
-        from f2b_worker.adapters.sqlite.file import open_existing, open_to_store  # noqa: PLC0415
+        from f2b_worker.adapters.sqlite.file import close_with, open_existing, open_to_store  # noqa: PLC0415
         from f2b_worker.adapters.sqlite.writer import Writer  # noqa: PLC0415
 
-        path = settings.state_file
-        return SqliteDeadLetters(open_existing(path), Writer(open_to_store(path)), SystemClock())
+        reading, writing = open_existing(settings.state_file), open_to_store(settings.state_file)
+        writer = Writer(writing)
+        letters = SqliteDeadLetters(reading, writer, SystemClock())
+        close_with(letters, reading)
+        close_with(writer, writing)
+        return letters
     from f2b_worker.adapters.sqs.dead_letters import SqsDeadLetters  # noqa: PLC0415 - see above
 
     return SqsDeadLetters(*open_queue(settings))
 
 
 def open_queue(settings: Names) -> tuple[SQSClient, str, str]:
-    """Make a client for the queue; answer the URLs of the queue and of its dead-letter queue, too."""
+    """Make a client for the queue; answer the URLs of the queue and of its dead-letter queue, too.
+
+    As with the table, all that is opened has one client.
+    """
+    if _QUEUES and _QUEUES[0][0] is settings:
+        return _QUEUES[0][1]
     from f2b_worker.adapters.aws import sqs_client  # noqa: PLC0415 - see above
-    from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, queue_url_of  # noqa: PLC0415
+    from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, queue_url_of  # noqa: PLC0415
 
     client = sqs_client(settings.required_queue, connections=2)
     url = patiently(settings, lambda: queue_url_of(client, settings.required_queue))
-    return client, url, patiently(settings, lambda: dead_letter_url_of(client, url))
+    found = client, url, patiently(settings, lambda: dead_letter_url_of(client, url))
+    _QUEUES[:] = [(settings, found)]
+    return found
 
 
 def who_acts(settings: Names) -> str:
@@ -274,6 +303,9 @@ def _table_client(settings: Names, *, connections: int, plain_queries: bool = Fa
     patiently(settings, lambda: check_schema(DynamoSchema(client, settings.table)))
     return client
 
+
+_QUEUES: list[tuple[Names, tuple[SQSClient, str, str]]] = []
+"""The same of the queue, with its URLs."""
 
 _MADE: list[tuple[Names, DynamoDBClient]] = []
 """The client that was made last, and for which settings: of each command there is one such object."""

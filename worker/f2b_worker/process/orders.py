@@ -6,17 +6,21 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
 
 from f2b_worker.observe.log import finish
-from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, STOPS, Signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from f2b_worker.signals import EXIT_INTERRUPTED, RELOAD, STOPS, UNHEEDED, Signals, tell_unheeded
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Stop(Protocol):
+    """Asks a process to stop in order; `by_hand` is for Ctrl-C."""
+
+    def __call__(self, *, by_hand: bool) -> None:
+        """Ask it; as often as a signal comes."""
 
 
 class Orders:
@@ -33,12 +37,12 @@ class Orders:
     def __init__(self, *, is_alone: bool) -> None:
         self._is_alone = is_alone
         self.reloads: list[int] = []
-        self._stop: Callable[[], None] | None = None
+        self._stop: Stop | None = None
         self._choosing = threading.Lock()
         self._signals = Signals()
         threading.Thread(target=self._hear, name="signals", daemon=True).start()
 
-    def stop_by(self, stop: Callable[[], None]) -> None:
+    def stop_by(self, stop: Stop) -> None:
         """Stop in order from now on; until then nothing is in hand, and the process ends at once."""
         with self._choosing:
             self._stop = stop
@@ -48,10 +52,11 @@ class Orders:
             came = self._signals.take()
             if RELOAD in came:
                 self.reloads.append(RELOAD)
+            tell_unheeded(came & UNHEEDED)
             if came & STOPS:
                 with self._choosing:
                     if self._stop:
-                        self._stop()
+                        self._stop(by_hand=signal.SIGINT in came)
                     else:
                         self._leave(came)
 

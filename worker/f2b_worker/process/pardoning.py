@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.acts.allowlist import AllowEntry
     from f2b_worker.domain.judge.verdicts import OffenderId
     from f2b_worker.ports import Acts, BanBook, Changes, Clock, StandingBan, StandingOrders
+    from f2b_worker.process.scribe import Heeding
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -112,7 +113,7 @@ class Pardoning:
         log.warning("not_pardoned", jail=who.jail, key=who.key, reason=str(why))
 
 
-def pardon(book: BanBook, pardoning: Pardoning, clock: Clock, stop: threading.Event) -> None:
+def pardon(book: BanBook, pardoning: Heeding, clock: Clock, stop: threading.Event) -> None:
     """Follow the bans of *book* until *stop*, and have those lifted that are to be.
 
     A failure is told once, and tried again.

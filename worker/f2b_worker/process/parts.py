@@ -44,6 +44,8 @@ class Parts:
         keep: Told the jails where no intake is, to remember offenders for as long as these ask for.
         close: Ends what feeds the intake, and lets go what it did not take; called once `stop` is set.
         interrupt: Ends what the intake may be waiting for.
+        leaving: Set once a stop is asked for; clients are told to go elsewhere, and the loops go on.
+        drain_s: So long after that `stop` is set.
         others: Further loops by name; each is given these parts, and ends by itself once `stop` is set.
         remark: Says what somebody should look at although work gets done, or None.
         wakes: One event an enforcer: each clears its own.
@@ -57,6 +59,8 @@ class Parts:
     wakes: Sequence[threading.Event] = ()
     regions: Sequence[RegionPorts] = ()
     stop: threading.Event = field(default_factory=threading.Event)
+    leaving: threading.Event = field(default_factory=threading.Event)
+    drain_s: float = 0.0
     blocklists: tuple[Blocklist, ...] = ()
     close: Callable[[], None] = lambda: None
     interrupt: Callable[[], None] = lambda: None
@@ -67,7 +71,7 @@ class Parts:
     @property
     def problem(self) -> str | None:
         """One line about what keeps the loops from doing their work now, or None."""
-        if self.stop.is_set():
+        if self.stop.is_set() or self.leaving.is_set():
             return "stopping"
         still = standing_still(self._pulses, STILL_S)
         judging = self.intake.problem if self.intake else None
@@ -102,12 +106,31 @@ class Parts:
     @property
     def said(self) -> Said:
         """What this process says of itself beside its sign of life."""
-        return Said(self.problem or self.conflict or "", self.rules.followed, judges=self.intake is not None)
+        remark, intake = self.problem or self.conflict or "", self.intake
+        return Said(remark, self.rules.followed, intake is not None, intake.oldest_ms if intake else None)
 
     def hand_over(self) -> None:
         """Have every loop go by the rules as they are now."""
         self.rules.hand_over(self.intake.use if self.intake else self.keep, self.enforcers)
         set_all(self.wakes)
+
+    def leave(self, *, by_hand: bool = False) -> None:
+        """Ask every loop to stop once clients have gone elsewhere.
+
+        Args:
+            by_hand: Whether by Ctrl-C. The second time, that ends the wait; anything else changes nothing.
+        """
+        if self.leaving.is_set():
+            if by_hand:
+                self.end()
+            return
+        self.leaving.set()
+        if self.drain_s:
+            later = threading.Timer(self.drain_s, self.end)
+            later.daemon = True  # a part that dies ends the process before
+            later.start()
+        else:
+            self.end()
 
     def end(self) -> None:
         """Ask every loop to stop."""

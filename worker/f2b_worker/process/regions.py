@@ -11,8 +11,8 @@ from f2b_worker.adapters.aws import dynamodb_client, wafv2_client
 from f2b_worker.adapters.dynamodb.ban_book import DynamoBanBook
 from f2b_worker.adapters.dynamodb.lease import DynamoLease
 from f2b_worker.adapters.dynamodb.notebook import DynamoNotebook
+from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook
 from f2b_worker.adapters.sqlite.file import SqliteLease
-from f2b_worker.adapters.sqlite.ledger import SqliteBanBook
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
 from f2b_worker.adapters.waf.finder import WafFinder
 from f2b_worker.adapters.waf.ip_set import region_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 
@@ -28,13 +28,18 @@ class Scribe(Protocol):
         """Whether there is more to do at once."""
         ...
 
+    @property
+    def complete_ms(self) -> float:
+        """Up to which time of the day everything is known that was logged."""
+        ...
+
     def tick(self) -> Changes:
         """Do what is due; answer which bans it has learned of."""
         ...
 
 
-class Pardoning(Protocol):
-    """Who lifts bans inside the allowlist, as the loop uses it."""
+class Heeding(Protocol):
+    """Who looks at the bans that changed, as the loop uses it."""
 
     def heed(self, changes: Changes) -> None:
         """Look at bans that changed."""
@@ -45,21 +50,39 @@ class Pardoning(Protocol):
         ...
 
 
-def run_scribe(
-    begin: Callable[[], tuple[Scribe, Pardoning]], lease: Lease, clock: Clock, stop: threading.Event
-) -> None:
+class Tallying(Protocol):
+    """Who counts what became of the bans that the scribe hears of, as the loop uses it."""
+
+    def heed(self, complete_ms: float) -> None:
+        """Store what is due; its failures are its own."""
+        ...
+
+    def settle(self) -> None:
+        """Store what is not stored yet."""
+        ...
+
+
+class Working(NamedTuple):
+    """A scribe, and whoever works on what it learns."""
+
+    scribe: Scribe
+    pardoning: Heeding
+    tallying: Tallying
+
+
+def run_scribe(begin: Callable[[], Working], lease: Lease, clock: Clock, stop: threading.Event) -> None:
     """Be the scribe while the lease is held, until *stop*.
 
     A failure is told once and tried again: what depends on a scribe is what a start costs, and that a ban which
     was stored inside the allowlist does not come back when its entry ends.
 
     Args:
-        begin: Makes a scribe that knows nothing yet, and who looks at the bans that it learns of.
+        begin: Makes a scribe that knows nothing yet, and who works on what it learns.
         lease: Keeps others from doing the same work.
         clock: Paces it.
         stop: Ends it.
     """
-    working: tuple[Scribe, Pardoning] | None = None
+    working: Working | None = None
     is_failing = is_behind = False
     while not clock.wait(stop, 0.0 if is_behind else EVERY_S):
         is_behind = False
@@ -68,23 +91,26 @@ def run_scribe(
                 working = None
                 continue
             working = working or begin()
-            _work(*working)
-            is_behind = working[0].is_behind
+            _work(working)
+            is_behind = working.scribe.is_behind
             is_failing = False
         except F2bError as error:
             if not is_failing:
                 log.warning("scribe_failed", reason=str(error))
             is_failing = True
     if working:
+        working.tallying.settle()
         _give_back(lease)
 
 
-def _work(scribe: Scribe, pardoning: Pardoning) -> None:
+def _work(working: Working) -> None:
     try:
-        pardoning.heed(scribe.tick())
+        working.pardoning.heed(working.scribe.tick())
     except F2bError:
-        pardoning.look_at_all()
+        working.pardoning.look_at_all()
         raise
+    finally:
+        working.tallying.heed(working.scribe.complete_ms)
 
 
 def _give_back(lease: Lease) -> None:

@@ -35,6 +35,7 @@ class Said(NamedTuple):
     remark: str = ""
     generation: int | None = None
     judges: bool = True
+    oldest_ms: int | None = None
 
 
 def give_signs(fleet: Fleet, clock: Clock, stop: threading.Event, look: Callable[[], Said]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from functools import partial
@@ -10,17 +9,23 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker import __version__
+from f2b_worker.adapters.aws_calls import CALLS
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.allocator import keep_memory_together
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
 from f2b_worker.errors import FileLost, StartError, StuckError
+from f2b_worker.http.listening import listen_on_port
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
+from f2b_worker.observe.jail_metrics import jails as jail_metrics
 from f2b_worker.observe.log import finish
 from f2b_worker.open_files import raise_limit
 from f2b_worker.process.assembly import open_worker, warn_of_bans_without_a_place
+from f2b_worker.process.aws_metrics import AwsMetrics
+from f2b_worker.process.companions import open_companions, pids_of, reload_all, with_companions
 from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.orders import Orders
 from f2b_worker.process.orphans import reap_orphans
@@ -28,12 +33,13 @@ from f2b_worker.process.rules import follow_orders
 from f2b_worker.signals import end_undisturbed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from wsgiref.types import WSGIApplication
 
     from f2b_worker.config.settings import WorkerSettings
     from f2b_worker.intake.loop import Intake
+    from f2b_worker.process.companion import Companion
     from f2b_worker.process.parts import Condition, Parts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -74,7 +80,10 @@ def run_parts(
     raise_limit()
     orders = Orders(is_alone=tell is None)
     keep_memory_together()
-    parts = open_parts()
+    companions = [] if tell else open_companions(settings, config)
+    calls = AwsMetrics(SystemClock())
+    CALLS.listener = calls
+    parts = with_companions(open_parts(), companions)
     died = threading.Event()
     if settings.metrics_port and not tell:
         serve_health(
@@ -86,24 +95,33 @@ def run_parts(
                 conflict=lambda: parts.conflict,
             ),
         )
-    orders.stop_by(parts.end)
+    orders.stop_by(parts.leave)
     look_for_garbage_seldom()
-    reload = partial(reload_jails, parts, settings, config)
-    metrics.generation.set(parts.rules.followed)
+    reload = partial(reload_all, companions, partial(reload_jails, parts, settings, config))
+    _show_start(parts)
     threads = start(parts, died, reload)
     blocklists = {each.name: list(each.ip_sets) for each in parts.blocklists}
     log.info("working", **_where(settings), blocklists=blocklists)
-    _wait(parts, orders.reloads, reload, tell)
+    _wait(parts, orders.reloads, reload, partial(_tell, parts, calls, tell), companions)
     parts.end()
     code = end(threads, died)
     end_undisturbed()
     return code
 
 
+def _show_start(parts: Parts) -> None:
+    metrics.generation.set(parts.rules.followed)
+    metrics.version_info.labels(exporter=__version__, fail2ban=__version__).set(1)
+    for kind in ("retryable", "permanent"):
+        metrics.errors.labels(kind)  # it shows 0 from now on
+    jail_metrics.use(parts.rules.policy_of_file)
+
+
 def _where(settings: WorkerSettings) -> dict[str, object]:
     """Say for the log where infractions come from, and where bans are kept."""
     if settings.standalone:
-        return {"state": str(settings.state_file), "port": settings.port}
+        place = {"uds": settings.uds} if settings.uds else {"port": settings.port}
+        return {"state": str(settings.state_file), **place}
     if settings.enforce_only:
         return {"enforce_only": True, "table": settings.table}
     return {"queue": settings.queue, "table": settings.table}
@@ -115,13 +133,7 @@ def serve_health(host: str, port: int, app: WSGIApplication) -> None:
     Raises:
         StartError: If the port is taken, or the host is no address of this machine.
     """
-    try:
-        serve(host, port, app)
-    except OSError as error:
-        of_the_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        option = f"--metrics-port {port}" if of_the_port else f"--metrics-host {host}"
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise StartError(f"{option}: {why or error}") from error
+    serve(listen_on_port(host, port, "--metrics-"), app)
 
 
 def report_conflicts(parts: Parts, alarms: Alarms) -> None:
@@ -200,23 +212,27 @@ def _wait(
     parts: Parts,
     reloads: list[int],
     reload: Callable[[], None],
-    tell: Callable[[Condition], None] | None,
+    tell: Callable[[], None],
+    companions: Sequence[Companion],
 ) -> None:
     """Wait for the stop; who is told how this process does may be dead, and is found so by telling."""
     alarms = Alarms(SystemClock())
-    _tell(parts, tell)
+    tell()
     while not parts.stop.wait(_CHECK_EVERY_S):
         if reloads:
             reloads.clear()
             reload()
         report_conflicts(parts, alarms)
-        reap_orphans()
-        _tell(parts, tell)
+        reap_orphans(pids_of(companions))
+        tell()
 
 
-def _tell(parts: Parts, tell: Callable[[Condition], None] | None) -> None:
+def _tell(parts: Parts, calls: AwsMetrics, tell: Callable[[Condition], None] | None) -> None:
+    calls.show_cost()
+    condition = parts.condition
+    metrics.up.set(condition.problem is None)
     if tell:
-        tell(parts.condition)
+        tell(condition)
 
 
 def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) -> None:
@@ -231,6 +247,7 @@ def reload_jails(parts: Parts, settings: WorkerSettings, config: Path | None) ->
     parts.rules.use_file(jails, generation)
     parts.hand_over()
     metrics.generation.set(generation)
+    jail_metrics.use(jails.policy)
     changed = set(blocklists) != set(parts.blocklists)
     log.info(
         "jails_reloaded",

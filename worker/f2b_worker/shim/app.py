@@ -5,36 +5,45 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from f2b_worker.errors import F2bError
+from f2b_worker.http.limits import ConnectionLimits
+from f2b_worker.http.replies import json_reply, reply
+from f2b_worker.http.requests import header, is_cross_site, peer_of, wants_json
+from f2b_worker.http.room import Room
 from f2b_worker.observe.pages import LastPages
 from f2b_worker.shim import metrics, replies
-from f2b_worker.shim.guards import RateLimit, Tokens, is_cross_site
-from f2b_worker.shim.limits import ConnectionLimits, Limits
+from f2b_worker.shim.guards import RateLimit, Tokens
+from f2b_worker.shim.limits import Limits
 from f2b_worker.shim.openapi import document
-from f2b_worker.shim.pages import state_page, wants_json
-from f2b_worker.shim.replies import Reply, json_reply, reply
+from f2b_worker.shim.pages import SharedPages, state_page
+from f2b_worker.shim.posts import Posts, jail_of
+from f2b_worker.shim.refusals import refused, refused_report
 from f2b_worker.shim.reports import Reports
-from f2b_worker.shim.room import Room
+from f2b_worker.shim.slices import Slices
 from f2b_worker.shim.state import Request, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
+    from f2b_worker.http.replies import Reply
+    from f2b_worker.http.requests import Receive, Scope, Send
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
 
-    Scope = dict[str, Any]
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
     Handler = Callable[[Scope, Receive], Awaitable[Reply | None]]
 
-_REPORT = "/infraction/"
+REPORT = "/infraction/"
+_REPORTING = frozenset({"GET", "HEAD", "POST", "PUT"})
+"""As the old service counted them: proxies that mirror a failed login send its method. A DELETE would take back,
+an OPTIONS asks only, and nobody sends a PATCH to report."""
+_REPORTS_BY = replies.not_allowed(b"GET, HEAD, POST, PUT")
 _FOR_ALL = {"/", "/healthz", "/readyz", "/openapi.json"}  # load balancers carry no token
+_ABSENT = dict.fromkeys(("/state/infractions", "/state/requests"), replies.STATE_NOT_SHOWN)
 _EMPTY = {"type": "http.response.body", "body": b""}
 _CHECK_KEPT_S = 1.0
 _LATER = 503
@@ -59,7 +68,17 @@ class ShimApp:
         self._rate = RateLimit(limits.rate_per_s)
         self._guarded = self._tokens.needed or limits.rate_per_s > 0
         self._state = State() if limits.expose_state else None
-        self._reports = Reports(outbox, clock, waiting_max=limits.waiting_max, state=self._state)
+        self._slices = partial(Slices, self.room.turns, clock.monotonic_s)
+        self._state_pages = SharedPages(clock.monotonic_s)
+        self._reports = Reports(
+            outbox, clock, waiting_max=limits.waiting_max, state=self._state, turns=self.room.turns
+        )
+        self._posts = Posts(
+            self._reports,
+            self._slices,
+            body_bytes=limits.body_bytes,
+            unpacked_bytes_max=connections.bodies_bytes_max,
+        )
         self._checked: tuple[float, Reply] | None = None
         self._last: LastPages[Reply] = LastPages(clock.monotonic_s)
         self._openapi = json_reply(200, document(with_tokens=self._tokens.needed, with_state=limits.expose_state))
@@ -101,36 +120,29 @@ class ShimApp:
         refusal = self._refusal(scope, path)
         if refusal is not None:
             return refusal
-        if path.startswith(_REPORT):
-            return await self._report(scope, path[len(_REPORT) :])
+        if path.startswith(REPORT):
+            return await self._report(scope, path[len(REPORT) :])
         if path == "/infractions":
             return await self._post(scope, receive)
         page = self._pages.get(path)
         if page is None:
-            return _counted("not_found", replies.NOT_FOUND)
+            return refused("not_found", _ABSENT.get(path, replies.NOT_FOUND))
         if scope["method"] not in {"GET", "HEAD"}:
-            return _counted("method", replies.not_allowed(b"GET, HEAD"))
+            return refused("method", replies.not_allowed(b"GET, HEAD"))
         return await page(scope, receive)
 
     async def _report(self, scope: Scope, ip: str) -> Reply:
-        if scope["method"] != "GET":  # a HEAD asks without reporting
-            return _counted("method", replies.not_allowed(b"GET"))
-        jail = _jail(scope["query_string"]) if scope["query_string"] else None
-        return self._answered(await self._reports.one(ip, jail))
+        """Take one address; a body beside it is nobody's data, and is not read."""
+        if scope["method"] not in _REPORTING:
+            return refused_report("method", _REPORTS_BY, scope)
+        jail = jail_of(scope) if scope["query_string"] else None
+        return self._answered(await self._reports.one(ip, jail, peer=peer_of(scope)))
 
     async def _post(self, scope: Scope, receive: Receive) -> Reply | None:
         if scope["method"] != "POST":
-            return _counted("method", replies.not_allowed(b"POST"))
-        length = _header(scope, b"content-length")
-        if length.isdigit() and int(length) > self._limits.body_bytes:
-            return _counted("body_too_large", replies.BODY_TOO_LARGE)
-        body = await _body(receive, self._limits.body_bytes)
-        if body is None:
-            return None
-        if len(body) > self._limits.body_bytes:
-            return _counted("body_too_large", replies.BODY_TOO_LARGE)
-        jail = _jail(scope["query_string"]) if scope["query_string"] else None
-        return self._answered(await self._reports.many(body, _header(scope, b"content-type"), jail))
+            return refused_report("method", replies.not_allowed(b"POST"), scope)
+        answer = await self._posts.answer(scope, receive)
+        return answer if answer is None or answer.status not in _ANSWERS else self._answered(answer)
 
     def _answered(self, answer: Reply) -> Reply:
         _ANSWERS[answer.status].inc()
@@ -139,22 +151,30 @@ class ShimApp:
         return answer
 
     def _refusal(self, scope: Scope, path: str) -> Reply | None:
-        if is_cross_site(scope["headers"]):
-            return _counted("cross_site", replies.CROSS_SITE)
+        if is_cross_site(scope["headers"]) and not self._shows_token(scope):
+            return refused_report("cross_site", replies.CROSS_SITE, scope)
         if not self._guarded or path in _FOR_ALL:
             return None
-        peer = scope["client"][0] if scope.get("client") else ""
-        wait_s = self._rate.wait_s(peer, self._clock.monotonic_s())
+        wait_s = self._rate.wait_s(peer_of(scope), self._clock.monotonic_s())
         if wait_s > 0:
-            return _counted("rate_limited", replies.too_often(wait_s))
-        if self._tokens.needed and not self._tokens.open_with(_header(scope, b"authorization")):
-            return _counted("unauthorized", replies.NO_TOKEN)
+            return refused_report("rate_limited", replies.too_often(wait_s), scope)
+        if self._tokens.needed and not self._shows_token(scope):
+            return refused_report("unauthorized", replies.NO_TOKEN, scope)
         return None
+
+    def _shows_token(self, scope: Scope) -> bool:
+        """Tell whether it shows a token of ours: a page of another site has none, nor may it send one.
+
+        Before a browser sends a page's `Authorization` to another site it asks by OPTIONS, and nobody allows it.
+        """
+        return self._tokens.open_with(header(scope, b"authorization"))
 
     async def _alive(self, _scope: Scope, _receive: Receive) -> Reply:
         return replies.OK
 
     async def _ready(self, _scope: Scope, _receive: Receive) -> Reply:
+        if self.room.ending:
+            return replies.STOPPING
         now_s = self._clock.monotonic_s()
         if self._checked is None or now_s - self._checked[0] >= _CHECK_KEPT_S:
             try:
@@ -174,24 +194,28 @@ class ShimApp:
     async def _infractions(self, scope: Scope, _receive: Receive) -> Reply:
         assert self._state is not None
         bound = f"What this process stored since it started; the {self._state.addresses_max} latest addresses."
-        return self._state_page(scope, "infractions", bound, self._state.infractions)
+        return await self._state_page(scope, "infractions", bound, self._state.infractions)
 
     async def _requests(self, scope: Scope, _receive: Receive) -> Reply:
         assert self._state is not None
         bound = f"What this process answered; the {self._state.requests_max} latest requests."
-        return self._state_page(scope, "requests", bound, self._state.requests)
+        return await self._state_page(scope, "requests", bound, self._state.requests)
 
-    def _state_page(
+    async def _state_page(
         self, scope: Scope, title: str, bound: str, rows: Callable[[], Iterable[dict[str, Any]]]
     ) -> Reply:
-        as_json = wants_json(_header(scope, b"accept"))
-        return self._last.page(f"{title} {as_json}", lambda: state_page(title, bound, rows(), as_json=as_json))
+        as_json = wants_json(header(scope, b"accept"))
+
+        def make() -> Coroutine[Any, Any, Reply]:
+            slices = self._slices(has_gone=lambda: False)  # the page is for whoever asks next, too
+            return state_page(title, bound, rows(), slices, as_json=as_json)
+
+        return await self._state_pages.page(f"{title} {as_json}", make)
 
     def _note(self, scope: Scope, state: State, status: int) -> None:
-        peer = scope["client"][0] if scope.get("client") else ""
         query = scope["query_string"].decode("latin-1")
         target = f"{scope['path']}?{query}" if query else scope["path"]
-        state.note(Request(self._clock.now_ms(), peer, scope["method"], target, status))
+        state.note(Request(self._clock.now_ms(), peer_of(scope), scope["method"], target, status))
 
 
 def make_app(
@@ -203,38 +227,3 @@ def make_app(
     when it cannot be stored now.
     """
     return ShimApp(outbox, clock, limits or Limits(), connections or ConnectionLimits())
-
-
-async def _body(receive: Receive, bytes_max: int) -> bytes | None:
-    """Read the body, or a little more than *bytes_max* of it; None if the client goes away."""
-    parts: list[bytes] = []
-    total = 0
-    while total <= bytes_max:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        total += len(parts[-1])
-        if not message.get("more_body"):
-            break
-    return b"".join(parts)
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    value: bytes
-    for each, value in scope["headers"]:
-        if each == name:
-            return value
-    return b""
-
-
-def _jail(query: bytes) -> str | None:
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name == "jail":
-            return value
-    return None
-
-
-def _counted(reason: str, answer: Reply) -> Reply:
-    metrics.refused.labels(reason).inc()
-    return answer

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from f2b_worker.errors import F2bError, Unavailable
-from f2b_worker.shim.packing import Parcel, size_bytes, write_body
+from f2b_worker.errors import F2bError, Retryable, Unavailable
+from f2b_worker.http.turns import Turns
+from f2b_worker.shim import metrics
+from f2b_worker.shim.outbox import SentError
+from f2b_worker.shim.packing import Parcel, size_bytes
+from f2b_worker.shim.slices import LIGHT_ITEMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +25,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 LINGER_S = 0.010
 SENDS_MAX = 16
 ANSWER_WITHIN_S = 1.7  # the client hears of it within two seconds, the way there and back included
+FOLLOWED_S = 5.0
+"""How much longer an answer is awaited for which nobody waits any more: a client that comes again hears of it."""
+FOLLOWED_MAX = 64  # sends; with all of SENDS_MAX unanswered, so many are begun in that time
 BATCH_PARCELS_MAX = 4  # of 64 KiB: a queue may still be limited to 256 KiB a batch
+YOUNG_SHARE = 0.2
+"""Of the time for an answer: what has waited longer for its turn takes nobody in any more, who would have less."""
 FAILING_FOR_S = 5.0
+_STOOD_STILL_S = 0.02  # a timer of the loop that is so late was held up by something else, and so were answers
+_TOO_LATE = "sending infractions: the queue has not answered in time"
 
 
 class BatchingOutbox:
@@ -50,7 +61,9 @@ class BatchingOutbox:
         self._queue = queue
         self._linger_s = linger_s
         self._answer_within_s = answer_within_s
+        self._young_s = answer_within_s * YOUNG_SHARE
         self._sends_max = sends_max
+        self._turns = Turns()
         self._open: list[Parcel] = []  # in the order in which they were begun
         self._filling: dict[bool, Parcel] = {}
         self._asking = 0  # how many requests the open parcels hold
@@ -59,13 +72,16 @@ class BatchingOutbox:
         self._linger: asyncio.TimerHandle | None = None
         self._soon = False
         self._under_way = 0
+        self._took_s = 0.0  # how long the last send took; if it is not answered, longer than anybody waits
         self._sends: set[asyncio.Task[None]] = set()
+        self._followed: dict[asyncio.Task[None], None] = {}  # in the order in which they became late
         self._last_outcome: tuple[float, F2bError | None] | None = None
 
     async def store(self, infractions: Sequence[Infraction]) -> None:
         """Store infractions; returns only when the queue has all of them.
 
         Raises:
+            SentError: If the one infraction was sent, and may be stored or not.
             F2bError: If some may not have been stored; at the latest after *answer_within_s*.
         """
         loop = asyncio.get_running_loop()
@@ -83,7 +99,7 @@ class BatchingOutbox:
             self._waiting -= 1
         if failure is not None:
             # One of its own for each: an exception that thousands raise gathers all of their tracebacks.
-            raise type(failure)(str(failure)) from failure
+            raise _told(failure, parcels, infractions) from failure
 
     async def check(self) -> None:
         """Return if the queue has lately taken something, or answers now."""
@@ -96,18 +112,23 @@ class BatchingOutbox:
         await self._queue.check()
 
     async def close(self) -> None:
-        """Let go of the queue; what is waiting then is given up."""
+        """Let go of the queue; what is waiting then is given up, and so is what is under way."""
         for parcel in [*self._open]:
             self._expire(parcel)
+        await asyncio.sleep(0)  # each send begins: cancelled before that, it would tell nobody
+        for sending in [*self._sends]:
+            sending.cancel()
+        await asyncio.gather(*self._sends, return_exceptions=True)
         await self._queue.close()
 
     def _fill(self, infractions: Sequence[Infraction], loop: asyncio.AbstractEventLoop) -> list[Parcel]:
         filled: list[Parcel] = []
+        begun_since_s = loop.time() - self._young_s
         for infraction in infractions:
             more_bytes = size_bytes(infraction)
             named = infraction.id != ""
             parcel = self._filling.get(named)
-            if parcel is None or not parcel.has_room(more_bytes):
+            if parcel is None or not parcel.has_room(more_bytes) or parcel.began_s < begun_since_s:
                 parcel = self._begin(loop, named=named)
             parcel.add(infraction, more_bytes)
             if parcel not in filled:
@@ -116,7 +137,9 @@ class BatchingOutbox:
 
     def _begin(self, loop: asyncio.AbstractEventLoop, *, named: bool) -> Parcel:
         parcel = self._filling[named] = Parcel(
-            named=named, expires=lambda made: loop.call_later(self._answer_within_s, self._expire, made)
+            named=named,
+            began_s=loop.time(),
+            expires=lambda made: loop.call_later(self._answer_within_s, self._time_is_over, made),
         )
         self._open.append(parcel)
         if self._linger is None:
@@ -138,38 +161,97 @@ class BatchingOutbox:
 
     def _leave(self) -> None:
         self._soon = False
-        while self._open and self._under_way < self._sends_max:
-            batch = self._open[:BATCH_PARCELS_MAX]
-            del self._open[:BATCH_PARCELS_MAX]
+        while self._under_way < self._sends_max and (batch := self._due()):
+            self._open = [parcel for parcel in self._open if parcel not in batch]
             self._filling = {named: each for named, each in self._filling.items() if each not in batch}
             self._asking = 0
             self._under_way += 1
             sending = asyncio.get_running_loop().create_task(self._send(batch))
+            for parcel in batch:
+                parcel.sending = sending
             self._sends.add(sending)  # the loop itself would let it be collected
             sending.add_done_callback(self._sends.discard)
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
 
+    def _due(self) -> list[Parcel]:
+        """Choose what to send: not what had to wait for so long that the queue would probably answer too late."""
+        needed_s = min(self._took_s, self._answer_within_s - self._young_s)
+        begun_since_s = asyncio.get_running_loop().time() + needed_s - self._answer_within_s
+        return [parcel for parcel in self._open if parcel.began_s > begun_since_s][:BATCH_PARCELS_MAX]
+
     async def _send(self, batch: list[Parcel]) -> None:
-        bodies = [write_body(parcel.infractions) for parcel in batch]
+        began_s = asyncio.get_running_loop().time()
+        failure: F2bError | None = Unavailable("sending infractions: given up before the queue answered")
+        outcomes: Sequence[F2bError | None] = [failure] * len(batch)
         try:
-            outcomes = await self._queue.send(bodies, within_s=self._answer_within_s)
+            outcomes = await self._ask(batch)
         finally:
-            self._under_way -= 1
-        for parcel, failure in zip(batch, outcomes, strict=True):
-            self._note(failure)
-            parcel.settle(failure)
+            now_s = asyncio.get_running_loop().time()
+            self._took_s = now_s - began_s
+            self._is_sent(batch, outcomes, now_s)
         if self._open and self._linger is None:  # it was time for them while too many were under way
             self._leave()
 
+    async def _ask(self, batch: list[Parcel]) -> Sequence[F2bError | None]:
+        left_s = batch[0].began_s + self._answer_within_s - asyncio.get_running_loop().time()
+        if left_s <= 0:  # this loop stood still: they have heard, or are about to hear, that it is not stored
+            return [Unavailable(_TOO_LATE)] * len(batch)
+        bodies = [await self._written(parcel) for parcel in batch]
+        return await self._queue.send(bodies, within_s=left_s, followed_s=FOLLOWED_S)
+
+    async def _written(self, parcel: Parcel) -> str:
+        """Write a parcel; sixteen batches of large ones, which may leave together, would hold up everybody."""
+        if len(parcel.infractions) > LIGHT_ITEMS:
+            await self._turns.next()
+        return parcel.body()
+
+    def _is_sent(self, batch: list[Parcel], outcomes: Sequence[F2bError | None], now_s: float) -> None:
+        sending = batch[0].sending
+        if sending in self._followed:
+            del self._followed[sending]
+        else:
+            self._under_way -= 1
+        for parcel, failure in zip(batch, outcomes, strict=True):
+            if parcel.fate is not None:  # what it says of the queue is as old as the call
+                metrics.stored_late.inc(len(parcel.infractions) if failure is None else 0)
+            else:
+                self._note(failure)
+                if failure is None:
+                    metrics.store_s.observe(now_s - parcel.began_s)
+            parcel.settle(failure)
+
+    def _time_is_over(self, parcel: Parcel) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() > parcel.began_s + self._answer_within_s + _STOOD_STILL_S:  # read first what came meanwhile
+            loop.call_later(_STOOD_STILL_S, self._expire, parcel)
+        else:
+            self._expire(parcel)
+
     def _expire(self, parcel: Parcel) -> None:
-        failure = Unavailable("sending infractions: the queue has not answered in time")
-        if parcel in self._open:  # not sent, and never will be
+        if parcel.is_settled:
+            return
+        failure = Unavailable(_TOO_LATE)
+        self._note(failure)
+        if parcel.sending is None:  # not sent, and never will be
             self._open.remove(parcel)
             self._filling = {named: each for named, each in self._filling.items() if each is not parcel}
-        self._note(failure)
-        parcel.settle(failure)
+            parcel.settle(failure)
+            return
+        parcel.leave_undecided(asyncio.get_running_loop(), failure)
+        if parcel.sending not in self._followed:
+            self._follow(parcel.sending)
+
+    def _follow(self, sending: asyncio.Task[None]) -> None:
+        """Let a send go on for which nobody waits any more, beside those that are under way."""
+        self._followed[sending] = None
+        self._took_s = self._answer_within_s
+        self._under_way -= 1
+        if len(self._followed) > FOLLOWED_MAX:
+            next(iter(self._followed)).cancel()
+        if self._open and self._linger is None:
+            self._leave()
 
     def _note(self, failure: F2bError | None) -> None:
         was_failing = self._last_outcome is not None and self._last_outcome[1] is not None
@@ -178,3 +260,10 @@ class BatchingOutbox:
             log.warning("queue_fails", reason=str(failure))
         elif failure is None and was_failing:
             log.info("queue_is_back")
+
+
+def _told(failure: F2bError, parcels: Sequence[Parcel], infractions: Sequence[Infraction]) -> F2bError:
+    """Make the error that one client hears: of one infraction that was sent, it says its name and its fate."""
+    if len(infractions) == 1 and parcels[0].is_sent and isinstance(failure, Retryable):
+        return SentError(str(failure), parcels[0].named_one(infractions[0]), parcels[0].fate)
+    return type(failure)(str(failure))

@@ -9,27 +9,9 @@ from typing import TYPE_CHECKING
 from f2b_worker.domain.addresses import network_of_peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PEERS_MAX = 10_000
-_OF_NO_OTHER_SITE = frozenset({b"same-origin", b"none"})
-
-
-def is_cross_site(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether a browser says that a page of somebody else made it send this.
-
-    Whoever opens that page would report for it from inside of our network. A neighbouring site is somebody else,
-    too. Programs send neither header.
-    """
-    origin = host = b""
-    for name, value in headers:
-        if name == b"host":
-            host = value
-        elif name == b"origin":
-            origin = value
-        elif name == b"sec-fetch-site" and value not in _OF_NO_OTHER_SITE:
-            return True
-    return bool(origin) and origin.partition(b"://")[2].lower() != host.lower()
 
 
 class Tokens:

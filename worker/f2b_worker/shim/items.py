@@ -1,22 +1,25 @@
-"""The body of a POST: one infraction, a list, or one a line; each is read for itself."""
+"""The items of a POST, each read for itself: what can be stored, and how many cannot, and why."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.domain.addresses import BOM, plain_address
+from f2b_worker.domain.addresses import plain_address
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.domain.judge.sorting import FUTURE_ALLOWED_MS
 from f2b_worker.shim.packing import PACK_BYTES_MAX, size_bytes
-from f2b_worker.wire import EnvelopeError, parse_body, read_simple, take_out, unwrap
+from f2b_worker.wire import read_simple, take_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-_LINES = (b"ndjson", b"jsonl", b"json-seq")
-_BOM = BOM.encode()
 CHUNK_ITEMS_MAX = 1_000
+TOLD_MAX = 100
+"""So many of those that were not stored are told one by one."""
+
+_DETAIL_CHARACTERS_MAX = 240
 
 
 class Placed(NamedTuple):
@@ -26,40 +29,90 @@ class Placed(NamedTuple):
     infraction: Infraction
 
 
+class Told(NamedTuple):
+    """One that was not stored, as its reporter hears of it."""
+
+    place: int
+    status: int
+    reason: str
+    detail: str
+
+    def as_result(self) -> dict[str, object]:
+        """Write it as the answer has it."""
+        return {"index": self.place, "status": self.status, "reason": self.reason, "detail": self.detail}
+
+
+class Span(NamedTuple):
+    """Places of a request of which those with an id, or those without, were not stored, and may be sent again."""
+
+    first: int
+    last: int
+    with_id: bool
+
+
 @dataclass(slots=True)
 class Items:
-    """A request body, as far as it was read.
+    """The items of a request, as far as they were read.
+
+    Of those that cannot be stored the first are kept as they are told, and of the rest only how many there are.
 
     Attributes:
+        takes_place: Tells whether one more infraction may wait to be stored, and takes the place for it.
+        number: How many items there are.
+        placed: How many places were taken.
         good: What can be stored.
-        bad: What cannot, by its place.
+        bad: How many cannot, by their reason.
+        told: The first of those.
+        crowded: How many could have been stored, and find no place to wait.
+        first_crowded: The first of those.
+        crowded_spans: Where those are, without an id and with one.
     """
 
+    takes_place: Callable[[], bool]
+    number: int = 0
+    placed: int = 0
     good: list[Placed] = field(default_factory=list)
-    bad: dict[int, Refusal] = field(default_factory=dict)
+    bad: Counter[str] = field(default_factory=Counter)
+    told: list[Told] = field(default_factory=list)
+    crowded: int = 0
+    first_crowded: list[int] = field(default_factory=list)
+    crowded_spans: dict[bool, Span] = field(default_factory=dict)
 
-    @property
-    def number(self) -> int:
-        """How many items there are."""
-        return len(self.good) + len(self.bad)
+    def refuse_all(self, refusal: Refusal) -> None:
+        """Take it that all of it is one item, and what that is."""
+        self.number = self.crowded = 0
+        for each in (self.good, self.bad, self.told, self.first_crowded, self.crowded_spans):
+            each.clear()
+        self.take(refusal)
+
+    def take(self, read: Infraction | Refusal) -> None:
+        """Take the next item."""
+        place = self.number
+        self.number += 1
+        if isinstance(read, Refusal):
+            self.bad[read.reason] += 1
+            if len(self.told) < TOLD_MAX:
+                self.told.append(Told(place, 400, str(read.reason), bounded(read.detail)))
+        elif not self.crowded and self.takes_place():
+            self.placed += 1
+            self.good.append(Placed(place, read))
+        else:
+            self._turn_away(place, with_id=read.id != "")
+
+    def _turn_away(self, place: int, *, with_id: bool) -> None:
+        """Count one that finds no place; all that follow find none either, so that it is said where they begin."""
+        self.crowded += 1
+        if len(self.first_crowded) < TOLD_MAX:
+            self.first_crowded.append(place)
+        known = self.crowded_spans.get(with_id)
+        self.crowded_spans[with_id] = Span(known.first if known else place, place, with_id)
 
 
-def read_items(items: Items, documents: Sequence[object], *, jail: str | None, now_ms: int) -> None:
-    """Read more documents of the same request into *items*.
-
-    Args:
-        items: What was read of it so far.
-        documents: The next of them, in their order.
-        jail: For infractions that name none.
-        now_ms: For infractions that carry no time, and the measure of times that lie ahead.
-    """
-    for index, document in enumerate(documents, items.number):
-        is_read = not isinstance(document, Refusal)
-        one = read_infraction(document, jail=jail, now_ms=now_ms) if is_read else document
-        if isinstance(one, Infraction):
-            items.good.append(Placed(index, one))
-        elif isinstance(one, Refusal):
-            items.bad[index] = one
+def bounded(detail: str) -> str:
+    """Keep an answer small, whatever stands in it: JSON has up to twelve bytes for one character."""
+    if not detail.isascii():
+        detail = detail.encode("ascii", "backslashreplace").decode()
+    return detail if len(detail) <= _DETAIL_CHARACTERS_MAX else f"{detail[: _DETAIL_CHARACTERS_MAX - 3]}..."
 
 
 def read_infraction(item: object, *, jail: str | None, now_ms: int) -> Infraction | Refusal:
@@ -102,37 +155,3 @@ def chunks(items: Sequence[Placed]) -> Iterator[list[Placed]]:
             part_bytes += more_bytes
         if part:
             yield part
-
-
-def documents(body: bytes, content_type: bytes) -> list[Any]:
-    """Cut a request body, or what is in the envelopes around it, into its items.
-
-    One that is no JSON is there as its refusal.
-
-    Lines are found, too, where the content type does not announce them: curl's is always the same.
-    """
-    body = body.lstrip().removeprefix(_BOM)
-    if any(kind in content_type.lower() for kind in _LINES):
-        return list(_lines(body))
-    data = _parsed(body)
-    if isinstance(data, Refusal) and b"\n" in body.strip() and body.lstrip()[:1] == b"{":
-        return list(_lines(body))
-    try:
-        data = unwrap(data)
-    except EnvelopeError as error:
-        data = Refusal(Reason.ENVELOPE, str(error), None)
-    return data if isinstance(data, list) else [data]
-
-
-def _lines(body: bytes) -> Iterator[Any]:
-    for line in body.split(b"\n"):
-        text = line.strip(b" \t\r\x1e")  # RS begins each text of a JSON sequence, RFC 7464
-        if text:
-            yield _parsed(text)
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return parse_body(text)
-    except (ValueError, TypeError) as error:
-        return Refusal(Reason.NOT_JSON, f"not JSON: {error}", None)

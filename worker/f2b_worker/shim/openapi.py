@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME, JAIL_NAME_RULE
+from f2b_worker.shim.items import TOLD_MAX
 from f2b_worker.wire import Simple
 
 _ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -27,33 +28,58 @@ _JAIL: dict[str, Any] = {
     "description": "The jail of infractions that name none.",
     "schema": {"type": "string", "pattern": f"^{JAIL_NAME.pattern}$", "default": DEFAULT_JAIL},
 }
+_PLACE = {"type": "integer", "minimum": 0}
 _RESULT = {
+    "description": "One that was not stored. 503: it may be sent again.",
     "type": "object",
-    "required": ["index", "status"],
+    "required": ["index", "status", "reason", "detail"],
     "properties": {
-        "index": {"type": "integer", "minimum": 0},
-        "status": {"type": "integer", "enum": [200, 400, 503]},
+        "index": _PLACE,
+        "status": {"type": "integer", "enum": [400, 503]},
         "reason": {"type": "string"},
         "detail": {"type": "string"},
     },
 }
+_SPAN = {
+    "description": "Places of the request, both included. What has an id there, or what has none, was not stored.",
+    "type": "object",
+    "required": ["first", "last", "with_id"],
+    "properties": {"first": _PLACE, "last": _PLACE, "with_id": {"type": "boolean"}},
+}
 _RESULTS = {
     "type": "object",
-    "required": ["stored", "results"],
+    "required": ["stored", "refused", "results"],
     "properties": {
         "stored": {"type": "integer", "minimum": 0},
-        "results": {"type": "array", "items": {"$ref": "#/components/schemas/Result"}},
+        "refused": {
+            "description": "How many were not stored, by their reason.",
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1},
+        },
+        "results": {
+            "description": "The first of those, one by one.",
+            "type": "array",
+            "maxItems": TOLD_MAX,
+            "items": {"$ref": "#/components/schemas/Result"},
+        },
+        "again": {
+            "description": "Where those are that may be sent again.",
+            "type": "array",
+            "maxItems": TOLD_MAX,
+            "items": _SPAN,
+        },
         "detail": {"type": "string"},
     },
 }
 _TOKEN_HEADER = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+_ACCEPTED_HEADER = {"Accept-Encoding": {"schema": {"type": "string"}}}
 _LATER_HEADER = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}
 
 
 def document(*, with_tokens: bool, with_state: bool) -> dict[str, Any]:
     """Write the document for a shim that wants tokens or not, and shows its state or not."""
     paths = {
-        "/infraction/{ip}": {"get": _report()},
+        "/infraction/{ip}": {method: _report(method) for method in ("get", "head", "post", "put")},
         "/infractions": {"post": _reports()},
         "/": {"get": _line("alive", "Tell that the process lives, as the old service did.")},
         "/healthz": {"get": _line("healthz", "Tell that the process lives.")},
@@ -96,11 +122,12 @@ def _infraction() -> dict[str, Any]:
     return schema
 
 
-def _report() -> dict[str, Any]:
+def _report(method: str) -> dict[str, Any]:
+    """Describe one of the methods that report; all do the same."""
     ip = {"name": "ip", "in": "path", "required": True, "schema": _ADDRESS}
     return {
-        "operationId": "report",
-        "summary": "Report one infraction of an address, now.",
+        "operationId": "report" if method == "get" else f"report_by_{method}",
+        "summary": "Report one infraction of an address, now; a body is not read.",
         "parameters": [ip, _JAIL],
         "responses": {
             "200": _text("The infraction is stored."),
@@ -128,9 +155,10 @@ def _reports() -> dict[str, Any]:
         "responses": {
             "200": _json("All are stored.", {"type": "object", "required": ["stored"], "properties": {
                 "stored": {"type": "integer", "minimum": 1}}}),
-            "207": _results("Some are stored; says for each what became of it."),
+            "207": _results("Some are stored; says which are not, and why."),
             "400": _results("None can be read; says why."),
-            "413": _text("The body is too large."),
+            "413": _text("The body is too large, as it came or unpacked."),
+            "415": _text("The body is packed, and neither as gzip nor as deflate.", _ACCEPTED_HEADER),
             **_guards(),
             "503": _results("None could be stored; report them again.", _LATER_HEADER),
         },

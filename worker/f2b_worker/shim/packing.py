@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from f2b_worker.wire import write_pack
+from f2b_worker.wire import name_in_pack, new_pack_id, write_pack
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,14 +33,19 @@ def size_bytes(infraction: Infraction) -> int:
     return total + len(jail) + len(json.dumps(note)) + _COLUMNS_BYTES
 
 
-def write_body(infractions: Sequence[Infraction]) -> str:
-    """Write infractions as one message body: a pack, or a list of objects where one has an id of its own."""
+def write_body(infractions: Sequence[Infraction], *, pack_id: str | None = None) -> str:
+    """Write infractions as one message body: a pack, or a list of objects where one has an id of its own.
+
+    Args:
+        infractions: At least one.
+        pack_id: Names the pack; a new random one by default.
+    """
     if any(each.id for each in infractions):
         return json.dumps([each.as_item() for each in infractions], separators=(",", ":"))
     notes = {place: each.note for place, each in enumerate(infractions) if each.note is not None}
     weights = [each.weight for each in infractions]
     rows = [each[:3] for each in infractions]
-    return write_pack(rows, notes=notes, weights=None if max(weights) == 1 else weights)
+    return write_pack(rows, notes=notes, weights=None if max(weights) == 1 else weights, pack_id=pack_id)
 
 
 class Parcel:
@@ -48,22 +53,42 @@ class Parcel:
 
     Args:
         named: See below.
+        began_s: See below.
         expires: Starts the timer that fails the parcel when it is not stored in time.
 
     Attributes:
         named: Whether its infractions have ids of their own; the two kinds are never mixed.
+        began_s: When it was begun, on the loop's clock.
         infractions: What goes into it.
         waiting: One future for each request that has infractions in it.
         size_bytes: About how long the body will be.
+        sending: The task that sends it, once it has left.
+        fate: Says how it went to those who heard that nobody knew; there is one once they have heard that.
     """
 
-    __slots__ = ("_expiry", "infractions", "named", "size_bytes", "waiting")
+    __slots__ = (
+        "_expiry",
+        "_pack_id",
+        "_places",
+        "began_s",
+        "fate",
+        "infractions",
+        "named",
+        "sending",
+        "size_bytes",
+        "waiting",
+    )
 
-    def __init__(self, *, named: bool, expires: Callable[[Parcel], asyncio.TimerHandle]) -> None:
+    def __init__(self, *, named: bool, began_s: float, expires: Callable[[Parcel], asyncio.TimerHandle]) -> None:
         self.named = named
+        self.began_s = began_s
         self.infractions: list[Infraction] = []
         self.waiting: list[asyncio.Future[F2bError | None]] = []
         self.size_bytes = 0
+        self.sending: asyncio.Task[None] | None = None
+        self.fate: asyncio.Future[F2bError | None] | None = None
+        self._pack_id = ""
+        self._places: dict[int, int] = {}
         self._expiry: asyncio.TimerHandle | None = expires(self)
 
     def has_room(self, more_bytes: int) -> bool:
@@ -81,8 +106,41 @@ class Parcel:
         self.waiting.append(fate)
         return fate
 
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether everybody who waited for it has heard how it went, or that nobody knows."""
+        return self._expiry is None
+
+    @property
+    def is_sent(self) -> bool:
+        """Tell whether it was written to be sent."""
+        return self._pack_id != ""
+
+    def body(self) -> str:
+        """Write the message, whose infractions have names from now on."""
+        self._pack_id = new_pack_id()
+        return write_body(self.infractions, pack_id=self._pack_id)
+
+    def named_one(self, infraction: Infraction) -> Infraction:
+        """Answer an infraction of this message under its name: in another message, it is the same one."""
+        if infraction.id:
+            return infraction
+        if not self._places:  # only after a failure, and then for everybody who waited
+            self._places = {id(each): place for place, each in enumerate(self.infractions)}
+        return infraction._replace(id=name_in_pack(self._pack_id, self._places[id(infraction)]))
+
+    def leave_undecided(self, loop: asyncio.AbstractEventLoop, failure: F2bError) -> None:
+        """Tell everybody who waits that nobody knows how it went."""
+        self.fate = loop.create_future()
+        self._tell(failure)
+
     def settle(self, failure: F2bError | None) -> None:
-        """Tell everybody who waits how it went; telling a second time changes nothing."""
+        """Tell everybody who waits how it went, or who waited; telling a second time changes nothing."""
+        if self.fate is not None and not self.fate.done():
+            self.fate.set_result(failure)
+        self._tell(failure)
+
+    def _tell(self, failure: F2bError | None) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None

@@ -9,21 +9,29 @@ from f2b_worker.domain.addresses import plain_address
 from f2b_worker.domain.jails import DEFAULT_JAIL
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.errors import F2bError
-from f2b_worker.shim import metrics
-from f2b_worker.shim.items import Items, Placed, chunks, documents, read_infraction, read_items
-from f2b_worker.shim.outbox import TellableError
-from f2b_worker.shim.replies import OK, RETRY_AFTER_S, Reply, json_reply, later, line, retry_after
+from f2b_worker.http.replies import Reply, line
+from f2b_worker.shim import answers, metrics
+from f2b_worker.shim.answers import OVERLOADED, FailedPart, Failure
+from f2b_worker.shim.bodies import BodyReader, Defaults
+from f2b_worker.shim.items import Items, Placed, chunks, read_infraction
+from f2b_worker.shim.outbox import SentError, TellableError
+from f2b_worker.shim.replies import OK, later
+from f2b_worker.shim.slices import LIGHT_ITEMS
+from f2b_worker.shim.unanswered import Report, Unanswered, UnansweredReports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from f2b_worker.http.turns import Turns
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
+    from f2b_worker.shim.slices import Slices
     from f2b_worker.shim.state import State
 
-_READ_AT_ONCE = 500  # items; other requests have their turn in between
-_OVERLOADED = ("overloaded", "too many infractions wait for the queue; try again")
-_QUEUE_AWAY = ("queue", "the queue cannot be reached; try again")
+_FOR_SINGLE_ONES = 0.1
+"""This part of the places is for infractions that come one by one: no body, however long, takes them."""
+
+_QUEUE_AWAY = Failure("queue", "the queue cannot be reached; try again")
 
 
 class Reports:
@@ -34,78 +42,139 @@ class Reports:
         clock: Dates infractions that carry no time.
         waiting_max: How many infractions may wait for the outbox at once.
         state: Remembers what was stored, if anybody may look.
+        turns: For requests that have much to do.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, *, waiting_max: int, state: State | None) -> None:
+    def __init__(
+        self, outbox: Outbox, clock: Clock, *, waiting_max: int, state: State | None, turns: Turns
+    ) -> None:
         self._outbox = outbox
         self._clock = clock
+        self._turns = turns
+        self._reader = BodyReader()
         self._waiting_max = waiting_max
+        self._places_for_bodies = waiting_max - int(waiting_max * _FOR_SINGLE_ONES)
         self._waiting = 0
         self._state = state
+        self._unanswered = UnansweredReports()
 
-    async def one(self, ip: str, jail: str | None = None) -> Reply:
-        """Take the infraction that a GET reports."""
-        now_ms = self._clock.now_ms()
-        if jail is None:
-            try:
-                ip = plain_address(ip)
-            except ValueError as error:
-                return _refused(Reason.BAD_ADDRESS, str(error))
-            infraction = Infraction(ip, DEFAULT_JAIL, now_ms, "")
-        else:
-            read = read_infraction({"ip": ip, "jail": jail}, jail=None, now_ms=now_ms)
-            if isinstance(read, Refusal):
-                return _refused(read.reason, read.detail)
-            infraction = read
-        failure = await self._store([infraction])
-        return OK if failure is None else later(failure[1])
+    async def one(self, ip: str, jail: str | None = None, *, peer: str = "") -> Reply:
+        """Take the infraction that a GET reports; if it was answered 503 shortly before, it is the same one.
 
-    async def many(self, body: bytes, content_type: bytes, jail: str | None = None) -> Reply:
-        """Take the infractions that a POST reports: each for itself, in a few messages together."""
-        now_ms = self._clock.now_ms()
+        Args:
+            ip: Who misbehaved.
+            jail: Where; by default in the jail `default`.
+            peer: Who reports.
+        """
+        infraction = _read(ip, jail, self._clock.now_ms())
+        if isinstance(infraction, Refusal):
+            metrics.refused.labels(infraction.reason).inc()
+            return line(400, infraction.detail)
+        if self._unanswered:
+            report = Report(peer, infraction.ip, infraction.jail)
+            earlier = self._unanswered.take(report, self._clock.monotonic_s())
+            if earlier is not None:
+                return self._told(await self._again(earlier), earlier)
+        failure = await self._store(infraction)
+        if failure is None:
+            return OK
+        return self._told(failure, Unanswered(Report(peer, infraction.ip, infraction.jail), infraction))
+
+    def _told(self, failure: Failure | None, one: Unanswered) -> Reply:
+        if failure is None:
+            return OK
+        if failure.sent is not None:
+            one.sent(failure.sent)
+        if one.was_sent:
+            self._unanswered.keep(one, self._clock.monotonic_s())
+        return later(failure.detail)
+
+    async def _again(self, one: Unanswered) -> Failure | None:
+        """Store again what was sent before, under its name; it is enough if either is stored."""
+        metrics.repeated.inc()
+        if one.is_stored:
+            self._found_stored(one)
+            return None
+        storing: asyncio.Future[Failure | None] = asyncio.create_task(self._store(one.infraction))
+        try:
+            while not (one.is_stored or storing.done()):
+                waiting: list[asyncio.Future[Any]] = [storing, *one.undecided]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if storing.done():
+                return storing.result()
+        finally:
+            storing.cancel()
+        self._found_stored(one)
+        return None
+
+    def _found_stored(self, one: Unanswered) -> None:
+        metrics.stored.inc()
+        if self._state is not None:
+            self._state.take([one.infraction])
+
+    async def many(self, body: bytes, content_type: bytes, jail: str | None, slices: Slices) -> Reply:
+        """Take the infractions that a POST reports: each for itself, in a few messages together.
+
+        Raises:
+            GoneError: If the client goes before all of it was read; nothing of it is stored then.
+        """
         wrong = _wrong_jail(jail) if jail is not None else None
         if wrong is not None:
             metrics.refused.labels(wrong.reason).inc()
-            return json_reply(400, {"stored": 0, "results": [], "detail": wrong.detail})
-        items = Items()
-        found = documents(body, content_type)
-        for start in range(0, len(found), _READ_AT_ONCE):
-            read_items(items, found[start : start + _READ_AT_ONCE], jail=jail, now_ms=now_ms)
-            if items.number < len(found):
-                await asyncio.sleep(0)
-        if not found:
-            metrics.refused.labels(Reason.EMPTY).inc()
-            return json_reply(400, {"stored": 0, "results": [], "detail": "the body has no infraction"})
-        for refusal in items.bad.values():
-            metrics.refused.labels(refusal.reason).inc()
-        failures = await self._store_all(items.good)
-        return _result(items, failures)
+            return answers.refused_whole(wrong.detail)
+        items = Items(self._take_place)
+        defaults = Defaults(jail, self._clock.now_ms())
+        try:
+            await self._reader.read(body, content_type, items, defaults, slices)
+            del body
+            if not items.number:
+                metrics.refused.labels(Reason.EMPTY).inc()
+                return answers.refused_whole("the body has no infraction")
+            _count(items)
+            return answers.answer(items, await self._store_all(items.good))
+        finally:
+            self._waiting -= items.placed
 
-    async def _store_all(self, good: Sequence[Placed]) -> dict[int, tuple[str, str]]:
-        """Store in chunks; answer, by place, why not."""
-        parts = list(chunks(good))
-        outcomes = await asyncio.gather(*(self._store([item.infraction for item in part]) for part in parts))
-        return {
-            item.place: failure
-            for part, failure in zip(parts, outcomes, strict=True)
-            if failure is not None
-            for item in part
-        }
+    def _take_place(self) -> bool:
+        """Take a place for one infraction of a body; the last of them are for those that come alone."""
+        if self._waiting >= self._places_for_bodies:
+            return False
+        self._waiting += 1
+        return True
 
-    async def _store(self, infractions: list[Infraction]) -> tuple[str, str] | None:
-        number = len(infractions)
-        if self._waiting + number > self._waiting_max:
-            metrics.refused.labels("overloaded").inc(number)
-            return _OVERLOADED
-        self._waiting += number
+    async def _store_all(self, good: Sequence[Placed]) -> list[FailedPart]:
+        """Store in chunks; answer what was not stored, and why."""
+        parts: list[list[Placed]] = []
+        storing: list[asyncio.Task[Failure | None]] = []
+        for part in chunks(good):
+            parts.append(part)
+            storing.append(asyncio.create_task(self._put([item.infraction for item in part])))
+            if len(part) > LIGHT_ITEMS:
+                await self._turns.next()
+        outcomes = enumerate(await asyncio.gather(*storing))
+        return [FailedPart(number, parts[number], why) for number, why in outcomes if why is not None]
+
+    async def _store(self, infraction: Infraction) -> Failure | None:
+        """Store an infraction that came alone; answer why not."""
+        if self._waiting >= self._waiting_max:
+            metrics.refused.labels(OVERLOADED.reason).inc()
+            return OVERLOADED
+        self._waiting += 1
+        try:
+            return await self._put([infraction])
+        finally:
+            self._waiting -= 1
+
+    async def _put(self, infractions: list[Infraction]) -> Failure | None:
+        """Store infractions that have their places; answer why not."""
         try:
             await self._outbox.store(infractions)
         except F2bError as error:  # who owns the outbox logs it, once for all requests
-            metrics.refused.labels("queue").inc(number)
-            return ("queue", f"{error}; try again") if isinstance(error, TellableError) else _QUEUE_AWAY
-        finally:
-            self._waiting -= number
-        metrics.stored.inc(number)
+            metrics.refused.labels("queue").inc(len(infractions))
+            if isinstance(error, TellableError):
+                return Failure("queue", f"{error}; try again")
+            return _QUEUE_AWAY._replace(sent=error) if isinstance(error, SentError) else _QUEUE_AWAY
+        metrics.stored.inc(len(infractions))
         if self._state is not None:
             self._state.take(infractions)
         return None
@@ -116,26 +185,18 @@ def _wrong_jail(jail: str) -> Refusal | None:
     return read if isinstance(read, Refusal) else None
 
 
-def _refused(reason: str, detail: str) -> Reply:
-    metrics.refused.labels(reason).inc()
-    return line(400, detail)
+def _read(ip: str, jail: str | None, now_ms: int) -> Infraction | Refusal:
+    """Read the infraction that a GET reports; most name no jail, and take the short way."""
+    if jail is not None:
+        return read_infraction({"ip": ip, "jail": jail}, jail=None, now_ms=now_ms)
+    try:
+        return Infraction(plain_address(ip), DEFAULT_JAIL, now_ms, "")
+    except ValueError as error:
+        return Refusal(Reason.BAD_ADDRESS, str(error), None)
 
 
-def _result(items: Items, failures: dict[int, tuple[str, str]]) -> Reply:
-    stored = len(items.good) - len(failures)
-    if stored == items.number:
-        return json_reply(200, {"stored": stored})
-    results = [_item(index, items, failures) for index in range(items.number)]
-    if stored == 0 and failures:
-        return json_reply(503, {"stored": 0, "results": results}, retry_after(RETRY_AFTER_S))
-    return json_reply(207 if stored else 400, {"stored": stored, "results": results})
-
-
-def _item(index: int, items: Items, failures: dict[int, tuple[str, str]]) -> dict[str, Any]:
-    refusal = items.bad.get(index)
-    if refusal is not None:
-        return {"index": index, "status": 400, "reason": str(refusal.reason), "detail": refusal.detail}
-    if index in failures:
-        reason, detail = failures[index]
-        return {"index": index, "status": 503, "reason": reason, "detail": detail}
-    return {"index": index, "status": 200}
+def _count(items: Items) -> None:
+    for reason, number in items.bad.items():
+        metrics.refused.labels(reason).inc(number)
+    if items.crowded:
+        metrics.refused.labels(OVERLOADED.reason).inc(items.crowded)

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing.connection import wait
+from pathlib import Path
+from socket import AF_UNIX, socket
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from f2b_worker.collector import look_for_garbage_seldom
-from f2b_worker.errors import StartError
+from f2b_worker.http.limits import ConnectionLimits
+from f2b_worker.http.listening import BACKLOG, SocketFile, handed_listener, listen_on_port, place_of
+from f2b_worker.http.reading import GuardedProtocol
+from f2b_worker.http.serve import GuardedServer, guarded_config
 from f2b_worker.observe import log
 from f2b_worker.observe.shared import shared_metrics
 from f2b_worker.open_files import raise_limit
-from f2b_worker.shim.app import ShimApp, make_app
-from f2b_worker.shim.connections import GuardedProtocol
-from f2b_worker.shim.limits import ConnectionLimits, Limits
-from f2b_worker.signals import STOPS, blocked, end_undisturbed
+from f2b_worker.shim import metrics
+from f2b_worker.shim.app import REPORT, ShimApp, make_app
+from f2b_worker.shim.limits import Limits
+from f2b_worker.shim.several import Several, hear_signals
+from f2b_worker.signals import end_undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from socket import socket
 
-    from uvicorn.supervisors.multiprocess import Process
+    import uvicorn
 
-    from f2b_worker.config.settings import ShimSettings
+    from f2b_worker.config.shim_settings import ShimSettings
+    from f2b_worker.http.requests import Scope
     from f2b_worker.ports import Clock
     from f2b_worker.shim.outbox import Outbox
 
@@ -39,7 +38,6 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 STOP_WITHIN_S = 5
 _FILES_FOR_OURSELVES = 64
-_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,19 @@ class Serving:
     log_level: str
     limits: Limits
     connections: ConnectionLimits
+    drain_s: float = 0.0
+    uds: str = ""
+
+
+class ShimProtocol(GuardedProtocol):
+    """One connection of a client."""
+
+    refused = metrics.refused
+
+    def reads_body(self, scope: Scope) -> bool:
+        """Tell whether it reports in its body: what a proxy mirrors may be an upload of gigabytes."""
+        path: str = scope["path"]
+        return not path.startswith(REPORT)
 
 
 def serving(settings: ShimSettings) -> Serving:
@@ -70,7 +81,16 @@ def serving(settings: ShimSettings) -> Serving:
         write_s=settings.request_s,
         peer_share=settings.peer_share,
     )
-    return Serving(settings.host, settings.port, settings.workers, settings.log_level, limits, connections)
+    return Serving(
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level=settings.log_level,
+        limits=limits,
+        connections=connections,
+        drain_s=settings.drain_s,
+        uds=settings.uds or "",
+    )
 
 
 def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None:
@@ -82,117 +102,102 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
         clock: For all of them.
 
     Raises:
-        StartError: If the port is taken.
+        StartError: If the port is taken, or what was handed over does not listen.
     """
     raise_limit()
     config = uvicorn_config(how, open_outbox, clock)
-    listener = listen(how)
-    warn_if_open_to_all(how)
-    if how.workers == 1:
-        server = uvicorn.Server(config)
-        for number in STOPS:  # before uvicorn's own, and after: it raises the signal again when it has stopped
-            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        server.run(sockets=[listener])
-    else:
-        config.app = partial(_hear_signals, partial(_make, how, open_outbox, clock))
-        with shared_metrics():
-            log.dropped.count_for_all()
-            _Several(config, sockets=[listener]).run()
+    door = Door(how)
+    tell_start(how, door)
+    try:
+        if how.workers == 1:
+            server = GuardedServer(config, drain_s=how.drain_s, owns_door=not door.is_handed_over)
+            _serve_alone(server, door.listener)
+        else:
+            config.app = partial(hear_signals, partial(_make, how, open_outbox, clock))
+            with shared_metrics():
+                log.dropped.count_for_all()
+                sockets, owns_door = [door.listener], not door.is_handed_over
+                Several(config, sockets, drain_s=how.drain_s, owns_door=owns_door).run()
+    finally:
+        door.remove()
     end_undisturbed()
 
 
-class _Several(Multiprocess):
-    """Processes that hear of a stop once they have handlers: a signal to all ends none that only starts."""
-
-    def init_processes(self) -> None:
-        with blocked(*STOPS):
-            super().init_processes()
-
-    def keep_subprocess_alive(self) -> None:
-        # uvicorn waits 5 s for a process that ends just then, and starts another one before it hears of the stop.
-        with blocked(*STOPS):
-            for each in self.processes:
-                self._wait_for(each)
-            if not self._is_to_stop:
-                super().keep_subprocess_alive()
-
-    @property
-    def _is_to_stop(self) -> bool:
-        return not STOPS.isdisjoint([*self.signal_queue, *signal.sigpending()])
-
-    def _wait_for(self, process: Process) -> None:
-        """Wait until a process answers, has ended, or is to stop; end one that hangs."""
-        ends_s = time.monotonic() + self.config.timeout_worker_healthcheck
-        with suppress(OSError, EOFError):  # it has ended
-            process.parent_conn.send(b"ping")
-            while not self._is_to_stop:
-                ready = wait([process.parent_conn, process.process.sentinel], _LOOK_EVERY_S)
-                if process.parent_conn in ready:
-                    process.parent_conn.recv()
-                if ready:
-                    return
-                if time.monotonic() > ends_s:
-                    process.process.kill()
-                    process.process.join()
-                    return
+def _serve_alone(server: GuardedServer, listener: socket) -> None:
+    server.stop_by_signals()
+    server.outlive_signals()
+    server.run(sockets=[listener])
 
 
 def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> uvicorn.Config:
     """Say to uvicorn what and how to serve."""
-    return uvicorn.Config(
+    return guarded_config(
         partial(_make, how, open_outbox, clock),
-        factory=True,
-        interface="asgi3",
+        ShimProtocol,
+        stop_within_s=STOP_WITHIN_S,
         host=how.host,
         port=how.port,
-        http=GuardedProtocol,
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        ws="none",
-        lifespan="on",
-        log_level="critical",
-        access_log=False,
-        proxy_headers=False,  # the peer is whoever connects: headers are written by anybody
-        server_header=False,
-        date_header=False,
-        backlog=4096,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
+        backlog=BACKLOG,
         workers=how.workers,
     )
 
 
-def warn_if_open_to_all(how: Serving) -> None:
-    """Say once, at the start, that no token is asked for."""
-    if not how.limits.tokens:
+def tell_start(how: Serving, door: Door) -> None:
+    """Say where it listens, and that no token is asked for; of a UNIX socket its folder decides who reaches it."""
+    at, handed_over = place_of(door.listener), door.is_handed_over
+    _log.info("listening", at=at, handed_over=handed_over, processes=how.workers, drain_s=how.drain_s)
+    if not how.limits.tokens and door.listener.family != AF_UNIX:
+        host, port, *_ = door.listener.getsockname()
         remedy = "set F2B_TOKEN, or keep the port inside your network"
         reason = "no token is set: everybody who reaches this port can have addresses banned"
-        _log.warning("open_to_all", host=how.host, port=how.port, reason=reason, remedy=remedy)
+        _log.warning("open_to_all", host=host, port=port, reason=reason, remedy=remedy)
 
 
-def listen(how: Serving) -> socket:
-    """Take the port.
+class Door:
+    """Where clients come in: a socket that was handed over, else a UNIX socket, else a port.
+
+    Args:
+        how: Says which.
+
+    Attributes:
+        listener: The socket that listens.
+        is_handed_over: Whether a supervisor holds it, too.
 
     Raises:
-        StartError: If somebody else has it.
+        StartError: If somebody else has it, or what was handed over does not listen.
     """
-    try:
-        return uvicorn.Config("", host=how.host, port=how.port, log_level="critical").bind_socket()
-    except (OSError, SystemExit) as error:  # uvicorn says it to its log and exits
-        raise StartError(f"cannot listen on {how.host} port {how.port}: is it taken?") from error
 
+    def __init__(self, how: Serving) -> None:
+        self._file: SocketFile | None = None
+        handed = handed_listener()
+        self.is_handed_over = handed is not None
+        if handed:
+            self.listener: socket = handed
+        elif how.uds:
+            self._file = SocketFile(Path(how.uds))
+            self.listener = self._file.listener
+        else:
+            self.listener = listen_on_port(how.host, how.port)
 
-def _hear_signals(make: Callable[[], ShimApp]) -> ShimApp:
-    """Make the application of one of several processes, which start with signals blocked."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # uvicorn has its handlers by now
-    return make()
+    def remove(self) -> None:
+        """Remove the file of a UNIX socket that we made: nobody listens any more."""
+        if self._file:
+            self._file.remove()
 
 
 def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:
     log.configure(how.log_level)
-    connections = replace(how.connections, connections_max=_connections_max(how.connections))
-    app = make_app(open_outbox(), clock, how.limits, connections)
+    app = make_app(open_outbox(), clock, how.limits, within(how.connections, raise_limit()))
     look_for_garbage_seldom()
     return app
 
 
-def _connections_max(limits: ConnectionLimits) -> int:
-    return max(1, min(limits.connections_max, raise_limit() - _FILES_FOR_OURSELVES))
+def within(limits: ConnectionLimits, files: int) -> ConnectionLimits:
+    """Bound the connections of a process by the files that it may have open, each of which one of them is."""
+    free = files - _FILES_FOR_OURSELVES
+    lingering_max = max(1, min(limits.lingering_max, free // 8))
+    return replace(
+        limits,
+        connections_max=max(1, min(limits.connections_max, free - lingering_max)),
+        lingering_max=lingering_max,
+    )

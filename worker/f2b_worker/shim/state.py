@@ -55,14 +55,14 @@ class State:
         self._requests.append(request._replace(target=request.target[:_TARGET_CHARACTERS_MAX]))
 
     def infractions(self) -> Iterator[dict[str, Any]]:
-        """List addresses, those reported last on top."""
-        for (ip, jail), (number, first_ms, last_ms) in reversed(self._seen.items()):
+        """List addresses, those reported last on top; others may be reported meanwhile."""
+        for (ip, jail), (number, first_ms, last_ms) in reversed([*self._seen.items()]):
             first, last = _shown(first_ms), _shown(last_ms)
             yield {"ip": ip, "jail": jail, "infractions": number, "first": first, "last": last}
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """List requests, the latest on top."""
-        for request in reversed(self._requests):
+        for request in reversed([*self._requests]):
             yield {"at": _shown(request.at_ms)} | {
                 name: value for name, value in request._asdict().items() if name != "at_ms"
             }

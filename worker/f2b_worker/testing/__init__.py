@@ -8,11 +8,14 @@ from f2b_worker.testing.fleet import MemoryFleet
 from f2b_worker.testing.inbox import MemoryInbox
 from f2b_worker.testing.ip_sets import MemoryIpSet, MemoryIpSetFinder
 from f2b_worker.testing.ledger import MemoryFollower, MemoryLease, MemoryLedger, MemoryNotebook
+from f2b_worker.testing.notices import KeptTarget, MemoryNews, MemoryPlaces
 from f2b_worker.testing.outbox import MemoryOutbox
 from f2b_worker.testing.schema import MemorySchema
+from f2b_worker.testing.tally import MemoryTally
 
 __all__ = [
     "FakeClock",
+    "KeptTarget",
     "MemoryActs",
     "MemoryCountries",
     "MemoryDeadLetters",
@@ -23,7 +26,10 @@ __all__ = [
     "MemoryIpSetFinder",
     "MemoryLease",
     "MemoryLedger",
+    "MemoryNews",
     "MemoryNotebook",
     "MemoryOutbox",
+    "MemoryPlaces",
     "MemorySchema",
+    "MemoryTally",
 ]

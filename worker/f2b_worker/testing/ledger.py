@@ -15,7 +15,7 @@ from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.ports import Changes, Notes, StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from f2b_worker.domain.noted_sets import NotedSets
     from f2b_worker.errors import F2bError
@@ -199,6 +199,11 @@ class MemoryLedger:
         """Read what is remembered of one offender; a stranger is an offender without a past."""
         with self._lock:
             return self._offenders.get(who)
+
+    def last_bans(self, whom: Collection[OffenderId]) -> dict[OffenderId, Ban | F2bError]:
+        """Read the last bans of many, with their evidence."""
+        with self._lock:
+            return {who: bans[max(bans)] for who in whom if (bans := self._history.get(who))}
 
     def standing_of(self, key: str) -> list[StandingBan]:
         """Read the last ban of one address key in each jail."""

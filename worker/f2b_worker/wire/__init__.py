@@ -6,9 +6,9 @@
 from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple, schema
 from f2b_worker.wire.reading import Body, UnreadableError, read_body, read_simple, take_out
-from f2b_worker.wire.texts import parse_body, parse_json
+from f2b_worker.wire.texts import is_utf_16, parse_body, parse_json
 from f2b_worker.wire.values import WEIGHT_MAX, read_id, read_time_ms, read_weight
-from f2b_worker.wire.writing import write_pack
+from f2b_worker.wire.writing import name_in_pack, new_pack_id, write_pack
 
 __all__ = [
     "NOTE_CHARACTERS_MAX",
@@ -20,6 +20,9 @@ __all__ = [
     "Pack",
     "Simple",
     "UnreadableError",
+    "is_utf_16",
+    "name_in_pack",
+    "new_pack_id",
     "parse_body",
     "parse_json",
     "read_body",

@@ -70,7 +70,7 @@ def parse_body(text: str | bytes) -> Any:
         return parse_json(text)
     except (ValueError, TypeError):
         inside = _from_base64(text)
-        if _is_utf_16(inside):
+        if is_utf_16(inside):
             raise ValueError("it is base64 of UTF-16: encode UTF-8") from None
         try:
             data = parse_json(inside)
@@ -92,11 +92,11 @@ def _from_base64(text: str | bytes) -> bytes:
 
 
 def _decoded(text: bytes) -> str:
-    if _is_utf_16(text):
+    if is_utf_16(text):
         raise ValueError("it is UTF-16: send UTF-8")
     return text.decode()
 
 
-def _is_utf_16(text: bytes) -> bool:
+def is_utf_16(text: bytes) -> bool:
     """Tell by how it begins: with a BOM, or with an object or a list."""
     return text.startswith(_UTF_16)

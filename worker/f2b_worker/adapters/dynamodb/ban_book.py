@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, odd_answers, part_of
+from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.dynamodb.acts.orders import DynamoStandingOrders
 from f2b_worker.adapters.dynamodb.ban_log.follower import BanLogFollower
 from f2b_worker.adapters.dynamodb.ban_log.items import BanLogItems
 from f2b_worker.adapters.dynamodb.ban_log.reader import BanLogReader
+from f2b_worker.adapters.dynamodb.batch_reading import READ_MAX, read_items
 from f2b_worker.adapters.dynamodb.items import (
     HISTORY_PREFIX,
     STATE_PREFIX,
@@ -23,12 +25,12 @@ from f2b_worker.adapters.dynamodb.items import (
     who_of,
 )
 from f2b_worker.domain.judge.verdicts import UNREADABLE
-from f2b_worker.errors import Unreadable
+from f2b_worker.errors import F2bError, Unreadable
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -79,6 +81,30 @@ class DynamoBanBook:
             item = answer.get("Item", {})
             version_of(item)
             return as_offender(item)
+
+    def last_bans(self, whom: Collection[OffenderId]) -> dict[OffenderId, Ban | F2bError]:
+        """Read the last bans of many, each with the infractions that it is backed by."""
+        found: dict[OffenderId, Ban | F2bError] = {}
+        for batch in batches(whom, READ_MAX):
+            try:
+                found |= self._last_bans(batch)
+            except F2bError as error:
+                found |= dict.fromkeys(batch, error)
+        return found
+
+    def _last_bans(self, batch: Sequence[OffenderId]) -> dict[OffenderId, Ban | F2bError]:
+        keys = {who: state_key(who) for who in batch}
+        items = read_items(self._client, self._table, keys.values(), _READING)
+        found: dict[OffenderId, Ban | F2bError] = {}
+        for who, key in keys.items():
+            try:
+                with self._told(), odd_answers(_READING):
+                    ban = as_last_ban(items.get((key["pk"]["S"], key["sk"]["S"]), {}))
+            except F2bError as error:
+                found[who] = error
+            else:
+                found |= {who: ban} if ban else {}
+        return found
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -49,6 +49,8 @@ class DynamoFleet:
             item["generation"] = number(sign.generation)
         if not sign.judges:
             item["judges"] = {"BOOL": False}
+        if sign.oldest_ms is not None:
+            item["oldest_ms"] = number(sign.oldest_ms)
         with aws_errors("giving a sign of life"):
             self._client.put_item(TableName=self._table, Item=item)
 
@@ -84,6 +86,7 @@ def _as_sign(item: dict[str, Any]) -> WorkerSign | None:
             item["remark"]["S"],
             as_count(item["generation"]) if "generation" in item else None,
             judges=item.get("judges") != {"BOOL": False},
+            oldest_ms=as_count(item["oldest_ms"]) if "oldest_ms" in item else None,
         )
     except MISSHAPEN:
         return None

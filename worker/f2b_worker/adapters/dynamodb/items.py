@@ -12,7 +12,7 @@ from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.ports import StandingBan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from f2b_worker.errors import Unreadable
 
@@ -33,15 +33,15 @@ def name_of(item: Item) -> str:
     return f"{item['pk']['S']} {item['sk']['S']}"
 
 
-def first_wrong(item: Item, readers: Mapping[str, Callable[[Any], object]]) -> str:
-    """Find the first attribute that its reader does not take; for what is known to have one."""
+def first_wrong(item: Item, readers: Mapping[str, Callable[[Any], object]], needed: Container[str]) -> str | None:
+    """Find the first attribute that its reader does not take; of what is not there, only what is *needed*."""
     for name, read in readers.items():
         try:
             read(item[name])
         except MISSHAPEN:
-            if name in item or name in _NEEDED:
+            if name in item or name in needed:
                 return name
-    return _SOMETHING
+    return None
 
 
 def hit_text(hit: Hit) -> str:
@@ -100,7 +100,7 @@ def as_offender(item: Item) -> Offender:
         revision = as_count(item["rev"]) if "rev" in item else 0
         lifted_ms = as_count(item["lifted_ms"]) if "lifted_ms" in item else 0
     except MISSHAPEN as error:
-        raise unreadable("offender", item, first_wrong(item, _STATE)) from error
+        raise unreadable("offender", item, first_wrong(item, _STATE, ()) or _SOMETHING) from error
     if revision and ban is None and not lifted_ms:
         raise unreadable("offender", item, "ban")
     return Offender(hits, ban, revision, lifted_ms)
@@ -195,14 +195,14 @@ def _as_names(value: Item) -> tuple[str, ...]:
 
 def wrong_in(item: Item) -> str:
     """Name what in a ban's item cannot be read; for what is known to have something."""
-    wrong = first_wrong(item, _BAN)
-    if wrong != _SOMETHING:
+    wrong = first_wrong(item, _BAN, _NEEDED)
+    if wrong:
         return wrong
     try:
         as_ban(item)
     except ValueError as error:  # each attribute can be read, and one is none that a ban can have
         return str(error)
-    return wrong
+    return _SOMETHING
 
 
 def as_past_ban(item: Item) -> Ban:

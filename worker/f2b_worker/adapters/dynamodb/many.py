@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.answers import odd_answers
 from f2b_worker.adapters.batches import batches
+from f2b_worker.adapters.dynamodb.batch_reading import READ_MAX, read_items
 from f2b_worker.adapters.dynamodb.items import (
     ban_item,
     evidence_item,
@@ -23,7 +24,7 @@ from f2b_worker.adapters.dynamodb.items import (
 from f2b_worker.adapters.dynamodb.seen_items import Seen
 from f2b_worker.adapters.dynamodb.statements import Statement, insert, run, update
 from f2b_worker.domain.judge.verdicts import Offender
-from f2b_worker.errors import F2bError, Invalid, Throttled, Unreadable
+from f2b_worker.errors import F2bError, Invalid, Unreadable
 from f2b_worker.observe.unreadable import set_aside
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ MANY = 5
 """From so many offenders on, batches cost less than single calls, which answer sooner."""
 
 _READING = "reading the ledger"
-_READ_MAX = 100  # items in one BatchGetItem
-_READS = 5
 _ROUNDS = 3  # who is still contended then gets an UpdateItem of its own, which nobody can refuse
 
 
@@ -139,7 +138,7 @@ class ManyOffenders:
     def read(self, offenders: Iterable[OffenderId]) -> Answers:
         """Read offenders, and remember them; a stranger is an offender without a past."""
         answers: Answers = {}
-        for batch in batches(offenders, _READ_MAX):
+        for batch in batches(offenders, READ_MAX):
             answers |= self._read_or_error(batch)
         return answers
 
@@ -152,21 +151,9 @@ class ManyOffenders:
             return dict.fromkeys(batch, error)
 
     def _read_batch(self, batch: Sequence[OffenderId]) -> Answers:
-        found: dict[tuple[str, str], Item] = {}
         asked_s = self._clock.monotonic_s()
-        asked = {self._table: {"Keys": [state_key(who) for who in batch], "ConsistentRead": True}}
-        for _ in range(_READS):
-            if not asked:
-                break
-            with aws_errors(_READING):
-                answer = self._client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
-            with odd_answers(_READING):
-                responses = part_of(answer, "Responses", _READING)
-                found.update(((item["pk"]["S"], item["sk"]["S"]), item) for item in responses.get(self._table, []))
-            asked = answer.get("UnprocessedKeys", {})  # type: ignore[assignment]
-        if asked:
-            raise Throttled(f"{_READING}: DynamoDB leaves keys unread")
         keys = {who: state_key(who) for who in batch}
+        found = read_items(self._client, self._table, keys.values(), _READING)
         items = {who: found.get((key["pk"]["S"], key["sk"]["S"]), {}) for who, key in keys.items()}
         return {who: self._learn(who, item, asked_s) for who, item in items.items()}
 

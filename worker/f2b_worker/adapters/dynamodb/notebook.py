@@ -16,12 +16,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import ODD, aws_errors, odd_answer, part_of
-from f2b_worker.adapters.dynamodb.items import unreadable
+from f2b_worker.adapters.dynamodb.items import as_count, number, unreadable
 from f2b_worker.adapters.dynamodb.zipped import unzipped, zipped
 from f2b_worker.adapters.remedies import MISSHAPEN
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
-from f2b_worker.domain.noted_sets import as_lines, from_lines
+from f2b_worker.domain.noted_sets import as_lines, as_numbers, from_lines, from_numbers
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.errors import Unreadable
 from f2b_worker.observe.unreadable import set_aside
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from f2b_worker.adapters.dynamodb.items import Item
-    from f2b_worker.domain.noted_sets import NotedSets
+    from f2b_worker.domain.noted_sets import NotedSets, Progress
     from f2b_worker.ports import EntryKind
 
 _SURGE = "surge"
@@ -131,9 +131,12 @@ class DynamoNotebook:
 
     def note_sets(self, noted: NotedSets) -> None:
         """Replace what was noted of how the sets are."""
-        lines = {"B": zipped("\n".join(as_lines(noted)))}
+        item = self._key(_SETS) | {"lines": {"B": zipped("\n".join(as_lines(noted)))}}
+        if noted.progress:
+            # Not a line: who knows none of that kind could not read the others.
+            item["progress"] = {"M": {name: number(each) for name, each in as_numbers(noted.progress).items()}}
         with aws_errors("noting how the IP sets are"):
-            self._client.put_item(TableName=self._table, Item=self._key(_SETS) | {"lines": lines})
+            self._client.put_item(TableName=self._table, Item=item)
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
         """Note from when on new bans are held back; None: no more."""
@@ -198,9 +201,19 @@ def _swept(item: Item) -> dict[str, int]:
 
 def _sets(item: Item) -> NotedSets:
     try:
-        return from_lines(unzipped(item["lines"]["B"]).split("\n"))
+        noted = from_lines(unzipped(item["lines"]["B"]).split("\n"))
     except MISSHAPEN as error:
         raise unreadable(_SETS, item, "lines") from error
+    return noted._replace(progress=_progress(item))
+
+
+def _progress(item: Item) -> Progress | None:
+    if "progress" not in item:
+        return None
+    try:
+        return from_numbers({name: as_count(each) for name, each in item["progress"]["M"].items()})
+    except MISSHAPEN as error:
+        raise unreadable(_SETS, item, "progress") from error
 
 
 def _as_time(value: Item) -> int:

@@ -8,7 +8,7 @@ from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import account_of_credentials, sqs_client
 from f2b_worker.adapters.provisioning import needs
 from f2b_worker.adapters.provisioning.steps import Step, finds
-from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, is_url, queue_url_of
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, is_url, queue_url_of
 from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:

@@ -10,23 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
-from f2b_worker.adapters.sqlite.file import open_existing, open_to_store, sqlite_errors
+from f2b_worker.adapters.sqlite.act_writing import DONE, NEW_ACT_ON, Work, remember
+from f2b_worker.adapters.sqlite.file import close_with, open_existing, open_to_store, sqlite_errors
 from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
-from f2b_worker.adapters.sqlite.rows import (
-    STRANGER,
-    as_ban,
-    ban_rows,
-    ban_text,
-    history_rows,
-    numbered,
-    read_offenders,
-)
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.acts.act import ACTS_KEPT_MS, Act, Verb
-from f2b_worker.domain.acts.hand_bans import banned_by_hand
-from f2b_worker.domain.acts.lifting import is_running, lifted
 from f2b_worker.domain.jails import DAY_MS
-from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.retention import KEPT_MS, Retention
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import Unreadable
@@ -37,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from f2b_worker.adapters.sqlite.rows import Stored
     from f2b_worker.domain.acts.allowlist import AllowEntry
     from f2b_worker.domain.acts.control import Control
     from f2b_worker.domain.acts.hand_bans import Order
@@ -49,10 +37,6 @@ T = TypeVar("T")
 WRITTEN_AT_ONCE = 200
 """So many offenders one transaction changes, in about a millisecond: the worker waits for it."""
 
-_NEW_ACT = "INSERT INTO acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_NEW_ACT_ON = "INSERT INTO acts_on (key, jail, act, ended, kept_until_day) VALUES (?, ?, ?, ?, ?)"
-_DONE = "SELECT ended FROM acts_on WHERE act = ? AND key = ? AND jail = ?"
-_MOVE_HISTORY = "UPDATE OR REPLACE history SET start_ms = ?, ban = ? WHERE key = ? AND jail = ? AND start_ms = ?"
 _ALLOW = "INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)"
 _ORDERED = "UPDATE counters SET n = n + 1 WHERE name = 'orders'"
 _COLUMNS = "id, at_ms, who, verb, what, jail, reason, number"
@@ -111,7 +95,7 @@ class SqliteActs:
     def _lift(
         self, act: Act, whom: Sequence[OffenderId], connection: sqlite3.Connection, *, forget: bool
     ) -> dict[OffenderId, Ban | F2bError | None]:
-        work = _Work(connection, act, self._kept_day(act), self._retention)
+        work = Work(connection, act, self._kept_day(act), self._retention)
         answers: dict[OffenderId, Ban | F2bError | None] = {}
         for who, stored in work.read(whom):
             if isinstance(stored, Unreadable):
@@ -134,7 +118,7 @@ class SqliteActs:
     def _ban(
         self, act: Act, orders: Mapping[OffenderId, Order], connection: sqlite3.Connection
     ) -> dict[OffenderId, Offender | F2bError]:
-        work = _Work(connection, act, self._kept_day(act), self._retention)
+        work = Work(connection, act, self._kept_day(act), self._retention)
         answers: dict[OffenderId, Offender | F2bError] = {}
         for who, stored in work.read(orders):
             if isinstance(stored, Unreadable):
@@ -193,7 +177,7 @@ class SqliteActs:
             was_there = connection.execute("SELECT 1 FROM control WHERE name = ?", (name,)).fetchone()
             # What the act found is in its answer, for whoever asks again.
             if not self._is_new(act, [name] if was_there else (), connection):
-                return bool(connection.execute(_DONE, (act.id, name, "")).fetchone())
+                return bool(connection.execute(DONE, (act.id, name, "")).fetchone())
             connection.execute("DELETE FROM control WHERE name = ?", (name,))
             return bool(was_there)
 
@@ -219,7 +203,7 @@ class SqliteActs:
 
     def note(self, act: Act) -> None:
         """Remember an act that was done elsewhere."""
-        self._writer.do("noting an act", partial(_remember, act, self._kept_day(act)))
+        self._writer.do("noting an act", partial(remember, act, self._kept_day(act)))
 
     def audit(self, since_ms: int, until_ms: int | None = None) -> Iterator[Act]:
         """Go through the acts of a time, the newest first."""
@@ -241,8 +225,8 @@ class SqliteActs:
         if connection.execute("SELECT 1 FROM acts WHERE id = ?", (act.id,)).fetchone():
             return False
         day = self._kept_day(act)
-        _remember(act, day, connection)
-        connection.executemany(_NEW_ACT_ON, [(each, "", act.id, None, day) for each in networks])
+        remember(act, day, connection)
+        connection.executemany(NEW_ACT_ON, [(each, "", act.id, None, day) for each in networks])
         connection.execute(_ORDERED)
         return True
 
@@ -254,82 +238,9 @@ class SqliteActs:
             return self._reading.execute(query, values).fetchall()
 
 
-class _Work:
-    """What one act changes of offenders, in one transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, act: Act, kept_day: int, retention: Retention) -> None:
-        self._connection = connection
-        self._act = act
-        self._kept_day = kept_day
-        self._retention = retention
-        self._done: list[tuple[object, ...]] = []
-        self._states: list[tuple[OffenderId, Offender, int]] = []
-        self._history: list[tuple[OffenderId, Ban, int]] = []
-
-    def read(self, whom: Iterable[OffenderId]) -> list[tuple[OffenderId, Stored | Unreadable]]:
-        """Read offenders."""
-        asked = list(whom)
-        found = read_offenders(self._connection, asked)
-        return [(who, found.get(who, STRANGER)) for who in asked]
-
-    def done(self, who: OffenderId) -> tuple[Ban | None] | None:
-        """Find which ban the act ended, if it was done to *who* before; else None."""
-        row = self._connection.execute(_DONE, (self._act.id, who.key, who.jail)).fetchone()
-        return (as_ban(json.loads(row[0])) if row[0] else None,) if row else None
-
-    def lift(self, who: OffenderId, stored: Stored, *, forget: bool) -> Ban | None:
-        """End the ban of one offender; answer it as it was if it ran."""
-        before = stored.offender
-        ended = before.ban if is_running(before.ban, self._act.at_ms) else None
-        after = lifted(before, self._act.at_ms, forget=forget)
-        if after:
-            self._note(who, ended)
-            self._change(who, stored, after)
-            if before.ban and after.ban:  # in the history, too, where its evidence stays
-                moved = (after.ban.start_ms, ban_text(after.ban), who.key, who.jail, before.ban.start_ms)
-                self._connection.execute(_MOVE_HISTORY, moved)
-        return ended
-
-    def ban(self, who: OffenderId, stored: Stored, order: Order) -> Offender:
-        """Ban one offender; answer what stands then."""
-        before = stored.offender
-        self._note(who)
-        ban = banned_by_hand(before, order, self._act.at_ms)
-        if ban is None:
-            return before
-        after = Decision(before, ban).applied(before)
-        self._history.append((who, ban, self._change(who, stored, after)))
-        return after
-
-    def _note(self, who: OffenderId, ended: Ban | None = None) -> None:
-        text = ban_text(ended) if ended else None
-        self._done.append((who.key, who.jail, self._act.id, text, self._kept_day))
-
-    def _change(self, who: OffenderId, stored: Stored, after: Offender) -> int:
-        kept_until_ms = self._retention.until_ms(after.ban, now_ms=self._act.at_ms)
-        day = max(stored.kept_until_day, kept_until_ms // DAY_MS + 1)
-        self._states.append((who, after, day))
-        return day
-
-    def write(self) -> None:
-        """Write all that was noted, and the act itself."""
-        connection = self._connection
-        _remember(self._act, self._kept_day, connection)
-        connection.executemany(_NEW_ACT_ON, self._done)
-        numbered(ban_rows(self._states), connection).write(connection)
-        history_rows(self._history).write(connection)
-
-
 def _parts(items: Iterable[T]) -> list[list[T]]:
     """Cut items into parts, one of them at least: an act on nothing is an act."""
     return list(batches(items, WRITTEN_AT_ONCE)) or [[]]
-
-
-def _remember(act: Act, kept_day: int, connection: sqlite3.Connection) -> None:
-    short = act.shortened()
-    what = json.dumps(short.what)
-    row = (act.id, act.at_ms, act.by, act.verb.value, what, act.jail, act.reason, short.count, kept_day)
-    connection.execute(_NEW_ACT, row)
 
 
 def _as_act(row: Sequence[Any]) -> Act:
@@ -351,4 +262,9 @@ def open_acts(
         Missing: If there is no such file.
         StartError: If it is no state file, or of another format.
     """
-    return SqliteActs(open_existing(path), Writer(open_to_store(path)), kept_ms=kept_ms, aside=aside)
+    reading, writing = open_existing(path), open_to_store(path)
+    writer = Writer(writing)
+    acts = SqliteActs(reading, writer, kept_ms=kept_ms, aside=aside)
+    close_with(acts, reading)
+    close_with(writer, writing)
+    return acts

@@ -8,11 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from f2b_worker.adapters.sqlite.layout import FIRST, SECOND
+from f2b_worker.adapters.sqlite.layout import FIRST, SECOND, THIRD
 from f2b_worker.adapters.sqlite.private import check_kind, keep_private, make_private, open_private
 from f2b_worker.domain.schema import UNMARKED, Known, Schema, schema_of
 from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, StartError, Unavailable
@@ -20,7 +21,7 @@ from f2b_worker.errors import F2bError, FileLost, Invalid, Missing, Rejected, St
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 2
+VERSION = 3
 KNOWN = Known(Schema(version=VERSION, readable_from=2), oldest=2)
 APPLICATION_ID = 0x6632622E
 """Tells a state file from other databases."""
@@ -104,25 +105,28 @@ def make_or_open(path: Path) -> sqlite3.Connection:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    """Make format 2 of a file of format 1, or of a new one: all of it, or nothing."""
-    found = read_schema(connection, path)
-    if found and found.version >= VERSION:
+    """Make format 3 of a file of an older one, or of a new one: all of it, or nothing."""
+    found = read_schema(connection, path) or UNMARKED
+    if found.version >= VERSION:
         return
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in SECOND:
+        for statement in (*(SECOND if found.version == 1 else ()), *THIRD):
             connection.execute(statement)
         _mark(connection, KNOWN.written)
 
 
 def _refuse_lone_log(path: Path) -> None:
-    """Refuse a log whose file is gone: SQLite would remove it, and begin anew without a word."""
-    beside = Path(f"{path}{LOG}")
-    if _size(beside) and not _size(path):
-        missing = "empty" if path.exists() else "gone"
-        raise StartError(
-            f"state file {path} is {missing}, but {beside} is not: put the file back, or remove that to begin anew"
-        )
+    """Refuse a log whose file is gone: SQLite would remove it, and begin anew without a word.
+
+    An index beside an empty file tells of one that was cut off while a worker had it, and of a log that SQLite has
+    removed already. Beside a file that is gone it tells of nothing: whoever removes a file may leave it.
+    """
+    for beside, tells in ((Path(f"{path}{LOG}"), True), (Path(f"{path}{INDEX}"), path.exists())):
+        if tells and _size(beside) and not _size(path):
+            missing = "empty" if path.exists() else "gone"
+            remedy = "put the file back, or remove that to begin anew"
+            raise StartError(f"state file {path} is {missing}, but {beside} is not: {remedy}")
 
 
 def _size(path: Path) -> int:
@@ -189,6 +193,15 @@ def open_existing(path: Path, *, writing: bool = False) -> sqlite3.Connection:
             raise
         raise _unusable(path, error) from error
     return connection
+
+
+def close_with(owner: object, connection: sqlite3.Connection) -> None:
+    """Close a connection as soon as nothing refers to *owner* any more, which alone uses it.
+
+    A connection and the statements that it remembers refer to each other: Python would find that late, and whoever
+    looks again and again would run out of file handles.
+    """
+    weakref.finalize(owner, connection.close).atexit = False
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -221,9 +221,11 @@ class SqliteQueue:
         self._announce = announce
         self._place = place
 
-    async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
+    async def send(
+        self, bodies: Sequence[str], *, within_s: float, followed_s: float = 0.0
+    ) -> list[F2bError | None]:
         """Store message bodies; answers when they are on disk, or why they are not."""
-        del within_s  # the writer has a time of its own
+        del within_s, followed_s  # the writer has a time of its own, and what it gave up is not stored later
         now_ms = self._clock.now_ms()
         try:
             self._writer.do("storing infractions", partial(_insert, [(body, now_ms) for body in bodies]))

@@ -9,6 +9,7 @@
     acts_on        on whom, and what ban it ended
     allowed        the allowlist of run time
     control        pauses, how often and when somebody asked to read the files again, the worker's sign of life
+    tally          the numbers over time: what was counted in an hour
     counters       how many changes of bans there were, and of allowlist and control
     schema         the version, and the oldest one whose workers may work with the file
 
@@ -75,3 +76,12 @@ SECOND = (
     "INSERT INTO counters VALUES ('orders', 0)",
 )
 """What makes the second of the first: lifts, and all that people do by hand."""
+
+THIRD = (
+    """
+    CREATE TABLE tally (
+        hour_ms INTEGER NOT NULL, name TEXT NOT NULL, numbers TEXT NOT NULL, PRIMARY KEY (hour_ms, name)
+    ) WITHOUT ROWID
+    """,
+)
+"""What makes the third of the second: the numbers over time. Who knows the second only works on without them."""

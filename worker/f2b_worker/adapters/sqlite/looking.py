@@ -22,6 +22,13 @@ def depth_of_file(connection: sqlite3.Connection) -> QueueDepth:
     return QueueDepth(waiting, 0, 0, dead_letters)
 
 
+def oldest_in_file(connection: sqlite3.Connection) -> int | None:
+    """Tell when the message came that has waited longest; None if none waits."""
+    with sqlite_errors("looking at what waits"):
+        row = connection.execute("SELECT CAST(sent_at_ms AS INTEGER) FROM inbox ORDER BY id LIMIT 1").fetchone()
+    return int(row[0]) if row else None
+
+
 def worker_of_file(path: Path, locks: Path = _LOCKS) -> int | None:
     """Find the process that works on a state file, by the lock that it holds; 0 if none does, None if unknown.
 

@@ -7,6 +7,7 @@ region      name              content (JSON)
 <Region>    networks#<ARN>    the networks in it that bans of ours collapsed into
 <Region>    swept             until when the ended bans had left each IP set
 <Region>    sets              how the IP sets were a moment ago, for commands
+<Region>    progress          how fast bans got into them
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
-from f2b_worker.adapters.sqlite.file import sqlite_errors
+from f2b_worker.adapters.sqlite.file import close_with, sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.soundness import is_whole
-from f2b_worker.domain.noted_sets import as_lines, from_lines
+from f2b_worker.domain.noted_sets import as_lines, as_numbers, from_lines, from_numbers
 from f2b_worker.domain.plan.surge import held_back_from
 from f2b_worker.observe.unreadable import set_aside
 from f2b_worker.ports import Notes
@@ -38,7 +39,10 @@ _SURGE = "surge"
 _RELEASE = "release"
 _SWEPT = "swept"
 _SETS = "sets"
-_KINDS = {_SURGE, _RELEASE, _SWEPT, _SETS, "foreign", "networks"}
+_PROGRESS = "progress"
+_KINDS = {_SURGE, _RELEASE, _SWEPT, _SETS, _PROGRESS, "foreign", "networks"}
+_NAMED_AS = {_RELEASE: _SURGE, _PROGRESS: _SETS}
+"""Of two notes about one thing, how both are named where one of them cannot be read."""
 
 
 class SqliteNotebook:
@@ -78,7 +82,7 @@ class SqliteNotebook:
                 notes[name] = _read(name, content)
             except MISSHAPEN:
                 kind = name.partition("#")[0]
-                kind = _SURGE if kind == _RELEASE else kind
+                kind = _NAMED_AS.get(kind, kind)
                 self._aside(unreadable_item(kind, f"notes {self._region} {name}", "content"))
                 # An enforcer does without it. Of all others, it begins again when one can be read again.
                 if kind != _SETS:
@@ -89,6 +93,8 @@ class SqliteNotebook:
         held_back_from_ms = None if is_surge_lost else held_back_from(notes.get(_SURGE), released_ms)
         foreign, networks = _entries(notes, "foreign"), _entries(notes, "networks")
         swept_ms, sets = notes.get(_SWEPT, {}), notes.get(_SETS)
+        if sets and _PROGRESS in notes:
+            sets = sets._replace(progress=notes[_PROGRESS])
         return Notes(foreign, held_back_from_ms, released_ms, networks, swept_ms, frozenset(lost), sets)
 
     def note_entries(self, kind: EntryKind, ip_set_id: str, entries: frozenset[str]) -> None:
@@ -101,6 +107,7 @@ class SqliteNotebook:
 
     def note_sets(self, noted: NotedSets) -> None:
         """Replace what was noted of how the sets are."""
+        self._note(_PROGRESS, json.dumps(as_numbers(noted.progress)) if noted.progress else None)
         self._note(_SETS, json.dumps(list(as_lines(noted))))
 
     def note_surge(self, held_back_from_ms: int | None) -> None:
@@ -149,6 +156,8 @@ def _read(name: str, content: bytes) -> object:
         times = [found]
     elif kind == _SWEPT:
         times = list(found.values())
+    elif kind == _PROGRESS:
+        return from_numbers(found)
     elif not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise ValueError("entries")
     if not all(is_whole(each, -FOREVER_MS, FOREVER_MS) for each in times):
@@ -170,5 +179,6 @@ def notebooks_in(
     with sqlite_errors("reading the enforcer's notes"):
         rows = connection.execute("SELECT DISTINCT CAST(region AS BLOB) FROM notes").fetchall()
     writer = Writer(connection)
+    close_with(writer, connection)
     regions = [bytes(row[0]).decode(errors="replace") for row in rows]
     return {region: SqliteNotebook(connection, writer, region=region, aside=aside) for region in regions}

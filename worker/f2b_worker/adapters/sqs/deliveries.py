@@ -13,6 +13,7 @@ from botocore.compat import MD5_AVAILABLE
 from f2b_worker.adapters.answers import ODD, odd_answer, part_of
 from f2b_worker.errors import F2bError, Unavailable
 from f2b_worker.observe import metrics
+from f2b_worker.observe.traces import ATTRIBUTE
 from f2b_worker.ports import Message
 
 if TYPE_CHECKING:
@@ -70,7 +71,15 @@ def _message(raw: Any, doing: str, now_ms: int) -> Message:
         receipt=part_of(raw, "ReceiptHandle", doing, str),
         body=part_of(raw, "Body", doing, str) if "Body" in raw else "",
         sent_at_ms=_sent_at_ms(raw.get("Attributes"), now_ms),
+        trace=_trace(raw["MessageAttributes"]) if "MessageAttributes" in raw else "",
     )
+
+
+def _trace(attributes: Any) -> str:
+    """Read which span sent a message; it is for people, so that what cannot be read is none."""
+    told = attributes.get(ATTRIBUTE) if isinstance(attributes, dict) else None
+    value = told.get("StringValue") if isinstance(told, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _sent_at_ms(attributes: Any, now_ms: int) -> int:

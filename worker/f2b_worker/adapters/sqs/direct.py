@@ -23,10 +23,11 @@ from botocore.utils import get_environ_proxies
 from f2b_worker.adapters.answers import BAD_KEYS, aws_errors
 from f2b_worker.adapters.aws_settings import authorities_of
 from f2b_worker.adapters.sqs.sigv4 import Signer
+from f2b_worker.adapters.threads import Threads
 from f2b_worker.errors import AccessDenied, F2bError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_sqs import SQSClient
@@ -65,8 +66,13 @@ class DirectCalls:
         self._renewal: asyncio.Task[None] | None = None
         self._idle: list[tuple[float, _Connection]] = []
 
-    async def call(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call(self, action: str, parameters: Mapping[str, Any], *, anew: bool = False) -> Mapping[str, Any]:
         """Make one call.
+
+        Args:
+            action: Of SQS.
+            parameters: Of the action.
+            anew: Over a new connection; those that are kept are closed, since they may be as dead as another one.
 
         Raises:
             F2bError: The one that boto3's error of the same call would become.
@@ -77,6 +83,8 @@ class DirectCalls:
             self._credentials = None  # the next call asks for others, and waits for them
             raise AccessDenied(f"{action}: {BAD_KEYS}")
         request = self._signed(action, json.dumps(parameters).encode(), credentials)
+        if anew:
+            self._forget_kept()
         try:
             status, body, kind = await self._exchange(request)
         except (OSError, ConnectionLostError, httptools.HttpParserError) as error:
@@ -92,10 +100,13 @@ class DirectCalls:
 
     async def close(self) -> None:
         """Let go of connections."""
+        self._forget_kept()
+        await asyncio.sleep(0)  # the loop closes them in its next round
+
+    def _forget_kept(self) -> None:
         for _, connection in self._idle:
             connection.close()
         self._idle.clear()
-        await asyncio.sleep(0)  # the loop closes them in its next round
 
     def _signed(self, action: str, body: bytes, credentials: ReadOnlyCredentials) -> bytes:
         headers = {"content-type": _CONTENT_TYPE, "host": self._authority, "x-amz-target": f"AmazonSQS.{action}"}
@@ -153,10 +164,19 @@ class DirectCalls:
     async def _renew(self) -> None:
         try:
             with aws_errors("AWS credentials"):
-                self._credentials = await asyncio.to_thread(self._source.get_frozen_credentials)
+                self._credentials = await _in_thread(self._source.get_frozen_credentials)
         except F2bError as error:
             # Old credentials serve until there are new ones: whether they still hold is for AWS to say.
             log.warning("credentials_not_renewed", reason=str(error))
+
+
+async def _in_thread(ask: Callable[[], ReadOnlyCredentials]) -> ReadOnlyCredentials:
+    """Ask in a thread of its own, which keeps no process from ending: the loop's own are waited for at a stop."""
+    thread = Threads(1, "credentials")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, ask)
+    finally:
+        thread.shutdown(wait=False)
 
 
 class _Connection(asyncio.Protocol):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.adapters.answers import aws_errors, part_of
 from f2b_worker.adapters.aws import naming_region, sqs_client
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
-from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox, dead_letter_url_of
+from f2b_worker.adapters.sqs.inbox import IO_THREADS, SqsInbox
 from f2b_worker.errors import CredentialsAway, F2bError, Missing, Permanent, Rejected
 
 if TYPE_CHECKING:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import time
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers, part_of
-from f2b_worker.adapters.aws import naming_region
+from f2b_worker.adapters.answers import aws_errors, error_of, odd_answers
 from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, queue_settings_of
 from f2b_worker.adapters.sqs.deliveries import read_deliveries
+from f2b_worker.adapters.sqs.depth import depth_of
 from f2b_worker.adapters.threads import Threads
-from f2b_worker.errors import F2bError, Missing, Rejected, Unavailable
+from f2b_worker.errors import F2bError, Rejected, Unavailable
+from f2b_worker.observe import traces
 from f2b_worker.ports import RECEIVE_MAX, QueueSettings
 
 if TYPE_CHECKING:
@@ -28,19 +28,7 @@ if TYPE_CHECKING:
     )
 
     from f2b_worker.ports import Clock, DeadLetter, Message
-
-QUEUE_SHOWN_WITHIN_S = 3.0
-"""A queue can be used a second after it was made; somebody whose queue is missing has not long to wait for that.
-
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
-
-ATTRIBUTES_SHOWN_WITHIN_S = 60.0
-"""So long SQS may answer with attributes as they were.
-
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
-
-ATTRIBUTES_ARE_NEW_S = 120.0
-"""Only a queue that was made or changed so short a time ago is waited for, so that an old one is named at once."""
+    from f2b_worker.ports.fleet import QueueDepth
 
 BATCH_MAX = 10  # of messages that one call deletes or makes visible
 IO_THREADS = 4
@@ -71,89 +59,6 @@ class _OwnVisibility(TypedDict, total=False):
     """What a receive asks for itself."""
 
     VisibilityTimeout: int
-
-
-def is_url(queue: str) -> bool:
-    """Tell a queue's URL from its name."""
-    return queue.startswith(("http://", "https://"))
-
-
-def queue_url_of(client: SQSClient, queue: str) -> str:
-    """Find the URL of a queue given by URL or by name.
-
-    Raises:
-        Missing: If there is no such queue.
-    """
-    try:
-        with naming_region(client, queue), aws_errors(f"queue {queue}"):
-            if is_url(queue):
-                answer = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-                part_of(answer, "Attributes", f"queue {queue}", dict)
-                return queue
-            return str(part_of(client.get_queue_url(QueueName=queue), "QueueUrl", f"queue {queue}"))
-    except Missing as error:
-        raise Missing(str(error), shown_within_s=QUEUE_SHOWN_WITHIN_S) from error
-
-
-def dead_letter_url_of(client: SQSClient, queue_url: str) -> str:
-    """Find the queue that the redrive policy of *queue_url* names.
-
-    Raises:
-        Missing: If it has no redrive policy, or names a queue that is not there.
-    """
-    doing = f"queue {queue_url}"
-    with aws_errors(doing):
-        answer = client.get_queue_attributes(
-            QueueUrl=queue_url, AttributeNames=["RedrivePolicy", "LastModifiedTimestamp"]
-        )
-    attributes = answer.get("Attributes", {})
-    policy = attributes.get("RedrivePolicy")
-    if not policy:
-        with odd_answers(doing):
-            changed_s = float(attributes.get("LastModifiedTimestamp", 0))
-        is_new = abs(time.time() - changed_s) < ATTRIBUTES_ARE_NEW_S
-        raise Missing(
-            f"{doing} has no dead-letter queue",
-            shown_within_s=ATTRIBUTES_SHOWN_WITHIN_S if is_new else 0,
-        )
-    with odd_answers(doing):
-        _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
-    if name.endswith(".fifo"):
-        raise Rejected(f"{doing}: its dead-letter queue {name} is a FIFO queue: give it a standard one")
-    with aws_errors(f"dead-letter queue {name}"):
-        found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-        return str(part_of(found, "QueueUrl", f"dead-letter queue {name}"))
-
-
-def visibility_s_of(client: SQSClient, queue_url: str) -> int:
-    """Ask how long a received message of *queue_url* stays hidden."""
-    with aws_errors(f"queue {queue_url}"):
-        answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])
-    with odd_answers(f"queue {queue_url}"):
-        return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30))
-
-
-def queue_settings_of(client: SQSClient, queue_url: str) -> QueueSettings:
-    """Ask how *queue_url* is set; what the answer leaves out is as SQS has it by default.
-
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
-    """
-    with aws_errors(f"queue {queue_url}"):
-        answer = client.get_queue_attributes(
-            QueueUrl=queue_url,
-            AttributeNames=["VisibilityTimeout", "RedrivePolicy", "MessageRetentionPeriod", "DelaySeconds"],
-        )
-    with odd_answers(f"queue {queue_url}"):
-        found = answer.get("Attributes", {})
-        policy = json.loads(found.get("RedrivePolicy") or "{}")
-        return QueueSettings(
-            url=queue_url,
-            visibility_s=int(found.get("VisibilityTimeout", 30)),
-            dead_letters=str(policy.get("deadLetterTargetArn", "")),
-            receives_max=int(policy.get("maxReceiveCount", 0)),
-            retention_s=int(found.get("MessageRetentionPeriod", 345_600)),
-            delay_s=int(found.get("DelaySeconds", 0)),
-        )
 
 
 class SqsInbox:
@@ -206,6 +111,10 @@ class SqsInbox:
             self._dead_letter_url = dead_letter_url_of(self._client, self._queue_url)
         return found
 
+    def depth(self) -> QueueDepth:
+        """Ask how many messages wait, in its dead-letter queue, too."""
+        return depth_of(self._client, self._queue_url, self._dead_letter_url)
+
     def close(self) -> None:
         """Let its threads end, once what they are at is done."""
         for threads in (self._io, self._releases, self._burials):
@@ -217,6 +126,7 @@ class SqsInbox:
 
     def receive(self, *, wait_s: float) -> list[Message]:
         """Receive up to ten messages, waiting up to *wait_s* (whole seconds, 20 at most) for the first."""
+        began_ms = self._clock.now_ms()
         with aws_errors(_RECEIVING):
             answer = self._client.receive_message(
                 QueueUrl=self._queue_url,
@@ -224,9 +134,12 @@ class SqsInbox:
                 WaitTimeSeconds=int(wait_s),
                 MessageSystemAttributeNames=["SentTimestamp"],
                 **self._own,
+                **traces.asked(),
             )
         with odd_answers(_RECEIVING):
-            return read_deliveries(answer.get("Messages", []), _RECEIVING, now_ms=self._clock.now_ms())
+            messages = read_deliveries(answer.get("Messages", []), _RECEIVING, now_ms=self._clock.now_ms())
+        traces.received(messages, self._queue_url, began_ms)
+        return messages
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages for good; deleting twice is no error.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers, part_of
+from f2b_worker.adapters.sqs.hedging import Hedging
 from f2b_worker.adapters.threads import Threads
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Unavailable
 
@@ -17,22 +18,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
+    from f2b_worker.adapters.sqs.hedging import SqsCalls
+
 ATTEMPTS_MAX = 3
-# Of a whole answer's time, so that a lost answer leaves time for a second try.
-_ATTEMPT_SHARE = 0.45
 _PAUSE_S = 0.05
-
-
-class SqsCalls(Protocol):
-    """Calls SQS without blocking the event loop."""
-
-    async def call(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call, once; raises only errors of ours. It may be cancelled."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        ...
+_LOOK_WITHIN_S = 1.7  # as long as an infraction may take to be stored: a slow queue is ready, too
 
 
 class SqsQueue:
@@ -40,24 +30,36 @@ class SqsQueue:
 
     def __init__(self, calls: SqsCalls, *, queue_url: str) -> None:
         self._calls = calls
+        self._sending = Hedging(calls)
         self._queue_url = queue_url
 
-    async def send(self, bodies: Sequence[str], *, within_s: float) -> list[F2bError | None]:
+    async def send(
+        self, bodies: Sequence[str], *, within_s: float, followed_s: float = 0.0
+    ) -> list[F2bError | None]:
         """Send up to ten bodies in one batch; what failed for the moment is tried again within *within_s*.
+
+        A call that is not answered is no failure: it has the whole time. Only what says that it is lost is tried
+        again: an error, a connection that broke or was refused, an entry that failed.
+
+        Args:
+            bodies: What is sent; each has a name in it, so that sending it twice does no harm.
+            within_s: How long somebody waits: no try begins later.
+            followed_s: How much longer an answer is awaited.
 
         Returns:
             For each body None when SQS has stored it, or why it has not.
         """
-        ends_s = asyncio.get_running_loop().time() + within_s
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
         outcomes: list[F2bError | None] = [Unavailable("not sent")] * len(bodies)
         left = list(range(len(bodies)))
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            found = await self._attempt({place: bodies[place] for place in left}, within_s * _ATTEMPT_SHARE)
+            found = await self._attempt({place: bodies[place] for place in left}, ends_s - loop.time(), followed_s)
             for place in left:
                 outcomes[place] = found[place]
             left = [place for place in left if isinstance(outcomes[place], Retryable)]
             pause_s = _PAUSE_S * attempt * random.uniform(1, 2)  # noqa: S311 - no secret
-            if not left or asyncio.get_running_loop().time() + pause_s >= ends_s:
+            if not left or loop.time() + pause_s >= ends_s:
                 break
             await asyncio.sleep(pause_s)
         return outcomes
@@ -66,7 +68,7 @@ class SqsQueue:
         """Return if the queue answers; a policy that allows nothing but sending is no failure."""
         parameters = {"QueueUrl": self._queue_url, "AttributeNames": ["QueueArn"]}
         try:
-            answer = await self._bounded("GetQueueAttributes", parameters, 1.0)
+            answer = await self._looked("GetQueueAttributes", parameters)
         except AccessDenied as error:
             if not error.by_policy:
                 raise
@@ -77,11 +79,15 @@ class SqsQueue:
         """Let go of connections."""
         await self._calls.close()
 
-    async def _attempt(self, bodies: Mapping[int, str], within_s: float) -> dict[int, F2bError | None]:
+    async def _attempt(
+        self, bodies: Mapping[int, str], within_s: float, followed_s: float
+    ) -> dict[int, F2bError | None]:
         entries = [{"Id": str(place), "MessageBody": body} for place, body in bodies.items()]
         parameters = {"QueueUrl": self._queue_url, "Entries": entries}
         try:
-            answer = await self._bounded("SendMessageBatch", parameters, within_s)
+            answer = await self._sending.call(
+                "SendMessageBatch", parameters, within_s=within_s, followed_s=followed_s
+            )
         except F2bError as error:
             return dict.fromkeys(bodies, error)
         try:
@@ -94,12 +100,12 @@ class SqsQueue:
             place: None if str(place) in stored else _failure_of(failed.get(str(place), {})) for place in bodies
         }
 
-    async def _bounded(self, action: str, parameters: Mapping[str, Any], within_s: float) -> Mapping[str, Any]:
+    async def _looked(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(_LOOK_WITHIN_S):
                 return await self._calls.call(action, parameters)
         except TimeoutError as error:
-            raise Unavailable(f"{action}: no answer within {within_s:.1f} s") from error
+            raise Unavailable(f"{action}: no answer within {_LOOK_WITHIN_S:.1f} s") from error
 
 
 def _failure_of(entry: Mapping[str, Any]) -> F2bError:
@@ -129,8 +135,9 @@ class BotoCalls:
         self._client = client
         self._threads = Threads(calls_max, "sqs")
 
-    async def call(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call in a thread. Cancelled, it goes on there, and nobody hears how it ends."""
+    async def call(self, action: str, parameters: Mapping[str, Any], *, anew: bool = False) -> Mapping[str, Any]:
+        """Make one call in a thread, over whichever connection. Cancelled, it goes on there, unheard."""
+        del anew  # boto3 chooses the connections; on the way through a proxy they lead to that alone
 
         def run() -> Mapping[str, Any]:
             with aws_errors(action):

@@ -144,6 +144,11 @@ def region_of(scope: Scope) -> str | None:
     return CLOUDFRONT_REGION if scope is Scope.CLOUDFRONT else None
 
 
+def regions_of(scopes: Iterable[Scope], home: str) -> list[str]:
+    """Name the Regions where sets of these scopes are reached; *home* is the environment's own."""
+    return sorted({region_of(each) or home for each in scopes})
+
+
 def open_ip_set(  # noqa: PLR0913 - what WAF itself names a set by
     looking: WAFV2Client, writing: WAFV2Client, *, name: str, set_id: str, arn: str, scope: Scope, clock: Clock
 ) -> WafIpSet:

@@ -47,6 +47,15 @@ class PackedBans:
             for key, packed in of_jail.items()
         )
 
+    def numbered(self) -> Iterator[tuple[int, Change]]:
+        """Go likewise through all, each with the number under which it was told."""
+        known = [
+            (OffenderId(jail, key), packed)
+            for jail, of_jail in self._packed.items()
+            for key, packed in of_jail.items()
+        ]
+        return ((_number(packed), self._unpacked(who, packed)) for who, packed in known)
+
     def get(self, who: OffenderId) -> Change | None:
         """Find the newest change of one offender."""
         packed = self._packed.get(who.jail, _NONE).get(who.key)

@@ -13,7 +13,7 @@ from f2b_worker.domain.judge.verdicts import ORDERED, UNREADABLE
 from f2b_worker.domain.networks import Networks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from f2b_worker.domain.judge.verdicts import Ban
@@ -64,9 +64,10 @@ class Place:
         sets = self.held.get(family_of(key), ())
         if not sets:
             return State.NO_IP_SET
-        found = {entry_over(key, entries) for entries in sets} - {None}
-        if found:
-            return State.ENFORCED if key in found else State.COVERED
+        if any(key in entries for entries in sets):  # nearly always: to name what is around it takes 0.1 ms
+            return State.ENFORCED
+        if any(entry_over(key, entries) for entries in sets):
+            return State.COVERED
         if is_held_back(ban, self.held_back_from_ms):
             return State.HELD_BACK
         return State.LEFT_OUT if all(len(entries) >= capacity for entries in sets) else State.WAITING
@@ -108,13 +109,15 @@ class NotedPlace:
         if key in group.out:
             is_full = all(each.entries >= capacity for each in group.sets)
             return State.LEFT_OUT if is_full else State.WAITING
-        if not set(around(key)).isdisjoint(group.out):  # whether it is still there itself is not noted
+        # Whether it is still there itself is not noted.
+        if group.out and not set(around(key)).isdisjoint(group.out):
             raise NotNoted
         if ban.start_ms > self.known_ms:
             return State.WAITING
         if ban.start_ms > self.known_ms - JUDGED_WITHIN_MS:  # stored before that note, or after it: nobody noted
             raise NotNoted
-        return State.ENFORCED if self.networks.isdisjoint(around(key)) else State.COVERED
+        is_collapsed = bool(self.networks) and not self.networks.isdisjoint(around(key))
+        return State.COVERED if is_collapsed else State.ENFORCED
 
 
 def state_of(
@@ -145,10 +148,10 @@ def state_of(
         return State.UNREADABLE
     if ban.observed:
         return State.OBSERVED
-    if not allowed.rest_of(key):
+    pieces = allowed.rest_of(key)
+    if not pieces:
         return State.ALLOWLISTED
-    states = in_each(key, ban, places, allowed, capacity=capacity).values()
-    return _least(states) if places else None
+    return _least(_in_each(pieces, ban, places, capacity).values()) if places else None
 
 
 def in_each(
@@ -160,16 +163,23 @@ def in_each(
     capacity: int = SET_CAPACITY,
 ) -> dict[str, State]:
     """Say of each blocklist of a ban how far it is enforced there; see `state_of`."""
-    pieces = allowed.rest_of(key)
+    return _in_each(allowed.rest_of(key), ban, places, capacity)
+
+
+def _in_each(
+    pieces: Sequence[str], ban: Ban, places: Mapping[str, Place] | Mapping[str, NotedPlace], capacity: int
+) -> dict[str, State]:
     return {
-        name: _least(place.state(piece, ban, capacity) for piece in pieces)
+        name: _least([place.state(piece, ban, capacity) for piece in pieces])
         if (place := places.get(name))
         else State.NO_IP_SET
         for name in ban.blocklists
     }
 
 
-def _least(states: Iterable[State]) -> State:
+def _least(states: Collection[State]) -> State:
+    if len(states) == 1:
+        return next(iter(states))
     return min(states, key=_ORDER.index, default=State.NO_IP_SET)
 
 

@@ -33,17 +33,37 @@ REPORTER_CHARACTERS_MAX = 11
 """So much of a reporter's name is kept: each infraction has it in the ledger, beside an id of 16, and an item with
 2,000 infractions stays under 100 KB."""
 
+NOTED = "|"
+"""Stands behind the reporter, before the note; neither an id nor a reporter's name has one behind its `@`."""
+
+NOTE_BYTES_MAX = 40
+"""So much of a note is kept with the infraction, for the same reason: the path of a request, not a whole line."""
+
 
 def split_id(infraction_id: str) -> tuple[str, str]:
     """Take what names an infraction apart from who reported it, "" if nobody says; only the first is judged by."""
-    name, _, reporter = infraction_id.partition(REPORTED_BY)
-    return name, reporter
+    name, _, rest = infraction_id.partition(REPORTED_BY)
+    return name, rest.partition(NOTED)[0]
+
+
+def note_of(infraction_id: str) -> str:
+    """Read the note that is kept with an infraction, "" if there is none; somebody from outside wrote it."""
+    return infraction_id.partition(REPORTED_BY)[2].partition(NOTED)[2]
+
+
+def noted_id(infraction_id: str, note: str) -> str:
+    """Put a note behind an id: as much as is kept, and of that what can be stored and shown."""
+    text = note[:NOTE_BYTES_MAX].encode(errors="replace")[:NOTE_BYTES_MAX].decode(errors="ignore")
+    shown = "".join(each if each.isprintable() else " " for each in text).strip()
+    if not shown:
+        return infraction_id
+    return f"{infraction_id}{'' if REPORTED_BY in infraction_id else REPORTED_BY}{NOTED}{shown}"
 
 
 class Infraction(NamedTuple):
     """One report as it came: an address that misbehaved, where and when, which, and for how many it counts.
 
-    The id may say who reported it, too.
+    The id may say who reported it, too. In the ledger it also has what is kept of the note.
     """
 
     ip: str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import parse_address
 from f2b_worker.domain.jails import FOREVER_MS, MINUTE_MS, OWN_RANGE
-from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
+from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal, noted_id
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class _Place:
     ignored: str = ""
     wrong: str = ""
     unknown_jail: bool = False
+    keeps_notes: bool = False
 
 
 class Sorter:
@@ -103,7 +104,10 @@ class Sorter:
             if place.ignored == OWN_RANGE:
                 into.own = source[0]
         else:
-            into.hits[place.who] += [Hit(each.at_ms, each.id, each.weight) for each in found]
+            named = _noted if place.keeps_notes else _unnoted
+            into.hits[place.who] += [
+                Hit(each.at_ms, each.id if each.note is None else named(each), each.weight) for each in found
+            ]
 
     def _place(self, source: tuple[str, str]) -> _Place:
         place = self._places.get(source)
@@ -127,7 +131,15 @@ def _place_of(source: tuple[str, str], policy: Policy) -> _Place:
     ignored = policy.ignores(jail, address)
     if ignored:
         return _Place(ignored=ignored, unknown_jail=unknown)
-    return _Place(OffenderId(name, jail.key(address)), unknown_jail=unknown)
+    return _Place(OffenderId(name, jail.key(address)), unknown_jail=unknown, keeps_notes=jail.keeps_notes)
+
+
+def _noted(infraction: Infraction) -> str:
+    return noted_id(infraction.id, infraction.note or "")
+
+
+def _unnoted(infraction: Infraction) -> str:
+    return infraction.id
 
 
 def _out_of_time(infraction: Infraction, newest_ms: int) -> Refusal:

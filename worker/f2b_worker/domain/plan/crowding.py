@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from f2b_worker.domain.addresses import BITS, USUAL_IPV6_PREFIX, cidr_of, ipv6_prefix_of, parts_of
+from f2b_worker.domain.plan.ladder import LADDER
 from f2b_worker.domain.plan.members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
-
-LADDER = {
-    4: ((24, 128), (24, 64), (24, 32), (24, 16)),
-    6: ((64, 16), (56, 128), (56, 64), (56, 32), (56, 16), (48, 64), (48, 16), (32, 1024)),
-}
-"""The steps by family: networks of that prefix with so many entries in them are one entry each, and so are those
-of the steps before. The larger a network is, the later it comes: a /32 of IPv6 is all that a provider has."""
 
 EASED_AT = 0.9
 """A step is taken back where that leaves a tenth of the room free, so that it is not taken again at once."""
@@ -36,25 +29,6 @@ class _Crowd(Members):
 
     prefix: int
     place: int
-
-
-def crowded(keys: Iterable[str]) -> set[str]:
-    """Find the networks that may have been written for those of *keys* in them; seconds of work for very many."""
-    least = {family: {prefix: number // 2 for prefix, number in ladder} for family, ladder in LADDER.items()}
-    counted: Counter[tuple[int, int, int]] = Counter()
-    for key in keys:
-        try:
-            family, value, own = parts_of(key)
-        except ValueError:
-            continue  # no key at all; the roster names it
-        counted.update(
-            (family, prefix, value >> BITS[family] - prefix) for prefix in least[family] if prefix < own
-        )
-    return {
-        cidr_of(family, place << BITS[family] - prefix, prefix)
-        for (family, prefix, place), number in counted.items()
-        if number >= least[family][prefix]
-    }
 
 
 class Crowding:

@@ -9,9 +9,9 @@ from f2b_worker.domain.addresses import family_of, is_one_customer
 from f2b_worker.domain.blocklists import SET_CAPACITY
 from f2b_worker.domain.networks import NEVER_BANNED
 from f2b_worker.domain.plan.collapse import Collapser
-from f2b_worker.domain.plan.crowding import crowded
 from f2b_worker.domain.plan.division import Claim
 from f2b_worker.domain.plan.group import Group
+from f2b_worker.domain.plan.ladder import crowded
 from f2b_worker.domain.plan.parting import Parting
 from f2b_worker.domain.plan.relief import Relief
 from f2b_worker.domain.plan.wants import Want

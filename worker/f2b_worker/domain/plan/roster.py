@@ -9,6 +9,7 @@ from f2b_worker.domain.addresses import is_key
 from f2b_worker.domain.ban_log.changes import KEPT_AFTER_END_MS
 from f2b_worker.domain.jails import FOREVER_MS, MINUTE_MS
 from f2b_worker.domain.judge.verdicts import UNREADABLE, OffenderId
+from f2b_worker.domain.plan.awaiting import Awaited, Awaiting
 from f2b_worker.domain.plan.ends import SPAN_MS, Ends
 from f2b_worker.domain.plan.lifted import Lifted
 from f2b_worker.domain.plan.running import Running, RunningBans
@@ -52,6 +53,8 @@ class Roster:
             one each time that is told.
         lifted: Whose ban was lifted, and not made anew.
         held_back: The keys under a running ban that the surge guard keeps out of some blocklist.
+        awaiting: The bans that were heard of since somebody takes the changes, and newcomers before: whoever takes
+            them from there measures how long they took.
         newcomers: The start of each ban that began at `newcomers_from_ms` or later; by default of none.
     """
 
@@ -67,6 +70,7 @@ class Roster:
         self.unreadable: set[str] = set()
         self.lifted = Lifted()
         self.held_back: set[str] = set()
+        self.awaiting = Awaiting()
         self.undated: dict[str, dict[str, int]] = {}
         self.newcomers: dict[str, int] = {}
         self.newcomers_from_ms = FOREVER_MS
@@ -84,11 +88,16 @@ class Roster:
         # Until when a set may have had to hold a key for a ban that does not run, or is enforced elsewhere.
         self._until_ms: dict[str, int] = {}
         self._forgot_ms = 0
+        self._heard_ms = 0
 
     @property
     def active(self) -> int:
         """How many keys are under a ban that should be enforced."""
         return self._keys - len(self._spared.out)
+
+    def banned_by_jail(self) -> dict[str, int]:
+        """Tell how many keys are under a ban of each jail that should be enforced, allowlisted ones included."""
+        return self._running.number_by_jail()
 
     @property
     def allowlisted(self) -> AbstractSet[str]:
@@ -156,6 +165,7 @@ class Roster:
                 self._remember(who.key, ban.start_ms)
             self._end(who.jail, who.key)
             return
+        self._heard_ms = now_ms
         blocklists = self._ours(ban.blocklists)
         is_lifted = now_ms + _CLOCKS_MS >= ban.until_ms <= lifted_ms
         # A ban that was over when it was found counts for escalation and is never written.
@@ -310,6 +320,8 @@ class Roster:
                 self._keys += 1
                 self._spared.note(key)
                 self.lifted.discard(key)
+        if (self.is_heard or ban.start_ms >= self.newcomers_from_ms) and _is_another(ban, known):
+            self._await(key, ban)
         self._running.put(jail, key, ban)
         # A later end is nothing new for the surge guard: when all bans are extended, nobody new is banned.
         if self.is_counted and _is_fresh(ban, known):
@@ -319,6 +331,11 @@ class Roster:
         if known is not None and len(self._ends) > 2 * len(self._running) + _SLACK:
             self._rebuild_ends()
         self._resolve(key, [(jail, ban)] if is_first else None)
+
+    def _await(self, key: str, ban: Running) -> None:
+        # What a set holds already is never put in, and would wait for ever.
+        if self.is_new(Fresh(ban.start_ms, key, ban.blocklists)):
+            self.awaiting.note(key, Awaited(self._heard_ms, None if ban.origin else ban.start_ms))
 
     def _rebuild_ends(self) -> None:
         self._ends = Ends()
@@ -339,6 +356,7 @@ class Roster:
                 self._spared.forget(key)
             self.lifted.discard(key)
             self.newcomers.pop(key, None)
+            self.awaiting.forget(key)
         self._resolve(key)
 
     def _resolve(
@@ -392,9 +410,11 @@ class Roster:
         return is_in(blocklist, key) or (bool(pieces) and all(is_in(blocklist, each) for each in pieces))
 
 
+def _is_another(ban: Running, known: Running | None) -> bool:
+    return known is None or known.start_ms != ban.start_ms
+
+
 def _is_fresh(ban: Running, known: Running | None) -> bool:
     if ban.is_ordered:
         return False
-    if known is None or known.start_ms != ban.start_ms:
-        return True
-    return bool(set(ban.blocklists) - set(known.blocklists))
+    return _is_another(ban, known) or not set(ban.blocklists) <= set(known.blocklists if known else ())

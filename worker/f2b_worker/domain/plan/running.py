@@ -78,6 +78,10 @@ class RunningBans:
         """Tell the same jail by jail."""
         return {jail: set(bans) for jail, bans in self._packed.items()}
 
+    def number_by_jail(self) -> dict[str, int]:
+        """Tell how many bans run in each jail."""
+        return {jail: len(bans) for jail, bans in self._packed.items()}
+
     def get(self, jail: str, key: str) -> Running | None:
         """Find the ban of *key* in a jail."""
         packed = self._packed.get(jail, _NONE).get(key)

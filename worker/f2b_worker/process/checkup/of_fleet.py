@@ -15,7 +15,7 @@ from f2b_worker.adapters.provisioning import fleet as provisioning
 from f2b_worker.adapters.provisioning.fleet import Protections
 from f2b_worker.adapters.provisioning.needs import dead_letters_of
 from f2b_worker.adapters.provisioning.steps import Patience
-from f2b_worker.adapters.sqs.inbox import dead_letter_url_of, is_url, queue_settings_of, queue_url_of
+from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, is_url, queue_settings_of, queue_url_of
 from f2b_worker.errors import F2bError, Missing
 from f2b_worker.process.checkup.check import Check, Role, permissions, told, unreadable_in
 from f2b_worker.process.looking import alive_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _DEAD_LETTERS = "dlq"
 _RECEIVING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 _SENDING = ("sqs:SendMessage",)
+_COUNTING = ("sqs:GetQueueAttributes",)
 _READING = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 _WRITING = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 _IN_BATCHES = ("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate")
@@ -85,7 +86,7 @@ def of_queue(settings: OperatorSettings, role: Role) -> Iterator[Check]:
     yield Check("settings of the queue", queue.problems, role.policy)
     if role.judges:
         yield from permissions(_RECEIVING, queue.probes(queue.url), role.policy)
-        yield from permissions(_SENDING, queue.probes(queue.dead_url), role.policy, dead)
+        yield from permissions((*_SENDING, *_COUNTING), queue.probes(queue.dead_url), role.policy, dead)
     else:
         yield from permissions(_RECEIVING, queue.probes(queue.dead_url), _DEAD_LETTERS, dead)
         yield from permissions(_SENDING, queue.probes(queue.url), _DEAD_LETTERS)

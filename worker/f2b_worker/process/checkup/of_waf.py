@@ -16,6 +16,7 @@ from f2b_worker.domain.blocklists import SET_CAPACITY, Scope
 from f2b_worker.errors import LockLost
 from f2b_worker.process.checkup.check import Check, Role, permissions
 from f2b_worker.process.checkup.of_fleet import steps_of
+from f2b_worker.process.looking import nobody_enforces
 from f2b_worker.process.opening import provision_command
 from f2b_worker.process.regions import by_region, open_finders, open_listing
 
@@ -148,4 +149,4 @@ def _probe_set(ip_set: WafIpSet) -> None:
 
 def _without_enforcer(settings: OperatorSettings, region: str) -> str | None:
     holder = holder_of(dynamodb_client(connections=1), settings.table, f"enforcer/{region}")
-    return None if holder.owner else f"nobody enforces in {region}: give a worker the blocklists of {region}"
+    return None if holder.owner else nobody_enforces(region)

@@ -17,7 +17,7 @@ from f2b_worker.observe.shared import mark_dead, remove_files
 from f2b_worker.process.parts import Condition
 from f2b_worker.process.pool.liveness import Health, Restarts
 from f2b_worker.process.worker import EXIT_PART_DIED, run_worker
-from f2b_worker.signals import blocked
+from f2b_worker.signals import RELOAD, UNHEEDED, blocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ class Child:
         self._started_s, self._refusal = now_s, ""
         self.health.start(now_s)
         # SIGTERM is not: who only starts may die of it.
-        with speaks, blocked(signal.SIGHUP, signal.SIGINT):
+        with speaks, blocked(RELOAD, signal.SIGINT, signal.SIGQUIT, *UNHEEDED):
             self.process.start()
 
     def listen(self, now_s: float) -> None:

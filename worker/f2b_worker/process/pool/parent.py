@@ -16,11 +16,12 @@ from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app
 from f2b_worker.observe.shared import registry_of_all, shared_metrics
 from f2b_worker.open_files import raise_limit
+from f2b_worker.process.companions import accompanied, pids_of, reload_all
 from f2b_worker.process.orphans import reap_orphans
 from f2b_worker.process.pool.child import Child
 from f2b_worker.process.pool.liveness import dead, problem
 from f2b_worker.process.worker import EXIT_STOPPED, STOP_WITHIN_S, serve_health
-from f2b_worker.signals import RELOAD, STOPS, Signals, end_undisturbed
+from f2b_worker.signals import RELOAD, STOPS, UNHEEDED, Signals, end_undisturbed, tell_unheeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.process.companion import Companion
     from f2b_worker.process.pool.liveness import Health
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -45,12 +47,15 @@ def run_pool(settings: WorkerSettings, config: Path | None) -> int:
     raise_limit()
     children = [Child(settings, config, number) for number in range(settings.processes)]
     signals, asked_to_stop = Signals(), threading.Event()
-    with shared_metrics() if settings.metrics_port else nullcontext():
+    with (
+        shared_metrics() if settings.metrics_port else nullcontext(),
+        accompanied(settings, config, asked_to_stop) as companions,
+    ):
         deaths = counter_of_deaths()
         if settings.metrics_port:
             log_lines.dropped.count_for_all()
             _serve(settings, [child.health for child in children], asked_to_stop, deaths)
-        return _run(children, signals, asked_to_stop, deaths)
+        return _run(children, signals, asked_to_stop, deaths, companions)
 
 
 def counter_of_deaths() -> Counter:
@@ -58,13 +63,20 @@ def counter_of_deaths() -> Counter:
     return Counter("f2b_process_deaths", "Worker processes that died", registry=None)
 
 
-def _run(children: Sequence[Child], signals: Signals, asked_to_stop: threading.Event, deaths: Counter) -> int:
+def _run(
+    children: Sequence[Child],
+    signals: Signals,
+    asked_to_stop: threading.Event,
+    deaths: Counter,
+    companions: Sequence[Companion],
+) -> int:
     code: int | None = None
     try:
         while code is None:
-            reap_orphans({child.process.pid for child in children if child.process and child.process.pid})
+            own = {child.process.pid for child in children if child.process and child.process.pid}
+            reap_orphans(own | pids_of(companions))
             code = _tend(children, SystemClock().monotonic_s(), deaths)
-            if code is None and _is_asked_to_stop(children, signals):
+            if code is None and _is_asked_to_stop(children, signals, companions):
                 asked_to_stop.set()
                 code = EXIT_STOPPED
     finally:
@@ -79,7 +91,7 @@ def _serve(
 ) -> None:
     assert settings.metrics_port
     registry = registry_of_all()
-    for of_the_parent in (deaths, metrics.connections_cut):
+    for of_the_parent in (deaths, metrics.connections_cut, metrics.notices, metrics.companion_deaths):
         registry.register(of_the_parent)
     clock = SystemClock()
     app = health_app(
@@ -105,14 +117,16 @@ def _tend(children: Sequence[Child], now_s: float, deaths: Counter) -> int | Non
     return None
 
 
-def _is_asked_to_stop(children: Sequence[Child], signals: Signals) -> bool:
+def _is_asked_to_stop(children: Sequence[Child], signals: Signals, companions: Sequence[Companion]) -> bool:
     """Wait until somebody tells something, dies, or is to be started, or a signal comes; pass on one to reload."""
     wait([signals.fileno(), *(sign for child in children for sign in child.signs)], timeout=0.5)
     # Looked at anew: a signal to all of a group may have ended a child, and be heard here a moment later.
-    came = signals.take() if wait([signals.fileno()], timeout=0) else set()
+    came = signals.take_now()
     if RELOAD in came:
         for child in children:
             child.send(RELOAD)
+        reload_all(companions)
+    tell_unheeded(came & UNHEEDED)
     return bool(came & STOPS)
 
 

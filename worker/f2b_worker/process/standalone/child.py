@@ -15,18 +15,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from f2b_worker.errors import F2bError
-from f2b_worker.signals import ORDERS, blocked
+from f2b_worker.signals import ORDERS, UNHEEDED, blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
     from f2b_worker.adapters.sqlite.place import Place
-    from f2b_worker.shim.serve import Serving
+    from f2b_worker.shim.serve import Door, Serving
 
 LOOK_EVERY_S = 0.2
 ENDS_WITHIN_S = 7.0
 NEWS = b"n"
+DRAIN = "drain"
 STOP = "stop"
 PROBLEM = "problem"
 OVERLOAD = "overload"
@@ -40,14 +41,14 @@ class HttpChild:
     Args:
         how: What and where to serve.
         place: The file to store into.
-        listener: The port, already taken; it is the process's from now on.
+        door: Already taken; it is the process's from now on.
     """
 
-    def __init__(self, how: Serving, place: Place, listener: socket.socket) -> None:
+    def __init__(self, how: Serving, place: Place, door: Door) -> None:
         self._ours, theirs = socket.socketpair()
-        handed = (listener, theirs)
+        handed = (door.listener, theirs)
         # A terminal and systemd signal every process. This one ends after the worker, which tells it when.
-        with blocked(*ORDERS):
+        with blocked(*ORDERS, *UNHEEDED):
             self._process = subprocess.Popen(
                 # -P: whatever lies in the working directory is not imported.
                 [sys.executable, "-P", "-m", "f2b_worker.process.standalone.http"],
@@ -56,13 +57,15 @@ class HttpChild:
             )
         assert self._process.stdin is not None
         with self._process.stdin as stdin:
-            pickle.dump((how, place.path, place.known, *(each.fileno() for each in handed)), stdin)
+            owns_door = not door.is_handed_over
+            pickle.dump((how, place.path, place.known, owns_door, *(each.fileno() for each in handed)), stdin)
         for each in handed:
             each.close()
 
     def run(
         self,
         stop: Event,
+        leaving: Event,
         *,
         problem: Callable[[], str | None],
         overload: Callable[[], str | None],
@@ -72,6 +75,7 @@ class HttpChild:
 
         Args:
             stop: Ends it.
+            leaving: Set before that; it takes requests until the stop, and tells clients to go elsewhere.
             problem: Says what keeps the worker from its work, or None; requests are taken nevertheless.
             overload: Says why it can take nothing more, or None.
             on_news: Called soon after something was stored.
@@ -80,11 +84,15 @@ class HttpChild:
             F2bError: If the process ended without being asked to.
         """
         told: dict[str, str | None] = {PROBLEM: None, OVERLOAD: None}
+        is_draining = False
         self._ours.settimeout(LOOK_EVERY_S)
         try:
             while not stop.is_set():
                 if self._hears_news():
                     on_news()
+                if leaving.is_set() and not is_draining:
+                    self._say(DRAIN)
+                    is_draining = True
                 for what, current in ((PROBLEM, problem()), (OVERLOAD, overload())):
                     if current != told[what] and not stop.is_set():
                         self._say(what, current)

@@ -12,16 +12,15 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.file import open_to_store
 from f2b_worker.adapters.sqlite.inbox import SqliteQueue
 from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.errors import F2bError, Unavailable
+from f2b_worker.http.serve import GuardedServer
 from f2b_worker.observe.log import finish
-from f2b_worker.process.standalone.child import NEWS, OVERLOAD, PROBLEM, STOP
+from f2b_worker.process.standalone.child import DRAIN, NEWS, OVERLOAD, PROBLEM, STOP
 from f2b_worker.shim.batching import BatchingOutbox
 from f2b_worker.shim.outbox import TellableError
 from f2b_worker.shim.serve import uvicorn_config
@@ -44,7 +43,8 @@ class Parent:
 
     Args:
         socket_to_it: Ours.
-        stop: Called in another thread when it asks for the stop.
+        drain: Called in another thread when it asks for a stop that comes later.
+        stop: The same when it asks for the stop.
 
     Attributes:
         problem: What keeps it from its work, as it last said.
@@ -52,10 +52,11 @@ class Parent:
         listening: The thread that hears it.
     """
 
-    def __init__(self, socket_to_it: socket.socket, stop: Callable[[], None]) -> None:
+    def __init__(self, socket_to_it: socket.socket, drain: Callable[[], None], stop: Callable[[], None]) -> None:
         self.problem: str | None = None
         self.overload: str | None = None
         self._socket = socket_to_it
+        self._drain = drain
         self._stop = stop
         self._resting = False
         self._more = False
@@ -87,6 +88,8 @@ class Parent:
                     self.problem = detail
                 elif what == OVERLOAD:
                     self.overload = detail
+                elif what == DRAIN:
+                    self._drain()
                 elif what == STOP:
                     self._stop()
                     return
@@ -129,7 +132,8 @@ class StateOutbox:
 
 def main() -> None:
     """Serve until the worker says so or dies; it has blocked all signals here, which are for itself alone."""
-    how, path, known, listener_number, parent_number = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the worker
+    told = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the worker
+    how, path, known, owns_door, listener_number, parent_number = told
     clock = SystemClock()
     writer, place = Writer(open_to_store(path), busy_s=BUSY_S), Place(path, known)
 
@@ -138,12 +142,8 @@ def main() -> None:
         return StateOutbox(BatchingOutbox(queue), parent)
 
     config = uvicorn_config(how, open_outbox, clock)
-    server = uvicorn.Server(config)
-
-    def stop() -> None:
-        server.should_exit = True
-
-    parent = Parent(socket.socket(fileno=parent_number), stop)
+    server = GuardedServer(config, owns_door=owns_door)  # the worker says when to drain, and when to stop
+    parent = Parent(socket.socket(fileno=parent_number), server.leave, server.stop)
     server.run(sockets=[socket.socket(fileno=listener_number)])
 
 

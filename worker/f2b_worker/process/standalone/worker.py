@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,31 +14,41 @@ from f2b_worker.adapters.sqlite.acts import SqliteActs
 from f2b_worker.adapters.sqlite.fleet import SqliteFleet
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.ledger import PURGED_AT_ONCE, SqliteLedger
+from f2b_worker.adapters.sqlite.looking import depth_of_file
 from f2b_worker.adapters.sqlite.orders import SqliteStandingOrders
 from f2b_worker.adapters.sqlite.state import StateFile
+from f2b_worker.adapters.sqlite.tally import SqliteTally
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.config.loading import load
-from f2b_worker.config.settings import STATE_FILE, ShimSettings
+from f2b_worker.config.settings import STATE_FILE
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
 from f2b_worker.intake.colleagues import follow_colleagues
-from f2b_worker.process.assembly import assemble, hearing, open_rules
+from f2b_worker.process.assembly import assemble, count_infractions, hearing, open_rules
+from f2b_worker.process.auditing import WORKER, Auditing
+from f2b_worker.process.ban_tally import BanTally, name_of_jail
+from f2b_worker.process.depth import show_depth
 from f2b_worker.process.opening import chosen_blocklists, patiently
 from f2b_worker.process.pardoning import Pardoning, pardon
+from f2b_worker.process.priority import stand_back
 from f2b_worker.process.regions import open_state_regions
 from f2b_worker.process.signs import give_signs
 from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch
+from f2b_worker.process.standalone.tallying import FileChanges, tally_bans
 from f2b_worker.process.worker import run_parts
-from f2b_worker.shim.serve import listen, serving, warn_if_open_to_all
+from f2b_worker.shim.serve import Door, serving, tell_start
 
 if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
     from f2b_worker.config.settings import WorkerSettings
+    from f2b_worker.ports import Clock
     from f2b_worker.process.parts import Parts
+    from f2b_worker.shim.serve import Serving
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -59,13 +70,11 @@ def run_standalone(settings: WorkerSettings, config: Path | None) -> int:
         StartError: If it cannot start as configured.
     """
     state = StateFile(settings.state_file or STATE_FILE)
-    try:
-        return run_parts(lambda: _open(state, settings, config), settings, config)
-    finally:
-        state.close()
+    with closing(state), ExitStack() as at_the_end:
+        return run_parts(lambda: _open(state, settings, config, at_the_end), settings, config)
 
 
-def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Parts:
+def _open(state: StateFile, settings: WorkerSettings, config: Path | None, at_the_end: ExitStack) -> Parts:
     act_as("standalone")
     jails, clock = read_jails(config), SystemClock()
     inbox = SqliteInbox(state, clock, linger_s=settings.linger_s)
@@ -77,10 +86,12 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
     rules = patiently(settings, lambda: open_rules(lambda: read_jails(config), orders, clock), config)
     acts = SqliteActs(state.reader(), state.safe_writer, kept_ms=settings.audit_days * DAY_MS)
     fleet = SqliteFleet(state.reader(), state.writer)
-    watch = FileWatch(state)
-    http = _start_http(settings, state)
-    os.nice(NICE)  # of this thread and those it starts, not of the process that was started just now
-    return assemble(
+    tally = SqliteTally(state.reader(), state.writer)
+    watch, waiting = FileWatch(state), state.reader()
+    how = _serving(settings)
+    http = _start_http(how, state, at_the_end)
+    stand_back(NICE)  # of this thread and those it starts, not of the process that was started just now
+    parts = assemble(
         settings,
         rules,
         blocklists=blocklists,
@@ -91,6 +102,7 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
         others={
             "http": lambda parts: http.run(
                 parts.stop,
+                parts.leaving,
                 problem=lambda: parts.problem,
                 overload=lambda: watch.refusal or inbox.overload(),
                 on_news=inbox.announce,
@@ -98,20 +110,37 @@ def _open(state: StateFile, settings: WorkerSettings, config: Path | None) -> Pa
             "file": watch.run,
             "colleagues": lambda parts: follow_colleagues(ledger, hearing(parts), clock, parts.stop),
             "pardons": lambda parts: pardon(
-                ledger, Pardoning(ledger.standing, ledger.orders, acts, clock, "f2b-worker"), clock, parts.stop
+                ledger,
+                Auditing(Pardoning(ledger.standing, ledger.orders, acts, clock, WORKER), acts, clock),
+                clock,
+                parts.stop,
             ),
+            "tally": lambda parts: count_infractions(tally, parts, clock),
+            "ban-tally": lambda parts: _count_bans(ledger, tally, parts, clock),
+            "depth": lambda parts: show_depth(lambda: depth_of_file(waiting), clock, parts.stop),
             "signs": lambda parts: give_signs(fleet, clock, parts.stop, lambda: parts.said),
             "tidier": lambda parts: _tidy_now_and_then(state, ledger, parts.stop),
         },
     )
+    return replace(parts, drain_s=how.drain_s)
 
 
-def _start_http(settings: WorkerSettings, state: StateFile) -> HttpChild:
-    own = {name: getattr(settings, name) for name in ("host", "port", "log_level")}
-    how = serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False, has_options=False))
-    listener = listen(how)
-    warn_if_open_to_all(how)
-    return HttpChild(how, state.place, listener)
+def _serving(settings: WorkerSettings) -> Serving:
+    own = {name: getattr(settings, name) for name in ("host", "port", "uds", "log_level")}
+    return serving(load(ShimSettings, {"workers": 1, **own}, needs_queue=False, has_options=False))
+
+
+def _start_http(how: Serving, state: StateFile, at_the_end: ExitStack) -> HttpChild:
+    door = Door(how)
+    at_the_end.callback(door.remove)
+    tell_start(how, door)
+    return HttpChild(how, state.place, door)
+
+
+def _count_bans(ledger: SqliteLedger, tally: SqliteTally, parts: Parts, clock: Clock) -> None:
+    if parts.intake:
+        bans = BanTally(tally, clock, lambda jail: name_of_jail(parts.rules.policy, jail))
+        tally_bans(FileChanges(ledger, bans), bans, clock, parts.stop, parts.intake.ended)
 
 
 def _tidy_now_and_then(state: StateFile, ledger: SqliteLedger, stop: Event) -> None:

@@ -10,6 +10,7 @@ from f2b_worker.adapters.dynamodb.items import (
     as_ban,
     as_count,
     ban_item,
+    first_wrong,
     name_of,
     number,
     ttl,
@@ -218,14 +219,7 @@ def _texts(value: Item) -> tuple[str, ...]:
 
 
 def _wrong_in(item: Item, readers: Mapping[str, Callable[[Item], object]]) -> str:
-    """Name the first attribute that cannot be read; if all can, it is the key."""
-    for name, read in readers.items():
-        try:
-            read(item[name])
-        except MISSHAPEN:
-            if name in item or name in _NEEDED:
-                return name
-    return "sk"
+    return first_wrong(item, readers, _NEEDED) or "sk"  # if all can be read, it is the key
 
 
 _NEEDED = {"by", "verb", "count", "at_ms", "from_ms", "generation"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.dynamodb.ban_log.packing import Unpacked, unpack
@@ -183,6 +183,19 @@ class BanLogReader:
     def complete_ms(self, cursor: Cursor) -> float:
         """Tell up to which time of the day everything is known that was logged; minus infinity if nobody knows."""
         return cursor.complete_ms(now_ms=self._clock.now_ms(), now_s=self._clock.monotonic_s())
+
+    def past(self, epoch: str, parts: Iterable[Part], places: Iterable[int]) -> Iterator[Change] | None:
+        """Read what these parts and then these numbers told; None if something of the parts has gone.
+
+        Raises:
+            F2bError: If DynamoDB does not answer.
+        """
+        read = self._parts(parts)
+        if read is None:
+            return None
+        entries = self._items.read(epoch, places)
+        later = (self._unpacked(epoch, place, entries[place]).changes for place in sorted(entries))
+        return chain.from_iterable((*read.values(), *later))
 
     def _from_snapshot(self, cursor: Cursor, top: Top, now_s: float) -> Reading | None:
         """Go on from a snapshot that tells more than *cursor*; None if there is none.

@@ -16,7 +16,7 @@ from f2b_worker.adapters.dynamodb.ban_log.parts import Draft
 from f2b_worker.adapters.dynamodb.ban_log.reader import HOLE_S, BanLogReader
 from f2b_worker.adapters.dynamodb.ban_log.snapshot import Snapshot
 from f2b_worker.domain.ban_log.packed import PackedBans
-from f2b_worker.ports import Changes, StandingBan
+from f2b_worker.ports import Changes, Deaf, StandingBan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from f2b_worker.domain.ban_log.changes import Change
     from f2b_worker.domain.ban_log.cursor import Cursor
     from f2b_worker.domain.judge.verdicts import OffenderId
-    from f2b_worker.ports import Clock
+    from f2b_worker.ports import BanListener, Clock
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -81,13 +81,18 @@ class Scribe:
         items: The log, read strongly.
         reader: Follows it, and never goes on from a snapshot by itself: see `lag_max`.
         clock: Tells when a snapshot is due, and how old it is.
+        listener: Hears each change in the order of the log. It has stored what it heard before a snapshot takes
+            its place: who begins with that snapshot is told of no single change in it.
     """
 
-    def __init__(self, items: BanLogItems, reader: BanLogReader, clock: Clock) -> None:
+    def __init__(
+        self, items: BanLogItems, reader: BanLogReader, clock: Clock, listener: BanListener | None = None
+    ) -> None:
         assert items.is_strong
         self._items = items
         self._reader = reader
         self._clock = clock
+        self._listener = listener or Deaf()
         self._begin_with(None)
 
     def _begin_with(self, snapshot: Snapshot | None) -> None:
@@ -104,6 +109,11 @@ class Scribe:
     def is_behind(self) -> bool:
         """Whether there is more to do at once: numbers to read, or a part to write."""
         return self._is_behind or self._publication is not None
+
+    @property
+    def complete_ms(self) -> float:
+        """Up to which time of the day everything is known that was logged; minus infinity if nobody knows."""
+        return self._reader.complete_ms(self._cursor) if self._cursor else float("-inf")
 
     def tick(self) -> Changes:
         """Follow the log, fill its holes, and publish a snapshot if one is due; call it every other second.
@@ -142,12 +152,14 @@ class Scribe:
         for part, changes in reading.parts.items():
             self._bans.take_in(changes, upto[part])
         self._cursor = reading.cursor
+        self._listener.begin(reading.cursor.epoch, reading.cursor.number, self._bans.numbered)
 
     def _fold(self, cursor: Cursor) -> set[OffenderId]:
         changed: set[OffenderId] = set()
         for place in sorted(place for place in self._above if place <= cursor.number):
             changes = self._above.pop(place).changes
             self._bans.take_in(changes, place)
+            self._listener.hear(place, changes)
             changed.update(change.who for change in changes)
             self._bytes += _CHANGE_BYTES * len(changes)
         return changed
@@ -208,6 +220,7 @@ class Scribe:
         assert self._snapshot
         parts = (*publication.kept, publication.draft.part)
         bans = len(self._bans)
+        self._listener.settle()
         snapshot = Snapshot(publication.cursor.epoch, publication.cursor.number, parts, bans)
         if not self._items.point(snapshot, self._snapshot):
             self._cursor = None  # somebody else's is there: go on from it
@@ -234,11 +247,15 @@ class Scribe:
 
 
 def open_scribe(
-    client: DynamoDBClient, table: str, clock: Clock, looked: Callable[[], None] = lambda: None
+    client: DynamoDBClient,
+    table: str,
+    clock: Clock,
+    looked: Callable[[], None] = lambda: None,
+    listener: BanListener | None = None,
 ) -> Scribe:
     """Make a scribe of one table that knows nothing yet; see `BanLogReader` for *looked*."""
     items = BanLogItems(client, table, clock)
-    return Scribe(items, BanLogReader(items, clock, lag_max=None, looked=looked), clock)
+    return Scribe(items, BanLogReader(items, clock, lag_max=None, looked=looked), clock, listener)
 
 
 def _standing(change: Change) -> StandingBan:

@@ -1,0 +1,1 @@
+"""Where notices go: SNS, EventBridge, a webhook, a command, and by Apprise anything else."""

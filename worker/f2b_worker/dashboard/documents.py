@@ -1,0 +1,57 @@
+"""What programs read: the numbers of the pages, as JSON."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from f2b_worker.dashboard.old_state import OLD_STATE, old_state
+from f2b_worker.dashboard.pages.overview import RANGES
+from f2b_worker.query.search import Search
+from f2b_worker.query.selection import SORTS
+from f2b_worker.query.series import series_object
+from f2b_worker.query.status import status_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from f2b_worker.dashboard.asked import Asked
+    from f2b_worker.query.sources import Sources
+
+_SEARCHED = ("q", "note", "jail", "by", "country", "state")
+
+
+def documents_of(sources: Sources) -> Mapping[str, Callable[[Asked], object]]:
+    """Name the documents by their paths; each raises ValueError for what is wrong in a query."""
+    return {
+        "/status.json": lambda _: status_object(sources.status()),
+        "/bans.json": partial(_bans, sources),
+        "/series.json": partial(_series, sources),
+        OLD_STATE: lambda _: old_state(sources),
+    }
+
+
+def _series(sources: Sources, asked: Asked) -> dict[str, Any]:
+    """Tell the numbers over time, by kind and jail."""
+    since = asked.query.get("since", next(iter(RANGES)))
+    if since not in RANGES:
+        raise ValueError(f"since: must be one of {', '.join(RANGES)}")
+    return series_object(sources.series(RANGES[since][0]))
+
+
+def _bans(sources: Sources, asked: Asked) -> dict[str, Any]:
+    """List a page of the bans that are looked for, as `f2b list --json` has each."""
+    sort = asked.query.get("sort", "until")
+    if sort not in SORTS:
+        raise ValueError(f"sort: must be one of {', '.join(SORTS)}")
+    page = asked.query.get("page", "1")
+    if not (page.isascii() and page.isdigit() and 0 < len(page) < 9):
+        raise ValueError("page: must be a number from 1 on")
+    found = sources.bans(Search(**{name: asked.query.get(name, "") for name in _SEARCHED}), sort, int(page))
+    return {
+        "bans": [row.as_object() for row in found.rows],
+        "total": found.total,
+        "page": found.page,
+        "pages": found.pages,
+        "remark": found.remark or None,
+    }

@@ -1,0 +1,213 @@
+"""One address, and its whole story."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from f2b_worker.dashboard.asked import Page
+from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
+from f2b_worker.dashboard.pages.table import Caption, Standing, columns, lines, standing_of
+from f2b_worker.dashboard.pages.timeline import Timeline, hits_of, last_ban, timeline_of
+from f2b_worker.dashboard.pages.verdict import verdict_of
+from f2b_worker.dashboard.rendering import link
+from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL
+from f2b_worker.domain.addresses import display, is_one_customer, network_of
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, OWN_RANGE
+from f2b_worker.domain.judge.explanations import Status
+from f2b_worker.domain.judge.infractions import note_of, split_id
+from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.query.lookup import asked_in
+from f2b_worker.query.reasons import because
+from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, ordinal, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from f2b_worker.config.jails_file import Jails
+    from f2b_worker.dashboard.asked import Asked
+    from f2b_worker.domain.acts.act import Act
+    from f2b_worker.domain.jails import Policy
+    from f2b_worker.domain.judge.explanations import Explanation, WindowCount
+    from f2b_worker.domain.judge.verdicts import Ban, Hit
+    from f2b_worker.query.explanation import Answer
+    from f2b_worker.query.pages import BanRow
+    from f2b_worker.query.places import Holder
+    from f2b_worker.query.sources import Sources
+
+HITS_SHOWN = 100
+_AROUND = 10
+
+
+class HitLine(NamedTuple):
+    """One infraction: when, what, who reported it, for how many it counts, and what became of it."""
+
+    at_ms: int
+    note: str
+    reporter: str
+    name: str
+    weight: int
+    is_used: bool
+
+
+class BanLine(NamedTuple):
+    """One ban of this address in this jail."""
+
+    number: str
+    since_ms: int
+    until_ms: int
+    extended: str
+    by: str
+    evidence: str
+    is_running: bool
+    where: str
+
+
+class JailStory(NamedTuple):
+    """What is known of the address in one jail."""
+
+    jail: str
+    key: str
+    is_of_network: bool
+    is_configured: bool
+    standing: Standing
+    because: str
+    running: BanLine | None
+    windows: Sequence[str]
+    timeline: Timeline | None
+    hits: Sequence[HitLine]
+    hits_left_out: int
+    bans: Sequence[BanLine]
+    holders: Sequence[Holder] | None
+    unreadable: Sequence[str]
+
+
+def address(asked: Asked, sources: Sources) -> Page:
+    """Answer the page of an address or a network."""
+    text = asked.path.removeprefix("/address").strip("/")
+    try:
+        found = sources.story(text)
+    except ValueError as error:
+        told = f"{error}. Search for an address, a network or a jail above."
+        return Page(404, "refused.html", {"title": "No address", "text": told})
+    network, answers = found.network, found.answers
+    own = own_keys(text, sources.jails.policy)
+    stories = [_story(each, is_own=each.found.who in own or each.found.who.key == network) for each in answers]
+    near = network_of(network, ipv4_prefix=24, ipv6_prefix=48) or network
+    has_countries = knows_countries()
+    context: dict[str, Any] = {
+        "title": display(network),
+        "streams": True,
+        "verdict": verdict_of(sources.snapshot()),
+        "network": network,
+        "is_network": not is_one_customer(network),
+        "country": next((each.country for each in answers if each.country), None),
+        "stories": stories,
+        "banned_in": [each.jail for each in stories if each.running and not each.is_of_network],
+        "banned_around": [each.key for each in stories if each.running and each.is_of_network],
+        "acts": acts_of(answers),
+        "near": near,
+        "near_href": link("/bans", q=display(near)),
+        "is_allowed": any(exempt.rule != OWN_RANGE for each in answers if (exempt := each.found.exemption)),
+        "neighbours": lines(_neighbours(sources, network)),
+        "neighbours_caption": Caption("Banned neighbours", columns(country=has_countries), is_seen=False),
+        **countries_shown(has_countries),
+        "jails": sorted({MANUAL_JAIL, *sources.jails.policy.jails}),
+        "manual": MANUAL_JAIL,
+        "blocklists": blocklists_in(sources.jails),
+    }
+    return Page(200, "address.html", context)
+
+
+def blocklists_in(jails: Jails) -> list[str]:
+    """Name where a ban may be enforced: the usual blocklist first."""
+    others = {each.name for each in jails.blocklists} - {DEFAULT_BLOCKLIST}
+    return [DEFAULT_BLOCKLIST, *sorted(others)]
+
+
+def _neighbours(sources: Sources, network: str) -> list[BanRow]:
+    found = sources.around(network, _AROUND + 1).rows
+    return [each for each in found if each.who and each.who.key != network][:_AROUND]
+
+
+def acts_of(answers: Sequence[Answer]) -> list[Act]:
+    """Gather what people did to it, each once, the newest first."""
+    acts = {act.id: act for each in answers for act in each.acts}
+    return sorted(acts.values(), key=lambda act: (-act.at_ms, act.id))
+
+
+def own_keys(text: str, policy: Policy) -> set[OffenderId]:
+    """Name what an address is judged as in each jail, of IPv6 its /64: a ban of that is its own."""
+    address, _, is_judged_as_one = asked_in(text, policy)
+    if not is_judged_as_one:
+        return set()
+    return {OffenderId(name, policy.jail(name).key(address)) for name in (DEFAULT_JAIL, *policy.jails)}
+
+
+def _story(answer: Answer, *, is_own: bool) -> JailStory:
+    found = answer.found
+    hits = hits_of(found)
+    last = last_ban(found)
+    used = set(last.evidence) if last else set()
+    lately = hits[-HITS_SHOWN:]
+    earlier = [_ban_line(each, is_running=False) for each in reversed(found.earlier)]
+    running = _ban_line(found.ban, is_running=True) if found.ban else None
+    return JailStory(
+        jail=found.who.jail,
+        key=found.who.key,
+        is_of_network=not is_own,
+        is_configured=answer.configured,
+        standing=_standing(answer),
+        because=because(found, answer.now_ms),
+        running=running,
+        windows=_windows(found) if found.status != Status.UNREADABLE else [],
+        timeline=timeline_of(answer),
+        hits=[_hit_line(each, is_used=each in used) for each in reversed(lately)],
+        hits_left_out=len(hits) - len(lately),
+        bans=[running, *earlier] if running else earlier,
+        holders=answer.holders,
+        unreadable=[str(each) for each in answer.unreadable],
+    )
+
+
+def _standing(answer: Answer) -> Standing:
+    """Say how it stands in one word: of a running ban, how far that is enforced."""
+    if answer.found.ban and answer.state is not None:
+        word, tone = standing_of(answer.state)
+        return Standing(f"banned, {word}", tone)
+    return Standing(answer.found.status.replace("_", " "))
+
+
+def _hit_line(hit: Hit, *, is_used: bool) -> HitLine:
+    name, reporter = split_id(hit.id)
+    return HitLine(hit.at_ms, note_of(hit.id), reporter, name, hit.weight, is_used)
+
+
+def _ban_line(ban: Ban, *, is_running: bool) -> BanLine:
+    backed = infractions(len(ban.evidence)) if ban.evidence else ""
+    where = f"in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else "observed only" if ban.observed else ""
+    return BanLine(
+        ordinal(ban.count),
+        ban.start_ms,
+        ban.until_ms,
+        extended_by(ban),
+        origin_of(ban),
+        backed,
+        is_running,
+        where,
+    )
+
+
+def _windows(found: Explanation) -> list[str]:
+    """Write how full each window is, if it counts; what a running ban has used is not in it, and does not miss."""
+    if found.exemption:
+        return []
+    if found.ban:
+        return [f"{_filled(each)}, counted since the ban" for each in found.counts]
+    return [
+        f"{_filled(each)}, {each.missing} missing" if each.missing > 0 else _filled(each) for each in found.counts
+    ]
+
+
+def _filled(count: WindowCount) -> str:
+    window = count.window
+    return f"{count.counted} of {infractions(window.maxretry)} within {duration(window.findtime_ms)}"

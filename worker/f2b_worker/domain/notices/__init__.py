@@ -1,0 +1,1 @@
+"""Notices: of what people are told, and how many events become one message."""

@@ -1,0 +1,1 @@
+"""What people ask of a fleet, answered once: commands and pages show the same numbers."""

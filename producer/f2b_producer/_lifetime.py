@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_producer._ground import is_child_of
+from f2b_producer._states import end_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,11 @@ def attend(producer: object, pump: Ending, flush_timeout_s: float) -> None:
 def close_all(**_celery: object) -> None:
     """Close every pump; each within its own time, all of them begun now."""
     _end_all(lambda pump, timeout_s, patience_s: pump.close(timeout_s, patience_s))
+
+
+def _end_process() -> None:
+    close_all()
+    end_words()
 
 
 def stop_all() -> None:
@@ -117,6 +123,6 @@ def _begin_in_child() -> None:
 # The first finalizer registers the exit hook of them all, and what was registered first runs last: after ours.
 # One of urllib3 closes its connections; what we sent after it would open another, which nobody closes.
 weakref.finalize(close_all, int).detach()
-atexit.register(close_all)
+atexit.register(_end_process)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)

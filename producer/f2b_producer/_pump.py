@@ -17,7 +17,7 @@ from f2b_producer._quiet import is_own_record, under_way
 from f2b_producer._room import WaitingRoom
 from f2b_producer._rounds import Rounds
 from f2b_producer._sender import Sender, jitter
-from f2b_producer._states import StateLog
+from f2b_producer._states import StateLog, go_into_background
 from f2b_producer._stats import Counter, Health, Stats
 from f2b_producer._waiting import Wait
 
@@ -281,6 +281,7 @@ class Pump:
             self._wake()
 
     def _run(self, bells: Bells, older: Bells | None) -> None:
+        go_into_background()
         try:
             while older is not None and older.left.silent():
                 time.sleep(HAND_OVER_S)

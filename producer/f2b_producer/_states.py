@@ -4,7 +4,9 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from itertools import count
 from typing import NamedTuple
 
@@ -17,11 +19,35 @@ OVERFLOW_OVER_S = 60.0  # a buffer at its limit overflows in bursts: one state, 
 # Of one queue in one process. One is enough; a few come from modules that do not know of each other, and one for
 # each request passes this in moments.
 PRODUCERS_MAX = 10
-# How long a signal handler waits for a log handler, whose lock may be held by the very thread that it interrupts.
+# How long a signal handler waits for a log handler, whose lock may be held by the very thread that it interrupts;
+# and how long the end of the process does.
 LOG_WAIT_S = 1.0
+LOOK_S = 0.005
 
 _log = logging.getLogger("f2b_producer")
 _aside: list[None] = []  # one entry for each signal handler that speaks now
+# Not the thread's id, as in `_quiet`.
+_in_background: ContextVar[bool] = ContextVar("f2b_in_background", default=False)
+_speaking: set[tuple[int, object]] = set()  # the process, and one of each of our threads that speaks now
+_over: set[int] = set()  # the process, once its exit hooks have run
+
+
+def go_into_background() -> None:
+    """Say that this thread is one that the end of the process does not wait for."""
+    _in_background.set(True)
+
+
+def end_words() -> None:
+    """Let our threads say nothing more: the process ends, and the calling thread has said what is lost.
+
+    Python kills such a thread where it stands. If that is in a write to standard error, it keeps the lock, and
+    Python aborts at its last flush: "_enter_buffered_busy: could not acquire lock for ... <stderr>".
+    """
+    here = os.getpid()
+    _over.add(here)
+    waits_until_s = time.monotonic() + LOG_WAIT_S
+    while any(pid == here for pid, _ in tuple(_speaking)) and time.monotonic() < waits_until_s:
+        time.sleep(LOOK_S)
 
 
 @contextlib.contextmanager
@@ -59,9 +85,13 @@ def _say_aside(level: int, message: str, args: tuple[object, ...], error: BaseEx
 
 
 def _say_here(level: int, message: str, args: tuple[object, ...], error: BaseException | None) -> None:
+    ours = (os.getpid(), object())
+    if _in_background.get():
+        _speaking.add(ours)
     # A handler of the application may raise, even SystemExit; that must not end the thread that sends.
     try:
-        _log.log(level, message, *args, exc_info=error)
+        if ours not in _speaking or ours[0] not in _over:
+            _log.log(level, message, *args, exc_info=error)
     except KeyboardInterrupt:  # of who waits for the end of the process, and not the handler's
         raise
     except SystemExit:
@@ -69,6 +99,8 @@ def _say_here(level: int, message: str, args: tuple[object, ...], error: BaseExc
             raise
     except BaseException:  # noqa: BLE001, S110 - who cannot log cannot log that either
         pass
+    finally:
+        _speaking.discard(ours)
 
 
 _made: dict[str, Iterator[int]] = {}

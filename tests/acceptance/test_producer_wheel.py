@@ -124,7 +124,7 @@ def test_alone_it_reports_with_a_client_of_the_application(wheel: Path, bin_fold
 
 def test_alone_it_says_what_to_install_for_sqs(wheel: Path, bin_folder: Path) -> None:
     install(bin_folder, wheel)
-    command = f"203.0.113.7 --queue {AT_AWS} --timeout 0.2".split()
+    command = f"203.0.113.7 --queue {AT_AWS} --timeout 3".split()
     done = ran(bin_folder / "f2b-report", *command, environment=STRICT)
     assert done.returncode == 1
     assert "boto3 is not installed: pip install boto3" in done.stderr

@@ -190,12 +190,50 @@ def test_the_end_of_a_process_is_bounded_and_says_what_was_left_behind(tmp_path:
         "f2b = Producer('memory:', client=client, flush_timeout_s=0.2)\n"
         "import atexit; atexit.register(lambda: sys.stdout.write(repr(f2b.stats())))\n"
         "for i in range(3): f2b.report('10.0.0.1')\n"
-        "import f2b_producer._lifetime as c; atexit.unregister(c.close_all); atexit.register(c.close_all)\n"
+        "import f2b_producer._lifetime as c; atexit.unregister(c._end_process); atexit.register(c._end_process)\n"
     )
     done = run(script, str(tmp_path / "bodies"))
     assert done.returncode == 0
     assert "closed with 3 infractions unsent: ConnectionError: away" in done.stderr
     assert "sent=0" in done.stdout
+
+
+TALKS_AT_THE_END = """
+import atexit, sys, threading, time
+sending, over, talking = threading.Event(), threading.Event(), threading.Event()
+
+def end():  # after the hooks of `logging` and of the producer, for it was registered before
+    over.set()
+    while not talking.is_set() and any(thread.name == "f2b-producer" for thread in threading.enumerate()):
+        time.sleep(0.001)
+
+atexit.register(end)
+import logging
+from f2b_producer import Producer
+
+class Talking(logging.Handler):
+    def emit(self, record):
+        while over.is_set():
+            sys.stderr.write("still sending\\n")
+            talking.set()
+
+class Away:
+    def send_message_batch(self, **call):
+        sending.set()
+        over.wait()
+        raise ConnectionError("away")
+
+logging.getLogger("f2b_producer").addHandler(Talking())
+f2b = Producer("memory:", client=Away(), flush_timeout_s=0)
+f2b.report("10.0.0.1")
+sending.wait()
+"""
+
+
+def test_a_sending_thread_that_the_end_overtakes_says_nothing_more_and_aborts_no_process() -> None:
+    """It would be killed in the middle of a line, and keep the lock of standard error, which Python flushes last."""
+    done = run(TALKS_AT_THE_END, environment={**os.environ, "PYTHONUNBUFFERED": ""})
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_boto3_can_be_loaded_by_a_script_that_ends_right_after_its_first_report(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def judged(state: Path) -> Counter[str]:
 
 
 def start_all(fleet: Fleet, workers: str, *options: str, log: Path) -> subprocess.Popen[bytes]:
-    """Start a shim, and wait for each of its processes: one that has not begun drains nothing, and a stop kills it."""
+    """Start a shim, and wait until each of its processes hears of a stop: before, one would kill it."""
     fleet.start_shim("--workers", workers, *options, log=log)
     assert fleet.shim is not None
     children = children_of(fleet.shim.pid)

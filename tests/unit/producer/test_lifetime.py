@@ -231,7 +231,7 @@ sending.wait()
 
 
 def test_a_sending_thread_that_the_end_overtakes_says_nothing_more_and_aborts_no_process() -> None:
-    """It would be killed in the middle of a line, and keep the lock of standard error, which Python flushes last."""
+    """Killed in the middle of a line it keeps the lock of standard error, which Python flushes last."""
     done = run(TALKS_AT_THE_END, environment={**os.environ, "PYTHONUNBUFFERED": ""})
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -27,9 +27,9 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.notices.wording import Wording
 from f2b_worker.process.assembly import open_ledger
-from f2b_worker.process.checkup.check import LOOKING, Role
-from f2b_worker.process.checkup.checks import checks
 from f2b_worker.process.regions import open_finder
+from f2b_worker.query.checkup.check import LOOKING, Role
+from f2b_worker.query.checkup.checks import checks
 from localstack.policies import Names, filled
 from tests.integration.command_roles import ALLOWED, COMMANDS, RULE_GROUP, commands_of
 from tests.integration.dashboard_role import a_dashboard

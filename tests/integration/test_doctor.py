@@ -17,8 +17,8 @@ from f2b_worker.adapters.sqlite.file import make_or_open
 from f2b_worker.adapters.waf import finder
 from f2b_worker.ports import WorkerSign
 from f2b_worker.process import regions
-from f2b_worker.process.checkup import of_file, of_machine
-from f2b_worker.process.checkup.check import LOOKING
+from f2b_worker.query.checkup import of_file, of_machine
+from f2b_worker.query.checkup.check import LOOKING
 from tests.integration import roles
 from tests.integration.provisioning import NAMES, Cloud, run
 

@@ -11,7 +11,7 @@ from f2b_worker.cli.status import _lines
 from f2b_worker.domain.acts.control import Control, Pause
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
 from f2b_worker.ports import Holder, Notes, QueueDepth, WorkerSign
-from f2b_worker.process.looking import Seen
+from f2b_worker.query.looking import Seen
 from f2b_worker.query.status import RELOADED_WITHIN_MS, Filled, Status, status_object
 
 NOW_MS = 1_700_000_000_000

@@ -18,10 +18,10 @@ from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.domain.networks import Networks
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet
 from f2b_worker.errors import Unavailable, Unreadable
-from f2b_worker.process.looking import Seen
 from f2b_worker.query import ban_pages, countries, selection
 from f2b_worker.query.ban_pages import BanPages
 from f2b_worker.query.following import Snapshot
+from f2b_worker.query.looking import Seen
 from f2b_worker.query.search import Search
 from f2b_worker.query.status import Status
 from f2b_worker.testing import FakeClock, MemoryCountries, MemoryLedger

@@ -13,15 +13,15 @@ from f2b_worker.cli.output import TABLE, Listing, listing_options, painted, show
 from f2b_worker.config.jails_file import jails_errors, read_jails
 from f2b_worker.config.operator import operator_errors
 from f2b_worker.errors import F2bError
-from f2b_worker.process.checkup.check import Role
-from f2b_worker.process.checkup.checks import checks
+from f2b_worker.query.checkup.check import Role
+from f2b_worker.query.checkup.checks import checks
 from f2b_worker.query.wording import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from f2b_worker.config.operator import OperatorSettings
-    from f2b_worker.process.checkup.check import Check
+    from f2b_worker.query.checkup.check import Check
 
 KEYS = ("what", "ok", "problem")
 

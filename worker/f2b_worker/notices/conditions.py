@@ -13,7 +13,7 @@ from f2b_worker.domain.noted_sets import NOTED_WITHIN_MS
 from f2b_worker.domain.notices.kinds import DEAD_LETTERS, ENFORCER_LOST, LAG, OVERFLOW, SURGE
 from f2b_worker.errors import F2bError
 from f2b_worker.ports.notices import ConditionsSeen
-from f2b_worker.process.looking import nobody_enforces
+from f2b_worker.query.looking import nobody_enforces
 from f2b_worker.query.wording import duration, held_back, since
 
 if TYPE_CHECKING:

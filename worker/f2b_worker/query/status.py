@@ -11,7 +11,6 @@ from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.blocklists import SET_CAPACITY
-from f2b_worker.process.looking import Seen, alive_of, look_at_fleet, nobody_enforces
 from f2b_worker.process.opening import (
     chosen_blocklists,
     open_acts,
@@ -19,6 +18,7 @@ from f2b_worker.process.opening import (
     open_notebooks,
     open_table,
 )
+from f2b_worker.query.looking import Seen, alive_of, look_at_fleet, nobody_enforces
 from f2b_worker.query.places import noted_sets, open_ip_sets, read_notes
 from f2b_worker.query.regions import region_object, regions_of
 from f2b_worker.query.wording import (

@@ -14,11 +14,11 @@ from f2b_worker.adapters.provisioning import waf as provision_waf
 from f2b_worker.adapters.waf.rules import COUNT
 from f2b_worker.domain.blocklists import SET_CAPACITY, Scope
 from f2b_worker.errors import LockLost
-from f2b_worker.process.checkup.check import Check, Role, permissions
-from f2b_worker.process.checkup.of_fleet import steps_of
-from f2b_worker.process.looking import nobody_enforces
 from f2b_worker.process.opening import provision_command
 from f2b_worker.process.regions import by_region, open_finders, open_listing
+from f2b_worker.query.checkup.check import Check, Role, permissions
+from f2b_worker.query.checkup.of_fleet import steps_of
+from f2b_worker.query.looking import nobody_enforces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from f2b_worker.errors import StartError
-from f2b_worker.process.checkup.check import Check, Role, told
-from f2b_worker.process.checkup.of_machine import clock_of_aws, of_own_addresses
 from f2b_worker.process.opening import chosen_blocklists, who_acts
+from f2b_worker.query.checkup.check import Check, Role, told
+from f2b_worker.query.checkup.of_machine import clock_of_aws, of_own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def checks(settings: OperatorSettings, jails: Jails, role: Role) -> Iterator[Che
 
 
 def _of_producer(settings: OperatorSettings) -> Iterator[Check]:
-    from f2b_worker.process.checkup.of_fleet import of_queue  # noqa: PLC0415 - a state file needs nothing of AWS
+    from f2b_worker.query.checkup.of_fleet import of_queue  # noqa: PLC0415 - a state file needs nothing of AWS
 
     yield _credentials(settings, Role.PRODUCER)
     yield from of_queue(settings, Role.PRODUCER)
@@ -53,7 +53,7 @@ def _of_producer(settings: OperatorSettings) -> Iterator[Check]:
 
 
 def _of_fleet(settings: OperatorSettings, jails: Jails, role: Role) -> Iterator[Check]:
-    from f2b_worker.process.checkup.of_fleet import of_queue, of_table  # noqa: PLC0415 - as above
+    from f2b_worker.query.checkup.of_fleet import of_queue, of_table  # noqa: PLC0415 - as above
 
     blocklists = chosen_blocklists(jails, settings)
     yield _credentials(settings, role)
@@ -68,7 +68,7 @@ def _of_fleet(settings: OperatorSettings, jails: Jails, role: Role) -> Iterator[
 
 
 def _of_file(settings: OperatorSettings, path: Path, jails: Jails, role: Role) -> Iterator[Check]:
-    from f2b_worker.process.checkup.of_file import StateFile  # noqa: PLC0415 - a table needs none of it
+    from f2b_worker.query.checkup.of_file import StateFile  # noqa: PLC0415 - a table needs none of it
 
     file = StateFile(path)
     yield from file.checks(role)
@@ -89,7 +89,7 @@ def _credentials(settings: OperatorSettings, role: Role) -> Check:
 def _of_waf(settings: OperatorSettings, blocklists: Sequence[Blocklist], role: Role) -> Iterator[Check]:
     if not blocklists:
         return
-    from f2b_worker.process.checkup.of_waf import of_waf  # noqa: PLC0415 - who enforces nothing needs no WAF
+    from f2b_worker.query.checkup.of_waf import of_waf  # noqa: PLC0415 - who enforces nothing needs no WAF
 
     yield from of_waf(settings, blocklists, role)
 

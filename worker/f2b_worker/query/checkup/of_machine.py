@@ -10,9 +10,9 @@ from f2b_worker.adapters.machine import login_address, own_addresses
 from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.addresses import canonical, key_of, parse_address
 from f2b_worker.domain.networks import NEVER_BANNED, Networks
-from f2b_worker.process.checkup.check import Check, Role
 from f2b_worker.process.covering import running_over
 from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.query.checkup.check import Check, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook
 from f2b_worker.adapters.sqlite.file import check_pages, open_existing
 from f2b_worker.adapters.sqlite.looking import worker_of_file
-from f2b_worker.process.checkup.check import Check, Role, unreadable_in
+from f2b_worker.query.checkup.check import Check, Role, unreadable_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,10 +17,10 @@ from f2b_worker.adapters.provisioning.needs import dead_letters_of
 from f2b_worker.adapters.provisioning.steps import Patience
 from f2b_worker.adapters.sqs.attributes import dead_letter_url_of, is_url, queue_settings_of, queue_url_of
 from f2b_worker.errors import F2bError, Missing
-from f2b_worker.process.checkup.check import Check, Role, permissions, told, unreadable_in
-from f2b_worker.process.looking import alive_of
 from f2b_worker.process.opening import provision_command
 from f2b_worker.process.queue import remarks
+from f2b_worker.query.checkup.check import Check, Role, permissions, told, unreadable_in
+from f2b_worker.query.looking import alive_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

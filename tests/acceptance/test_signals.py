@@ -81,7 +81,7 @@ def test_as_pid_1_it_can_be_stopped_while_aws_is_away(
     log = tmp_path / "worker.log"
     local_aws.edge.fault("sqs:*", "error")
     outer = fleet.start_worker(log=log, program=as_pid_1([str(BIN / "f2b-worker")]))
-    eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
+    eventually(lambda: "trying_again" in log.read_text(), "it waits", 30)
     (inner,) = of_process(outer.pid, f"task/{outer.pid}/children").split()
 
     os.kill(int(inner), number)

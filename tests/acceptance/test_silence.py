@@ -45,8 +45,8 @@ def test_a_queue_that_answers_nothing_is_named_within_20_seconds_and_said_once(
     eventually(lambda: ready()[0] == 200, "the worker is ready again", 20)
     fleet.stop()
     said = log.read_text()
-    assert said.count("waiting_for_aws") == 1
-    assert said.count("aws_is_back") == 1
+    assert said.count("trying_again") == 1
+    assert said.count("works_again") == 1
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_credentials_endpoint_that_fails_or_is_slow_at_first_is_waited_for(
 
         worker.terminate()
         assert worker.wait(12) == 0
-        assert log.read_text().count("waiting_for_aws") == log.read_text().count("aws_is_back") == 1
+        assert log.read_text().count("trying_again") == log.read_text().count("works_again") == 1
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -102,7 +102,7 @@ def test_credentials_that_do_not_come_end_a_start_with_5_which_asks_for_another(
         worker = fleet.start_worker("--processes", processes, log=log)
         assert worker.wait(100) == 5
     assert log.read_text().splitlines()[-1].endswith("gave up after 30 s")
-    assert log.read_text().count("waiting_for_aws") == int(processes)
+    assert log.read_text().count("trying_again") == int(processes)
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "RequestExpired"])
@@ -112,7 +112,7 @@ def test_what_expired_at_start_is_waited_for_until_it_is_renewed(
     log = tmp_path / "log"
     local_aws.edge.fault("sqs:*", "throttle", code=code)
     worker = fleet.start_worker(log=log)
-    eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
+    eventually(lambda: "trying_again" in log.read_text(), "it waits", 30)
 
     local_aws.edge.clear_faults()
 
@@ -253,12 +253,12 @@ def test_an_interrupt_while_aws_is_away_is_one_line_and_130(fleet: Fleet, tmp_pa
     log = tmp_path / "log"
     fleet.environment["AWS_ENDPOINT_URL_SQS"] = f"http://127.0.0.1:{free_port()}"
     worker = fleet.start_worker(log=log)
-    eventually(lambda: "waiting_for_aws" in log.read_text(), "it waits", 30)
+    eventually(lambda: "trying_again" in log.read_text(), "it waits", 30)
 
     worker.send_signal(signal.SIGINT)
 
     assert worker.wait(10) == 130
-    others = [line for line in log.read_text().splitlines() if "waiting_for_aws" not in line]
+    others = [line for line in log.read_text().splitlines() if "trying_again" not in line]
     assert others == ["f2b-worker: interrupted"]
 
 

@@ -24,10 +24,11 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             " processes. If `handed_over` is true, systemd or another supervisor holds the socket, and `--host`,"
             " `--port` and `--uds` are not used. At a stop it takes connections for `drain_s` more.",
         ),
-        "waiting_for_aws": Meaning(
-            "A call to AWS failed, at the start or of a loop. It is tried again.", ENDS_BY_ITSELF
+        "trying_again": Meaning(
+            "A call failed, at the start or of a loop: to AWS, or, in standalone mode, to the state file.",
+            "nothing, if `works_again` follows; the reason says why it fails",
         ),
-        "aws_is_back": Meaning("AWS answers again, after so many failures."),
+        "works_again": Meaning("The call succeeds again, after so many failures."),
         "waiting_for_what_is_new": Meaning(
             "A queue or a table that AWS may have made just now is not there yet. The worker waits for"
             " `within_s`.",

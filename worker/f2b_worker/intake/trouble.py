@@ -27,7 +27,7 @@ class Trouble:
     def note(self, error: F2bError) -> float:
         """Count a failure; answer how many seconds to wait, 0.1 at first and at most five."""
         if self._failures == 0:
-            log.warning("waiting_for_aws", reason=str(error), kind=type(error).__name__)
+            log.warning("trying_again", reason=str(error), kind=type(error).__name__)
         from f2b_worker.observe import metrics  # noqa: PLC0415 - a short command starts sooner without it
 
         metrics.count_failure(error)
@@ -39,6 +39,6 @@ class Trouble:
     def end(self) -> None:
         """Start anew after a success."""
         if self._failures:
-            log.info("aws_is_back", failures=self._failures, reason=self.reason)
+            log.info("works_again", failures=self._failures, reason=self.reason)
         self._failures = 0
         self.reason = None

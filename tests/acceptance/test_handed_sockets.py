@@ -17,8 +17,8 @@ from demo.fleet import BIN, NAME, eventually, free_port
 from demo.handing import handed
 from f2b_worker.http.listening import place_of
 from tests.acceptance.kept_clients import KeptClients, OnSocketFile, at_port
-from tests.acceptance.test_pool import of_process
-from tests.acceptance.test_stops_of_doors import in_the_queue, judged
+from tests.acceptance.processes import of_process
+from tests.acceptance.stops import CLIENTS, in_the_queue, judged
 from tests.debian import program
 from tests.log_lines import logged
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from demo.fleet import Fleet
 
-CLIENTS, ANEW = 64, 32
+ANEW = CLIENTS // 2
 WAITING = 8
 STARTS_WITHIN_S = 90.0
 ANSWERED_WITHIN_S = 2 * STARTS_WITHIN_S

@@ -14,7 +14,7 @@ import pytest
 
 from demo.fleet import BIN, eventually, free_port, get
 from tests.acceptance.attacks import report, send_bodies
-from tests.acceptance.test_pool import children_of
+from tests.acceptance.processes import children_of
 from tests.documented_metrics import missing, undocumented
 from tests.promql import unanswered
 

@@ -12,8 +12,8 @@ from benchmarks.processes import Canned, Process, aws_environment
 from benchmarks.stops import FULL_HAND, WAITING, fill_hand
 from demo.fleet import BIN, eventually
 from tests.acceptance.attacks import report, send_bodies
-from tests.acceptance.test_pool import children_of, of_process
-from tests.acceptance.test_signals import as_pid_1, started
+from tests.acceptance.processes import as_pid_1, children_of, of_process
+from tests.acceptance.test_signals import started
 from tests.acceptance.test_start import credentials_from, from_endpoint
 from tests.log_lines import logged
 

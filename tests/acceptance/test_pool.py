@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import pytest
 from demo.fleet import BIN, eventually, free_port
 from f2b_worker.process.pool.liveness import RESTARTS_MAX, SILENT_S
 from tests.acceptance.attacks import hang_in_judging, report, send_bodies
+from tests.acceptance.processes import children_of, of_process
 from tests.log_lines import logged
 
 if TYPE_CHECKING:
@@ -38,18 +38,6 @@ main()
 """The command; otherwise its pauses between the lives of a child would be 31 s in all."""
 
 BLOCKED_OR_CAUGHT = re.compile(r"^Sig(?:Blk|Cgt):\t([0-9a-f]+)$", re.MULTILINE)
-
-
-def children_of(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:  # noqa: PTH123
-        pids = [int(child) for child in listing.read().split()]
-    return [child for child in pids if b"spawn_main" in of_process(child, "cmdline")]
-
-
-def of_process(pid: int, file: str) -> bytes:
-    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/{file}", "rb") as text:  # noqa: PTH123
-        return text.read()
-    return b""
 
 
 class Pool:

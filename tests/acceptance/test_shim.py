@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.fleet import BIN, NAME, eventually, free_port
-from tests.acceptance.test_pool import of_process
+from tests.acceptance.processes import of_process
 from tests.log_lines import logged
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from demo.fleet import BIN, eventually
 from tests.acceptance.attacks import report, send_bodies
-from tests.acceptance.test_pool import of_process
+from tests.acceptance.processes import as_pid_1, of_process
 
 if TYPE_CHECKING:
     import subprocess
@@ -68,10 +68,6 @@ def test_a_signal_at_any_moment_of_the_start_ends_it_at_once(fleet: Fleet, tmp_p
         codes.add(worker.wait(ENDS_WITHIN_S))
         assert "Traceback" not in log.read_text(), after_s
     assert codes <= {0, -signal.SIGTERM}
-
-
-def as_pid_1(command: list[str]) -> list[str]:
-    return ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
 
 
 @pytest.mark.parametrize("number", STOPS)

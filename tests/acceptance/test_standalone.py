@@ -18,7 +18,7 @@ from demo.fleet import BIN, eventually
 from demo.prove import RULES, compared, running_entries
 from f2b_worker.signals import ORDERS
 from tests.acceptance.attacks import REPLAY, now_ms, real_attack, stream_of_reports
-from tests.acceptance.test_pool import of_process
+from tests.acceptance.processes import server_of
 from tests.acceptance.test_shim import ask
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     from localstack.local_aws import LocalAws
 
 POSTED_AT_ONCE = 500
-
-
-def server_of(worker: subprocess.Popen[bytes]) -> int:
-    children = map(int, of_process(worker.pid, f"task/{worker.pid}/children").split())
-    (server,) = [child for child in children if b"resource_tracker" not in of_process(child, "cmdline")]
-    return server
 
 
 def command(fleet: Fleet, *arguments: str, program: str = "f2b") -> subprocess.CompletedProcess[str]:

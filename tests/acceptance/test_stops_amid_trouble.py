@@ -12,15 +12,8 @@ import pytest
 
 from demo.fleet import NAME, eventually
 from tests.acceptance.kept_clients import KeptClients, at_port
-from tests.acceptance.test_standalone import server_of
-from tests.acceptance.test_stops_of_doors import (
-    CLIENTS,
-    DRAIN_S,
-    ENDS_WITHIN_S,
-    in_the_queue,
-    judged,
-    stopped_under,
-)
+from tests.acceptance.processes import server_of
+from tests.acceptance.stops import CLIENTS, DRAIN_S, ENDS_WITHIN_S, in_the_queue, judged, stopped_under
 from tests.log_lines import logged
 
 if TYPE_CHECKING:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.fleet import BIN, NAME, eventually, free_port, get
-from f2b_producer.testing import unpack
 from f2b_worker.signals import UNHEEDED
 from tests.acceptance.kept_clients import KeptClients, at_port
-from tests.acceptance.test_pool import children_of, of_process
-from tests.acceptance.test_signals import as_pid_1
+from tests.acceptance.processes import as_pid_1, children_of, of_process
+from tests.acceptance.stops import CLIENTS, DRAIN_S, ENDS_WITHIN_S, in_the_queue, judged, stopped_under
 from tests.acceptance.test_tail import add, reporter
 from tests.log_lines import logged
 
@@ -30,32 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.fleet import Fleet
-    from tests.acceptance.kept_clients import Seen
 
-CLIENTS = 64
-ENDS_WITHIN_S = 10.0
-DRAIN_S = 2.0
 ENTRIES = [signal.SIGHUP, *sorted(UNHEEDED), signal.SIGWINCH, signal.SIGPIPE, signal.SIGURG, signal.SIGCONT]
-
-
-def in_the_queue(fleet: Fleet) -> Counter[str]:
-    """Count by address the infractions that SQS has."""
-    found: Counter[str] = Counter()
-    while True:
-        answer = fleet.sqs.receive_message(QueueUrl=fleet.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
-        messages = answer.get("Messages", [])
-        if not messages:
-            return found
-        found.update(seen.ip for each in messages for seen in unpack(each["Body"]))
-
-
-def judged(state: Path) -> Counter[str]:
-    """Count by address the infractions that a state file remembers, once all that waits in it is judged."""
-    with closing(sqlite3.connect(state)) as file:
-        waiting = "SELECT count(*) FROM inbox"
-        eventually(lambda: file.execute(waiting).fetchone() == (0,), "all is judged", 60)
-        rows = file.execute("SELECT key, hits FROM offenders").fetchall()
-        return Counter({key.removesuffix("/32"): len(json.loads(hits)) for key, hits in rows})
 
 
 def start_all(fleet: Fleet, workers: str, *options: str, log: Path) -> subprocess.Popen[bytes]:
@@ -70,17 +42,6 @@ def start_all(fleet: Fleet, workers: str, *options: str, log: Path) -> subproces
 def hears_of_a_stop(pid: int) -> bool:
     (mask,) = re.findall(rb"^SigBlk:\t([0-9a-f]+)$", of_process(pid, "status"), re.MULTILINE)
     return not int(mask, 16) & 1 << signal.SIGTERM - 1
-
-
-def stopped_under(clients: KeptClients, process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> Seen:
-    """Stop a process while clients report, and see what became of them."""
-    with clients:
-        eventually(lambda: clients.seen.begun == clients.number, "all of them report", 30)
-        process.send_signal(number)
-        code = process.wait(ENDS_WITHIN_S + DRAIN_S)
-        seen = clients.wait()
-    assert code == 0
-    return seen
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

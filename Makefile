@@ -21,6 +21,8 @@ NOT_BY_VERSION := $(addprefix --ignore tests/unit/,domain enforcer intake query 
 OLD := -W ignore::DeprecationWarning
 # Some container images set it, and then every process that a test starts compiles all it imports again: a second each.
 unexport PYTHONDONTWRITEBYTECODE
+# Others set this one, and would hide that a program under test forgets to flush.
+unexport PYTHONUNBUFFERED
 # With ARGS="-k name", either half may have no such test; pytest calls that 5.
 NO_SUCH_TEST := $(if $(ARGS),5,0)
 

@@ -71,7 +71,7 @@ def test_sigterm_does_what_the_handler_did_that_was_there_before(tmp_path: Path)
     path = tmp_path / "queue"
     script = """
 def handler(*given):
-    print(given[0] == signal.SIGTERM, given[1] is not None, f2b.stats().sent)
+    print(given[0] == signal.SIGTERM, given[1] is not None, f2b.stats().sent, flush=True)
 signal.signal(signal.SIGTERM, handler)
 f2b = producer()
 f2b.report('10.0.0.1')
@@ -112,7 +112,7 @@ def test_the_second_producer_adds_no_second_handler(tmp_path: Path) -> None:
     path = tmp_path / "queue"
     script = """
 first = producer(); handler = signal.getsignal(signal.SIGTERM)
-second = producer(); print(signal.getsignal(signal.SIGTERM) is handler)
+second = producer(); print(signal.getsignal(signal.SIGTERM) is handler, flush=True)
 first.report('10.0.0.1'); second.report('10.0.0.2')
 terminate()
 """

@@ -167,6 +167,22 @@ def test_of_too_many_the_oldest_ends_and_hears_why() -> None:
     run(main())
 
 
+def test_a_page_that_is_opened_anew_while_its_dismissed_reader_still_goes_hears_of_each_change() -> None:
+    async def main() -> None:
+        fleet = Fleet(streams_max=1)
+        dismissed = fleet.streams.open(PAGE)
+        await _told(dismissed, 2)
+        async with aclosing(fleet.streams.open(OTHER)) as other:
+            await _told(other)
+            async with aclosing(fleet.streams.open(PAGE)) as anew:
+                await _told(anew, 2)
+                await dismissed.aclose()
+                fleet.view.generation = 1
+                assert await _told(anew) == [_main("/bans 1")]
+
+    run(main())
+
+
 def test_who_goes_is_forgotten_and_where_nobody_looks_nothing_is_asked() -> None:
     async def main() -> None:
         fleet = Fleet()

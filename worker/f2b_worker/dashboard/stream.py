@@ -149,8 +149,9 @@ class Streams:
         metrics.streams.set(len(self._readers))
         shown = reader.shown
         shown.readers.discard(reader)
-        if not shown.readers:
-            self._shown.pop((shown.asked.url, shown.asked.visitor), None)
+        key = shown.asked.url, shown.asked.visitor
+        if not shown.readers and self._shown.get(key) is shown:  # else it was opened anew in between
+            del self._shown[key]
 
     async def _look(self) -> None:
         """Look at all pages once a second while any is open; a page that takes long is not waited for."""

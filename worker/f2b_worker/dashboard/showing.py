@@ -51,7 +51,9 @@ class Rendering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What this dashboard shows and does; everything here may take its time, and is called in a thread.
+    """What this dashboard shows and does; pages, documents and acts may take their time.
+
+    They are called in a thread, and so is the renderer for them; in the loop it writes only forms and refusals.
 
     Attributes:
         pages: By the first part of the path, what makes a page.
@@ -98,21 +100,28 @@ class Showing:
 
     async def whole(self, asked: Asked, cookies: Cookies) -> Reply:
         """Answer with a page in its frame; what became of an act is shown on one page."""
-        status, body = _written(self._content.renderer.whole, await self._page(asked), asked)
+        write = self._content.renderer.whole
+        try:
+            status, body = await self._workers.do(lambda: _written(write, self._page(asked), asked))
+        except BusyError:
+            metrics.refused.labels("busy").inc()
+            status, body = _written(write, _says(503, "Busy", BUSY), asked)
         shown = (cookies.drop_said(),) if asked.said else ()
         return replies.html(status, body, *shown)
 
     async def main(self, asked: Asked) -> bytes:
-        """Write what is inside of a page's <main>."""
-        return _written(self._content.renderer.main, await self._page(asked), asked)[1]
+        """Write what is inside of a page's <main>.
 
-    async def _page(self, asked: Asked) -> Page:
+        Raises:
+            BusyError: If too much waits already; what a page shows is better than to hear of that.
+        """
+        write = self._content.renderer.main
+        return (await self._workers.do(lambda: _written(write, self._page(asked), asked)))[1]
+
+    def _page(self, asked: Asked) -> Page:
         """Make a page; where it cannot be made, it says why."""
         try:
-            return await self._workers.do(lambda: self._content.pages[asked.segment](asked))
-        except BusyError:
-            metrics.refused.labels("busy").inc()
-            return _says(503, "Busy", BUSY)
+            return self._content.pages[asked.segment](asked)
         except F2bError as error:
             return _says(503, "This cannot be shown now", str(error))
         except Exception:

@@ -278,13 +278,17 @@ def test_what_attackers_wrote_begins_no_event_of_its_own(text: bytes, written: b
     assert event("main", text) == written
 
 
-def test_a_page_that_hides_dead_letters_from_others_is_made_once_a_minute() -> None:
+@pytest.mark.parametrize("bans_change", [False, True])
+def test_a_page_that_hides_dead_letters_from_others_is_made_once_a_minute(bans_change: bool) -> None:
     async def main() -> None:
         fleet = Fleet()
+        changing = asyncio.create_task(_change(fleet, every_s=1.0 if bans_change else 1000.0))
         async with aclosing(fleet.streams.open(Asked("/queue", {}, url="/queue"))) as stream:
-            await _told(stream, 2)
-            await _told(stream, 12)
+            while now_s() < 180:
+                await anext(stream)
+        changing.cancel()
         assert len(fleet.made) == 4
+        assert now_s() < 183
         assert 180 <= now_s() < 183
 
     run(main())

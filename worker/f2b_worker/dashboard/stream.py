@@ -35,12 +35,12 @@ LOOKS_EVERY_S = 1.0
 RENEWS_EVERY_S = 10.0
 """So often a page is made anew though no ban has changed: ages go on, and not all that is shown are bans."""
 
-SELDOM_S = {"queue": 60.0}
-"""Pages that are made anew more seldom: who reads dead letters hides them from others for a moment."""
+NOT_SOONER_S = {"address": 5.0, "queue": 60.0}
+"""Pages that are not made anew for each change of the bans, which in an attack change each second.
 
-NOT_SOONER_S = {"address": 5.0}
-"""Pages that are not made anew for each change of the bans: for one address every jail is asked for, with 200
-jails in 400 calls, and in an attack the bans change each second."""
+For one address every jail is asked for, with 200 jails in 400 calls. Who reads dead letters hides them from others
+for a moment.
+"""
 
 HEARTBEAT_S = 15.0
 """So long a proxy hears nothing at most: many end a connection after a minute."""
@@ -187,10 +187,9 @@ class Streams:
             task.add_done_callback(self._renewing.discard)
 
     def _is_due(self, shown: _Shown, now_s: float) -> bool:
-        lasts_s = SELDOM_S.get(shown.asked.segment, RENEWS_EVERY_S)
         age_s, is_other = now_s - shown.made_s, shown.generation != self._view.generation
-        is_old = age_s >= lasts_s or (is_other and age_s >= NOT_SOONER_S.get(shown.asked.segment, 0.0))
-        return is_old and not shown.is_made
+        is_old = is_other or age_s >= RENEWS_EVERY_S
+        return is_old and age_s >= NOT_SOONER_S.get(shown.asked.segment, 0.0) and not shown.is_made
 
     async def _renew(self, shown: _Shown) -> None:
         try:

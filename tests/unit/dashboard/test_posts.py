@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from f2b_worker.dashboard.asked import Said
 from f2b_worker.dashboard.posts import FORM_BYTES_MAX
 from f2b_worker.errors import Unavailable
-from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, refusals
+from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, acts_done, refusals
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -92,6 +92,21 @@ def test_a_login_is_in_the_log_with_the_name_and_without_the_token() -> None:
     (line,) = lines
     assert (line["event"], line["name"], line["peer"]) == ("dashboard_login", "ann", "127.0.0.1")
     assert TOKEN not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("becomes", "counts"),
+    [
+        (Said(is_done=False, text="9 banned, 1 refused", has_changed=True), 1),
+        (Said(is_done=True, text="no ban runs"), 0),
+        (Said(is_done=False, text="refused"), 0),
+    ],
+)
+def test_an_act_is_counted_if_a_part_of_it_changed_something(becomes: Said, counts: int) -> None:
+    dashboard = Dashboard(becomes=becomes)
+    before = acts_done("ban")
+    dashboard.post("/acts/ban", dashboard.logged_in(), address="203.0.113.7")
+    assert acts_done("ban") == before + counts
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "/\\evil.example"])

@@ -19,9 +19,9 @@ from f2b_worker.http.replies import retry_after
 from f2b_worker.http.requests import announces_more, header, peer_of, read_body
 
 if TYPE_CHECKING:
-    from f2b_worker.dashboard.asked import Visitor
+    from f2b_worker.dashboard.asked import Form, Visitor
     from f2b_worker.dashboard.sessions import Sessions
-    from f2b_worker.dashboard.showing import Content, Form, Showing
+    from f2b_worker.dashboard.showing import Content, Showing
     from f2b_worker.dashboard.workers import Workers
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.requests import Receive, Scope
@@ -114,7 +114,7 @@ class Posts:
         if not asked.visitor.may_act:
             return self._showing.refused(scope, asked, 403, "no_session", NO_SESSION)
         said = await self._said(asked.visitor, action, form)
-        if said.is_done:
+        if said.has_changed:
             metrics.acts.labels(action).inc()
         return replies.see_other(local_path(form.get("back", ["/"])[0]), cookies.keep_said(said))
 

@@ -18,15 +18,13 @@ from f2b_worker.http.requests import header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from f2b_worker.dashboard.asked import Said, Visitor
+    from f2b_worker.dashboard.asked import Form, Said, Visitor
     from f2b_worker.dashboard.cookies import Cookies
     from f2b_worker.dashboard.sessions import Sessions
     from f2b_worker.dashboard.stream import Followed
     from f2b_worker.dashboard.workers import Workers
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.requests import Scope
-
-    Form = Mapping[str, Sequence[str]]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -95,7 +93,7 @@ class Showing:
         """Read which page a stream is about; None if there is none such."""
         url = local_path(asked.query.get("page", "/"))
         path, _, query = url.partition("?")
-        page = Asked(unquote(path), fields_in(query.encode()), asked.visitor, is_fragment=True, url=url)
+        page = Asked(unquote(path), fields_in(query.encode()), asked.visitor, url=url)
         return page if page.segment in self._content.pages else None
 
     async def whole(self, asked: Asked, cookies: Cookies) -> Reply:

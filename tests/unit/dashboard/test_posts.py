@@ -94,6 +94,18 @@ def test_a_login_is_in_the_log_with_the_name_and_without_the_token() -> None:
     assert TOKEN not in str(line)
 
 
+def test_each_login_that_is_refused_is_in_the_log_with_who_tried_and_without_what_was_tried() -> None:
+    dashboard = Dashboard()
+    with capture_logs() as lines:
+        for _ in range(4):
+            dashboard.post("/login", token="hunter2")
+    assert [(each["event"], each["peer"], each["reason"]) for each in lines] == [
+        *[("dashboard_login_refused", "127.0.0.1", "wrong_token")] * 3,
+        ("dashboard_login_refused", "127.0.0.1", "too_many_tokens"),
+    ]
+    assert "hunter2" not in str(lines)
+
+
 @pytest.mark.parametrize(
     ("becomes", "counts"),
     [

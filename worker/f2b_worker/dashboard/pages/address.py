@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
@@ -15,7 +16,7 @@ from f2b_worker.domain.addresses import display, is_one_customer, network_of
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, OWN_RANGE
 from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
-from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
 from f2b_worker.query.lookup import asked_in
 from f2b_worker.query.reasons import because
 from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, ordinal, origin_of
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from f2b_worker.query.sources import Sources
 
 HITS_SHOWN = 100
+"""So many infractions stand on a page: of 200 jails with as many each, a page would have 9 MB."""
+
+JAILS_SHOWN = 5
+"""So many jails are told in full at most; the others are named."""
+
 _AROUND = 10
 
 
@@ -81,6 +87,15 @@ class JailStory(NamedTuple):
     unreadable: Sequence[str]
 
 
+class JailName(NamedTuple):
+    """A jail that is only named, and what leads to its story."""
+
+    name: str
+    href: str
+    standing: Standing
+    told: str
+
+
 def address(asked: Asked, sources: Sources) -> Page:
     """Answer the page of an address or a network."""
     text = asked.path.removeprefix("/address").strip("/")
@@ -91,7 +106,9 @@ def address(asked: Asked, sources: Sources) -> Page:
         return Page(404, "refused.html", {"title": "No address", "text": told})
     network, answers = found.network, found.answers
     own = own_keys(text, sources.jails.policy)
-    stories = [_story(each, is_own=each.found.who in own or each.found.who.key == network) for each in answers]
+    own |= {each.found.who for each in answers if each.found.who.key == network}
+    banned = [each.found.who for each in answers if each.found.ban]
+    in_full, named = told_in_full(answers, asked.query.get("jail", ""))
     near = network_of(network, ipv4_prefix=24, ipv6_prefix=48) or network
     has_countries = knows_countries()
     context: dict[str, Any] = {
@@ -101,9 +118,10 @@ def address(asked: Asked, sources: Sources) -> Page:
         "network": network,
         "is_network": not is_one_customer(network),
         "country": next((each.country for each in answers if each.country), None),
-        "stories": stories,
-        "banned_in": [each.jail for each in stories if each.running and not each.is_of_network],
-        "banned_around": [each.key for each in stories if each.running and each.is_of_network],
+        "stories": [_story(each, is_own=each.found.who in own) for each in in_full],
+        "named": [_jail_name(each) for each in named],
+        "banned_in": [who.jail for who in banned if who in own],
+        "banned_around": [who.key for who in banned if who not in own],
         "acts": acts_of(answers),
         "near": near,
         "near_href": link("/bans", q=display(near)),
@@ -116,6 +134,28 @@ def address(asked: Asked, sources: Sources) -> Page:
         "blocklists": blocklists_in(sources.jails),
     }
     return Page(200, "address.html", context)
+
+
+def told_in_full(answers: Sequence[Answer], jail: str) -> tuple[list[Answer], list[Answer]]:
+    """Choose what is told in full, and what is only named.
+
+    Args:
+        answers: What is known in each jail.
+        jail: The jail that somebody wants to see; after it come those where bans run, and where most is known.
+    """
+    ranked = sorted(
+        answers, key=lambda each: (each.found.who.jail != jail, not each.found.ban, -len(hits_of(each.found)))
+    )
+    numbers = accumulate(len(hits_of(each.found)) for each in ranked[:JAILS_SHOWN])
+    full = max(1, len(list(takewhile(lambda number: number <= HITS_SHOWN, numbers))))
+    return ranked[:full], ranked[full:]
+
+
+def _jail_name(answer: Answer) -> JailName:
+    found = answer.found
+    bans = len(found.earlier) + bool(found.ban)
+    told = f"{infractions(weight_of(hits_of(found)))}, {bans} {'ban' if bans == 1 else 'bans'}"
+    return JailName(found.who.jail, link("", jail=found.who.jail), _standing(answer), told)
 
 
 def blocklists_in(jails: Jails) -> list[str]:

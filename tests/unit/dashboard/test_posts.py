@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from f2b_worker.dashboard.asked import Said
-from f2b_worker.dashboard.posts import FORM_BYTES_MAX
+from f2b_worker.dashboard.posts import FORM_BYTES_MAX, NOT_RIGHT
+from f2b_worker.dashboard.showing import DEFECT
 from f2b_worker.errors import Unavailable
 from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, acts_done, refusals
 
@@ -39,7 +40,7 @@ def test_a_dashboard_without_a_token_is_read_only_also_for_who_held_one_before()
     before = refusals("read_only")
     answers = [dashboard.post("/acts/ban", held, address="203.0.113.7"), dashboard.post("/login", token=TOKEN)]
     assert [each.status for each in answers] == [403, 403]
-    assert all("read-only" in each.text for each in answers)
+    assert all("read-only" in each.text and "--acts" in each.text for each in answers)
     assert dashboard.done == []
     assert refusals("read_only") == before + 2
 
@@ -75,7 +76,7 @@ def test_a_wrong_token_is_counted_and_after_some_of_them_also_a_right_one_waits(
     for _ in range(3):
         answer = dashboard.post("/login", token="wrong", back="/bans")
         assert answer.status == 403
-        assert "login.html|problem=This token is not right., back=/bans" in answer.text
+        assert f"login.html|problem={NOT_RIGHT}, back=/bans" in answer.text
         assert answer.header("set-cookie") == ""
     late = dashboard.post("/login", token=TOKEN)
     assert late.status == 429
@@ -146,7 +147,7 @@ def test_who_logs_out_is_out_with_each_copy_of_the_cookie() -> None:
             "10.0.0.1: refused: it is never banned",
         ),
         (Unavailable("writing to the table: no answer"), "writing to the table: no answer"),
-        (ZeroDivisionError("secret"), "A defect of f2b: its log has the traceback."),
+        (ZeroDivisionError("secret"), DEFECT),
     ],
 )
 def test_an_act_that_fails_is_told_on_the_next_page(becomes: Said | Exception, told: str) -> None:

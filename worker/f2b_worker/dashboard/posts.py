@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+NOT_RIGHT = (
+    "This token is not right. It is what f2b dashboard --acts printed at its start, or the part behind the colon"
+    " of a NAME:TOKEN in F2B_DASHBOARD_TOKEN."
+)
 FORM_BYTES_MAX = 64 * 1024
 _FORM = b"application/x-www-form-urlencoded"
 _ACTS = "/acts/"
@@ -102,7 +106,7 @@ class Posts:
         if opened is None:
             self._wrong_tokens.note_wrong(peer)
             _note_refused(peer, "wrong_token")
-            return self._showing.login(asked, "This token is not right.", back=back, status=403)
+            return self._showing.login(asked, NOT_RIGHT, back=back, status=403)
         self._wrong_tokens.forget(peer)
         log.info("dashboard_login", name=self._sessions.visitor(opened).name, peer=peer)
         return replies.see_other(local_path(back), cookies.keep_session(opened))

@@ -28,9 +28,15 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-READ_ONLY = "This dashboard is read-only: it was started without a token."
+READ_ONLY = (
+    "This dashboard is read-only: it was started without a token. To act, start f2b dashboard with --acts, or set"
+    " F2B_DASHBOARD_TOKEN for whatever serves this, and start it again."
+)
 NO_SESSION = "Log in first: this needs a token."
-DEFECT = "A defect of f2b: its log has the traceback."
+DEFECT = (
+    "This is a defect of f2b. Report it where you have f2b from, with the traceback in its log and the file that"
+    " f2b support writes."
+)
 BUSY = "Too much is asked at once. Try again."
 _TITLES = {403: "Not allowed", 404: "Not found"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.config.jails_file import Jails
+    from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.dashboard.asked import Asked
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
@@ -126,6 +128,7 @@ def address(asked: Asked, sources: Sources) -> Page:
         "near": near,
         "near_href": link("/bans", q=display(near)),
         "is_allowed": any(exempt.rule != OWN_RANGE for each in answers if (exempt := each.found.exemption)),
+        "unban": unban_command(sources.settings, network),
         "neighbours": lines(_neighbours(sources, network)),
         "neighbours_caption": Caption("Banned neighbours", columns(country=has_countries), is_seen=False),
         **countries_shown(has_countries),
@@ -156,6 +159,12 @@ def _jail_name(answer: Answer) -> JailName:
     bans = len(found.earlier) + bool(found.ban)
     told = f"{infractions(weight_of(hits_of(found)))}, {bans} {'ban' if bans == 1 else 'bans'}"
     return JailName(found.who.jail, link("", jail=found.who.jail), _standing(answer), told)
+
+
+def unban_command(settings: OperatorSettings, network: str) -> str:
+    """Write the command that lifts the bans of an address in this ledger."""
+    ledger = ["--state", str(settings.state_file)] if settings.state_file else ["--table", settings.table]
+    return shlex.join(["f2b", "unban", display(network), *ledger])
 
 
 def blocklists_in(jails: Jails) -> list[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo.fleet import eventually, get
+from f2b_worker.dashboard.stream import BEGINNING, TOO_MANY, event
 from tests.browser.tabs import addresses, log_in, note_rows, row, seen_s, stands_anew, submit
 from tests.browser.walk import SOON_S, TOKEN, WHO, laptop, one_host
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
     from tests.browser.walk import Walk
 
 PLAIN, AFTER, ON_LAPTOP, ON_ONE_HOST = (f"203.0.113.{last}" for last in range(101, 105))
@@ -43,6 +46,24 @@ def an_open_page_recovers_by_itself_when_the_worker_is_started_again(walk: Walk)
     # While nobody listens there is no answer, and htmx says so on the console.
     assert [each for each in walk.reader.taken() if not each.startswith(("no answer: ", "console: "))] == []
     assert walk.jane.open(f"/address/{AFTER}").locator("form#unban").is_visible()  # still logged in
+
+
+def a_page_that_the_server_does_not_keep_up_to_date_any_more_says_so_and_stays_away(walk: Walk) -> None:
+    # With "retry: 2000" as the server has it, htmx would be here again within 2.6 s.
+    asked: list[str] = []
+
+    def end(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(content_type="text/event-stream", body=BEGINNING + event("end", TOO_MANY.encode()))
+
+    visitor = walk.visitor()
+    visitor.context.route("**/stream?*", end)
+    tab = visitor.open("/bans")
+    tab.locator("#lost", has_text=TOO_MANY).wait_for()
+    tab.wait_for_timeout(6_000)
+    assert tab.locator("#lost").is_visible()
+    assert tab.locator("#fresh").text_content() == "not live"
+    assert len(asked) == 1
 
 
 def a_laptop_shows_the_same_and_acts_only_if_told_to(walk: Walk) -> None:
@@ -82,6 +103,7 @@ def a_worker_on_one_file_serves_it_too(walk: Walk) -> None:
 STEPS = (
     all_of_it_works_without_javascript,
     an_open_page_recovers_by_itself_when_the_worker_is_started_again,
+    a_page_that_the_server_does_not_keep_up_to_date_any_more_says_so_and_stays_away,
     a_laptop_shows_the_same_and_acts_only_if_told_to,
     a_worker_on_one_file_serves_it_too,
 )

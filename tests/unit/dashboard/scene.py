@@ -63,7 +63,7 @@ class Dashboard:
     documents: Mapping[str, Callable[[Asked], object]] = field(
         default_factory=lambda: {"/status.json": lambda _: {"ok": True}}
     )
-    becomes: Said | Exception = Said(is_done=True, text="done")  # noqa: RUF009 - a tuple
+    becomes: Said | Exception = Said(is_done=True, text="done", has_changed=True)  # noqa: RUF009 - a tuple
 
     def __post_init__(self) -> None:
         self.done: list[tuple[str, dict[str, list[str]]]] = []
@@ -133,3 +133,7 @@ class Answer:
 
 def refusals(reason: str) -> float:
     return metrics.REGISTRY.get_sample_value("f2b_dashboard_refused_total", {"reason": reason}) or 0.0
+
+
+def acts_done(action: str) -> float:
+    return metrics.REGISTRY.get_sample_value("f2b_dashboard_acts_total", {"action": action}) or 0.0

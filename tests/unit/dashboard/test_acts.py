@@ -118,19 +118,35 @@ def test_what_is_wrong_is_told_in_a_line_and_nothing_is_done(
     fleet: Fleet, action: str, form: dict[str, str], told: str
 ) -> None:
     assert told in fleet.refusal(action, **form)
+    assert not fleet.send(action, **form).has_changed
     assert fleet.banned() == set()
     assert all(act.verb in {"disallow", "resume"} for act in fleet.audit())
 
 
 def test_one_wrong_address_of_several_costs_the_others_nothing(fleet: Fleet) -> None:
     said = fleet.send("ban", address=f"{IP} nobody {OTHER}")
-    assert not said.is_done
+    assert (said.is_done, said.has_changed) == (False, True)
     assert fleet.banned() == {f"{IP}/32", f"{OTHER}/32"}
 
 
 def test_who_says_he_is_sure_may_hit_many(fleet: Fleet) -> None:
     fleet.lines("ban", address="203.0.0.0/8", sure="yes")
     assert fleet.banned() == {"203.0.0.0/8"}
+
+
+def test_each_act_that_is_done_has_changed_something_but_the_lift_of_a_ban_that_never_was(fleet: Fleet) -> None:
+    fleet.lines("ban", address=IP)
+    done = [
+        fleet.send("unban", address=IP),
+        fleet.send("unban", address=IP, forget="yes"),
+        fleet.send("allow", address=OFFICE),
+        fleet.send("disallow", address=OFFICE),
+        fleet.send("pause"),
+        fleet.send("resume"),
+    ]
+    assert [(each.is_done, each.has_changed) for each in done] == [(True, True)] * len(done)
+    nothing = fleet.send("unban", address=OTHER)
+    assert (nothing.is_done, nothing.has_changed) == (True, False)
 
 
 def test_a_lift_names_what_keeps_the_address_banned(fleet: Fleet) -> None:

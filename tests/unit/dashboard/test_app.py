@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.dashboard.security import POLICY
+from f2b_worker.dashboard.showing import DEFECT
 from f2b_worker.dashboard.static_files import static_files, static_url
 from f2b_worker.errors import StartError, Unavailable
 from tests.unit.dashboard.scene import Dashboard, Written, refusals
@@ -57,7 +58,7 @@ def test_a_page_that_is_not_there_says_so_to_people_and_to_programs() -> None:
     [
         (Unavailable("reading the table: no answer"), 503, "reading the table: no answer"),
         (StartError("f2b does not know countries here"), 503, "f2b does not know countries here"),
-        (ZeroDivisionError("secret"), 500, "A defect of f2b: its log has the traceback."),
+        (ZeroDivisionError("secret"), 500, DEFECT),
     ],
 )
 def test_a_page_that_cannot_be_made_says_why_and_tells_no_traceback(
@@ -82,7 +83,7 @@ def test_a_page_whose_template_has_a_defect_says_so_and_has_its_frame(monkeypatc
     answer = Dashboard().get("/")
     assert answer.status == 500
     assert answer.text.startswith("<frame>refused.html")
-    assert "A defect of f2b: its log has the traceback." in answer.text
+    assert DEFECT in answer.text
 
 
 def test_documents_are_json_and_no_other_site_reads_them() -> None:

@@ -6,9 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from f2b_worker.dashboard.asked import Said
-from f2b_worker.dashboard.posts import FORM_BYTES_MAX
+from f2b_worker.dashboard.posts import FORM_BYTES_MAX, NOT_RIGHT
+from f2b_worker.dashboard.showing import DEFECT
 from f2b_worker.errors import Unavailable
-from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, refusals
+from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, acts_done, refusals
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -39,7 +40,7 @@ def test_a_dashboard_without_a_token_is_read_only_also_for_who_held_one_before()
     before = refusals("read_only")
     answers = [dashboard.post("/acts/ban", held, address="203.0.113.7"), dashboard.post("/login", token=TOKEN)]
     assert [each.status for each in answers] == [403, 403]
-    assert all("read-only" in each.text for each in answers)
+    assert all("read-only" in each.text and "--acts" in each.text for each in answers)
     assert dashboard.done == []
     assert refusals("read_only") == before + 2
 
@@ -75,7 +76,7 @@ def test_a_wrong_token_is_counted_and_after_some_of_them_also_a_right_one_waits(
     for _ in range(3):
         answer = dashboard.post("/login", token="wrong", back="/bans")
         assert answer.status == 403
-        assert "login.html|problem=This token is not right., back=/bans" in answer.text
+        assert f"login.html|problem={NOT_RIGHT}, back=/bans" in answer.text
         assert answer.header("set-cookie") == ""
     late = dashboard.post("/login", token=TOKEN)
     assert late.status == 429
@@ -92,6 +93,33 @@ def test_a_login_is_in_the_log_with_the_name_and_without_the_token() -> None:
     (line,) = lines
     assert (line["event"], line["name"], line["peer"]) == ("dashboard_login", "ann", "127.0.0.1")
     assert TOKEN not in str(line)
+
+
+def test_each_login_that_is_refused_is_in_the_log_with_who_tried_and_without_what_was_tried() -> None:
+    dashboard = Dashboard()
+    with capture_logs() as lines:
+        for _ in range(4):
+            dashboard.post("/login", token="hunter2")
+    assert [(each["event"], each["peer"], each["reason"]) for each in lines] == [
+        *[("dashboard_login_refused", "127.0.0.1", "wrong_token")] * 3,
+        ("dashboard_login_refused", "127.0.0.1", "too_many_tokens"),
+    ]
+    assert "hunter2" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("becomes", "counts"),
+    [
+        (Said(is_done=False, text="9 banned, 1 refused", has_changed=True), 1),
+        (Said(is_done=True, text="no ban runs"), 0),
+        (Said(is_done=False, text="refused"), 0),
+    ],
+)
+def test_an_act_is_counted_if_a_part_of_it_changed_something(becomes: Said, counts: int) -> None:
+    dashboard = Dashboard(becomes=becomes)
+    before = acts_done("ban")
+    dashboard.post("/acts/ban", dashboard.logged_in(), address="203.0.113.7")
+    assert acts_done("ban") == before + counts
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "/\\evil.example"])
@@ -119,7 +147,7 @@ def test_who_logs_out_is_out_with_each_copy_of_the_cookie() -> None:
             "10.0.0.1: refused: it is never banned",
         ),
         (Unavailable("writing to the table: no answer"), "writing to the table: no answer"),
-        (ZeroDivisionError("secret"), "A defect of f2b: its log has the traceback."),
+        (ZeroDivisionError("secret"), DEFECT),
     ],
 )
 def test_an_act_that_fails_is_told_on_the_next_page(becomes: Said | Exception, told: str) -> None:

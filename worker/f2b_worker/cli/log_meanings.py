@@ -104,6 +104,11 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "nothing, if it does so once; else look at the reason, and at the lines with its name as their `part`",
         ),
         "dashboard_login": Meaning("Somebody logged in to the dashboard with the token of this name."),
+        "dashboard_login_refused": Meaning(
+            "Somebody showed the dashboard a token that is not right (`wrong_token`), or has to wait after several"
+            " such (`too_many_tokens`). `peer` says from where: behind a proxy it is the proxy.",
+            "nothing, if somebody mistyped; if they come again and again, let only your network reach the port",
+        ),
         "page_failed": Meaning("The dashboard could not make a page.", REPORT_IT),
         "act_failed": Meaning("What somebody asked for in the dashboard failed half-way.", REPORT_IT),
         "format_unknown": Meaning(

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from f2b_worker.acting.outcomes import Outcome
     from f2b_worker.config.operator import OperatorSettings
-    from f2b_worker.dashboard.asked import Visitor
+    from f2b_worker.dashboard.asked import Form, Visitor
 
-    Form = Mapping[str, Sequence[str]]
     Act = Callable[[Visitor, Form], Said]
 
 _STAYING_SHOWN = 20
@@ -104,7 +103,7 @@ class Acts:
         reason, by = _text(form, "reason"), self._who(visitor)
         done = pausing.pause(self.settings, blocklist, for_ms=for_ms, reason=reason, by=by)
         ends = "until somebody resumes" if done.until_ms is None else f"until {moment(done.until_ms)}"
-        return Said(is_done=True, text=f"paused {blocklist_named(blocklist)} {ends}")
+        return Said(is_done=True, text=f"paused {blocklist_named(blocklist)} {ends}", has_changed=True)
 
     def resume(self, visitor: Visitor, form: Form) -> Said:
         """End a pause: blocklist, reason."""
@@ -113,12 +112,13 @@ class Acts:
         named = blocklist_named(blocklist)
         first = f"resumed {named}" if done.was_there else f"there was no pause of {named}"
         still = [f"{paused_is(each)} still paused" for each in done.still_paused]
-        return Said(done.was_there, "\n".join([first, *still]))
+        return Said(done.was_there, "\n".join([first, *still]), done.was_there)
 
     def release(self, visitor: Visitor, form: Form) -> Said:
         """Let in what the surge guard holds back: reason."""
         done = releasing.release(self.settings, reason=_text(form, "reason"), by=self._who(visitor))
-        return Said(bool(done), "\n".join(each.as_line() for each in done) or "no bans are held back")
+        text = "\n".join(each.as_line() for each in done) or "no bans are held back"
+        return Said(bool(done), text, bool(done))
 
     def retry(self, visitor: Visitor, form: Form) -> Said:
         """Put dead letters back: id or letter-reason, sure."""
@@ -201,12 +201,18 @@ def _counted(number: int, asked: int, done: str) -> Said:
     text = f"{number:,} {done}"
     if number < asked:
         text += f"; {asked - number:,} not there any more, or somebody else looks at it just now"
-    return Said(number > 0 and number >= asked, text)
+    return Said(number > 0 and number >= asked, text, number > 0)
 
 
 def _outcomes(outcomes: Sequence[Outcome], more: Iterable[str] = ()) -> Said:
     lines = [_line(each) for each in outcomes]
-    return Said(not any(each.is_no for each in outcomes), "\n".join([*lines, *more]))
+    has_changed = any(map(_has_changed, outcomes))
+    return Said(not any(each.is_no for each in outcomes), "\n".join([*lines, *more]), has_changed)
+
+
+def _has_changed(outcome: Outcome) -> bool:
+    """Tell whether something is other than before; where no ban ran, why says what became of the infractions."""
+    return not outcome.is_no and (outcome.outcome != lifting.NOTHING or bool(outcome.why))
 
 
 def _line(outcome: Outcome) -> str:

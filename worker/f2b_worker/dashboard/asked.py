@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+
+Form: TypeAlias = "Mapping[str, Sequence[str]]"
+"""What somebody sent: a field may stand in it more than once."""
 
 
 class Visitor(NamedTuple):
@@ -30,10 +34,12 @@ class Said(NamedTuple):
     Attributes:
         is_done: Whether all of it was done.
         text: A line for each outcome.
+        has_changed: Whether at least a part of it changed something.
     """
 
     is_done: bool
     text: str
+    has_changed: bool = False
 
 
 NOBODY = Visitor()
@@ -47,7 +53,6 @@ class Asked:
         path: The path, decoded.
         query: The query, decoded; of what is given twice, the first.
         visitor: Who asks.
-        is_fragment: Whether only the inside of <main> is wanted.
         url: Path and query as they came, for links that lead back here.
         said: What to show of the act before.
     """
@@ -55,7 +60,6 @@ class Asked:
     path: str
     query: Mapping[str, str]
     visitor: Visitor = NOBODY
-    is_fragment: bool = False
     url: str = "/"
     said: Said | None = None
 

@@ -20,12 +20,13 @@ from f2b_worker.query.sources import Sources
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from f2b_worker.dashboard.asked import Asked, Page, Said, Visitor
-    from f2b_worker.dashboard.showing import Form
+    from f2b_worker.dashboard.asked import Asked, Form, Page, Said, Visitor
     from f2b_worker.process.dashboard import Serving
 
 SHOWN_WITHIN_S = 1.5
 """So long a page waits for what its reader just did: it is in the ledger, and known here a second later."""
+
+_OF_LETTERS = ("retry", "drop")
 
 
 def open_app(how: Serving) -> DashboardApp:
@@ -39,7 +40,7 @@ def open_app(how: Serving) -> DashboardApp:
     content = Content(
         pages={name: partial(_made, page, sources) for name, page in PAGES.items()},
         documents=documents_of(sources),
-        acts={name: partial(_acted, act, sources) for name, act in acts.items()},
+        acts={name: partial(acted, name, act, sources) for name, act in acts.items()},
         renderer=Renderer(),
         view=sources.view,
     )
@@ -52,12 +53,15 @@ def _made(page: Callable[[Asked, Sources], Page], sources: Sources, asked: Asked
     return page(asked, sources)
 
 
-def _acted(act: Callable[[Visitor, Form], Said], sources: Sources, visitor: Visitor, form: Form) -> Said:
+def acted(name: str, act: Callable[[Visitor, Form], Said], sources: Sources, visitor: Visitor, form: Form) -> Said:
     """Do something, and let the next page know of it."""
     before = sources.view.generation
     try:
-        return act(visitor, form)
-    finally:
-        sources.forget_letters()
+        said = act(visitor, form)
+    finally:  # also of what failed a part may be done
+        if name in _OF_LETTERS:
+            sources.forget_letters()
         sources.view.expect_news()
+    if said.has_changed:  # else it would wait for news that do not come, in one of few threads
         sources.view.wait_beyond(before, SHOWN_WITHIN_S)
+    return said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from f2b_worker.dashboard.old_state import OLD_STATE, old_state
+from f2b_worker.dashboard.old_state import OLD_STATE, OldState
 from f2b_worker.dashboard.pages.overview import RANGES
 from f2b_worker.query.search import Search
 from f2b_worker.query.selection import SORTS
@@ -23,11 +23,12 @@ _SEARCHED = ("q", "note", "jail", "by", "country", "state")
 
 def documents_of(sources: Sources) -> Mapping[str, Callable[[Asked], object]]:
     """Name the documents by their paths; each raises ValueError for what is wrong in a query."""
+    old_state = OldState(sources)
     return {
         "/status.json": lambda _: status_object(sources.status()),
         "/bans.json": partial(_bans, sources),
         "/series.json": partial(_series, sources),
-        OLD_STATE: lambda _: old_state(sources),
+        OLD_STATE: lambda _: old_state.document(),
     }
 
 

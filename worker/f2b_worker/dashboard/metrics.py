@@ -18,7 +18,12 @@ refused = Counter(
     ["reason"],
     registry=REGISTRY,
 )
-acts = Counter("f2b_dashboard_acts", "Acts that the dashboard did for somebody", ["action"], registry=REGISTRY)
+acts = Counter(
+    "f2b_dashboard_acts",
+    "Acts that the dashboard did for somebody, wholly or in part",
+    ["action"],
+    registry=REGISTRY,
+)
 streams = Gauge(
     "f2b_dashboard_streams",
     "Pages that are open and hear of each change",

@@ -19,9 +19,9 @@ from f2b_worker.http.replies import retry_after
 from f2b_worker.http.requests import announces_more, header, peer_of, read_body
 
 if TYPE_CHECKING:
-    from f2b_worker.dashboard.asked import Visitor
+    from f2b_worker.dashboard.asked import Form, Visitor
     from f2b_worker.dashboard.sessions import Sessions
-    from f2b_worker.dashboard.showing import Content, Form, Showing
+    from f2b_worker.dashboard.showing import Content, Showing
     from f2b_worker.dashboard.workers import Workers
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.requests import Receive, Scope
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+NOT_RIGHT = (
+    "This token is not right. It is what f2b dashboard --acts printed at its start, or the part behind the colon"
+    " of a NAME:TOKEN in F2B_DASHBOARD_TOKEN."
+)
 FORM_BYTES_MAX = 64 * 1024
 _FORM = b"application/x-www-form-urlencoded"
 _ACTS = "/acts/"
@@ -95,14 +99,14 @@ class Posts:
             return self._showing.refused(scope, asked, 403, "read_only", READ_ONLY)
         wait_s = self._wrong_tokens.wait_s(peer)
         if wait_s > 0:
-            metrics.refused.labels("too_many_tokens").inc()
+            _note_refused(peer, "too_many_tokens")
             told = f"Too many wrong tokens. Wait {max(1, round(wait_s))} s, then try again."
             return self._showing.login(asked, told, back=back, status=429, headers=(retry_after(wait_s),))
         opened = self._sessions.open_with(form.get("token", [""])[0])
         if opened is None:
             self._wrong_tokens.note_wrong(peer)
-            metrics.refused.labels("wrong_token").inc()
-            return self._showing.login(asked, "This token is not right.", back=back, status=403)
+            _note_refused(peer, "wrong_token")
+            return self._showing.login(asked, NOT_RIGHT, back=back, status=403)
         self._wrong_tokens.forget(peer)
         log.info("dashboard_login", name=self._sessions.visitor(opened).name, peer=peer)
         return replies.see_other(local_path(back), cookies.keep_session(opened))
@@ -114,7 +118,7 @@ class Posts:
         if not asked.visitor.may_act:
             return self._showing.refused(scope, asked, 403, "no_session", NO_SESSION)
         said = await self._said(asked.visitor, action, form)
-        if said.is_done:
+        if said.has_changed:
             metrics.acts.labels(action).inc()
         return replies.see_other(local_path(form.get("back", ["/"])[0]), cookies.keep_said(said))
 
@@ -129,3 +133,9 @@ class Posts:
         except Exception:
             log.exception("act_failed", action=action)
             return Said(is_done=False, text=DEFECT)
+
+
+def _note_refused(peer: str, reason: str) -> None:
+    """Count a login that is refused, and name who tried: whoever blocks such peers reads the log."""
+    metrics.refused.labels(reason).inc()
+    log.warning("dashboard_login_refused", peer=peer, reason=reason)

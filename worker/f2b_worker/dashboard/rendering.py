@@ -13,6 +13,7 @@ from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.dashboard.static_files import static_url
 from f2b_worker.dashboard.wording import ago, left, shown, span, whole
 from f2b_worker.domain.addresses import display
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.query.wording import duration, moment, ordinal, rfc3339
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ class Renderer:
             "span": span,
             "whole": whole,
         }
-        self._templates.globals |= {"link": link, "static_url": static_url, "version": __version__}
+        self._templates.globals |= {
+            "FOREVER_MS": FOREVER_MS,
+            "link": link,
+            "static_url": static_url,
+            "version": __version__,
+        }
 
     def whole(self, page: Page, asked: Asked) -> bytes:
         """Write a page with its frame."""
@@ -81,5 +87,5 @@ class Renderer:
         return self._write(page.template, page, asked)
 
     def _write(self, template: str, page: Page, asked: Asked, **more: Any) -> bytes:
-        context = {"asked": asked, "status_code": page.status, "now_ms": self._now_ms(), **page.context, **more}
+        context = {"asked": asked, "now_ms": self._now_ms(), **page.context, **more}
         return self._templates.get_template(template).render(context).encode()

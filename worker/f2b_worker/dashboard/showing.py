@@ -18,7 +18,7 @@ from f2b_worker.http.requests import header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from f2b_worker.dashboard.asked import Said, Visitor
+    from f2b_worker.dashboard.asked import Form, Said, Visitor
     from f2b_worker.dashboard.cookies import Cookies
     from f2b_worker.dashboard.sessions import Sessions
     from f2b_worker.dashboard.stream import Followed
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.requests import Scope
 
-    Form = Mapping[str, Sequence[str]]
-
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-READ_ONLY = "This dashboard is read-only: it was started without a token."
+READ_ONLY = (
+    "This dashboard is read-only: it was started without a token. To act, start f2b dashboard with --acts, or set"
+    " F2B_DASHBOARD_TOKEN for whatever serves this, and start it again."
+)
 NO_SESSION = "Log in first: this needs a token."
-DEFECT = "A defect of f2b: its log has the traceback."
+DEFECT = (
+    "This is a defect of f2b. Report it where you have f2b from, with the traceback in its log and the file that"
+    " f2b support writes."
+)
 BUSY = "Too much is asked at once. Try again."
 _TITLES = {403: "Not allowed", 404: "Not found"}
 
@@ -51,7 +55,9 @@ class Rendering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What this dashboard shows and does; everything here may take its time, and is called in a thread.
+    """What this dashboard shows and does; pages, documents and acts may take their time.
+
+    They are called in a thread, and so is the renderer for them; in the loop it writes only forms and refusals.
 
     Attributes:
         pages: By the first part of the path, what makes a page.
@@ -93,26 +99,33 @@ class Showing:
         """Read which page a stream is about; None if there is none such."""
         url = local_path(asked.query.get("page", "/"))
         path, _, query = url.partition("?")
-        page = Asked(unquote(path), fields_in(query.encode()), asked.visitor, is_fragment=True, url=url)
+        page = Asked(unquote(path), fields_in(query.encode()), asked.visitor, url=url)
         return page if page.segment in self._content.pages else None
 
     async def whole(self, asked: Asked, cookies: Cookies) -> Reply:
         """Answer with a page in its frame; what became of an act is shown on one page."""
-        status, body = _written(self._content.renderer.whole, await self._page(asked), asked)
+        write = self._content.renderer.whole
+        try:
+            status, body = await self._workers.do(lambda: _written(write, self._page(asked), asked))
+        except BusyError:
+            metrics.refused.labels("busy").inc()
+            status, body = _written(write, _says(503, "Busy", BUSY), asked)
         shown = (cookies.drop_said(),) if asked.said else ()
         return replies.html(status, body, *shown)
 
     async def main(self, asked: Asked) -> bytes:
-        """Write what is inside of a page's <main>."""
-        return _written(self._content.renderer.main, await self._page(asked), asked)[1]
+        """Write what is inside of a page's <main>.
 
-    async def _page(self, asked: Asked) -> Page:
+        Raises:
+            BusyError: If too much waits already; what a page shows is better than to hear of that.
+        """
+        write = self._content.renderer.main
+        return (await self._workers.do(lambda: _written(write, self._page(asked), asked)))[1]
+
+    def _page(self, asked: Asked) -> Page:
         """Make a page; where it cannot be made, it says why."""
         try:
-            return await self._workers.do(lambda: self._content.pages[asked.segment](asked))
-        except BusyError:
-            metrics.refused.labels("busy").inc()
-            return _says(503, "Busy", BUSY)
+            return self._content.pages[asked.segment](asked)
         except F2bError as error:
             return _says(503, "This cannot be shown now", str(error))
         except Exception:

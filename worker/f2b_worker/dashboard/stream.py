@@ -1,8 +1,9 @@
 """What changes on a page while somebody looks at it.
 
 One rendering serves everybody who has the same page open with the same rights. It is made when the bans have
-changed, and now and then because time passes; it is sent only if it is another one than before. Nobody is waited
-for: who reads slowly gets the newest one next, and not those between.
+changed, and now and then because time passes. It is sent only if it is another one than before; where it says how
+long ago something was, it soon is. Nobody is waited for: who reads slowly gets the newest one next, and not those
+between.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from f2b_worker.dashboard import metrics
+from f2b_worker.dashboard.workers import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -21,16 +23,24 @@ if TYPE_CHECKING:
 STREAMS_MAX = 200
 """A browser has six connections to one server, and a page on a hidden tab has none: these are many people."""
 
+RENEWALS_MAX = 50
+"""So many pages are made anew at once: half of what `Workers` takes, so that there is room for those who come."""
+
+TOO_MANY = (
+    "Too many pages are open, so this one is not kept up to date any more. Close pages that nobody looks at, then"
+    " load this one again."
+)
+
 LOOKS_EVERY_S = 1.0
 RENEWS_EVERY_S = 10.0
 """So often a page is made anew though no ban has changed: ages go on, and not all that is shown are bans."""
 
-SELDOM_S = {"queue": 60.0}
-"""Pages that are made anew more seldom: who reads dead letters hides them from others for a moment."""
+NOT_SOONER_S = {"address": 5.0, "queue": 60.0}
+"""Pages that are not made anew for each change of the bans, which in an attack change each second.
 
-NOT_SOONER_S = {"address": 5.0}
-"""Pages that are not made anew for each change of the bans: for one address every jail is asked for, with 200
-jails in 400 calls, and in an attack the bans change each second."""
+For one address every jail is asked for, with 200 jails in 400 calls. Who reads dead letters hides them from others
+for a moment.
+"""
 
 HEARTBEAT_S = 15.0
 """So long a proxy hears nothing at most: many end a connection after a minute."""
@@ -70,7 +80,7 @@ class _Reader:
     def __init__(self, shown: _Shown) -> None:
         self.shown = shown
         self.number = 0
-        self.farewell: str | None = None
+        self.farewell: str | None = None  # empty: it goes without a word
         self.woken = asyncio.Event()
 
     async def news(self) -> bytes:
@@ -89,7 +99,7 @@ class Streams:
     """All open pages.
 
     Args:
-        render: Makes the inside of <main>; it raises nothing of ours.
+        render: Makes the inside of <main>. It raises BusyError where there is no room for that, and nothing else.
         view: Followed for as long as a page is open.
         streams_max: How many there may be; beyond that the oldest ends.
     """
@@ -102,6 +112,7 @@ class Streams:
         self._streams_max = streams_max
         self._shown: dict[tuple[str, Visitor], _Shown] = {}
         self._readers: dict[_Reader, None] = {}  # the oldest first
+        self._renewing: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -114,14 +125,15 @@ class Streams:
             yield BEGINNING
             while reader.farewell is None:
                 yield await reader.news()
-            yield event("end", reader.farewell.encode())
+            if reader.farewell:
+                yield event("end", reader.farewell.encode())
         finally:
             self._forget(reader)
 
     def close(self) -> None:
-        """End all of them."""
+        """End all of them, without a word: a page comes again by itself once there is a server."""
         for each in list(self._readers):
-            self._dismiss(each, "the server stops")
+            self._dismiss(each, "")
         if self._looking:
             self._looking.cancel()
             self._looking = None
@@ -134,7 +146,7 @@ class Streams:
         metrics.streams.set(len(self._readers))
         if len(self._readers) > self._streams_max:
             metrics.refused.labels("streams").inc()
-            self._dismiss(next(iter(self._readers)), "too many pages are open: this one is not kept up to date")
+            self._dismiss(next(iter(self._readers)), TOO_MANY)
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         return reader
@@ -149,35 +161,42 @@ class Streams:
         metrics.streams.set(len(self._readers))
         shown = reader.shown
         shown.readers.discard(reader)
-        if not shown.readers:
-            self._shown.pop((shown.asked.url, shown.asked.visitor), None)
+        key = shown.asked.url, shown.asked.visitor
+        if not shown.readers and self._shown.get(key) is shown:  # else it was opened anew in between
+            del self._shown[key]
 
     async def _look(self) -> None:
         """Look at all pages once a second while any is open; a page that takes long is not waited for."""
         now_s = asyncio.get_running_loop().time
-        renewing: set[asyncio.Task[None]] = set()
         while self._readers:
             began_s = now_s()
             self._view.touch()
-            for shown in self._shown.values():
-                if self._is_due(shown, began_s):
-                    shown.is_made = True
-                    shown.generation, shown.made_s = self._view.generation, began_s
-                    task = asyncio.create_task(self._renew(shown))
-                    renewing.add(task)
-                    task.add_done_callback(renewing.discard)
+            self._begin_renewals(began_s)
             await asyncio.sleep(began_s + LOOKS_EVERY_S - now_s())
         self._looking = None
 
+    def _begin_renewals(self, now_s: float) -> None:
+        """Begin with the pages that wait longest: where there is no room for all, none is left out for ever."""
+        due = [each for each in self._shown.values() if self._is_due(each, now_s)]
+        due.sort(key=lambda each: each.made_s)
+        for shown in due[: RENEWALS_MAX - len(self._renewing)]:
+            shown.is_made = True
+            shown.generation, shown.made_s = self._view.generation, now_s
+            task = asyncio.create_task(self._renew(shown))
+            self._renewing.add(task)
+            task.add_done_callback(self._renewing.discard)
+
     def _is_due(self, shown: _Shown, now_s: float) -> bool:
-        lasts_s = SELDOM_S.get(shown.asked.segment, RENEWS_EVERY_S)
         age_s, is_other = now_s - shown.made_s, shown.generation != self._view.generation
-        is_old = age_s >= lasts_s or (is_other and age_s >= NOT_SOONER_S.get(shown.asked.segment, 0.0))
-        return is_old and not shown.is_made
+        is_old = is_other or age_s >= RENEWS_EVERY_S
+        return is_old and age_s >= NOT_SOONER_S.get(shown.asked.segment, 0.0) and not shown.is_made
 
     async def _renew(self, shown: _Shown) -> None:
         try:
             main = await self._render(shown.asked)
+        except BusyError:
+            shown.made_s = float("-inf")  # what it shows stays, and it is the first at the next look
+            return
         finally:
             shown.is_made = False
         if main != shown.main:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.dashboard.asked import Visitor
-from f2b_worker.dashboard.pages.address import blocklists_in
+from f2b_worker.dashboard.pages.address import blocklists_in, unban_command
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.query.lookup import asked_in, look_up
@@ -72,7 +73,8 @@ def test_who_may_not_act_is_told_how_the_ban_can_be_lifted(reader: Looking, sour
     on_a_laptop = Looking(sources, Visitor()).main(f"/address/{BANNED}")
 
     assert reader.main(f"/address/{BANNED}").one("a", href=f"/login?back=%2Faddress%2F{BANNED}").text == "log in"
-    assert f"f2b unban {BANNED}" in on_a_laptop.text
+    assert f"f2b unban {BANNED} --state {sources.settings.state}" in on_a_laptop.text
+    assert unban_command(OperatorSettings(table="f2b"), f"{BANNED}/32") == f"f2b unban {BANNED} --table f2b"
     assert "f2b unban" not in Looking(sources, Visitor()).main("/address/198.51.100.77").text
 
 

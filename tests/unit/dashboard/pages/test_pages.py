@@ -20,6 +20,7 @@ from f2b_worker.query.status import Filled, status_object
 from tests.unit.dashboard.pages.scene import BANNED, BANS, OPERATOR, URLS, Looking, OtherSnapshot
 
 if TYPE_CHECKING:
+    from f2b_worker.ports.fleet import WorkerSign
     from f2b_worker.query.sources import Sources
     from tests.unit.dashboard.dom import Node
     from tests.unit.dashboard.pages.scene import Fleet
@@ -234,6 +235,19 @@ def test_the_enforcer_says_how_full_its_sets_are_and_what_keeps_bans_out(fleet: 
     assert actions(page) == {"pause", "resume", "release"}
     assert page.one("form", id="resume").one("input", name="blocklist")["value"] == "*"
     assert [each["value"] for each in page.one("form", id="pause").all("option")] == ["*", "block"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"), [((), "start f2b-worker"), (None, "Look whether f2b-worker --standalone runs")]
+)
+def test_where_nobody_works_or_enforces_the_page_says_what_to_do(
+    sources: Sources, workers: tuple[WorkerSign, ...] | None, told: str
+) -> None:
+    seen = replace(sources.snapshot().status.seen, workers=workers, holders={"eu-west-1": Holder("", "")})
+    text = Looking(OtherSnapshot(sources, status={"seen": seen})).main("/enforcer").text
+
+    assert "nobody : no worker holds the lease. Give one the IP sets of eu-west-1, by --ip-set" in text
+    assert told in text
 
 
 @pytest.mark.parametrize(("oldest_ms", "told"), [(None, "not known"), (0, "0s old"), (75_400, "1m 15s old")])

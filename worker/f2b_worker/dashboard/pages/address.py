@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
@@ -15,7 +17,7 @@ from f2b_worker.domain.addresses import display, is_one_customer, network_of
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, OWN_RANGE
 from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
-from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
 from f2b_worker.query.lookup import asked_in
 from f2b_worker.query.reasons import because
 from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, ordinal, origin_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from f2b_worker.config.jails_file import Jails
+    from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.dashboard.asked import Asked
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
@@ -35,6 +38,11 @@ if TYPE_CHECKING:
     from f2b_worker.query.sources import Sources
 
 HITS_SHOWN = 100
+"""So many infractions stand on a page: of 200 jails with as many each, a page would have 9 MB."""
+
+JAILS_SHOWN = 5
+"""So many jails are told in full at most; the others are named."""
+
 _AROUND = 10
 
 
@@ -81,6 +89,15 @@ class JailStory(NamedTuple):
     unreadable: Sequence[str]
 
 
+class JailName(NamedTuple):
+    """A jail that is only named, and what leads to its story."""
+
+    name: str
+    href: str
+    standing: Standing
+    told: str
+
+
 def address(asked: Asked, sources: Sources) -> Page:
     """Answer the page of an address or a network."""
     text = asked.path.removeprefix("/address").strip("/")
@@ -91,7 +108,9 @@ def address(asked: Asked, sources: Sources) -> Page:
         return Page(404, "refused.html", {"title": "No address", "text": told})
     network, answers = found.network, found.answers
     own = own_keys(text, sources.jails.policy)
-    stories = [_story(each, is_own=each.found.who in own or each.found.who.key == network) for each in answers]
+    own |= {each.found.who for each in answers if each.found.who.key == network}
+    banned = [each.found.who for each in answers if each.found.ban]
+    in_full, named = told_in_full(answers, asked.query.get("jail", ""))
     near = network_of(network, ipv4_prefix=24, ipv6_prefix=48) or network
     has_countries = knows_countries()
     context: dict[str, Any] = {
@@ -101,13 +120,15 @@ def address(asked: Asked, sources: Sources) -> Page:
         "network": network,
         "is_network": not is_one_customer(network),
         "country": next((each.country for each in answers if each.country), None),
-        "stories": stories,
-        "banned_in": [each.jail for each in stories if each.running and not each.is_of_network],
-        "banned_around": [each.key for each in stories if each.running and each.is_of_network],
+        "stories": [_story(each, is_own=each.found.who in own) for each in in_full],
+        "named": [_jail_name(each) for each in named],
+        "banned_in": [who.jail for who in banned if who in own],
+        "banned_around": [who.key for who in banned if who not in own],
         "acts": acts_of(answers),
         "near": near,
         "near_href": link("/bans", q=display(near)),
         "is_allowed": any(exempt.rule != OWN_RANGE for each in answers if (exempt := each.found.exemption)),
+        "unban": unban_command(sources.settings, network),
         "neighbours": lines(_neighbours(sources, network)),
         "neighbours_caption": Caption("Banned neighbours", columns(country=has_countries), is_seen=False),
         **countries_shown(has_countries),
@@ -116,6 +137,34 @@ def address(asked: Asked, sources: Sources) -> Page:
         "blocklists": blocklists_in(sources.jails),
     }
     return Page(200, "address.html", context)
+
+
+def told_in_full(answers: Sequence[Answer], jail: str) -> tuple[list[Answer], list[Answer]]:
+    """Choose what is told in full, and what is only named.
+
+    Args:
+        answers: What is known in each jail.
+        jail: The jail that somebody wants to see; after it come those where bans run, and where most is known.
+    """
+    ranked = sorted(
+        answers, key=lambda each: (each.found.who.jail != jail, not each.found.ban, -len(hits_of(each.found)))
+    )
+    numbers = accumulate(len(hits_of(each.found)) for each in ranked[:JAILS_SHOWN])
+    full = max(1, len(list(takewhile(lambda number: number <= HITS_SHOWN, numbers))))
+    return ranked[:full], ranked[full:]
+
+
+def _jail_name(answer: Answer) -> JailName:
+    found = answer.found
+    bans = len(found.earlier) + bool(found.ban)
+    told = f"{infractions(weight_of(hits_of(found)))}, {bans} {'ban' if bans == 1 else 'bans'}"
+    return JailName(found.who.jail, link("", jail=found.who.jail), _standing(answer), told)
+
+
+def unban_command(settings: OperatorSettings, network: str) -> str:
+    """Write the command that lifts the bans of an address in this ledger."""
+    ledger = ["--state", str(settings.state_file)] if settings.state_file else ["--table", settings.table]
+    return shlex.join(["f2b", "unban", display(network), *ledger])
 
 
 def blocklists_in(jails: Jails) -> list[str]:

@@ -10,6 +10,7 @@
   const fresh = document.getElementById("fresh");
   let lostTimer = null;
   let isLive = false;
+  let isEnded = false; // by the server, which keeps only so many pages up to date
 
   function live() {
     clearTimeout(lostTimer);
@@ -21,6 +22,7 @@
 
   function away() {
     isLive = false;
+    if (isEnded) return;
     // A tab in the background has no stream on purpose, and a restart of the server is over in a moment.
     lostTimer ??= setTimeout(() => {
       lostTimer = null;
@@ -41,9 +43,15 @@
     stream.addEventListener("htmx:sse:before:connection", (event) => {
       if (event.detail.connection.attempt > 0) away();
     });
+    stream.addEventListener("end", (event) => {
+      isEnded = true;
+      lost.textContent = event.detail.data;
+      lost.hidden = false;
+      fresh.textContent = "not live";
+    });
     for (const name of ["htmx:sse:error", "htmx:sse:close", "htmx:error"]) stream.addEventListener(name, away);
     // htmx comes again by itself once there was an answer; the first one may have failed, or been refused.
-    setInterval(() => { if (!document.hidden && !isLive && !stream._htmx?.sse) htmx.trigger(stream, "again"); }, 10000);
+    setInterval(() => { if (!document.hidden && !isLive && !isEnded && !stream._htmx?.sse) htmx.trigger(stream, "again"); }, 10000);
   }
 
   // The time: what is left of a ban, and how long ago something was. The words are those of the server.

@@ -10,6 +10,7 @@ import pytest
 
 from f2b_worker.config.notices import EventBridgeAddress, TargetSettings
 from f2b_worker.domain.ban_log.changes import Change
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Invalid, Unavailable
@@ -325,6 +326,19 @@ def test_a_template_that_fails_costs_its_words_and_not_the_notice(template: str)
     scene = Scene(text=template)
     scene.ban(1)
     assert text_of(scene).text.startswith("203.0.0.1 banned in login for 10m")
+
+
+@pytest.mark.parametrize(
+    ("key", "start_ms"), [("junk", 0), ("", 0), ("\ud800", 0), ("203.0.113.7/32", FOREVER_MS)]
+)
+def test_a_ban_that_no_judge_writes_is_told_like_any_other_and_holds_up_nothing(key: str, start_ms: int) -> None:
+    scene = Scene()
+    scene.changes.append(Change(OffenderId("login", key), Ban(start_ms, FOREVER_MS, 1, 0), 1))
+    scene.pass_s(60)
+    scene.see(surge="bans are held back")
+    scene.pass_s(5)
+    assert [each.kind for each in scene.target.taken] == ["ban", "surge"]
+    assert scene.target.taken[0].detail["bans"][0]["ip"] == key.removesuffix("/32")
 
 
 def test_a_subject_is_one_line_whatever_is_in_it() -> None:

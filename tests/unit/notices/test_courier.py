@@ -249,6 +249,13 @@ def test_after_the_order_to_stop_nothing_is_sent_or_noted() -> None:
     assert scene.places.places == before
 
 
+def test_whoever_ends_lets_go_of_the_target() -> None:
+    scene = Scene()
+    scene.stop.set()
+    scene.courier.run(scene.stop)
+    assert scene.target.is_closed
+
+
 def test_a_target_that_only_hears_of_conditions_hears_of_later_bans_once_it_is_to() -> None:
     scene = Scene(on=("surge",))
     scene.ban(1)

@@ -89,7 +89,13 @@ class Courier:
         self._looked_ms = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Tell until *stop*; what cannot be read is read later, and told then."""
+        """Tell until *stop*, and let go of the target; what cannot be read is read later, and told then."""
+        try:
+            self._run(stop)
+        finally:
+            self._delivery.close()
+
+    def _run(self, stop: threading.Event) -> None:
         is_failing = False
         while not stop.is_set():
             pause_s = min(LOOK_S, self._settings.group_wait_ms / 2000)

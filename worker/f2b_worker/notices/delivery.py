@@ -66,6 +66,10 @@ class Delivery:
                 log.info("notice_sent", target=self._name, kind=notice.kind, subject=notice.subject, id=notice.id)
                 return
 
+    def close(self) -> None:
+        """Let go of the target."""
+        self._target.close()
+
     def _say(self, notice: Notice, error: F2bError, failures: int) -> None:
         if failures == 1:
             log.warning("notice_not_taken", target=self._name, kind=notice.kind, id=notice.id, reason=str(error))

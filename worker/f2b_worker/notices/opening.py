@@ -190,11 +190,16 @@ class _Parts(NamedTuple):
 
 
 def _depth_of_file(path: Path) -> Callable[[], QueueDepth]:
-    from f2b_worker.adapters.sqlite.file import open_existing  # noqa: PLC0415 - a fleet has no file
+    from f2b_worker.adapters.sqlite.file import close_with, open_existing  # noqa: PLC0415 - a fleet has no file
     from f2b_worker.adapters.sqlite.looking import depth_of_file  # noqa: PLC0415
 
     connection = open_existing(path)
-    return lambda: depth_of_file(connection)
+
+    def depth() -> QueueDepth:
+        return depth_of_file(connection)
+
+    close_with(depth, connection)
+    return depth
 
 
 def _depth_of_queue(settings: Names) -> Callable[[], QueueDepth | None]:

@@ -192,6 +192,44 @@ def test_a_condition_is_told_when_it_begins_and_when_it_ends_each_once_whoever_t
     assert [each.severity for each in scene.target.taken] == ["critical", "critical"]
 
 
+def test_what_begins_and_ends_in_one_region_is_told_while_the_same_holds_in_another() -> None:
+    scene = Scene()
+    first, second = "surge eu-west-1", "surge us-east-1"
+    scene.see(**{first: "eu-west-1: bans are held back"})
+    scene.pass_s(5)
+    scene.see(**{first: "eu-west-1: bans are held back", second: "us-east-1: bans are held back"})
+    scene.pass_s(5)
+    for _ in range(3):
+        scene.see(**{second: "us-east-1: bans are held back"})
+        scene.pass_s(5, scene.another())
+        scene.pass_s(5)
+    assert scene.subjects() == [
+        "shop: eu-west-1: bans are held back",
+        "shop: us-east-1: bans are held back",
+        "shop: eu-west-1: surge is over",
+    ]
+    assert [(each.detail["where"], each.detail["ended"]) for each in scene.target.taken] == [
+        ("eu-west-1", False),
+        ("us-east-1", False),
+        ("eu-west-1", True),
+    ]
+
+
+def test_what_an_older_f2b_told_without_saying_where_is_not_told_again_and_its_end_is_told() -> None:
+    scene = Scene()
+    scene.places.places["ops"] = replace(scene.places.places["ops"], conditions=("surge", "lag"))
+    heir = scene.another()
+    name = "surge eu-west-1"
+    for _ in range(3):
+        scene.see(**{name: "eu-west-1: bans are held back"})
+        scene.pass_s(5, heir)
+    for _ in range(3):
+        scene.see()
+        scene.pass_s(5, heir)
+    assert scene.subjects() == ["shop: lag is over", "shop: eu-west-1: surge is over"]
+    assert scene.places.places["ops"].conditions == ()
+
+
 def test_a_condition_that_is_told_does_not_count_bans_as_told_that_wait() -> None:
     scene = Scene()
     scene.ban(1)
@@ -227,6 +265,65 @@ def test_a_target_that_is_away_for_too_long_loses_that_notice_by_count_and_hears
     scene.pass_s(60)
     told = [each.detail["bans"][0]["ip"] for each in scene.target.taken if each.kind == "ban"]
     assert told == ["203.0.0.2"]
+
+
+def given_up(scene: Scene, failures: int = 40) -> None:
+    """Let the target be away until the courier has given up what it tells."""
+    scene.target.failures += [Unavailable("away")] * failures
+    scene.counted.clear()
+    while ("ops", "given_up") not in scene.counted:
+        scene.pass_s(5)
+    scene.target.failures.clear()
+
+
+def test_a_condition_that_was_given_up_and_still_holds_is_told_once_the_target_is_back() -> None:
+    scene = Scene()
+    scene.see(surge="bans are held back")
+    given_up(scene)
+    assert not scene.target.taken
+    for _ in range(3):
+        scene.see(surge="bans are still held back")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans are still held back"]
+    assert scene.places.places["ops"].conditions == ("surge",)
+
+
+def test_the_end_of_a_condition_that_was_given_up_is_told_once_the_target_is_back() -> None:
+    scene = Scene()
+    scene.see(surge="bans are held back")
+    scene.pass_s(5)
+    scene.see()
+    scene.pass_s(5)
+    scene.see()
+    given_up(scene)
+    for _ in range(3):
+        scene.see()
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans are held back", "shop: surge is over"]
+
+
+def test_a_condition_that_is_refused_is_tried_again_a_quarter_of_an_hour_later_and_holds_up_no_other() -> None:
+    scene = Scene()
+    scene.target.failures.append(Invalid("too large"))
+    for _ in range(29):
+        scene.see(surge="bans are held back", lag="bans wait")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans wait"]
+    for _ in range(3):
+        scene.see(surge="bans are held back", lag="bans wait")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans wait", "shop: bans are held back"]
+    assert scene.counted == [("ops", "refused"), ("ops", "sent"), ("ops", "sent")]
+
+
+def test_while_a_target_is_away_the_conditions_after_the_first_do_not_keep_bans_from_being_told() -> None:
+    scene = Scene()
+    scene.ban(1)
+    scene.pass_s(10)
+    scene.see(surge="bans are held back", lag="bans wait")
+    given_up(scene, 25)  # the first condition takes 20 of them
+    scene.pass_s(30)
+    assert scene.subjects()[0] == "shop: 203.0.0.1 banned in login for 10m"
 
 
 def test_a_notice_that_will_never_be_taken_is_not_tried_again() -> None:

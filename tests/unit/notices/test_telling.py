@@ -19,7 +19,7 @@ from f2b_worker.testing import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from f2b_worker.notices.conditions import FleetSeen
+    from f2b_worker.query.conditions import FleetSeen
 
 FILE = """
 [notices.conditions]

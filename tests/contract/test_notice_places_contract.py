@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports.notices import NewsSource, Places
 
-PLACE = Place("e1", 7, (9, 11), NOW_MS, ("surge", "lag"))
+PLACE = Place("e1", 7, (9, 11), NOW_MS, ("surge eu-west-1", "lag"))
 
 
 @pytest.fixture(params=["memory", "dynamodb", "sqlite"])

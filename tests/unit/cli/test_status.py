@@ -124,6 +124,66 @@ def test_what_somebody_should_see_to_is_the_first_line(status: Status, told: str
     assert next(iter(_lines(status))) == f"NOT OK: {problem}"
 
 
+def noted_ago(ago_ms: int, *workers: WorkerSign, owner: str = "a/1/c0ffee02", now_ms: int = NOW_MS) -> Status:
+    """See a fleet whose enforcer noted nothing for so long."""
+    sets = NOTED._replace(at_ms=NOW_MS - ago_ms, known_ms=NOW_MS - ago_ms, progress=None, groups=())
+    status = seen(workers=list(workers), holders={"eu-west-1": Holder(owner)})
+    return dataclasses.replace(status, now_ms=now_ms, notes={"eu-west-1": Notes({}, sets=sets)})
+
+
+HOUR_MS = 3_600_000
+JUDGE = WorkerSign("b/2/c0ffee03", NOW_MS - 1_000, NOW_MS - 2 * HOUR_MS, "0.2.0")
+KILLED = dataclasses.replace(ALIVE, at_ms=NOW_MS - HOUR_MS, started_ms=NOW_MS - 2 * HOUR_MS)
+
+
+def test_the_name_of_a_dead_enforcer_in_the_lease_is_no_sign_of_life() -> None:
+    (problem,) = noted_ago(HOUR_MS, JUDGE, KILLED).problems
+    assert problem == ("eu-west-1: who enforces has given no sign for 1h: look at its log, or start a worker")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        noted_ago(89_000, JUDGE, KILLED),
+        # The whole fleet was stopped for an hour.
+        noted_ago(HOUR_MS, dataclasses.replace(JUDGE, started_ms=NOW_MS - 60_000)),
+        # Only the enforcer was.
+        noted_ago(HOUR_MS, JUDGE, dataclasses.replace(ALIVE, started_ms=NOW_MS - 80_000)),
+        # The reader's clock is two minutes ahead.
+        noted_ago(20_000, JUDGE, ALIVE, now_ms=NOW_MS + 120_000),
+        # Nothing is to be enforced here any more.
+        dataclasses.replace(noted_ago(HOUR_MS, JUDGE), seen=dataclasses.replace(WELL.seen, holders={})),
+    ],
+)
+def test_an_enforcer_that_works_or_has_just_begun_is_not_taken_for_silent(status: Status) -> None:
+    assert status.problems == []
+
+
+def test_where_no_worker_is_alive_that_is_said_and_not_that_the_enforcer_is_silent_too() -> None:
+    assert noted_ago(HOUR_MS, KILLED).problems == ["no worker is alive: infractions wait, and no ban is written"]
+
+
+def test_of_a_state_file_the_region_that_was_noted_last_counts() -> None:
+    old, new = (NOTED._replace(at_ms=NOW_MS - ago_ms, progress=None, groups=()) for ago_ms in (HOUR_MS, 10_000))
+    notes = {"us-east-1": Notes({}, sets=old), "eu-west-1": Notes({}, sets=new)}
+    worker = dataclasses.replace(JUDGE, at_ms=NOW_MS)
+    well = dataclasses.replace(seen(workers=[worker], holders={}), notes=notes)
+    assert well.problems == []
+    silent = dataclasses.replace(well, notes={"us-east-1": notes["us-east-1"]})
+    assert "us-east-1: who enforces has given no sign for 1h" in silent.problems[0]
+
+
+def test_bans_that_wait_are_a_problem_of_the_verdict_as_they_are_a_notice() -> None:
+    (problem,) = noted(NOTED._replace(groups=())).problems
+    assert problem == "eu-west-1: bans wait for 1m25s to be enforced: look at the log of who enforces"
+    full = NOTED.groups[0]._replace(sets=(NotedSet("f2b-ipv4", 9_900, NOW_MS),))
+    status = noted(NOTED._replace(progress=None, groups=(full,)))
+    status = dataclasses.replace(status, sets=[Filled("f2b-ipv4", "block", 4, 9_900, NOW_MS)])
+    assert status.problems == [
+        "the IPv4 sets of blocklist block are full, and bans find no room: f2b provision --capacity"
+    ]
+
+
 @pytest.mark.parametrize(
     "status",
     [

@@ -135,6 +135,7 @@ def test_a_secret_is_shown_by_nothing_that_prints_what_was_read(tmp_path: Path) 
         ("to = 'command'\ncommand = ['']", "notices.x: command: write the program first"),
         ("to = 'command'\ncommand = ['ls']\ntimeout = '1h'", "notices.x.timeout: must be from 1s to 10m"),
         ("to = 'apprise'", "notices.x: urls: is missing"),
+        ("to = 'apprise'\nurls = ['json://a', 'xoxb-1']", "notices.x.urls.1: is no URL of Apprise: write it as"),
         ("to = 'eventbridge'\non = ['bam']", "notices.x.on.0: must be 'ban', 'unban', 'surge'"),
         ("to = 'eventbridge'\non = []", "notices.x.on: must name one at least"),
         ("to = 'eventbridge'\njails = ['logn']", "notices.x.jails: no jail 'logn'; did you mean login?"),

@@ -10,6 +10,7 @@ import pytest
 
 from f2b_worker.config.notices import EventBridgeAddress, TargetSettings
 from f2b_worker.domain.ban_log.changes import Change
+from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.verdicts import Ban, Hit, Offender, OffenderId
 from f2b_worker.errors import Invalid, Unavailable
@@ -191,6 +192,44 @@ def test_a_condition_is_told_when_it_begins_and_when_it_ends_each_once_whoever_t
     assert [each.severity for each in scene.target.taken] == ["critical", "critical"]
 
 
+def test_what_begins_and_ends_in_one_region_is_told_while_the_same_holds_in_another() -> None:
+    scene = Scene()
+    first, second = "surge eu-west-1", "surge us-east-1"
+    scene.see(**{first: "eu-west-1: bans are held back"})
+    scene.pass_s(5)
+    scene.see(**{first: "eu-west-1: bans are held back", second: "us-east-1: bans are held back"})
+    scene.pass_s(5)
+    for _ in range(3):
+        scene.see(**{second: "us-east-1: bans are held back"})
+        scene.pass_s(5, scene.another())
+        scene.pass_s(5)
+    assert scene.subjects() == [
+        "shop: eu-west-1: bans are held back",
+        "shop: us-east-1: bans are held back",
+        "shop: eu-west-1: surge is over",
+    ]
+    assert [(each.detail["where"], each.detail["ended"]) for each in scene.target.taken] == [
+        ("eu-west-1", False),
+        ("us-east-1", False),
+        ("eu-west-1", True),
+    ]
+
+
+def test_what_an_older_f2b_told_without_saying_where_is_not_told_again_and_its_end_is_told() -> None:
+    scene = Scene()
+    scene.places.places["ops"] = replace(scene.places.places["ops"], conditions=("surge", "lag"))
+    heir = scene.another()
+    name = "surge eu-west-1"
+    for _ in range(3):
+        scene.see(**{name: "eu-west-1: bans are held back"})
+        scene.pass_s(5, heir)
+    for _ in range(3):
+        scene.see()
+        scene.pass_s(5, heir)
+    assert scene.subjects() == ["shop: lag is over", "shop: eu-west-1: surge is over"]
+    assert scene.places.places["ops"].conditions == ()
+
+
 def test_a_condition_that_is_told_does_not_count_bans_as_told_that_wait() -> None:
     scene = Scene()
     scene.ban(1)
@@ -228,6 +267,65 @@ def test_a_target_that_is_away_for_too_long_loses_that_notice_by_count_and_hears
     assert told == ["203.0.0.2"]
 
 
+def given_up(scene: Scene, failures: int = 40) -> None:
+    """Let the target be away until the courier has given up what it tells."""
+    scene.target.failures += [Unavailable("away")] * failures
+    scene.counted.clear()
+    while ("ops", "given_up") not in scene.counted:
+        scene.pass_s(5)
+    scene.target.failures.clear()
+
+
+def test_a_condition_that_was_given_up_and_still_holds_is_told_once_the_target_is_back() -> None:
+    scene = Scene()
+    scene.see(surge="bans are held back")
+    given_up(scene)
+    assert not scene.target.taken
+    for _ in range(3):
+        scene.see(surge="bans are still held back")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans are still held back"]
+    assert scene.places.places["ops"].conditions == ("surge",)
+
+
+def test_the_end_of_a_condition_that_was_given_up_is_told_once_the_target_is_back() -> None:
+    scene = Scene()
+    scene.see(surge="bans are held back")
+    scene.pass_s(5)
+    scene.see()
+    scene.pass_s(5)
+    scene.see()
+    given_up(scene)
+    for _ in range(3):
+        scene.see()
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans are held back", "shop: surge is over"]
+
+
+def test_a_condition_that_is_refused_is_tried_again_a_quarter_of_an_hour_later_and_holds_up_no_other() -> None:
+    scene = Scene()
+    scene.target.failures.append(Invalid("too large"))
+    for _ in range(29):
+        scene.see(surge="bans are held back", lag="bans wait")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans wait"]
+    for _ in range(3):
+        scene.see(surge="bans are held back", lag="bans wait")
+        scene.pass_s(30)
+    assert scene.subjects() == ["shop: bans wait", "shop: bans are held back"]
+    assert scene.counted == [("ops", "refused"), ("ops", "sent"), ("ops", "sent")]
+
+
+def test_while_a_target_is_away_the_conditions_after_the_first_do_not_keep_bans_from_being_told() -> None:
+    scene = Scene()
+    scene.ban(1)
+    scene.pass_s(10)
+    scene.see(surge="bans are held back", lag="bans wait")
+    given_up(scene, 25)  # the first condition takes 20 of them
+    scene.pass_s(30)
+    assert scene.subjects()[0] == "shop: 203.0.0.1 banned in login for 10m"
+
+
 def test_a_notice_that_will_never_be_taken_is_not_tried_again() -> None:
     scene = Scene()
     scene.target.failures.append(Invalid("too large"))
@@ -246,6 +344,13 @@ def test_after_the_order_to_stop_nothing_is_sent_or_noted() -> None:
     scene.pass_s(60)
     assert not scene.target.taken
     assert scene.places.places == before
+
+
+def test_whoever_ends_lets_go_of_the_target() -> None:
+    scene = Scene()
+    scene.stop.set()
+    scene.courier.run(scene.stop)
+    assert scene.target.is_closed
 
 
 def test_a_target_that_only_hears_of_conditions_hears_of_later_bans_once_it_is_to() -> None:
@@ -325,6 +430,19 @@ def test_a_template_that_fails_costs_its_words_and_not_the_notice(template: str)
     scene = Scene(text=template)
     scene.ban(1)
     assert text_of(scene).text.startswith("203.0.0.1 banned in login for 10m")
+
+
+@pytest.mark.parametrize(
+    ("key", "start_ms"), [("junk", 0), ("", 0), ("\ud800", 0), ("203.0.113.7/32", FOREVER_MS)]
+)
+def test_a_ban_that_no_judge_writes_is_told_like_any_other_and_holds_up_nothing(key: str, start_ms: int) -> None:
+    scene = Scene()
+    scene.changes.append(Change(OffenderId("login", key), Ban(start_ms, FOREVER_MS, 1, 0), 1))
+    scene.pass_s(60)
+    scene.see(surge="bans are held back")
+    scene.pass_s(5)
+    assert [each.kind for each in scene.target.taken] == ["ban", "surge"]
+    assert scene.target.taken[0].detail["bans"][0]["ip"] == key.removesuffix("/32")
 
 
 def test_a_subject_is_one_line_whatever_is_in_it() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +18,8 @@ from f2b_worker.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from f2b_worker.notices.conditions import FleetSeen
+    from f2b_worker.query.conditions import FleetSeen
 
 FILE = """
 [notices.conditions]
@@ -63,6 +64,23 @@ def running() -> list[str]:
 def test_a_target_may_be_called_conditions(telling: Telling) -> None:
     telling.turn()
     assert running() == ["notices-conditions", "notices-the fleet"]
+
+
+def test_a_reload_leaves_no_file_of_the_targets_before_open(telling: Telling) -> None:
+    open_files = []
+    gc.disable()  # what only it would find stays open for long in a process that makes little garbage
+    try:
+        for _ in range(3):
+            telling.turn()
+            began = [each for each in threading.enumerate() if each.name.startswith("notices-")]
+            telling.pause()
+            for each in began:
+                each.join(WITHIN_S)
+            del began, each
+            open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+    finally:
+        gc.enable()
+    assert open_files[0] == open_files[2]
 
 
 def test_the_thread_that_looks_at_the_fleet_is_begun_again_after_a_defect(

@@ -333,7 +333,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "nothing, if it ends by itself; `f2b notify test` tries it at once",
         ),
         "notice_given_up": Meaning(
-            "A target did not take a notice. It is lost, and what comes later is sent.",
+            "A target did not take a notice. It is lost. A surge or the like that still holds is told anew later.",
             "mend what the reason names, then try it with `f2b notify test`",
         ),
         "notice_target_unusable": Meaning(

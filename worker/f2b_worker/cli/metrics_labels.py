@@ -188,8 +188,8 @@ CLOSED: dict[tuple[str, str], Meanings] = {
     ("f2b_notices", "outcome"): {
         "sent": "the target took it",
         "tried_again": "the target did not take it, and it is sent again",
-        "given_up": "the target did not take it for 15 minutes: this notice is lost, the next one is sent",
-        "refused": "the target will never take it: this notice is lost",
+        "given_up": "the target did not take it for 15 minutes: it is lost; what still holds is told anew",
+        "refused": "the target will never take it: it is lost; what still holds is told anew",
         "unusable": "the target's address or secret cannot be used: nothing is sent to it",
     },
     ("f2b_shim_answers", "status"): {

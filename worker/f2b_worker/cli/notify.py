@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +108,8 @@ def _chosen(notices: Notices, names: Sequence[str]) -> list[TargetSettings]:
 def _try(fleet: str, settings: TargetSettings) -> str:
     """Send one; answer why it was not taken, or nothing."""
     try:
-        target = open_target(settings)
-        target.send(Wording(settings, fleet).of_test(local_name(), SystemClock().now_ms()))
-        target.close()
+        with closing(open_target(settings)) as target:
+            target.send(Wording(settings, fleet).of_test(local_name(), SystemClock().now_ms()))
     except F2bError as error:
         return str(error)
     return ""

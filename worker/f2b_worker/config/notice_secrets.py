@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from f2b_worker.domain.addresses import is_loopback
@@ -11,6 +12,8 @@ from f2b_worker.domain.addresses import is_loopback
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how every such secret begins
 SECRET_BYTES = range(24, 65)
 """As Standard Webhooks has it: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""
+
+_APPRISE_URL = re.compile(r"([A-Za-z0-9]{1,32})://")
 
 
 def webhook_url(text: str) -> SplitResult:
@@ -33,6 +36,18 @@ def webhook_url(text: str) -> SplitResult:
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("begins with http://, which everybody on the way can read: use https://")
     return parts
+
+
+def apprise_scheme(url: str) -> str:
+    """Name the scheme of a URL of Apprise, which says where it leads; all else in it may be a secret.
+
+    Raises:
+        ValueError: If it is none; it is not shown.
+    """
+    found = _APPRISE_URL.match(url)
+    if not found:
+        raise ValueError("is no URL of Apprise: write it as SCHEME://…, such as mailto://…")
+    return found[1]
 
 
 def webhook_key(text: str) -> bytes:

@@ -41,6 +41,7 @@ EXAMPLE: Mapping[str, Any] = {
     "top_jails": [{"name": "login", "count": 2}],
     "what": "2 bans",
     "ended": False,
+    "where": "eu-west-1",
 }
 """All that a template may use; a notice without a ban has empty values there."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from f2b_worker.config import notices
-from f2b_worker.config.notice_secrets import webhook_key, webhook_url
+from f2b_worker.config.notice_secrets import apprise_scheme, webhook_key, webhook_url
 from f2b_worker.config.notices import (
     GROUP_MAX,
     GROUP_WAIT_MS,
@@ -53,6 +53,12 @@ def _url(value: str) -> str:
 
 def _key(value: str) -> str:
     webhook_key(value)
+    return value
+
+
+def _urls(value: str) -> str:
+    for each in value.split():
+        apprise_scheme(each)
     return value
 
 
@@ -182,7 +188,7 @@ class AppriseTable(TargetTable):
     """URLs of Apprise."""
 
     to: Literal["apprise"]
-    urls: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    urls: Annotated[tuple[Annotated[str, AfterValidator(_urls)], ...], BeforeValidator(_listed)] = ()
     urls_env: Variable | None = None
 
     @model_validator(mode="after")

@@ -102,7 +102,11 @@ class NotedSets(NamedTuple):
 
     def is_fresh(self, now_ms: int) -> bool:
         """Tell whether somebody who writes the sets wrote this of late, and could read all of them."""
-        return -AHEAD_MS <= now_ms - self.at_ms <= NOTED_WITHIN_MS and now_ms - self.seen_ms <= SEEN_WITHIN_MS
+        return self.is_recent(now_ms) and now_ms - self.seen_ms <= SEEN_WITHIN_MS
+
+    def is_recent(self, now_ms: int) -> bool:
+        """Tell whether somebody who writes the sets wrote this of late."""
+        return -AHEAD_MS <= now_ms - self.at_ms <= NOTED_WITHIN_MS
 
     @property
     def seen_ms(self) -> int:

@@ -9,9 +9,10 @@ import structlog
 
 from f2b_worker.domain.judge.verdicts import Ban
 from f2b_worker.domain.notices.group import Group
-from f2b_worker.domain.notices.kinds import BAN, CONDITIONS, UNBAN, is_grave_enough
+from f2b_worker.domain.notices.kinds import BAN, CONDITIONS, UNBAN, is_grave_enough, kind_of
 from f2b_worker.domain.notices.news import BanNews
 from f2b_worker.errors import F2bError
+from f2b_worker.notices.delivery import WITHIN_S
 from f2b_worker.notices.wording import Wording, ban_values
 from f2b_worker.ports.notices import Place
 
@@ -43,6 +44,9 @@ LOOKED_AT_MAX = 20
 
 GONE_LOOKS = 2
 """A condition is over if it did not hold in so many looks: one that comes and goes is not told each time."""
+
+TRIED_EVERY_S = WITHIN_S
+"""So often at most a condition is told that the target does not take: while it holds it stays untold."""
 
 
 class Courier:
@@ -86,10 +90,17 @@ class Courier:
         self._groups: dict[str, Group] = {}
         self._began_s: float | None = None
         self._gone: dict[str, int] = {}
+        self._tried_s: dict[str, float] = {}
         self._looked_ms = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Tell until *stop*; what cannot be read is read later, and told then."""
+        """Tell until *stop*, and let go of the target; what cannot be read is read later, and told then."""
+        try:
+            self._run(stop)
+        finally:
+            self._delivery.close()
+
+    def _run(self, stop: threading.Event) -> None:
         is_failing = False
         while not stop.is_set():
             pause_s = min(LOOK_S, self._settings.group_wait_ms / 2000)
@@ -198,34 +209,48 @@ class Courier:
         if seen is None or seen.at_ms == self._looked_ms or not self._wanted.intersection(CONDITIONS):
             return
         self._looked_ms = seen.at_ms
-        for kind in (each for each in CONDITIONS if each in self._wanted):
-            self._tell_condition(kind, seen.texts.get(kind), stop)
+        self._know_where(seen.texts)
+        for name in self._changed(seen.texts):
+            if kind_of(name) in self._wanted and self._may_try(name) and not self._tell(name, seen, stop):
+                return  # what is away may be so for long, and bans wait: the next look goes on
 
-    def _tell_condition(self, kind: str, text: str | None, stop: threading.Event) -> None:
+    def _know_where(self, texts: Mapping[str, str]) -> None:
+        """Take it that what was told of a kind, by an f2b that did not tell where, is what holds of it now."""
+        assert self._place
+
+        def holding(kind: str) -> list[str]:
+            return [each for each in texts if each != kind and kind_of(each) == kind]
+
+        told = [name for each in self._place.conditions for name in holding(each) or [each]]
+        self._place = replace(self._place, conditions=tuple(dict.fromkeys(told)))
+
+    def _changed(self, texts: Mapping[str, str]) -> Sequence[str]:
+        """Name what began, and what has been over for so many looks."""
         assert self._place
         told = self._place.conditions
-        if text is not None:
-            self._gone.pop(kind, None)
-            if kind not in told:
-                self._tell_change(kind, text, (*told, kind), stop, ended=False)
-        elif kind in told:
-            self._gone[kind] = self._gone.get(kind, 0) + 1
-            if self._gone[kind] >= GONE_LOOKS:
-                del self._gone[kind]
-                left = tuple(each for each in told if each != kind)
-                self._tell_change(kind, "", left, stop, ended=True)
+        self._gone = {each: 0 if each in texts else self._gone.get(each, 0) + 1 for each in told}
+        return [each for each in texts if each not in told] + [
+            each for each, looks in self._gone.items() if looks >= GONE_LOOKS
+        ]
 
-    def _tell_change(
-        self, kind: str, text: str, conditions: tuple[str, ...], stop: threading.Event, *, ended: bool
-    ) -> None:
+    def _may_try(self, name: str) -> bool:
+        return self._clock.monotonic_s() - self._tried_s.get(name, float("-inf")) >= TRIED_EVERY_S
+
+    def _tell(self, name: str, seen: ConditionsSeen, stop: threading.Event) -> bool:
+        """Tell of a change, and keep that it was told; answer whether it was."""
         assert self._place
-        notice = self._wording.of_condition(kind, text, self._clock.now_ms(), ended=ended)
-        self._delivery.deliver(notice, stop)
+        told, text = self._place.conditions, seen.texts.get(name)
+        self._tried_s[name] = self._clock.monotonic_s()
+        if not self._delivery.deliver(self._wording.of_condition(name, text, self._clock.now_ms()), stop):
+            return False
+        del self._tried_s[name]
         if not stop.is_set():
+            conditions = (*told, name) if text is not None else tuple(each for each in told if each != name)
             self._place = replace(self._place, conditions=conditions)
             # The bans that wait were not told yet: only the conditions move.
             self._kept = replace(self._kept, conditions=conditions)
             self._places.keep(self._settings.name, self._kept)
+        return True
 
     def _keep(self, stop: threading.Event) -> None:
         """Keep the place, unless another process may tell this target by now."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 WITHIN_S = 900.0
-"""A notice that is not taken for so long is given up: what came meanwhile is told in the next one."""
+"""A notice that is not taken for so long is given up, and whoever gave it is told so.
+
+What came meanwhile is told in the next one.
+"""
 
 FIRST_PAUSE_S = 1.0
 PAUSE_MAX_S = 60.0
@@ -42,8 +45,12 @@ class Delivery:
         self._count = count
         self._clock = clock
 
-    def deliver(self, notice: Notice, stop: threading.Event) -> None:
-        """Send a notice, again and again with the same id; whoever hangs holds up this target alone."""
+    def deliver(self, notice: Notice, stop: threading.Event) -> bool:
+        """Send a notice, again and again with the same id; whoever hangs holds up this target alone.
+
+        Returns:
+            Whether it was taken.
+        """
         ends_s = self._clock.monotonic_s() + WITHIN_S
         failures = 0
         while not stop.is_set():
@@ -51,20 +58,25 @@ class Delivery:
                 self._target.send(notice)
             except Invalid as error:
                 self._give_up(notice, error, REFUSED)
-                return
+                return False
             except F2bError as error:
                 pause_s = min(PAUSE_MAX_S, FIRST_PAUSE_S * 2.0**failures)
                 failures += 1
                 if self._clock.monotonic_s() + pause_s > ends_s:
                     self._give_up(notice, error, GIVEN_UP)
-                    return
+                    return False
                 self._say(notice, error, failures)
                 self._count(self._name, TRIED_AGAIN)
                 self._clock.wait(stop, pause_s)
             else:
                 self._count(self._name, SENT)
                 log.info("notice_sent", target=self._name, kind=notice.kind, subject=notice.subject, id=notice.id)
-                return
+                return True
+        return False
+
+    def close(self) -> None:
+        """Let go of the target."""
+        self._target.close()
 
     def _say(self, notice: Notice, error: F2bError, failures: int) -> None:
         if failures == 1:

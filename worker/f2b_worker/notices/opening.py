@@ -10,7 +10,6 @@ import structlog
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.config import notices as addresses
 from f2b_worker.errors import F2bError
-from f2b_worker.notices.conditions import FleetSeen
 from f2b_worker.ports import Holder
 from f2b_worker.process.opening import (
     chosen_blocklists,
@@ -20,6 +19,7 @@ from f2b_worker.process.opening import (
     open_queue,
     open_table,
 )
+from f2b_worker.query.conditions import FleetSeen, last_noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from f2b_worker.config.names import Names
     from f2b_worker.config.notices import Notices, TargetSettings
     from f2b_worker.errors import Unreadable
-    from f2b_worker.ports import Acts, BanBook, Clock, Lease, Notebook, Notes, QueueDepth
+    from f2b_worker.ports import Acts, BanBook, Clock, Lease, Notebook, Notes, QueueDepth, WorkerSign
     from f2b_worker.ports.notices import NewsSource, Places, Target
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -141,20 +141,22 @@ class FleetWatch:
             holders={} if parts.regions is None else {region: parts.holder(region) for region in regions},
             control=parts.acts.control(),
             dead_letters=self._dead_letters(parts),
+            workers=parts.signs(),
         )
 
     def _enforced(self, parts: _Parts, notes: Mapping[str, Notes]) -> tuple[str, ...]:
         """Tell where somebody is to enforce; a worker that does not is told by the notes of those that do."""
         if parts.regions is None:
-            return tuple(parts.books) if self._scopes else ()
+            return last_noted(notes) if self._scopes else ()
         return tuple(parts.regions) or tuple(region for region, noted in notes.items() if noted.sets)
 
     def _open(self) -> _Parts:
         books = open_notebooks(self._settings, aside=_leave, writing=False)
         acts = open_acts(self._settings, aside=_leave)
         if self._settings.state_file:
-            return _Parts(books, acts, None, lambda _: Holder(), _depth_of_file(self._settings.state_file))
-        from f2b_worker.adapters.dynamodb.lease import holder_of  # noqa: PLC0415 - a file has no table
+            return _Parts(books, acts, None, lambda _: Holder(), *_of_file(self._settings.state_file))
+        from f2b_worker.adapters.dynamodb.fleet import DynamoFleet  # noqa: PLC0415 - a file has no table
+        from f2b_worker.adapters.dynamodb.lease import holder_of  # noqa: PLC0415
         from f2b_worker.adapters.waf.ip_set import regions_of  # noqa: PLC0415
 
         client, table = open_table(self._settings), self._settings.table
@@ -164,6 +166,7 @@ class FleetWatch:
             regions_of(self._scopes, client.meta.region_name),
             lambda region: holder_of(client, table, f"enforcer/{region}"),
             _depth_of_queue(self._settings),
+            DynamoFleet(client, table).signs,
         )
 
     def _dead_letters(self, parts: _Parts) -> int | None:
@@ -187,14 +190,21 @@ class _Parts(NamedTuple):
     regions: Sequence[str] | None
     holder: Callable[[str], Holder]
     depth: Callable[[], QueueDepth | None]
+    signs: Callable[[], Sequence[WorkerSign] | None] = lambda: None
 
 
-def _depth_of_file(path: Path) -> Callable[[], QueueDepth]:
-    from f2b_worker.adapters.sqlite.file import open_existing  # noqa: PLC0415 - a fleet has no file
+def _of_file(path: Path) -> tuple[Callable[[], QueueDepth], Callable[[], Sequence[WorkerSign]]]:
+    from f2b_worker.adapters.sqlite.file import close_with, open_existing  # noqa: PLC0415 - a fleet has no file
+    from f2b_worker.adapters.sqlite.fleet import signs_in  # noqa: PLC0415
     from f2b_worker.adapters.sqlite.looking import depth_of_file  # noqa: PLC0415
 
     connection = open_existing(path)
-    return lambda: depth_of_file(connection)
+
+    def depth() -> QueueDepth:
+        return depth_of_file(connection)
+
+    close_with(depth, connection)  # a watch has both as long as either
+    return depth, lambda: signs_in(connection)
 
 
 def _depth_of_queue(settings: Names) -> Callable[[], QueueDepth | None]:

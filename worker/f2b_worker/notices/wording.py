@@ -11,7 +11,7 @@ import structlog
 from f2b_worker.config.notices import SUBJECT_MAX, TAGS, TEXT_MAX
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.infractions import note_of
-from f2b_worker.domain.notices.kinds import BAN, SEVERITY_OF, TEST, UNBAN
+from f2b_worker.domain.notices.kinds import BAN, SEVERITY_OF, TEST, UNBAN, kind_of, where_of
 from f2b_worker.ports.notices import Notice
 from f2b_worker.query.wording import JUDGE, duration, origin_of, rfc3339
 
@@ -73,10 +73,14 @@ class Wording:
         what = _of_one(kind, bans[0]) if group.count == 1 else _of_many(kind, group)
         return self._made(kind, Words(what, "\n".join(_lines(kind, values, what))), values, now_ms)
 
-    def of_condition(self, kind: str, what: str, now_ms: int, *, ended: bool) -> Notice:
-        """Make one of a condition that began or ended."""
-        words = f"{kind.replace('_', ' ')} is over" if ended else what
-        return self._made(kind, Words(words, words), {"what": words, "ended": ended}, now_ms)
+    def of_condition(self, name: str, what: str | None, now_ms: int) -> Notice:
+        """Make one of a condition that began, or, where there is nothing to say of it, ended."""
+        kind, where = kind_of(name), where_of(name)
+        over = f"{kind.replace('_', ' ')} is over"
+        words = what or (f"{where}: {over}" if where else over)
+        return self._made(
+            kind, Words(words, words), {"what": words, "ended": what is None, "where": where}, now_ms
+        )
 
     def of_test(self, who: str, now_ms: int) -> Notice:
         """Make one that says that it is a test."""
@@ -93,6 +97,7 @@ class Wording:
             "at": rfc3339(now_ms),
             "what": words.subject,
             "ended": False,
+            "where": "",
             "count": 0,
             "bans": [],
             "top_networks": [],

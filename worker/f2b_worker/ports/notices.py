@@ -63,7 +63,7 @@ class Place:
         number: Everything up to this number was told.
         seen: What was told above it.
         at_ms: Ends of bans up to this time were told.
-        conditions: What began, and was told.
+        conditions: What began, and was told: the names of conditions.
     """
 
     log: str = ""
@@ -124,7 +124,7 @@ class ConditionsSeen:
 
     Attributes:
         at_ms: When it was looked at.
-        texts: What holds, each with one line that says it.
+        texts: What holds, by the name of the condition, each with one line that says it.
     """
 
     at_ms: int

@@ -18,11 +18,11 @@ from f2b_worker.process.opening import (
     open_notebooks,
     open_table,
 )
-from f2b_worker.query.looking import Seen, alive_of, look_at_fleet, nobody_enforces
+from f2b_worker.query.conditions import FleetSeen, conditions_of, last_noted
+from f2b_worker.query.looking import Seen, alive_of, look_at_fleet
 from f2b_worker.query.places import noted_sets, open_ip_sets, read_notes
 from f2b_worker.query.regions import region_object, regions_of
 from f2b_worker.query.wording import (
-    held_back,
     paused_is,
     plain_text,
     resume_command,
@@ -105,20 +105,28 @@ class Status:
         if self.seen.workers is not None and not self.alive:
             yield "no worker is alive: infractions wait, and no ban is written"
         yield from (f"worker {each.name}: {plain_text(each.remark)}" for each in self.alive if each.remark)
-        for region, holder in self.seen.holders.items():
-            if not holder.owner:
-                yield nobody_enforces(region)
-        for region, notes in self.notes.items():
-            if notes.held_back_from_ms is not None:
-                yield held_back(region, notes.held_back_from_ms)
-        yield from self._full()
+        yield from (each.text for each in conditions_of(self._fleet()))
         yield from self._not_reloaded()
         for name, pause in self.control.pauses.items():
             if pause.counts_at(self.now_ms):
                 yield f"{paused_is(name)} paused by {plain_text(pause.by)}: {resume_command(name)}"
-        if self.seen.queue and self.seen.queue.dead_letters:
-            number = self.seen.queue.dead_letters
-            yield f"{number:,} dead letter{'' if number == 1 else 's'}: f2b dlq list"
+
+    def _fleet(self) -> FleetSeen:
+        """Gather what is judged by the rules that notices go by, too."""
+        entries: dict[tuple[str, int], list[int]] = {}
+        for each in self.sets:
+            entries.setdefault((each.blocklist, each.family), []).append(each.entries)
+        return FleetSeen(
+            self.now_ms,
+            # Of a file nobody holds a lease.
+            tuple(self.seen.holders) or (last_noted(self.notes) if self.sets else ()),
+            self.notes,
+            self.seen.holders,
+            self.control,
+            self.seen.queue.dead_letters if self.seen.queue else None,
+            self.seen.workers,
+            entries,
+        )
 
     @property
     def behind(self) -> list[WorkerSign]:
@@ -140,14 +148,6 @@ class Status:
         asked_ms = self.control.asked_ms
         if self.behind and (asked_ms is None or self.now_ms - asked_ms > RELOADED_WITHIN_MS):
             yield f"{self.behind_told}: jails_kept in the log of each says why"
-
-    def _full(self) -> Iterator[str]:
-        groups: dict[tuple[str, int], list[Filled]] = {}
-        for each in self.sets:
-            groups.setdefault((each.blocklist, each.family), []).append(each)
-        for (blocklist, family), sets in groups.items():
-            if all(each.entries >= SET_CAPACITY for each in sets):
-                yield f"the IPv{family} sets of blocklist {blocklist} are full: f2b provision --capacity"
 
 
 def look(

@@ -56,8 +56,9 @@ def seconds(ms: int) -> int | float | None:
 
 
 def rfc3339(at_ms: int) -> str:
-    """Write a time as RFC 3339, in UTC."""
-    at = datetime.fromtimestamp(max(at_ms, _YEAR_ONE_MS) / 1000, UTC).replace(tzinfo=None)
+    """Write a time as RFC 3339, in UTC; one beyond the calendar is its last moment."""
+    at_ms = min(max(at_ms, _YEAR_ONE_MS), FOREVER_MS - 1)
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).replace(tzinfo=None)
     return f"{at.isoformat(timespec='milliseconds' if at_ms % SECOND_MS else 'seconds')}Z"
 
 

@@ -23,6 +23,7 @@ class KeptTarget:
         tried: The ids of all that it was sent.
         failures: Raised by the next calls, one each.
         gate: While it is not set, a call hangs.
+        is_closed: Whether it was let go of.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class KeptTarget:
         self.failures: list[F2bError] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.is_closed = False
 
     def send(self, notice: Notice) -> None:
         """Take one."""
@@ -41,7 +43,8 @@ class KeptTarget:
         self.taken.append(notice)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Keep that it was called."""
+        self.is_closed = True
 
 
 class MemoryPlaces:

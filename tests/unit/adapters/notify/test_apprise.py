@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from email import message_from_bytes
 from typing import TYPE_CHECKING
 
+import pytest
+
 from f2b_worker.adapters.notify.apprise import AppriseTarget
 from f2b_worker.config.notices import AppriseAddress, Secret
+from f2b_worker.errors import StartError, Unavailable
 from f2b_worker.ports.notices import Notice
 from tests.notice_receivers import receiver
 
@@ -49,6 +52,25 @@ def parts(mail: bytes) -> dict[str, str]:
     found: list[Message] = list(message_from_bytes(mail).walk())
     payloads = {each.get_content_type(): each.get_payload(decode=True) for each in found}
     return {kind: bytes(given).decode() for kind, given in payloads.items() if isinstance(given, bytes)}
+
+
+@pytest.mark.parametrize("given", ["xoxb-1234567890-secret", "json://a xoxb-1-secret", "token:secret@host"])
+def test_what_is_no_url_is_refused_before_anything_is_sent_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("CHAT_URLS", given)
+    with pytest.raises(StartError, match=r"URL \d of \d is no URL of Apprise: write it as SCHEME://") as refused:
+        AppriseTarget(AppriseAddress((Secret(variable="CHAT_URLS"),)))
+    assert "secr" not in str(refused.value)
+    assert "xoxb" not in str(refused.value)
+
+
+def test_of_a_url_that_apprise_does_not_know_only_its_scheme_is_told() -> None:
+    with pytest.raises(Unavailable) as refused:
+        AppriseTarget(AppriseAddress((Secret("nosuch://secret"),))).send(
+            Notice("m", "ban", "info", "a", "b", {}, 0)
+        )
+    assert str(refused.value) == "Apprise: URL 1 of 1 (nosuch): is no URL of Apprise"
 
 
 def test_what_is_in_a_mail_is_text_and_its_lines_stay_lines() -> None:

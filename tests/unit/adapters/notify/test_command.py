@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_it_is_given_json_and_only_the_variables_that_are_named(
     assert variables["PAGER_KEY"] == "mine"
     assert "PATH" in variables
     assert "AWS_SECRET_ACCESS_KEY" not in variables
+
+
+def test_a_machine_without_room_for_its_output_is_a_failure_that_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(Unavailable, match=r"^command echo: no temporary file: No such file or directory$"):
+        target("/bin/echo").send(NOTICE)
 
 
 def test_no_shell_reads_its_arguments(tmp_path: Path) -> None:

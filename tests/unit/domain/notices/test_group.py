@@ -41,7 +41,12 @@ def test_however_many_networks_there_are_no_more_are_counted_apart(monkeypatch: 
         ("203.0.113.7/32", "203.0.0.0/16"),
         ("2001:db8:1:2::/64", "2001:db8::/32"),
         ("10.0.0.0/8", "10.0.0.0/8"),
+        ("junk", "junk"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("", ""),
     ],
 )
-def test_addresses_are_counted_by_the_network_of_a_provider(key: str, network: str) -> None:
+def test_addresses_are_counted_by_the_network_of_a_provider_and_a_key_that_is_none_by_itself(
+    key: str, network: str
+) -> None:
     assert network_around(key) == network

@@ -239,7 +239,7 @@ class DynamoLease:
 
 
 def holder_of(client: DynamoDBClient, table: str, name: str) -> Holder:
-    """Read who holds a lease now, as it is written: who died may stand there for seconds."""
+    """Read who holds a lease, as it is written: who died stands there until another process takes it."""
     with aws_errors(f"reading the lease {name}"):
         key = {"pk": {"S": f"lease#{name}"}, "sk": {"S": "lease"}}
         item: Item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.notify.fitting import as_json, cut
 from f2b_worker.adapters.notify.running import environment, run
+from f2b_worker.config.notice_secrets import apprise_scheme
 from f2b_worker.errors import Rejected, StartError, Unavailable
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ class AppriseTarget:
         address: Them.
 
     Raises:
-        StartError: If they stand in a variable that is not set.
+        StartError: If they stand in a variable that is not set, or one is no URL.
     """
 
     def __init__(self, address: AppriseAddress) -> None:
         self._urls = tuple(url for each in address.urls for url in each.reveal().split())
         if not 0 < len(self._urls) <= URLS_MAX:
             raise StartError(f"urls: there are {len(self._urls)}; give 1 to {URLS_MAX}")
+        self._schemes = tuple(self._scheme(number) for number in range(len(self._urls)))
         self._id = ""
         self._left: tuple[int, ...] = ()
 
@@ -91,5 +93,13 @@ class AppriseTarget:
 
     def _told(self, refused: dict[int, str]) -> Iterator[str]:
         for number in self._left:
-            scheme = self._urls[number].partition(":")[0]
-            yield f"URL {number + 1} of {len(self._urls)} ({scheme[:20]}): {refused[number]}"
+            yield f"{self._which(number)} ({self._schemes[number]}): {refused[number]}"
+
+    def _scheme(self, number: int) -> str:
+        try:
+            return apprise_scheme(self._urls[number])
+        except ValueError as error:
+            raise StartError(f"urls: {self._which(number)} {error}") from None
+
+    def _which(self, number: int) -> str:
+        return f"URL {number + 1} of {len(self._urls)}"

@@ -67,11 +67,11 @@ def run(
 
     Raises:
         Rejected: If it cannot be started.
-        Unavailable: If it was killed.
+        Unavailable: If it was killed, or this machine has no room for what it writes.
     """
     mark = secrets.token_hex(16)
     name = Path(argv[0]).name
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as output:
+    with _file(name) as said, _file(name) as output:
         try:
             process = subprocess.Popen(  # noqa: S603 - the operator's own program, and no shell reads its arguments
                 list(argv),
@@ -99,6 +99,14 @@ def run(
         output.seek(0)
         kept = output.read(output_max).decode("utf-8", "replace")
         return Ended(process.returncode, _last_line(said), kept)
+
+
+def _file(name: str) -> IO[bytes]:
+    """Make a file for what a program writes."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise Unavailable(f"command {name}: no temporary file: {error.strerror}") from error
 
 
 def kill_all() -> None:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 MESSAGE_MAX_BYTES = 256 * 1024
 """Of all variants, subject and attributes together: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
 
-_TEXT_BYTES = 24 * 1024
-_CHAT_BYTES = 3_000
-_DETAIL_BYTES = 24 * 1024
-"""Each stands twice or thrice in the message, and escaped once more it may be twice as long."""
-
 _PROGRAMS = ("sqs", "lambda", "firehose", "email-json")
+_CHAT_BYTES = 3_000
+_BESIDE_BYTES = 16 * 1024
+"""For what chats are given, subject and attributes."""
+
+_PART_BYTES = (MESSAGE_MAX_BYTES - _BESIDE_BYTES) // (2 * (1 + len(_PROGRAMS)))
+"""The text, and the detail for each kind of program: escaped once more each may be twice as long."""
 
 
 class SnsTarget:
@@ -67,8 +68,8 @@ class SnsTarget:
 
 def message_of(notice: Notice) -> str:
     """Write the message: SNS chooses by the protocol of each subscription."""
-    detail = fitted(notice.detail, _DETAIL_BYTES)
-    text = cut(notice.text, _TEXT_BYTES)
+    detail = fitted(notice.detail, _PART_BYTES)
+    text = cut(notice.text, _PART_BYTES)
     return as_json({"default": text, **dict.fromkeys(_PROGRAMS, detail), "https": _for_chats(notice)})
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from f2b_worker.adapters.remedies import MISSHAPEN, unreadable_item
 from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook
-from f2b_worker.adapters.sqlite.file import open_existing, open_to_store, sqlite_errors
+from f2b_worker.adapters.sqlite.file import close_with, open_existing, open_to_store, sqlite_errors
 from f2b_worker.adapters.sqlite.writer import Writer
 from f2b_worker.domain.ban_log.changes import Change
 from f2b_worker.domain.judge.soundness import NUMBER_MAX, is_whole
@@ -40,10 +40,12 @@ class SqlitePlaces:
 
     def __init__(self, path: Path, *, aside: Callable[[Unreadable], None] = set_aside) -> None:
         self._reading = open_existing(path)
-        self._storing = open_to_store(path)
-        self._writer = Writer(self._storing)
+        storing = open_to_store(path)
+        self._writer = Writer(storing)
         self._lock = threading.Lock()
         self._aside = aside
+        close_with(self, self._reading)
+        close_with(self, storing)
 
     def read(self, target: str) -> Place | None:
         """Read the place of a target."""
@@ -62,11 +64,6 @@ class SqlitePlaces:
         """Keep it in the place of the one before."""
         content = json.dumps([place.number, place.at_ms, list(place.conditions)], separators=(",", ":"))
         self._writer.do("noting how far notices were told", partial(_write, f"{_NAME}{target}", content))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._reading.close()
-        self._storing.close()
 
 
 def _write(name: str, content: str, connection: sqlite3.Connection) -> None:
@@ -90,8 +87,9 @@ class SqliteNews:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_existing(path)
-        self._book = SqliteBanBook(self._connection, aside=lambda _: None)  # the worker tells what cannot be read
+        connection = open_existing(path)
+        self._book = SqliteBanBook(connection, aside=lambda _: None)  # the worker tells what cannot be read
+        close_with(self, connection)
         self._number = 0
         self._certain_above = 0
         self._is_anew = False
@@ -124,10 +122,6 @@ class SqliteNews:
         is_certain = self._number >= self._certain_above
         yield Heard(map(_change, changed), Place(number=number), is_certain)
         self._number = number
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
 
 
 def _change(standing: StandingBan) -> Change:

@@ -6,6 +6,8 @@ from collections import Counter
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from f2b_worker.domain.addresses import is_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -65,7 +67,12 @@ class Group:
 
 
 def network_around(key: str) -> str:
-    """Name the network that addresses are counted by: a /16 of IPv4, a /32 of IPv6, as providers have them."""
-    network = ip_network(key, strict=False)
+    """Name the network that addresses are counted by: a /16 of IPv4, a /32 of IPv6, as providers have them.
+
+    A key that is none, as another writer may have stored it, is counted by itself.
+    """
+    if not is_key(key):
+        return key
+    network = ip_network(key)
     length = _AROUND[network.version]
     return str(network if network.prefixlen <= length else network.supernet(new_prefix=length))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,35 @@ SEVERITY_OF: Mapping[str, str] = {
     DEAD_LETTERS: WARNING,
 }
 """How grave each kind is."""
+
+
+class Condition(NamedTuple):
+    """Something that holds of a fleet.
+
+    Attributes:
+        kind: What it is about.
+        text: One line: what is wrong, and what to do.
+        where: In which Region, or in which IP sets; empty: everywhere.
+    """
+
+    kind: str
+    text: str
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        """By what it is told from all others, and remembered."""
+        return f"{self.kind} {self.where}" if self.where else self.kind
+
+
+def kind_of(name: str) -> str:
+    """Read of which kind a condition is from its name."""
+    return name.partition(" ")[0]
+
+
+def where_of(name: str) -> str:
+    """Read where a condition holds from its name."""
+    return name.partition(" ")[2]
 
 
 def is_grave_enough(kind: str, least: str) -> bool:

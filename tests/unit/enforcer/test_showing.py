@@ -207,6 +207,21 @@ def test_since_when_the_longest_waiting_ban_waits_is_noted() -> None:
     assert progress(scene).waiting_since_ms is None
 
 
+def test_the_time_that_a_pause_held_bans_up_is_no_waiting_once_it_is_over() -> None:
+    scene = Scene()
+    scene.settle(A)
+    scene.pause()
+    scene.ban(B, seconds=7200)
+    scene.pass_time(3600)
+    scene.v4.failure = Unavailable("WAF is away")
+    resumed_ms = scene.clock.now_ms()
+    scene.resume()
+    scene.pass_time(ANEW_S + 5)
+    since_ms = progress(scene).waiting_since_ms
+    assert since_ms is not None
+    assert 0 <= since_ms - resumed_ms <= 2_000
+
+
 def test_that_only_the_budget_becomes_free_again_is_no_reason_to_write_a_note() -> None:
     scene = Scene()
     notebook = counted(scene)

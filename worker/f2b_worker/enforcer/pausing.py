@@ -42,7 +42,7 @@ class Pausing:
         for name in self._paused.keys() - paused.keys():
             log.info("resumed", blocklist=name)
         self._paused = paused
-        groups.pause(paused)
+        groups.pause(paused, self._clock.monotonic_s())
 
     def remarks(self, groups: Groups) -> Iterator[str]:
         """Say of each pause until when it lasts, whose it is, and what waits for its end."""

@@ -47,6 +47,7 @@ class Group:
         pending: The entries that fit and are in no set yet, the longest waiting first, and since when they wait.
         spared_s: What is to go since that time or longer stays for now.
         is_paused: Whether nothing is put in, and nothing taken out but what goes at once.
+        resumed_s: When its last pause ended.
         is_whole: Whether all its sets were found; until then there is room for all, and nothing is displaced.
         ahead: What goes in before all others: the networks that stand for entries which may leave the sets.
     """
@@ -72,6 +73,7 @@ class Group:
         self.pending: dict[str, float] = {}
         self.spared_s = float("-inf")
         self.is_paused = False
+        self.resumed_s = float("-inf")
         self.is_whole = True
         self.ahead: Container[str] = ()
         self._foreign_changed: set[str] = set()

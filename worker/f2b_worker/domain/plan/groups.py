@@ -108,9 +108,9 @@ class Groups:
 
     @property
     def oldest_s(self) -> float | None:
-        """Since when the longest waiting ban waits that is not held up by a pause."""
-        waits = (group.oldest_s for group in self.by_place.values() if not group.is_paused)
-        return min((since_s for since_s in waits if since_s is not None), default=None)
+        """Since when the longest waiting ban waits. The time that a pause held it up does not count."""
+        waits = ((group.oldest_s, group) for group in self.by_place.values() if not group.is_paused)
+        return min((max(at_s, group.resumed_s) for at_s, group in waits if at_s is not None), default=None)
 
     def holds(self, blocklist: str, key: str) -> bool:
         """Tell whether a set of a blocklist holds *key*, or the network that it collapsed into."""
@@ -213,9 +213,11 @@ class Groups:
         for group in self.by_place.values():
             group.hurry(now_s)
 
-    def pause(self, blocklists: Container[str]) -> None:
+    def pause(self, blocklists: Container[str], now_s: float) -> None:
         """Hold the sets of these blocklists as they are, but for what goes at once, and those of no other."""
         for (name, _), group in self.by_place.items():
+            if group.is_paused and name not in blocklists:
+                group.resumed_s = now_s
             group.is_paused = name in blocklists
 
     def spare(self, until_s: float) -> None:

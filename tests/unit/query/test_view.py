@@ -23,8 +23,9 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.enforcement import JUDGED_WITHIN_MS
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
-from f2b_worker.errors import F2bError, Missing, StuckError
+from f2b_worker.errors import AccessDenied, F2bError, Missing, StuckError
 from f2b_worker.process.opening import open_tally
+from f2b_worker.query import remembered_sets
 from f2b_worker.query.following import LOOKS_EVERY_S
 from f2b_worker.query.view import FOLLOWS_EVERY_S, RESTS_AFTER_S, View
 from f2b_worker.testing import FakeClock
@@ -53,6 +54,13 @@ class Fleet:
     def ban(self, last: int, *, jail: str = "login", until_ms: int = NOW_MS + DAY_MS) -> None:
         ban = Ban(NOW_MS - MINUTE_MS, until_ms, 1, MINUTE_MS)
         self.ledger.commit({OffenderId(jail, f"203.0.113.{last}/32"): Decision(Offender(), ban)})
+
+    def note(self, known_ms: int, *out: str) -> None:
+        """Note how the IP sets are, as an enforcer does."""
+        notebook = SqliteNotebook(self.state.reader(), self.state.safe_writer, region="eu-west-1")
+        at_ms = self.clock.now_ms()
+        group = NotedGroup("block", 4, (NotedSet("f2b-ipv4", 1, at_ms),), out)
+        notebook.note_sets(NotedSets(at_ms, known_ms, (group,), Progress(enforced_ms=at_ms)))
 
     def step(self) -> Snapshot:
         """Look, as a page does; a step later the answer is there."""
@@ -119,17 +127,10 @@ def test_what_an_enforcer_notes_again_is_not_new_unless_it_says_something_else_o
     fleet: Fleet, known_ms: int, out: tuple[str, ...], is_new: bool
 ) -> None:
     fleet.ban(1)
-    notebook = SqliteNotebook(fleet.state.reader(), fleet.state.safe_writer, region="eu-west-1")
-
-    def note(known_ms: int, *out: str) -> None:
-        at_ms = fleet.clock.now_ms()
-        group = NotedGroup("block", 4, (NotedSet("f2b-ipv4", 1, at_ms),), out)
-        notebook.note_sets(NotedSets(at_ms, known_ms, (group,), Progress(enforced_ms=at_ms)))
-
-    note(NOW_MS - 1)
+    fleet.note(NOW_MS - 1)
     fleet.step()
     seen = fleet.view.generation
-    note(known_ms, *out)
+    fleet.note(known_ms, *out)
     fleet.clock.advance(LOOKS_EVERY_S)
     fleet.step()
     assert (fleet.view.generation > seen) is is_new
@@ -251,11 +252,25 @@ def test_a_jails_file_that_is_wrong_changes_nothing_and_is_named(fleet: Fleet) -
     fleet.clock.advance(LOOKS_EVERY_S)
     found = fleet.step()
     assert fleet.view.jails.policy.knows("login")
-    assert found.problem
-    assert "f2b.toml" in found.problem
+    assert found.problem is None
+    assert "f2b.toml" in found.problems[-1]
     fleet.config.write_text("[jails.login]\nmaxretry = 7\n")
     fleet.clock.advance(LOOKS_EVERY_S)
-    assert fleet.step().problem is None
+    assert fleet.step().remarks == ()
+
+
+def test_what_was_wrong_with_reading_ip_sets_is_told_no_more_once_an_enforcer_notes_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(_: object) -> object:
+        raise AccessDenied("reading the IP set: not allowed")
+
+    monkeypatch.setattr(remembered_sets, "open_ip_sets", deny)
+    fleet.config.write_text('[blocklists.block]\nip_set = "f2b"\n\n[jails.login]\n')
+    assert fleet.step().remarks == ("the IP sets cannot be looked into: reading the IP set: not allowed",)
+    fleet.note(NOW_MS)
+    fleet.clock.advance(LOOKS_EVERY_S)
+    assert fleet.step().remarks == ()
 
 
 class TestThread:

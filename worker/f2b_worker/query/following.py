@@ -18,7 +18,7 @@ from f2b_worker.query.remembered_sets import RememberedSets
 from f2b_worker.query.status import look
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from f2b_worker.config.jails_file import Jails
@@ -50,6 +50,7 @@ class Snapshot:
         read: The IP sets themselves, where WAF was asked since no enforcer notes how they are.
         seen_ms: When the IP sets were so; None if nobody knows.
         problem: What keeps it from being newer, in one line; None: nothing.
+        remarks: What somebody should see to beside the problems of the fleet: a jails file that is wrong, say.
         is_ledger_away: Whether the ledger did not answer when it was asked last: who asks more waits in vain.
         newest_ms: When the ban began that began last.
         number: The view's generation; 0 where it is no view's. Two of one number tell the same, but when.
@@ -65,9 +66,15 @@ class Snapshot:
     read: Places | None = None
     seen_ms: int | None = None
     problem: str | None = None
+    remarks: Sequence[str] = ()
     newest_ms: int = 0
     number: int = 0
     is_ledger_away: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """What somebody should see to, the worst first: what is wrong with the fleet, then the remarks."""
+        return [*self.status.problems, *self.remarks]
 
 
 class Following:
@@ -189,9 +196,15 @@ class Following:
             noted_places(noted, status.notes) if noted else places,
             read,
             noted.seen_ms if noted else self._sets.seen_ms,
-            self._sets.problem or self._files.problem,
-            self._newest_ms,
+            remarks=tuple(self._remarks(are_noted=noted is not None)),
+            newest_ms=self._newest_ms,
         )
+
+    def _remarks(self, *, are_noted: bool) -> Iterator[str]:
+        if self._sets.problem and not are_noted:
+            yield self._sets.problem
+        if self._files.problem:
+            yield self._files.problem
 
     def _read_jails(self) -> None:
         """Read the file again where somebody changed it."""

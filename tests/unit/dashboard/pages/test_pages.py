@@ -106,6 +106,14 @@ def test_what_cannot_be_read_now_is_said_beside_what_was_known(sources: Sources)
     assert len(page.one("table", id="bans").all("tr", data_ip="*")) == 50
 
 
+def test_a_remark_stands_behind_what_is_wrong_with_the_fleet_and_makes_nothing_old(sources: Sources) -> None:
+    page = Looking(OtherSnapshot(sources, remarks=("the jails file is wrong",))).main("/")
+    verdict = page.one("*", id="verdict")
+
+    assert verdict["data-ok"] == "false"
+    assert verdict.text == "NOT OK 1 dead letter: f2b dlq list the jails file is wrong"
+
+
 def test_the_bans_are_shown_fifty_a_page_and_every_view_is_a_link(reader: Looking) -> None:
     first = reader.main("/bans?q=203.0.113.0%2F24&sort=ip")
     rows = [each["data-ip"] for each in first.one("table", id="bans").all("tr", data_ip="*")]

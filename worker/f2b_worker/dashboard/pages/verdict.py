@@ -27,7 +27,7 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     if snapshot.problem:
         known = f"This page shows what was known at {moment(snapshot.at_ms)}."
         return Verdict(is_ok=False, word="NOT KNOWN", text=snapshot.problem, more=(known,))
-    problems = snapshot.status.problems
+    problems = snapshot.problems
     if problems:
         return Verdict(is_ok=False, word="NOT OK", text=problems[0], more=tuple(problems[1:]))
     total = sum(snapshot.status.bans.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,10 +23,11 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.enforcement import JUDGED_WITHIN_MS
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
-from f2b_worker.errors import AccessDenied, F2bError, Missing, StuckError
+from f2b_worker.errors import AccessDenied, F2bError, Missing, StuckError, Throttled
 from f2b_worker.process.opening import open_tally
 from f2b_worker.query import remembered_sets
 from f2b_worker.query.following import LOOKS_EVERY_S
+from f2b_worker.query.status import Status, look
 from f2b_worker.query.view import FOLLOWS_EVERY_S, RESTS_AFTER_S, View
 from f2b_worker.testing import FakeClock
 
@@ -257,6 +258,56 @@ def test_a_jails_file_that_is_wrong_changes_nothing_and_is_named(fleet: Fleet) -
     fleet.config.write_text("[jails.login]\nmaxretry = 7\n")
     fleet.clock.advance(LOOKS_EVERY_S)
     assert fleet.step().remarks == ()
+
+
+class DeniedLook:
+    """A queue that says no, as the view asks it beside the bans."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_denied = True
+        self.asked = 0
+        self._look = look
+        monkeypatch.setattr("f2b_worker.query.following.look", self)
+
+    def __call__(self, *given: Any, **named: Any) -> Status:
+        self.asked += 1
+        if self.is_denied:
+            raise Throttled("reading the queue: throttled")
+        return self._look(*given, **named)
+
+
+def test_bans_are_followed_while_the_rest_cannot_be_seen_and_it_is_not_asked_for_at_once_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = fleet.step()
+    queue = DeniedLook(monkeypatch)
+    fleet.clock.advance(LOOKS_EVERY_S)
+    for last in (1, 2, 3):
+        fleet.ban(last)
+        found = fleet.step()
+        assert len(banned(found)) == found.status.bans["login"] == last
+        assert (found.problem, found.rest_problem) == (None, "reading the queue: throttled")
+        assert found.at_ms > found.status.now_ms == known.status.now_ms
+    assert queue.asked == 1
+    queue.is_denied = False
+    fleet.clock.advance(LOOKS_EVERY_S)
+    found = fleet.step()
+    assert found.rest_problem is None
+    assert found.status.now_ms > known.status.now_ms
+
+
+def test_who_comes_first_while_the_rest_cannot_be_seen_sees_the_bans(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = DeniedLook(monkeypatch)
+    fleet.ban(1)
+    found = fleet.step()
+    assert banned(found) == {"203.0.113.1"}
+    assert (found.rest_problem, found.is_rest_known) == ("reading the queue: throttled", False)
+    queue.is_denied = False
+    fleet.clock.advance(LOOKS_EVERY_S)
+    found = fleet.step()
+    assert (found.rest_problem, found.is_rest_known) == (None, True)
 
 
 def test_what_was_wrong_with_reading_ip_sets_is_told_no_more_once_an_enforcer_notes_them(

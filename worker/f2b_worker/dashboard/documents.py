@@ -24,7 +24,7 @@ _SEARCHED = ("q", "note", "jail", "by", "country", "state")
 def documents_of(sources: Sources) -> Mapping[str, Callable[[Asked], object]]:
     """Name the documents by their paths; each raises ValueError for what is wrong in a query."""
     return {
-        "/status.json": lambda _: status_object(sources.status()),
+        "/status.json": lambda _: status_object(sources.whole_snapshot().status),
         "/bans.json": partial(_bans, sources),
         "/series.json": partial(_series, sources),
         OLD_STATE: lambda _: old_state(sources),

@@ -11,11 +11,12 @@ from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.domain.networks import Networks
-from f2b_worker.errors import FileLost, StartError
+from f2b_worker.errors import F2bError, FileLost, StartError
 from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book
+from f2b_worker.query.looking import Seen
 from f2b_worker.query.places import noted_places, noted_sets
 from f2b_worker.query.remembered_sets import RememberedSets
-from f2b_worker.query.status import look
+from f2b_worker.query.status import Status, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports import Clock, Follower, StandingBan
     from f2b_worker.query.places import Places
-    from f2b_worker.query.status import Status
 
 LOOKS_EVERY_S = 5.0
 """So often it is asked how all but the bans is."""
@@ -40,7 +40,7 @@ class Snapshot:
     """What was known at one moment; it does not change.
 
     Attributes:
-        at_ms: When.
+        at_ms: When; all but the bans may be older, and is then of the time of its status.
         status: The verdict, and all numbers.
         standing: The last ban of every offender; one that is over may be among them.
         unreadable: The bans that cannot be read.
@@ -50,6 +50,8 @@ class Snapshot:
         read: The IP sets themselves, where WAF was asked since no enforcer notes how they are.
         seen_ms: When the IP sets were so; None if nobody knows.
         problem: What keeps it from being newer, in one line; None: nothing.
+        rest_problem: What keeps all but the bans from being newer, in one line; None: nothing.
+        is_rest_known: Whether all but the bans was ever seen.
         remarks: What somebody should see to beside the problems of the fleet: a jails file that is wrong, say.
         is_ledger_away: Whether the ledger did not answer when it was asked last: who asks more waits in vain.
         newest_ms: When the ban began that began last.
@@ -66,6 +68,8 @@ class Snapshot:
     read: Places | None = None
     seen_ms: int | None = None
     problem: str | None = None
+    rest_problem: str | None = None
+    is_rest_known: bool = True
     remarks: Sequence[str] = ()
     newest_ms: int = 0
     number: int = 0
@@ -114,16 +118,15 @@ class Following:
         """Learn what became of the bans, and where it is time, of the rest.
 
         Raises:
-            F2bError: If the ledger, the queue or AWS does not say; the next turn goes on.
+            F2bError: If the ledger does not say what became of the bans; the next turn goes on.
         """
         self.is_ledger_away = True
         self._follow()
         self.is_ledger_away = False
-        now_s = self._clock.monotonic_s()
         is_asked, self._is_asked = self._is_asked, False
-        if self._snapshot is None or is_asked or now_s - self._looked_s >= LOOKS_EVERY_S:
-            self._snapshot = self._look()
-            self._looked_s = now_s
+        if self._snapshot is None or is_asked or self._clock.monotonic_s() - self._looked_s >= LOOKS_EVERY_S:
+            self._snapshot = self._look_or_say_why(self._snapshot)
+            self._looked_s = self._clock.monotonic_s()
         elif self._has_news:
             self._snapshot = self._with_bans(self._snapshot)
         self._has_news = False
@@ -171,11 +174,23 @@ class Following:
         return replace(
             last,
             at_ms=now_ms,
-            status=replace(last.status, now_ms=now_ms, bans=dict(bans.most_common())),
+            status=replace(last.status, bans=dict(bans.most_common())),
             standing=standing,
             unreadable=tuple(self._unreadable.values()),
             newest_ms=self._newest_ms,
         )
+
+    def _look_or_say_why(self, last: Snapshot | None) -> Snapshot:
+        """Look at the rest; the bans wait neither for a queue that throttles nor for a permission."""
+        try:
+            return self._look()
+        except F2bError as error:
+            return replace(self._with_bans(last or self._nothing()), rest_problem=str(error))
+
+    def _nothing(self) -> Snapshot:
+        now_ms = self._clock.now_ms()
+        ledger = str(self._settings.state_file or self._settings.table)
+        return Snapshot(now_ms, Status(ledger, now_ms, {}, Seen(None, None, {})), (), is_rest_known=False)
 
     def _look(self) -> Snapshot:
         standing = self._standing()

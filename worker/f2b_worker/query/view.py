@@ -185,7 +185,7 @@ def _told_by(found: Snapshot) -> tuple[object, ...]:
     sets = [replace(each, seen_ms=0) for each in found.status.sets]
     notes = {region: _noted(each, found.newest_ms) for region, each in found.status.notes.items()}
     known = bool(found.places), found.seen_ms if found.read else None
-    alive, told = len(found.status.alive), (found.problem, found.remarks)
+    alive, told = len(found.status.alive), (found.problem, found.rest_problem, found.remarks)
     return id(found.standing), status, workers, alive, sets, notes, known, found.entries, told
 
 

@@ -12,6 +12,7 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
+from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Notes
 from f2b_worker.ports.fleet import Holder, QueueDepth
 from f2b_worker.query.letter_reader import BEING_READ
@@ -104,6 +105,25 @@ def test_what_cannot_be_read_now_is_said_beside_what_was_known(sources: Sources)
         "NOT KNOWN DynamoDB does not answer: try again This page shows"
     )
     assert len(page.one("table", id="bans").all("tr", data_ip="*")) == 50
+
+
+def test_where_all_but_the_bans_is_old_the_verdict_says_what_is_new(sources: Sources) -> None:
+    verdict = Looking(OtherSnapshot(sources, rest_problem="SQS throttles")).main("/").one("*", id="verdict")
+
+    assert verdict["data-ok"] == "false"
+    assert verdict.text.startswith("NOT KNOWN SQS throttles The bans are those of now. The rest was seen at ")
+
+
+@pytest.mark.parametrize("url", ["/", "/enforcer", "/queue", "/allowlist"])
+def test_a_page_that_shows_the_rest_says_why_it_is_not_known_where_only_the_bans_are(
+    sources: Sources, url: str
+) -> None:
+    looking = Looking(OtherSnapshot(sources, rest_problem="SQS throttles", is_rest_known=False))
+
+    verdict = looking.main("/bans").one("*", id="verdict")
+    assert verdict.text == "NOT KNOWN SQS throttles Only the bans are known."
+    with pytest.raises(Unavailable, match="SQS throttles"):
+        looking.page(url)
 
 
 def test_a_remark_stands_behind_what_is_wrong_with_the_fleet_and_makes_nothing_old(sources: Sources) -> None:

@@ -67,7 +67,7 @@ def overview(asked: Asked, sources: Sources) -> Page:
     since = asked.query.get("since", USUAL_RANGE)
     since = since if since in RANGES else USUAL_RANGE
     length_ms, name = RANGES[since]
-    snapshot = sources.snapshot()
+    snapshot = sources.whole_snapshot()
     jails, problem = _jails(sources, length_ms)
     newest = sources.newest(NEWEST)
     has_countries = knows_countries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.acts import open_acts
+from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook, SqliteFollower
 from f2b_worker.adapters.sqlite.file import make_or_open
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
@@ -26,7 +28,7 @@ from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progre
 from f2b_worker.errors import AccessDenied, F2bError, Missing, StuckError, Throttled
 from f2b_worker.process.opening import open_tally
 from f2b_worker.query import remembered_sets
-from f2b_worker.query.following import LOOKS_EVERY_S
+from f2b_worker.query.following import LOOKS_EVERY_S, READS_AGAIN_S
 from f2b_worker.query.status import Status, look
 from f2b_worker.query.view import FOLLOWS_EVERY_S, RESTS_AFTER_S, View
 from f2b_worker.testing import FakeClock
@@ -62,6 +64,12 @@ class Fleet:
         at_ms = self.clock.now_ms()
         group = NotedGroup("block", 4, (NotedSet("f2b-ipv4", 1, at_ms),), out)
         notebook.note_sets(NotedSets(at_ms, known_ms, (group,), Progress(enforced_ms=at_ms)))
+
+    def write(self, statement: str) -> None:
+        """Change the file as somebody does by hand."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(statement)
+            connection.commit()
 
     def step(self) -> Snapshot:
         """Look, as a page does; a step later the answer is there."""
@@ -258,6 +266,49 @@ def test_a_jails_file_that_is_wrong_changes_nothing_and_is_named(fleet: Fleet) -
     fleet.config.write_text("[jails.login]\nmaxretry = 7\n")
     fleet.clock.advance(LOOKS_EVERY_S)
     assert fleet.step().remarks == ()
+
+
+def test_what_could_not_be_read_is_told_no_more_a_minute_after_somebody_mended_it(fleet: Fleet) -> None:
+    fleet.ban(1)
+    fleet.ban(2)
+    fleet.write("UPDATE offenders SET ban = 'broken' WHERE key = '203.0.113.2/32'")
+    assert len(fleet.step().unreadable) == 1
+    fleet.write("DELETE FROM offenders WHERE key = '203.0.113.2/32'")
+    fleet.clock.advance(READS_AGAIN_S)
+    found = fleet.step()
+    assert (found.unreadable, banned(found)) == ((), {"203.0.113.1"})
+
+
+def test_all_bans_are_read_again_only_while_something_cannot_be_read_and_not_at_each_look(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[SqliteBanBook] = []
+    follow = SqliteBanBook.follow
+
+    def counted(book: SqliteBanBook) -> SqliteFollower:
+        begun.append(book)
+        return follow(book)
+
+    monkeypatch.setattr(SqliteBanBook, "follow", counted)
+    fleet.ban(1)
+    for _ in range(3):
+        fleet.step()
+        fleet.clock.advance(READS_AGAIN_S)
+    assert len(begun) == 1
+    fleet.write("UPDATE offenders SET ban = 'broken', changed = changed + 1")
+    for _ in range(round(READS_AGAIN_S)):
+        fleet.step()
+    assert len(begun) == 2
+
+
+def test_what_can_be_read_no_more_is_shown_a_second_later_though_nobody_can_tell_whose_it_is(fleet: Fleet) -> None:
+    fleet.ban(1)
+    fleet.ban(2)
+    assert fleet.step().unreadable == ()
+    seen = fleet.view.generation
+    fleet.write("UPDATE offenders SET key = x'ff', changed = changed + 1 WHERE key = '203.0.113.2/32'")
+    assert len(fleet.step().unreadable) == 1
+    assert fleet.view.generation == seen + 1
 
 
 class DeniedLook:

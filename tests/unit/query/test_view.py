@@ -330,6 +330,7 @@ class DeniedLook:
 def test_bans_are_followed_while_the_rest_cannot_be_seen_and_it_is_not_asked_for_at_once_again(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _: fleet.clock.now_ms())
     known = fleet.step()
     queue = DeniedLook(monkeypatch)
     fleet.clock.advance(LOOKS_EVERY_S)

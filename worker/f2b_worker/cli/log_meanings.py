@@ -105,6 +105,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
         ),
         "dashboard_login": Meaning("Somebody logged in to the dashboard with the token of this name."),
         "page_failed": Meaning("The dashboard could not make a page.", REPORT_IT),
+        "letters_failed": Meaning("The dashboard could not read the dead letters.", REPORT_IT),
         "act_failed": Meaning("What somebody asked for in the dashboard failed half-way.", REPORT_IT),
         "format_unknown": Meaning(
             "The worker could not read for which version the table is. It works on, and looks again in a minute.",

@@ -14,6 +14,7 @@ from f2b_worker.dashboard.security import local_path
 from f2b_worker.dashboard.workers import BusyError
 from f2b_worker.errors import F2bError
 from f2b_worker.http.requests import header
+from f2b_worker.query.wording import DEFECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 READ_ONLY = "This dashboard is read-only: it was started without a token."
 NO_SESSION = "Log in first: this needs a token."
-DEFECT = "A defect of f2b: its log has the traceback."
 BUSY = "Too much is asked at once. Try again."
 _TITLES = {403: "Not allowed", 404: "Not found"}
 

@@ -36,8 +36,8 @@ LOOKS_EVERY_S = 5.0
 
 
 READS_AGAIN_S = 60.0
-"""So often all bans are read anew while something cannot be read: no follower hears of it when somebody corrects or
-deletes an item. To read 50,000 bans takes 0.4 s."""
+"""So often all bans are read anew while something cannot be read: no follower hears of who corrects an item, or
+deletes it. To read 50,000 bans takes 0.4 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 100
 """So much is shown of what should be an address, and is none."""
 
+DEFECT = "A defect of f2b: its log has the traceback."
+"""What is said of an error that is none of ours."""
+
 JUDGE = "judge"
 """Who banned, if nobody else did."""
 

@@ -317,3 +317,16 @@ def test_the_audit_says_who_did_what_when_and_why(reader: Looking) -> None:
     assert oldest.text.endswith("ben@laptop unban 203.0.113.7 a customer")
     assert oldest.one("a")["href"] == f"/address/{BANNED}"
     assert "Nobody did anything." in reader.main("/audit?page=2").text
+
+
+def test_where_the_pages_of_the_audit_end_before_the_acts_the_last_one_says_how_to_see_all(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sources.audit(1)
+    assert "f2b audit" not in Looking(sources).main("/audit").text
+    monkeypatch.setattr(sources, "audit", lambda _: replace(whole, page=100, is_last=True, is_cut=True))
+    page = Looking(sources).main("/audit?page=1000000000")
+    assert "Older acts stand on no page. All: f2b audit --since 400d --limit 0" in page.text
+    assert "Page 100" in page.text
+    assert [each.text for each in page.all("a", rel="prev")] == ["Previous"]
+    assert not page.all("a", rel="next")

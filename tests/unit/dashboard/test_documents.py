@@ -96,3 +96,27 @@ def test_the_status_has_the_problems_of_the_verdict(served: Served) -> None:
 
     assert told["ok"] is False
     assert told["problems"][-1] == "no jails"
+
+
+def test_the_series_is_of_the_time_that_the_overview_shows_unless_another_one_is_asked_for(served: Served) -> None:
+    usual, day, hour = (
+        json.loads(served.get(f"/series.json{query}").text) for query in ("", "?since=24h", "?since=1h")
+    )
+
+    assert usual == day
+    assert hour["step"] < day["step"]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("/series.json?since=2h", "since: must be one of 1h, 24h, 7d"),
+        ("/bans.json?sort=size", "sort: must be one of "),
+        ("/bans.json?page=0x1", "page: must be a number from 1 on"),
+    ],
+)
+def test_what_is_wrong_in_a_query_is_said(served: Served, target: str, told: str) -> None:
+    answer = served.get(target)
+
+    assert answer.status == 400
+    assert answer.text.startswith(told)

@@ -104,7 +104,7 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "nothing, if it does so once; else look at the reason, and at the lines with its name as their `part`",
         ),
         "dashboard_login": Meaning("Somebody logged in to the dashboard with the token of this name."),
-        "page_failed": Meaning("The dashboard could not make a page.", REPORT_IT),
+        "page_failed": Meaning("The dashboard could not make a page, or a document.", REPORT_IT),
         "letters_failed": Meaning("The dashboard could not read the dead letters.", REPORT_IT),
         "act_failed": Meaning("What somebody asked for in the dashboard failed half-way.", REPORT_IT),
         "format_unknown": Meaning(

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class WrongQuery(Exception):
+    """A program asked for what there cannot be; the text is one line for it."""
+
+
 class Visitor(NamedTuple):
     """Who looks at a page.
 

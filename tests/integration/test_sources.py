@@ -105,7 +105,7 @@ def test_pages_show_the_numbers_of_the_commands(watched: Watched, place: str) ->
     sources = watched.look()
     named = ("--config", "f2b.toml", "--ip-set", "f2b")
     asked = command("status", *named, *(("--queue", "f2b") if place == "table" else ()))
-    assert without_times(status_object(sources.status())) == without_times(asked)
+    assert without_times(status_object(sources.snapshot().status)) == without_times(asked)
     assert asked["bans"] == {"total": 62, "jails": {"login": 60, "manual": 2}}
     listed = command("list", *named, "--sort", "ip")["bans"]
     rows = [row.as_object() for page in (1, 2) for row in sources.bans(sort="ip", page=page).rows]
@@ -188,11 +188,26 @@ def test_where_waf_may_not_be_asked_the_bans_are_shown_and_it_is_said(watched: W
     watched.cloud.aws.edge.fault("wafv2:*", "error")
     try:
         found = watched.look().snapshot()
-        assert found.problem
-        assert found.problem.startswith("the IP sets cannot be looked into")
+        assert found.problem is None
+        assert found.problems[-1].startswith("the IP sets cannot be looked into")
         assert [each.state for each in watched.sources.bans(Search(q=IP)).rows] == [None, None]
     finally:
         watched.cloud.aws.edge.clear_faults()
+
+
+@ON_A_TABLE
+def test_an_outage_of_the_queue_keeps_no_ban_from_being_shown(watched: Watched) -> None:
+    watched.look()
+    watched.cloud.aws.edge.fault("sqs:*", "throttle")
+    try:
+        ok("ban", "198.51.100.77", "--jail", "login")
+        found = watched.look().snapshot()
+        assert found.status.bans["login"] == len(BANNED) + 1
+        assert found.problem is None
+        assert str(found.rest_problem).endswith("Rate exceeded")
+    finally:
+        watched.cloud.aws.edge.clear_faults()
+    assert watched.look().snapshot().rest_problem is None
 
 
 @ON_A_TABLE

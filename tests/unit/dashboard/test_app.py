@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from f2b_worker.dashboard.asked import WrongQuery
 from f2b_worker.dashboard.security import POLICY
-from f2b_worker.dashboard.showing import DEFECT
 from f2b_worker.dashboard.static_files import static_files, static_url
 from f2b_worker.errors import StartError, Unavailable
+from f2b_worker.query.wording import DEFECT
 from tests.unit.dashboard.scene import Dashboard, Written, refusals
 
 if TYPE_CHECKING:
@@ -98,12 +100,15 @@ def test_documents_are_json_and_no_other_site_reads_them() -> None:
 
 def test_a_document_that_cannot_be_made_says_why_in_one_line() -> None:
     def wrong(_: object) -> object:
-        raise ValueError("since: write 1h, 24h or 7d")
+        raise WrongQuery("since: write 1h, 24h or 7d")
 
     def away(_: object) -> object:
         raise Unavailable("reading the table: no answer")
 
-    dashboard = Dashboard(documents={"/a.json": wrong, "/b.json": away})
+    def missing(_: object) -> object:
+        raise StartError("install the extra [geo]")
+
+    dashboard = Dashboard(documents={"/a.json": wrong, "/b.json": away, "/c.json": missing})
     assert (dashboard.get("/a.json").status, dashboard.get("/a.json").text) == (
         400,
         "since: write 1h, 24h or 7d\n",
@@ -111,6 +116,22 @@ def test_a_document_that_cannot_be_made_says_why_in_one_line() -> None:
     answer = dashboard.get("/b.json")
     assert (answer.status, answer.text) == (503, "reading the table: no answer\n")
     assert answer.header("retry-after") == "1"
+    answer = dashboard.get("/c.json")
+    assert (answer.status, answer.text) == (501, "install the extra [geo]\n")
+    assert not answer.header("retry-after"), "it does not get better by itself"
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), ZeroDivisionError("secret")])
+def test_a_defect_in_a_document_is_no_fault_of_who_asks_and_is_logged(error: Exception) -> None:
+    def fail(_: object) -> object:
+        raise error
+
+    before = refusals("bad_query")
+    with capture_logs() as lines:
+        answer = Dashboard(documents={"/status.json": fail}).get("/status.json")
+    assert (answer.status, answer.text) == (500, f"{DEFECT}\n")
+    assert [(each["event"], each["page"]) for each in lines] == [("page_failed", "/status.json")]
+    assert refusals("bad_query") == before
 
 
 @pytest.mark.parametrize(

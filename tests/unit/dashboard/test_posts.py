@@ -7,8 +7,8 @@ from structlog.testing import capture_logs
 
 from f2b_worker.dashboard.asked import Said
 from f2b_worker.dashboard.posts import FORM_BYTES_MAX, NOT_RIGHT
-from f2b_worker.dashboard.showing import DEFECT
 from f2b_worker.errors import Unavailable
+from f2b_worker.query.wording import DEFECT
 from tests.unit.dashboard.scene import OURS, TOKEN, Dashboard, acts_done, refusals
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

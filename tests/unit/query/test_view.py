@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.acts import open_acts
+from f2b_worker.adapters.sqlite.ban_book import SqliteBanBook, SqliteFollower
 from f2b_worker.adapters.sqlite.file import make_or_open
 from f2b_worker.adapters.sqlite.ledger import SqliteLedger
 from f2b_worker.adapters.sqlite.notebook import SqliteNotebook
@@ -23,9 +25,11 @@ from f2b_worker.domain.judge.decisions import Decision
 from f2b_worker.domain.judge.enforcement import JUDGED_WITHIN_MS
 from f2b_worker.domain.judge.verdicts import Ban, Offender, OffenderId
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
-from f2b_worker.errors import F2bError, Missing, StuckError
+from f2b_worker.errors import AccessDenied, F2bError, Missing, StuckError, Throttled
 from f2b_worker.process.opening import open_tally
-from f2b_worker.query.following import LOOKS_EVERY_S
+from f2b_worker.query import remembered_sets
+from f2b_worker.query.following import LOOKS_EVERY_S, READS_AGAIN_S
+from f2b_worker.query.status import Status, look
 from f2b_worker.query.view import FOLLOWS_EVERY_S, RESTS_AFTER_S, View
 from f2b_worker.testing import FakeClock
 
@@ -53,6 +57,19 @@ class Fleet:
     def ban(self, last: int, *, jail: str = "login", until_ms: int = NOW_MS + DAY_MS) -> None:
         ban = Ban(NOW_MS - MINUTE_MS, until_ms, 1, MINUTE_MS)
         self.ledger.commit({OffenderId(jail, f"203.0.113.{last}/32"): Decision(Offender(), ban)})
+
+    def note(self, known_ms: int, *out: str) -> None:
+        """Note how the IP sets are, as an enforcer does."""
+        notebook = SqliteNotebook(self.state.reader(), self.state.safe_writer, region="eu-west-1")
+        at_ms = self.clock.now_ms()
+        group = NotedGroup("block", 4, (NotedSet("f2b-ipv4", 1, at_ms),), out)
+        notebook.note_sets(NotedSets(at_ms, known_ms, (group,), Progress(enforced_ms=at_ms)))
+
+    def write(self, statement: str) -> None:
+        """Change the file as somebody does by hand."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(statement)
+            connection.commit()
 
     def step(self) -> Snapshot:
         """Look, as a page does; a step later the answer is there."""
@@ -119,17 +136,10 @@ def test_what_an_enforcer_notes_again_is_not_new_unless_it_says_something_else_o
     fleet: Fleet, known_ms: int, out: tuple[str, ...], is_new: bool
 ) -> None:
     fleet.ban(1)
-    notebook = SqliteNotebook(fleet.state.reader(), fleet.state.safe_writer, region="eu-west-1")
-
-    def note(known_ms: int, *out: str) -> None:
-        at_ms = fleet.clock.now_ms()
-        group = NotedGroup("block", 4, (NotedSet("f2b-ipv4", 1, at_ms),), out)
-        notebook.note_sets(NotedSets(at_ms, known_ms, (group,), Progress(enforced_ms=at_ms)))
-
-    note(NOW_MS - 1)
+    fleet.note(NOW_MS - 1)
     fleet.step()
     seen = fleet.view.generation
-    note(known_ms, *out)
+    fleet.note(known_ms, *out)
     fleet.clock.advance(LOOKS_EVERY_S)
     fleet.step()
     assert (fleet.view.generation > seen) is is_new
@@ -251,11 +261,119 @@ def test_a_jails_file_that_is_wrong_changes_nothing_and_is_named(fleet: Fleet) -
     fleet.clock.advance(LOOKS_EVERY_S)
     found = fleet.step()
     assert fleet.view.jails.policy.knows("login")
-    assert found.problem
-    assert "f2b.toml" in found.problem
+    assert found.problem is None
+    assert "f2b.toml" in found.problems[-1]
     fleet.config.write_text("[jails.login]\nmaxretry = 7\n")
     fleet.clock.advance(LOOKS_EVERY_S)
-    assert fleet.step().problem is None
+    assert fleet.step().remarks == ()
+
+
+def test_what_could_not_be_read_is_told_no_more_a_minute_after_somebody_mended_it(fleet: Fleet) -> None:
+    fleet.ban(1)
+    fleet.ban(2)
+    fleet.write("UPDATE offenders SET ban = 'broken' WHERE key = '203.0.113.2/32'")
+    assert len(fleet.step().unreadable) == 1
+    fleet.write("DELETE FROM offenders WHERE key = '203.0.113.2/32'")
+    fleet.clock.advance(READS_AGAIN_S)
+    found = fleet.step()
+    assert (found.unreadable, banned(found)) == ((), {"203.0.113.1"})
+
+
+def test_all_bans_are_read_again_only_while_something_cannot_be_read_and_not_at_each_look(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[SqliteBanBook] = []
+    follow = SqliteBanBook.follow
+
+    def counted(book: SqliteBanBook) -> SqliteFollower:
+        begun.append(book)
+        return follow(book)
+
+    monkeypatch.setattr(SqliteBanBook, "follow", counted)
+    fleet.ban(1)
+    for _ in range(3):
+        fleet.step()
+        fleet.clock.advance(READS_AGAIN_S)
+    assert len(begun) == 1
+    fleet.write("UPDATE offenders SET ban = 'broken', changed = changed + 1")
+    for _ in range(round(READS_AGAIN_S)):
+        fleet.step()
+    assert len(begun) == 2
+
+
+def test_what_can_be_read_no_more_is_shown_a_second_later_though_nobody_can_tell_whose_it_is(fleet: Fleet) -> None:
+    fleet.ban(1)
+    fleet.ban(2)
+    assert fleet.step().unreadable == ()
+    seen = fleet.view.generation
+    fleet.write("UPDATE offenders SET key = x'ff', changed = changed + 1 WHERE key = '203.0.113.2/32'")
+    assert len(fleet.step().unreadable) == 1
+    assert fleet.view.generation == seen + 1
+
+
+class DeniedLook:
+    """A queue that says no, as the view asks it beside the bans."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_denied = True
+        self.asked = 0
+        self._look = look
+        monkeypatch.setattr("f2b_worker.query.following.look", self)
+
+    def __call__(self, *given: Any, **named: Any) -> Status:
+        self.asked += 1
+        if self.is_denied:
+            raise Throttled("reading the queue: throttled")
+        return self._look(*given, **named)
+
+
+def test_bans_are_followed_while_the_rest_cannot_be_seen_and_it_is_not_asked_for_at_once_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _: fleet.clock.now_ms())
+    known = fleet.step()
+    queue = DeniedLook(monkeypatch)
+    fleet.clock.advance(LOOKS_EVERY_S)
+    for last in (1, 2, 3):
+        fleet.ban(last)
+        found = fleet.step()
+        assert len(banned(found)) == found.status.bans["login"] == last
+        assert (found.problem, found.rest_problem) == (None, "reading the queue: throttled")
+        assert found.at_ms > found.status.now_ms == known.status.now_ms
+    assert queue.asked == 1
+    queue.is_denied = False
+    fleet.clock.advance(LOOKS_EVERY_S)
+    found = fleet.step()
+    assert found.rest_problem is None
+    assert found.status.now_ms > known.status.now_ms
+
+
+def test_who_comes_first_while_the_rest_cannot_be_seen_sees_the_bans(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = DeniedLook(monkeypatch)
+    fleet.ban(1)
+    found = fleet.step()
+    assert banned(found) == {"203.0.113.1"}
+    assert (found.rest_problem, found.is_rest_known) == ("reading the queue: throttled", False)
+    queue.is_denied = False
+    fleet.clock.advance(LOOKS_EVERY_S)
+    found = fleet.step()
+    assert (found.rest_problem, found.is_rest_known) == (None, True)
+
+
+def test_what_was_wrong_with_reading_ip_sets_is_told_no_more_once_an_enforcer_notes_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(_: object) -> object:
+        raise AccessDenied("reading the IP set: not allowed")
+
+    monkeypatch.setattr(remembered_sets, "open_ip_sets", deny)
+    fleet.config.write_text('[blocklists.block]\nip_set = "f2b"\n\n[jails.login]\n')
+    assert fleet.step().remarks == ("the IP sets cannot be looked into: reading the IP set: not allowed",)
+    fleet.note(NOW_MS)
+    fleet.clock.advance(LOOKS_EVERY_S)
+    assert fleet.step().remarks == ()
 
 
 class TestThread:

@@ -109,7 +109,8 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             " such (`too_many_tokens`). `peer` says from where: behind a proxy it is the proxy.",
             "nothing, if somebody mistyped; if they come again and again, let only your network reach the port",
         ),
-        "page_failed": Meaning("The dashboard could not make a page.", REPORT_IT),
+        "page_failed": Meaning("The dashboard could not make a page, or a document.", REPORT_IT),
+        "letters_failed": Meaning("The dashboard could not read the dead letters.", REPORT_IT),
         "act_failed": Meaning("What somebody asked for in the dashboard failed half-way.", REPORT_IT),
         "format_unknown": Meaning(
             "The worker could not read for which version the table is. It works on, and looks again in a minute.",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from f2b_worker.dashboard import metrics, replies
-from f2b_worker.dashboard.asked import fields_in
+from f2b_worker.dashboard.asked import WrongQuery, fields_in
 from f2b_worker.dashboard.connections import Streamed
 from f2b_worker.dashboard.cookies import Cookies
 from f2b_worker.dashboard.old_state import OLD_STATE
@@ -19,21 +20,25 @@ from f2b_worker.dashboard.showing import BUSY, Showing, counted
 from f2b_worker.dashboard.static_files import static_files
 from f2b_worker.dashboard.stream import STREAMS_MAX, Streams
 from f2b_worker.dashboard.workers import BusyError, Workers
-from f2b_worker.errors import F2bError
+from f2b_worker.errors import F2bError, StartError
 from f2b_worker.http.limits import ConnectionLimits
 from f2b_worker.http.replies import retry_after
 from f2b_worker.http.requests import header, is_cross_site, wants_json
 from f2b_worker.http.room import Room
+from f2b_worker.query.wording import DEFECT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from f2b_worker.dashboard.asked import Asked
     from f2b_worker.dashboard.showing import Content
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.requests import Receive, Scope, Send
     from f2b_worker.ports import Clock
 
     Handler = Callable[[Scope], Awaitable[Reply | Streamed]]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 CONNECTIONS_MAX = 1_000
 _LOOKS = {"GET", "HEAD"}
@@ -139,16 +144,22 @@ class DashboardApp:
         """Answer a program, which may be a page of ours and none of others."""
         if is_cross_site(scope["headers"]):
             return counted("cross_site", replies.CROSS_SITE)
-        asked = self._showing.asked(scope, Cookies(scope["headers"]))
+        return await self._made(self._showing.asked(scope, Cookies(scope["headers"])))
+
+    async def _made(self, asked: Asked) -> Reply:
         try:
-            found = await self._workers.do(lambda: self._content.documents[asked.path](asked))
+            return replies.document(await self._workers.do(lambda: self._content.documents[asked.path](asked)))
         except BusyError:
             return counted("busy", replies.line(503, BUSY, retry_after(1)))
-        except ValueError as error:
+        except WrongQuery as error:
             return counted("bad_query", replies.line(400, str(error)))
+        except StartError as error:  # the extra [geo] is not installed: to ask again does not help
+            return replies.line(501, str(error))
         except F2bError as error:
             return replies.line(503, str(error), retry_after(1))
-        return replies.document(found)
+        except Exception:
+            log.exception("page_failed", page=asked.path)
+            return replies.line(500, DEFECT)
 
     async def _old_state(self, scope: Scope) -> Reply:
         """Answer as the old service's page did: JSON for programs, and for people the page of today."""

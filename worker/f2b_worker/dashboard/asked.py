@@ -14,6 +14,10 @@ Form: TypeAlias = "Mapping[str, Sequence[str]]"
 """What somebody sent: a field may stand in it more than once."""
 
 
+class WrongQuery(Exception):
+    """A program asked for what there cannot be; the text is one line for it."""
+
+
 class Visitor(NamedTuple):
     """Who looks at a page.
 

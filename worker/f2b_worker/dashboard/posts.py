@@ -12,11 +12,12 @@ from f2b_worker.dashboard.asked import Said
 from f2b_worker.dashboard.cookies import Cookies
 from f2b_worker.dashboard.security import is_own_post, local_path
 from f2b_worker.dashboard.sessions import WrongTokens
-from f2b_worker.dashboard.showing import BUSY, DEFECT, NO_SESSION, READ_ONLY, counted
+from f2b_worker.dashboard.showing import BUSY, NO_SESSION, READ_ONLY, counted
 from f2b_worker.dashboard.workers import BusyError
 from f2b_worker.errors import F2bError
 from f2b_worker.http.replies import retry_after
 from f2b_worker.http.requests import announces_more, header, peer_of, read_body
+from f2b_worker.query.wording import DEFECT
 
 if TYPE_CHECKING:
     from f2b_worker.dashboard.asked import Form, Visitor

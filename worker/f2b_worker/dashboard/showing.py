@@ -14,6 +14,7 @@ from f2b_worker.dashboard.security import local_path
 from f2b_worker.dashboard.workers import BusyError
 from f2b_worker.errors import F2bError
 from f2b_worker.http.requests import header
+from f2b_worker.query.wording import DEFECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +34,6 @@ READ_ONLY = (
     " F2B_DASHBOARD_TOKEN for whatever serves this, and start it again."
 )
 NO_SESSION = "Log in first: this needs a token."
-DEFECT = (
-    "This is a defect of f2b. Report it where you have f2b from, with the traceback in its log and the file that"
-    " f2b support writes."
-)
 BUSY = "Too much is asked at once. Try again."
 _TITLES = {403: "Not allowed", 404: "Not found"}
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KEPT_MS = 10 * MINUTE_MS
 """So long it is believed that nothing becomes known that is older than a day."""
 
+PAGES_MAX = 100
+"""So many pages there are: who asks for the millionth has nobody read, and keep, the acts of a year."""
+
 
 class _Old(NamedTuple):
     """The acts up to a time, as they were read: the newest *number* of them, or all."""
@@ -30,6 +33,10 @@ class _Old(NamedTuple):
     number: int
     acts: Sequence[Act]
     unreadable: Sequence[Unreadable]
+
+    def reaches(self, number: int) -> bool:
+        """Tell whether the newest *number* of them are among these."""
+        return self.number >= number or len(self.acts) < self.number
 
 
 class AuditReader:
@@ -52,27 +59,30 @@ class AuditReader:
         """Tell who did what, the newest first.
 
         Args:
-            page: Which page, from 1 on.
+            page: Which page, from 1 on; there are `PAGES_MAX`, and behind them is the last one.
             per_page: So many acts are a page.
 
         Raises:
             F2bError: If nobody can tell.
         """
-        first = (max(1, page) - 1) * per_page
+        page = min(max(1, page), PAGES_MAX)
+        first = (page - 1) * per_page
         number = first + per_page + 1
-        old = self._older(number)
+        old = self._older(number, PAGES_MAX * per_page + 1)
         unreadable: list[Unreadable] = []
         new = islice(open_acts(self._settings, aside=unreadable.append).audit(old.until_ms + 1), number)
         found = [*new, *old.acts][first:number]
         told = [*unreadable, *old.unreadable]
-        return AuditPage(found[:per_page], max(1, page), len(found) <= per_page, told)
+        has_more, is_end = len(found) > per_page, page == PAGES_MAX
+        return AuditPage(found[:per_page], page, is_end or not has_more, told, is_cut=is_end and has_more)
 
-    def _older(self, number: int) -> _Old:
+    def _older(self, number: int, most: int) -> _Old:
         now_ms = self._clock.now_ms()
         with self._lock:
             old = self._old
-        if old and old.number >= number and now_ms - old.read_ms < KEPT_MS:
+        if old and old.reaches(number) and now_ms - old.read_ms < KEPT_MS:
             return old
+        number = min(most, 1 << number.bit_length())  # who goes on from page to page has few of them read again
         until_ms = now_ms - DAY_MS
         unreadable: list[Unreadable] = []
         acts = open_acts(self._settings, aside=unreadable.append)

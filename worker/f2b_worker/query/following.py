@@ -11,14 +11,15 @@ from f2b_worker.domain.acts.allowlist import with_entries
 from f2b_worker.domain.acts.lifting import is_running
 from f2b_worker.domain.judge.verdicts import UNREADABLE
 from f2b_worker.domain.networks import Networks
-from f2b_worker.errors import FileLost, StartError
+from f2b_worker.errors import F2bError, FileLost, StartError
 from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_book
+from f2b_worker.query.looking import Seen
 from f2b_worker.query.places import noted_places, noted_sets
 from f2b_worker.query.remembered_sets import RememberedSets
-from f2b_worker.query.status import look
+from f2b_worker.query.status import Status, look
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from f2b_worker.config.jails_file import Jails
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
     from f2b_worker.ports import Clock, Follower, StandingBan
     from f2b_worker.query.places import Places
-    from f2b_worker.query.status import Status
 
 LOOKS_EVERY_S = 5.0
 """So often it is asked how all but the bans is."""
+
+
+READS_AGAIN_S = 60.0
+"""So often all bans are read anew while something cannot be read: no follower hears of who corrects an item, or
+deletes it. To read 50,000 bans takes 0.4 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Snapshot:
     """What was known at one moment; it does not change.
 
     Attributes:
-        at_ms: When.
+        at_ms: When; all but the bans may be older, and is then of the time of its status.
         status: The verdict, and all numbers.
         standing: The last ban of every offender; one that is over may be among them.
         unreadable: The bans that cannot be read.
@@ -50,6 +55,9 @@ class Snapshot:
         read: The IP sets themselves, where WAF was asked since no enforcer notes how they are.
         seen_ms: When the IP sets were so; None if nobody knows.
         problem: What keeps it from being newer, in one line; None: nothing.
+        rest_problem: What keeps all but the bans from being newer, in one line; None: nothing.
+        is_rest_known: Whether all but the bans was ever seen.
+        remarks: What somebody should see to beside the problems of the fleet: a jails file that is wrong, say.
         is_ledger_away: Whether the ledger did not answer when it was asked last: who asks more waits in vain.
         newest_ms: When the ban began that began last.
         number: The view's generation; 0 where it is no view's. Two of one number tell the same, but when.
@@ -65,9 +73,17 @@ class Snapshot:
     read: Places | None = None
     seen_ms: int | None = None
     problem: str | None = None
+    rest_problem: str | None = None
+    is_rest_known: bool = True
+    remarks: Sequence[str] = ()
     newest_ms: int = 0
     number: int = 0
     is_ledger_away: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """What somebody should see to, the worst first: what is wrong with the fleet, then the remarks."""
+        return [*self.status.problems, *self.remarks]
 
 
 class Following:
@@ -94,7 +110,7 @@ class Following:
         self._unreadable: dict[str, Unreadable] = {}
         self._told: dict[str, Unreadable] = {}
         self._sets = RememberedSets(clock)
-        self._looked_s = float("-inf")
+        self._began_s = self._looked_s = float("-inf")
         self._newest_ms = 0
         self._has_news = self._is_asked = False
         self._snapshot: Snapshot | None = None
@@ -107,16 +123,15 @@ class Following:
         """Learn what became of the bans, and where it is time, of the rest.
 
         Raises:
-            F2bError: If the ledger, the queue or AWS does not say; the next turn goes on.
+            F2bError: If the ledger does not say what became of the bans; the next turn goes on.
         """
         self.is_ledger_away = True
         self._follow()
         self.is_ledger_away = False
-        now_s = self._clock.monotonic_s()
         is_asked, self._is_asked = self._is_asked, False
-        if self._snapshot is None or is_asked or now_s - self._looked_s >= LOOKS_EVERY_S:
-            self._snapshot = self._look()
-            self._looked_s = now_s
+        if self._snapshot is None or is_asked or self._clock.monotonic_s() - self._looked_s >= LOOKS_EVERY_S:
+            self._snapshot = self._look_or_say_why(self._snapshot)
+            self._looked_s = self._clock.monotonic_s()
         elif self._has_news:
             self._snapshot = self._with_bans(self._snapshot)
         self._has_news = False
@@ -125,21 +140,28 @@ class Following:
     def _follow(self) -> None:
         if self._files.is_another_ledger():
             self._follower = None
-        if self._follower is None:
-            book = open_ban_book(self._settings, aside=self._set_aside)
-            self._follower = book.follow()
+        self._follower = self._follower or self._new_follower()
+        follower = self._new_follower() if self._is_worth_another_reading() else self._follower
         self._told = {}
         try:
-            changes = self._follower.poll()
+            changes = follower.poll()
             bans = {each.who: each for each in changes.bans}
         except FileLost:
             self._follower = None  # what is open is not what is there
             raise
+        self._follower = follower
         if changes.is_all:
             self._bans, self._unreadable = {}, {}
         self._bans |= bans
         self._unreadable |= self._told
-        self._has_news |= changes.is_all or bool(bans)
+        self._has_news |= changes.is_all or bool(bans) or bool(self._told)
+
+    def _new_follower(self) -> Follower:
+        self._began_s = self._clock.monotonic_s()
+        return open_ban_book(self._settings, aside=self._set_aside).follow()
+
+    def _is_worth_another_reading(self) -> bool:
+        return bool(self._unreadable) and self._clock.monotonic_s() - self._began_s >= READS_AGAIN_S
 
     def _set_aside(self, error: Unreadable) -> None:
         self._told[error.item] = error
@@ -164,11 +186,23 @@ class Following:
         return replace(
             last,
             at_ms=now_ms,
-            status=replace(last.status, now_ms=now_ms, bans=dict(bans.most_common())),
+            status=replace(last.status, bans=dict(bans.most_common())),
             standing=standing,
             unreadable=tuple(self._unreadable.values()),
             newest_ms=self._newest_ms,
         )
+
+    def _look_or_say_why(self, last: Snapshot | None) -> Snapshot:
+        """Look at the rest; the bans wait neither for a queue that throttles nor for a permission."""
+        try:
+            return self._look()
+        except F2bError as error:
+            return replace(self._with_bans(last or self._nothing()), rest_problem=str(error))
+
+    def _nothing(self) -> Snapshot:
+        now_ms = self._clock.now_ms()
+        ledger = str(self._settings.state_file or self._settings.table)
+        return Snapshot(now_ms, Status(ledger, now_ms, {}, Seen(None, None, {})), (), is_rest_known=False)
 
     def _look(self) -> Snapshot:
         standing = self._standing()
@@ -189,9 +223,15 @@ class Following:
             noted_places(noted, status.notes) if noted else places,
             read,
             noted.seen_ms if noted else self._sets.seen_ms,
-            self._sets.problem or self._files.problem,
-            self._newest_ms,
+            remarks=tuple(self._remarks(are_noted=noted is not None)),
+            newest_ms=self._newest_ms,
         )
+
+    def _remarks(self, *, are_noted: bool) -> Iterator[str]:
+        if self._sets.problem and not are_noted:
+            yield self._sets.problem
+        if self._files.problem:
+            yield self._files.problem
 
     def _read_jails(self) -> None:
         """Read the file again where somebody changed it."""

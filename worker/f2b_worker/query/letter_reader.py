@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import structlog
+
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_dead_letters
 from f2b_worker.query.letters import reasons_of
 from f2b_worker.query.pages import Letters
+from f2b_worker.query.wording import DEFECT
 
 if TYPE_CHECKING:
     from f2b_worker.config.operator import OperatorSettings
     from f2b_worker.ports import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LETTERS_MAX = 100
 """So many are shown: whoever reads them hides them from others for a moment."""
@@ -59,8 +64,9 @@ class LetterReader:
             if known and self._clock.now_ms() - known.at_ms < KEPT_S * 1000:
                 return known
             if self._reading is None:
-                self._reading = threading.Thread(target=self._read, name="dead letters", daemon=True)
-                self._reading.start()
+                reading = threading.Thread(target=self._read, name="dead letters", daemon=True)
+                reading.start()
+                self._reading = reading
             if within_s is None:
                 within_s = WAITS_AFTER_AN_ACT_S if self._acts else WAITS_S
             self._changed.wait_for(lambda: self._reading is None, within_s)
@@ -73,15 +79,23 @@ class LetterReader:
             self._acts += 1
 
     def _read(self) -> None:
-        acts = self._acts
+        acts, letters = self._acts, None
+        try:
+            letters = self._found()
+        finally:
+            with self._changed:
+                self._reading = None
+                if letters and acts == self._acts:  # else what was read is of before
+                    self._known, self._acts = letters, 0
+                self._changed.notify_all()
+
+    def _found(self) -> Letters:
         try:
             found = open_dead_letters(self._settings).letters(LETTERS_MAX + 1)
             shown = found[:LETTERS_MAX]
-            letters = Letters(shown, self._clock.now_ms(), len(found) <= LETTERS_MAX, reasons_of(shown))
+            return Letters(shown, self._clock.now_ms(), len(found) <= LETTERS_MAX, reasons_of(shown))
         except F2bError as error:
-            letters = Letters((), self._clock.now_ms(), problem=str(error))
-        with self._changed:
-            self._reading = None
-            if acts == self._acts:  # else what was read is of before
-                self._known, self._acts = letters, 0
-            self._changed.notify_all()
+            return Letters((), self._clock.now_ms(), problem=str(error))
+        except Exception:
+            log.exception("letters_failed")
+            return Letters((), self._clock.now_ms(), problem=DEFECT)

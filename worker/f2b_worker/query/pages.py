@@ -89,14 +89,16 @@ class AuditPage:
     Attributes:
         acts: Some of it.
         page: Which page it is, from 1 on.
-        is_last: Whether nothing older is remembered.
+        is_last: Whether no page follows.
         unreadable: What of it cannot be read.
+        is_cut: Whether older acts are remembered, which no page shows.
     """
 
     acts: Sequence[Act]
     page: int
     is_last: bool
     unreadable: Sequence[Unreadable] = ()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,16 @@ CLOSED_AFTER_MS = 15 * MINUTE_MS
 """So long after its end an hour may still change: whoever counted stores it within two minutes, if that works."""
 
 
+RANGES: Mapping[str, tuple[int, str]] = {
+    "1h": (60 * MINUTE_MS, "the last hour"),
+    "24h": (DAY_MS, "the last 24 hours"),
+    "7d": (7 * DAY_MS, "the last 7 days"),
+}
+"""What pages and documents tell of: how long, and how that is called."""
+
+USUAL_RANGE = "24h"
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Numbers over time.

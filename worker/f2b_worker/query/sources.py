@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from f2b_worker.query.allowed import Allowed
     from f2b_worker.query.following import Snapshot
     from f2b_worker.query.pages import AuditPage, BanPage, Letters
-    from f2b_worker.query.status import Status
     from f2b_worker.query.story import Story
 
 SERIES_KEPT_S = 5.0
@@ -84,16 +83,23 @@ class Sources:
         return self._clock.now_ms()
 
     def snapshot(self) -> Snapshot:
-        """Answer what is known now, and say that somebody looks.
+        """Answer what is known now, the bans at least, and say that somebody looks.
 
         Raises:
             F2bError: If nothing is known, and why.
         """
         return self.view.fresh()
 
-    def status(self) -> Status:
-        """Answer the verdict, and all numbers: those of `f2b status`."""
-        return self.snapshot().status
+    def whole_snapshot(self) -> Snapshot:
+        """Answer likewise for who shows more than the bans: what is not known is not shown as if there were none.
+
+        Raises:
+            F2bError: If nothing but the bans is known, and why.
+        """
+        found = self.snapshot()
+        if not found.is_rest_known:
+            raise Unavailable(str(found.rest_problem))
+        return found
 
     def bans(self, search: Search | None = None, sort: str = "until", page: int = 1) -> BanPage:
         """Answer a page of the running bans that are looked for; a page that is not there is the last one.
@@ -204,6 +210,10 @@ class Sources:
         self._letters.forget()
 
     def allowlist(self) -> Sequence[Allowed]:
-        """List whom nobody bans, by ledger and file."""
-        found = self.snapshot()
+        """List whom nobody bans, by ledger and file.
+
+        Raises:
+            F2bError: If nobody can tell.
+        """
+        found = self.whole_snapshot()
         return list(everybody_allowed(counting(found.entries, self.now_ms()), self.jails))

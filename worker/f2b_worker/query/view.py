@@ -185,8 +185,8 @@ def _told_by(found: Snapshot) -> tuple[object, ...]:
     sets = [replace(each, seen_ms=0) for each in found.status.sets]
     notes = {region: _noted(each, found.newest_ms) for region, each in found.status.notes.items()}
     known = bool(found.places), found.seen_ms if found.read else None
-    alive = len(found.status.alive)
-    return id(found.standing), status, workers, alive, sets, notes, known, found.entries, found.problem
+    alive, told = len(found.status.alive), (found.problem, found.rest_problem, found.remarks)
+    return id(found.standing), status, workers, alive, sets, notes, known, found.entries, told
 
 
 def _noted(notes: Notes, newest_ms: int) -> tuple[object, ...]:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 100
 """So much is shown of what should be an address, and is none."""
 
+DEFECT = (
+    "This is a defect of f2b. Report it where you have f2b from, with the traceback in its log and the file that"
+    " f2b support writes."
+)
+"""What is said of an error that is none of ours."""
+
 JUDGE = "judge"
 """Who banned, if nobody else did."""
 

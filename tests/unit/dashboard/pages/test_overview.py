@@ -6,9 +6,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from f2b_worker.dashboard.pages.overview import RANGES, jail_lines
+from f2b_worker.dashboard.pages.overview import jail_lines
 from f2b_worker.domain.tally import OTHERS, UNKNOWN
-from f2b_worker.query.series import Series
+from f2b_worker.query.series import RANGES, Series
 from f2b_worker.query.sources import Sources
 from tests.unit.dashboard.pages.scene import BANNED, BANS, Looking
 

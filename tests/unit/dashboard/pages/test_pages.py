@@ -12,6 +12,7 @@ from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.verdicts import UNREADABLE, Ban, OffenderId
 from f2b_worker.domain.noted_sets import NotedGroup, NotedSet, NotedSets, Progress
+from f2b_worker.errors import Unavailable
 from f2b_worker.ports import Notes
 from f2b_worker.ports.fleet import Holder, QueueDepth
 from f2b_worker.query.letter_reader import BEING_READ
@@ -105,6 +106,33 @@ def test_what_cannot_be_read_now_is_said_beside_what_was_known(sources: Sources)
         "NOT KNOWN DynamoDB does not answer: try again This page shows"
     )
     assert len(page.one("table", id="bans").all("tr", data_ip="*")) == 50
+
+
+def test_where_all_but_the_bans_is_old_the_verdict_says_what_is_new(sources: Sources) -> None:
+    verdict = Looking(OtherSnapshot(sources, rest_problem="SQS throttles")).main("/").one("*", id="verdict")
+
+    assert verdict["data-ok"] == "false"
+    assert verdict.text.startswith("NOT KNOWN SQS throttles The bans are those of now. The rest was seen at ")
+
+
+@pytest.mark.parametrize("url", ["/", "/enforcer", "/queue", "/allowlist"])
+def test_a_page_that_shows_the_rest_says_why_it_is_not_known_where_only_the_bans_are(
+    sources: Sources, url: str
+) -> None:
+    looking = Looking(OtherSnapshot(sources, rest_problem="SQS throttles", is_rest_known=False))
+
+    verdict = looking.main("/bans").one("*", id="verdict")
+    assert verdict.text == "NOT KNOWN SQS throttles Only the bans are known."
+    with pytest.raises(Unavailable, match="SQS throttles"):
+        looking.page(url)
+
+
+def test_a_remark_stands_behind_what_is_wrong_with_the_fleet_and_makes_nothing_old(sources: Sources) -> None:
+    page = Looking(OtherSnapshot(sources, remarks=("the jails file is wrong",))).main("/")
+    verdict = page.one("*", id="verdict")
+
+    assert verdict["data-ok"] == "false"
+    assert verdict.text == "NOT OK 1 dead letter: f2b dlq list the jails file is wrong"
 
 
 def test_the_bans_are_shown_fifty_a_page_and_every_view_is_a_link(reader: Looking) -> None:
@@ -303,3 +331,16 @@ def test_the_audit_says_who_did_what_when_and_why(reader: Looking) -> None:
     assert oldest.text.endswith("ben@laptop unban 203.0.113.7 a customer")
     assert oldest.one("a")["href"] == f"/address/{BANNED}"
     assert "Nobody did anything." in reader.main("/audit?page=2").text
+
+
+def test_where_the_pages_of_the_audit_end_before_the_acts_the_last_one_says_how_to_see_all(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sources.audit(1)
+    assert "f2b audit" not in Looking(sources).main("/audit").text
+    monkeypatch.setattr(sources, "audit", lambda _: replace(whole, page=100, is_last=True, is_cut=True))
+    page = Looking(sources).main("/audit?page=1000000000")
+    assert "Older acts stand on no page. All: f2b audit --since 400d --limit 0" in page.text
+    assert "Page 100" in page.text
+    assert [each.text for each in page.all("a", rel="prev")] == ["Previous"]
+    assert not page.all("a", rel="next")

@@ -37,10 +37,15 @@ T = TypeVar("T")
 WRITTEN_AT_ONCE = 200
 """So many offenders one transaction changes, in about a millisecond: the worker waits for it."""
 
+AUDIT_AT_ONCE = 500
+"""So many acts are read at once: who wants a few does not wait for those of a year."""
+
 _ALLOW = "INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)"
 _ORDERED = "UPDATE counters SET n = n + 1 WHERE name = 'orders'"
 _COLUMNS = "id, at_ms, who, verb, what, jail, reason, number"
-_AUDIT = f"SELECT {_COLUMNS} FROM acts WHERE at_ms BETWEEN ? AND ? ORDER BY at_ms DESC, id DESC"  # noqa: S608
+_AUDIT = f"""
+SELECT {_COLUMNS} FROM acts WHERE at_ms >= ? AND (at_ms, id) < (?, ?) ORDER BY at_ms DESC, id DESC LIMIT ?
+"""  # noqa: S608
 _ON = f"""
 SELECT {_COLUMNS} FROM acts WHERE id IN (SELECT act FROM acts_on WHERE key = ?) ORDER BY at_ms DESC, id DESC
 """  # noqa: S608
@@ -207,7 +212,14 @@ class SqliteActs:
 
     def audit(self, since_ms: int, until_ms: int | None = None) -> Iterator[Act]:
         """Go through the acts of a time, the newest first."""
-        return self._readable(self._rows(_AUDIT, since_ms, 2**62 if until_ms is None else until_ms))
+        return self._readable(self._audited(since_ms, 2**62 if until_ms is None else until_ms))
+
+    def _audited(self, since_ms: int, until_ms: int) -> Iterator[Sequence[Any]]:
+        before = (until_ms + 1, "")
+        while rows := self._rows(_AUDIT, since_ms, *before, AUDIT_AT_ONCE):
+            yield from rows
+            act_id, at_ms, *_ = rows[-1]
+            before = (at_ms, act_id)
 
     def acts_on(self, key: str) -> list[Act]:
         """Read the acts about one address key or network, the newest first."""

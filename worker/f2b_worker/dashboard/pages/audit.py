@@ -43,16 +43,16 @@ class ActLine(NamedTuple):
 
 def audit(asked: Asked, sources: Sources) -> Page:
     """Answer one page of the audit, the newest first."""
-    page = number_in(asked.query)
-    found = sources.audit(page)
-    links = page_links("/audit", {}, page, last=None, has_next=not found.is_last)
+    found = sources.audit(number_in(asked.query))
+    links = page_links("/audit", {}, found.page, last=None, has_next=not found.is_last)
     context = {
         "title": "Audit",
         "streams": True,
         "verdict": verdict_of(sources.snapshot()),
         "acts": [act_line(each) for each in found.acts],
         "unreadable": [str(each) for each in found.unreadable],
-        "pages": Pages(f"Page {page:,}", links),
+        "all_days": sources.settings.audit_days if found.is_cut else 0,
+        "pages": Pages(f"Page {found.page:,}", links),
     }
     return Page(200, "audit.html", context)
 

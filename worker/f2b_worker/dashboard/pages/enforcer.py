@@ -18,7 +18,7 @@ ENTRIES_SHOWN = 50
 
 def enforcer(asked: Asked, sources: Sources) -> Page:  # noqa: ARG001 - all pages are asked alike
     """Answer the page."""
-    snapshot = sources.snapshot()
+    snapshot = sources.whole_snapshot()
     status = snapshot.status
     context = {
         "title": "Enforcer",

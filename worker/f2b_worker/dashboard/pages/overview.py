@@ -6,32 +6,23 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
+from f2b_worker.dashboard.pages.choices import Choice
 from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
 from f2b_worker.dashboard.pages.fleet import enforcement_of, queue_of
 from f2b_worker.dashboard.pages.groups import Group, groups_of
 from f2b_worker.dashboard.pages.table import Caption, columns, lines
 from f2b_worker.dashboard.pages.verdict import verdict_of
 from f2b_worker.dashboard.rendering import link
-from f2b_worker.domain.jails import DAY_MS, MINUTE_MS
 from f2b_worker.domain.tally import JAILS_MAX, OTHERS, UNKNOWN
 from f2b_worker.errors import F2bError
 from f2b_worker.query.search import Search
+from f2b_worker.query.series import RANGES, USUAL_RANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from f2b_worker.dashboard.asked import Asked
     from f2b_worker.query.series import Series
     from f2b_worker.query.sources import Sources
 
-RANGES: Mapping[str, tuple[int, str]] = {
-    "1h": (60 * MINUTE_MS, "the last hour"),
-    "24h": (DAY_MS, "the last 24 hours"),
-    "7d": (7 * DAY_MS, "the last 7 days"),
-}
-"""What the charts may show: how long, and how that is called."""
-
-USUAL_RANGE = "24h"
 KINDS = {"infractions": "Infractions", "bans": "Bans", "unbans": "Unbans"}
 NEWEST = 10
 _TOP = 5
@@ -39,14 +30,6 @@ _COLOURS = 8
 """So many jails have a colour of their own; the others share the last one."""
 
 _MEANINGS = {UNKNOWN: "what the jails file does not have", OTHERS: f"those beyond {JAILS_MAX} jails"}
-
-
-class Choice(NamedTuple):
-    """One of several views."""
-
-    name: str
-    href: str
-    is_chosen: bool
 
 
 class JailLine(NamedTuple):
@@ -67,7 +50,7 @@ def overview(asked: Asked, sources: Sources) -> Page:
     since = asked.query.get("since", USUAL_RANGE)
     since = since if since in RANGES else USUAL_RANGE
     length_ms, name = RANGES[since]
-    snapshot = sources.snapshot()
+    snapshot = sources.whole_snapshot()
     jails, problem = _jails(sources, length_ms)
     newest = sources.newest(NEWEST)
     has_countries = knows_countries()

@@ -21,7 +21,7 @@ BODY_SHOWN = 2_000
 
 def queue(asked: Asked, sources: Sources) -> Page:
     """Answer the page."""
-    snapshot = sources.snapshot()
+    snapshot = sources.whole_snapshot()
     depth = queue_of(snapshot.status)
     found = sources.letters() if depth else None
     letters = found.letters if found else []

@@ -6,9 +6,9 @@ from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
+from f2b_worker.dashboard.pages.choices import Choice
 from f2b_worker.dashboard.pages.countries import countries_shown
 from f2b_worker.dashboard.pages.groups import Group, groups_of
-from f2b_worker.dashboard.pages.overview import Choice
 from f2b_worker.dashboard.pages.verdict import verdict_of
 from f2b_worker.dashboard.rendering import link
 from f2b_worker.errors import StartError

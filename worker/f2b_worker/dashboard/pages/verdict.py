@@ -27,9 +27,18 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     if snapshot.problem:
         known = f"This page shows what was known at {moment(snapshot.at_ms)}."
         return Verdict(is_ok=False, word="NOT KNOWN", text=snapshot.problem, more=(known,))
-    problems = snapshot.status.problems
+    if snapshot.rest_problem:
+        return Verdict(is_ok=False, word="NOT KNOWN", text=snapshot.rest_problem, more=(_rest_told(snapshot),))
+    problems = snapshot.problems
     if problems:
         return Verdict(is_ok=False, word="NOT OK", text=problems[0], more=tuple(problems[1:]))
     total = sum(snapshot.status.bans.values())
     run = "1 ban runs" if total == 1 else f"{total:,} bans run"
     return Verdict(is_ok=True, word="OK", text=f"{run} in {snapshot.status.ledger}.")
+
+
+def _rest_told(snapshot: Snapshot) -> str:
+    """Say what of a page is of now."""
+    if not snapshot.is_rest_known:
+        return "Only the bans are known."
+    return f"The bans are those of now. The rest was seen at {moment(snapshot.status.now_ms)}."

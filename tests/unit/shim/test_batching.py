@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Throttled, Unavailable
@@ -158,6 +159,36 @@ def test_a_queue_that_does_not_answer_is_told_in_time_and_not_sent_to_behind_the
     assert [type(each) for each in heard] == [Unavailable] * 5
     assert waited_s <= ANSWER_WITHIN_S + EPSILON_S
     assert sends == 1, "those who heard 'no' were sent later"
+
+
+def test_the_queue_is_not_blamed_for_what_was_never_sent() -> None:
+    async def main() -> tuple[list[F2bError | None], list[F2bError | None]]:
+        outbox = BatchingOutbox(MemoryQueue(takes_s=60), sends_max=1)
+        first = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        return await together(outbox, 2), await first
+
+    never_sent, sent = run(main())
+    assert {str(each) for each in sent} == {"sending infractions: the queue has not answered in time"}
+    reason = "not sent within 1.7 s: this process is too busy, or earlier sends are not answered"
+    assert {str(each) for each in never_sent} == {f"sending infractions: {reason}"}
+
+
+def test_what_waits_at_the_end_is_given_up_and_nobody_is_blamed_in_the_log() -> None:
+    async def main() -> None:
+        outbox = BatchingOutbox(MemoryQueue(takes_s=60), sends_max=1)
+        first = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        await outbox.close()
+        (heard,) = await waiting
+        assert str(heard) == "sending infractions: given up before they were sent: this process stops"
+        await first
+
+    with capture_logs() as lines:
+        run(main())
+    assert not [line for line in lines if "not sent" in str(line.get("reason"))]
 
 
 @pytest.mark.parametrize("failure", [Unavailable("no answer"), Throttled("too often"), AccessDenied("no role")])

@@ -113,8 +113,10 @@ class BatchingOutbox:
 
     async def close(self) -> None:
         """Let go of the queue; what is waiting then is given up, and so is what is under way."""
-        for parcel in [*self._open]:
-            self._expire(parcel)
+        waiting = self._open
+        self._forget(waiting)
+        for parcel in waiting:
+            parcel.settle(Unavailable("sending infractions: given up before they were sent: this process stops"))
         await asyncio.sleep(0)  # each send begins: cancelled before that, it would tell nobody
         for sending in [*self._sends]:
             sending.cancel()
@@ -162,8 +164,7 @@ class BatchingOutbox:
     def _leave(self) -> None:
         self._soon = False
         while self._under_way < self._sends_max and (batch := self._due()):
-            self._open = [parcel for parcel in self._open if parcel not in batch]
-            self._filling = {named: each for named, each in self._filling.items() if each not in batch}
+            self._forget(batch)
             self._asking = 0
             self._under_way += 1
             sending = asyncio.get_running_loop().create_task(self._send(batch))
@@ -174,6 +175,11 @@ class BatchingOutbox:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+
+    def _forget(self, parcels: Sequence[Parcel]) -> None:
+        """Let these wait for company or for their send no more."""
+        self._open = [each for each in self._open if each not in parcels]
+        self._filling = {named: each for named, each in self._filling.items() if each not in parcels}
 
     def _due(self) -> list[Parcel]:
         """Choose what to send: not what had to wait for so long that the queue would probably answer too late."""
@@ -195,10 +201,12 @@ class BatchingOutbox:
             self._leave()
 
     async def _ask(self, batch: list[Parcel]) -> Sequence[F2bError | None]:
-        left_s = batch[0].began_s + self._answer_within_s - asyncio.get_running_loop().time()
-        if left_s <= 0:  # this loop stood still: they have heard, or are about to hear, that it is not stored
-            return [Unavailable(_TOO_LATE)] * len(batch)
         bodies = [await self._written(parcel) for parcel in batch]
+        left_s = batch[0].began_s + self._answer_within_s - asyncio.get_running_loop().time()
+        if left_s <= 0:  # this loop was busy: they have heard, or are about to hear, that it is not stored
+            return [self._too_late(parcel) for parcel in batch]
+        for parcel in batch:
+            parcel.is_sent = True
         return await self._queue.send(bodies, within_s=left_s, followed_s=FOLLOWED_S)
 
     async def _written(self, parcel: Parcel) -> str:
@@ -232,16 +240,21 @@ class BatchingOutbox:
     def _expire(self, parcel: Parcel) -> None:
         if parcel.is_settled:
             return
-        failure = Unavailable(_TOO_LATE)
+        failure = self._too_late(parcel)
         self._note(failure)
         if parcel.sending is None:  # not sent, and never will be
-            self._open.remove(parcel)
-            self._filling = {named: each for named, each in self._filling.items() if each is not parcel}
+            self._forget([parcel])
             parcel.settle(failure)
             return
         parcel.leave_undecided(asyncio.get_running_loop(), failure)
         if parcel.sending not in self._followed:
             self._follow(parcel.sending)
+
+    def _too_late(self, parcel: Parcel) -> Unavailable:
+        if parcel.is_sent:
+            return Unavailable(_TOO_LATE)
+        why = "this process is too busy, or earlier sends are not answered"
+        return Unavailable(f"sending infractions: not sent within {self._answer_within_s:.1f} s: {why}")
 
     def _follow(self, sending: asyncio.Task[None]) -> None:
         """Let a send go on for which nobody waits any more, beside those that are under way."""

@@ -88,16 +88,21 @@ def test_a_client_reads_why_nothing_more_is_taken_as_readiness_says_it(ends: End
 def test_a_client_reads_why_the_file_took_nothing(ends: Ends) -> None:
     memory = MemoryOutbox()
     memory.failure = Unavailable("storing infractions: database or disk is full")
-    status, text = ask(StateOutbox(memory, ends.parent), "/infraction/203.0.113.7")
-    assert (status, text) == (503, "storing infractions: database or disk is full; try again\n")
+    outbox = StateOutbox(memory, ends.parent)
+    full = "storing infractions: database or disk is full"
+    assert ask(outbox, "/infraction/203.0.113.7") == (503, f"{full}; try again\n")
+    ends.say(PROBLEM, "the ledger cannot be written")  # for the same reason
+    assert ask(outbox, "/readyz") == (503, f"{full}\n")
 
 
 def test_a_worker_that_cannot_enforce_is_not_ready_and_takes_infractions_nevertheless(ends: Ends) -> None:
     memory = MemoryOutbox()
     outbox = StateOutbox(memory, ends.parent)
-    ends.say(PROBLEM, "AWS is away")
-    with pytest.raises(Unavailable, match="AWS is away"):
-        asyncio.run(outbox.check())
+    ends.say(PROBLEM, "User: arn:aws:sts::123456789012:assumed-role/f2b/i-0abc is not authorized")
+    assert ask(outbox, "/readyz") == (
+        503,
+        "infractions are taken, but the worker cannot do all of its work: its log and f2b status say why\n",
+    )
     asyncio.run(outbox.store([INFRACTION]))
     assert memory.stored == [INFRACTION]
 

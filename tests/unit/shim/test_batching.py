@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -290,6 +291,41 @@ def test_readiness_follows_what_the_queue_did_last_and_asks_only_an_idle_one() -
         assert queue.checked == 2
 
     run(main())
+
+
+def test_a_queue_that_fails_while_nobody_reports_is_told_in_the_log_once_and_so_is_its_return() -> None:
+    queue = MemoryQueue()
+
+    async def main() -> None:
+        outbox = BatchingOutbox(queue)
+        for failure in (AccessDenied("role/shim may not"), AccessDenied("role/shim may not"), None, None):
+            queue.fate = {0: failure} if failure else {}
+            with suppress(AccessDenied):
+                await outbox.check()
+
+    with capture_logs() as lines:
+        run(main())
+    assert [(line["event"], line.get("reason")) for line in lines] == [
+        ("queue_fails", "role/shim may not"),
+        ("queue_is_back", None),
+    ]
+
+
+def test_a_queue_that_may_be_looked_at_and_takes_nothing_is_not_back() -> None:
+    queue = MemoryQueue()
+
+    async def main() -> None:
+        outbox = BatchingOutbox(queue)
+        for _ in range(3):
+            queue.fate = {0: AccessDenied("role/shim may not send")}
+            await together(outbox, 1)
+            queue.fate = {}
+            await asyncio.sleep(60)
+            await outbox.check()
+
+    with capture_logs() as lines:
+        run(main())
+    assert [line["event"] for line in lines] == ["queue_fails"]
 
 
 def test_closing_lets_go_of_the_queue_and_keeps_nobody_waiting() -> None:

@@ -352,8 +352,8 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
     },
     "The shim": {
         "queue_fails": Meaning(
-            "SQS does not take what the shim sends, or the shim is too busy to send it in time. Clients get 503"
-            " and should try again.",
+            "SQS does not answer, or does not take what the shim sends, or the shim is too busy to send it in"
+            " time. Clients get 503 and should try again.",
             f"{ENDS_BY_ITSELF}. Where it says `not sent within`, look at the CPU of the shim first",
         ),
         "queue_is_back": Meaning("SQS takes infractions again."),

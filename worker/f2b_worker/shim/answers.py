@@ -28,6 +28,7 @@ class Failure(NamedTuple):
 
 
 OVERLOADED = Failure("overloaded", "too many infractions wait for the queue; try again")
+QUEUE_AWAY = Failure("queue", "the queue cannot be reached; try again")
 
 
 class FailedPart(NamedTuple):

@@ -76,6 +76,7 @@ class BatchingOutbox:
         self._sends: set[asyncio.Task[None]] = set()
         self._followed: dict[asyncio.Task[None], None] = {}  # in the order in which they became late
         self._last_outcome: tuple[float, F2bError | None] | None = None
+        self._is_failing = False
 
     async def store(self, infractions: Sequence[Infraction]) -> None:
         """Store infractions; returns only when the queue has all of them.
@@ -109,7 +110,13 @@ class BatchingOutbox:
                 if failure is not None:
                     raise Unavailable(str(failure)) from failure
                 return
-        await self._queue.check()
+        try:
+            await self._queue.check()
+        except F2bError as error:
+            self._say(error)
+            raise
+        if self._last_outcome is None or self._last_outcome[1] is None:  # else it may take nothing all the same
+            self._say(None)
 
     async def close(self) -> None:
         """Let go of the queue; what is waiting then is given up, and so is what is under way."""
@@ -267,12 +274,16 @@ class BatchingOutbox:
             self._leave()
 
     def _note(self, failure: F2bError | None) -> None:
-        was_failing = self._last_outcome is not None and self._last_outcome[1] is not None
         self._last_outcome = (asyncio.get_running_loop().time(), failure)
-        if failure is not None and not was_failing:
+        self._say(failure)
+
+    def _say(self, failure: F2bError | None) -> None:
+        """Say in the log that the queue begins to fail, or that it is back."""
+        if failure is not None and not self._is_failing:
             log.warning("queue_fails", reason=str(failure))
-        elif failure is None and was_failing:
+        elif failure is None and self._is_failing:
             log.info("queue_is_back")
+        self._is_failing = failure is not None
 
 
 def _told(failure: F2bError, parcels: Sequence[Parcel], infractions: Sequence[Infraction]) -> F2bError:

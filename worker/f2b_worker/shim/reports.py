@@ -11,7 +11,7 @@ from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.errors import F2bError
 from f2b_worker.http.replies import Reply, line
 from f2b_worker.shim import answers, metrics
-from f2b_worker.shim.answers import OVERLOADED, FailedPart, Failure
+from f2b_worker.shim.answers import OVERLOADED, QUEUE_AWAY, FailedPart, Failure
 from f2b_worker.shim.bodies import BodyReader, Defaults
 from f2b_worker.shim.items import Items, Placed, chunks, read_infraction
 from f2b_worker.shim.outbox import SentError, TellableError
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _FOR_SINGLE_ONES = 0.1
 """This part of the places is for infractions that come one by one: no body, however long, takes them."""
-
-_QUEUE_AWAY = Failure("queue", "the queue cannot be reached; try again")
 
 
 class Reports:
@@ -173,7 +171,7 @@ class Reports:
             metrics.refused.labels("queue").inc(len(infractions))
             if isinstance(error, TellableError):
                 return Failure("queue", f"{error}; try again")
-            return _QUEUE_AWAY._replace(sent=error) if isinstance(error, SentError) else _QUEUE_AWAY
+            return QUEUE_AWAY._replace(sent=error) if isinstance(error, SentError) else QUEUE_AWAY
         metrics.stored.inc(len(infractions))
         if self._state is not None:
             self._state.take(infractions)

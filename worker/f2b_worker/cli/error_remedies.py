@@ -132,7 +132,9 @@ LINES: dict[str, str] = {
         "leave out `--as producer`"
     ),
     "…; gave up after … s": "start it again; a supervisor does so by itself",
-    "the HTTP process ended: …": "look at the lines before; a supervisor starts it again",
+    "the HTTP process …": (
+        "a supervisor starts it again; look at the lines before. With exit code -9, give it more memory"
+    ),
     "Apprise ended with exit code …, and told nothing": (
         "nothing: it is tried again; if it stays, look whether the machine has memory for it"
     ),

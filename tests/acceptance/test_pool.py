@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from demo.fleet import BIN, eventually, free_port
-from f2b_worker.process.pool.liveness import RESTARTS_MAX, SILENT_S
+from f2b_worker.domain.backoff import RESTARTS_MAX
+from f2b_worker.process.pool.liveness import SILENT_S
 from tests.acceptance.attacks import hang_in_judging, report, send_bodies
 from tests.acceptance.processes import children_of, of_process
 from tests.log_lines import logged
@@ -30,8 +31,8 @@ own_policies = pytest.mark.own_policies
 PAUSE_S = 0.5
 
 QUICKLY_AGAIN = f"""
-from f2b_worker.process.pool import liveness
-liveness._PAUSE_MAX_S = {PAUSE_S}
+from f2b_worker.domain import backoff
+backoff._PAUSE_MAX_S = {PAUSE_S}
 from f2b_worker.cli import main
 main()
 """

@@ -20,6 +20,7 @@ from f2b_worker.signals import ORDERS
 from tests.acceptance.attacks import REPLAY, now_ms, real_attack, stream_of_reports
 from tests.acceptance.processes import server_of
 from tests.acceptance.test_shim import ask
+from tests.log_lines import logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +131,15 @@ def test_signals_to_both_processes_end_it_with_code_0(start: Callable[..., subpr
 
 
 def test_the_death_of_the_process_that_serves_ends_all_of_it_with_code_4(
-    start: Callable[..., subprocess.Popen[bytes]],
+    tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
+    log = tmp_path / "log"
     process = start(enforcing=False)
     os.kill(server_of(process), signal.SIGKILL)
     assert process.wait(15) == 4
+    (line,) = logged(log, "part_died")
+    assert "exit code -9" in line["reason"]
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_signal_to_the_process_that_serves_ends_nothing_until_the_worker_stops(

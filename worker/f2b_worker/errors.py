@@ -145,3 +145,10 @@ class GaveUp(StartError):
     """AWS was away for as long as a start waits; exit code 5 tells a supervisor to try again."""
 
     exit_code = 5
+
+
+def code_at_start(error: F2bError) -> int:
+    """Tell the exit code of a process that this keeps from starting."""
+    if isinstance(error, StartError):
+        return error.exit_code
+    return (GaveUp if isinstance(error, Retryable | CredentialsAway) else StartError).exit_code

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from f2b_worker.domain.backoff import LIVES_S, RESTARTS_MAX, Restarts
 from f2b_worker.process.parts import Condition
-from f2b_worker.process.pool.liveness import (
-    LIVES_S,
-    RESTARTS_MAX,
-    SILENT_S,
-    STARTS_WITHIN_S,
-    Health,
-    Restarts,
-    dead,
-    problem,
-)
+from f2b_worker.process.pool.liveness import SILENT_S, STARTS_WITHIN_S, Health, dead, problem
 from f2b_worker.testing import FakeClock
 
 WELL = Condition(None, None)
@@ -31,6 +23,11 @@ def test_who_dies_again_and_again_cannot_live() -> None:
     for _ in range(RESTARTS_MAX):
         assert restarts.pause_s(0.1) is not None
     assert restarts.pause_s(0.1) is None
+
+
+def test_who_is_never_given_up_waits_for_half_a_minute_at_most() -> None:
+    restarts = Restarts(restarts_max=None)
+    assert [restarts.pause_s(0.1) for _ in range(2000)][-1] == 30
 
 
 def test_a_life_worth_the_name_forgives_earlier_deaths() -> None:

@@ -16,7 +16,7 @@ from f2b_worker.config.settings import WorkerSettings
 from f2b_worker.domain.acts.control import Control
 from f2b_worker.domain.blocklists import Blocklist, Collapse, Foreign, Scope
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.errors import StartError
+from f2b_worker.errors import F2bError, StartError
 from f2b_worker.observe.pulse import STILL_S, STUCK_S, Pulse
 from f2b_worker.process.opening import chosen_blocklists
 from f2b_worker.process.parts import Parts
@@ -84,6 +84,15 @@ def test_a_dead_part_stops_the_process_with_code_4(place: int) -> None:
     assert all_of_them.stop.wait(10)
     assert all(wake.is_set() for wake in all_of_them.wakes)
     assert end(threads, died) == EXIT_PART_DIED
+
+
+def test_a_part_that_ends_by_an_error_of_our_own_is_told_in_one_line_without_a_traceback() -> None:
+    died = threading.Event()
+    with structlog.testing.capture_logs() as lines:
+        end(start(parts(Loop(F2bError("the HTTP process hangs"))), died), died)
+    (line,) = (line for line in lines if line["event"] == "part_died")
+    assert line["reason"] == "the HTTP process hangs"
+    assert "exc_info" not in line
 
 
 class BusyLoop(Loop):

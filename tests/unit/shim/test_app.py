@@ -135,33 +135,6 @@ def test_the_health_check_says_ok_without_the_queue(shim: Shim, path: str) -> No
     assert (answer.status_code, answer.text) == (200, "ok\n")
 
 
-def test_readiness_follows_the_outbox_within_a_second(shim: Shim) -> None:
-    assert shim.get("/readyz").status_code == 200
-    shim.outbox.failure = Unavailable("no answer")
-    shim.clock.advance(1)
-    answer = shim.get("/readyz")
-    assert (answer.status_code, answer.text) == (503, "no answer\n")
-    assert int(answer.headers["Retry-After"]) >= 1
-    shim.outbox.failure = None
-    shim.clock.advance(1)
-    assert shim.get("/readyz").status_code == 200
-
-
-def test_who_is_to_stop_is_not_ready_and_lives(shim: Shim) -> None:
-    shim.app.room.ending = True
-    answer = shim.get("/readyz")
-    assert (answer.status_code, answer.text) == (503, "stopping\n")
-    assert shim.get("/healthz").status_code == 200
-    assert shim.get(f"/infraction/{IP}").status_code == 200
-
-
-def test_readiness_is_asked_anew_after_a_report_that_was_not_stored(shim: Shim) -> None:
-    assert shim.get("/readyz").status_code == 200
-    shim.outbox.failure = Unavailable("no answer")
-    assert shim.get("/infraction/203.0.113.7").status_code == 503
-    assert shim.get("/readyz").status_code == 503
-
-
 @pytest.mark.parametrize("path", ["/other", "/infraction", "/infractions/203.0.113.7", "/state", "/state/other"])
 def test_other_paths_report_nobody(shim: Shim, path: str) -> None:
     assert shim.get(path).status_code == 404

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from f2b_worker.domain.judge.infractions import Infraction
 from f2b_worker.errors import AccessDenied, F2bError, Retryable, Throttled, Unavailable
@@ -160,6 +162,36 @@ def test_a_queue_that_does_not_answer_is_told_in_time_and_not_sent_to_behind_the
     assert sends == 1, "those who heard 'no' were sent later"
 
 
+def test_the_queue_is_not_blamed_for_what_was_never_sent() -> None:
+    async def main() -> tuple[list[F2bError | None], list[F2bError | None]]:
+        outbox = BatchingOutbox(MemoryQueue(takes_s=60), sends_max=1)
+        first = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        return await together(outbox, 2), await first
+
+    never_sent, sent = run(main())
+    assert {str(each) for each in sent} == {"sending infractions: the queue has not answered in time"}
+    reason = "not sent within 1.7 s: this process is too busy, or earlier sends are not answered"
+    assert {str(each) for each in never_sent} == {f"sending infractions: {reason}"}
+
+
+def test_what_waits_at_the_end_is_given_up_and_nobody_is_blamed_in_the_log() -> None:
+    async def main() -> None:
+        outbox = BatchingOutbox(MemoryQueue(takes_s=60), sends_max=1)
+        first = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(together(outbox, 1))
+        await asyncio.sleep(0.1)
+        await outbox.close()
+        (heard,) = await waiting
+        assert str(heard) == "sending infractions: given up before they were sent: this process stops"
+        await first
+
+    with capture_logs() as lines:
+        run(main())
+    assert not [line for line in lines if "not sent" in str(line.get("reason"))]
+
+
 @pytest.mark.parametrize("failure", [Unavailable("no answer"), Throttled("too often"), AccessDenied("no role")])
 def test_everybody_in_a_batch_that_failed_hears_of_it_with_an_error_of_his_own(failure: F2bError) -> None:
     queue = MemoryQueue()
@@ -259,6 +291,41 @@ def test_readiness_follows_what_the_queue_did_last_and_asks_only_an_idle_one() -
         assert queue.checked == 2
 
     run(main())
+
+
+def test_a_queue_that_fails_while_nobody_reports_is_told_in_the_log_once_and_so_is_its_return() -> None:
+    queue = MemoryQueue()
+
+    async def main() -> None:
+        outbox = BatchingOutbox(queue)
+        for failure in (AccessDenied("role/shim may not"), AccessDenied("role/shim may not"), None, None):
+            queue.fate = {0: failure} if failure else {}
+            with suppress(AccessDenied):
+                await outbox.check()
+
+    with capture_logs() as lines:
+        run(main())
+    assert [(line["event"], line.get("reason")) for line in lines] == [
+        ("queue_fails", "role/shim may not"),
+        ("queue_is_back", None),
+    ]
+
+
+def test_a_queue_that_may_be_looked_at_and_takes_nothing_is_not_back() -> None:
+    queue = MemoryQueue()
+
+    async def main() -> None:
+        outbox = BatchingOutbox(queue)
+        for _ in range(3):
+            queue.fate = {0: AccessDenied("role/shim may not send")}
+            await together(outbox, 1)
+            queue.fate = {}
+            await asyncio.sleep(60)
+            await outbox.check()
+
+    with capture_logs() as lines:
+        run(main())
+    assert [line["event"] for line in lines] == ["queue_fails"]
 
 
 def test_closing_lets_go_of_the_queue_and_keeps_nobody_waiting() -> None:

@@ -21,6 +21,7 @@ from f2b_worker.shim.batching import (
 )
 from f2b_worker.shim.outbox import SentError
 from f2b_worker.shim.reports import Reports
+from f2b_worker.shim.slices import LIGHT_ITEMS
 from f2b_worker.shim.unanswered import KEPT_S, Report, Unanswered, UnansweredReports
 from f2b_worker.testing import FakeClock
 from tests.unit.shim.memory_queue import MemoryQueue
@@ -240,6 +241,36 @@ def test_a_loop_that_stood_still_stores_nothing_of_which_it_said_that_it_is_not_
         await asyncio.sleep(10)
         assert heard == [200, 200, 503], "an answer that lies there is read, and what was not sent never is"
         assert shim.counted() == 2
+
+    play(queue, scene)
+
+
+def test_what_is_written_only_after_its_503_is_never_sent_and_counts_once_when_it_comes_again() -> None:
+    queue = MemoryQueue()
+
+    async def scene(shim: Shim) -> None:
+        for _ in range(40):  # others who have much to do, each for a while
+            shim.outbox._turns.wait(lambda: jump(0.1))
+        asking = [asyncio.create_task(shim.get(f"198.51.100.{place}")) for place in range(LIGHT_ITEMS + 1)]
+        assert {*await asyncio.gather(*asking)} == {503}
+        await asyncio.sleep(RETRY_AFTER_S)
+        assert queue.batches == []
+        assert await shim.get("198.51.100.1") == 200
+        assert [each.ip for each in queue.infractions()] == ["198.51.100.1"]
+
+    play(queue, scene)
+
+
+def test_a_send_has_the_time_that_is_left_once_it_is_written() -> None:
+    queue = MemoryQueue()
+
+    async def scene(shim: Shim) -> None:
+        for _ in range(10):
+            shim.outbox._turns.wait(lambda: jump(0.1))
+        asking = [asyncio.create_task(shim.get(f"198.51.100.{place}")) for place in range(LIGHT_ITEMS + 1)]
+        assert {*await asyncio.gather(*asking)} == {200}
+        began_s = 0.1  # after the first of them
+        assert queue.sent_at_s[0] + queue.within_s[0] <= began_s + ANSWER_WITHIN_S + EPSILON_S
 
     play(queue, scene)
 

@@ -37,6 +37,7 @@ _STATE_FILE = "put it back, or a copy; see [the file](standalone.md#the-file)"
 _CREDENTIALS = "give the process a role, or set `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"
 _PROXY = "look which proxy or other server answers in AWS's place: `AWS_ENDPOINT_URL`, `HTTPS_PROXY`, DNS"
 _MAPPING = "let an event source mapping of one standard queue call the function ([Lambda](how-to/lambda-judge.md))"
+_STOPS = "nothing: the shim stops; who reported comes again"
 _AWAY = "nothing, if it ends by itself; else look at the network and the state of SQS"
 
 LINES: dict[str, str] = {
@@ -99,7 +100,11 @@ LINES: dict[str, str] = {
     "…: no answer within … s": _AWAY,
     "receiving infractions: no answer of the queue for … s": _AWAY,
     "sending infractions: the queue has not answered in time": _AWAY,
-    "sending infractions: given up before the queue answered": "nothing: the shim stops; who reported comes again",
+    "sending infractions: not sent within … s: this process is too busy, or earlier sends are not answered": (
+        "nothing, if it ends by itself; else look at the CPU of the shim, then at the state of SQS"
+    ),
+    "sending infractions: given up before they were sent: this process stops": _STOPS,
+    "sending infractions: given up before the queue answered": _STOPS,
     "IP set …: neither it nor … exists in …, …": "make it with `f2b provision`, or correct the name or the Region",
     "…: cannot be read: …": _FILE,
     "a name has 1-64 of A-Z a-z 0-9 . _ -": "choose such a name",
@@ -127,7 +132,9 @@ LINES: dict[str, str] = {
         "leave out `--as producer`"
     ),
     "…; gave up after … s": "start it again; a supervisor does so by itself",
-    "the HTTP process ended: …": "look at the lines before; a supervisor starts it again",
+    "the HTTP process …": (
+        "a supervisor starts it again; look at the lines before. With exit code -9, give it more memory"
+    ),
     "Apprise ended with exit code …, and told nothing": (
         "nothing: it is tried again; if it stays, look whether the machine has memory for it"
     ),

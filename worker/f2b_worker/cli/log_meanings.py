@@ -40,8 +40,9 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "see [the exit codes](operations.md)",
         ),
         "stopped_late": Meaning(
-            "A stop took too long, since a call to AWS does not return. The process ends all the same. Nothing"
-            " is lost: what it had in hand comes again.",
+            "A stop took too long, since a call to AWS does not return, or, of a shim with `--workers`, since a"
+            " process hangs and had to be killed. It ends all the same. Nothing is lost: what a worker had in hand"
+            " comes again, and what a shim answered is stored.",
         ),
         "draining": Meaning(
             "The process is to stop. `/readyz` answers 503, and it takes connections for `drain_s` more.",
@@ -60,9 +61,10 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
             "start it again, if no supervisor does. With a traceback it is a defect of f2b: tell us",
         ),
         "worker_died": Meaning(
-            "One of several processes died. It is started again after `restart_in_s`. If that is null, the"
-            " whole worker ends. Its messages come again.",
-            "look at the exit code: -9 often means too little memory; use fewer `--processes`",
+            "One of several processes died, of a worker or of a shim, or hung and was killed: then `reason` says"
+            " so. It is started again after `restart_in_s`. If that is null, the whole worker ends. Its messages"
+            " come again.",
+            "look at the exit code: -9 often means too little memory; use fewer `--processes` or `--workers`",
         ),
         "parent_died": Meaning(
             "The parent of this process is gone. The process stops in order.", "start the worker again"
@@ -358,7 +360,9 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
     },
     "The shim": {
         "queue_fails": Meaning(
-            "SQS does not take what the shim sends. Clients get 503 and should try again.", ENDS_BY_ITSELF
+            "SQS does not answer, or does not take what the shim sends, or the shim is too busy to send it in"
+            " time. Clients get 503 and should try again.",
+            f"{ENDS_BY_ITSELF}. Where it says `not sent within`, look at the CPU of the shim first",
         ),
         "queue_is_back": Meaning("SQS takes infractions again."),
         "queue_not_checked": Meaning(

@@ -18,7 +18,7 @@ from f2b_worker.cli.options import INSTALL_SHIM, config_option, settings_options
 from f2b_worker.cli.output import remark
 from f2b_worker.config.loading import load
 from f2b_worker.config.shim_settings import ShimSettings
-from f2b_worker.errors import AccessDenied, CredentialsAway, F2bError, GaveUp, Retryable, StartError
+from f2b_worker.errors import AccessDenied, F2bError, StartError, code_at_start
 from f2b_worker.observe.lines import open_standard_files
 from f2b_worker.observe.log import configure
 from f2b_worker.signals import EXIT_INTERRUPTED
@@ -50,8 +50,7 @@ def main(config: Path | None, **given: Any) -> None:
         _serve(load(ShimSettings, given, config))
     except F2bError as error:
         remark(f"f2b-shim: {error}")
-        later = isinstance(error, Retryable | CredentialsAway)
-        sys.exit(GaveUp.exit_code if later else StartError.exit_code)
+        sys.exit(code_at_start(error))
     except KeyboardInterrupt:
         remark("f2b-shim: interrupted")
         sys.exit(EXIT_INTERRUPTED)

@@ -23,6 +23,8 @@ _PORT_MAX_DIGITS = 5
 BOM = "\ufeff"
 """The mark with which editors and shells of some systems begin a text."""
 
+BOM_BYTES = BOM.encode()
+
 USUAL_IPV6_PREFIX = 64
 """What one customer has in nearly all of IPv6."""
 

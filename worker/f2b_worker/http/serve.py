@@ -159,10 +159,12 @@ class GuardedServer(uvicorn.Server):
         return room
 
     async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
         left_s = self._drain_s
+        ends_s = loop.time() + left_s  # by the clock: who started this process ends it if it is late
         while left_s > 0 and not self._is_hurried:
             await asyncio.sleep(min(left_s, _LOOKS_EVERY_S))
-            left_s -= _LOOKS_EVERY_S
+            left_s = ends_s - loop.time()
 
     async def _close_the_door(self, listeners: Sequence[socket.socket]) -> None:
         """Take all connections that the kernel has taken already, and no more: it would reset them."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json
 
-from f2b_worker.domain.addresses import BOM, parse_address
+from f2b_worker.domain.addresses import BOM_BYTES, parse_address
 from f2b_worker.domain.jails import DEFAULT_JAIL, FOREVER_MS
 from f2b_worker.domain.judge.across_jails import counting_for, fed_by
 from f2b_worker.domain.judge.verdicts import Case, Hit, OffenderId
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 CHUNK_LINES = 5000
 _AT = itemgetter(0)
 _BLANK = object()
-_BOM = BOM.encode()
 _LATEST_S = FOREVER_MS // 1000
 
 
@@ -110,7 +109,7 @@ def _rows_of(chunk: list[bytes], first: int, bad: list[BadLine]) -> Iterator[Row
 
 def _parsed(line: bytes) -> object:
     """Parse one line; the error of a bad one stands in its place."""
-    if not line.strip().removeprefix(_BOM).strip():
+    if not line.strip().removeprefix(BOM_BYTES).strip():
         return _BLANK
     try:
         return parse_json(line)

@@ -16,7 +16,7 @@ from f2b_worker.allocator import keep_memory_together
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.enforcer.alarms import Alarms
-from f2b_worker.errors import FileLost, StartError, StuckError
+from f2b_worker.errors import F2bError, StartError, StuckError
 from f2b_worker.http.listening import listen_on_port
 from f2b_worker.observe import metrics
 from f2b_worker.observe.http import health_app, serve
@@ -162,7 +162,7 @@ def start(
         except BaseException as error:  # noqa: BLE001 - whatever kills a part must stop the process, and be seen
             died.set()  # first: a probe must hear of it whatever becomes of the line
             parts.end()
-            known = isinstance(error, FileLost | StartError)
+            known = isinstance(error, F2bError)
             log.error("part_died", part=name, **({"reason": str(error)} if known else {"exc_info": error}))
 
     threads = [

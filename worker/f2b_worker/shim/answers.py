@@ -28,6 +28,7 @@ class Failure(NamedTuple):
 
 
 OVERLOADED = Failure("overloaded", "too many infractions wait for the queue; try again")
+QUEUE_AWAY = Failure("queue", "the queue cannot be reached; try again")
 
 
 class FailedPart(NamedTuple):
@@ -44,9 +45,10 @@ class FailedPart(NamedTuple):
     why: Failure
 
 
-def refused_whole(detail: str) -> Reply:
-    """Say what is wrong with a request, of which no item was looked at."""
-    return json_reply(400, {"stored": 0, "refused": {}, "results": [], "detail": bounded(detail)})
+def refused_whole(detail: str, *, status: int = 400) -> Reply:
+    """Say what is wrong with a request, of which no item was looked at; with 503, that it may come again."""
+    told = {"stored": 0, "refused": {}, "results": [], "detail": bounded(detail)}
+    return json_reply(status, told, *(() if status == 400 else (retry_after(RETRY_AFTER_S),)))
 
 
 def answer(items: Items, failures: Sequence[FailedPart]) -> Reply:

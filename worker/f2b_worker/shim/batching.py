@@ -76,6 +76,7 @@ class BatchingOutbox:
         self._sends: set[asyncio.Task[None]] = set()
         self._followed: dict[asyncio.Task[None], None] = {}  # in the order in which they became late
         self._last_outcome: tuple[float, F2bError | None] | None = None
+        self._is_failing = False
 
     async def store(self, infractions: Sequence[Infraction]) -> None:
         """Store infractions; returns only when the queue has all of them.
@@ -109,12 +110,20 @@ class BatchingOutbox:
                 if failure is not None:
                     raise Unavailable(str(failure)) from failure
                 return
-        await self._queue.check()
+        try:
+            await self._queue.check()
+        except F2bError as error:
+            self._say(error)
+            raise
+        if self._last_outcome is None or self._last_outcome[1] is None:  # else it may take nothing all the same
+            self._say(None)
 
     async def close(self) -> None:
         """Let go of the queue; what is waiting then is given up, and so is what is under way."""
-        for parcel in [*self._open]:
-            self._expire(parcel)
+        waiting = self._open
+        self._forget(waiting)
+        for parcel in waiting:
+            parcel.settle(Unavailable("sending infractions: given up before they were sent: this process stops"))
         await asyncio.sleep(0)  # each send begins: cancelled before that, it would tell nobody
         for sending in [*self._sends]:
             sending.cancel()
@@ -162,8 +171,7 @@ class BatchingOutbox:
     def _leave(self) -> None:
         self._soon = False
         while self._under_way < self._sends_max and (batch := self._due()):
-            self._open = [parcel for parcel in self._open if parcel not in batch]
-            self._filling = {named: each for named, each in self._filling.items() if each not in batch}
+            self._forget(batch)
             self._asking = 0
             self._under_way += 1
             sending = asyncio.get_running_loop().create_task(self._send(batch))
@@ -174,6 +182,11 @@ class BatchingOutbox:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+
+    def _forget(self, parcels: Sequence[Parcel]) -> None:
+        """Let these wait for company or for their send no more."""
+        self._open = [each for each in self._open if each not in parcels]
+        self._filling = {named: each for named, each in self._filling.items() if each not in parcels}
 
     def _due(self) -> list[Parcel]:
         """Choose what to send: not what had to wait for so long that the queue would probably answer too late."""
@@ -195,10 +208,12 @@ class BatchingOutbox:
             self._leave()
 
     async def _ask(self, batch: list[Parcel]) -> Sequence[F2bError | None]:
-        left_s = batch[0].began_s + self._answer_within_s - asyncio.get_running_loop().time()
-        if left_s <= 0:  # this loop stood still: they have heard, or are about to hear, that it is not stored
-            return [Unavailable(_TOO_LATE)] * len(batch)
         bodies = [await self._written(parcel) for parcel in batch]
+        left_s = batch[0].began_s + self._answer_within_s - asyncio.get_running_loop().time()
+        if left_s <= 0:  # this loop was busy: they have heard, or are about to hear, that it is not stored
+            return [self._too_late(parcel) for parcel in batch]
+        for parcel in batch:
+            parcel.is_sent = True
         return await self._queue.send(bodies, within_s=left_s, followed_s=FOLLOWED_S)
 
     async def _written(self, parcel: Parcel) -> str:
@@ -232,16 +247,21 @@ class BatchingOutbox:
     def _expire(self, parcel: Parcel) -> None:
         if parcel.is_settled:
             return
-        failure = Unavailable(_TOO_LATE)
+        failure = self._too_late(parcel)
         self._note(failure)
         if parcel.sending is None:  # not sent, and never will be
-            self._open.remove(parcel)
-            self._filling = {named: each for named, each in self._filling.items() if each is not parcel}
+            self._forget([parcel])
             parcel.settle(failure)
             return
         parcel.leave_undecided(asyncio.get_running_loop(), failure)
         if parcel.sending not in self._followed:
             self._follow(parcel.sending)
+
+    def _too_late(self, parcel: Parcel) -> Unavailable:
+        if parcel.is_sent:
+            return Unavailable(_TOO_LATE)
+        why = "this process is too busy, or earlier sends are not answered"
+        return Unavailable(f"sending infractions: not sent within {self._answer_within_s:.1f} s: {why}")
 
     def _follow(self, sending: asyncio.Task[None]) -> None:
         """Let a send go on for which nobody waits any more, beside those that are under way."""
@@ -254,12 +274,16 @@ class BatchingOutbox:
             self._leave()
 
     def _note(self, failure: F2bError | None) -> None:
-        was_failing = self._last_outcome is not None and self._last_outcome[1] is not None
         self._last_outcome = (asyncio.get_running_loop().time(), failure)
-        if failure is not None and not was_failing:
+        self._say(failure)
+
+    def _say(self, failure: F2bError | None) -> None:
+        """Say in the log that the queue begins to fail, or that it is back."""
+        if failure is not None and not self._is_failing:
             log.warning("queue_fails", reason=str(failure))
-        elif failure is None and was_failing:
+        elif failure is None and self._is_failing:
             log.info("queue_is_back")
+        self._is_failing = failure is not None
 
 
 def _told(failure: F2bError, parcels: Sequence[Parcel], infractions: Sequence[Infraction]) -> F2bError:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from f2b_worker.domain.addresses import BOM
+from f2b_worker.domain.addresses import BOM_BYTES
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.shim.cutting import TEXT_BYTES_MAX, BrokenListError, items_of_list, lines
 from f2b_worker.shim.encodings import GZIP
@@ -29,7 +29,6 @@ SHORT_BYTES = 16 * 1024
 
 _ITEMS_AT_ONCE = 200
 _LINES = (b"ndjson", b"jsonl", b"json-seq")
-_BOM = BOM.encode()
 
 
 class Defaults(NamedTuple):
@@ -70,7 +69,7 @@ class BodyReader:
         Raises:
             GoneError: If the client goes meanwhile.
         """
-        body = body.lstrip().removeprefix(_BOM).lstrip()
+        body = body.lstrip().removeprefix(BOM_BYTES).lstrip()
         unread = _no_text(body)
         if unread:
             items.take(_not_json(unread))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from f2b_worker.domain.addresses import BOM
+from f2b_worker.domain.addresses import BOM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -21,7 +21,6 @@ backslash before each quotation mark."""
 DEPTH_MAX = 200
 """As deep as pydantic reads lists in lists."""
 
-_BOM = BOM.encode()
 _AROUND_A_LINE = b" \t\r\x1e"  # RS begins each text of a JSON sequence, RFC 7464
 _BLANK_LINES = re.compile(rb"[ \t\r\n\x1e]*+")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -47,7 +46,7 @@ def lines(body: bytes) -> Iterator[bytes | None]:
     while place < len(body):
         found = body.find(end, place)
         stop = len(body) if found < 0 else found
-        text = body[place:stop].strip(_AROUND_A_LINE).removeprefix(_BOM)
+        text = body[place:stop].strip(_AROUND_A_LINE).removeprefix(BOM_BYTES)
         yield text or None
         place = _after(_BLANK_LINES, body, stop)
 

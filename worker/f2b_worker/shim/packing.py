@@ -63,6 +63,7 @@ class Parcel:
         waiting: One future for each request that has infractions in it.
         size_bytes: About how long the body will be.
         sending: The task that sends it, once it has left.
+        is_sent: Whether it was handed to the queue: it may be stored, whatever is heard of it.
         fate: Says how it went to those who heard that nobody knew; there is one once they have heard that.
     """
 
@@ -73,6 +74,7 @@ class Parcel:
         "began_s",
         "fate",
         "infractions",
+        "is_sent",
         "named",
         "sending",
         "size_bytes",
@@ -86,6 +88,7 @@ class Parcel:
         self.waiting: list[asyncio.Future[F2bError | None]] = []
         self.size_bytes = 0
         self.sending: asyncio.Task[None] | None = None
+        self.is_sent = False
         self.fate: asyncio.Future[F2bError | None] | None = None
         self._pack_id = ""
         self._places: dict[int, int] = {}
@@ -110,11 +113,6 @@ class Parcel:
     def is_settled(self) -> bool:
         """Tell whether everybody who waited for it has heard how it went, or that nobody knows."""
         return self._expiry is None
-
-    @property
-    def is_sent(self) -> bool:
-        """Tell whether it was written to be sent."""
-        return self._pack_id != ""
 
     def body(self) -> str:
         """Write the message, whose infractions have names from now on."""

@@ -25,6 +25,20 @@ _VARIES = (b"vary", b"accept")
 _STYLE = "body{font-family:sans-serif}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left}"
 
 
+class Making:
+    """Replies that are being made: whoever asks for one meanwhile waits for the same."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[Reply]] = {}
+
+    async def reply(self, name: str, make: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
+        """Make a reply, unless one of this name is being made, and wait for it; whoever goes stops nobody."""
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.create_task(make())
+            self._tasks[name].add_done_callback(lambda _: self._tasks.pop(name))
+        return await asyncio.shield(self._tasks[name])
+
+
 class SharedPages:
     """`LastPages` of what is made in slices: whoever asks meanwhile waits for the page that is being made.
 
@@ -35,23 +49,18 @@ class SharedPages:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._last: LastPages[Reply] = LastPages(now_s)
-        self._making: dict[str, asyncio.Task[Reply]] = {}
+        self._making = Making()
 
     async def page(self, name: str, make: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
         """Make a page, or give the last one of this name again."""
         last = self._last.kept(name, self._now_s())
         if last is not None:
             return last
-        if name not in self._making:
-            self._making[name] = asyncio.create_task(self._make(name, make))
-        return await asyncio.shield(self._making[name])
+        return await self._making.reply(name, lambda: self._make(name, make))
 
     async def _make(self, name: str, make: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
         began_s = self._now_s()
-        try:
-            page = await make()
-        finally:
-            del self._making[name]
+        page = await make()
         self._last.keep(name, page, began_s)
         return page
 

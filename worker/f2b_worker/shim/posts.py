@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 
 from f2b_worker.http.requests import announces_more, has_gone, header, read_body
 from f2b_worker.shim import replies
-from f2b_worker.shim.answers import refused_whole
+from f2b_worker.shim.answers import OVERLOADED, refused_whole
 from f2b_worker.shim.encodings import NotPackedError, TooLargeError, UnknownEncodingError, is_packed, unpack
+from f2b_worker.shim.items import Items
 from f2b_worker.shim.refusals import refused
 from f2b_worker.shim.slices import GoneError
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from f2b_worker.http.requests import Receive, Scope
     from f2b_worker.shim.reports import Reports
     from f2b_worker.shim.slices import Begin, Slices
+
+_PLACE_WITHIN_S = 1.0
+"""So long a body waits for its turn to be unpacked; it has none only while others take all of the CPU."""
+
+_NO_PLACE = "too many packed bodies wait to be unpacked; try again"
 
 
 class Posts:
@@ -39,6 +45,10 @@ class Posts:
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply | None:
         """Take one; None if its client has gone."""
+        read = await self._read(scope, receive)
+        return await self._reports.put(read) if isinstance(read, Items) else read  # nobody has the body any more
+
+    async def _read(self, scope: Scope, receive: Receive) -> Items | Reply | None:
         if announces_more(scope, self._body_bytes):
             return refused("body_too_large", replies.BODY_TOO_LARGE)
         try:
@@ -50,25 +60,30 @@ class Posts:
             return None
         if len(body) > self._body_bytes:
             return refused("body_too_large", replies.BODY_TOO_LARGE)
+        slices = self._slices(lambda: has_gone(receive))
         try:
-            return await self._take(scope, body, self._slices(lambda: has_gone(receive)), packed=packed)
+            return await (self._unpacked if packed else self._items)(scope, body, slices)
         except GoneError:
             return None
 
-    async def _take(self, scope: Scope, body: bytes, slices: Slices, *, packed: bool) -> Reply:
-        if not packed:
-            return await self._report(scope, body, slices)
-        async with self._unpacking:
-            try:
-                unpacked = await unpack(body, self._body_bytes, slices)
-            except TooLargeError:
-                return refused("body_too_large", replies.BODY_TOO_LARGE)
-            except NotPackedError as error:
-                return refused("encoding", refused_whole(f"Content-Encoding: {error}"))
-            return await self._report(scope, unpacked, slices)
+    async def _unpacked(self, scope: Scope, packed: bytes, slices: Slices) -> Items | Reply:
+        try:
+            async with asyncio.timeout(_PLACE_WITHIN_S):
+                await self._unpacking.acquire()
+        except TimeoutError:
+            return refused(OVERLOADED.reason, refused_whole(_NO_PLACE, status=503))
+        try:
+            body = await unpack(packed, self._body_bytes, slices)
+            return await self._items(scope, body, slices)
+        except TooLargeError:
+            return refused("body_too_large", replies.BODY_TOO_LARGE)
+        except NotPackedError as error:
+            return refused("encoding", refused_whole(f"Content-Encoding: {error}"))
+        finally:
+            self._unpacking.release()
 
-    async def _report(self, scope: Scope, body: bytes, slices: Slices) -> Reply:
-        return await self._reports.many(body, header(scope, b"content-type"), jail_of(scope), slices)
+    async def _items(self, scope: Scope, body: bytes, slices: Slices) -> Items | Reply:
+        return await self._reports.read(body, header(scope, b"content-type"), jail_of(scope), slices)
 
 
 def jail_of(scope: Scope) -> str | None:

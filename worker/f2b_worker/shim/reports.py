@@ -6,18 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.domain.addresses import plain_address
-from f2b_worker.domain.jails import DEFAULT_JAIL
+from f2b_worker.domain.jails import DEFAULT_JAIL, JAIL_NAME
 from f2b_worker.domain.judge.infractions import Infraction, Reason, Refusal
 from f2b_worker.errors import F2bError
 from f2b_worker.http.replies import Reply, line
 from f2b_worker.shim import answers, metrics
-from f2b_worker.shim.answers import OVERLOADED, FailedPart, Failure
+from f2b_worker.shim.answers import OVERLOADED, QUEUE_AWAY, FailedPart, Failure
 from f2b_worker.shim.bodies import BodyReader, Defaults
 from f2b_worker.shim.items import Items, Placed, chunks, read_infraction
 from f2b_worker.shim.outbox import SentError, TellableError
 from f2b_worker.shim.replies import OK, later
 from f2b_worker.shim.slices import LIGHT_ITEMS
 from f2b_worker.shim.unanswered import Report, Unanswered, UnansweredReports
+from f2b_worker.wire import wrong_jail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
 _FOR_SINGLE_ONES = 0.1
 """This part of the places is for infractions that come one by one: no body, however long, takes them."""
-
-_QUEUE_AWAY = Failure("queue", "the queue cannot be reached; try again")
+_NOTHING = Refusal(Reason.EMPTY, "the body has no infraction", None)
 
 
 class Reports:
@@ -112,24 +112,25 @@ class Reports:
         if self._state is not None:
             self._state.take([one.infraction])
 
-    async def many(self, body: bytes, content_type: bytes, jail: str | None, slices: Slices) -> Reply:
-        """Take the infractions that a POST reports: each for itself, in a few messages together.
+    async def read(self, body: bytes, content_type: bytes, jail: str | None, slices: Slices) -> Items | Reply:
+        """Read the infractions that a POST reports, and take their places; `put` gives them back.
 
         Raises:
-            GoneError: If the client goes before all of it was read; nothing of it is stored then.
+            GoneError: If the client goes before all of it was read.
         """
-        wrong = _wrong_jail(jail) if jail is not None else None
-        if wrong is not None:
-            metrics.refused.labels(wrong.reason).inc()
-            return answers.refused_whole(wrong.detail)
+        if jail is not None and not JAIL_NAME.fullmatch(jail):
+            return _refused_whole(wrong_jail(jail, None))
         items = Items(self._take_place)
-        defaults = Defaults(jail, self._clock.now_ms())
         try:
-            await self._reader.read(body, content_type, items, defaults, slices)
-            del body
-            if not items.number:
-                metrics.refused.labels(Reason.EMPTY).inc()
-                return answers.refused_whole("the body has no infraction")
+            await self._reader.read(body, content_type, items, Defaults(jail, self._clock.now_ms()), slices)
+        except BaseException:
+            self._waiting -= items.placed
+            raise
+        return items if items.number else _refused_whole(_NOTHING)
+
+    async def put(self, items: Items) -> Reply:
+        """Store what was read: each for itself, in a few messages together."""
+        try:
             _count(items)
             return answers.answer(items, await self._store_all(items.good))
         finally:
@@ -173,16 +174,16 @@ class Reports:
             metrics.refused.labels("queue").inc(len(infractions))
             if isinstance(error, TellableError):
                 return Failure("queue", f"{error}; try again")
-            return _QUEUE_AWAY._replace(sent=error) if isinstance(error, SentError) else _QUEUE_AWAY
+            return QUEUE_AWAY._replace(sent=error) if isinstance(error, SentError) else QUEUE_AWAY
         metrics.stored.inc(len(infractions))
         if self._state is not None:
             self._state.take(infractions)
         return None
 
 
-def _wrong_jail(jail: str) -> Refusal | None:
-    read = read_infraction({"ip": "192.0.2.1", "jail": jail}, jail=None, now_ms=0)
-    return read if isinstance(read, Refusal) else None
+def _refused_whole(refusal: Refusal) -> Reply:
+    metrics.refused.labels(refusal.reason).inc()
+    return answers.refused_whole(refusal.detail)
 
 
 def _read(ip: str, jail: str | None, now_ms: int) -> Infraction | Refusal:

@@ -5,7 +5,7 @@
 
 from f2b_worker.wire.envelopes import EnvelopeError, unwrap
 from f2b_worker.wire.forms import NOTE_CHARACTERS_MAX, PACK_ITEMS_MAX, VERSION, Pack, Simple, schema
-from f2b_worker.wire.reading import Body, UnreadableError, read_body, read_simple, take_out
+from f2b_worker.wire.reading import Body, UnreadableError, read_body, read_simple, take_out, wrong_jail
 from f2b_worker.wire.texts import is_utf_16, parse_body, parse_json
 from f2b_worker.wire.values import WEIGHT_MAX, read_id, read_time_ms, read_weight
 from f2b_worker.wire.writing import name_in_pack, new_pack_id, write_pack
@@ -34,4 +34,5 @@ __all__ = [
     "take_out",
     "unwrap",
     "write_pack",
+    "wrong_jail",
 ]

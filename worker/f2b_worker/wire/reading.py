@@ -155,14 +155,18 @@ def _checked(raw: _Raw, weight: object, item: object) -> Infraction | Refusal:
     if not isinstance(raw.ip, str):
         return Refusal(Reason.BAD_ADDRESS, f"ip: {ascii(raw.ip)[:60]} is no text", item)
     if not isinstance(raw.jail, str) or not JAIL_NAME.fullmatch(raw.jail):
-        detail = f"jail: {ascii(raw.jail)[:70]} is not {JAIL_NAME_RULE}"
-        return Refusal(Reason.BAD_JAIL, detail, item)
+        return wrong_jail(raw.jail, item)
     note = raw.note[:NOTE_CHARACTERS_MAX] if isinstance(raw.note, str) else None
     try:
         item_id = _short(raw.id) + _suffix(raw.reporter)
         return Infraction(raw.ip, raw.jail, raw.at_ms, item_id, note, read_weight(weight))
     except ValueError as error:
         return Refusal(Reason.BAD_WEIGHT, str(error), item)
+
+
+def wrong_jail(jail: object, item: object) -> Refusal:
+    """Say of what stands in a jail's place that it names none."""
+    return Refusal(Reason.BAD_JAIL, f"jail: {ascii(jail)[:70]} is not {JAIL_NAME_RULE}", item)
 
 
 def _short(item_id: str) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from f2b_worker.domain.backoff import Restarts
 from f2b_worker.errors import F2bError, GaveUp, StartError
 from f2b_worker.observe import log as log_lines
 from f2b_worker.observe.shared import mark_dead, remove_files
 from f2b_worker.process.parts import Condition
-from f2b_worker.process.pool.liveness import Health, Restarts
+from f2b_worker.process.pool.liveness import Health
 from f2b_worker.process.worker import EXIT_PART_DIED, run_worker
 from f2b_worker.signals import RELOAD, UNHEEDED, blocked
 

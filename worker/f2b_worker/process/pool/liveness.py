@@ -1,4 +1,4 @@
-"""How the processes of a pool do, by what they tell, and when one that died is started again."""
+"""How the processes of a pool do, by what they tell."""
 
 from __future__ import annotations
 
@@ -11,33 +11,11 @@ if TYPE_CHECKING:
     from f2b_worker.ports import Clock
     from f2b_worker.process.parts import Condition
 
-LIVES_S = 60.0
-"""Who lived for so long was well: its next death is a first one."""
-
-RESTARTS_MAX = 5
-"""So many deaths in a row, none of them after a life worth the name, and the whole pool ends."""
-
 SILENT_S = 10.0
 """Who tells nothing for so long hangs: it tells every second, from a thread that waits for nobody."""
 
 STARTS_WITHIN_S = 120.0
 """Who starts waits for SQS, DynamoDB and WAF in turn, half a minute for each, before it tells anything."""
-
-_PAUSE_MAX_S = 30.0
-
-
-@dataclass(slots=True)
-class Restarts:
-    """How often one child died in a row."""
-
-    deaths: int = 0
-
-    def pause_s(self, lived_s: float) -> float | None:
-        """Tell how long to wait before the child is started again; None if it cannot live."""
-        self.deaths = 1 if lived_s >= LIVES_S else self.deaths + 1
-        if self.deaths > RESTARTS_MAX:
-            return None
-        return min(_PAUSE_MAX_S, 0.5 * float(2**self.deaths))
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.2
 ENDS_WITHIN_S = 7.0
+_ENDED_WITHIN_S = 1.0
 NEWS = b"n"
 DRAIN = "drain"
 STOP = "stop"
@@ -99,7 +101,7 @@ class HttpChild:
                         told[what] = current
         except OSError as error:
             if not stop.is_set():
-                raise F2bError(f"the HTTP process ended: {error}") from error
+                raise F2bError(f"the HTTP process {self._what_became_of_it(error)}") from error
         finally:
             self._end()
 
@@ -111,6 +113,16 @@ class HttpChild:
         if not heard:
             raise ConnectionError("it closed its socket")
         return True
+
+    def _what_became_of_it(self, error: OSError) -> str:
+        if isinstance(error, TimeoutError):
+            return "hangs: it reads nothing that it is told"
+        try:
+            code = self._process.wait(_ENDED_WITHIN_S)  # its socket is closed a little earlier
+        except subprocess.TimeoutExpired:
+            return "closed its socket, and has not ended"
+        why = ": most often, the kernel ended it as memory was short" if code == -signal.SIGKILL else ""
+        return f"ended with exit code {code}{why}"
 
     def _say(self, what: str, detail: str | None = None) -> None:
         self._ours.sendall(json.dumps([what, detail]).encode() + b"\n")

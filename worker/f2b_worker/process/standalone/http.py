@@ -10,14 +10,15 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.adapters.sqlite.file import open_to_store
 from f2b_worker.adapters.sqlite.inbox import SqliteQueue
 from f2b_worker.adapters.sqlite.place import Place
 from f2b_worker.adapters.sqlite.writer import Writer
-from f2b_worker.errors import F2bError, Unavailable
+from f2b_worker.errors import F2bError
 from f2b_worker.http.serve import GuardedServer
 from f2b_worker.observe.log import finish
 from f2b_worker.process.standalone.child import DRAIN, NEWS, OVERLOAD, PROBLEM, STOP
@@ -26,13 +27,15 @@ from f2b_worker.shim.outbox import TellableError
 from f2b_worker.shim.serve import uvicorn_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from f2b_worker.domain.judge.infractions import Infraction
     from f2b_worker.shim.outbox import Outbox
 
 BUSY_S = 1.0
 """How long a request waits for the judge to finish writing; nobody else is answered meanwhile."""
+
+_PROBLEM = "infractions are taken, but the worker cannot do all of its work: its log and f2b status say why"
 
 NEWS_EVERY_S = 0.02
 """Hundreds of commits a second need not wake the judge each: it gathers for longer than that anyway."""
@@ -111,19 +114,25 @@ class StateOutbox:
         Raises:
             TellableError: If they are not, or the judge cannot keep up; nothing here is a secret.
         """
+        await self._tellably(partial(self._outbox.store, infractions))
+
+    async def check(self) -> None:
+        """Return if infractions can be stored, judged and enforced now.
+
+        Raises:
+            TellableError: If they cannot; nothing in it is a secret.
+        """
+        await self._tellably(self._outbox.check)
+        if self._parent.problem:  # the worker logs it, and what AWS says names accounts and roles
+            raise TellableError(_PROBLEM)
+
+    async def _tellably(self, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._parent.overload:
             raise TellableError(self._parent.overload)
         try:
-            await self._outbox.store(infractions)
+            await ask()
         except F2bError as error:
             raise TellableError(str(error)) from error
-
-    async def check(self) -> None:
-        """Return if infractions can be stored, judged and enforced now."""
-        problem = self._parent.problem or self._parent.overload
-        if problem:
-            raise Unavailable(problem)
-        await self._outbox.check()
 
     async def close(self) -> None:
         """Give up what is waiting."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Process
 
 from f2b_worker.domain.backoff import LIVES_S
 from f2b_worker.errors import GaveUp, StartError
@@ -64,6 +65,15 @@ def test_a_process_is_asked_once_until_it_answers(process: OneOfSeveral) -> None
 def test_a_process_whose_end_of_the_line_is_gone_does_not_hang(process: OneOfSeveral) -> None:
     process.child_conn.close()
     assert not process.hangs(0.0)
+
+
+def test_a_process_has_told_that_it_has_begun_before_it_takes_a_connection(
+    process: OneOfSeveral, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However soon a stop comes: who is taken for one that has not begun is killed, with its clients."""
+    monkeypatch.setattr(Process, "target", lambda self, _: self.listen())  # where it would serve
+    process.target()
+    assert process.has_begun
 
 
 class Dying(OneOfSeveral):

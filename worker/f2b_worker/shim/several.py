@@ -171,7 +171,7 @@ class _Place:
             self.process = self._make()
             self.process.process.name = self._name
             self.process.start()
-            self.process.hangs(now_s)  # asked at once: it answers before it takes the first connection
+            self.process.hangs(now_s)  # asked at once
             self._started_s, self._why = now_s, ""
 
     def _bury(self, dead: OneOfSeveral, now_s: float) -> None:
@@ -217,6 +217,8 @@ class OneOfSeveral(Process):
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve, in the process itself; tell the parent why that cannot be."""
         self._server = GuardedServer(self.config, drain_s=self._drain_s)
+        with suppress(OSError):  # the parent is dead
+            self.child_conn.send(self._server.started)  # it has begun: said before it takes the first connection
         try:
             super().target(sockets)
         except F2bError as error:

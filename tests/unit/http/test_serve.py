@@ -5,81 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-import uvloop
 
 from f2b_worker.errors import Unavailable
 from f2b_worker.http import serve
-from f2b_worker.http.limits import ConnectionLimits
 from f2b_worker.http.reading import GuardedProtocol
-from f2b_worker.http.serve import GuardedServer
-from f2b_worker.shim.limits import Limits
-from f2b_worker.shim.serve import STOP_WITHIN_S, Serving, uvicorn_config
-from f2b_worker.testing import FakeClock, MemoryOutbox
+from f2b_worker.shim.serve import STOP_WITHIN_S
+from f2b_worker.testing import MemoryOutbox
 from tests.unit.http.line import get
+from tests.unit.http.served import WAITING, Served, said, with_a_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from f2b_worker.domain.judge.infractions import Infraction
-
-WAITING = 50
-
-
-class Served:
-    """A server in this loop, and its door."""
-
-    def __init__(self, outbox: MemoryOutbox, drain_s: float) -> None:
-        self.outbox = outbox
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
-        how = Serving("127.0.0.1", 0, 1, "error", Limits(), ConnectionLimits())
-        config = uvicorn_config(how, lambda: self.outbox, FakeClock())
-        config.load()
-        self.server = GuardedServer(config, drain_s=drain_s, owns_door=True)
-        self.server.lifespan = config.lifespan_class(config)
-
-    def connected(self) -> socket.socket:
-        client = socket.create_connection(self.listener.getsockname())
-        client.settimeout(30)
-        return client
-
-    async def stop(self) -> None:
-        await self.server.shutdown([self.listener])
-
-
-@asynccontextmanager
-async def served(outbox: MemoryOutbox, drain_s: float) -> AsyncIterator[Served]:
-    made = Served(outbox, drain_s)
-    await made.server.startup([made.listener])
-    yield made
-    made.listener.close()
-
-
-def with_a_server(
-    act: Callable[[Served], Awaitable[None]],
-    make: Callable[[], MemoryOutbox] = MemoryOutbox,
-    drain_s: float = 0.0,
-) -> None:
-    async def main() -> None:
-        async with served(make(), drain_s) as one:
-            await act(one)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
-
-
-async def said(client: socket.socket) -> bytes:
-    """Read to the end of a connection."""
-    client.setblocking(False)
-    loop, told = asyncio.get_running_loop(), b""
-    async with asyncio.timeout(30):
-        while data := await loop.sock_recv(client, 65_536):
-            told += data
-    client.close()
-    return told
 
 
 def test_whom_the_kernel_took_before_the_door_closed_is_answered_and_not_reset() -> None:

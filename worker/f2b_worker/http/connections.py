@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many and nobody can make room."""
         self.transport = transport
+        transport.set_write_buffer_limits(0)  # whatever is left unsent has its time, also as the last answer
         self.flow = Flow(transport)
         self.client = get_remote_addr(transport)
         self.address = self.client[0] if self.client else ""  # a UNIX socket has none

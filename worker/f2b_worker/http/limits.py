@@ -14,7 +14,8 @@ class ConnectionLimits:
         head_s: How long they may take from their first byte.
         body_s: How long the body may take after that.
         idle_s: How long a connection may be open between requests, and before the first.
-        write_s: How long a client may leave an answer unread.
+        write_s: How long an answer may wait, also the last one, until the client has read so much that the kernel
+            takes the rest of it.
         connections_max: How many there may be.
         peer_share: The part of them that one peer may have.
         bodies_bytes_max: How much of bodies may be in memory at once.

@@ -55,7 +55,6 @@ def does_not_read(act: Callable[[Served, socket.socket, GuardedProtocol], Awaita
             await has_unsent(connection)
             assert connection.transport.get_write_buffer_size() < 65_536
             await act(one, client, connection)
-        await one.stop()
 
     with_a_server(main, MemoryOutbox, limits=FEW)
 
@@ -98,7 +97,6 @@ def test_who_reads_nothing_of_his_last_answer_makes_room_for_a_newcomer() -> Non
             newcomer = one.connected()
             newcomer.sendall(get("/", "Connection: close"))
             assert (await said(newcomer)).startswith(b"HTTP/1.1 200 OK")
-        await one.stop()
 
     with_a_server(main, MemoryOutbox, limits=FEW)
 

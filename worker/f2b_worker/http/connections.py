@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._state: Any = server_state
         self._in_head = self._in_message = self._at_eof = False
         self._body_left = 0  # what a body has yet to come, if that was said: no request begins before its end
+        self._begun = b""  # a head that has not come whole
         self._ahead = NOTHING  # what was sent ahead of our answers or of our turn, and is not parsed yet
         self._ahead_held = 0  # so much of it is counted
         self._is_read = asyncio.Event()  # set as long as the client has read what we wrote
@@ -194,10 +195,14 @@ class Connection(asyncio.Protocol):
         self._ahead_held = 0
         if self.transport.is_closing():
             return
+        if self.pipeline or self._begun:
+            self._hold(len(self._begun) + sum(len(each.body) for each in self.pipeline))
         if self.pipeline:
             self._serve(self.pipeline.popleft())
             if self._in_message:  # what comes last was not read meanwhile
                 self.ends_s = self.loop.time() + self.limits.body_s
+                if not self._is_asked:
+                    self._room.waits(self)
         elif self._last_words is not None:
             self._part()
             return
@@ -248,15 +253,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Give the client its time to read; until it does, we wait for it, and not it for us."""
-        if self in self.peer.inside:
-            self._room.waits(self)
+        self._room.waits(self)
         self.write_ends_s = self.loop.time() + self.limits.write_s
         self._is_read.clear()
 
     def resume_writing(self) -> None:
         """Be patient again."""
         self.write_ends_s = math.inf
-        if not (self._in_message or self._is_answered):
+        if self._is_asked:
             self._room.is_served(self)
         self._is_read.set()
 
@@ -278,6 +282,12 @@ class Connection(asyncio.Protocol):
     def _is_answered(self) -> bool:
         """Whether the request whose head came last has its answer; so it is before the first, too."""
         return self.exchange is None or self.exchange.is_answered
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether the request that is answered now has come whole, so that its client waits for us."""
+        is_whole = not self._in_message or self._in_head or self._last_words is not None
+        return bool(self.pipeline) or (is_whole and not self._is_answered)
 
     def _refuse(self, reason: str, status: int, text: str) -> None:
         """Read no more, and say why when those who asked before have their answers."""

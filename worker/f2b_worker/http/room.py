@@ -91,8 +91,11 @@ class Room:
         return None, ""
 
     def waits(self, connection: Connection) -> None:
-        """Take it that a connection waits for its client from now on."""
-        self._waiting[connection] = connection.peer.waiting[connection] = None
+        """Take it that a connection waits for its client from now on; one that has left waits for nobody."""
+        if connection in self._waiting:  # it would stay where it began to wait before
+            self.is_served(connection)
+        if connection in connection.peer.inside:
+            self._waiting[connection] = connection.peer.waiting[connection] = None
 
     def is_served(self, connection: Connection) -> None:
         """Take it that the client of a connection waits for us."""

@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from f2b_worker.http.exchanges import Exchange, Flow
 from f2b_worker.http.lingering import GONE, Lingering
 from f2b_worker.http.replies import line
+from f2b_worker.http.unread import CROWDED_OUT, TOO_MANY_BODIES
 
 if TYPE_CHECKING:
     import uvicorn
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from f2b_worker.http.limits import ConnectionLimits
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.room import Peer, Room
+    from f2b_worker.http.unread import Unread
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -40,7 +42,6 @@ SKIPPED_BYTES_MAX = 256 * 1024
 
 NOTHING = memoryview(b"")
 _DEFECT = line(500, "a defect; see the log")
-_TOO_MANY = "too many connections; try again"
 _INT = Struct("i")
 
 
@@ -95,9 +96,9 @@ class Connection(asyncio.Protocol):
         leaving, reason = self._room.enter(self, self.address)
         if leaving is self:
             self._room.leave(self)
-            self._refuse(reason, 503, _TOO_MANY)
+            self._refuse(*CROWDED_OUT._replace(reason=reason))
         elif leaving is not None:
-            leaving.make_room()
+            leaving.make_room(CROWDED_OUT)
         _sweep_from_now_on(self._state, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -109,13 +110,13 @@ class Connection(asyncio.Protocol):
             self.exchange.give_up()
         self._is_read.set()
 
-    def make_room(self) -> None:
-        """End a connection that waits for its client, for one that is new."""
+    def make_room(self, why: Unread) -> None:
+        """End a connection that waits for its client, for one that is new or has more to keep."""
         self._room.leave(self)
         if (self._in_message or self._ahead) and not self.transport.get_write_buffer_size():
-            self._refuse("crowded_out", 503, _TOO_MANY)
+            self._refuse(*why)
         else:  # it has asked nothing, or does not read: there is nothing to wait for
-            self.refused.labels("crowded_out").inc()
+            self.refused.labels(why.reason).inc()
             self.transport.abort()
 
     def _hold(self, more_bytes: int) -> None:
@@ -124,7 +125,7 @@ class Connection(asyncio.Protocol):
             return
         leaving = self._room.holds(self, more_bytes)
         if leaving is not None:
-            leaving.make_room()
+            leaving.make_room(TOO_MANY_BODIES)
 
     def _serve(self, exchange: Exchange) -> None:
         """Let the application answer."""

@@ -28,7 +28,7 @@ def test_a_rate_limit_remembers_a_bounded_number_of_peers() -> None:
     rate = RateLimit(1, peers_max=100)
     for number in range(10_000):
         assert rate.wait_s(f"198.18.{number // 256}.{number % 256}", 0.0) == 0
-    assert len(rate) == 100
+    assert len(rate._buckets) == 100
 
 
 def test_peers_are_limited_each_for_itself_and_an_ipv6_home_as_one() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from pathlib import Path
 
-ANYBODY = 0o666
+_ANYBODY = 0o666
 """Who reaches the file may report, as who reaches a port may; its folder says who reaches it. To connect one needs
 the right to write: a proxy runs as another user, and 0660 would need a group of both."""
 
@@ -159,7 +159,7 @@ class SocketFile:
             with _alone_in(path.parent):
                 _make_way(path)
                 self.listener.bind(str(path))
-                path.chmod(ANYBODY)
+                path.chmod(_ANYBODY)
                 self.listener.listen(BACKLOG)  # now: whoever starts meanwhile asks whether somebody does
                 self._identity = _identity(path)
         except BaseException as error:

@@ -7,16 +7,20 @@ import signal
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import pytest
+import uvicorn
 
 from f2b_worker.errors import Unavailable
 from f2b_worker.http import serve
 from f2b_worker.http.reading import GuardedProtocol
+from f2b_worker.http.serve import GuardedServer
 from f2b_worker.shim.serve import STOP_WITHIN_S
 from f2b_worker.testing import MemoryOutbox
 from tests.unit.http.line import get
 from tests.unit.http.served import WAITING, Served, said, with_a_server
+from tests.unit.shim.virtual_loop import jump, now_s, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,6 +202,47 @@ def test_who_reads_none_of_his_answers_is_let_go_of_before_the_process_ends() ->
         reads_nothing.close()
 
     with_a_server(act)
+
+
+def busy(monkeypatch: pytest.MonkeyPatch, late_s: float) -> None:
+    """Have a loop with virtual time wake everybody so late, as while others hold its thread."""
+    sleep = asyncio.sleep
+
+    async def sleep_longer(for_s: float) -> None:
+        await sleep(for_s)
+        jump(late_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep_longer)
+
+
+def test_a_drain_takes_no_longer_however_busy_the_process_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy(monkeypatch, late_s=0.02)
+
+    async def drain() -> float:
+        server = GuardedServer(uvicorn.Config("none"), drain_s=60.0)
+        await server._drain()
+        return now_s()
+
+    assert 60.0 <= run(drain()) < 60.1
+
+
+def test_the_late_are_refused_in_time_however_long_it_takes_to_end_the_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def end_the_idle(_server: GuardedServer) -> None:
+        jump(1.5)
+
+    refused_s: list[float] = []
+    monkeypatch.setattr(GuardedServer, "_end_the_idle", end_the_idle)
+    monkeypatch.setattr(GuardedServer, "_refuse_the_late", lambda _: refused_s.append(now_s()))
+
+    async def stop() -> None:
+        server = GuardedServer(uvicorn.Config("none", timeout_graceful_shutdown=5))
+        server.lifespan = AsyncMock()
+        await server._end_in_steps()
+
+    run(stop())
+    assert refused_s == [pytest.approx(5 - 2 * serve.LAST_WORDS_S)]
 
 
 def test_a_second_ctrl_c_ends_the_drain_and_whose_request_is_in_work_is_answered() -> None:

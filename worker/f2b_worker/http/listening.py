@@ -169,10 +169,11 @@ class SocketFile:
             raise
 
     def remove(self) -> None:
-        """Remove the file, unless it is another process's by now."""
-        with suppress(OSError), _alone_in(self._path.parent):
+        """Stop listening, and remove the file, unless it is another process's by now."""
+        self.listener.close()
+        with suppress(OSError, StartError), _alone_in(self._path.parent):
             if _identity(self._path) == self._identity:
-                self._path.unlink()
+                _make_way(self._path)  # the number of a file that is gone is given again: somebody may listen
 
 
 def _make_way(path: Path) -> None:
@@ -206,6 +207,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
-    return found.st_dev, found.st_ino, found.st_ctime_ns  # the number of a file that is gone is given again
+    return found.st_dev, found.st_ino  # and no time: an operator changes the mode

@@ -11,6 +11,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from itertools import starmap
+from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
-    from pathlib import Path
 
 _ANYBODY = 0o666
 """Who reaches the file may report, as who reaches a port may; its folder says who reaches it. To connect one needs
@@ -42,6 +42,40 @@ _DROP_NEWCOMERS = (
 """A program of classic BPF (https://docs.kernel.org/networking/filter.html): code, jumps, operand."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+class Door:
+    """Where clients come in: a socket that was handed over, else a UNIX socket, else a port.
+
+    Args:
+        host: Of the port.
+        port: The port.
+        uds: The file of the UNIX socket; empty for a port.
+
+    Attributes:
+        listener: The socket that listens.
+        is_handed_over: Whether a supervisor holds it, too.
+
+    Raises:
+        StartError: If somebody else has it, or what was handed over does not listen.
+    """
+
+    def __init__(self, host: str, port: int, uds: str = "") -> None:
+        self._file: SocketFile | None = None
+        handed = handed_listener()
+        self.is_handed_over = handed is not None
+        if handed:
+            self.listener: socket.socket = handed
+        elif uds:
+            self._file = SocketFile(Path(uds))
+            self.listener = self._file.listener
+        else:
+            self.listener = listen_on_port(host, port)
+
+    def remove(self) -> None:
+        """Remove the file of a UNIX socket that we made: nobody listens any more."""
+        if self._file:
+            self._file.remove()
 
 
 def handed_listener(

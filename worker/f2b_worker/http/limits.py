@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one connection may cost.
+    """What one connection may cost. By default as the shim's settings have it; a test holds the two together.
 
     Attributes:
         head_bytes: The longest request line and headers.
@@ -25,7 +25,7 @@ class ConnectionLimits:
     head_bytes: int = 16 * 1024
     head_s: float = 5.0
     body_s: float = 10.0
-    idle_s: float = 30.0
+    idle_s: float = 65.0
     write_s: float = 10.0
     connections_max: int = 10_000
     peer_share: float = 0.5

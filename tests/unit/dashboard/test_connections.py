@@ -60,7 +60,7 @@ def test_a_stream_ends_at_once_when_its_reader_closes_the_tab(begins_before: boo
         assert not state.tasks
         assert app.ended is begins_before
         protocol.connection_lost(None)
-        assert len(app.room) == 0
+        assert app.room._number == 0
 
     asyncio.run(main())
 

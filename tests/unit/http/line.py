@@ -46,6 +46,9 @@ class Wire(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self.unread_bytes
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, None), "little would be left unsent for ever"
+
     def is_closing(self) -> bool:
         return self.closed
 

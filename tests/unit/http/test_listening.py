@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.errors import StartError
+from f2b_worker.http import listening
 from f2b_worker.http.listening import SocketFile, let_nobody_in, listen_on_port
 
 if TYPE_CHECKING:
@@ -105,6 +106,24 @@ def test_a_process_that_ends_late_leaves_the_socket_of_its_successor(path: Path)
     second.listener.close()
     second.remove()
     assert not path.exists()
+
+
+def test_a_socket_whose_mode_was_changed_is_removed_at_the_end_as_any(path: Path) -> None:
+    made = SocketFile(path)
+    path.chmod(0o660)
+    made.remove()
+    assert not path.exists()
+
+
+def test_the_socket_of_a_successor_stays_though_its_file_has_the_number_of_ours(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_identity", lambda _: (1, 2))
+    first = SocketFile(path)
+    path.unlink()
+    with SocketFile(path).listener:
+        first.remove()
+        assert connects(path)
 
 
 def reaches(address: str, port: int) -> bool:

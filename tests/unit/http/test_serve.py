@@ -5,81 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import pytest
-import uvloop
+import uvicorn
 
 from f2b_worker.errors import Unavailable
 from f2b_worker.http import serve
-from f2b_worker.http.limits import ConnectionLimits
 from f2b_worker.http.reading import GuardedProtocol
 from f2b_worker.http.serve import GuardedServer
-from f2b_worker.shim.limits import Limits
-from f2b_worker.shim.serve import STOP_WITHIN_S, Serving, uvicorn_config
-from f2b_worker.testing import FakeClock, MemoryOutbox
+from f2b_worker.shim.serve import STOP_WITHIN_S
+from f2b_worker.testing import MemoryOutbox
 from tests.unit.http.line import get
+from tests.unit.http.served import WAITING, Served, said, with_a_server
+from tests.unit.shim.virtual_loop import jump, now_s, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from f2b_worker.domain.judge.infractions import Infraction
-
-WAITING = 50
-
-
-class Served:
-    """A server in this loop, and its door."""
-
-    def __init__(self, outbox: MemoryOutbox, drain_s: float) -> None:
-        self.outbox = outbox
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
-        how = Serving("127.0.0.1", 0, 1, "error", Limits(), ConnectionLimits())
-        config = uvicorn_config(how, lambda: self.outbox, FakeClock())
-        config.load()
-        self.server = GuardedServer(config, drain_s=drain_s, owns_door=True)
-        self.server.lifespan = config.lifespan_class(config)
-
-    def connected(self) -> socket.socket:
-        client = socket.create_connection(self.listener.getsockname())
-        client.settimeout(30)
-        return client
-
-    async def stop(self) -> None:
-        await self.server.shutdown([self.listener])
-
-
-@asynccontextmanager
-async def served(outbox: MemoryOutbox, drain_s: float) -> AsyncIterator[Served]:
-    made = Served(outbox, drain_s)
-    await made.server.startup([made.listener])
-    yield made
-    made.listener.close()
-
-
-def with_a_server(
-    act: Callable[[Served], Awaitable[None]],
-    make: Callable[[], MemoryOutbox] = MemoryOutbox,
-    drain_s: float = 0.0,
-) -> None:
-    async def main() -> None:
-        async with served(make(), drain_s) as one:
-            await act(one)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
-
-
-async def said(client: socket.socket) -> bytes:
-    """Read to the end of a connection."""
-    client.setblocking(False)
-    loop, told = asyncio.get_running_loop(), b""
-    async with asyncio.timeout(30):
-        while data := await loop.sock_recv(client, 65_536):
-            told += data
-    client.close()
-    return told
 
 
 def test_whom_the_kernel_took_before_the_door_closed_is_answered_and_not_reset() -> None:
@@ -256,6 +202,47 @@ def test_who_reads_none_of_his_answers_is_let_go_of_before_the_process_ends() ->
         reads_nothing.close()
 
     with_a_server(act)
+
+
+def busy(monkeypatch: pytest.MonkeyPatch, late_s: float) -> None:
+    """Have a loop with virtual time wake everybody so late, as while others hold its thread."""
+    sleep = asyncio.sleep
+
+    async def sleep_longer(for_s: float) -> None:
+        await sleep(for_s)
+        jump(late_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep_longer)
+
+
+def test_a_drain_takes_no_longer_however_busy_the_process_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy(monkeypatch, late_s=0.02)
+
+    async def drain() -> float:
+        server = GuardedServer(uvicorn.Config("none"), drain_s=60.0)
+        await server._drain()
+        return now_s()
+
+    assert 60.0 <= run(drain()) < 60.1
+
+
+def test_the_late_are_refused_in_time_however_long_it_takes_to_end_the_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def end_the_idle(_server: GuardedServer) -> None:
+        jump(1.5)
+
+    refused_s: list[float] = []
+    monkeypatch.setattr(GuardedServer, "_end_the_idle", end_the_idle)
+    monkeypatch.setattr(GuardedServer, "_refuse_the_late", lambda _: refused_s.append(now_s()))
+
+    async def stop() -> None:
+        server = GuardedServer(uvicorn.Config("none", timeout_graceful_shutdown=5))
+        server.lifespan = AsyncMock()
+        await server._end_in_steps()
+
+    run(stop())
+    assert refused_s == [pytest.approx(5 - 2 * serve.LAST_WORDS_S)]
 
 
 def test_a_second_ctrl_c_ends_the_drain_and_whose_request_is_in_work_is_answered() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from f2b_worker.config.loading import load
+from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.domain.judge.infractions import Infraction
+from f2b_worker.http.limits import ConnectionLimits
 from f2b_worker.shim.guards import RateLimit
+from f2b_worker.shim.limits import Limits
+from f2b_worker.shim.serve import serving
 from f2b_worker.shim.state import Request, State
 
 
@@ -28,7 +33,7 @@ def test_a_rate_limit_remembers_a_bounded_number_of_peers() -> None:
     rate = RateLimit(1, peers_max=100)
     for number in range(10_000):
         assert rate.wait_s(f"198.18.{number // 256}.{number % 256}", 0.0) == 0
-    assert len(rate) == 100
+    assert len(rate._buckets) == 100
 
 
 def test_peers_are_limited_each_for_itself_and_an_ipv6_home_as_one() -> None:
@@ -49,3 +54,8 @@ def test_no_pause_however_long_fills_a_bucket_beyond_a_second() -> None:
 def test_a_rate_below_one_a_second_lets_one_pass_at_a_time() -> None:
     rate = RateLimit(0.1)
     assert [rate.wait_s("198.18.0.1", at_s) for at_s in (0.0, 0.0, 10.0)] == [0, pytest.approx(10), 0]
+
+
+def test_who_sets_nothing_has_the_limits_that_every_server_has_by_itself() -> None:
+    how = serving(load(ShimSettings, {"queue": "f2b"}))
+    assert (how.limits, how.connections) == (Limits(), ConnectionLimits())

@@ -77,7 +77,8 @@ _OF_THE_SHIM: Meanings = {
     "overloaded": "too many infractions wait for SQS: 503",
     "not_found": "there is no such path: 404",
     "method": "this path does not take this method: 405",
-    "body_too_large": "the body is too large, or all bodies together are: 413",
+    "body_too_large": "the body is too large: 413",
+    "bodies": "all bodies together were too large, and of those that had not come whole it began first: 503",
     "encoding": "the body is packed, and cannot be unpacked: 415, or 400 where it is not what it says",
     "cross_site": "a browser sent it for a page of another site, without a token: 403",
     "rate_limited": "this peer sends too many requests: 429",
@@ -100,7 +101,7 @@ _OF_THE_DASHBOARD: Meanings = {
     "streams": "more than 200 pages are open: the one that is open the longest is not kept up to date any more",
     **{
         name: _OF_THE_SHIM[name]
-        for name in ("not_found", "method", "body_too_large", "connections", "peer_connections")
+        for name in ("not_found", "method", "body_too_large", "bodies", "connections", "peer_connections")
     },
 }
 

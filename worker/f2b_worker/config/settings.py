@@ -265,8 +265,8 @@ class WorkerSettings(Settings):
     host: Annotated[
         str,
         Field(
-            description="The address on which --standalone listens; by default all. Everybody who reaches it can "
-            "have addresses banned."
+            description="The address on which --standalone listens; by default all of IPv4. :: is all, of IPv6 as "
+            "well. Everybody who reaches it can have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
     uds: Annotated[

@@ -34,8 +34,8 @@ class ShimSettings(Settings):
     host: Annotated[
         str,
         Field(
-            description="The address to listen on; by default all, because the shim serves other containers. "
-            "Everybody who reaches it can have addresses banned."
+            description="The address to listen on; by default all of IPv4, because the shim serves other "
+            "containers. :: is all, of IPv6 as well. Everybody who reaches it can have addresses banned."
         ),
     ] = "0.0.0.0"  # noqa: S104 - see its description
     uds: Annotated[
@@ -95,8 +95,8 @@ class ShimSettings(Settings):
         Field(
             ge=1,
             description="Infractions that may wait for the queue at once. More are refused with 503. So an "
-            "outage of the queue cannot fill the memory (about 0.5 KB each). A tenth is for single "
-            "ones.",
+            "outage of the queue cannot fill the memory (about 0.5 KB each). A tenth is kept for reports that "
+            "come one by one.",
         ),
     ] = 50_000
     request_s: Annotated[

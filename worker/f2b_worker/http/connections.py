@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from f2b_worker.http.exchanges import Exchange, Flow
 from f2b_worker.http.lingering import GONE, Lingering
 from f2b_worker.http.replies import line
+from f2b_worker.http.unread import CROWDED_OUT, TOO_MANY_BODIES
 
 if TYPE_CHECKING:
     import uvicorn
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from f2b_worker.http.limits import ConnectionLimits
     from f2b_worker.http.replies import Reply
     from f2b_worker.http.room import Peer, Room
+    from f2b_worker.http.unread import Unread
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -40,7 +42,6 @@ SKIPPED_BYTES_MAX = 256 * 1024
 
 NOTHING = memoryview(b"")
 _DEFECT = line(500, "a defect; see the log")
-_TOO_MANY = "too many connections; try again"
 _INT = Struct("i")
 
 
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._state: Any = server_state
         self._in_head = self._in_message = self._at_eof = False
         self._body_left = 0  # what a body has yet to come, if that was said: no request begins before its end
+        self._begun = b""  # a head that has not come whole
         self._ahead = NOTHING  # what was sent ahead of our answers or of our turn, and is not parsed yet
         self._ahead_held = 0  # so much of it is counted
         self._is_read = asyncio.Event()  # set as long as the client has read what we wrote
@@ -85,6 +87,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many and nobody can make room."""
         self.transport = transport
+        transport.set_write_buffer_limits(0)  # whatever is left unsent has its time, also as the last answer
         self.flow = Flow(transport)
         self.client = get_remote_addr(transport)
         self.address = self.client[0] if self.client else ""  # a UNIX socket has none
@@ -93,9 +96,9 @@ class Connection(asyncio.Protocol):
         leaving, reason = self._room.enter(self, self.address)
         if leaving is self:
             self._room.leave(self)
-            self._refuse(reason, 503, _TOO_MANY)
+            self._refuse(*CROWDED_OUT._replace(reason=reason))
         elif leaving is not None:
-            leaving.make_room()
+            leaving.make_room(CROWDED_OUT)
         _sweep_from_now_on(self._state, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -107,13 +110,13 @@ class Connection(asyncio.Protocol):
             self.exchange.give_up()
         self._is_read.set()
 
-    def make_room(self) -> None:
-        """End a connection that waits for its client, for one that is new."""
+    def make_room(self, why: Unread) -> None:
+        """End a connection that waits for its client, for one that is new or has more to keep."""
         self._room.leave(self)
         if (self._in_message or self._ahead) and not self.transport.get_write_buffer_size():
-            self._refuse("crowded_out", 503, _TOO_MANY)
+            self._refuse(*why)
         else:  # it has asked nothing, or does not read: there is nothing to wait for
-            self.refused.labels("crowded_out").inc()
+            self.refused.labels(why.reason).inc()
             self.transport.abort()
 
     def _hold(self, more_bytes: int) -> None:
@@ -122,7 +125,7 @@ class Connection(asyncio.Protocol):
             return
         leaving = self._room.holds(self, more_bytes)
         if leaving is not None:
-            leaving.make_room()
+            leaving.make_room(TOO_MANY_BODIES)
 
     def _serve(self, exchange: Exchange) -> None:
         """Let the application answer."""
@@ -193,10 +196,14 @@ class Connection(asyncio.Protocol):
         self._ahead_held = 0
         if self.transport.is_closing():
             return
+        if self.pipeline or self._begun:
+            self._hold(len(self._begun) + sum(len(each.body) for each in self.pipeline))
         if self.pipeline:
             self._serve(self.pipeline.popleft())
             if self._in_message:  # what comes last was not read meanwhile
                 self.ends_s = self.loop.time() + self.limits.body_s
+                if not self._is_asked:
+                    self._room.waits(self)
         elif self._last_words is not None:
             self._part()
             return
@@ -247,15 +254,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Give the client its time to read; until it does, we wait for it, and not it for us."""
-        if self in self.peer.inside:
-            self._room.waits(self)
+        self._room.waits(self)
         self.write_ends_s = self.loop.time() + self.limits.write_s
         self._is_read.clear()
 
     def resume_writing(self) -> None:
         """Be patient again."""
         self.write_ends_s = math.inf
-        if not (self._in_message or self._is_answered):
+        if self._is_asked:
             self._room.is_served(self)
         self._is_read.set()
 
@@ -277,6 +283,12 @@ class Connection(asyncio.Protocol):
     def _is_answered(self) -> bool:
         """Whether the request whose head came last has its answer; so it is before the first, too."""
         return self.exchange is None or self.exchange.is_answered
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether the request that is answered now has come whole, so that its client waits for us."""
+        is_whole = not self._in_message or self._in_head or self._last_words is not None
+        return bool(self.pipeline) or (is_whole and not self._is_answered)
 
     def _refuse(self, reason: str, status: int, text: str) -> None:
         """Read no more, and say why when those who asked before have their answers."""

@@ -10,7 +10,7 @@ from f2b_worker.http.unread import HTTP2, PROXY_PROTOCOL, TLS, other_version
 if TYPE_CHECKING:
     from f2b_worker.http.unread import Unread
 
-KNOWN_BY_BYTES = 4096
+_KNOWN_BY_BYTES = 4096
 """So much of a beginning is looked at: a request line is longer only if nobody means it."""
 
 _PROXY_V2 = b"\r\n\r\n\x00"
@@ -28,7 +28,7 @@ def foreign(beginning: bytes) -> Unread | None:
     Args:
         beginning: What came up to now; of a protocol that is known by its first bytes, four will do.
     """
-    beginning = beginning[:KNOWN_BY_BYTES]
+    beginning = beginning[:_KNOWN_BY_BYTES]
     if beginning.startswith((b"PROX", _PROXY_V2)):
         return PROXY_PROTOCOL
     if beginning[:1] == bytes([_TLS_HANDSHAKE]):

@@ -11,6 +11,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from itertools import starmap
+from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,8 @@ from f2b_worker.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
-    from pathlib import Path
 
-ANYBODY = 0o666
+_ANYBODY = 0o666
 """Who reaches the file may report, as who reaches a port may; its folder says who reaches it. To connect one needs
 the right to write: a proxy runs as another user, and 0660 would need a group of both."""
 
@@ -42,6 +42,40 @@ _DROP_NEWCOMERS = (
 """A program of classic BPF (https://docs.kernel.org/networking/filter.html): code, jumps, operand."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+class Door:
+    """Where clients come in: a socket that was handed over, else a UNIX socket, else a port.
+
+    Args:
+        host: Of the port.
+        port: The port.
+        uds: The file of the UNIX socket; empty for a port.
+
+    Attributes:
+        listener: The socket that listens.
+        is_handed_over: Whether a supervisor holds it, too.
+
+    Raises:
+        StartError: If somebody else has it, or what was handed over does not listen.
+    """
+
+    def __init__(self, host: str, port: int, uds: str = "") -> None:
+        self._file: SocketFile | None = None
+        handed = handed_listener()
+        self.is_handed_over = handed is not None
+        if handed:
+            self.listener: socket.socket = handed
+        elif uds:
+            self._file = SocketFile(Path(uds))
+            self.listener = self._file.listener
+        else:
+            self.listener = listen_on_port(host, port)
+
+    def remove(self) -> None:
+        """Remove the file of a UNIX socket that we made: nobody listens any more."""
+        if self._file:
+            self._file.remove()
 
 
 def handed_listener(
@@ -159,7 +193,7 @@ class SocketFile:
             with _alone_in(path.parent):
                 _make_way(path)
                 self.listener.bind(str(path))
-                path.chmod(ANYBODY)
+                path.chmod(_ANYBODY)
                 self.listener.listen(BACKLOG)  # now: whoever starts meanwhile asks whether somebody does
                 self._identity = _identity(path)
         except BaseException as error:
@@ -169,10 +203,11 @@ class SocketFile:
             raise
 
     def remove(self) -> None:
-        """Remove the file, unless it is another process's by now."""
-        with suppress(OSError), _alone_in(self._path.parent):
+        """Stop listening, and remove the file, unless it is another process's by now."""
+        self.listener.close()
+        with suppress(OSError, StartError), _alone_in(self._path.parent):
             if _identity(self._path) == self._identity:
-                self._path.unlink()
+                _make_way(self._path)  # the number of a file that is gone is given again: somebody may listen
 
 
 def _make_way(path: Path) -> None:
@@ -206,6 +241,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
-    return found.st_dev, found.st_ino, found.st_ctime_ns  # the number of a file that is gone is given again
+    return found.st_dev, found.st_ino  # and no time: an operator changes the mode

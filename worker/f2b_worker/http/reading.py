@@ -59,7 +59,6 @@ class GuardedProtocol(Connection):
         self.parser = self._new_parser()
         self._length = 0  # of a body, as its head says
         self._has_host = False
-        self._begun = b""  # a head that has not come whole
         self._is_odd = False  # it is to be written anew, once it has come whole
         self._tail = b""  # of a body in chunks, as much as may be the beginning of its end
         self._bare_bytes = 0  # what came of it since its last data: lines of chunks, and trailers

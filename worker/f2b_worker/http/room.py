@@ -9,6 +9,7 @@ from f2b_worker.http.turns import Turns
 
 if TYPE_CHECKING:
     from f2b_worker.http.limits import ConnectionLimits
+    from f2b_worker.http.unread import Unread
 
 
 class Peer:
@@ -16,16 +17,16 @@ class Peer:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.inside: set[Connection] = set()
-        self.waiting: dict[Connection, None] = {}  # for their client, the longest first
+        self.inside: set[Waiting] = set()
+        self.waiting: dict[Waiting, None] = {}  # for their client, the longest first
 
 
-class Connection(Protocol):
-    """A connection, as the room knows it."""
+class Waiting(Protocol):
+    """A connection that waits for its client, or for us, as the room knows it."""
 
     peer: Peer
 
-    def make_room(self) -> None:
+    def make_room(self, why: Unread) -> None:
         """End it."""
 
 
@@ -59,17 +60,14 @@ class Room:
         self._peer_max = max(1, int(limits.connections_max * limits.peer_share))
         self._peers: dict[str, Peer] = {}
         self._number = 0
-        self._waiting: dict[Connection, None] = {}
+        self._waiting: dict[Waiting, None] = {}
         self._bodies_bytes_max = limits.bodies_bytes_max
-        self._bodies: dict[Connection, int] = {}  # what each holds of a body, the earliest begun first
+        self._bodies: dict[Waiting, int] = {}  # what each holds of a body, the earliest begun first
         self._bodies_bytes = 0
         self._lingering_max = limits.lingering_max
         self._lingering: dict[Leaving, None] = {}  # who lingers at the door, the longest first
 
-    def __len__(self) -> int:
-        return self._number
-
-    def enter(self, connection: Connection, address: str) -> tuple[Connection | None, str]:
+    def enter(self, connection: Waiting, address: str) -> tuple[Waiting | None, str]:
         """Take a connection in.
 
         Args:
@@ -90,16 +88,19 @@ class Room:
             return next(iter(self._waiting)), "connections"
         return None, ""
 
-    def waits(self, connection: Connection) -> None:
-        """Take it that a connection waits for its client from now on."""
-        self._waiting[connection] = connection.peer.waiting[connection] = None
+    def waits(self, connection: Waiting) -> None:
+        """Take it that a connection waits for its client from now on; one that has left waits for nobody."""
+        if connection in self._waiting:  # it would stay where it began to wait before
+            self.is_served(connection)
+        if connection in connection.peer.inside:
+            self._waiting[connection] = connection.peer.waiting[connection] = None
 
-    def is_served(self, connection: Connection) -> None:
+    def is_served(self, connection: Waiting) -> None:
         """Take it that the client of a connection waits for us."""
         self._waiting.pop(connection, None)
         connection.peer.waiting.pop(connection, None)
 
-    def holds(self, connection: Connection, more_bytes: int) -> Connection | None:
+    def holds(self, connection: Waiting, more_bytes: int) -> Waiting | None:
         """Count a part of a body; answer who has to go for it, if all bodies together are too large."""
         self._bodies[connection] = self._bodies.get(connection, 0) + more_bytes
         self._bodies_bytes += more_bytes
@@ -107,11 +108,11 @@ class Room:
             return None
         return next((each for each in self._bodies if each in self._waiting), connection)
 
-    def holds_nothing(self, connection: Connection) -> None:
+    def holds_nothing(self, connection: Waiting) -> None:
         """Take it that the body of a connection was used or given up."""
         self._bodies_bytes -= self._bodies.pop(connection, 0)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Waiting) -> None:
         """Forget a connection; a second time changes nothing."""
         peer = connection.peer
         if connection not in peer.inside:

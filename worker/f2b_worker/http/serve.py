@@ -139,12 +139,14 @@ class GuardedServer(uvicorn.Server):
 
     async def _end_in_steps(self) -> None:
         """End each connection in time; uvicorn would cancel what is left, and its client would hear nothing."""
+        loop = asyncio.get_running_loop()
         within_s = float(self.config.timeout_graceful_shutdown or 0)
+        ends_s = loop.time() + within_s
         moment_s = min(LAST_REQUEST_S, within_s / 2)
         words_s = min(LAST_WORDS_S, within_s / 8)
         await asyncio.sleep(moment_s)
         await self._end_the_idle()
-        await asyncio.sleep(max(0.0, within_s - 2 * words_s - moment_s))
+        await asyncio.sleep(max(0.0, ends_s - 2 * words_s - loop.time()))  # to end the idle may take its time
         self._refuse_the_late()
         await asyncio.sleep(words_s)
         await self.lifespan.shutdown()  # the application gives up what waits, and says so
@@ -160,11 +162,9 @@ class GuardedServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
-        left_s = self._drain_s
-        ends_s = loop.time() + left_s  # by the clock: who started this process ends it if it is late
-        while left_s > 0 and not self._is_hurried:
+        ends_s = loop.time() + self._drain_s  # by the clock: who started this process ends it if it is late
+        while (left_s := ends_s - loop.time()) > 0 and not self._is_hurried:  # noqa: ASYNC110 - set by a signal
             await asyncio.sleep(min(left_s, _LOOKS_EVERY_S))
-            left_s = ends_s - loop.time()
 
     async def _close_the_door(self, listeners: Sequence[socket.socket]) -> None:
         """Take all connections that the kernel has taken already, and no more: it would reset them."""

@@ -15,7 +15,10 @@ in one reading, may be 65,000 chunks or empty lines, and take 0.3 s."""
 
 
 class Turns:
-    """Whoever has much to do, one after another. One per event loop.
+    """Whoever has much to do, one after another.
+
+    Those who read have one line, and what is sent to the queue has another: of each a slice may run between two
+    looks at everybody.
 
     Twenty requests that each took a slice and then let the others go on would hold the loop for twenty slices.
     Here the loop looks after everybody between two slices, however many have much to do.

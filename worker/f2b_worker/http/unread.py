@@ -35,6 +35,8 @@ HEAD_TOO_LARGE = Unread("head_too_large", 431, "the headers are too large")
 INCOMPLETE = Unread("incomplete", 400, "the connection ended before the request did")
 TUNNEL = Unread("tunnel", 501, "this is no proxy, and makes no tunnels: take it out of the client's settings")
 OTHER_CODING = Unread("bad_http", 400, "Transfer-Encoding: only chunked is read here")
+CROWDED_OUT = Unread("crowded_out", 503, "too many connections; try again")
+TOO_MANY_BODIES = Unread("bodies", 503, "too many bodies at once; try again")
 TWO_HOSTS = Unread("bad_http", 400, "the request has two Host headers")
 
 FOREIGN = frozenset({"proxy_protocol", "tls", "http2", "http_version", "tunnel"})

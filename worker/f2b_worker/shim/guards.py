@@ -11,7 +11,7 @@ from f2b_worker.domain.addresses import network_of_peer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PEERS_MAX = 10_000
+_PEERS_MAX = 10_000
 
 
 class Tokens:
@@ -43,14 +43,11 @@ class RateLimit:
         peers_max: How many peers are remembered.
     """
 
-    def __init__(self, per_s: float, peers_max: int = PEERS_MAX) -> None:
+    def __init__(self, per_s: float, peers_max: int = _PEERS_MAX) -> None:
         self._per_s = per_s
         self._burst = max(1.0, per_s)
         self._peers_max = peers_max
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what is left, and when that was
-
-    def __len__(self) -> int:
-        return len(self._buckets)
 
     def wait_s(self, peer: str, now_s: float) -> float:
         """Take one request of *peer*: 0 if it may pass, or in how many seconds the next one may."""

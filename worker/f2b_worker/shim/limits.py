@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the interface allows.
+    """What the interface allows. By default as the settings have it; a test holds the two together.
 
     Attributes:
         tokens: Bearer tokens; any of them opens it. With none it is open.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from socket import AF_UNIX, socket
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import structlog
 
 from f2b_worker.collector import look_for_garbage_seldom
 from f2b_worker.http.limits import ConnectionLimits
-from f2b_worker.http.listening import BACKLOG, SocketFile, handed_listener, listen_on_port, place_of
+from f2b_worker.http.listening import BACKLOG, Door, place_of
 from f2b_worker.http.reading import GuardedProtocol
 from f2b_worker.http.serve import GuardedServer, guarded_config
 from f2b_worker.observe import log
@@ -106,7 +105,7 @@ def serve(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> None
     """
     raise_limit()
     config = uvicorn_config(how, open_outbox, clock)
-    door = Door(how)
+    door = Door(how.host, how.port, how.uds)
     tell_start(how, door)
     try:
         if how.workers == 1:
@@ -135,8 +134,6 @@ def uvicorn_config(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock
         partial(_make, how, open_outbox, clock),
         ShimProtocol,
         stop_within_s=STOP_WITHIN_S,
-        host=how.host,
-        port=how.port,
         backlog=BACKLOG,
         workers=how.workers,
     )
@@ -151,38 +148,6 @@ def tell_start(how: Serving, door: Door) -> None:
         remedy = "set F2B_TOKEN, or keep the port inside your network"
         reason = "no token is set: everybody who reaches this port can have addresses banned"
         _log.warning("open_to_all", host=host, port=port, reason=reason, remedy=remedy)
-
-
-class Door:
-    """Where clients come in: a socket that was handed over, else a UNIX socket, else a port.
-
-    Args:
-        how: Says which.
-
-    Attributes:
-        listener: The socket that listens.
-        is_handed_over: Whether a supervisor holds it, too.
-
-    Raises:
-        StartError: If somebody else has it, or what was handed over does not listen.
-    """
-
-    def __init__(self, how: Serving) -> None:
-        self._file: SocketFile | None = None
-        handed = handed_listener()
-        self.is_handed_over = handed is not None
-        if handed:
-            self.listener: socket = handed
-        elif how.uds:
-            self._file = SocketFile(Path(how.uds))
-            self.listener = self._file.listener
-        else:
-            self.listener = listen_on_port(how.host, how.port)
-
-    def remove(self) -> None:
-        """Remove the file of a UNIX socket that we made: nobody listens any more."""
-        if self._file:
-            self._file.remove()
 
 
 def _make(how: Serving, open_outbox: Callable[[], Outbox], clock: Clock) -> ShimApp:

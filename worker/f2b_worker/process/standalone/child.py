@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     from f2b_worker.adapters.sqlite.place import Place
-    from f2b_worker.shim.serve import Door, Serving
+    from f2b_worker.http.listening import Door
+    from f2b_worker.shim.serve import Serving
 
 LOOK_EVERY_S = 0.2
 ENDS_WITHIN_S = 7.0

@@ -25,6 +25,7 @@ from f2b_worker.config.shim_settings import ShimSettings
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.retention import kept_ms
 from f2b_worker.errors import F2bError
+from f2b_worker.http.listening import Door
 from f2b_worker.intake.colleagues import follow_colleagues
 from f2b_worker.process.assembly import assemble, count_infractions, hearing, open_rules
 from f2b_worker.process.auditing import WORKER, Auditing
@@ -39,7 +40,7 @@ from f2b_worker.process.standalone.child import HttpChild
 from f2b_worker.process.standalone.file_watch import FileWatch
 from f2b_worker.process.standalone.tallying import FileChanges, tally_bans
 from f2b_worker.process.worker import run_parts
-from f2b_worker.shim.serve import Door, serving, tell_start
+from f2b_worker.shim.serve import serving, tell_start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +132,7 @@ def _serving(settings: WorkerSettings) -> Serving:
 
 
 def _start_http(how: Serving, state: StateFile, at_the_end: ExitStack) -> HttpChild:
-    door = Door(how)
+    door = Door(how.host, how.port, how.uds)
     at_the_end.callback(door.remove)
     tell_start(how, door)
     return HttpChild(how, state.place, door)

@@ -48,6 +48,19 @@ def test_once_nobody_is_let_in_a_newcomer_waits_and_who_is_in_can_talk(host: str
                 newcomer.getpeername()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's sockets")
+def test_once_nobody_is_let_in_at_a_unix_socket_a_newcomer_is_refused_and_who_is_in_can_talk(path: Path) -> None:
+    listener = SocketFile(path).listener
+    with listener, socket.socket(socket.AF_UNIX) as waits:
+        waits.connect(str(path))
+        let_nobody_in(listener)
+        assert not connects(path)
+        accepted, _ = listener.accept()
+        with accepted:
+            waits.sendall(b"what it asks")
+            assert accepted.recv(100) == b"what it asks"
+
+
 def test_a_socket_is_there_for_everybody_who_may_enter_its_folder_and_removed_at_the_end(path: Path) -> None:
     made = SocketFile(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666

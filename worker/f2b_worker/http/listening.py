@@ -135,13 +135,18 @@ def place_of(listener: socket.socket) -> str:
 
 
 def let_nobody_in(listener: socket.socket) -> None:
-    """Have the kernel pass over who wants to connect from now on; whom it let in before stays in the queue.
+    """Have the kernel let in nobody who wants to connect from now on; whom it let in before stays in the queue.
 
-    Else whoever comes between our last look into the queue and the closing of the socket is let in and reset. Who
-    is passed over asks again after a second, and is refused, or let in by the next process. A filter of the kernel
-    does it (socket(7), SO_ATTACH_FILTER), so do it to no socket that another process goes on with.
+    Else whoever comes between our last look into the queue and the closing of the socket is let in and reset. At a
+    port he is passed over, asks again after a second, and is refused, or let in by the next process: a filter of
+    the kernel does it (socket(7), SO_ATTACH_FILTER). At a UNIX socket he is refused (`unix_stream_connect` in
+    net/unix/af_unix.c of Linux). Both are so for all who have the socket: do it to none that another process goes
+    on with.
     """
-    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
+    if sys.platform != "linux":
+        return
+    if listener.family == socket.AF_UNIX:
+        listener.shutdown(socket.SHUT_RD)
         return
     steps = ctypes.create_string_buffer(b"".join(starmap(_STEP.pack, _DROP_NEWCOMERS)))
     program = _PROGRAM.pack(len(_DROP_NEWCOMERS), ctypes.addressof(steps))

@@ -9,6 +9,7 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
+from f2b_worker.domain.judge.verdicts import weight_of
 from f2b_worker.query.reasons import because, filled
 from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, moment, ordinal, plain_text
 
@@ -76,7 +77,7 @@ def _running(ban: Ban, now_ms: int) -> str:
 
 
 def _past(ban: Ban) -> str:
-    backed = f", {infractions(len(ban.evidence))}" if ban.evidence else ""
+    backed = f", {infractions(weight_of(ban.evidence))}" if ban.evidence else ""
     return f"{ordinal(ban.count)}, {moment(ban.start_ms)} to {moment(ban.until_ms)}, {_extended(ban)}{backed}"
 
 

@@ -12,6 +12,7 @@ from f2b_worker.dashboard.asked import Visitor
 from f2b_worker.dashboard.pages.address import blocklists_in
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 from f2b_worker.query.lookup import asked_in, look_up
 from f2b_worker.query.reasons import because
 from f2b_worker.query.story import story
@@ -49,6 +50,30 @@ def test_the_story_has_infractions_with_notes_bans_and_who_lifted_one(reader: Lo
         f"{moment(fleet.now_ms - DAY_MS + 60_000)} unban ben@laptop a customer"
     ]
     assert "Banned in jail login ." in page.text
+
+
+def test_a_page_says_one_number_of_infractions_for_a_hit_that_counts_for_several(
+    reader: Looking, fleet: Fleet
+) -> None:
+    hit = Hit(fleet.now_ms - 1000, "heavy", weight=5)
+    fleet.ban([OffenderId("login", "203.0.113.200/32")], evidence=(hit,))
+
+    page = reader.main("/address/203.0.113.200")
+
+    assert "5 infractions within" in page.one("p", class_="because").text
+    (row,) = [each for each in page.all("tr") if each.text.startswith("1st (runs)")]
+    assert "5 infractions" in row.text
+    assert page.one("svg", class_="timeline")["aria-label"].startswith("5 infractions and 1 ban ")
+
+
+def test_a_story_of_a_thousand_infractions_says_how_many_it_leaves_out(reader: Looking, fleet: Fleet) -> None:
+    hits = tuple(Hit(fleet.now_ms - 2000 + number, f"id-{number:04d}") for number in range(1000))
+    fleet.ban([OffenderId("login", "203.0.113.201/32")], evidence=hits)
+
+    page = reader.main("/address/203.0.113.201")
+
+    (caption,) = [each.text for each in page.all("caption") if each.text.startswith("Infractions")]
+    assert caption == "Infractions, the newest first; 900 older ones are not shown"
 
 
 def test_nothing_misses_in_a_window_whose_infractions_a_running_ban_has_used(reader: Looking) -> None:

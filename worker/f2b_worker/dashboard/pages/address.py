@@ -15,10 +15,10 @@ from f2b_worker.domain.addresses import display, is_one_customer, network_of
 from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, DEFAULT_JAIL, OWN_RANGE
 from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
-from f2b_worker.domain.judge.verdicts import OffenderId
+from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
 from f2b_worker.query.lookup import asked_in
-from f2b_worker.query.reasons import because
-from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, ordinal, origin_of
+from f2b_worker.query.reasons import because, filled
+from f2b_worker.query.wording import extended_by, infractions, is_elsewhere, ordinal, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from f2b_worker.dashboard.asked import Asked
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.domain.judge.explanations import Explanation, WindowCount
+    from f2b_worker.domain.judge.explanations import Explanation
     from f2b_worker.domain.judge.verdicts import Ban, Hit
     from f2b_worker.query.explanation import Answer
     from f2b_worker.query.pages import BanRow
@@ -183,7 +183,7 @@ def _hit_line(hit: Hit, *, is_used: bool) -> HitLine:
 
 
 def _ban_line(ban: Ban, *, is_running: bool) -> BanLine:
-    backed = infractions(len(ban.evidence)) if ban.evidence else ""
+    backed = infractions(weight_of(ban.evidence)) if ban.evidence else ""
     where = f"in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else "observed only" if ban.observed else ""
     return BanLine(
         ordinal(ban.count),
@@ -202,12 +202,7 @@ def _windows(found: Explanation) -> list[str]:
     if found.exemption:
         return []
     if found.ban:
-        return [f"{_filled(each)}, counted since the ban" for each in found.counts]
+        return [f"{filled(each)}, counted since the ban" for each in found.counts]
     return [
-        f"{_filled(each)}, {each.missing} missing" if each.missing > 0 else _filled(each) for each in found.counts
+        f"{filled(each)}, {each.missing} missing" if each.missing > 0 else filled(each) for each in found.counts
     ]
-
-
-def _filled(count: WindowCount) -> str:
-    window = count.window
-    return f"{count.counted} of {infractions(window.maxretry)} within {duration(window.findtime_ms)}"

@@ -38,6 +38,7 @@ def queue(asked: Asked, sources: Sources) -> Page:
         "reason": reason,
         "letters": chosen[:LETTERS_SHOWN],
         "total": len(chosen),
+        "read": len(letters),
         "is_whole": found.is_whole if found else True,
         "is_being_read": problem == BEING_READ,
         "problem": problem,

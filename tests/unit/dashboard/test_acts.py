@@ -15,6 +15,7 @@ from f2b_worker.dashboard.asked import Said, Visitor
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.ports import DeadLetter
 from f2b_worker.process.opening import open_acts, open_ban_book, open_dead_letters
+from f2b_worker.query.wording import did
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,38 @@ def test_a_pause_lasts_until_its_end_or_until_somebody_resumes(fleet: Fleet) -> 
     assert name == EVERY_BLOCKLIST
     assert fleet.lines("resume") == ["resumed all blocklists"]
     assert fleet.lines("pause", for_="30m")[0].startswith("paused all blocklists until 20")
+
+
+def test_the_audit_says_how_each_thing_was_done(fleet: Fleet, state: StateFile) -> None:
+    bury(state, "empty", "no_ip")
+    fleet.lines("ban", address=IP, for_="1h")
+    fleet.lines("ban", address=OTHER, for_="-1", blocklist="strict")
+    fleet.lines("ban", address="203.0.113.9")
+    fleet.lines("unban", address=IP)
+    fleet.lines("unban", address=OTHER, forget="yes")
+    fleet.lines("allow", address=OFFICE, for_="30d")
+    fleet.lines("allow", address="198.51.100.8")
+    fleet.lines("pause", for_="30m")
+    fleet.lines("pause")
+    fleet.lines("resume")
+    fleet.lines("drop", reason="empty", sure="yes")
+    fleet.lines("retry", id=next(open_dead_letters(fleet.settings).letters(1)).id)
+    assert sorted(did(each) for each in fleet.audit()) == sorted(
+        [
+            "ban for 1h",
+            "ban for ever into strict",
+            "ban for 10m",
+            "unban",
+            "unban and forget the past",
+            "allow for 30d",
+            "allow for ever",
+            "pause for 30m",
+            "pause until somebody resumes",
+            "resume",
+            "dlq-drop with the reason empty",
+            "dlq-retry",
+        ]
+    )
 
 
 def test_every_act_is_remembered_with_who_did_it(fleet: Fleet) -> None:

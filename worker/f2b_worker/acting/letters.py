@@ -48,6 +48,11 @@ class Letters:
         """Tell whether one is meant."""
         return letter.id in self.ids if self.ids else has_reason(letter, self.reason)
 
+    @property
+    def how(self) -> str:
+        """How they were chosen, as the audit has it; nothing of those that are named."""
+        return "all" if self.every else f"with the reason {self.reason}" if self.reason else ""
+
     def check_retry(self) -> None:
         """See that these may be put back.
 
@@ -143,7 +148,7 @@ def _take(  # noqa: PLR0913, PLR0917 - where, what, who, and how many
 
     def note(ids: Sequence[str]) -> None:
         # First: whatever becomes of this command, nothing leaves that the audit does not tell.
-        act = new_act(settings, verb, ids, by=by, tell=tell)
+        act = new_act(settings, verb, ids, how=which.how, by=by, tell=tell)
         insistently(lambda: acts.note(act))
 
     if most is not None:

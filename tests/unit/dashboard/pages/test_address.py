@@ -10,6 +10,7 @@ import pytest
 
 from f2b_worker.dashboard.asked import Visitor
 from f2b_worker.dashboard.pages.address import blocklists_in
+from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
@@ -18,9 +19,11 @@ from f2b_worker.query.reasons import because
 from f2b_worker.query.story import story
 from f2b_worker.query.wording import moment
 from f2b_worker.testing import MemoryLedger
-from tests.unit.dashboard.pages.scene import BANNED, Looking
+from tests.unit.dashboard.pages.scene import BANNED, Looking, new_fleet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from f2b_worker.ports import StandingBan
     from f2b_worker.query.sources import Sources
     from tests.unit.dashboard.pages.scene import Fleet
@@ -74,6 +77,21 @@ def test_a_story_of_a_thousand_infractions_says_how_many_it_leaves_out(reader: L
 
     (caption,) = [each.text for each in page.all("caption") if each.text.startswith("Infractions")]
     assert caption == "Infractions, the newest first; 900 older ones are not shown"
+
+
+def test_the_story_and_the_audit_say_how_something_was_done(tmp_path: Path) -> None:
+    fleet = new_fleet(tmp_path)
+    who = OffenderId("login", "203.0.113.7/32")
+    fleet.ban([who])
+    act = Act("lift", fleet.now_ms, "ben@laptop", Verb.UNBAN, (who.key,), how="and forget the past")
+    fleet.act(act, lift=[who])
+    sources = fleet.sources()
+
+    for url in ("/address/203.0.113.7", "/audit"):
+        assert "unban and forget the past" in Looking(sources).main(url).text
+
+    sources.close()
+    fleet.state.close()
 
 
 def test_nothing_misses_in_a_window_whose_infractions_a_running_ban_has_used(reader: Looking) -> None:

@@ -11,6 +11,7 @@ import pytest
 from f2b_worker.dashboard.asked import Visitor
 from f2b_worker.dashboard.pages.address import blocklists_in
 from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import DAY_MS
 from f2b_worker.domain.judge.verdicts import Hit, OffenderId
@@ -19,7 +20,7 @@ from f2b_worker.query.reasons import because
 from f2b_worker.query.story import story
 from f2b_worker.query.wording import moment
 from f2b_worker.testing import MemoryLedger
-from tests.unit.dashboard.pages.scene import BANNED, Looking, new_fleet
+from tests.unit.dashboard.pages.scene import BANNED, Looking, OtherSnapshot, new_fleet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +102,12 @@ def test_nothing_misses_in_a_window_whose_infractions_a_running_ban_has_used(rea
     assert "0 of 3 infractions within 10m, counted since the ban" in login
     assert "missing" not in login
     assert "1 of 3 infractions within 10m, 2 missing" in scan
+
+
+def test_the_allowlist_that_the_snapshot_has_is_not_read_again_for_the_story(sources: Sources) -> None:
+    known = OtherSnapshot(sources, entries=(AllowEntry(f"{BANNED}/32"),))
+
+    assert "On the allowlist" in Looking(known).main(f"/address/{BANNED}").text
 
 
 def test_whom_nobody_bans_has_no_window_and_a_way_to_the_list_that_says_so(reader: Looking) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
-from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
+from f2b_worker.dashboard.pages.countries import knows_countries
 from f2b_worker.dashboard.pages.table import Caption, Standing, columns, lines, standing_of
 from f2b_worker.dashboard.pages.timeline import Timeline, hits_of, last_ban, timeline_of
 from f2b_worker.dashboard.pages.verdict import verdict_of
@@ -110,7 +110,7 @@ def address(asked: Asked, sources: Sources) -> Page:
         "is_allowed": any(exempt.rule != OWN_RANGE for each in answers if (exempt := each.found.exemption)),
         "neighbours": lines(_neighbours(sources, network)),
         "neighbours_caption": Caption("Banned neighbours", columns(country=has_countries), is_seen=False),
-        **countries_shown(has_countries),
+        "has_countries": has_countries,
         "jails": sorted({MANUAL_JAIL, *sources.jails.policy.jails}),
         "manual": MANUAL_JAIL,
         "blocklists": blocklists_in(sources.jails),

@@ -193,6 +193,19 @@ class TestLifting:
         newest, _ = acts.audit(0)
         assert (newest.what, newest.count) == (keys[:100], 130)
 
+    def test_how_it_was_done_stands_in_the_audit_and_beside_whom_it_was_done_to(
+        self, ledger: Book, acts: Acts
+    ) -> None:
+        banned(ledger)
+        told = replace(act(Verb.UNBAN, WHO.key), how="and forget the past")
+        acts.lift(told, [WHO], forget=True)
+        acts.lift(told, [WHO], forget=True)  # its answer was lost
+        acts.lift(act(number=2, at_ms=LIFTED_MS + 1), [WHO])
+        noted = replace(act(Verb.DROP, "letter", number=3, at_ms=LIFTED_MS + 2), how="all")
+        acts.note(noted)
+        assert [each.how for each in acts.audit(0)] == ["all", "", "and forget the past"]
+        assert [each.how for each in acts.acts_on(WHO.key)] == ["", "and forget the past"]
+
     def test_whoever_is_first_of_a_lift_and_a_judge_the_ban_is_over(self, ledger: Book, acts: Acts) -> None:
         banned(ledger)
         follower = ledger.follow()

@@ -12,20 +12,23 @@ from f2b_worker.adapters.sqlite.dead_letters import SqliteDeadLetters
 from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqs.dead_letters import UNJUDGED, SqsDeadLetters
 from f2b_worker.adapters.sqs.inbox import SqsInbox
+from f2b_worker.errors import Unavailable
 from f2b_worker.ports import DeadLetter, DeadLetters, Inbox
 from f2b_worker.testing import MemoryDeadLetters, MemoryInbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import boto3
     from mypy_boto3_sqs import SQSClient
 
     from f2b_worker.adapters.sqlite.state import StateFile
+    from f2b_worker.ports import StoredLetter
     from localstack.local_aws import LocalAws
 
 GOOD = DeadLetter('{"ip": "203.0.113.7"}', {"bad_time": 1}, "the time is no time", "message-1")
 BAD = DeadLetter("[]", {"no_ip": 2, "bad_time": 1}, "the infraction has no ip", "message-2")
+ALL = 1_000_000
 
 
 @pytest.fixture
@@ -59,6 +62,18 @@ def both(request: pytest.FixtureRequest) -> tuple[Inbox, DeadLetters]:
     return inbox_of_sqs, SqsDeadLetters(client, queue, dead)
 
 
+def take(
+    dead: DeadLetters,
+    wanted: Callable[[StoredLetter], bool],
+    *,
+    retry: bool = False,
+    most: int = ALL,
+    limit: int = ALL,
+) -> list[str]:
+    """Take some; answer their bodies. Nobody is told before."""
+    return [each.body for each in dead.take(wanted, lambda _: None, retry=retry, most=most, limit=limit)]
+
+
 def bury(inbox: Inbox, *letters: DeadLetter) -> None:
     assert list(inbox.bury(letters)) == [None] * len(letters)
 
@@ -84,14 +99,14 @@ def test_letters_are_read_with_their_reasons_and_stay(both: tuple[Inbox, DeadLet
 def test_no_more_are_read_than_are_asked_for(both: tuple[Inbox, DeadLetters]) -> None:
     inbox, dead = both
     bury(inbox, GOOD, BAD)
-    assert len(dead.letters(1)) == 1
-    assert len(dead.letters(100)) == 2
+    assert len(list(dead.letters(1))) == 1
+    assert len(list(dead.letters(100))) == 2
 
 
 def test_those_that_are_wanted_are_put_back_and_the_others_stay(both: tuple[Inbox, DeadLetters]) -> None:
     inbox, dead = both
     bury(inbox, GOOD, BAD)
-    assert [each.body for each in dead.take(lambda each: "no_ip" not in each.reason, retry=True)] == [GOOD.body]
+    assert take(dead, lambda each: "no_ip" not in each.reason, retry=True) == [GOOD.body]
     assert bodies(inbox) == [GOOD.body]
     assert [each.body for each in dead.letters(100)] == [BAD.body]
 
@@ -99,7 +114,7 @@ def test_those_that_are_wanted_are_put_back_and_the_others_stay(both: tuple[Inbo
 def test_those_that_are_dropped_are_nowhere(both: tuple[Inbox, DeadLetters]) -> None:
     inbox, dead = both
     bury(inbox, GOOD, BAD)
-    assert len(dead.take(lambda _: True, retry=False)) == 2
+    assert len(take(dead, lambda _: True)) == 2
     assert list(dead.letters(100)) == []
     assert bodies(inbox) == []
 
@@ -107,9 +122,47 @@ def test_those_that_are_dropped_are_nowhere(both: tuple[Inbox, DeadLetters]) -> 
 def test_more_than_one_receive_brings_are_all_found(both: tuple[Inbox, DeadLetters]) -> None:
     inbox, dead = both
     bury(inbox, *(DeadLetter(str(number), {"no_ip": 1}, "", f"m{number}") for number in range(23)))
-    assert len(dead.letters(100)) == 23
-    assert len(dead.take(lambda each: int(each.body) % 2 == 0, retry=False)) == 12
-    assert len(dead.letters(100)) == 11
+    assert len(list(dead.letters(100))) == 23
+    assert len(take(dead, lambda each: int(each.body) % 2 == 0)) == 12
+    assert len(list(dead.letters(100))) == 11
+
+
+def test_no_more_are_taken_than_are_asked_for_and_the_others_stay(both: tuple[Inbox, DeadLetters]) -> None:
+    inbox, dead = both
+    bury(inbox, *(DeadLetter(str(number), {"no_ip": 1}, "", f"m{number}") for number in range(23)))
+    assert len(take(dead, lambda _: True, most=12)) == 12
+    assert len(take(dead, lambda _: True, limit=5)) == 5
+    assert len(list(dead.letters(100))) == 6
+
+
+def test_somebody_is_told_which_are_taken_a_hundred_at_a_time_before_any_of_these_leaves(
+    both: tuple[Inbox, DeadLetters],
+) -> None:
+    inbox, dead = both
+    bury(inbox, *(DeadLetter(str(number), {"no_ip": 1}, "", f"m{number}") for number in range(123)))
+    told: list[list[str]] = []
+    taken = dead.take(
+        lambda _: True,
+        lambda letters: told.append([each.id for each in letters]),
+        retry=False,
+        most=ALL,
+        limit=ALL,
+    )
+    assert [len(each) for each in told] == [100, 23]
+    assert [each.id for each in taken] == [*told[0], *told[1]]
+
+
+def test_none_leaves_if_whoever_is_told_before_fails(both: tuple[Inbox, DeadLetters]) -> None:
+    inbox, dead = both
+    bury(inbox, GOOD, BAD)
+
+    def fail(_letters: object) -> None:
+        raise Unavailable("the audit is away")
+
+    with pytest.raises(Unavailable):
+        dead.take(lambda _: True, fail, retry=True, most=ALL, limit=ALL)
+    assert len(list(dead.letters(100))) == 2
+    assert bodies(inbox) == []
 
 
 class TestSqs:
@@ -119,3 +172,15 @@ class TestSqs:
         sqs.send_message(QueueUrl=urls[1], MessageBody="{}")
         (found,) = SqsDeadLetters(sqs, *urls).letters(10)
         assert (found.reason, found.body) == (UNJUDGED, "{}")
+
+    def test_the_next_message_is_received_only_when_somebody_goes_on_reading(
+        self, sqs: SQSClient, urls: tuple[str, str]
+    ) -> None:
+        for number in range(23):
+            sqs.send_message(QueueUrl=urls[1], MessageBody=str(number))
+        reading = SqsDeadLetters(sqs, *urls).letters(100)
+        next(reading)
+        asked = sqs.get_queue_attributes(QueueUrl=urls[1], AttributeNames=["All"])
+        assert asked["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "10"
+        reading.close()  # type: ignore[attr-defined]
+        assert len(list(SqsDeadLetters(sqs, *urls).letters(100))) == 23

@@ -26,7 +26,7 @@ FORMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "resume": {},
     "release": {},
     "retry": {"reason": ["no_ip"], "sure": ["yes"]},
-    "drop": {"all": ["yes"], "sure": ["yes"]},
+    "drop": {"reason": ["received_too_often"], "sure": ["yes"]},
 }
 
 

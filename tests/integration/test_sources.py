@@ -150,7 +150,7 @@ def test_dead_letters_are_read_aside_and_once_in_half_a_minute_since_to_read_the
     assert watched.sources.letters() is letters
     assert watched.calls == {}
     done = drop(watched.sources.settings, Letters(every=True, yes=True), by="ann (dashboard)")
-    assert len(done) == 1
+    assert len(done.letters) == 1
     watched.sources.forget_letters()
     assert watched.sources.letters(within_s=30).letters == []
     watched.clock.advance(KEPT_S)

@@ -26,3 +26,13 @@ def test_who_reported_each_infraction_of_a_ban_is_told() -> None:
     ]
     told = as_object(answer)["ban"]["evidence"]
     assert [(each["id"], each["reporter"]) for each in told] == [("i0", None), ("i1", "web-1"), ("i2", "web-2")]
+
+
+def test_a_past_ban_is_told_by_what_its_infractions_count_for() -> None:
+    past = Ban(NOW_MS - 1000, NOW_MS - 500, 1, 500, evidence=(Hit(NOW_MS - 1000, "heavy", weight=5),))
+    counts = (WindowCount(Window(), ()),)
+    found = Explanation(OffenderId("login", "203.0.113.7/32"), None, None, None, counts, None, None, (past,))
+    lines = as_lines(Answer(found, configured=True, holders=None, now_ms=NOW_MS))
+
+    (history,) = [each for each in lines if each.startswith("    history")]
+    assert history.endswith(", 5 infractions")

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.adapters.sqlite.inbox import SqliteInbox
 from f2b_worker.adapters.sqlite.state import StateFile
 from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.dashboard.acts import Acts
 from f2b_worker.dashboard.asked import Said, Visitor
 from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
-from f2b_worker.process.opening import open_acts, open_ban_book
+from f2b_worker.ports import DeadLetter
+from f2b_worker.process.opening import open_acts, open_ban_book, open_dead_letters
+from f2b_worker.query.wording import did
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +57,16 @@ class Fleet:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    state = StateFile(tmp_path / "f2b.db")
-    state.reader()
-    yield tmp_path / "f2b.db"
-    state.close()
+def state(tmp_path: Path) -> Iterator[StateFile]:
+    made = StateFile(tmp_path / "f2b.db")
+    made.reader()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def path(state: StateFile) -> Path:
+    return state.path
 
 
 @pytest.fixture
@@ -84,8 +92,7 @@ def test_several_addresses_may_stand_in_one_field_or_in_several(fleet: Fleet) ->
     assert fleet.banned() == {f"{IP}/32", f"{OTHER}/32", "203.0.113.9/32", "2001:db8::/64"}
 
 
-def test_for_ever_is_a_box_or_minus_one(fleet: Fleet) -> None:
-    assert fleet.lines("ban", address=IP, forever="yes") == [f"{IP} in jail manual: banned for ever"]
+def test_for_ever_is_minus_one(fleet: Fleet) -> None:
     assert fleet.lines("ban", address=OTHER, for_="-1") == [f"{OTHER} in jail manual: banned for ever"]
 
 
@@ -109,9 +116,12 @@ def test_for_ever_is_a_box_or_minus_one(fleet: Fleet) -> None:
         ("pause", {"for_": "x"}, "for: 'x' is no duration"),
         ("resume", {}, "there was no pause of all blocklists"),
         ("release", {}, "no bans are held back"),
-        ("retry", {}, "say which"),
-        ("drop", {"all": "yes"}, "that is for good: tick the box"),
+        ("retry", {}, "choose the letters, or a reason that they have"),
+        ("drop", {"id": "1", "reason": "empty", "sure": "yes"}, "choose the letters, or a reason that they have"),
+        ("drop", {"reason": "empty"}, "that is for good: tick the box"),
         ("drop", {"id": "nothing", "sure": "yes"}, "0 dropped; 1 not there any more"),
+        ("drop", {"id": "nothing", "sure": "yes"}, "somebody else looks at it just now: try again in two minutes"),
+        ("drop", {"reason": "nothing", "sure": "yes"}, "0 dropped"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line_and_nothing_is_done(
@@ -177,6 +187,38 @@ def test_a_pause_lasts_until_its_end_or_until_somebody_resumes(fleet: Fleet) -> 
     assert fleet.lines("pause", for_="30m")[0].startswith("paused all blocklists until 20")
 
 
+def test_the_audit_says_how_each_thing_was_done(fleet: Fleet, state: StateFile) -> None:
+    bury(state, "empty", "no_ip")
+    fleet.lines("ban", address=IP, for_="1h")
+    fleet.lines("ban", address=OTHER, for_="-1", blocklist="strict")
+    fleet.lines("ban", address="203.0.113.9")
+    fleet.lines("unban", address=IP)
+    fleet.lines("unban", address=OTHER, forget="yes")
+    fleet.lines("allow", address=OFFICE, for_="30d")
+    fleet.lines("allow", address="198.51.100.8")
+    fleet.lines("pause", for_="30m")
+    fleet.lines("pause")
+    fleet.lines("resume")
+    fleet.lines("drop", reason="empty", sure="yes")
+    fleet.lines("retry", id=next(open_dead_letters(fleet.settings).letters(1)).id)
+    assert sorted(did(each) for each in fleet.audit()) == sorted(
+        [
+            "ban for 1h",
+            "ban for ever into strict",
+            "ban for 10m",
+            "unban",
+            "unban and forget the past",
+            "allow for 30d",
+            "allow for ever",
+            "pause for 30m",
+            "pause until somebody resumes",
+            "resume",
+            "dlq-drop with the reason empty",
+            "dlq-retry",
+        ]
+    )
+
+
 def test_every_act_is_remembered_with_who_did_it(fleet: Fleet) -> None:
     fleet.send("ban", address=IP)
     fleet.send("unban", address=IP)
@@ -187,3 +229,31 @@ def test_every_act_is_remembered_with_who_did_it(fleet: Fleet) -> None:
     acts = fleet.audit()
     assert {act.verb for act in acts} == {"ban", "unban", "allow", "disallow", "pause", "resume"}
     assert {act.by for act in acts} == {"ann (dashboard)"}
+
+
+@pytest.mark.parametrize(("action", "done"), [("retry", "put back"), ("drop", "dropped")])
+def test_a_form_takes_a_hundred_letters_at_most_and_says_that_more_are_left(
+    fleet: Fleet, state: StateFile, action: str, done: str
+) -> None:
+    bury(state, *["empty"] * 250, "no_ip")
+
+    said = [fleet.lines(action, reason="empty", sure="yes") for _ in range(3)]
+
+    assert said == [[f"100 {done}; more may be left: press again"]] * 2 + [[f"50 {done}"]]
+    told = [(each.verb, each.count, len(each.what)) for each in fleet.audit()]
+    assert sorted(told) == [(f"dlq-{action}", 50, 50), *[(f"dlq-{action}", 100, 100)] * 2]
+    assert [each.reason for each in open_dead_letters(fleet.settings).letters(10)] == ["no_ip"]
+
+
+def test_a_letter_that_is_named_is_put_back_and_nothing_else_is_said_to_be_left(
+    fleet: Fleet, state: StateFile
+) -> None:
+    bury(state, "empty", "empty", "empty")
+    _, letter, _ = open_dead_letters(fleet.settings).letters(3)
+
+    assert fleet.lines("retry", id=letter.id) == ["1 put back"]
+
+
+def bury(state: StateFile, *reasons: str) -> None:
+    letters = [DeadLetter("{}", {reason: 1}, "", str(number)) for number, reason in enumerate(reasons)]
+    assert not any(SqliteInbox(state, SystemClock()).bury(letters))

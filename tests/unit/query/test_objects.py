@@ -1,12 +1,13 @@
-"""A ban as a JSON object."""
+"""A ban, and an act, as a JSON object."""
 
 from __future__ import annotations
 
 import pytest
 
+from f2b_worker.domain.acts.act import Act, Verb
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.domain.judge.verdicts import Ban, OffenderId
-from f2b_worker.query.objects import ban_object
+from f2b_worker.query.objects import act_object, ban_object
 
 WHO = OffenderId("login", "203.0.113.7/32")
 
@@ -25,3 +26,8 @@ def test_an_end_that_never_comes_is_null() -> None:
 @pytest.mark.parametrize(("origin", "by"), [("", "judge"), ("cli", "cli"), ("adopted", "adopted")])
 def test_a_ban_says_who_banned(origin: str, by: str) -> None:
     assert ban_object(WHO, Ban(0, 1, 1, 1, origin=origin))["by"] == by
+
+
+def test_an_act_says_how_it_was_done() -> None:
+    act = Act("a", 0, "ann", Verb.UNBAN, how="and forget the past")
+    assert act_object(act)["how"] == "and forget the past"

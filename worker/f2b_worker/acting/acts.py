@@ -7,11 +7,12 @@ import threading
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.act import TEXT_MAX, Act, Verb
 from f2b_worker.domain.backoff import backoff_s
 from f2b_worker.domain.jails import FOREVER_MS
 from f2b_worker.errors import F2bError, Invalid, Retryable
 from f2b_worker.process.opening import local_name, who_acts
+from f2b_worker.query.wording import duration
 from f2b_worker.query.wrong import WrongSetting
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def new_act(  # noqa: PLR0913 - one for each attribute
     jail: str = "",
     reason: str = "",
     count: int = 0,
+    how: str = "",
     by: str | None = None,
     tell: Tell = tell_nobody,
 ) -> Act:
@@ -53,6 +55,7 @@ def new_act(  # noqa: PLR0913 - one for each attribute
         jail: In which jail, if it is one.
         reason: Why.
         count: To how many, if *what* does not name them all.
+        how: See `Act.how`; what is too long is cut.
         by: Who acts; None: whoever runs this process.
         tell: Told in one line if AWS does not say who that is.
 
@@ -71,6 +74,7 @@ def new_act(  # noqa: PLR0913 - one for each attribute
             jail=jail,
             reason=reason,
             count=count or len(named),
+            how=how[:TEXT_MAX],
         ).shortened()
     except ValueError as error:
         raise WrongSetting(str(error)) from error
@@ -79,6 +83,11 @@ def new_act(  # noqa: PLR0913 - one for each attribute
 def end_of(act: Act, for_ms: int | None) -> int | None:
     """Tell when what an act begins for so long ends; None for ever."""
     return None if for_ms is None or act.at_ms + for_ms >= FOREVER_MS else act.at_ms + for_ms
+
+
+def for_how_long(for_ms: int | None) -> str:
+    """Write for how long something is to last, as the audit has it; None for ever."""
+    return "for ever" if for_ms is None or for_ms >= FOREVER_MS else f"for {duration(for_ms)}"
 
 
 def actor(settings: OperatorSettings, tell: Tell) -> str:

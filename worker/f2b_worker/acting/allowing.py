@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from f2b_worker.acting.acts import Tell, end_of, for_each, insistently, new_act, tell_nobody
+from f2b_worker.acting.acts import Tell, end_of, for_each, for_how_long, insistently, new_act, tell_nobody
 from f2b_worker.acting.guard import too_wide
 from f2b_worker.acting.outcomes import Outcome
 from f2b_worker.adapters.clock import SystemClock
@@ -82,7 +82,8 @@ def allow(
     if dry_run:
         would = [Outcome(who.key, "would be lifted", who.jail) for who in covered(book, asked)]
         return Changed(None, [*wrong, *(Outcome(each, "would be allowed") for each in asked), *would])
-    act = new_act(settings, Verb.ALLOW, asked, reason=wish.comment, by=by, tell=tell)
+    how = for_how_long(wish.for_ms)
+    act = new_act(settings, Verb.ALLOW, asked, reason=wish.comment, how=how, by=by, tell=tell)
     until_ms = end_of(act, wish.for_ms)
     acts = open_acts(settings)
     if asked:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from f2b_worker.acting.acts import Tell, fail_if_all_failed, for_each, new_act, tell_nobody
+from f2b_worker.acting.acts import Tell, fail_if_all_failed, for_each, for_how_long, new_act, tell_nobody
 from f2b_worker.acting.guard import Guard
 from f2b_worker.acting.outcomes import Outcome
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL, Order
-from f2b_worker.domain.jails import FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
+from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS, JAIL_NAME, JAIL_NAME_RULE, SECOND_MS
 from f2b_worker.domain.judge.verdicts import OffenderId
 from f2b_worker.errors import F2bError
 from f2b_worker.process.opening import open_acts
@@ -122,10 +122,17 @@ def ban(  # noqa: PLR0913 - where, what, who, and how it is told
     stored: Mapping[OffenderId, Offender | F2bError] = {}
     if whom and not dry_run:
         keys = [each.key for each in whom]
-        act = begun = new_act(settings, Verb.BAN, keys, jail=wish.jail, reason=wish.reason, by=by, tell=tell)
+        act = begun = new_act(
+            settings, Verb.BAN, keys, jail=wish.jail, reason=wish.reason, how=_how(wish), by=by, tell=tell
+        )
         stored = for_each(lambda part: acts.ban(begun, dict.fromkeys(part, order)), whom)
         fail_if_all_failed(stored.values())
     return Banned(act, [*refused, *(_outcome(who, stored.get(who), order) for who in whom)], stored)
+
+
+def _how(wish: BanWish) -> str:
+    where = "" if wish.blocklists == (DEFAULT_BLOCKLIST,) else f" into {', '.join(wish.blocklists)}"
+    return for_how_long(wish.for_ms) + where
 
 
 def _sorted_out(wish: BanWish, jails: Jails, guard: Guard) -> tuple[list[Outcome], list[OffenderId]]:

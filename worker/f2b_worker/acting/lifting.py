@@ -123,7 +123,8 @@ def unban(  # noqa: PLR0913 - where, what, who, and how it is told
         would = [Outcome(who.key, "would be lifted", who.jail) for who in whom]
         return Lifted(None, [*refused, *would], networks=networks)
     keys = [each.key for each in whom]
-    act = new_act(settings, Verb.UNBAN, keys, jail=wish.jail or "", reason=wish.reason, by=by, tell=tell)
+    how = "and forget the past" if wish.forget else ""
+    act = new_act(settings, Verb.UNBAN, keys, jail=wish.jail or "", reason=wish.reason, how=how, by=by, tell=tell)
     outcomes, bans = _lift(acts, act, whom, forget=wish.forget)
     return Lifted(act, [*refused, *outcomes], bans, networks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from f2b_worker.acting.acts import Tell, end_of, insistently, new_act, tell_nobody
+from f2b_worker.acting.acts import Tell, end_of, for_how_long, insistently, new_act, tell_nobody
 from f2b_worker.adapters.clock import SystemClock
 from f2b_worker.config.jails_file import read_jails
 from f2b_worker.domain.acts.act import Verb
@@ -75,7 +75,8 @@ def pause(  # noqa: PLR0913 - where, what, who, and how it is told
     if blocklist != EVERY_BLOCKLIST:
         checked_blocklists(read_jails(settings.config), [blocklist])
     acts = open_acts(settings)
-    act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason, by=by, tell=tell)
+    how = "until somebody resumes" if for_ms is None else for_how_long(for_ms)
+    act = new_act(settings, Verb.PAUSE, [blocklist], reason=reason, how=how, by=by, tell=tell)
     until_ms = end_of(act, for_ms)
     insistently(lambda: acts.pause(act, blocklist, until_ms))
     return Paused(act, until_ms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2b_worker.acting.letters import ALL, Letters
+from f2b_worker.acting.letters import ALL, HIDDEN, Letters
 from f2b_worker.acting.letters import drop as drop_for_good
 from f2b_worker.acting.letters import retry as put_back
 from f2b_worker.cli.group import LateGroup, answer
@@ -46,7 +46,7 @@ def list_letters(*, reason: str | None, limit: int, form: str, **given: Any) -> 
 
     They stay where they are. Other readers of the dead-letter queue do not see them for a moment.
     """
-    letters = open_dead_letters(settings_of(given, role="dlq")).letters(limit)
+    letters = list(open_dead_letters(settings_of(given, role="dlq")).letters(limit))
     reasons = reasons_of(letters)
     chosen = [each for each in letters if has_reason(each, reason)]
     _show(chosen, form, {"reasons": dict(reasons.most_common())})
@@ -88,7 +88,7 @@ def retry(ids: Sequence[str], *, form: str, **given: Any) -> None:
     which = Letters(ids, given.pop("reason"), given.pop("every"), given.pop("yes"))
     with usage_errors():
         which.check_retry()
-        done = put_back(settings_of(given, role="dlq"), which, tell=remark)
+        done = put_back(settings_of(given, role="dlq"), which, tell=remark).letters
     _say(ids, done, form, f"{len(done):,} put back")
 
 
@@ -107,7 +107,7 @@ def drop(ids: Sequence[str], *, form: str, **given: Any) -> None:
     which = Letters(ids, given.pop("reason"), given.pop("every"), given.pop("yes"))
     with usage_errors():
         which.check_drop()
-        done = drop_for_good(settings_of(given, role="dlq"), which, tell=remark)
+        done = drop_for_good(settings_of(given, role="dlq"), which, tell=remark).letters
     _say(ids, done, form, f"{len(done):,} dropped")
 
 
@@ -120,7 +120,7 @@ def _say(ids: Sequence[str], done: Sequence[StoredLetter], form: str, text: str)
 def _is_all(ids: Sequence[str], found: Sequence[StoredLetter]) -> bool:
     missing = [each for each in ids if each not in {letter.id for letter in found}]
     for each in missing:
-        remark(f"{each}: there is no such dead letter, or somebody else looks at it just now")
+        remark(f"{each}: there is no such dead letter, or {HIDDEN}")
     return not missing
 
 

@@ -9,8 +9,18 @@ from f2b_worker.domain.jails import DEFAULT_BLOCKLIST, FOREVER_MS
 from f2b_worker.domain.judge.enforcement import State
 from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
+from f2b_worker.domain.judge.verdicts import weight_of
 from f2b_worker.query.reasons import because, filled
-from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, moment, ordinal, plain_text
+from f2b_worker.query.wording import (
+    did,
+    duration,
+    extended_by,
+    infractions,
+    is_elsewhere,
+    moment,
+    ordinal,
+    plain_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +67,7 @@ def _details(answer: Answer) -> Iterator[tuple[str, Sequence[str]]]:
 
 def _did(act: Act) -> str:
     reason = f": {plain_text(act.reason)}" if act.reason else ""
-    return f"{moment(act.at_ms)}  {act.verb.value} by {plain_text(act.by)}{reason}"
+    return f"{moment(act.at_ms)}  {did(act)} by {plain_text(act.by)}{reason}"
 
 
 def _shown(texts: Iterable[str]) -> list[str]:
@@ -76,7 +86,7 @@ def _running(ban: Ban, now_ms: int) -> str:
 
 
 def _past(ban: Ban) -> str:
-    backed = f", {infractions(len(ban.evidence))}" if ban.evidence else ""
+    backed = f", {infractions(weight_of(ban.evidence))}" if ban.evidence else ""
     return f"{ordinal(ban.count)}, {moment(ban.start_ms)} to {moment(ban.until_ms)}, {_extended(ban)}{backed}"
 
 

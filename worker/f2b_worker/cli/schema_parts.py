@@ -74,6 +74,7 @@ ACT = an_object(
         "count": {"type": "integer", "description": "Of how many things it is about."},
         "jail": MAYBE_TEXT,
         "reason": TEXT,
+        "how": {"type": "string", "description": "What else was said, in words that follow the verb: `for 1h`."},
         "id": TEXT,
     }
 )

@@ -13,6 +13,7 @@ from f2b_worker.domain.acts.hand_bans import MANUAL_JAIL
 from f2b_worker.domain.addresses import display
 from f2b_worker.domain.durations import parse_duration_ms
 from f2b_worker.domain.jails import FOREVER_MS, SECOND_MS
+from f2b_worker.ports import LETTERS_AT_ONCE
 from f2b_worker.query.wording import blocklist_named, moment, paused_is, plain_text
 from f2b_worker.query.wrong import WrongSetting
 
@@ -56,11 +57,11 @@ class Acts:
         return {name: _refusing(act) for name, act in every.items()}
 
     def ban(self, visitor: Visitor, form: Form) -> Said:
-        """Ban addresses and networks: address, jail, for, forever, blocklist, reason, sure."""
+        """Ban addresses and networks: address, jail, for, blocklist, reason, sure."""
         wish = banning.BanWish(
             _addresses(form),
             _text(form, "jail") or MANUAL_JAIL,
-            FOREVER_MS if _is_ticked(form, "forever") else _length_ms(form),
+            _length_ms(form),
             tuple(_words(form, "blocklist")),
             _text(form, "reason"),
             _is_ticked(form, "sure"),
@@ -121,16 +122,16 @@ class Acts:
         return Said(bool(done), text, bool(done))
 
     def retry(self, visitor: Visitor, form: Form) -> Said:
-        """Put dead letters back: id or letter-reason, sure."""
+        """Put dead letters back, a hundred at most: id or reason, sure."""
         which = _letters(form)
-        done = letters.retry(self.settings, which, by=self._who(visitor))
-        return _counted(len(done), len(which.ids), "put back")
+        taken = letters.retry(self.settings, which, by=self._who(visitor), most=LETTERS_AT_ONCE)
+        return _counted(taken, which, "put back")
 
     def drop(self, visitor: Visitor, form: Form) -> Said:
-        """Delete dead letters: id or letter-reason, sure."""
+        """Delete dead letters, a hundred at most: id or reason, sure."""
         which = _letters(form)
-        done = letters.drop(self.settings, which, by=self._who(visitor))
-        return _counted(len(done), len(which.ids), "dropped")
+        taken = letters.drop(self.settings, which, by=self._who(visitor), most=LETTERS_AT_ONCE)
+        return _counted(taken, which, "dropped")
 
     def _who(self, visitor: Visitor) -> str:
         return f"{self.by or visitor.name} (dashboard)"
@@ -189,19 +190,21 @@ def _length_ms(form: Form) -> int | None:
 
 
 def _letters(form: Form) -> letters.Letters:
-    return letters.Letters(
-        _words(form, "id"),
-        _text(form, "reason") or None,
-        _is_ticked(form, "all"),
-        _is_ticked(form, "sure"),
-    )
+    ids, reason = _words(form, "id"), _text(form, "reason")
+    if bool(ids) == bool(reason):
+        raise WrongSetting("choose the letters, or a reason that they have")
+    return letters.Letters(ids, reason or None, yes=_is_ticked(form, "sure"))
 
 
-def _counted(number: int, asked: int, done: str) -> Said:
+def _counted(taken: letters.Taken, which: letters.Letters, done: str) -> Said:
+    number = len(taken.letters)
+    missing = max(0, len(which.ids) - number)
     text = f"{number:,} {done}"
-    if number < asked:
-        text += f"; {asked - number:,} not there any more, or somebody else looks at it just now"
-    return Said(number > 0 and number >= asked, text, number > 0)
+    if missing:
+        text += f"; {missing:,} not there any more, or {letters.HIDDEN}"
+    elif not taken.is_all:
+        text += "; more may be left: press again"
+    return Said(number > 0 and not missing, text, number > 0)
 
 
 def _outcomes(outcomes: Sequence[Outcome], more: Iterable[str] = ()) -> Said:

@@ -14,6 +14,7 @@ from f2b_worker.ports.enforcing import Adopter, EntryKind, IpSet, IpSetContents,
 from f2b_worker.ports.fleet import Fleet, Holder, QueueDepth, WorkerSign
 from f2b_worker.ports.ledger import Answers, BanBook, Changes, Follower, Lease, Ledger, SchemaMark, StandingBan
 from f2b_worker.ports.queue import (
+    LETTERS_AT_ONCE,
     RECEIVE_MAX,
     DeadLetter,
     DeadLetters,
@@ -25,6 +26,7 @@ from f2b_worker.ports.queue import (
 from f2b_worker.ports.tally import BanListener, Deaf, Tally, TallyReader
 
 __all__ = [
+    "LETTERS_AT_ONCE",
     "RECEIVE_MAX",
     "Acts",
     "Adopter",

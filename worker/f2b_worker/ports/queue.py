@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from f2b_worker.errors import F2bError
 
 
 RECEIVE_MAX = 10
 """So many messages one receive brings at most: SQS's limit, and so everybody's."""
+
+LETTERS_AT_ONCE = 100
+"""So many dead letters are held while whoever takes them is told: as many as an act names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +138,28 @@ class StoredLetter:
 class DeadLetters(Protocol):
     """The dead letters, as an operator reads and empties them; called by one thread at a time."""
 
-    def letters(self, limit: int) -> Sequence[StoredLetter]:
-        """Read up to *limit* letters, and leave them where they are."""
+    def letters(self, limit: int) -> Iterator[StoredLetter]:
+        """Go through up to *limit* letters, and leave them where they are; others may see them only at the end."""
         ...
 
-    def take(self, wanted: Callable[[StoredLetter], bool], *, retry: bool) -> Sequence[StoredLetter]:
-        """Put the wanted letters back into the queue, or forget them for good; answer which.
+    def take(
+        self,
+        wanted: Callable[[StoredLetter], bool],
+        before: Callable[[Sequence[StoredLetter]], object],
+        *,
+        retry: bool,
+        most: int,
+        limit: int,
+    ) -> Sequence[StoredLetter]:
+        """Put wanted letters back into the queue, or forget them for good; answer which.
 
         A letter leaves only once it is in the queue: after an error some may be in both.
+
+        Args:
+            wanted: Asked about each letter.
+            before: Told of `LETTERS_AT_ONCE` at most, before any of them leaves; if it fails, none of these does.
+            retry: Whether they are put back.
+            most: So many are taken, at most.
+            limit: So many are looked at, at most.
         """
         ...

@@ -91,7 +91,7 @@ class LetterReader:
 
     def _found(self) -> Letters:
         try:
-            found = open_dead_letters(self._settings).letters(LETTERS_MAX + 1)
+            found = list(open_dead_letters(self._settings).letters(LETTERS_MAX + 1))
             shown = found[:LETTERS_MAX]
             return Letters(shown, self._clock.now_ms(), len(found) <= LETTERS_MAX, reasons_of(shown))
         except F2bError as error:

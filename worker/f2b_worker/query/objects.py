@@ -82,7 +82,7 @@ def notes_object(region: str, notes: Notes) -> dict[str, Any]:
     }
 
 
-ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "id")
+ACT_KEYS = ("time", "time_at", "by", "verb", "what", "count", "jail", "reason", "how", "id")
 """What an act has as a JSON object."""
 
 
@@ -96,5 +96,6 @@ def act_object(act: Act) -> dict[str, Any]:
         "count": act.count or len(act.what),
         "jail": act.jail or None,
         "reason": act.reason,
+        "how": act.how,
         "id": act.id,
     }

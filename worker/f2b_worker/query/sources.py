@@ -139,12 +139,11 @@ class Sources:
         self._need_the_ledger()
         return story(self.settings, self.jails, asked, seen=seen)
 
-    def groups(self, by: str, *, since_ms: int | None = None, top: int = 100) -> Groups:
+    def groups(self, by: str, *, top: int = 100) -> Groups:
         """Count the running bans.
 
         Args:
             by: By what: a name in `GROUPS`, or `COUNTRY`.
-            since_ms: Only bans that started within so long.
             top: So many groups at most.
 
         Raises:
@@ -155,10 +154,10 @@ class Sources:
         found = self.snapshot()
 
         def make() -> tuple[Groups, bool]:
-            numbers = counted(found.standing, group_of, now_ms=self.now_ms(), since_ms=since_ms)
-            return Groups(by, largest(numbers, by, top), sum(numbers.values())), since_ms is None
+            numbers = counted(found.standing, group_of, now_ms=self.now_ms())
+            return Groups(by, largest(numbers, by, top), sum(numbers.values())), True
 
-        return self._groups.of(found.number, (by, since_ms, top), make)
+        return self._groups.of(found.number, (by, top), make)
 
     def audit(self, page: int = 1, *, per_page: int = PER_PAGE) -> AuditPage:
         """Tell who did what, the newest first, as long ago as acts are kept by these settings.

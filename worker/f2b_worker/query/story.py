@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.adapters.clock import SystemClock
-from f2b_worker.domain.acts.allowlist import counting
+from f2b_worker.domain.acts.allowlist import counting, with_entries
 from f2b_worker.domain.addresses import family_of
 from f2b_worker.domain.judge.enforcement import NotNoted, in_each, state_of
 from f2b_worker.domain.judge.explanations import explain as explained
@@ -69,7 +69,7 @@ def story(
         jails: By which it is judged.
         asked: The address, or a network, as `asked_in` read it.
         jail: The one jail, if it is one.
-        seen: What is known of IP sets, and of networks around it; WAF and ledger are asked if it is not given.
+        seen: What is known of IP sets, allowlist, and networks around it; None: WAF and ledger are asked.
     """
     unreadable: list[Unreadable] = []
     book = open_ban_book(settings, aside=unreadable.append)
@@ -78,9 +78,11 @@ def story(
     known = look_up(book, jails.policy, asked, jail, unreadable, now_ms=now_ms, standing=standing)
     sight = _Sight(seen.places, seen.read) if seen else _look(settings, jails, unreadable)
     acts = open_acts(settings, aside=unreadable.append)
-    listed = Networks(each.network for each in counting(acts.allowlist(), now_ms))
+    entries = counting(seen.entries if seen else acts.allowlist(), now_ms)
+    listed = Networks(each.network for each in entries)
+    allowed = with_entries(jails.allowed, entries, now_ms)
     done = {key: tuple(acts.acts_on(key)) for key in {each.remembered.who.key for each in known}}
-    answer = partial(_answer, jails, asked, sight, listed, countries_if_known(), now_ms)
+    answer = partial(_answer, jails, asked, sight, listed, allowed, countries_if_known(), now_ms)
     return Story(asked.network, now_ms, [answer(each, done[each.remembered.who.key]) for each in known])
 
 
@@ -111,6 +113,7 @@ def _answer(  # noqa: PLR0913, PLR0917
     asked: Asked,
     sight: _Sight,
     listed: Networks,
+    allowed: Networks,
     countries: Countries | None,
     now_ms: int,
     known: Known,
@@ -126,7 +129,6 @@ def _answer(  # noqa: PLR0913, PLR0917
         listed=listed,
     )
     ban = UNREADABLE if known.is_ban_unreadable else found.ban
-    allowed = Networks((*jails.allowed.entries, *listed.entries))
     state: State | None = None
     states: Mapping[str, State] = {}
     with suppress(NotNoted):  # then nobody knows it just now

@@ -9,6 +9,7 @@ from f2b_worker.domain.acts.control import EVERY_BLOCKLIST
 from f2b_worker.domain.jails import DAY_MS, DEFAULT_BLOCKLIST, FOREVER_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
+    from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.judge.verdicts import Ban
 
 SHOWN_CHARACTERS = 100
@@ -78,6 +79,11 @@ def time_object(name: str, at_ms: int | None) -> dict[str, Any]:
 def plain_text(text: str) -> str:
     """Write what somebody typed so that it steers no terminal."""
     return text if text.isprintable() else ascii(text)
+
+
+def did(act: Act) -> str:
+    """Write what somebody did, and how: `ban for 1h`."""
+    return f"{act.verb.value} {plain_text(act.how)}".rstrip()
 
 
 def origin_of(ban: Ban) -> str:

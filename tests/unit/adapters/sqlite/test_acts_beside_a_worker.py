@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,6 +145,23 @@ def test_acts_are_kept_as_long_as_it_was_said_and_then_removed(
     clock.advance(3 * DAY_MS / 1000)
     ledger.purge()
     assert [*acts.audit(0)] == acts.acts_on(WHO.key) == []
+
+
+def test_an_older_f2b_reads_acts_that_say_how_and_writes_its_own_beside_them(
+    state: StateFile, ledger: SqliteLedger, acts: SqliteActs, clock: FakeClock
+) -> None:
+    ban(ledger, clock)
+    acts.lift(replace(lift(clock), how="and forget the past"), [WHO])
+    (of_worker,) = ledger.follow().poll().bans
+
+    old = "INSERT INTO acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    row = ("old", clock.now_ms() - 1, "ann", "unban", "[]", "", "", 0, 99_999)
+    state.writer.do("testing", lambda connection: connection.execute(old, row))
+    read = "SELECT id, at_ms, who, verb, what, jail, reason, number FROM acts ORDER BY at_ms DESC"
+
+    assert of_worker.who == WHO
+    assert [each[0] for each in state.reader().execute(read)] == ["a", "old"]
+    assert [(each.id, each.how) for each in acts.audit(0)] == [("a", "and forget the past"), ("old", "")]
 
 
 @pytest.mark.parametrize(

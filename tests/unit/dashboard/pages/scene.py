@@ -62,8 +62,15 @@ class Fleet:
     state: StateFile
     now_ms: int
 
-    def ban(self, whom: Iterable[OffenderId], *, note: str = "", start_ms: int | None = None) -> None:
-        """Ban some, each for three infractions with a note."""
+    def ban(
+        self,
+        whom: Iterable[OffenderId],
+        *,
+        note: str = "",
+        start_ms: int | None = None,
+        evidence: tuple[Hit, ...] = (),
+    ) -> None:
+        """Ban some, each for *evidence*, or three infractions with a note."""
         start = self.now_ms - 60_000 if start_ms is None else start_ms
         ledger = SqliteLedger(self.state, SystemClock(), kept_ms=30 * DAY_MS)
         decisions = {}
@@ -72,7 +79,7 @@ class Fleet:
             seen = ledger.record({who: ()})[who]
             assert isinstance(seen, Offender)
             count = seen.ban.count + 1 if seen.ban else 1
-            ban = Ban(start - number, start - number + LENGTH_MS, count, LENGTH_MS, evidence=hits)
+            ban = Ban(start - number, start - number + LENGTH_MS, count, LENGTH_MS, evidence=evidence or hits)
             decisions[who] = Decision(seen, ban)
         for answer in ledger.commit(decisions).values():
             assert isinstance(answer, Offender), answer

@@ -11,16 +11,21 @@ import pytest
 from f2b_worker.config.operator import OperatorSettings
 from f2b_worker.dashboard.asked import Visitor
 from f2b_worker.dashboard.pages.address import blocklists_in, unban_command
+from f2b_worker.domain.acts.act import Act, Verb
+from f2b_worker.domain.acts.allowlist import AllowEntry
 from f2b_worker.domain.blocklists import Blocklist
 from f2b_worker.domain.jails import DAY_MS
+from f2b_worker.domain.judge.verdicts import Hit, OffenderId
 from f2b_worker.query.lookup import asked_in, look_up
 from f2b_worker.query.reasons import because
 from f2b_worker.query.story import story
 from f2b_worker.query.wording import moment
 from f2b_worker.testing import MemoryLedger
-from tests.unit.dashboard.pages.scene import BANNED, Looking
+from tests.unit.dashboard.pages.scene import BANNED, Looking, OtherSnapshot, new_fleet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from f2b_worker.ports import StandingBan
     from f2b_worker.query.sources import Sources
     from tests.unit.dashboard.pages.scene import Fleet
@@ -52,6 +57,45 @@ def test_the_story_has_infractions_with_notes_bans_and_who_lifted_one(reader: Lo
     assert "Banned in jail login ." in page.text
 
 
+def test_a_page_says_one_number_of_infractions_for_a_hit_that_counts_for_several(
+    reader: Looking, fleet: Fleet
+) -> None:
+    hit = Hit(fleet.now_ms - 1000, "heavy", weight=5)
+    fleet.ban([OffenderId("login", "203.0.113.200/32")], evidence=(hit,))
+
+    page = reader.main("/address/203.0.113.200")
+
+    assert "5 infractions within" in page.one("p", class_="because").text
+    (row,) = [each for each in page.all("tr") if each.text.startswith("1st (runs)")]
+    assert "5 infractions" in row.text
+    assert page.one("svg", class_="timeline")["aria-label"].startswith("5 infractions and 1 ban ")
+
+
+def test_a_story_of_a_thousand_infractions_says_how_many_it_leaves_out(reader: Looking, fleet: Fleet) -> None:
+    hits = tuple(Hit(fleet.now_ms - 2000 + number, f"id-{number:04d}") for number in range(1000))
+    fleet.ban([OffenderId("login", "203.0.113.201/32")], evidence=hits)
+
+    page = reader.main("/address/203.0.113.201")
+
+    (caption,) = [each.text for each in page.all("caption") if each.text.startswith("Infractions")]
+    assert caption == "Infractions, the newest first; 900 older ones are not shown"
+
+
+def test_the_story_and_the_audit_say_how_something_was_done(tmp_path: Path) -> None:
+    fleet = new_fleet(tmp_path)
+    who = OffenderId("login", "203.0.113.7/32")
+    fleet.ban([who])
+    act = Act("lift", fleet.now_ms, "ben@laptop", Verb.UNBAN, (who.key,), how="and forget the past")
+    fleet.act(act, lift=[who])
+    sources = fleet.sources()
+
+    for url in ("/address/203.0.113.7", "/audit"):
+        assert "unban and forget the past" in Looking(sources).main(url).text
+
+    sources.close()
+    fleet.state.close()
+
+
 def test_nothing_misses_in_a_window_whose_infractions_a_running_ban_has_used(reader: Looking) -> None:
     page = reader.main(f"/address/{BANNED}")
     login, scan = (page.one("section", aria_labelledby=f"jail-{number}").text for number in (1, 2))
@@ -59,6 +103,12 @@ def test_nothing_misses_in_a_window_whose_infractions_a_running_ban_has_used(rea
     assert "0 of 3 infractions within 10m, counted since the ban" in login
     assert "missing" not in login
     assert "1 of 3 infractions within 10m, 2 missing" in scan
+
+
+def test_the_allowlist_that_the_snapshot_has_is_not_read_again_for_the_story(sources: Sources) -> None:
+    known = OtherSnapshot(sources, entries=(AllowEntry(f"{BANNED}/32"),))
+
+    assert "On the allowlist" in Looking(known).main(f"/address/{BANNED}").text
 
 
 def test_whom_nobody_bans_has_no_window_and_a_way_to_the_list_that_says_so(reader: Looking) -> None:

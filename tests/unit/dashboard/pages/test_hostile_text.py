@@ -49,7 +49,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looking]:
             hit = Hit(fleet.now_ms - 1000 - number, f"{text}@{text}|{text}")
             fleet.watch(OffenderId("login", f"{BANNED}/32"), [hit])
         fleet.ban([OffenderId(jail, f"203.0.113.{100 + number}/32")], note=text)
-        act = Act(f"act{number}", fleet.now_ms - number, text, Verb.BAN, (f"{BANNED}/32", text), text, text)
+        act = Act(
+            f"act{number}", fleet.now_ms - number, text, Verb.BAN, (f"{BANNED}/32", text), text, text, how=text
+        )
         fleet.act(act)
         entry = AllowEntry(f"198.51.100.{number}/32", None, text, text, fleet.now_ms)
         fleet.act(Act(f"allow{number}", fleet.now_ms, text, Verb.ALLOW, (entry.network,)), allow=[entry])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -295,6 +296,19 @@ def test_a_dead_letter_is_shown_with_its_reason_and_what_is_in_it(operator: Look
     assert page.one("form", id="retry").one("option")["value"] == "empty"
     assert "required" in page.one("form", id="drop").one("input", name="sure").attributes
     assert "There are none." not in page.text
+
+
+def test_of_many_dead_letters_the_choice_says_among_how_many_they_were_counted(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (letter,) = sources.letters().letters
+    found = Letters((letter,) * 100, 0, is_whole=False, reasons=Counter(empty=37))
+    monkeypatch.setattr(sources, "letters", lambda: found)
+    page = Looking(sources, OPERATOR).main("/queue")
+
+    for name in ("retry", "drop"):
+        assert page.one("form", id=name).one("option").text == "empty (37 of the first 100)"
+        assert "up to 100 with this reason" in page.one("form", id=name).text
 
 
 def test_dead_letters_that_are_not_read_yet_are_asked_for_again(

@@ -50,6 +50,17 @@ def test_a_ban_for_ever_leaves_room_for_what_led_to_it() -> None:
     assert drawn.told.startswith("3 infractions and 1 ban from ")
 
 
+def test_of_a_thousand_infractions_the_newest_are_drawn_and_all_are_told() -> None:
+    backed = tuple(Hit(NOW_MS - 60_000 + number, f"id-{number:04d}") for number in range(999))
+    backed += (Hit(NOW_MS - 50_000, "heavy", weight=5),)
+    drawn = timeline_of(answer(Offender(ban=ban(50_000, FOREVER_MS, *backed))))
+
+    assert drawn
+    assert len([each for each in drawn.marks if each.kind == "hit used"]) == 500
+    assert drawn.told.startswith("1004 infractions and 1 ban from ")
+    assert drawn.more == "500 older infractions are not drawn."
+
+
 def test_a_short_ban_that_is_long_over_is_drawn_in_its_own_time() -> None:
     old = ban(30 * DAY_MS, NOW_MS - 30 * DAY_MS + 5 * MINUTE_MS, *hits(30 * DAY_MS, 30 * DAY_MS + MINUTE_MS))
     drawn = timeline_of(answer(Offender(), old))

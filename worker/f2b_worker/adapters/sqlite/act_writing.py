@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from f2b_worker.errors import Unreadable
 
 _NEW_ACT = "INSERT INTO acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+# In the row of nobody: an older f2b writes all columns of an act, and could store none if there were one more.
+_HOW = (
+    "INSERT INTO acts_on (key, jail, act, ended, kept_until_day) VALUES ('', '', ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 NEW_ACT_ON = "INSERT INTO acts_on (key, jail, act, ended, kept_until_day) VALUES (?, ?, ?, ?, ?)"
 DONE = "SELECT ended FROM acts_on WHERE act = ? AND key = ? AND jail = ?"
 _MOVE_HISTORY = "UPDATE OR REPLACE history SET start_ms = ?, ban = ? WHERE key = ? AND jail = ? AND start_ms = ?"
@@ -108,3 +112,5 @@ def remember(act: Act, kept_day: int, connection: sqlite3.Connection) -> None:
     what = json.dumps(short.what)
     row = (act.id, act.at_ms, act.by, act.verb.value, what, act.jail, act.reason, short.count, kept_day)
     connection.execute(_NEW_ACT, row)
+    if short.how:
+        connection.execute(_HOW, (act.id, short.how, kept_day))

@@ -42,7 +42,8 @@ AUDIT_AT_ONCE = 500
 
 _ALLOW = "INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)"
 _ORDERED = "UPDATE counters SET n = n + 1 WHERE name = 'orders'"
-_COLUMNS = "id, at_ms, who, verb, what, jail, reason, number"
+_HOW = "SELECT ended FROM acts_on WHERE act = acts.id AND key = '' AND jail = ''"
+_COLUMNS = f"id, at_ms, who, verb, what, jail, reason, number, ({_HOW})"
 _AUDIT = f"""
 SELECT {_COLUMNS} FROM acts WHERE at_ms >= ? AND (at_ms, id) < (?, ?) ORDER BY at_ms DESC, id DESC LIMIT ?
 """  # noqa: S608
@@ -153,7 +154,7 @@ class SqliteActs:
             there = {network for (network,) in connection.execute("SELECT network FROM allowed")}
             gone = sorted(there.intersection(asked))
             if not self._is_new(act, gone, connection):
-                rows = connection.execute("SELECT key FROM acts_on WHERE act = ?", (act.id,))
+                rows = connection.execute("SELECT key FROM acts_on WHERE act = ? AND key != ''", (act.id,))
                 return frozenset(key for (key,) in rows)
             connection.executemany("DELETE FROM allowed WHERE network = ?", [(each,) for each in gone])
             return frozenset(gone)
@@ -256,8 +257,8 @@ def _parts(items: Iterable[T]) -> list[list[T]]:
 
 
 def _as_act(row: Sequence[Any]) -> Act:
-    act_id, at_ms, by, verb, what, jail, reason, number = row
-    return Act(act_id, at_ms, by, Verb(verb), tuple(map(str, json.loads(what))), jail, reason, number)
+    act_id, at_ms, by, verb, what, jail, reason, number, how = row
+    return Act(act_id, at_ms, by, Verb(verb), tuple(map(str, json.loads(what))), jail, reason, number, how or "")
 
 
 def open_acts(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from f2b_worker.adapters.batches import batches
 from f2b_worker.adapters.sqlite.file import sqlite_errors
-from f2b_worker.ports import StoredLetter
+from f2b_worker.ports import LETTERS_AT_ONCE, StoredLetter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from f2b_worker.adapters.sqlite.writer import Writer
     from f2b_worker.ports import Clock
@@ -20,7 +22,6 @@ _READ = """
 SELECT id, CAST(at_ms AS INTEGER), CAST(reason AS BLOB), CAST(detail AS BLOB), CAST(body AS BLOB)
 FROM dead_letters ORDER BY id LIMIT ?
 """
-_EVERY = -1
 
 
 class SqliteDeadLetters:
@@ -37,20 +38,30 @@ class SqliteDeadLetters:
         self._writer = writer
         self._clock = clock
 
-    def letters(self, limit: int) -> list[StoredLetter]:
-        """Read up to *limit* letters."""
+    def letters(self, limit: int) -> Iterator[StoredLetter]:
+        """Go through up to *limit* letters."""
         with sqlite_errors("reading dead letters"):
-            rows = self._reading.execute(_READ, (limit,)).fetchall()
-        return [
-            StoredLetter(str(number), at_ms, *(bytes(each or b"").decode(errors="replace") for each in texts))
-            for number, at_ms, *texts in rows
-        ]
+            for number, at_ms, *texts in self._reading.execute(_READ, (limit,)):
+                read = (bytes(each or b"").decode(errors="replace") for each in texts)
+                yield StoredLetter(str(number), at_ms, *read)
 
-    def take(self, wanted: Callable[[StoredLetter], bool], *, retry: bool) -> list[StoredLetter]:
-        """Put the wanted letters back into the inbox, or forget them; answer which."""
-        taken = [each for each in self.letters(_EVERY) if wanted(each)]
-        work = partial(_take, taken, self._clock.now_ms() if retry else None)
-        self._writer.do("emptying the dead letters", work)
+    def take(
+        self,
+        wanted: Callable[[StoredLetter], bool],
+        before: Callable[[Sequence[StoredLetter]], object],
+        *,
+        retry: bool,
+        most: int,
+        limit: int,
+    ) -> list[StoredLetter]:
+        """Put wanted letters back into the inbox, or forget them; answer which."""
+        taken: list[StoredLetter] = []
+        found = islice(filter(wanted, self.letters(limit)), most)
+        for part in batches(found, LETTERS_AT_ONCE):
+            before(part)
+            work = partial(_take, part, self._clock.now_ms() if retry else None)
+            self._writer.do("emptying the dead letters", work)
+            taken += part
         return taken
 
 

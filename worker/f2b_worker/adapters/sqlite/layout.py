@@ -6,7 +6,7 @@
     dead_letters   what was refused, and why
     notes          what the enforcer must not forget
     acts           what somebody did by hand
-    acts_on        on whom, and what ban it ended
+    acts_on        on whom, and what ban it ended; in the row of nobody, how it was done
     allowed        the allowlist of run time
     control        pauses, how often and when somebody asked to read the files again, the worker's sign of life
     tally          the numbers over time: what was counted in an hour

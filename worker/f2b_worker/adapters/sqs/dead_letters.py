@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.adapters.answers import aws_errors, odd_answers
 from f2b_worker.adapters.batches import batches
-from f2b_worker.ports import RECEIVE_MAX, StoredLetter
+from f2b_worker.ports import LETTERS_AT_ONCE, RECEIVE_MAX, StoredLetter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
@@ -37,35 +37,45 @@ class SqsDeadLetters:
         self._queue_url = queue_url
         self._dead_letter_url = dead_letter_url
 
-    def letters(self, limit: int) -> list[StoredLetter]:
-        """Read up to *limit* letters, and leave them where they are."""
-        found: list[dict[str, Any]] = []
+    def letters(self, limit: int) -> Iterator[StoredLetter]:
+        """Go through up to *limit* letters, and leave them where they are."""
+        hidden: dict[str, str] = {}
         try:
-            for messages in self._receives():
-                found += messages
-                if len(found) >= limit:
-                    break
+            yield from islice(self._look(hidden), limit)
         finally:
-            self._show(found)
-        return [_letter(each) for each in found][:limit]
+            self._show(hidden)
 
-    def take(self, wanted: Callable[[StoredLetter], bool], *, retry: bool) -> list[StoredLetter]:
-        """Put the wanted letters back into the queue, or forget them; answer which."""
-        left: dict[str, dict[str, Any]] = {}
+    def take(
+        self,
+        wanted: Callable[[StoredLetter], bool],
+        before: Callable[[Sequence[StoredLetter]], object],
+        *,
+        retry: bool,
+        most: int,
+        limit: int,
+    ) -> list[StoredLetter]:
+        """Put wanted letters back into the queue, or forget them; answer which."""
+        hidden: dict[str, str] = {}
         done: list[StoredLetter] = []
+        found = islice(filter(wanted, islice(self._look(hidden), limit)), most)
         try:
-            for message in chain.from_iterable(self._receives()):
-                letter = _letter(message)
-                if not wanted(letter):
-                    left[letter.id] = message
-                    continue
-                if retry:
-                    self._put_back(letter)
-                self._delete(message)
-                done.append(letter)
+            for part in batches(found, LETTERS_AT_ONCE):
+                before(part)
+                for letter in part:
+                    if retry:
+                        self._put_back(letter)
+                    self._delete(hidden[letter.id])
+                    del hidden[letter.id]
+                    done.append(letter)
         finally:
-            self._show(list(left.values()))
+            self._show(hidden)
         return done
+
+    def _look(self, hidden: dict[str, str]) -> Iterator[StoredLetter]:
+        """Go through all letters; keep the receipts of what is hidden, and no bodies: these are large."""
+        for messages in self._receives():
+            hidden |= {each["MessageId"]: each["ReceiptHandle"] for each in messages}
+            yield from map(_letter, messages)
 
     def _receives(self) -> Iterator[list[dict[str, Any]]]:
         """Receive all messages once, a few at a time: each is hidden from then on."""
@@ -91,18 +101,18 @@ class SqsDeadLetters:
         with aws_errors("putting dead letters back"):
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body)
 
-    def _delete(self, message: dict[str, Any]) -> None:
+    def _delete(self, receipt: str) -> None:
         with aws_errors("deleting dead letters"):
-            self._client.delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=message["ReceiptHandle"])
+            self._client.delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=receipt)
 
-    def _show(self, messages: Sequence[dict[str, Any]]) -> None:
+    def _show(self, hidden: Mapping[str, str]) -> None:
         """Let others see them again at once; what fails is seen again soon anyway."""
-        for batch in batches(messages, RECEIVE_MAX):
+        for batch in batches(hidden.values(), RECEIVE_MAX):
             with aws_errors("showing dead letters again"):
                 self._client.change_message_visibility_batch(
                     QueueUrl=self._dead_letter_url,
                     Entries=[
-                        {"Id": str(place), "ReceiptHandle": each["ReceiptHandle"], "VisibilityTimeout": 0}
+                        {"Id": str(place), "ReceiptHandle": each, "VisibilityTimeout": 0}
                         for place, each in enumerate(batch)
                     ],
                 )

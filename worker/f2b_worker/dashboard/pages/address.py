@@ -7,7 +7,7 @@ from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
-from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
+from f2b_worker.dashboard.pages.countries import knows_countries
 from f2b_worker.dashboard.pages.table import Caption, Standing, columns, lines, standing_of
 from f2b_worker.dashboard.pages.timeline import Timeline, hits_of, last_ban, timeline_of
 from f2b_worker.dashboard.pages.verdict import verdict_of
@@ -19,8 +19,8 @@ from f2b_worker.domain.judge.explanations import Status
 from f2b_worker.domain.judge.infractions import note_of, split_id
 from f2b_worker.domain.judge.verdicts import OffenderId, weight_of
 from f2b_worker.query.lookup import asked_in
-from f2b_worker.query.reasons import because
-from f2b_worker.query.wording import duration, extended_by, infractions, is_elsewhere, ordinal, origin_of
+from f2b_worker.query.reasons import because, filled
+from f2b_worker.query.wording import extended_by, infractions, is_elsewhere, ordinal, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from f2b_worker.dashboard.asked import Asked
     from f2b_worker.domain.acts.act import Act
     from f2b_worker.domain.jails import Policy
-    from f2b_worker.domain.judge.explanations import Explanation, WindowCount
+    from f2b_worker.domain.judge.explanations import Explanation
     from f2b_worker.domain.judge.verdicts import Ban, Hit
     from f2b_worker.query.explanation import Answer
     from f2b_worker.query.pages import BanRow
@@ -131,7 +131,7 @@ def address(asked: Asked, sources: Sources) -> Page:
         "unban": unban_command(sources.settings, network),
         "neighbours": lines(_neighbours(sources, network)),
         "neighbours_caption": Caption("Banned neighbours", columns(country=has_countries), is_seen=False),
-        **countries_shown(has_countries),
+        "has_countries": has_countries,
         "jails": sorted({MANUAL_JAIL, *sources.jails.policy.jails}),
         "manual": MANUAL_JAIL,
         "blocklists": blocklists_in(sources.jails),
@@ -232,7 +232,7 @@ def _hit_line(hit: Hit, *, is_used: bool) -> HitLine:
 
 
 def _ban_line(ban: Ban, *, is_running: bool) -> BanLine:
-    backed = infractions(len(ban.evidence)) if ban.evidence else ""
+    backed = infractions(weight_of(ban.evidence)) if ban.evidence else ""
     where = f"in {', '.join(ban.blocklists)}" if is_elsewhere(ban) else "observed only" if ban.observed else ""
     return BanLine(
         ordinal(ban.count),
@@ -251,12 +251,7 @@ def _windows(found: Explanation) -> list[str]:
     if found.exemption:
         return []
     if found.ban:
-        return [f"{_filled(each)}, counted since the ban" for each in found.counts]
+        return [f"{filled(each)}, counted since the ban" for each in found.counts]
     return [
-        f"{_filled(each)}, {each.missing} missing" if each.missing > 0 else _filled(each) for each in found.counts
+        f"{filled(each)}, {each.missing} missing" if each.missing > 0 else filled(each) for each in found.counts
     ]
-
-
-def _filled(count: WindowCount) -> str:
-    window = count.window
-    return f"{count.counted} of {infractions(window.maxretry)} within {duration(window.findtime_ms)}"

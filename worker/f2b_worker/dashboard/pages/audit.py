@@ -9,6 +9,7 @@ from f2b_worker.dashboard.pages.paging import Pages, number_in, page_links
 from f2b_worker.dashboard.pages.verdict import verdict_of
 from f2b_worker.dashboard.rendering import link
 from f2b_worker.domain.addresses import display, is_key
+from f2b_worker.query.wording import did
 
 if TYPE_CHECKING:
     from f2b_worker.dashboard.asked import Asked
@@ -34,7 +35,7 @@ class ActLine(NamedTuple):
 
     at_ms: int
     by: str
-    verb: str
+    did: str
     things: tuple[Thing, ...]
     more: int
     jail: str
@@ -64,4 +65,4 @@ def act_line(act: Act) -> ActLine:
     things = tuple(
         Thing(display(each), link(f"/address/{display(each)}") if is_key(each) else "") for each in named
     )
-    return ActLine(act.at_ms, act.by, act.verb.value, things, more, act.jail, act.reason)
+    return ActLine(act.at_ms, act.by, did(act), things, more, act.jail, act.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from f2b_worker.dashboard.asked import Page
-from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
+from f2b_worker.dashboard.pages.countries import knows_countries
 from f2b_worker.dashboard.pages.paging import PageLink, Pages, number_in, page_links, part_told
 from f2b_worker.dashboard.pages.table import MEANINGS, Caption, columns, lines, standing_of
 from f2b_worker.dashboard.pages.verdict import verdict_of
@@ -49,7 +49,7 @@ def bans(asked: Asked, sources: Sources) -> Page:
         "jails": sorted({*sources.jails.policy.jails, *snapshot.status.bans}),
         "origins": [(each, _WORDS[each]) for each in ORIGINS],
         "states": [(state.value, standing_of(state), text) for state, text in MEANINGS.items()],
-        **countries_shown(has_countries),
+        "has_countries": has_countries,
     }
     heads = columns(sort, country=has_countries, url="/bans", **given)
     try:

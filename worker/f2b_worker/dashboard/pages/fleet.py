@@ -11,7 +11,6 @@ from f2b_worker.query.wording import blocklist_named
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from f2b_worker.ports import QueueDepth
     from f2b_worker.query.regions import Region
     from f2b_worker.query.status import Status
 
@@ -107,8 +106,3 @@ def blocklists_to_pause(status: Status) -> list[tuple[str, str]]:
     """Name what may be paused: the value of the field, and how people call it."""
     names = dict.fromkeys(each.blocklist for each in status.sets)
     return [(EVERY_BLOCKLIST, "All blocklists"), *((name, name) for name in names)]
-
-
-def queue_of(status: Status) -> QueueDepth | None:
-    """Return how much waits; None where no queue is named."""
-    return status.seen.queue

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
 from f2b_worker.dashboard.pages.choices import Choice
-from f2b_worker.dashboard.pages.countries import countries_shown, knows_countries
-from f2b_worker.dashboard.pages.fleet import enforcement_of, queue_of
+from f2b_worker.dashboard.pages.countries import knows_countries
+from f2b_worker.dashboard.pages.fleet import enforcement_of
 from f2b_worker.dashboard.pages.groups import Group, groups_of
 from f2b_worker.dashboard.pages.table import Caption, columns, lines
 from f2b_worker.dashboard.pages.verdict import verdict_of
@@ -68,9 +68,9 @@ def overview(asked: Asked, sources: Sources) -> Page:
         "newest_caption": Caption("The newest bans", columns(country=has_countries), is_seen=False),
         "total": newest.total,
         **_tops(sources, has_countries=has_countries),
-        **countries_shown(has_countries),
+        "has_countries": has_countries,
         "enforcement": enforcement_of(snapshot.status),
-        "queue": queue_of(snapshot.status),
+        "queue": snapshot.status.seen.queue,
     }
     return Page(200, "overview.html", context)
 

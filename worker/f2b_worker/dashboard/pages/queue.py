@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from f2b_worker.dashboard.asked import Page
-from f2b_worker.dashboard.pages.fleet import queue_of
 from f2b_worker.dashboard.pages.verdict import verdict_of
 from f2b_worker.query.letter_reader import BEING_READ
 from f2b_worker.query.letters import has_reason
@@ -22,7 +21,7 @@ BODY_SHOWN = 2_000
 def queue(asked: Asked, sources: Sources) -> Page:
     """Answer the page."""
     snapshot = sources.whole_snapshot()
-    depth = queue_of(snapshot.status)
+    depth = snapshot.status.seen.queue
     found = sources.letters() if depth else None
     letters = found.letters if found else []
     problem = found.problem if found and found.problem else ""
@@ -38,6 +37,7 @@ def queue(asked: Asked, sources: Sources) -> Page:
         "reason": reason,
         "letters": chosen[:LETTERS_SHOWN],
         "total": len(chosen),
+        "read": len(letters),
         "is_whole": found.is_whole if found else True,
         "is_being_read": problem == BEING_READ,
         "problem": problem,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.domain.acts.act import Verb
 from f2b_worker.domain.jails import DAY_MS, MINUTE_MS, SECOND_MS
+from f2b_worker.domain.judge.verdicts import weight_of
 from f2b_worker.query.wording import infractions, moment
 
 if TYPE_CHECKING:
@@ -83,16 +84,23 @@ def timeline_of(answer: Answer) -> Timeline | None:
     drawn = [each for each in bans if each.until_ms >= axis.from_ms]
     bars = [*_windows(found, answer.now_ms, axis), *(_ban_bar(each, axis) for each in drawn)]
     used = set(ban.evidence) if ban else set()
-    marks = [_hit_mark(each, axis, is_used=each in used) for each in hits if axis.shows(each.at_ms)]
+    lately = hits[-_HITS_DRAWN:]
+    marks = [_hit_mark(each, axis, is_used=each in used) for each in lately if axis.shows(each.at_ms)]
     acts = [each for each in answer.acts if each.verb == Verb.UNBAN and axis.shows(each.at_ms)]
     marks += [Mark(axis.at(each.at_ms), "lift", f"lifted at {moment(each.at_ms)}") for each in acts]
     if axis.shows(answer.now_ms):
         marks.append(Mark(axis.at(answer.now_ms), "now", "now"))
-    counted = f"{infractions(len(hits))} and {len(bans):,} {'ban' if len(bans) == 1 else 'bans'}"
+    counted = f"{infractions(weight_of(hits))} and {len(bans):,} {'ban' if len(bans) == 1 else 'bans'}"
     told = f"{counted} from {moment(axis.from_ms)} to {moment(axis.to_ms)}"
-    older = len(bans) - len(drawn)
-    more = f"{older:,} earlier {'ban is' if older == 1 else 'bans are'} in the table only." if older else ""
+    more = " ".join(_left_out(len(hits) - len(lately), len(bans) - len(drawn)))
     return Timeline(told, tuple(bars), tuple(marks), tuple(_ticks(axis)), more)
+
+
+def _left_out(hits: int, bans: int) -> Iterator[str]:
+    if hits:
+        yield f"{hits:,} older {'infraction is' if hits == 1 else 'infractions are'} not drawn."
+    if bans:
+        yield f"{bans:,} earlier {'ban is' if bans == 1 else 'bans are'} in the table only."
 
 
 def last_ban(found: Explanation) -> Ban | None:
@@ -101,10 +109,10 @@ def last_ban(found: Explanation) -> Ban | None:
 
 
 def hits_of(found: Explanation) -> list[Hit]:
-    """Return the infractions of the last ban, and those that none has used, in time order; the last 500."""
+    """Return the infractions of the last ban, and those that none has used, in time order."""
     ban = last_ban(found)
     unused = max((count.hits for count in found.counts), key=len, default=())
-    return sorted({*(ban.evidence if ban else ()), *unused})[-_HITS_DRAWN:]
+    return sorted({*(ban.evidence if ban else ()), *unused})
 
 
 def _axis(hits: Sequence[Hit], ban: Ban | None, now_ms: int) -> _Axis:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from f2b_worker.dashboard.asked import Page
 from f2b_worker.dashboard.pages.choices import Choice
-from f2b_worker.dashboard.pages.countries import countries_shown
 from f2b_worker.dashboard.pages.groups import Group, groups_of
 from f2b_worker.dashboard.pages.verdict import verdict_of
 from f2b_worker.dashboard.rendering import link
@@ -77,10 +76,11 @@ def top(asked: Asked, sources: Sources) -> Page:
         "total": sum(sources.snapshot().status.bans.values()),
         "shown_max": SHOWN,
         "missing": missing,
+        "has_countries": by == "country" and not missing,
         "places": places(groups) if by == "country" else [],
         "shades": shades(groups) if by == "country" else [],
     }
-    return Page(200, "top.html", context | countries_shown(by == "country" and not missing))
+    return Page(200, "top.html", context)
 
 
 def places(groups: Sequence[Group]) -> list[Country]:

@@ -19,7 +19,7 @@ WHAT_MAX = 100
 """So many of the things that an act is about are named where it is remembered; `Act.count` tells of how many."""
 
 TEXT_MAX = 1_000
-"""So many characters a reason, or the name of who acts, has at most: it is stored beside each address."""
+"""So many characters each text of an act has at most: it is stored beside each address."""
 
 ACT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 """What names an act: a part of keys."""
@@ -67,6 +67,7 @@ class Act:
         jail: The jail that it is about; empty for all, or where there is none.
         reason: Why, in the words of who did it.
         count: Of how many things it is about; 0 says as many as *what* names.
+        how: What else was said, in words that follow the verb: `for 1h`; empty where that is nothing.
 
     Raises:
         ValueError: If the id or the time is none, or a text is too long; the line says which, and what is allowed.
@@ -80,11 +81,12 @@ class Act:
     jail: str = ""
     reason: str = ""
     count: int = 0
+    how: str = ""
 
     def __post_init__(self) -> None:
         if not ACT_ID.fullmatch(self.id):
             raise ValueError(f"the id of an act has 1-64 of A-Z a-z 0-9 -, not {self.id[:80]!r}")
-        for name, text in (("by", self.by), ("reason", self.reason)):
+        for name, text in (("by", self.by), ("reason", self.reason), ("how", self.how)):
             wrong = wrong_in_text(text)
             if wrong:
                 raise ValueError(f"{name} {wrong}")

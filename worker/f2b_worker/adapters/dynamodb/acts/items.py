@@ -82,7 +82,7 @@ def mark_item(act: Act, key: str, kept_ms: int, *, jail: str = "", ended: Ban | 
 
 
 def _said(act: Act) -> Item:
-    texts = {"jail": act.jail, "reason": act.reason}
+    texts = {"jail": act.jail, "reason": act.reason, "how": act.how}
     said = {name: {"S": text} for name, text in texts.items() if text}
     return {"by": {"S": act.by}, "verb": {"S": act.verb.value}, **said}
 
@@ -124,6 +124,7 @@ def _as_act(item: Item) -> Act:
         jail=_text(item["jail"]) if "jail" in item else "",
         reason=_text(item["reason"]) if "reason" in item else "",
         count=as_count(item["count"]),
+        how=_text(item["how"]) if "how" in item else "",
     )
 
 
@@ -229,6 +230,7 @@ _ACT: Mapping[str, Callable[[Item], object]] = {
     "what": _texts,
     "jail": _text,
     "reason": _text,
+    "how": _text,
     "count": as_count,
     "ended": lambda value: as_ban(value["M"]),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from demo.fleet import eventually
 from f2b_producer.testing import unpack
+from tests.acceptance.processes import children_of, of_process
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 CLIENTS = 64
 ENDS_WITHIN_S = 10.0
 DRAIN_S = 2.0
+
+
+def start_all(fleet: Fleet, workers: str, *options: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start a shim, and wait until each of its processes hears of a stop: before, one would kill it."""
+    fleet.start_shim("--workers", workers, *options, log=log)
+    assert fleet.shim is not None
+    children = children_of(fleet.shim.pid)
+    eventually(lambda: all(map(hears_of_a_stop, children)), "all have begun", 60)
+    return fleet.shim
+
+
+def hears_of_a_stop(pid: int) -> bool:
+    (mask,) = re.findall(rb"^SigBlk:\t([0-9a-f]+)$", of_process(pid, "status"), re.MULTILINE)
+    return not int(mask, 16) & 1 << signal.SIGTERM - 1
 
 
 def in_the_queue(fleet: Fleet) -> Counter[str]:

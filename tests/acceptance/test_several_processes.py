@@ -13,8 +13,7 @@ from demo.fleet import eventually, free_port
 from f2b_worker.shim.serve import STOP_WITHIN_S
 from f2b_worker.shim.several import LAST_WORDS_S
 from tests.acceptance.processes import children_of
-from tests.acceptance.stops import ENDS_WITHIN_S
-from tests.acceptance.test_stops_of_doors import start_all
+from tests.acceptance.stops import ENDS_WITHIN_S, start_all
 from tests.log_lines import logged
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import re
 import signal
 import subprocess
 import time
@@ -16,8 +15,8 @@ import pytest
 from demo.fleet import BIN, NAME, eventually, free_port, get
 from f2b_worker.signals import UNHEEDED
 from tests.acceptance.kept_clients import KeptClients, at_port
-from tests.acceptance.processes import as_pid_1, children_of, of_process
-from tests.acceptance.stops import CLIENTS, DRAIN_S, ENDS_WITHIN_S, in_the_queue, judged, stopped_under
+from tests.acceptance.processes import as_pid_1, of_process
+from tests.acceptance.stops import CLIENTS, DRAIN_S, ENDS_WITHIN_S, in_the_queue, judged, start_all, stopped_under
 from tests.acceptance.test_tail import add, reporter
 from tests.log_lines import logged
 
@@ -28,20 +27,6 @@ if TYPE_CHECKING:
     from demo.fleet import Fleet
 
 ENTRIES = [signal.SIGHUP, *sorted(UNHEEDED), signal.SIGWINCH, signal.SIGPIPE, signal.SIGURG, signal.SIGCONT]
-
-
-def start_all(fleet: Fleet, workers: str, *options: str, log: Path) -> subprocess.Popen[bytes]:
-    """Start a shim, and wait until each of its processes hears of a stop: before, one would kill it."""
-    fleet.start_shim("--workers", workers, *options, log=log)
-    assert fleet.shim is not None
-    children = children_of(fleet.shim.pid)
-    eventually(lambda: all(map(hears_of_a_stop, children)), "all have begun", 60)
-    return fleet.shim
-
-
-def hears_of_a_stop(pid: int) -> bool:
-    (mask,) = re.findall(rb"^SigBlk:\t([0-9a-f]+)$", of_process(pid, "status"), re.MULTILINE)
-    return not int(mask, 16) & 1 << signal.SIGTERM - 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

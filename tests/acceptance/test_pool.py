@@ -31,8 +31,9 @@ own_policies = pytest.mark.own_policies
 PAUSE_S = 0.5
 
 QUICKLY_AGAIN = f"""
-from f2b_worker.domain import backoff
-backoff._PAUSE_MAX_S = {PAUSE_S}
+from functools import partial
+from f2b_worker.process.pool import child
+child.Restarts = partial(child.Restarts, pause_max_s={PAUSE_S})
 from f2b_worker.cli import main
 main()
 """

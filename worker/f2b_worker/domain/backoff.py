@@ -12,7 +12,7 @@ LIVES_S = 60.0
 RESTARTS_MAX = 5
 """So many deaths in a row, none of them after a life worth the name, and a process cannot live."""
 
-_PAUSE_MAX_S = 30.0
+PAUSE_MAX_S = 30.0
 _DOUBLED_MAX = 10  # by then the pause is past its bound
 
 
@@ -29,14 +29,16 @@ class Restarts:
     Attributes:
         deaths: So often.
         restarts_max: How often it is started again before it is given up; None where others do its work meanwhile.
+        pause_max_s: The longest wait before it is started again.
     """
 
     deaths: int = 0
     restarts_max: int | None = RESTARTS_MAX
+    pause_max_s: float = PAUSE_MAX_S
 
     def pause_s(self, lived_s: float) -> float | None:
         """Tell how long to wait before the process is started again; None if it cannot live."""
         self.deaths = 1 if lived_s >= LIVES_S else self.deaths + 1
         if self.restarts_max is not None and self.deaths > self.restarts_max:
             return None
-        return min(_PAUSE_MAX_S, 0.5 * float(2 ** min(self.deaths, _DOUBLED_MAX)))
+        return min(self.pause_max_s, 0.5 * float(2 ** min(self.deaths, _DOUBLED_MAX)))

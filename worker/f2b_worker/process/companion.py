@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from f2b_worker.adapters.clock import SystemClock
+from f2b_worker.domain.backoff import Restarts
 from f2b_worker.observe import metrics
 from f2b_worker.observe.shared import FOLDER
 from f2b_worker.signals import ORDERS, UNHEEDED, blocked
@@ -43,9 +44,6 @@ STARTS_WITHIN_S = 120.0
 """Who starts gives its first sign once it has imported what it needs: where no core is free that takes long."""
 
 ENDS_WITHIN_S = 2.0
-LIVES_S = 60.0
-"""Who lived for so long was well: its next death is a first one."""
-
 PAUSE_MAX_S = 60.0
 LINE_BYTES_MAX = 4096
 BEAT = b"."
@@ -78,7 +76,7 @@ class Companion:
         self._given = given
         self._handed = tuple(handed)
         self._on_line = on_line
-        self._deaths = 0
+        self._restarts = Restarts(restarts_max=None, pause_max_s=PAUSE_MAX_S)
         self._process: subprocess.Popen[bytes] | None = None
         self._ours: socket.socket | None = None
         self._telling = threading.Lock()
@@ -100,8 +98,7 @@ class Companion:
             if stop.is_set():
                 break
             lived_s = SystemClock().monotonic_s() - began_s
-            self._deaths = 1 if lived_s >= LIVES_S else self._deaths + 1
-            pause_s = min(PAUSE_MAX_S, 0.5 * 2.0 ** min(self._deaths, 10))
+            pause_s = self._restarts.pause_s(lived_s) or 0.0
             metrics.companion_deaths.labels(self.name).inc()
             log.error("companion_died", companion=self.name, reason=why, restart_in_s=pause_s)
             stop.wait(pause_s)

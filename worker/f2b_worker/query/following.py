@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from f2b_worker.process.opening import chosen_blocklists, open_acts, open_ban_bo
 from f2b_worker.query.looking import Seen
 from f2b_worker.query.places import noted_places, noted_sets
 from f2b_worker.query.remembered_sets import RememberedSets
-from f2b_worker.query.status import Status, look
+from f2b_worker.query.status import Status, look, running_by_jail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -182,11 +181,10 @@ class Following:
         """Put the bans that are known now into what else was known."""
         now_ms = self._clock.now_ms()
         standing = self._standing()
-        bans = Counter(each.who.jail for each in standing if is_running(each.ban, now_ms))
         return replace(
             last,
             at_ms=now_ms,
-            status=replace(last.status, bans=dict(bans.most_common())),
+            status=replace(last.status, bans=running_by_jail(standing, now_ms)),
             standing=standing,
             unreadable=tuple(self._unreadable.values()),
             newest_ms=self._newest_ms,

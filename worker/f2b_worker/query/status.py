@@ -171,19 +171,23 @@ def look(
     now_ms = SystemClock().now_ms()
     if standing is None:
         standing = open_ban_book(settings, aside=lambda _: None).standing()
-    bans = Counter(each.who.jail for each in standing if is_running(each.ban, now_ms))
     notes = read_notes(open_notebooks(settings, aside=lambda _: None, writing=False))
     noted = None if live else noted_sets(blocklists, notes, now_ms)
     return Status(
         ledger=str(settings.state_file or settings.table),
         now_ms=now_ms,
-        bans=dict(bans.most_common()),
+        bans=running_by_jail(standing, now_ms),
         seen=look_at_fleet(settings, _regions(settings, blocklists), now_ms),
         sets=list(_noted(noted) if noted else (read or _read)(blocklists)),
         are_noted=noted is not None,
         notes=notes,
         control=open_acts(settings, aside=lambda _: None).control(),
     )
+
+
+def running_by_jail(standing: Iterable[StandingBan], now_ms: int) -> dict[str, int]:
+    """Count the bans that run, the jail with the most first."""
+    return dict(Counter(each.who.jail for each in standing if is_running(each.ban, now_ms)).most_common())
 
 
 def _noted(noted: Noted) -> Iterator[Filled]:
